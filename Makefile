@@ -1,0 +1,53 @@
+# Two words do everything: `make lessons` and `make test` set up what they need, then run.
+# The rest are conveniences. `make help` lists them.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/installed
+TORCH_STAMP := $(VENV)/installed-torch
+
+.DEFAULT_GOAL := help
+.PHONY: help lessons test test-torch gradcheck lint format clean
+
+help:
+	@echo "make lessons     set up, then run the whole course; figures land in lessons/figures/"
+	@echo "make test        set up, then run the test suite"
+	@echo "make test-torch  the same with PyTorch as an oracle (downloads it)"
+	@echo "make gradcheck   the gradient table of every op and layer"
+	@echo "make lint        ruff check and format check"
+	@echo "make format      let ruff format the code"
+	@echo "make clean       remove the virtual environment and what was written"
+
+# The environment is made again only when the packaging files change.
+$(STAMP): setup.cfg pyproject.toml
+	@echo "Setting up $(VENV) (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,dev]"
+	@touch $@
+
+$(TORCH_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==2.13.0"
+	@touch $@
+
+lessons: $(STAMP)
+	@$(BIN)/fcn lessons
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest
+
+test-torch: $(TORCH_STAMP)
+	@$(BIN)/python -m pytest
+
+gradcheck: $(STAMP)
+	@$(BIN)/fcn gradcheck
+
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(STAMP)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .hypothesis .ruff_cache build *.egg-info lessons/figures runs

@@ -1,0 +1,64 @@
+"""Which array module an array belongs to, and how arrays travel between host and device.
+
+The device follows the array: there is no global switch, so one process can run the same network on the
+CPU and on the GPU and compare them. Outside kernels/ this is the only file that imports CuPy.
+"""
+
+import sys
+
+import numpy as np
+
+DEVICES = ("cpu", "cuda")
+
+
+def get_array_module(*arrays):
+    """The module (numpy or cupy) whose functions work on these arrays.
+
+    Arrays on different devices are refused: a silent copy would hide a mistake and cost time.
+    Raises: TypeError for anything that is not an array, ValueError for a mixture of devices.
+    """
+    cupy = sys.modules.get("cupy")  # an array of CuPy's exists only if somebody imported CuPy
+    modules = set()
+    for array in arrays:
+        if array is None:
+            continue
+        if isinstance(array, (np.ndarray, np.generic)):
+            modules.add(np)
+        elif cupy is not None and isinstance(array, cupy.ndarray):
+            modules.add(cupy)
+        else:
+            raise TypeError(f"expected a NumPy or CuPy array; got {type(array).__name__}")
+    if len(modules) > 1:
+        raise ValueError("the arrays live on different devices; move them with backend.to_device first")
+    return modules.pop() if modules else np
+
+
+def device_module(device):
+    """The array module of a device name: "cpu" is NumPy, "cuda" is CuPy on a machine that has a GPU.
+
+    Raises: ValueError that says what is missing.
+    """
+    if device == "cpu":
+        return np
+    if device != "cuda":
+        raise ValueError(f"device is one of {', '.join(DEVICES)}; got {device!r}")
+    try:
+        import cupy
+    except ImportError:
+        raise ValueError(
+            "device 'cuda' needs CuPy, which is not installed: pip install 'fcn_from_scratch[gpu]'"
+        ) from None
+    if not cupy.cuda.is_available():
+        raise ValueError("device 'cuda' needs an NVIDIA GPU and its driver; CuPy found none. Use device 'cpu'")
+    return cupy
+
+
+def to_device(array, device):
+    """The array on the named device; the same array if it is there already."""
+    return device_module(device).asarray(array) if device == "cuda" else to_numpy(array)
+
+
+def to_numpy(array):
+    """The array on the host, as NumPy's."""
+    xp = get_array_module(array)
+    return array if xp is np else xp.asnumpy(array)

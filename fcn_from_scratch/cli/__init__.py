@@ -1,0 +1,65 @@
+"""The command line: `fcn COMMAND ...`, the same as `python -m fcn_from_scratch COMMAND ...`.
+
+Each command is one file here with HELP and EXAMPLE (texts), add_arguments(parser) and run(args), which returns
+the exit status. This file joins them and decides how an ending is reported:
+
+0  it worked          1  it failed (a check that did not hold, a full disk, a defect)
+2  the user's input does not fit: one line on stderr that names the file, the label id or the sizes
+"""
+
+import argparse
+import importlib
+import os
+import sys
+
+from fcn_from_scratch import __version__
+from fcn_from_scratch.checks import InputError
+
+COMMANDS = ("lessons", "gradcheck", "train", "evaluate", "segment")
+
+
+def main(argv=None):
+    """Run one command; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    args = _parser(argv).parse_args(argv)
+    try:
+        return args.run(args)
+    except InputError as error:
+        return _report(error, 2)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        return _report(f"{error.filename}: {error.strerror}", 2)
+    except MemoryError as error:
+        return _report(f"not enough memory: {error}. Use smaller images or a smaller batch", 1)
+    except BrokenPipeError:  # the reader of a pipe (`fcn ... | head`) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return _report("interrupted", 130)
+
+
+def _parser(argv):
+    parser = argparse.ArgumentParser(prog="fcn", description=__doc__.splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"fcn_from_scratch {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    # Only the command that is asked for is imported in full, so that `fcn --help` answers at once.
+    asked = next((word for word in argv if word in COMMANDS), None)
+    for name in COMMANDS:
+        if asked not in (None, name):
+            commands.add_parser(name)
+            continue
+        command = importlib.import_module(f"fcn_from_scratch.cli.{name}")
+        sub = commands.add_parser(
+            name,
+            help=command.HELP,
+            description=command.HELP,
+            epilog=f"example:\n{command.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(sub)
+        sub.set_defaults(run=command.run)
+    return parser
+
+
+def _report(message, status):
+    print(f"fcn: {' '.join(str(message).split())}", file=sys.stderr)
+    return status

@@ -1,0 +1,130 @@
+"""What every layer and model is: a forward, a backward, parameters, gradients and a mode.
+
+The contract
+------------
+forward(x)    computes y and, in training mode, keeps what backward needs; in eval mode it keeps nothing.
+backward(dy)  returns dx and ADDS to `grads`: a trunk that feeds two heads, two heads that share a layer and
+              batches that are accumulated all need the sum. `zero_grad()` starts over.
+params, grads are insertion-ordered dicts of the live arrays under the same names ("weight", "bias"); those of
+              a container are dotted ("conv1_1.weight"), and the dotted names are a checkpoint's keys.
+
+There is no autograd: each layer's derivative is written next to its forward, and where one array feeds two
+consumers the container's backward adds the two gradients in plain sight.
+"""
+
+import numpy as np
+
+from fcn_from_scratch.backend import get_array_module, to_device, to_numpy
+
+
+class Layer:
+    """One step of a network. Subclasses write `_forward(x)`, which returns (y, cache), and `_backward(dy, cache)`."""
+
+    def __init__(self, name=None):
+        self.name = name
+        self.training = True
+        self.params = {}
+        self.grads = {}
+        self._cache = None
+
+    def forward(self, x):
+        """Compute y; remember what backward needs unless the layer is in eval mode."""
+        y, cache = self._forward(x)
+        self._cache = cache if self.training else None
+        return y
+
+    def __call__(self, x):
+        return self.forward(x)
+
+    def backward(self, dy):
+        """Return dx, the gradient of the loss by the last forward's input, and add to `grads`.
+
+        Raises: RuntimeError when no forward in training mode came before.
+        """
+        if self._cache is None:
+            raise RuntimeError(
+                f"{self.label}.backward was called before forward (in training mode): it needs what forward keeps"
+            )
+        return self._backward(dy, self._cache)
+
+    def _forward(self, x):
+        raise TypeError(f"{type(self).__name__} defines no _forward(x)")
+
+    def _backward(self, dy, cache):
+        raise TypeError(f"{type(self).__name__} defines no _backward(dy, cache)")
+
+    @property
+    def label(self):
+        """How messages call this layer: its class and, if it has one, its name."""
+        return type(self).__name__ + (f" {self.name!r}" if self.name else "")
+
+    # --- parameters ----------------------------------------------------------------------------------------
+
+    def add_param(self, name, array):
+        """Register a learnable array and its gradient, zero to begin with."""
+        self.params[name] = array
+        self.grads[name] = get_array_module(array).zeros_like(array)
+
+    def accumulate(self, name, gradient):
+        """Add to one parameter's gradient."""
+        self.grads[name] += gradient
+
+    def zero_grad(self):
+        """Set every gradient to zero."""
+        for gradient in self.grads.values():
+            gradient[...] = 0
+
+    # --- mode and place ------------------------------------------------------------------------------------
+
+    def train(self, mode=True):
+        """Switch to training mode (or, with False, to eval mode); returns the layer."""
+        self.training = mode
+        if not mode:
+            self._cache = None
+        return self
+
+    def eval(self):
+        """Switch to eval mode: forward keeps nothing, dropout passes everything; returns the layer."""
+        return self.train(False)
+
+    def to(self, device):
+        """Move parameters and gradients to "cpu" or "cuda"; what forward kept is dropped. Returns the layer."""
+        for arrays in (self.params, self.grads):
+            for name in arrays:
+                arrays[name] = to_device(arrays[name], device)
+        self._cache = None
+        return self
+
+    def generators(self):
+        """The random generators this layer draws from, by name: part of what a checkpoint must hold."""
+        return {}
+
+    # --- saving --------------------------------------------------------------------------------------------
+
+    def state_dict(self):
+        """Copies of all parameters, on the host, under their names."""
+        return {name: np.array(to_numpy(array)) for name, array in self.params.items()}
+
+    def load_state_dict(self, state, strict=True):
+        """Copy arrays into the parameters of the same names; everything is compared before anything is copied.
+
+        strict   also refuse names that are missing or unknown. A shape that differs is always refused.
+        Raises: ValueError that lists every difference.
+        """
+        differences = []
+        if strict:
+            differences += [f"missing: {name}" for name in self.params if name not in state]
+            differences += [f"unknown: {name}" for name in state if name not in self.params]
+        shared = [name for name in self.params if name in state]
+        for name in shared:
+            ours, theirs = self.params[name], state[name]
+            if tuple(ours.shape) != tuple(np.shape(theirs)):
+                differences.append(f"{name} has shape {tuple(ours.shape)} here, {tuple(np.shape(theirs))} there")
+        if differences:
+            raise ValueError(f"the state does not fit {self.label}: " + "; ".join(differences))
+        for name in shared:
+            ours = self.params[name]
+            ours[...] = get_array_module(ours).asarray(state[name])
+
+    def __repr__(self):
+        return self.label
