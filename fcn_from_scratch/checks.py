@@ -21,7 +21,7 @@ class InputError(ValueError):
 
 
 def pair(value, name, minimum):
-    """An integer or a pair of integers (vertical, horizontal) as a pair; each at least `minimum`."""
+    """An integer or a pair of integers (vertical, horizontal) as a pair; each at least `minimum`, if there is one."""
     values = value if isinstance(value, (tuple, list)) else (value, value)
     try:
         values = tuple(operator.index(v) for v in values)
@@ -29,7 +29,7 @@ def pair(value, name, minimum):
         raise ValueError(f"{name} is an integer or a pair of integers; got {value!r}") from None
     if len(values) != 2:
         raise ValueError(f"{name} is an integer or a pair of integers; got {value!r}")
-    if min(values) < minimum:
+    if minimum is not None and min(values) < minimum:
         raise ValueError(f"{name} is at least {minimum}; got {value!r}")
     return values
 
@@ -85,19 +85,58 @@ def same_shape(array, shape, name, origin):
         raise ValueError(f"{name} has shape {tuple(shape)}, as {origin}; got {tuple(array.shape)}")
 
 
-def output_size(size, kernel_size, stride, padding, dilation, what):
-    """The two output sizes of a convolution, (size + 2p - d(k - 1) - 1) // s + 1, at least one pixel each."""
-    out = tuple(
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(size, kernel_size, stride, padding, dilation)
-    )
+def output_fits(out, size, span, padding, what):
+    """Every output size is at least one pixel; else the kernel is larger than what it runs over."""
     if min(out) < 1:
-        span = tuple(d * (k - 1) + 1 for k, d in zip(kernel_size, dilation))
         raise ValueError(
-            f"{what} is larger than its padded input: it spans {span[0]}x{span[1]} pixels, the input is "
-            f"{size[0]}x{size[1]} with padding {padding[0]} and {padding[1]}"
+            f"{what} spans {span[0]}x{span[1]} pixels, more than its input: {size[0]}x{size[1]} with "
+            f"padding {padding[0]} and {padding[1]}. The output would be empty"
         )
-    return out
+
+
+def floating_result(xp, *arrays):
+    """The dtype that arithmetic on these arrays has: theirs, or float64 if all of them are integers."""
+    dtype = xp.result_type(*arrays)
+    return dtype if dtype.kind == "f" else np.dtype(np.float64)
+
+
+def conv_weight(weight, x_shape, groups):
+    """A convolution's weight (F, C/G, kh, kw) fits x (N, C, H, W) and the groups divide both channel counts."""
+    ndim(weight, 4, "weight", "(out_channels, in_channels / groups, kh, kw)")
+    groups = integer(groups, "groups", 1)
+    f, c = weight.shape[:2]
+    if f % groups:
+        raise ValueError(f"groups divide the channels evenly; got {groups} groups of {f} output channels")
+    if x_shape[1] != c * groups:
+        raise ValueError(
+            f"conv2d expects {c * groups} input channels (weight is {tuple(weight.shape)}, groups {groups}); "
+            f"got x with shape {tuple(x_shape)}"
+        )
+
+
+def conv_transpose_weight(weight, x_shape):
+    """A transposed convolution's weight (C, O, kh, kw) fits x (N, C, H, W)."""
+    ndim(weight, 4, "weight", "(in_channels, out_channels, kh, kw)")
+    if x_shape[1] != weight.shape[0]:
+        raise ValueError(
+            f"conv_transpose2d expects {weight.shape[0]} input channels (weight is {tuple(weight.shape)}, input "
+            f"channels first); got x with shape {tuple(x_shape)}"
+        )
+
+
+def bias(array, channels):
+    """A bias is None or has one number for each output channel."""
+    if array is not None and tuple(array.shape) != (channels,):
+        raise ValueError(f"bias has shape ({channels},), one number an output channel; got {tuple(array.shape)}")
+
+
+def channels(layer, x, expected):
+    """x (N, C, H, W) has the channels the layer was made for."""
+    if x.ndim != 4 or x.shape[1] != expected:
+        raise ValueError(
+            f"{layer.label} expects {expected} input channels (weight is {tuple(layer.params['weight'].shape)}); got "
+            f"x with shape {tuple(x.shape)}. Is the array from another layer?"
+        )
 
 
 # --- labels ----------------------------------------------------------------------------------------------------
@@ -125,3 +164,35 @@ def label_range(labels, num_classes, ignore_index, name="labels"):
             f"{name} contain the id {first} ({math.prod(ids.shape)} pixels are out of range); "
             f"allowed are 0..{num_classes - 1}{hint}"
         )
+
+
+def file_label_range(labels, num_classes, ignore_index, path):
+    """label_range for ids that came from a file: InputError naming it."""
+    try:
+        label_range(labels, num_classes, ignore_index, f"the labels in {path}")
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def labels_fit(image, labels, image_name, labels_name):
+    """Labels (H, W) have the height and width of their image (H, W, C)."""
+    if image.shape[:2] == labels.shape:
+        return
+    (height, width), (rows, columns) = image.shape[:2], labels.shape
+    hint = ""
+    if (height, width) == (columns, rows):
+        hint = "; labels must fit the picture as it is displayed, after its EXIF orientation"
+    raise InputError(f"{image_name} is {height}x{width} pixels but {labels_name} is {rows}x{columns}{hint}")
+
+
+def files_exist(paths):
+    """Every path is a file; missing ones are named."""
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise InputError(f"files of the dataset are missing ({len(missing)}): {few(missing)}")
+
+
+def few(names, number=5):
+    """The first names as a text, and how many more there are."""
+    more = len(names) - number
+    return ", ".join(names[:number]) + (f" and {more} more" if more > 0 else "")

@@ -23,9 +23,19 @@ class Layer:
     def __init__(self, name=None):
         self.name = name
         self.training = True
-        self.params = {}
-        self.grads = {}
+        self._params = {}
+        self._grads = {}
         self._cache = None
+
+    @property
+    def params(self):
+        """The parameters: name -> live array, in the order they were made."""
+        return self._params
+
+    @property
+    def grads(self):
+        """The gradients: name -> live array, under the parameters' names."""
+        return self._grads
 
     def forward(self, x):
         """Compute y; remember what backward needs unless the layer is in eval mode."""
@@ -41,11 +51,19 @@ class Layer:
 
         Raises: RuntimeError when no forward in training mode came before.
         """
+        return self._backward(dy, self.kept())
+
+    def backward_params(self, dy):
+        """Add to `grads` like backward, and leave out the gradient by the input where that saves work."""
+        self.backward(dy)
+
+    def kept(self):
+        """What the last forward kept for backward."""
         if self._cache is None:
             raise RuntimeError(
                 f"{self.label}.backward was called before forward (in training mode): it needs what forward keeps"
             )
-        return self._backward(dy, self._cache)
+        return self._cache
 
     def _forward(self, x):
         raise TypeError(f"{type(self).__name__} defines no _forward(x)")

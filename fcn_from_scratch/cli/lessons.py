@@ -1,0 +1,65 @@
+"""`fcn lessons`: run the course, or a part of it, and report which claims held."""
+
+from pathlib import Path
+
+from fcn_from_scratch import course
+from fcn_from_scratch.backend import DEVICES
+from fcn_from_scratch.checks import InputError
+
+HELP = "run the lessons, each in a process of its own; every claim a lesson makes is checked as it runs"
+EXAMPLE = """  fcn lessons                 all, in order
+  fcn lessons list            what there is
+  fcn lessons 1 skips         lesson 1, then the one about skips"""
+
+
+def add_arguments(parser):
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="a lesson's number (1), name (metrics) or file; or the word list. Default: all",
+    )
+    parser.add_argument("--out", metavar="DIR", help="folder for the figures (default: lessons/figures)")
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        help="where lessons that train do so (handed to them as FCN_DEVICE). Default: cpu",
+    )
+
+
+def run(args):
+    """List or run; returns 1 if a lesson failed. The others run all the same."""
+    if args.names == ["list"]:
+        print(_list(course.lessons()))
+        return 0
+    chosen = [course.find(name) for name in args.names] or course.lessons()
+    if args.out is not None and Path(args.out).exists() and not Path(args.out).is_dir():
+        raise InputError(f"--out {args.out}: this is a file; a folder for the figures is wanted")
+    outcomes = []
+    for lesson in chosen:
+        title = f"Lesson {lesson.number}: {lesson.question}"
+        print(f"\n{title}\n{'=' * len(title)}")
+        outcomes.append(course.run(lesson, figures=args.out, device=args.device))
+        if outcomes[-1].status:
+            print(f"lesson {lesson.number} failed (exit status {outcomes[-1].status})")
+    print(f"\n{_summary(outcomes)}")
+    return int(any(outcome.status for outcome in outcomes))
+
+
+def _list(lessons):
+    width = max(len(lesson.name) for lesson in lessons)
+    return "\n".join(f"{lesson.number:>2}  {lesson.name:{width}}  {lesson.question}" for lesson in lessons)
+
+
+def _summary(outcomes):
+    """One line per lesson, then the total."""
+    width = max(len(outcome.lesson.name) for outcome in outcomes)
+    lines = [
+        f"{outcome.lesson.number:>2}  {outcome.lesson.name:{width}}  {outcome.seconds:6.1f} s  "
+        f"{'FAILED' if outcome.status else 'ok'}"
+        for outcome in outcomes
+    ]
+    failed = sum(outcome.status != 0 for outcome in outcomes)
+    verdict = f"{failed} of {len(outcomes)} failed" if failed else f"all {len(outcomes)} ok"
+    total = sum(outcome.seconds for outcome in outcomes)
+    return "\n".join([*lines, f"    {'':{width}}  {total:6.1f} s  {verdict}"])

@@ -1,0 +1,151 @@
+"""What the lessons stand on: claims that are checked while a lesson runs, and the runner of the course.
+
+A lesson is a script, lessons/lesson_NN_name.py, that opens as a notebook in any editor that knows `# %%`
+cells. Its first docstring line is "Lesson N: the question", a later one begins with "Needs" and one with
+"Runtime". The package never imports a lesson: it reads the docstring and runs the script in its own process.
+"""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fcn_from_scratch.backend import DEVICES
+from fcn_from_scratch.checks import InputError, choice
+
+LESSONS = Path(__file__).resolve().parent.parent / "lessons"
+
+
+# --- inside a lesson ----------------------------------------------------------------------------------------
+
+
+def check(claim, holds, detail=None):
+    """Print "  ok  claim (detail)", or raise AssertionError that names the claim when it does not hold.
+
+    holds   a bool or a 0-d array of bools. Anything else is a TypeError: text and lists would count as true.
+    detail  what was measured, printed in either case.
+    The test is an explicit raise, so it also runs under `python -O`.
+    """
+    _require_bool(claim, holds)
+    text = claim if detail is None else f"{claim} ({detail})"
+    if not holds:
+        raise AssertionError(f"this claim does not hold: {text}")
+    print(f"  ok  {text}", flush=True)
+
+
+def claims(rows):
+    """A lesson's last cell: check every (claim, holds, reason) and print all of them before failing on any.
+
+    reason   why the tolerance is what it is: "exact: both count pixels", "1e-12: two orders of summation".
+    Raises: AssertionError that names every claim that does not hold.
+    """
+    broken = []
+    for claim, holds, reason in rows:
+        _require_bool(claim, holds)
+        print(f"  {'ok' if holds else 'NO'}  {claim} [{reason}]", flush=True)
+        if not holds:
+            broken.append(claim)
+    if broken:
+        raise AssertionError("these claims do not hold: " + "; ".join(broken))
+
+
+def device():
+    """The device a lesson trains on: the environment variable FCN_DEVICE, "cpu" if it is not set."""
+    return choice(os.environ.get("FCN_DEVICE", "cpu"), "FCN_DEVICE", DEVICES)
+
+
+def _require_bool(claim, holds):
+    is_bool = isinstance(holds, bool) or (getattr(holds, "dtype", None) == np.bool_ and holds.ndim == 0)
+    if not is_bool:
+        raise TypeError(f"{claim!r}: a check needs True or False; got {type(holds).__name__}")
+
+
+# --- around the lessons -------------------------------------------------------------------------------------
+
+
+class Lesson(NamedTuple):
+    """One lesson, as its file name and docstring describe it."""
+
+    number: int
+    name: str
+    question: str
+    needs: str  # as written, for example "lessons 1 and 2"
+    runtime: str  # as written, for example "8 s on 2 cores"
+    path: Path
+
+
+class Outcome(NamedTuple):
+    """How the run of one lesson ended."""
+
+    lesson: Lesson
+    status: int  # 0: every claim held
+    seconds: float
+
+
+def lessons(folder=LESSONS):
+    """All lessons of the checkout, in order.
+
+    Raises: InputError when there are none: the lessons are not part of the installed package.
+    """
+    found = sorted(Path(folder).glob("lesson_[0-9][0-9]_*.py"))
+    if not found:
+        raise InputError(
+            f"no lessons in {folder}: they come with the source, not with the installed package. Clone the "
+            "repository, run `pip install -e .` in it and try again"
+        )
+    return [_read(path) for path in found]
+
+
+def find(name, folder=LESSONS):
+    """The lesson called `name`: its number (1, 01), its name (metrics), its file name or its path.
+
+    Raises: InputError that lists the names there are.
+    """
+    everything = lessons(folder)
+    word = Path(str(name)).name.removesuffix(".py")
+    for lesson in everything:
+        names = {lesson.name, lesson.path.stem, str(lesson.number), f"{lesson.number:02d}"}
+        if word in names:
+            return lesson
+    known = ", ".join(f"{lesson.number} {lesson.name}" for lesson in everything)
+    raise InputError(f"there is no lesson {str(name)!r}; the lessons are: {known}")
+
+
+def run(lesson, figures=None, device=None):
+    """Run one lesson in a fresh Python process; its output streams through. Returns Outcome.
+
+    figures  folder for its figures (default: lessons/figures/), handed over as FCN_FIGURES
+    device   "cpu" or "cuda", handed over as FCN_DEVICE
+    """
+    environment = dict(os.environ, PYTHONUNBUFFERED="1")
+    if figures is not None:
+        environment["FCN_FIGURES"] = str(Path(figures).resolve())
+    if device is not None:
+        environment["FCN_DEVICE"] = choice(device, "device", DEVICES)
+    sys.stdout.flush()
+    started = time.perf_counter()
+    process = subprocess.run([sys.executable, str(lesson.path)], env=environment, stdin=subprocess.DEVNULL)
+    return Outcome(lesson, process.returncode, time.perf_counter() - started)
+
+
+def _read(path):
+    """Number and name from the file name; the rest from the docstring, "" where it says nothing."""
+    _, number, name = path.stem.split("_", 2)
+    try:
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    except SyntaxError:
+        docstring = ""  # running the lesson will show where
+    question = docstring.partition("\n")[0].partition(":")[2].strip()
+    return Lesson(int(number), name, question, _field(docstring, "Needs"), _field(docstring, "Runtime"), path)
+
+
+def _field(docstring, name):
+    """What follows `name` in the docstring, up to the end of the line."""
+    match = re.search(rf"^\s*{name}:?\s+(.+?)\.?\s*$", docstring, re.MULTILINE)
+    return match.group(1) if match else ""

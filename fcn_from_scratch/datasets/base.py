@@ -1,0 +1,124 @@
+"""What every dataset is: a sequence of samples, with names and colours for its classes.
+
+A dataset has a length and `dataset[i]` gives a Sample; its `classes` are names, its `palette` one colour per id,
+and 255 always means "ignore this pixel", whatever the files on disk use. PairDataset is the half that the three
+readers of files share: a list of (name, picture, labels) that are opened when they are asked for.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.datasets.images import read_image
+from fcn_from_scratch.datasets.labels import IGNORE, read_labels
+from fcn_from_scratch.palette import voc_palette
+
+
+class Sample(NamedTuple):
+    """One labelled picture: image uint8 (H, W, 3) RGB (a fourth channel is depth), labels uint8 (H, W), name."""
+
+    image: np.ndarray
+    labels: np.ndarray
+    name: str
+
+
+class Dataset:
+    """A sequence of Samples; a subclass sets `classes` and defines `__len__` and `__getitem__`."""
+
+    ignore_index = IGNORE
+    classes: tuple[str, ...] = ()
+    palette = voc_palette()
+
+    @property
+    def num_classes(self):
+        """Number of classes, the background included."""
+        return len(self.classes)
+
+    def __len__(self):
+        raise NotImplementedError
+
+    def __getitem__(self, index):
+        raise NotImplementedError
+
+
+class PairDataset(Dataset):
+    """Pictures and their label files, read one at a time.
+
+    pairs         list of (name, path of the picture, path of its labels)
+    classes       the class names
+    ignore        ids in the files that mean "ignore" besides 255
+    mask_palette  colours (K, 3) of labels that were saved as RGB pictures; None refuses those
+    cache         keep decoded samples in memory until `cache_bytes` are used
+    Samples are read-only arrays, since the cache may hand out the same one again.
+    Raises: InputError when there are no pairs or a file is missing (named), and, when a sample is read, for a
+    file that is no picture, a label id out of range, or labels of another size than their picture.
+    """
+
+    def __init__(self, pairs, classes, ignore=(), mask_palette=None, cache=False, cache_bytes=256 * 2**20):
+        self.pairs = list(pairs)
+        self.classes = tuple(classes)
+        self.ignore = ignore
+        self.mask_palette = mask_palette
+        self._room = cache_bytes if cache else 0
+        self._cache = {}
+        if not self.pairs:
+            raise checks.InputError("the dataset holds no pairs of a picture and its labels")
+        checks.files_exist([path for _, *paths in self.pairs for path in paths])
+
+    def __len__(self):
+        return len(self.pairs)
+
+    def __getitem__(self, index):
+        index = range(len(self))[index]
+        if index in self._cache:
+            return self._cache[index]
+        sample = self._read(index)
+        # A full cache keeps what it has: in epochs that visit everything once, making room for the newest sample
+        # would throw each one out just before it is wanted again.
+        size = sample.image.nbytes + sample.labels.nbytes
+        if size <= self._room:
+            self._room -= size
+            self._cache[index] = sample
+        return sample
+
+    def _read(self, index):
+        name, image_path, labels_path = self.pairs[index]
+        image, labels = read_image(image_path), self.labels_at(index)
+        checks.labels_fit(image, labels, image_path, labels_path)
+        image.setflags(write=False)
+        labels.setflags(write=False)
+        return Sample(image, labels, name)
+
+    def labels_at(self, index):
+        """The labels of one sample, uint8 (H, W), without reading the picture."""
+        return read_labels(self.pairs[index][2], self.num_classes, self.ignore, self.mask_palette)
+
+
+def read_list(path):
+    """The lines of a list file, stripped; empty ones are skipped.
+
+    Raises: InputError when the file is missing, is not text or lists nothing.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except FileNotFoundError:
+        raise checks.InputError(f"there is no list {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise checks.InputError(f"{path} cannot be read as a list: {error}") from None
+    lines = [line for line in lines if line]
+    if not lines:
+        raise checks.InputError(f"{path} lists nothing")
+    return lines
+
+
+def first_folder(candidates, wanted, what):
+    """The first candidate folder that holds the folder `wanted`.
+
+    Raises: InputError, one sentence with the path that was expected.
+    """
+    candidates = list(candidates)
+    for folder in candidates:
+        if (folder / wanted).is_dir():
+            return folder
+    raise checks.InputError(f"{what}: there is no folder {candidates[0] / wanted}")

@@ -1,0 +1,112 @@
+"""Your own data: a folder with `images/` and `labels/`, whose files pair up by their stems."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.datasets.audit import count_ids, swallowed_foreground
+from fcn_from_scratch.datasets.base import PairDataset, first_folder, read_list
+from fcn_from_scratch.datasets.labels import IGNORE, read_labels
+
+PEEK = 16  # label files looked at when the dataset is built, to warn early
+
+
+class Folder(PairDataset):
+    """`root/images/*` and `root/labels/*` with equal stems, in any format that Pillow reads.
+
+    split        a list `root/{split}.txt` of stems is followed where there is one. A folder without any lists is
+                 split by the sorted stems: every fifth goes to "val" (the last one where there are fewer than
+                 five), the others to "train" (a single pair serves as both). "all" is everything.
+    num_classes  number of classes, the background included; without it the number of lines of `root/classes.txt`
+                 (one name a line); without that the largest id found in any label file, plus one
+    others       mask_palette, cache, cache_bytes: see PairDataset
+    Labels are palette or grey pictures of class ids, 255 = ignore.
+
+    Warns: when 255 fills most of the labels and no id above 0 occurs: a two-class mask saved as 0 and 255.
+    Raises: InputError for a missing folder or list, stems without a partner (named), two files of one stem, a
+    number of classes that contradicts classes.txt, labels that hold no class but 0; and see PairDataset.
+    """
+
+    def __init__(self, root, split="train", num_classes=None, mask_palette=None, cache=False, cache_bytes=256 * 2**20):
+        root = first_folder([Path(root)], "images", "folder data is images/* and labels/* with the same stems")
+        images, labels = _by_stem(root / "images"), _by_stem(root / "labels")
+        stems = _split(root, split, images, labels)
+        classes = _class_names(root, num_classes) or _found_classes(root, labels.values(), mask_palette)
+        pairs = [(stem, images[stem], labels[stem]) for stem in stems]
+        super().__init__(pairs, classes, mask_palette=mask_palette, cache=cache, cache_bytes=cache_bytes)
+        complaint = swallowed_foreground(count_ids(self, limit=PEEK))
+        if complaint:
+            warnings.warn(f"{root / 'labels'}: {complaint}", stacklevel=2)
+
+
+def _by_stem(folder):
+    """The pictures of a folder by their stems. Files of other kinds and hidden ones are passed over."""
+    if not folder.is_dir():
+        raise checks.InputError(f"folder data is images/* and labels/* with the same stems: there is no {folder}")
+    Image.init()
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in Image.EXTENSION:
+            continue
+        if path.stem in found:
+            raise checks.InputError(f"{found[path.stem]} and {path.name} have the same stem: keep one of them")
+        found[path.stem] = path
+    if not found:
+        raise checks.InputError(f"there are no pictures in {folder}")
+    return found
+
+
+def _split(root, split, images, labels):
+    """The stems of a split; each of them has a picture and labels."""
+    path = root / f"{split}.txt"
+    if path.is_file():
+        stems = read_list(path)
+    else:
+        lists = [name for name in ("train.txt", "val.txt", "test.txt") if (root / name).is_file()]
+        if lists and split != "all":
+            raise checks.InputError(f"there is no list {path}, though there is {lists[0]} beside it")
+        stems = sorted(images.keys() | labels.keys())
+    _partners(root, stems, images, "picture in images/")
+    _partners(root, stems, labels, "label file in labels/")
+    if path.is_file() or split == "all":
+        return stems
+    val = stems[4::5] or stems[-1:]
+    if split == "val":
+        return val
+    if split == "train":
+        return sorted(set(stems) - set(val)) or stems
+    raise checks.InputError(f"split is train, val, all, or the name of a list; there is no {path}")
+
+
+def _partners(root, stems, found, kind):
+    alone = [stem for stem in stems if stem not in found]
+    if alone:
+        raise checks.InputError(f"{root} has no {kind} for {checks.few(alone)}")
+
+
+def _class_names(root, num_classes):
+    """The names of the classes, or None when only the labels can tell how many there are."""
+    path = root / "classes.txt"
+    if not path.is_file():
+        return num_classes and _numbered(checks.integer(num_classes, "num_classes", 2))
+    names = tuple(read_list(path))
+    if num_classes not in (None, len(names)):
+        raise checks.InputError(f"{path} names {len(names)} classes, but num_classes is {num_classes}")
+    return names
+
+
+def _found_classes(root, paths, mask_palette):
+    """Names for ids 0 to the largest one in all label files, those of other splits too."""
+    counts = sum(np.bincount(read_labels(path, palette=mask_palette).ravel(), minlength=256) for path in paths)
+    count = int(np.flatnonzero(counts[:IGNORE]).max(initial=0)) + 1
+    if count < 2:
+        reason = swallowed_foreground(counts) or "save the other classes as 1, 2, ..., or say num_classes"
+        raise checks.InputError(f"the labels in {root / 'labels'} hold no class but 0: {reason}")
+    return _numbered(count)
+
+
+def _numbered(count):
+    return ("background", *(f"class {i}" for i in range(1, count)))

@@ -1,0 +1,76 @@
+"""Label files and the colours they are shown in.
+
+A label file holds one class id per pixel. A palette PNG stores the id as the palette INDEX: asked for RGB it would
+give the colours and lose the ids, so labels are never converted. What means "ignore" (255, -1, or an id that a
+dataset names) is 255 once it is read.
+"""
+
+import numpy as np
+from PIL import Image
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.datasets.images import open_picture
+from fcn_from_scratch.palette import voc_palette
+
+IGNORE = 255
+
+
+def read_labels(path, num_classes=None, ignore=(), palette=None):
+    """Read the class ids of a label file.
+
+    Palette and 8-bit grey files give their values as stored, 16- and 32-bit ones too. -1, 255 and the ids in
+    `ignore` become 255. An EXIF orientation is applied as to pictures: both are read as displayed.
+
+    num_classes  ids 0..num_classes-1 are allowed, at most 255 classes; None allows 0..254
+    palette      (K, 3) colours: then an RGB file is decoded, colour k giving id k
+    Returns: uint8 (H, W).
+    Raises: InputError naming the file for an id out of range, an RGB file without `palette`, a colour not in
+    `palette`, a JPEG (its compression alters ids), or a file that is no picture.
+    """
+    num_classes = IGNORE if num_classes is None else checks.integer(num_classes, "num_classes", 1)
+    if num_classes > IGNORE:
+        raise ValueError(f"num_classes is at most {IGNORE}, since the id {IGNORE} means ignore; got {num_classes}")
+    picture = open_picture(path)
+    if picture.mode in ("RGB", "RGBA") and palette is not None:
+        ids = _from_colours(np.asarray(picture)[:, :, :3], np.asarray(palette), path)
+    else:
+        ids = _stored_ids(picture, path)
+    ids = np.where(np.isin(ids, (-1, *ignore)), IGNORE, ids)
+    checks.file_label_range(ids, num_classes, IGNORE, path)
+    return ids.astype(np.uint8)
+
+
+def _stored_ids(picture, path):
+    if picture.mode not in ("1", "L", "P", "LA", "PA", "I") and not picture.mode.startswith("I;16"):
+        pixels = np.asarray(picture)
+        grey = picture.mode in ("RGB", "RGBA") and (pixels[:, :, :1] == pixels[:, :, :3]).all()
+        raise checks.InputError(
+            f"{path} is a {picture.mode} picture, not class ids: save labels as a palette or grey PNG"
+            + ("; its three channels are equal, so keep one" if grey else "")
+        )
+    if picture.format == "JPEG":
+        raise checks.InputError(f"{path} is a JPEG, whose compression alters class ids: save labels as PNG")
+    ids = np.asarray(picture)
+    return (ids[:, :, 0] if ids.ndim == 3 else ids).astype(np.int64)
+
+
+def _from_colours(pixels, palette, path):
+    codes = pixels.astype(np.int64) @ (65536, 256, 1)
+    known = palette.astype(np.int64) @ (65536, 256, 1)
+    order = np.argsort(known, kind="stable")
+    place = np.searchsorted(known[order], codes).clip(max=len(known) - 1)
+    ids = order[place]
+    wrong = known[ids] != codes
+    if wrong.any():
+        red, green, blue = pixels[wrong][0]
+        raise checks.InputError(
+            f"{path} has the colour ({red}, {green}, {blue}) in {wrong.sum()} pixels; the palette does not have it"
+        )
+    return ids
+
+
+def save_labels(path, labels, palette=None):
+    """Write labels, integers (H, W) in 0..255, as a palette PNG in VOC's colours or those given (256, 3)."""
+    picture = Image.fromarray(np.asarray(labels).astype(np.uint8))
+    picture.putpalette((voc_palette() if palette is None else np.asarray(palette, np.uint8)).tobytes())
+    picture.save(path, format="PNG", optimize=True)

@@ -1,0 +1,146 @@
+"""Shapes: a small world that is drawn on the fly, so that everything here runs with nothing downloaded.
+
+Balloons, squares, triangles, rings and crosses lie on a dull, textured ground and cover one another. Strings, rims
+and arms are a pixel or two wide: a prediction with a stride of 32 cannot keep them, which is what skip connections
+are for. As in PASCAL VOC a thin border of 255 round each object is ignored.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.datasets import drawing
+from fcn_from_scratch.datasets.base import Dataset, Sample
+
+SPLITS = ("train", "val", "test")
+KINDS = tuple(drawing.OUTLINES)
+HUES = {"red": 0.0, "yellow": 0.14, "green": 0.34, "blue": 0.6, "magenta": 0.85}
+CLASSES = {"shape": ("background", *KINDS), "colour": ("background", *HUES)}
+
+
+class Thing(NamedTuple):
+    """One object of a scene. Lengths are in pixels, the angle in radians; `label` is its class id."""
+
+    kind: str
+    label: int
+    centre: tuple[float, float]
+    radius: float
+    angle: float
+    colours: tuple
+
+
+class Shapes(Dataset):
+    """`count` drawn scenes; sample i depends on (seed, split, i) alone and can be drawn by itself.
+
+    size         pixels, an integer or (H, W), at least 16
+    split        "train", "val" or "test": different random streams, so no scene is in two of them
+    classes_by   "shape": a thing's class is its outline and its colour says nothing.
+                 "colour": its class is its colour and its outline says nothing; what is left to learn is where
+                 things end, so resolution is the bottleneck
+    depth        add a fourth channel: 0 far to 255 near; each thing is nearer than all it covers
+    void_border  width in pixels of the ignored border round each thing; 0 for none
+    noise        standard deviation of the pixel noise, in grey levels
+    antialias    smooth edges in the image; the labels' edges are always hard
+    Raises: ValueError for an argument out of range; IndexError for an index beyond `count`.
+    """
+
+    def __init__(
+        self,
+        count=1000,
+        size=64,
+        seed=0,
+        split="train",
+        classes_by="shape",
+        depth=False,
+        void_border=1,
+        noise=6.0,
+        antialias=True,
+    ):
+        self.count = checks.integer(count, "count", 1)
+        self.size = checks.pair(size, "size", 16)
+        self.seed = checks.integer(seed, "seed", 0)
+        self.split = checks.choice(split, "split", SPLITS)
+        self.classes_by = checks.choice(classes_by, "classes_by", tuple(CLASSES))
+        self.classes = CLASSES[self.classes_by]
+        self.depth = bool(depth)
+        self.void_border = checks.integer(void_border, "void_border", 0)
+        self.noise = float(noise)
+        self.antialias = bool(antialias)
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        index = range(self.count)[index]
+        rng = np.random.default_rng([self.seed, SPLITS.index(self.split), index])
+        image, labels = self._paint(rng, self._scene(rng))
+        return Sample(image, labels, f"{self.split}_{index:06d}")
+
+    def _scene(self, rng):
+        """The things of one scene, the farthest first."""
+        height, width = self.size
+        short = min(self.size)
+        # an elongated picture holds more things, so that the ground keeps its share
+        number = round(rng.integers(2, 6) * max(self.size) / short)
+        return [self._thing(rng, height, width, short) for _ in range(number)]
+
+    def _thing(self, rng, height, width, short):
+        kind, hue = rng.integers(len(KINDS)), rng.integers(len(HUES))
+        label = 1 + int(kind if self.classes_by == "shape" else hue)
+        if self.classes_by == "shape":
+            tone = rng.random()
+        else:
+            tone = list(HUES.values())[hue] + rng.uniform(-0.025, 0.025)
+        saturation, value = rng.uniform(0.6, 1.0), rng.uniform(0.65, 1.0)
+        first = drawing.colour(tone, saturation, value)
+        second = drawing.colour(tone + rng.uniform(-0.015, 0.015), 0.75 * saturation, 0.6 * value)
+        return Thing(
+            KINDS[kind],
+            label,
+            centre=(rng.uniform(0.1, 0.9) * height, rng.uniform(0.1, 0.9) * width),
+            radius=short * 0.11 * 3.2 ** rng.random(),
+            angle=rng.uniform(-np.pi, np.pi),
+            colours=(first, second),
+        )
+
+    def _paint(self, rng, scene):
+        """Paint a scene from far to near. Returns: image uint8 (H, W, 3 or 4), labels uint8 (H, W)."""
+        image = self._ground(rng)
+        labels = np.zeros(self.size, np.uint8)
+        # the ground comes nearer from top to bottom; each thing stands in a slice of its own in front of it
+        distance = np.repeat(np.linspace(10, 80, self.size[0], dtype=np.float32)[:, None], self.size[1], axis=1)
+        for place, thing in enumerate(scene, start=1):
+            cover = drawing.coverage(thing.kind, self.size, thing.centre, thing.radius, thing.angle)
+            inside = cover >= 128
+            alpha = (cover / np.float32(255) if self.antialias else inside.astype(np.float32))[:, :, None]
+            filling = drawing.blend(drawing.pattern(rng, self.size), *thing.colours)
+            image += alpha * (filling - image)
+            labels[_grown(inside, self.void_border)] = self.ignore_index
+            labels[inside] = thing.label
+            distance[inside] = 80 + 170 * place / len(scene)
+        if self.depth:
+            image = np.concatenate([image, distance[:, :, None]], axis=2)
+        image += self.noise * rng.standard_normal(image.shape, np.float32)
+        return np.rint(image).clip(0, 255).astype(np.uint8), labels
+
+    def _ground(self, rng):
+        """A dull ground: two greyish tones under two patterns. Returns: float32 (H, W, 3)."""
+        mix = (drawing.pattern(rng, self.size) + drawing.pattern(rng, self.size)) / 2
+        tones = [
+            drawing.colour(rng.random(), rng.uniform(0, 0.25), value)
+            for value in rng.uniform(0.25, 0.85) + np.array([-0.08, 0.08])
+        ]
+        return drawing.blend(mix, *tones)
+
+
+def _grown(mask, border):
+    """The mask and all pixels within `border` of it, across corners too."""
+    for _ in range(border):
+        tall = mask.copy()
+        tall[1:] |= mask[:-1]
+        tall[:-1] |= mask[1:]
+        mask = tall.copy()
+        mask[:, 1:] |= tall[:, :-1]
+        mask[:, :-1] |= tall[:, 1:]
+    return mask

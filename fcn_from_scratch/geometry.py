@@ -1,0 +1,151 @@
+"""Which pixels an output sees and where it stands: receptive field, stride, start, and the crops that follow.
+
+Every map is a grid laid over the image. Cell i of a map has its centre at image coordinate start + stride * i,
+where 0 is the centre of the image's first pixel, and sees `size` pixels. One rule a layer moves the grid on, with
+kernel size k, stride s, padding p, dilation d and e = d(k - 1) + 1:
+
+convolution, pooling    size += (e - 1) * stride;  start += ((e - 1) / 2 - p) * stride;  stride *= s
+transposed convolution  size += (ceil(k / s) - 1) * stride;  stride /= s;  start -= ((k - 1) / 2 - p) * stride
+
+Image sizes do not occur: neither do they in a crop offset, and rounding up or down changes none of it.
+Source: Caffe's coord_map.py, from the paper's authors. Lesson 6.
+"""
+
+from fractions import Fraction
+from typing import NamedTuple
+
+from fcn_from_scratch import layers
+
+
+class Axis(NamedTuple):
+    """One axis of a grid, in exact fractions of image pixels."""
+
+    size: Fraction
+    stride: Fraction
+    start: Fraction
+
+
+class ReceptiveField:
+    """A map's grid over the image: `size` of the receptive field, `stride` between cells, `start`, the centre of cell
+    0, all in image pixels; a number each, or a (vertical, horizontal) pair where the axes differ.
+
+    size, stride, start = field   unpacks it.
+    """
+
+    def __init__(self, axes=(Axis(Fraction(1), Fraction(1), Fraction(0)),) * 2):
+        self.axes = tuple(axes)
+
+    @property
+    def size(self):
+        return self._value("size")
+
+    @property
+    def stride(self):
+        return self._value("stride")
+
+    @property
+    def start(self):
+        return self._value("start")
+
+    def _value(self, name):
+        vertical, horizontal = (_plain(getattr(axis, name)) for axis in self.axes)
+        return vertical if vertical == horizontal else (vertical, horizontal)
+
+    def __iter__(self):
+        return iter((self.size, self.stride, self.start))
+
+    def __eq__(self, other):
+        return isinstance(other, ReceptiveField) and self.axes == other.axes
+
+    def __hash__(self):
+        return hash(self.axes)
+
+    def __repr__(self):
+        return f"ReceptiveField(size={self.size}, stride={self.stride}, start={self.start})"
+
+
+IMAGE = ReceptiveField()
+
+
+def receptive_field(net, start=IMAGE):
+    """The grid of the net's output, or of its coarsest scores if it is a segmentation network.
+
+    net is a layer, a list of layers, a Sequential or a model with a `coarse_path` (the layers from the image to
+    score_fr); start is the grid its input lies on.
+    Returns: a ReceptiveField with size, stride and start.
+    Raises: ValueError at a layer whose outputs stand nowhere, such as Linear.
+    """
+    if hasattr(net, "coarse_path"):
+        path = net.coarse_path
+    elif isinstance(net, layers.Sequential):
+        path = net.layers
+    elif isinstance(net, (list, tuple)):
+        path = net
+    else:
+        return ReceptiveField(_move(net, axis, number) for number, axis in enumerate(start.axes))
+    for layer in path:
+        start = receptive_field(layer, start)
+    return start
+
+
+def crop_offset(field, reference):
+    """Where the reference grid's cell 0 lies in a map with the given grid: the first row and column to keep.
+
+    offset = (reference.start - field.start) / field.stride
+
+    Returns: an integer, or a (vertical, horizontal) pair where the axes differ. Negative: the reference starts before
+    the map does, and has to be cropped itself.
+    Raises: ValueError when the strides differ or the offset is not whole (Caffe's crop layer asks the same).
+    """
+    offsets = []
+    for here, there in zip(field.axes, reference.axes):
+        if here.stride != there.stride:
+            raise ValueError(
+                f"maps are cropped to each other on one stride; got strides {_plain(here.stride)} and "
+                f"{_plain(there.stride)}"
+            )
+        offset = (there.start - here.start) / here.stride
+        if offset.denominator != 1:
+            raise ValueError(
+                f"the grids lie {_plain(offset)} cells apart, which is not whole: no crop aligns them. An "
+                "upsampling kernel one smaller or larger moves the map by half a cell"
+            )
+        offsets.append(int(offset))
+    return offsets[0] if offsets[0] == offsets[1] else tuple(offsets)
+
+
+def overlap(field, other):
+    """The grid on which two maps of one stride lie after the earlier one is cropped: the later start, and the larger
+    receptive field."""
+    return ReceptiveField(
+        Axis(max(a.size, b.size), a.stride, max(a.start, b.start)) for a, b in zip(field.axes, other.axes)
+    )
+
+
+def _move(layer, axis, number):
+    """The grid of a layer's output along one axis (0 vertical, 1 horizontal)."""
+    size, stride, start = axis
+    if isinstance(layer, (layers.ConvTranspose2d, layers.BilinearUpsample)):
+        k, s, p = layer.kernel_size[number], layer.stride[number], layer.padding[number]
+        finer = stride / s
+        return Axis(size + (-(-k // s) - 1) * stride, finer, start - (Fraction(k - 1, 2) - p) * finer)
+    if isinstance(layer, (layers.Conv2d, layers.MaxPool2d, layers.AvgPool2d)):
+        dilation = getattr(layer, "dilation", (1, 1))[number]
+        reach = dilation * (layer.kernel_size[number] - 1)
+        centre = Fraction(reach, 2) - layer.padding[number]
+        return Axis(size + reach * stride, stride * layer.stride[number], start + centre * stride)
+    if isinstance(layer, layers.NearestUpsample):
+        finer = stride / layer.scale[number]
+        return Axis(size, finer, start - Fraction(layer.scale[number] - 1, 2) * finer)
+    if isinstance(layer, layers.BedOfNails):
+        return Axis(size, stride / layer.scale[number], start)
+    if isinstance(layer, layers.Crop):
+        return Axis(size, stride, start + layer.offset[number] * stride)
+    if isinstance(layer, (layers.ReLU, layers.Dropout, layers.LocalResponseNorm)):
+        return axis
+    raise ValueError(f"{layer.label} has no place in a grid over the image: geometry does not know how it moves one")
+
+
+def _plain(value):
+    """A fraction as an int if it is whole, else as a float."""
+    return int(value) if value.denominator == 1 else float(value)

@@ -1,0 +1,118 @@
+"""Every layer, in a few configurations: its input, its parameters and the promises of the layer contract.
+
+Each function below makes (layer, x) for one configuration. What op_cases shows of strides and windows is not
+repeated: a layer adds that it hands on the right arguments, keeps the right arrays and adds up its gradients.
+"""
+
+import numpy as np
+
+from fcn_from_scratch import layers, ops
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.gradcheck.vjp import away_from_zero, spaced
+
+SHAPE = (2, 3, 7, 6)
+
+
+class Unpool(layers.MaxUnpool2d):
+    """MaxUnpool2d as a function of x alone: indices and size are given once and have no gradient."""
+
+    def __init__(self, indices, size):
+        super().__init__()
+        self.indices, self.size = indices, size
+
+    def forward(self, x):
+        return super().forward(x, get_array_module(x).asarray(self.indices), self.size)
+
+
+def normal(layer):
+    """A maker of (layer, x) with normal x of the usual shape."""
+    return lambda rng, **options: (layer(**options), rng.normal(size=SHAPE))
+
+
+def drawing(layer):
+    """The same for a layer that draws random numbers."""
+    return lambda rng, **options: (layer(rng=rng, **options), rng.normal(size=SHAPE))
+
+
+def conv2d(rng, **options):
+    return layers.Conv2d(4, 6, (3, 2), rng=rng, dtype=np.float64, **options), rng.normal(size=(2, 4, 7, 6))
+
+
+def conv_transpose2d(rng, **options):
+    return layers.ConvTranspose2d(3, 4, (3, 2), rng=rng, dtype=np.float64, **options), rng.normal(size=SHAPE)
+
+
+def linear(rng, **options):
+    return layers.Linear(5, 4, rng=rng, dtype=np.float64, **options), rng.normal(size=(2, 5))
+
+
+def relu(rng):
+    return layers.ReLU(), away_from_zero(rng, SHAPE)
+
+
+def max_pool2d(rng, **options):
+    return layers.MaxPool2d(**options), spaced(rng, SHAPE)
+
+
+def max_unpool2d(rng, **options):
+    indices = ops.max_pool2d(rng.normal(size=SHAPE), **options)[1]
+    return Unpool(indices, SHAPE[2:]), rng.normal(size=indices.shape)
+
+
+def skip_fusion(rng, scores, skip, **options):
+    layer = layers.SkipFusion(3, 4, dtype=np.float64, **options)
+    return layer, (rng.normal(size=(2, 4, *scores)), rng.normal(size=(2, 3, *skip)))
+
+
+def sequential(rng):
+    """A chain down and up again, of smooth layers: there is no kink to keep away from."""
+    chain = layers.Sequential(
+        layers.Conv2d(3, 4, (3, 2), padding=1, rng=rng, dtype=np.float64),
+        layers.LocalResponseNorm(3, alpha=0.7, k=2.0),
+        layers.AvgPool2d(2, ceil_mode=True),
+        layers.ConvTranspose2d(4, 2, 4, stride=2, padding=1, rng=rng, dtype=np.float64),
+    )
+    return chain, rng.normal(size=SHAPE)
+
+
+# name -> (what makes (layer, x), its configurations)
+LAYERS = {
+    "Conv2d": (
+        conv2d,
+        [{"stride": (2, 1), "padding": (1, 0)}, {"dilation": (2, 3), "bias": False}, {"groups": 2}],
+    ),
+    "ConvTranspose2d": (
+        conv_transpose2d,
+        [{"stride": (2, 3), "padding": (1, 0)}, {"stride": 2, "bias": False}],
+    ),
+    "Linear": (linear, [{}, {"bias": False}]),
+    "Flatten": (normal(layers.Flatten), [{}]),
+    "ReLU": (relu, [{}]),
+    "MaxPool2d": (
+        max_pool2d,
+        [{"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0)}, {"kernel_size": 2, "ceil_mode": True}],
+    ),
+    "AvgPool2d": (
+        normal(layers.AvgPool2d),
+        [{"kernel_size": (3, 2)}, {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}],
+    ),
+    "MaxUnpool2d": (max_unpool2d, [{"kernel_size": (3, 2)}]),
+    "LocalResponseNorm": (
+        normal(layers.LocalResponseNorm),
+        [{"size": 2, "alpha": 0.7, "beta": 0.5, "k": 2.0}],
+    ),
+    "Dropout": (drawing(layers.Dropout), [{"p": 0.3}, {"p": 0.0}]),
+    "ChannelDropout": (drawing(layers.ChannelDropout), [{"p": 0.4}]),
+    "NearestUpsample": (normal(layers.NearestUpsample), [{"scale": (3, 2)}]),
+    "BedOfNails": (normal(layers.BedOfNails), [{"scale": (3, 2)}]),
+    "BilinearUpsample": (normal(layers.BilinearUpsample), [{"kernel_size": (4, 6), "stride": (2, 3)}]),
+    "Crop": (normal(layers.Crop), [{"offset": (2, 1), "size": (4, 3)}]),
+    "SkipFusion": (
+        skip_fusion,
+        [
+            {"scores": (5, 6), "skip": (9, 8), "offset": (3, 1), "scale": 0.5},
+            {"scores": (5, 6), "skip": (3, 4), "offset": (-1, -2)},
+        ],
+    ),
+    "Sequential": (sequential, [{}]),
+}

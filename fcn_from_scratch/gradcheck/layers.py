@@ -1,0 +1,143 @@
+"""The gradient check of a layer: its input, each of its parameters, and the promises of the layer contract.
+
+Nothing here asks for a subclass of `Layer`: an object with forward(x) and backward(dy) will do. Where it has
+`params` and `grads`, they are checked too; where it has `eval()`, so is the promise to keep nothing then.
+"""
+
+import numpy as np
+
+from fcn_from_scratch.backend import get_array_module, to_numpy
+from fcn_from_scratch.gradcheck.vjp import vjp_errors
+
+
+def layer_check(layer, x, rng, directions=3, eps=1e-5):
+    """The relative error of every gradient of a layer that also keeps the promises of the layer contract.
+
+    x   a float64 array, or a tuple of them for a layer whose forward takes several; away from kinks.
+    Returns: a dict: "dx" (or "dx0", "dx1", ...), then one entry per parameter under its name.
+    Raises: ValueError that lists the promises broken (see `broken_promises`), or as `vjp_errors` does.
+    Source: layers/base.py states the contract. Lesson 3.
+    """
+    errors = layer_errors(layer, x, rng, directions, eps)
+    complaints = broken_promises(layer, x, rng)
+    if complaints:
+        raise ValueError("; ".join(complaints))
+    return errors
+
+
+def layer_errors(layer, x, rng, directions=3, eps=1e-5):
+    """The relative error of every gradient of a layer by name, and no question about anything else."""
+    function = AsFunction(layer, x)
+    errors = vjp_errors(function.forward, function.backward, function.inputs, rng, directions, eps)
+    return {name: error for name, error in zip(function.names, errors) if error is not None}
+
+
+class AsFunction:
+    """A layer as a pure function of its inputs and its parameters, which is what `vjp_check` takes.
+
+    inputs   the layer's input arrays, then a copy of each parameter
+    names    "dx" (or "dx0", "dx1", ...), then the parameters' names: one per entry of `inputs`
+    """
+
+    def __init__(self, layer, x):
+        self.layer = layer
+        self.params = params = getattr(layer, "params", {})
+        missing = [name for name in params if name not in getattr(layer, "grads", {})]
+        if missing:
+            raise ValueError(f"params has {missing[0]!r}, grads has not: give both the same names")
+        for name, array in params.items():
+            get_array_module(array)
+            if array.dtype != np.float64:
+                raise ValueError(f"parameter {name!r} is {array.dtype}; a gradient check needs float64")
+        xs = list(x) if isinstance(x, tuple) else [x]
+        self.number = len(xs)  # of inputs that are not parameters
+        self.names = ["dx"] if len(xs) == 1 else [f"dx{i}" for i in range(len(xs))]
+        self.names += params
+        self.inputs = xs + [array.copy() for array in params.values()]
+        self.generators = [(g, g.bit_generator.state) for g in _generators(layer)]
+        getattr(layer, "train", lambda: None)()
+
+    def forward(self, *arrays):
+        """Put the parameters in place, rewind the generators (so that dropout repeats its mask), and run."""
+        for live, value in zip(self.params.values(), arrays[self.number :]):
+            live[...] = value
+        for generator, state in self.generators:
+            generator.bit_generator.state = state
+        return self.layer.forward(*arrays[: self.number])
+
+    def backward(self, dy):
+        """The gradients of this one backward, from zero."""
+        grads = getattr(self.layer, "grads", {})
+        for gradient in grads.values():
+            gradient[...] = 0
+        dx = self.layer.backward(dy)
+        # Looked up again: a layer may have put new arrays into its dict.
+        grads = getattr(self.layer, "grads", {})
+        return [*(dx if isinstance(dx, (tuple, list)) else [dx]), *(grads[name] for name in self.params)]
+
+
+def _generators(layer):
+    """The random generators a layer draws from: those it lists, or the one it calls `rng`."""
+    listed = layer.generators().values() if hasattr(layer, "generators") else ()
+    found = [*listed, getattr(layer, "rng", None)]
+    return [generator for generator in found if isinstance(generator, np.random.Generator)]
+
+
+def broken_promises(layer, x, rng):
+    """What a layer does that the layer contract forbids, one sentence each; [] for a faultless layer.
+
+    Checked: the same input gives the same output; a second backward gives the same dx and doubles the grads;
+    float32 stays float32 (a layer without parameters); after eval() forward keeps nothing for backward.
+    """
+    function = AsFunction(layer, x)
+    y = function.forward(*function.inputs)
+    if not bool((function.forward(*function.inputs) == y).all()):
+        return ["forward gives another output for the same input: draw random numbers from self.rng only"]
+    dy = get_array_module(y).asarray(rng.normal(size=y.shape))
+    return [
+        *_second_backward(function, dy),
+        *_float32(function, dy),
+        *_eval_mode(function, dy),
+    ]
+
+
+def _second_backward(function, dy):
+    first = [None if g is None else to_numpy(g).copy() for g in function.backward(dy)]
+    dx = function.layer.backward(dy)
+    grads = getattr(function.layer, "grads", {})
+    second = [*(dx if isinstance(dx, (tuple, list)) else [dx]), *(grads[name] for name in function.params)]
+    for which, (name, one, two) in enumerate(zip(function.names, first, second)):
+        is_param = which >= function.number
+        if one is not None and not np.allclose(to_numpy(two), one * (2 if is_param else 1), rtol=1e-9):
+            yield (
+                f"backward must ADD to grads[{name!r}] (+=): a second backward does not double it"
+                if is_param
+                else f"a second backward gives another {name}: backward must leave what forward kept as it is"
+            )
+
+
+def _float32(function, dy):
+    if function.params:
+        return
+    y = function.forward(*(x.astype(np.float32) for x in function.inputs))
+    outputs = {"forward": [y], "backward": function.backward(dy.astype(np.float32))}
+    for what, arrays in outputs.items():
+        wrong = [array.dtype for array in arrays if array is not None and array.dtype != np.float32]
+        if wrong:
+            yield f"{what} turns float32 into {wrong[0]}: keep the dtype of the input"
+
+
+def _eval_mode(function, dy):
+    layer = function.layer
+    if not hasattr(layer, "eval"):
+        return
+    layer.eval()
+    function.forward(*function.inputs)
+    try:
+        layer.backward(dy)
+    except RuntimeError:
+        pass
+    else:
+        yield "after eval() forward must keep nothing: backward still answers instead of raising RuntimeError"
+    finally:
+        layer.train()

@@ -1,0 +1,32 @@
+"""What remembers: parameters, gradients, and what forward keeps for backward. See layers.base for the contract."""
+
+from fcn_from_scratch.layers.activation import ChannelDropout, Dropout, Flatten, ReLU
+from fcn_from_scratch.layers.base import Layer
+from fcn_from_scratch.layers.container import Container, Sequential
+from fcn_from_scratch.layers.conv import Conv2d, ConvTranspose2d, Linear
+from fcn_from_scratch.layers.fusion import Crop, SkipFusion
+from fcn_from_scratch.layers.normalization import LocalResponseNorm
+from fcn_from_scratch.layers.pooling import AvgPool2d, MaxPool2d, MaxUnpool2d
+from fcn_from_scratch.layers.upsampling import BedOfNails, BilinearUpsample, NearestUpsample
+
+__all__ = [
+    "AvgPool2d",
+    "BedOfNails",
+    "BilinearUpsample",
+    "ChannelDropout",
+    "Container",
+    "Conv2d",
+    "ConvTranspose2d",
+    "Crop",
+    "Dropout",
+    "Flatten",
+    "Layer",
+    "Linear",
+    "LocalResponseNorm",
+    "MaxPool2d",
+    "MaxUnpool2d",
+    "NearestUpsample",
+    "ReLU",
+    "Sequential",
+    "SkipFusion",
+]

@@ -1,0 +1,64 @@
+"""Layers without weights that work pixel by pixel: ReLU, dropout, flattening."""
+
+import numpy as np
+
+from fcn_from_scratch import checks, ops
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.layers.base import Layer
+
+
+class ReLU(Layer):
+    """ops.relu. Keeps its output, which the next layer keeps too. Lesson 3."""
+
+    def _forward(self, x):
+        y = ops.relu(x)
+        return y, y
+
+    def _backward(self, dy, y):
+        return ops.relu_backward(dy, y)
+
+
+class Dropout(Layer):
+    """Zero each value with probability p and scale up the rest by 1 / (1 - p); in eval mode pass everything.
+
+    p may be set between calls. The mask is drawn on the host from `rng`, so that the CPU and the GPU drop the same
+    values and a checkpoint can hold the generator's state. Element by element, as in the paper's public code.
+    """
+
+    def __init__(self, p=0.5, *, rng=None, name=None):
+        super().__init__(name)
+        self.p = checks.probability(p, "p")
+        self.rng = np.random.default_rng() if rng is None else rng
+
+    def _forward(self, x):
+        if not self.training or self.p == 0:
+            return x, ()
+        kept = self.rng.random(self._mask_shape(x), dtype=np.float32) >= checks.probability(self.p, "p")
+        mask = get_array_module(x).asarray(kept)
+        return ops.dropout(x, mask, self.p), (mask, self.p)
+
+    def _backward(self, dy, cache):
+        return ops.dropout_backward(dy, *cache) if cache else dy
+
+    def _mask_shape(self, x):
+        return x.shape
+
+    def generators(self):
+        return {"rng": self.rng}
+
+
+class ChannelDropout(Dropout):
+    """Dropout of whole channels, as the paper's PyTorch port does it: another regulariser than Dropout."""
+
+    def _mask_shape(self, x):
+        return x.shape[:2]
+
+
+class Flatten(Layer):
+    """(N, C, H, W) to (N, C*H*W), channels first whatever the memory layout: what the first Linear layer reads."""
+
+    def _forward(self, x):
+        return x.reshape(x.shape[0], -1), x.shape
+
+    def _backward(self, dy, x_shape):
+        return dy.reshape(x_shape)

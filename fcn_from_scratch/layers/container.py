@@ -1,0 +1,79 @@
+"""Layers made of layers: their parameters under dotted names, and a chain."""
+
+from fcn_from_scratch.layers.base import Layer
+
+
+class Container(Layer):
+    """A layer whose parameters are those of its children, dotted: "conv1_1.weight".
+
+    Subclasses write forward and backward in terms of `children`, a dict name -> layer.
+    """
+
+    def __init__(self, children, name=None):
+        super().__init__(name)
+        self.children = dict(children)
+        for key, child in self.children.items():
+            child.name = child.name or key
+
+    @property
+    def params(self):
+        return self._gather("params")
+
+    @property
+    def grads(self):
+        return self._gather("grads")
+
+    def generators(self):
+        """Every random generator of the children, dotted."""
+        return {f"{key}.{n}": g for key, child in self.children.items() for n, g in child.generators().items()}
+
+    def train(self, mode=True):
+        for child in self.children.values():
+            child.train(mode)
+        return super().train(mode)
+
+    def to(self, device):
+        for child in self.children.values():
+            child.to(device)
+        self._cache = None
+        return self
+
+    def _gather(self, what):
+        return {f"{key}.{n}": a for key, child in self.children.items() for n, a in getattr(child, what).items()}
+
+    def __repr__(self):
+        lines = [f"  {key}: {child!r}".replace("\n", "\n  ") for key, child in self.children.items()]
+        return "\n".join([f"{self.label}(", *lines, ")"])
+
+
+class Sequential(Container):
+    """A chain: forward runs the layers in order, backward in reverse. Layers without a name are called by number."""
+
+    def __init__(self, *layers, name=None):
+        children = {layer.name or str(number): layer for number, layer in enumerate(layers)}
+        if len(children) != len(layers):
+            names = [layer.name for layer in layers]
+            twice = next(n for n in names if names.count(n) > 1)
+            raise ValueError(f"the layers of a Sequential have different names; {twice!r} occurs twice")
+        super().__init__(children, name)
+
+    @property
+    def layers(self):
+        """The chain, as a list."""
+        return list(self.children.values())
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def backward(self, dy):
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy)
+        return dy
+
+    def backward_params(self, dy):
+        first, *rest = self.layers
+        for layer in reversed(rest):
+            dy = layer.backward(dy)
+        first.backward_params(dy)

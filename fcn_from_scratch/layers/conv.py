@@ -1,0 +1,163 @@
+"""Layers with weights: convolution, transposed convolution and the fully connected layer."""
+
+import numpy as np
+
+from fcn_from_scratch import checks, ops
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.layers.base import Layer
+
+
+class Conv2d(Layer):
+    """ops.conv2d with its weight (out_channels, in_channels / groups, kh, kw) and bias (out_channels,).
+
+    The weight starts as He et al. 2015 draw it, normal with variance 2 / fan_in, which keeps the size of
+    activations through ReLUs; the bias starts at zero.
+    rng    the generator to draw from; dtype, that of the parameters
+    Lessons 2 and 3.
+    """
+
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups=1,
+        bias=True,
+        *,
+        rng=None,
+        dtype=np.float32,
+        name=None,
+    ):
+        super().__init__(name)
+        self.in_channels = checks.integer(in_channels, "in_channels", 1)
+        self.out_channels = checks.integer(out_channels, "out_channels", 1)
+        self.kernel_size = checks.pair(kernel_size, "kernel_size", 1)
+        self.stride = checks.pair(stride, "stride", 1)
+        self.padding = checks.pair(padding, "padding", 0)
+        self.dilation = checks.pair(dilation, "dilation", 1)
+        self.groups = checks.integer(groups, "groups", 1)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"groups divide the channels evenly; got {groups} groups of {in_channels} input and {out_channels} "
+                "output channels"
+            )
+        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        self.add_param("weight", he_normal(shape, np.prod(shape[1:]), rng, dtype))
+        if bias:
+            self.add_param("bias", np.zeros(out_channels, dtype))
+
+    def _forward(self, x):
+        checks.channels(self, x, self.in_channels)
+        return ops.conv2d(x, self.params["weight"], self.params.get("bias"), *self._arguments()), x
+
+    def _backward(self, dy, x):
+        self.backward_params(dy)
+        return ops.conv2d_input_grad(dy, x.shape, self.params["weight"], *self._arguments())
+
+    def backward_params(self, dy):
+        """Only add to `grads`: what the first layer of a network needs, since nobody asks for the image's gradient."""
+        x = self.kept()
+        self.accumulate("weight", ops.conv2d_weight_grad(dy, x, self.params["weight"], *self._arguments()))
+        if "bias" in self.params:
+            self.accumulate("bias", dy.sum(axis=(0, 2, 3)))
+
+    def _arguments(self):
+        return self.stride, self.padding, self.dilation, self.groups
+
+
+class ConvTranspose2d(Layer):
+    """ops.conv_transpose2d with its weight (in_channels, out_channels, kh, kw) and bias: learned upsampling.
+
+    The weight starts as random numbers; `init_bilinear()` sets it to interpolation, as the paper does.
+    Lessons 9 and 10.
+    """
+
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        bias=True,
+        *,
+        rng=None,
+        dtype=np.float32,
+        name=None,
+    ):
+        super().__init__(name)
+        self.in_channels = checks.integer(in_channels, "in_channels", 1)
+        self.out_channels = checks.integer(out_channels, "out_channels", 1)
+        self.kernel_size = checks.pair(kernel_size, "kernel_size", 1)
+        self.stride = checks.pair(stride, "stride", 1)
+        self.padding = checks.pair(padding, "padding", 0)
+        shape = (in_channels, out_channels, *self.kernel_size)
+        reached_by = in_channels * np.prod(self.kernel_size) / np.prod(self.stride)
+        self.add_param("weight", he_normal(shape, reached_by, rng, dtype))
+        if bias:
+            self.add_param("bias", np.zeros(out_channels, dtype))
+
+    def init_bilinear(self):
+        """Set the weight to per-class interpolation: the bilinear kernel on the channel diagonal, zero elsewhere.
+
+        Filling every pair of channels, as Caffe's BilinearFiller does, would add the classes up. Returns the layer.
+        """
+        if self.in_channels != self.out_channels or self.kernel_size[0] != self.kernel_size[1]:
+            raise ValueError(
+                f"{self.label} cannot interpolate: it needs equal channels and a square kernel, and has "
+                f"{self.in_channels} -> {self.out_channels} channels and kernel {self.kernel_size}"
+            )
+        weight = self.params["weight"]
+        xp = get_array_module(weight)
+        weight[...] = 0
+        diagonal = xp.arange(self.in_channels)
+        weight[diagonal, diagonal] = xp.asarray(ops.bilinear_kernel(self.kernel_size[0]).astype(weight.dtype))
+        return self
+
+    def _forward(self, x):
+        checks.channels(self, x, self.in_channels)
+        weight, bias = self.params["weight"], self.params.get("bias")
+        return ops.conv_transpose2d(x, weight, bias, self.stride, self.padding), x
+
+    def _backward(self, dy, x):
+        dx, dweight, dbias = ops.conv_transpose2d_backward(
+            dy, x, self.params["weight"], self.stride, self.padding
+        )
+        self.accumulate("weight", dweight)
+        if "bias" in self.params:
+            self.accumulate("bias", dbias)
+        return dx
+
+
+class Linear(Layer):
+    """ops.linear with its weight (out_features, in_features) and bias: the classifier's layer. Lesson 4."""
+
+    def __init__(self, in_features, out_features, bias=True, *, rng=None, dtype=np.float32, name=None):
+        super().__init__(name)
+        self.in_features = checks.integer(in_features, "in_features", 1)
+        self.out_features = checks.integer(out_features, "out_features", 1)
+        self.add_param("weight", he_normal((out_features, in_features), in_features, rng, dtype))
+        if bias:
+            self.add_param("bias", np.zeros(out_features, dtype))
+
+    def _forward(self, x):
+        return ops.linear(x, self.params["weight"], self.params.get("bias")), x
+
+    def _backward(self, dy, x):
+        dx, dweight, dbias = ops.linear_backward(dy, x, self.params["weight"])
+        self.accumulate("weight", dweight)
+        if "bias" in self.params:
+            self.accumulate("bias", dbias)
+        return dx
+
+
+def he_normal(shape, fan_in, rng, dtype):
+    """Normal numbers of variance 2 / fan_in (He et al. 2015, equation 10)."""
+    rng = np.random.default_rng() if rng is None else rng
+    dtype = np.dtype(dtype)
+    drawn = rng.standard_normal(shape, dtype if dtype in (np.float32, np.float64) else np.float32)
+    drawn *= np.sqrt(2 / fan_in)
+    return drawn.astype(dtype, copy=False)

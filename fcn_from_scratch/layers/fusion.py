@@ -1,0 +1,86 @@
+"""Aligning and joining maps: a crop, and the paper's fusion of coarse scores with those of a finer layer."""
+
+import numpy as np
+
+from fcn_from_scratch import checks, ops
+from fcn_from_scratch.layers.base import Layer
+from fcn_from_scratch.layers.conv import Conv2d
+
+
+class Crop(Layer):
+    """ops.crop at a fixed offset. The size is fixed too, or taken from a reference map at each forward:
+    forward(x, size=(H, W)). Lesson 6."""
+
+    def __init__(self, offset, size=None, *, name=None):
+        super().__init__(name)
+        self.offset = checks.pair(offset, "offset", 0)
+        self.size = None if size is None else checks.pair(size, "size", 1)
+
+    def forward(self, x, size=None):
+        """The window of x at the layer's offset; `size` (H, W) overrides the layer's."""
+        size = self.size if size is None else size
+        if size is None:
+            raise ValueError(f"{self.label} has no size of its own: call forward(x, size=(H, W))")
+        self._cache = x.shape if self.training else None
+        return ops.crop(x, self.offset, size)
+
+    def __call__(self, x, size=None):
+        return self.forward(x, size)
+
+    def _backward(self, dy, x_shape):
+        return ops.crop_backward(dy, x_shape, self.offset)
+
+
+class SkipFusion(Layer):
+    """Score a finer feature map with a 1x1 convolution, crop it to the coarse scores' place, and add.
+
+    y = scores + crop(weight * (scale * skip) + bias)
+
+    Summing scores equals scoring the concatenated features: both are linear (lesson 12). The 1x1 convolution starts
+    at zero, so that at first the skip adds nothing.
+    offset  where the coarse map starts inside the skip's map, in pixels, an integer or a pair (from
+            geometry.crop_offset). Where it is negative the coarse map starts earlier, and is the one cropped.
+    scale   multiplies the features before they are scored: 0.01 and 0.0001 in the paper's at-once training.
+    forward(scores, skip) -> y; backward(dy) -> (dscores, dskip).
+    Shapes: scores (N, num_classes, H, W), skip (N, in_channels, H', W'). Per axis y has the size of scores, or,
+    where the offset is negative, of skip.
+    Source: Long et al. 2015, section 4.2. Lesson 12.
+    """
+
+    def __init__(
+        self, in_channels, num_classes, offset=0, scale=1.0, *, dtype=np.float32, name=None
+    ):
+        super().__init__(name)
+        self.score = Conv2d(in_channels, num_classes, 1, dtype=dtype, name=name)
+        for array in self.score.params.values():
+            array[...] = 0
+        self._params, self._grads = self.score.params, self.score.grads
+        self.offset = checks.pair(offset, "offset", None)
+        self.scale = float(scale)
+
+    def forward(self, scores, skip):
+        """The coarse scores plus the skip's scores, on the grid of the map that starts later."""
+        fine = self.score(self._scaled(skip))
+        cut_fine = tuple(max(o, 0) for o in self.offset)
+        cut_coarse = tuple(max(-o, 0) for o in self.offset)
+        size = tuple(
+            (fine if o < 0 else scores).shape[axis] for axis, o in enumerate(self.offset, start=2)
+        )
+        self._cache = (scores.shape, fine.shape, cut_coarse, cut_fine) if self.training else None
+        return ops.crop(scores, cut_coarse, size) + ops.crop(fine, cut_fine, size)
+
+    def __call__(self, scores, skip):
+        return self.forward(scores, skip)
+
+    def _backward(self, dy, cache):
+        scores_shape, fine_shape, cut_coarse, cut_fine = cache
+        dscores = ops.crop_backward(dy, scores_shape, cut_coarse)
+        dskip = self.score.backward(ops.crop_backward(dy, fine_shape, cut_fine))
+        return dscores, self._scaled(dskip)
+
+    def _scaled(self, skip):
+        return skip if self.scale == 1 else skip * skip.dtype.type(self.scale)
+
+    def train(self, mode=True):
+        self.score.train(mode)
+        return super().train(mode)

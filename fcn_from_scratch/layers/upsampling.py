@@ -1,0 +1,51 @@
+"""Fixed upsampling layers: no parameters, so nothing for the optimiser or a checkpoint."""
+
+from fcn_from_scratch import checks, ops
+from fcn_from_scratch.layers.base import Layer
+
+
+class BilinearUpsample(Layer):
+    """ops.bilinear_upsample: the fixed transposed convolution of every network in the paper's public code.
+
+    It holds one 2-D kernel's size and not a (C, C, k, k) block of which only the diagonal is not zero. Lesson 9.
+    """
+
+    def __init__(self, kernel_size, stride, *, name=None):
+        super().__init__(name)
+        self.kernel_size = checks.pair(kernel_size, "kernel_size", 1)
+        self.stride = checks.pair(stride, "stride", 1)
+        self.padding = (0, 0)
+
+    def _forward(self, x):
+        return ops.bilinear_upsample(x, self.kernel_size, self.stride), x.shape
+
+    def _backward(self, dy, x_shape):
+        return ops.bilinear_upsample_backward(dy, x_shape, self.kernel_size, self.stride)
+
+
+class NearestUpsample(Layer):
+    """ops.upsample_nearest: every pixel becomes a block. Lesson 9."""
+
+    def __init__(self, scale, *, name=None):
+        super().__init__(name)
+        self.scale = checks.pair(scale, "scale", 1)
+
+    def _forward(self, x):
+        return ops.upsample_nearest(x, self.scale), ()
+
+    def _backward(self, dy, cache):
+        return ops.upsample_nearest_backward(dy, self.scale)
+
+
+class BedOfNails(Layer):
+    """ops.bed_of_nails: every pixel at the corner of a block of zeros. Lesson 9."""
+
+    def __init__(self, scale, *, name=None):
+        super().__init__(name)
+        self.scale = checks.pair(scale, "scale", 1)
+
+    def _forward(self, x):
+        return ops.bed_of_nails(x, self.scale), ()
+
+    def _backward(self, dy, cache):
+        return ops.bed_of_nails_backward(dy, self.scale)

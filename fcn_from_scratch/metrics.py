@@ -1,0 +1,191 @@
+"""What a segmentation is worth: the four metrics of the paper, all read off one confusion matrix.
+
+Let n[i, j] count the pixels of true class i that were called class j, over a whole set of images, and let
+t[i] = sum_j n[i, j] be the pixels of class i. Then, over K classes,
+
+pixel accuracy           sum_i n[i, i] / sum_i t[i]
+mean accuracy            mean over i of  n[i, i] / t[i]
+mean IU                  mean over i of  IU[i] = n[i, i] / (t[i] + sum_j n[j, i] - n[i, i])
+frequency weighted IU    sum_i t[i] * IU[i] / sum_i t[i]
+
+IU is intersection over union: the pixels where truth and prediction agree on the class, divided by the pixels
+where either of them names it. Pixels with the ignore label (VOC's rim around objects) enter no count.
+
+Source: Long et al. 2015, section 5. Lesson 1.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fcn_from_scratch.backend import to_numpy
+from fcn_from_scratch.checks import choice, integer, integer_labels, label_range, same_shape
+
+METRICS = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
+
+
+class PerClass(NamedTuple):
+    """Three numbers per class, arrays of shape (K,); NaN where a class gives nothing to divide by."""
+
+    iu: np.ndarray  # intersection over union
+    accuracy: np.ndarray  # the part of the class's pixels that was found
+    share: np.ndarray  # the class's part of all valid pixels
+
+
+class ConfusionMatrix:
+    """Counts of (true class, predicted class) over any number of images: rows are truth, columns prediction.
+
+    matrix[i, j] = number of pixels with label i and prediction j     int64, (K, K)
+
+    One matrix is filled over the whole set and read once. The mean of each image's scores is another number.
+    """
+
+    def __init__(self, num_classes, ignore_index=255):
+        self.num_classes = integer(num_classes, "num_classes", 1)
+        self.ignore_index = ignore_index
+        self.matrix = np.zeros((self.num_classes, self.num_classes), np.int64)
+
+    def update(self, labels, predictions):
+        """Add the pixels of one image or of a batch; returns the matrix object itself.
+
+        matrix[i, j] += bincount(K * labels + predictions)[K * i + j]     over the pixels not ignored
+
+        Shapes: labels and predictions any equal shape, any integer dtype, NumPy or CuPy.
+        Raises: ValueError for shapes that differ, for numbers that are not integers, for a label outside
+        0..K-1 that is not the ignore label, and for a prediction outside 0..K-1, under ignored labels too. (If
+        it were let through, a prediction of K would be counted in the next row's first column.) Nothing is
+        counted then.
+        """
+        labels, predictions = to_numpy(labels), to_numpy(predictions)
+        same_shape(predictions, labels.shape, "predictions", "labels have")
+        integer_labels(predictions, "predictions")
+        label_range(labels, self.num_classes, self.ignore_index)
+        label_range(predictions, self.num_classes, None, "predictions")
+        if self.ignore_index is not None:
+            valid = labels != self.ignore_index
+            labels, predictions = labels[valid], predictions[valid]
+        k = self.num_classes
+        cells = k * labels.astype(np.int64).ravel() + predictions.astype(np.int64).ravel()
+        self.matrix += np.bincount(cells, minlength=k * k).reshape(k, k)
+        return self
+
+    def merge(self, other):
+        """Add another matrix's counts, as if its images had been seen here; returns the matrix object itself.
+
+        Raises: ValueError when the two count different classes or ignore different labels.
+        """
+        ours, theirs = ((m.num_classes, m.ignore_index) for m in (self, other))
+        if ours != theirs:
+            raise ValueError(
+                f"only matrices of the same classes can be merged; here are {ours[0]} classes with "
+                f"ignore_index {ours[1]}, there {theirs[0]} with {theirs[1]}"
+            )
+        self.matrix += other.matrix
+        return self
+
+    def per_class(self):
+        """IU, accuracy and share of each class, as PerClass(iu, accuracy, share), float64 arrays (K,).
+
+        NaN marks 0/0: the accuracy of a class with no pixel, the IU of a class that is also never predicted,
+        every share when no pixel was counted.
+        """
+        hits, true, called = self._counts()
+        return PerClass(
+            iu=_ratio(hits, true + called - hits),
+            accuracy=_ratio(hits, true),
+            share=_ratio(true, true.sum()),
+        )
+
+    def scores(self, absent="reference"):
+        """The four metrics as a dict of floats in 0..1 with METRICS as keys; all NaN if no pixel was counted.
+
+        absent   what mean IU does with a class that has no pixel in the truth but was predicted somewhere:
+                 "reference"  its IU, 0/(false alarms) = 0, enters the mean, as in the paper's released code
+                 "skip"       it is left out: the mean is over the classes present, as the paper's footnote 9
+                              has it for SIFT Flow, where 3 of the 33 classes do not occur in the test set
+                 A class that is neither present nor predicted is left out by both. The other metrics agree.
+
+        Example: labels 0 0 0 1 1 255 255, predictions 0 0 2 1 0 2 1, K = 4: mean IU is 1/3, with "skip" 1/2.
+        """
+        choice(absent, "absent", ("reference", "skip"))
+        hits, true, _ = self._counts()
+        iu, accuracy, share = self.per_class()
+        present = true > 0
+        averaged = present if absent == "skip" else ~np.isnan(iu)
+        return {
+            "pixel_accuracy": float(_ratio(hits.sum(), true.sum())),
+            "mean_accuracy": _mean(accuracy[present]),
+            "mean_iu": _mean(iu[averaged]),
+            "frequency_weighted_iu": float((share * iu)[present].sum()) if present.any() else float("nan"),
+        }
+
+    def table(self, class_names=None):
+        """The numbers as text, in percent: one line per class, then the four metrics. A dash stands for 0/0.
+
+        Raises: ValueError when there are not K names.
+        """
+        names = [str(i) for i in range(self.num_classes)] if class_names is None else list(class_names)
+        if len(names) != self.num_classes:
+            raise ValueError(f"class_names holds {self.num_classes} names; got {len(names)}")
+        width = max(len("frequency weighted IU"), *map(len, names))
+        lines = [f"{'class':{width}}  {'share':>6}  {'acc':>6}  {'IU':>6}   (%)"]
+        for name, iu, accuracy, share in zip(names, *self.per_class()):
+            lines.append(f"{name:{width}}  {_percent(share)}  {_percent(accuracy)}  {_percent(iu)}")
+        lines.append("")
+        scores, skipped = self.scores(), self.scores("skip")["mean_iu"]
+        for key in METRICS:
+            lines.append(f"{key.replace('_', ' ').replace('iu', 'IU'):{width}}  {_percent(scores[key])}")
+            if key == "mean_iu" and skipped > scores[key]:
+                lines[-1] += f"   ({100 * skipped:.1f} over the classes present)"
+        return "\n".join(lines)
+
+    def _counts(self):
+        """Per class: pixels that were right, pixels of the truth, pixels of the prediction; each (K,)."""
+        return np.diag(self.matrix), self.matrix.sum(axis=1), self.matrix.sum(axis=0)
+
+
+def boundary_band(labels, width, ignore_index=255):
+    """The pixels close to where the label changes: there a coarse segmentation fails first.
+
+    band[y, x] = labels[y, x] is valid  and  the window of 2*width + 1 pixels a side around (y, x), cut off at
+                 the image's edge, holds more than one label
+
+    So the distance is the chessboard's, and width 1 marks the pixels that touch another label, corners
+    included. The ignore label counts as a label here: VOC draws its rim on the boundary itself, so the band
+    lies on both sides of the rim.
+
+    Shapes: labels (..., H, W), integers. Returns: bool (..., H, W).
+    Source: the idea of a trimap around boundaries, Kohli et al. 2009. Lesson 12.
+    """
+    labels = to_numpy(labels)
+    integer_labels(labels)
+    width = integer(width, "width", 1)
+    if labels.ndim < 2:
+        raise ValueError(f"labels has shape (..., H, W); got shape {labels.shape}")
+    low = high = labels
+    for axis in (-2, -1):  # a window's minimum is the minimum over rows of the minimum over columns
+        low, high = _window(low, width, axis).min(-1), _window(high, width, axis).max(-1)
+    band = low != high
+    return band if ignore_index is None else band & (labels != ignore_index)
+
+
+def _window(array, width, axis):
+    """For each position the 2*width + 1 values around it along `axis`, on a new last axis; edges repeat."""
+    padding = [(0, 0)] * array.ndim
+    padding[axis] = (width, width)
+    padded = np.pad(array, padding, mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1, axis=axis)
+
+
+def _ratio(part, whole):
+    """part / whole in float64, NaN where whole is 0, without a warning."""
+    part, whole = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def _mean(values):
+    return float(values.mean()) if values.size else float("nan")
+
+
+def _percent(value):
+    return f"{'-':>6}" if np.isnan(value) else f"{100 * value:6.1f}"

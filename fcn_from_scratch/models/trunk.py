@@ -1,0 +1,111 @@
+"""The trunk of a VGG-like network: five stages of convolutions, each halved by a pool, then fc6 and fc7.
+
+A trunk is a chain that hands out some of its inner maps, the taps, besides its last one; its backward takes a
+gradient for each of them. VGG16 and the lesson-size networks are the same chain with other numbers.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fcn_from_scratch.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
+
+
+class VGGConfig(NamedTuple):
+    """The numbers that make a VGG-like trunk.
+
+    channels       of the five stages; convs, how many 3x3 convolutions each has
+    fc_channels    of fc6 and fc7
+    fc6_kernel     fc6 sees fc6_kernel x fc6_kernel cells of pool5
+    pad            of conv1_1; every other convolution of the stages has 1
+    fc6_padding    0 in the paper, which pads the image by 100 instead
+    dropout        the probability after fc6 and fc7
+    """
+
+    channels: tuple = (64, 128, 256, 512, 512)
+    convs: tuple = (2, 2, 3, 3, 3)
+    fc_channels: int = 4096
+    fc6_kernel: int = 7
+    pad: int = 100
+    fc6_padding: int = 0
+    dropout: float = 0.5
+
+
+class Trunk(Sequential):
+    """A Sequential that also hands out the maps after the layers named in `taps`.
+
+    forward(x) -> (top, maps), maps a dict tap -> array; backward(dtop, dmaps) -> dx.
+    """
+
+    def __init__(self, *layers, taps=(), name=None):
+        super().__init__(*layers, name=name)
+        self.taps = tuple(taps)
+
+    def forward(self, x):
+        maps = {}
+        for key, layer in self.children.items():
+            x = layer(x)
+            if key in self.taps:
+                maps[key] = x
+        return x, maps
+
+    def backward(self, dtop, dmaps):
+        return self._back(dtop, dmaps, lambda first, dy: first.backward(dy))
+
+    def backward_params(self, dtop, dmaps):
+        self._back(dtop, dmaps, lambda first, dy: first.backward_params(dy))
+
+    def _back(self, dy, dmaps, finish):
+        (_, first), *rest = self.children.items()
+        for key, layer in reversed(rest):
+            if key in dmaps:
+                # A tapped map feeds two consumers, the next layer and a skip: its gradient is the sum of theirs.
+                dy = dy + dmaps[key]
+            dy = layer.backward(dy)
+        return finish(first, dy)
+
+
+def vgg_stages(config, rng, dtype=np.float32):
+    """The layers conv1_1 ... pool5: 3x3 convolutions with ReLU, and 2x2 max-pools that round sizes up."""
+    chain, channels, pad = [], 3, config.pad
+    for stage, (width, count) in enumerate(zip(config.channels, config.convs), start=1):
+        for number in range(1, count + 1):
+            tag = f"{stage}_{number}"
+            chain.append(Conv2d(channels, width, 3, padding=pad, rng=rng, dtype=dtype, name=f"conv{tag}"))
+            chain.append(ReLU(name=f"relu{tag}"))
+            channels, pad = width, 1
+        chain.append(MaxPool2d(2, ceil_mode=True, name=f"pool{stage}"))
+    return chain
+
+
+def vgg_trunk(config, taps, rng, dtype=np.float32):
+    """The fully convolutional trunk: the stages, then fc6 and fc7 as convolutions."""
+    channels = config.fc_channels
+    fc6 = Conv2d(
+        config.channels[-1], channels, config.fc6_kernel, padding=config.fc6_padding, rng=rng, dtype=dtype, name="fc6"
+    )
+    fc7 = Conv2d(channels, channels, 1, rng=rng, dtype=dtype, name="fc7")
+    top = [fc6, *_relu_and_dropout(6, config, rng), fc7, *_relu_and_dropout(7, config, rng)]
+    return Trunk(*vgg_stages(config, rng, dtype), *top, taps=taps)
+
+
+def vgg_classifier(config, num_classes, rng, dtype=np.float32):
+    """The classifier that the trunk comes from: the stages, then Linear layers fc6, fc7 and fc8.
+
+    Its images are 32 * fc6_kernel pixels square: conv1_1 pads by 1, and pool5 is what fc6 spans.
+    """
+    features = config.channels[-1] * config.fc6_kernel**2
+    channels = config.fc_channels
+    return Sequential(
+        *vgg_stages(config._replace(pad=1), rng, dtype),
+        Flatten(name="flatten"),
+        Linear(features, channels, rng=rng, dtype=dtype, name="fc6"),
+        *_relu_and_dropout(6, config, rng),
+        Linear(channels, channels, rng=rng, dtype=dtype, name="fc7"),
+        *_relu_and_dropout(7, config, rng),
+        Linear(channels, num_classes, rng=rng, dtype=dtype, name="fc8"),
+    )
+
+
+def _relu_and_dropout(number, config, rng):
+    return ReLU(name=f"relu{number}"), Dropout(config.dropout, rng=rng, name=f"drop{number}")

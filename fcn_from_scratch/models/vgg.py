@@ -1,0 +1,44 @@
+"""Networks of VGG16's shape: the paper's at full size, and the same construction at lesson size."""
+
+import numpy as np
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.models.fcn import FCN
+from fcn_from_scratch.models.trunk import VGGConfig, vgg_classifier, vgg_trunk
+
+SKIPS = {"32s": (), "16s": ("pool4",), "8s": ("pool4", "pool3"), "4s": ("pool4", "pool3", "pool2")}
+AT_ONCE_SCALES = (0.01, 0.0001)  # of pool4 and pool3, so that their large features do not swamp the scores at first
+
+
+def vgg16_config(width=64, pad=100, fc6_kernel=7, fc6_padding=0, dropout=0.5, convs=(2, 2, 3, 3, 3)):
+    """VGG16 as the paper changes it. A smaller width keeps the geometry and makes every map thinner."""
+    width = checks.integer(width, "width", 1)
+    channels = (width, 2 * width, 4 * width, 8 * width, 8 * width)
+    return VGGConfig(channels, tuple(convs), 64 * width, fc6_kernel, pad, fc6_padding, dropout)
+
+
+def mini_config(width=16, pad=1, fc6_kernel=3, fc6_padding=None, dropout=0.0, convs=(1, 1, 1, 1, 1)):
+    """VGG's shape at lesson size: five stages, stride 32, few channels.
+
+    The image is padded by 1 and fc6 by half its kernel, so that maps of every image size align and no time goes
+    into a wide frame. For the paper's construction pass pad >= 16 * (fc6_kernel - 1) + 1 and fc6_padding=0.
+    """
+    width = checks.integer(width, "width", 1)
+    channels = (width, 2 * width, 4 * width, 6 * width, 8 * width)
+    fc6_padding = fc6_kernel // 2 if fc6_padding is None else fc6_padding
+    return VGGConfig(channels, tuple(convs), 8 * width, fc6_kernel, pad, fc6_padding, dropout)
+
+
+def fcn(config, stride, num_classes, rng, dtype=np.float32, at_once=False, upsampling="fixed", name=None):
+    """The network of one output stride ("32s", "16s", "8s", "4s") on a trunk."""
+    skips = SKIPS[stride]
+    trunk = vgg_trunk(config, skips, rng, dtype)
+    scales = AT_ONCE_SCALES if at_once else None
+    return FCN(trunk, num_classes, skips, scales, upsampling, dtype=dtype, name=name)
+
+
+def classifier(config, num_classes, rng, dtype=np.float32, name=None):
+    """The classifier the trunk comes from."""
+    net = vgg_classifier(config, num_classes, rng, dtype)
+    net.name = name
+    return net

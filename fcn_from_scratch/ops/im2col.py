@@ -1,0 +1,125 @@
+"""Patches: gathering them into the rows of a matrix, and spreading such rows back over an image.
+
+Both turn convolution into one matrix product (GEMM), the operation a processor does best. Arrays are indexed
+(N, C, H, W) at every function a reader calls, but lie in memory channels last, (N, H, W, C): then a row of a
+patch, kw pixels of C channels, is one run of memory. A patch matrix is kh*kw times the size of the image, so
+it is never built whole: it is made a block of rows at a time, and a block stays in the processor's cache.
+"""
+
+import math
+
+from fcn_from_scratch.backend import get_array_module
+
+BLOCK_BYTES = 4 << 20  # the patch matrix of one block; larger ones fall out of the cache, smaller ones cost calls
+
+
+def channels_last(x, padding=(0, 0), fill=0, dtype=None, extra=(0, 0)):
+    """x (N, C, H, W) as a contiguous (N, H + 2ph + eh, W + 2pw + ew, C) array; no copy if it is one already.
+
+    padding  per axis, on both sides; a negative padding crops
+    extra    per axis, more of the same at the end only
+    """
+    xp = get_array_module(x)
+    dtype = x.dtype if dtype is None else dtype
+    crop_h, crop_w = (max(-p, 0) for p in padding)
+    x = x[:, :, crop_h : x.shape[2] - crop_h, crop_w : x.shape[3] - crop_w].transpose(0, 2, 3, 1)
+    (ph, pw), (eh, ew) = (max(p, 0) for p in padding), extra
+    if ph == pw == eh == ew == 0:
+        return xp.ascontiguousarray(x, dtype=dtype)
+    n, h, w, c = x.shape
+    padded = xp.empty((n, h + 2 * ph + eh, w + 2 * pw + ew, c), dtype)
+    padded[:, :ph] = fill
+    padded[:, ph + h :] = fill
+    padded[:, ph : ph + h, :pw] = fill
+    padded[:, ph : ph + h, pw + w :] = fill
+    padded[:, ph : ph + h, pw : pw + w] = x
+    return padded
+
+
+def channels_first(x):
+    """(N, H, W, C) indexed as (N, C, H, W): a view, the memory stays as it is."""
+    return x.transpose(0, 3, 1, 2)
+
+
+def blocks(images, rows, row_bytes, budget=BLOCK_BYTES):
+    """Cut (images, rows) into slices whose patches take at most `budget` bytes: several whole images, or some
+    rows of one. Each part of a channels-last array that they select is contiguous."""
+    images_at_once = budget // max(rows * row_bytes, 1)
+    if images_at_once >= 1:
+        for n in range(0, images, images_at_once):
+            yield slice(n, min(n + images_at_once, images)), slice(0, rows)
+        return
+    rows_at_once = max(budget // row_bytes, 1)
+    for n in range(images):
+        for r in range(0, rows, rows_at_once):
+            yield slice(n, n + 1), slice(r, min(r + rows_at_once, rows))
+
+
+def gather(padded, rows, ow, kernel_size, stride, dilation):
+    """im2col: the patches below some output rows, one patch a matrix row.
+
+    patches[(n, r, q), (a, b, c)] = padded[n, s*r + d*a, s*q + d*b, c]
+
+    Shapes: padded (n, Hp, Wp, C), channels last. Returns: (n * rows * ow, kh * kw * C).
+    """
+    xp = get_array_module(padded)
+    (kh, kw), (sh, sw), (dh, dw) = kernel_size, stride, dilation
+    n, _, _, c = padded.shape
+    count = rows.stop - rows.start
+    at_n, at_h, at_w, at_c = padded.strides
+    windows = xp.lib.stride_tricks.as_strided(
+        padded[:, rows.start * sh :],
+        shape=(n, count, ow, kh, kw, c),
+        strides=(at_n, sh * at_h, sw * at_w, dh * at_h, dw * at_w, at_c),
+    )
+    return windows.reshape(n * count * ow, kh * kw * c)
+
+
+def spread(x, weight, stride, size):
+    """Lay a scaled kernel over the image for every pixel of x and add up: the transpose of gather + product.
+
+    y[n, s*i + a, s*j + b, o] += x[n, i, j, c] * weight[c, o, a, b]
+
+    With kernel tap a = s*u + phase, all taps of one u land on a shifted copy of the whole grid, so the sum has
+    ceil(kh/s) * ceil(kw/s) large terms and not kh*kw small ones: four for the paper's kernels of size 2s.
+    Shapes: x (N, H, W, C) channels last; weight (C, O, kh, kw); size (oh, ow) of the result.
+    Returns: (N, oh, ow, O). What falls outside `size` is dropped, what nothing reaches is zero.
+    """
+    xp = get_array_module(x, weight)
+    n, h, w, c = x.shape
+    _, out_channels, kh, kw = weight.shape
+    sh, sw = stride
+    uh, uw = -(-kh // sh), -(-kw // sw)
+    taps = xp.zeros((c, uh * sh, uw * sw, out_channels), x.dtype)
+    taps[:, :kh, :kw] = weight.transpose(0, 2, 3, 1)
+    matrix = taps.reshape(c, -1)
+    tiles_h = max(h + uh - 1, -(-size[0] // sh))
+    tiles_w = max(w + uw - 1, -(-size[1] // sw))
+    y = xp.zeros((n, tiles_h, sh, tiles_w, sw, out_channels), x.dtype)
+    row_bytes = w * matrix.shape[1] * x.dtype.itemsize
+    for image, rows in blocks(n, h, row_bytes):
+        part = x[image, rows]
+        count = part.shape[1]
+        cells = (part.reshape(-1, c) @ matrix).reshape(-1, count, w, uh, sh, uw, sw, out_channels)
+        for u in range(uh):
+            for v in range(uw):
+                target = y[image, rows.start + u : rows.stop + u, :, v : v + w]
+                target += cells[:, :, :, u, :, v].transpose(0, 1, 3, 2, 4, 5)
+    y = y.reshape(n, tiles_h * sh, tiles_w * sw, out_channels)
+    return y[:, : size[0], : size[1]]
+
+
+def rarefy_kernel(weight, dilation):
+    """The same kernel with d - 1 zeros between its taps: what a dilation of d means, written out."""
+    if dilation == (1, 1):
+        return weight
+    xp = get_array_module(weight)
+    (dh, dw), (kh, kw) = dilation, weight.shape[2:]
+    full = xp.zeros((*weight.shape[:2], dh * (kh - 1) + 1, dw * (kw - 1) + 1), weight.dtype)
+    full[:, :, ::dh, ::dw] = weight
+    return full
+
+
+def patch_bytes(ow, kernel_size, channels, dtype):
+    """Bytes of the patches below one output row."""
+    return ow * math.prod(kernel_size) * channels * dtype.itemsize

@@ -1,0 +1,308 @@
+"""What every op computes, as plain loops: slow on purpose, short enough to check against the equation by eye.
+
+The tests hold each fast op to these definitions, and the lessons begin with them. Nothing is validated here: the
+arguments are NumPy arrays that fit. `np.ndindex(2, 3)` counts (0, 0), (0, 1), (0, 2), (1, 0) and so on: two
+nested `for` in one line. Everywhere n counts images, c channels, f output channels, (i, j) output pixels, (a, b)
+kernel taps and (u, v) input pixels. A stride, padding or size is an integer or a (vertical, horizontal) pair.
+"""
+
+import math
+
+import numpy as np
+
+from fcn_from_scratch.checks import floating, pair
+
+# --- convolution --------------------------------------------------------------------------------------------
+
+
+def conv2d_loops(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Each output pixel is the dot product of a kernel with the window below it.
+
+    y[n, f, i, j] = bias[f] + sum_{c, a, b} x[n, g + c, s*i + d*a - p, s*j + d*b - p] * weight[f, c, a, b]
+
+    where g is the first channel of the group that f belongs to. Outside the image x is 0. The kernel is not
+    flipped: what neural networks call convolution is a correlation.
+    """
+    x = floating(x)
+    (sh, sw), (ph, pw), (dh, dw) = (
+        pair(stride, "stride", 1),
+        pair(padding, "padding", 0),
+        pair(dilation, "dilation", 1),
+    )
+    N, _, H, W = x.shape
+    F, per_group, kh, kw = weight.shape
+    oh = (H + 2 * ph - dh * (kh - 1) - 1) // sh + 1
+    ow = (W + 2 * pw - dw * (kw - 1) - 1) // sw + 1
+    y = np.zeros((N, F, oh, ow), x.dtype)
+    for n, f, i, j in np.ndindex(y.shape):
+        g = f // (F // groups) * per_group
+        for c, a, b in np.ndindex(per_group, kh, kw):
+            u, v = sh * i + dh * a - ph, sw * j + dw * b - pw
+            if 0 <= u < H and 0 <= v < W:
+                y[n, f, i, j] += x[n, g + c, u, v] * weight[f, c, a, b]
+        if bias is not None:
+            y[n, f, i, j] += bias[f]
+    return y
+
+
+def conv_transpose2d_loops(x, weight, bias=None, stride=1, padding=0):
+    """Each input pixel lays down a copy of the kernel, scaled by its value; where copies overlap they add up.
+
+    y[n, f, s*u + a - p, s*v + b - p] += x[n, c, u, v] * weight[c, f, a, b]
+    """
+    x = floating(x)
+    (sh, sw), (ph, pw) = pair(stride, "stride", 1), pair(padding, "padding", 0)
+    N, C, H, W = x.shape
+    _, F, kh, kw = weight.shape
+    oh, ow = sh * (H - 1) + kh - 2 * ph, sw * (W - 1) + kw - 2 * pw
+    y = np.zeros((N, F, oh, ow), x.dtype)
+    for n, c, u, v in np.ndindex(N, C, H, W):
+        for f, a, b in np.ndindex(F, kh, kw):
+            i, j = sh * u + a - ph, sw * v + b - pw
+            if 0 <= i < oh and 0 <= j < ow:
+                y[n, f, i, j] += x[n, c, u, v] * weight[c, f, a, b]
+    if bias is not None:
+        for f in range(F):
+            y[:, f] += bias[f]
+    return y
+
+
+def linear_loops(x, weight, bias=None):
+    """y[n, f] = bias[f] + sum_c x[n, c] * weight[f, c]"""
+    x = floating(x)
+    y = np.zeros((len(x), len(weight)), x.dtype)
+    for n, f in np.ndindex(y.shape):
+        for c in range(x.shape[1]):
+            y[n, f] += x[n, c] * weight[f, c]
+        if bias is not None:
+            y[n, f] += bias[f]
+    return y
+
+
+# --- pooling ------------------------------------------------------------------------------------------------
+
+
+def pooled_size(n, k, s, p, d, ceil_mode):
+    """How many windows fit along one axis; with `ceil_mode` also the last one, if it hangs over the edge.
+
+    A window that would begin beyond the image and its left padding sees no pixel and is dropped.
+    """
+    steps = (n + 2 * p - d * (k - 1) - 1) / s
+    if not ceil_mode:
+        return math.floor(steps) + 1
+    size = math.ceil(steps) + 1
+    return size - 1 if (size - 1) * s >= n + p else size
+
+
+def max_pool2d_loops(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """The largest pixel of each window, and where it was: its flat position W*u + v in the H x W plane.
+
+    y[n, c, i, j] = max_{a, b} x[n, c, s*i + d*a - p, s*j + d*b - p]   over the taps inside the image
+
+    Of equal pixels the first in row-major order is taken. NaN beats every number, and a later NaN an earlier one.
+    """
+    (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
+    (sh, sw), (dh, dw) = pair(stride or kernel_size, "stride", 1), pair(dilation, "dilation", 1)
+    N, C, H, W = x.shape
+    oh, ow = pooled_size(H, kh, sh, ph, dh, ceil_mode), pooled_size(W, kw, sw, pw, dw, ceil_mode)
+    y = np.zeros((N, C, oh, ow), x.dtype)
+    indices = np.full(y.shape, -1, np.int64)  # -1: nothing seen yet
+    for n, c, i, j in np.ndindex(y.shape):
+        for a, b in np.ndindex(kh, kw):
+            u, v = sh * i + dh * a - ph, sw * j + dw * b - pw
+            if 0 <= u < H and 0 <= v < W:
+                value = x[n, c, u, v]
+                if indices[n, c, i, j] < 0 or value > y[n, c, i, j] or np.isnan(value):
+                    y[n, c, i, j], indices[n, c, i, j] = value, W * u + v
+    return y, indices
+
+
+def avg_pool2d_loops(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    """The mean of each window.
+
+    y[n, c, i, j] = sum_{a, b} x[n, c, s*i + a - p, s*j + b - p] / count
+
+    `count` is the number of taps on the image and, with `count_include_pad`, on its padding. What hangs over
+    the padding's edge (`ceil_mode`) is never counted.
+    """
+    x = floating(x)
+    (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
+    sh, sw = pair(stride or kernel_size, "stride", 1)
+    N, C, H, W = x.shape
+    oh, ow = pooled_size(H, kh, sh, ph, 1, ceil_mode), pooled_size(W, kw, sw, pw, 1, ceil_mode)
+    y = np.zeros((N, C, oh, ow), x.dtype)
+    for n, c, i, j in np.ndindex(y.shape):
+        count = 0
+        for a, b in np.ndindex(kh, kw):
+            u, v = sh * i + a - ph, sw * j + b - pw
+            on_image = 0 <= u < H and 0 <= v < W
+            on_padding = not on_image and u < H + ph and v < W + pw
+            if on_image:
+                y[n, c, i, j] += x[n, c, u, v]
+            count += on_image or (on_padding and count_include_pad)
+        y[n, c, i, j] /= count
+    return y
+
+
+# --- upsampling ---------------------------------------------------------------------------------------------
+
+
+def max_unpool2d_loops(x, indices, output_size):
+    """Put each pixel back where max-pooling found it, zeros elsewhere.
+
+    y[n, c].flat[indices[n, c, u, v]] = x[n, c, u, v]     (the last in row-major order where several meet)
+    """
+    N, C, H, W = x.shape
+    OH, OW = output_size
+    y = np.zeros((N, C, OH, OW), x.dtype)
+    for n, c, u, v in np.ndindex(N, C, H, W):
+        i, j = divmod(indices[n, c, u, v], OW)
+        y[n, c, i, j] = x[n, c, u, v]
+    return y
+
+
+def upsample_nearest_loops(x, scale):
+    """Repeat each pixel over a cell: y[n, c, i, j] = x[n, c, i // scale, j // scale]"""
+    sh, sw = pair(scale, "scale", 1)
+    N, C, H, W = x.shape
+    y = np.zeros((N, C, sh * H, sw * W), x.dtype)
+    for n, c, i, j in np.ndindex(y.shape):
+        y[n, c, i, j] = x[n, c, i // sh, j // sw]
+    return y
+
+
+def bed_of_nails_loops(x, scale):
+    """Put each pixel at the top left of a cell, zeros elsewhere: y[n, c, scale*u, scale*v] = x[n, c, u, v]"""
+    sh, sw = pair(scale, "scale", 1)
+    N, C, H, W = x.shape
+    y = np.zeros((N, C, sh * H, sw * W), x.dtype)
+    for n, c, u, v in np.ndindex(x.shape):
+        y[n, c, sh * u, sw * v] = x[n, c, u, v]
+    return y
+
+
+def bilinear_kernel_loops(size):
+    """A square tent: 1 at its centre, falling by 1/f per pixel along each axis, with f = (size + 1) // 2.
+
+    kernel[a, b] = (1 - |a - centre| / f) * (1 - |b - centre| / f),   centre = (size - 1) / 2
+
+    For an even size the centre lies between two pixels, so that no tap is exactly 1.
+    """
+    f, centre = (size + 1) // 2, (size - 1) / 2
+    kernel = np.zeros((size, size))
+    for a, b in np.ndindex(size, size):
+        kernel[a, b] = (1 - abs(a - centre) / f) * (1 - abs(b - centre) / f)
+    return kernel
+
+
+def source_position(i, n_in, n_out, align_corners):
+    """Where output pixel i lies on the input's axis.
+
+    With `align_corners` the centres of the first and last pixels of both grids coincide; otherwise their outer
+    edges do, and a position before the first centre is moved onto it.
+    """
+    if align_corners:
+        return i * (n_in - 1) / (n_out - 1) if n_out > 1 else 0.0
+    return max((i + 0.5) * n_in / n_out - 0.5, 0.0)
+
+
+def interpolate_bilinear_loops(x, size, align_corners=False):
+    """Resample to (H, W) pixels: each a mean of the four around its source position, the nearer the heavier.
+
+    y[i, j] = (1-s)*(1-t)*x[u, v] + (1-s)*t*x[u, v+1] + s*(1-t)*x[u+1, v] + s*t*x[u+1, v+1]
+
+    with source position (u + s, v + t), 0 <= s, t < 1. Beyond the last row or column the last one is repeated.
+    """
+    x = floating(x)
+    N, C, H, W = x.shape
+    y = np.zeros((N, C, *pair(size, "size", 1)), x.dtype)
+    for n, c, i, j in np.ndindex(y.shape):
+        row = source_position(i, H, y.shape[2], align_corners)
+        column = source_position(j, W, y.shape[3], align_corners)
+        u, v = min(int(row), H - 1), min(int(column), W - 1)
+        down, right = min(u + 1, H - 1), min(v + 1, W - 1)
+        s, t = row - u, column - v
+        upper = (1 - t) * x[n, c, u, v] + t * x[n, c, u, right]
+        lower = (1 - t) * x[n, c, down, v] + t * x[n, c, down, right]
+        y[n, c, i, j] = (1 - s) * upper + s * lower
+    return y
+
+
+def crop_loops(x, offset, size):
+    """A window of the image: y[n, c, i, j] = x[n, c, offset + i, offset + j]"""
+    (top, left), (h, w) = pair(offset, "offset", 0), pair(size, "size", 1)
+    y = np.zeros((*x.shape[:2], h, w), x.dtype)
+    for n, c, i, j in np.ndindex(y.shape):
+        y[n, c, i, j] = x[n, c, top + i, left + j]
+    return y
+
+
+# --- pixel by pixel -----------------------------------------------------------------------------------------
+
+
+def relu_loops(x):
+    """y = x where x is positive, 0 elsewhere; a NaN stays one."""
+    y = np.zeros(x.shape, x.dtype)
+    for at in np.ndindex(x.shape):
+        if not x[at] <= 0:
+            y[at] = x[at]
+    return y
+
+
+def dropout_loops(x, mask, p):
+    """y = x * mask / (1 - p): what is dropped becomes 0, the rest grows so that the mean stays as it was.
+
+    mask is True where x is kept; it has x's shape, or (N, C) to keep or drop whole channels.
+    """
+    x = floating(x)
+    y = np.zeros(x.shape, x.dtype)
+    for at in np.ndindex(x.shape):
+        if mask[at[: mask.ndim]]:
+            y[at] = x[at] / (1 - p)
+    return y
+
+
+def local_response_norm_loops(x, size, alpha, beta, k):
+    """Divide each pixel by the strength of the `size` channels around it.
+
+    y[n, c] = x[n, c] / (k + alpha / size * sum_m x[n, m]**2) ** beta,   m = c - size//2 .. c + (size - 1)//2
+    """
+    x = floating(x)
+    C = x.shape[1]
+    y = np.zeros(x.shape, x.dtype)
+    for n, c, i, j in np.ndindex(x.shape):
+        squares = 0.0
+        for m in range(max(c - size // 2, 0), min(c + (size - 1) // 2, C - 1) + 1):
+            squares += float(x[n, m, i, j]) ** 2
+        y[n, c, i, j] = x[n, c, i, j] / (k + alpha / size * squares) ** beta
+    return y
+
+
+# --- loss ---------------------------------------------------------------------------------------------------
+
+
+def softmax_cross_entropy_loops(scores, labels, ignore_index=255, reduction="mean", weight=None, mask=None):
+    """How surprised the scores are by the labels: a sum over the pixels that are not ignored.
+
+    loss = sum_{pixel} w * (log sum_c exp(scores[c]) - scores[label]) / total,  w = weight[label] * mask[pixel]
+
+    `total` is the sum of w for "mean" and 1 for "sum". A pixel of weight 0 is left out, whatever its scores; where
+    no pixel counts the loss is 0. Only the loss is returned. Scores are (N, C, ...) and labels (N, ...): one
+    label for each pixel, or for each image.
+    """
+    loss, total = 0.0, 0.0
+    for at in np.ndindex(labels.shape):
+        label = int(labels[at])
+        if label == ignore_index:
+            continue
+        w = 1.0 if weight is None else float(weight[label])
+        w *= 1.0 if mask is None else float(mask[at])
+        if w == 0:
+            continue
+        s = [float(score) for score in scores[(at[0], slice(None), *at[1:])]]
+        top = max(s)  # the same number is taken from all scores, so that exp cannot overflow
+        loss += w * (top + math.log(sum(math.exp(score - top) for score in s)) - s[label])
+        total += w
+    if reduction == "sum":
+        return loss
+    return loss / total if total else 0.0

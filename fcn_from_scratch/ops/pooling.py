@@ -1,0 +1,239 @@
+"""Pooling over windows: the maximum with its position, the average, and max-unpooling."""
+
+from itertools import product
+
+import numpy as np
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.ops import shapes
+from fcn_from_scratch.ops.im2col import channels_first, channels_last
+
+
+def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """Keep the largest pixel of each window, and remember where it stood.
+
+    y[n, c, i, j] = max over a, b of x[n, c, s*i + d*a - p, s*j + d*b - p]        (padding never wins)
+
+    Of equal pixels the first in row-major order wins, as in Caffe and PyTorch. NaN propagates: a window that
+    holds one gives NaN (and the position of its last one).
+    Shapes: x (N, C, H, W), any real or integer dtype, which is kept; stride defaults to kernel_size.
+    Returns: y (N, C, oh, ow) and indices (N, C, oh, ow), int64: the winner's flat position i*W + j in the unpadded
+    plane. With ceil_mode (Caffe's rule, and FCN's) a partial window at the end counts too.
+    Identity: equals ops.loops.max_pool2d_loops; y == x at the indices  (tests/ops/test_pooling.py).
+    Raises: ValueError for padding above half the window, and when the output would be empty.
+    Source: Long et al. 2015, section 3; Caffe's pooling layer. Lesson 3.
+    """
+    window = _window(x.shape, x, kernel_size, stride, padding, dilation, ceil_mode)
+    xp = get_array_module(x)
+    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    taps = _taps(_padded(x, window, lowest), window)
+    y = next(taps).copy()
+    first = _first_tap_inside(xp, window)
+    winner = xp.zeros(y.shape, first.dtype) + first[..., None]
+    for number, tap in enumerate(taps, start=1):
+        # Numbers rise, so the largest number whose tap was better is the winner: a maximum, and no branch.
+        winner = xp.maximum(winner, (tap > y) * first.dtype.type(number))
+        xp.maximum(y, tap, out=y)
+    if x.dtype.kind == "f" and bool(xp.isnan(y).any()):
+        winner = _last_nan(xp, x, window, y, winner)
+    return channels_first(y), channels_first(_flat_position(xp, winner, window))
+
+
+def max_pool2d_backward(dy, indices, x_shape):
+    """Hand each output's gradient to the one pixel that won; a pixel that won several windows gets their sum.
+
+    dx[n, c, indices[n, c, i, j]] += dy[n, c, i, j]
+
+    Shapes: dy and indices (N, C, oh, ow); x_shape the input's (N, C, H, W). Returns: dx with shape x_shape.
+    Identity: vjp_check away from ties  (tests/ops/test_pooling.py).
+    Raises: ValueError when the shapes differ or an index lies outside the plane. Lesson 3.
+    """
+    checks.same_shape(indices, dy.shape, "indices", "dy has")
+    if len(x_shape) != 4 or tuple(x_shape[:2]) != tuple(dy.shape[:2]):
+        raise ValueError(f"x_shape is (N, C, H, W) with dy's N and C; got {tuple(x_shape)} for dy {dy.shape}")
+    xp = get_array_module(dy, indices)
+    flat = _memory_position(xp, indices, x_shape)
+    dx = xp.zeros(int(np.prod(x_shape)), dy.dtype)
+    xp.add.at(dx, flat.ravel(), dy.transpose(0, 2, 3, 1).ravel())
+    n, c, h, w = x_shape
+    return channels_first(dx.reshape(n, h, w, c))
+
+
+def max_unpool2d(x, indices, output_size):
+    """Put each pooled value back where its maximum stood; everything else is zero.
+
+    y[n, c, indices[n, c, i, j]] = x[n, c, i, j]
+
+    Where windows overlap and two of them name one pixel, the last in row-major order stays, as in PyTorch.
+    Shapes: x and indices (N, C, h, w), indices as max_pool2d returns them; output_size (H, W).
+    Returns: y (N, C, H, W).
+    Identity: max_pool2d(max_unpool2d(y, indices)) == y for y >= 0 and windows that do not overlap; for negative
+    values it fails, unpooling is not an inverse  (tests/ops/test_pooling.py).
+    Raises: ValueError when the shapes differ or an index lies outside the plane. Lesson 9.
+    """
+    checks.ndim(x, 4, "x", "(N, C, h, w)")
+    checks.same_shape(indices, x.shape, "indices", "x has")
+    h, w = checks.pair(output_size, "output_size", 1)
+    xp = get_array_module(x, indices)
+    n, c = x.shape[:2]
+    flat = _memory_position(xp, indices, (n, c, h, w))
+    y = xp.zeros(n * h * w * c, x.dtype)
+    y[flat.ravel()] = x.transpose(0, 2, 3, 1).ravel()
+    return channels_first(y.reshape(n, h, w, c))
+
+
+def max_unpool2d_backward(dy, indices):
+    """Each pooled value gets the gradient of the pixel it was put on.
+
+    dx[n, c, i, j] = dy[n, c, indices[n, c, i, j]]
+
+    (Where two values were put on one pixel, only the one that stayed should; such indices come from overlapping
+    windows, which the networks here do not unpool.)
+    Shapes: dy (N, C, H, W); indices (N, C, h, w). Returns: dx (N, C, h, w). Lesson 9.
+    """
+    checks.ndim(dy, 4, "dy", "(N, C, H, W)")
+    xp = get_array_module(dy, indices)
+    flat = _memory_position(xp, indices, dy.shape)
+    return channels_first(dy.transpose(0, 2, 3, 1).ravel()[flat])
+
+
+def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    """The mean of each window.
+
+    y[n, c, i, j] = (sum over a, b of x[n, c, s*i + a - p, s*j + b - p]) / count
+
+    count is the window's pixels; with count_include_pad padded ones are among them (what lies beyond the padding,
+    in a partial window of ceil mode, never is).
+    Shapes: x (N, C, H, W); integer input is averaged in float64. Returns: y (N, C, oh, ow).
+    Identity: equals ops.loops.avg_pool2d_loops  (tests/ops/test_pooling.py).
+    Raises: as max_pool2d.
+    """
+    window = _window(x.shape, x, kernel_size, stride, padding, 1, ceil_mode)
+    taps = _taps(_padded(checks.floating(x), window, 0), window)
+    total = next(taps).copy()
+    for tap in taps:
+        total += tap
+    count = _counts(get_array_module(x), window, count_include_pad, total.dtype)
+    return channels_first(total / count[..., None])
+
+
+def avg_pool2d_backward(dy, x_shape, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    """Share each output's gradient equally among the pixels of its window.
+
+    dx[n, c, s*i + a - p, s*j + b - p] += dy[n, c, i, j] / count
+
+    Shapes: dy (N, C, oh, ow); x_shape the input's. Returns: dx with shape x_shape.
+    Identity: vjp_check  (tests/ops/test_pooling.py).
+    """
+    window = _window(x_shape, None, kernel_size, stride, padding, 1, ceil_mode)
+    checks.same_shape(dy, (*x_shape[:2], *window.out), "dy", "avg_pool2d's output has")
+    xp = get_array_module(dy)
+    n, c, h, w = x_shape
+    (ph, pw), (eh, ew) = window.padding, window.extra
+    share = dy.transpose(0, 2, 3, 1) / _counts(xp, window, count_include_pad, dy.dtype)[..., None]
+    dx = xp.zeros((n, h + 2 * ph + eh, w + 2 * pw + ew, c), dy.dtype)
+    for tap in _taps(dx, window):
+        tap += share
+    return channels_first(dx[:, ph : ph + h, pw : pw + w])
+
+
+class _Window:
+    """Where pooling windows lie: pairs for each argument, the output size, and `extra`, the rows and columns that
+    the last, partial windows of ceil mode reach beyond the padded image."""
+
+    def __init__(self, size, kernel_size, stride, padding, dilation, ceil_mode):
+        self.size = size
+        self.kernel_size = checks.pair(kernel_size, "kernel_size", 1)
+        self.stride = self.kernel_size if stride is None else checks.pair(stride, "stride", 1)
+        self.padding = checks.pair(padding, "padding", 0)
+        self.dilation = checks.pair(dilation, "dilation", 1)
+        self.span = tuple(map(shapes.span, self.kernel_size, self.dilation))
+        for p, e in zip(self.padding, self.span):
+            if 2 * p > e:
+                raise ValueError(
+                    f"pooling's padding is at most half the window, else a window could lie in padding alone; got "
+                    f"padding {self.padding} for a window of {self.span[0]}x{self.span[1]}"
+                )
+        args = (size, self.kernel_size, self.stride, self.padding, self.dilation, (ceil_mode, ceil_mode))
+        self.out = tuple(map(shapes.pool_output_size, *args))
+        checks.output_fits(self.out, size, self.span, self.padding, "the pooling window")
+        self.extra = tuple(
+            max((o - 1) * s + e - n - 2 * p, 0)
+            for o, s, e, n, p in zip(self.out, self.stride, self.span, size, self.padding)
+        )
+
+
+def _window(x_shape, x, kernel_size, stride, padding, dilation, ceil_mode):
+    if x is not None:
+        checks.ndim(x, 4, "x", "(N, C, H, W)")
+    return _Window(x_shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def _padded(x, window, fill):
+    return channels_last(x, window.padding, fill, extra=window.extra)
+
+
+def _taps(padded, window):
+    """For each place (a, b) in the window, in row-major order, the pixels of all windows at that place: views."""
+    (sh, sw), (dh, dw), (oh, ow) = window.stride, window.dilation, window.out
+    for a, b in product(*map(range, window.kernel_size)):
+        top, left = a * dh, b * dw
+        yield padded[:, top : top + (oh - 1) * sh + 1 : sh, left : left + (ow - 1) * sw + 1 : sw]
+
+
+def _first_tap_inside(xp, window):
+    """For each output (oh, ow), the number of the first place of its window that is not padding: the winner to
+    start from, so that a window of -inf alone still names a pixel of the image."""
+    kh, kw = window.kernel_size
+    dtype = np.min_scalar_type(kh * kw)
+    first = []
+    for out, s, p, d in zip(window.out, window.stride, window.padding, window.dilation):
+        outside = np.maximum(p - s * np.arange(out), 0)
+        first.append(-(-outside // d))
+    return xp.asarray((first[0][:, None] * kw + first[1]).astype(dtype))
+
+
+def _last_nan(xp, x, window, y, winner):
+    """The winner, but where the maximum is NaN the last NaN of the window, as PyTorch names it: comparisons with
+    NaN say nothing."""
+    for number, tap in enumerate(_taps(_padded(x, window, 0), window)):
+        winner = xp.where(xp.isnan(y) & xp.isnan(tap), winner.dtype.type(number), winner)
+    return winner
+
+
+def _flat_position(xp, winner, window):
+    """The winner's place in its window, (N, oh, ow, C), as a flat position in the unpadded plane."""
+    (kh, kw), (dh, dw), width = window.kernel_size, window.dilation, window.size[1]
+    place = np.arange(kh)[:, None] * dh * width + np.arange(kw) * dw
+    rows, columns = (
+        np.arange(out) * s - p for out, s, p in zip(window.out, window.stride, window.padding)
+    )
+    corner = rows[:, None] * width + columns
+    return xp.asarray(place.ravel())[winner] + xp.asarray(corner)[..., None]
+
+
+def _memory_position(xp, indices, x_shape):
+    """Positions in the plane (N, C, oh, ow) as positions in a flat channels-last array of shape x_shape."""
+    n, c, h, w = x_shape
+    if indices.dtype.kind not in "iu":
+        raise ValueError(f"indices are integers, as max_pool2d returns them; got dtype {indices.dtype}")
+    low, high = int(indices.min()), int(indices.max())
+    if low < 0 or high >= h * w:
+        wrong = low if low < 0 else high
+        raise ValueError(f"index {wrong} lies outside the {h}x{w} plane, whose positions are 0..{h * w - 1}")
+    plane = indices.transpose(0, 2, 3, 1).astype(np.int64, copy=False)
+    image = xp.arange(n, dtype=np.int64)[:, None, None, None] * (h * w)
+    return (plane + image) * c + xp.arange(c, dtype=np.int64)
+
+
+def _counts(xp, window, count_include_pad, dtype):
+    """The number of pixels each window divides by, (oh, ow)."""
+    lengths = []
+    for n, out, k, s, p in zip(window.size, window.out, window.kernel_size, window.stride, window.padding):
+        start = np.arange(out) * s - p
+        end = np.minimum(start + k, n + p)
+        if not count_include_pad:
+            start, end = np.maximum(start, 0), np.minimum(end, n)
+        lengths.append(end - start)
+    return xp.asarray((lengths[0][:, None] * lengths[1]).astype(dtype))

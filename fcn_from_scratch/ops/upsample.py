@@ -1,0 +1,163 @@
+"""Ways back up to a finer grid that learn nothing: nearest neighbour, bed of nails, bilinear.
+
+Learned upsampling is ops.conv_transpose; unpooling, which remembers where maxima stood, is in ops.pooling.
+"""
+
+import numpy as np
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.ops import shapes
+
+
+def upsample_nearest(x, scale):
+    """Repeat every pixel over a block of scale x scale.
+
+    y[n, c, i, j] = x[n, c, i // scale, j // scale]
+
+    Shapes: x (N, C, H, W); scale an integer or a pair. Returns: (N, C, H*scale, W*scale).
+    Identity: equals conv_transpose2d with a kernel of ones and stride = kernel size  (tests/ops/test_upsample.py).
+    Lesson 9.
+    """
+    sh, sw = _scale(x, "x", scale)
+    return x.repeat(sh, axis=2).repeat(sw, axis=3)
+
+
+def upsample_nearest_backward(dy, scale):
+    """Each pixel gets the sum over the block it was repeated to."""
+    return _cells(dy, scale).sum(axis=(3, 5))
+
+
+def bed_of_nails(x, scale):
+    """Put every pixel at the top left of a block of scale x scale; the rest of the block is zero.
+
+    y[n, c, scale*i, scale*j] = x[n, c, i, j]
+
+    Shapes: x (N, C, H, W). Returns: (N, C, H*scale, W*scale).
+    Identity: equals conv_transpose2d with a delta kernel  (tests/ops/test_upsample.py). Lesson 9.
+    """
+    sh, sw = _scale(x, "x", scale)
+    n, c, h, w = x.shape
+    y = get_array_module(x).zeros((n, c, h * sh, w * sw), x.dtype)
+    y[:, :, ::sh, ::sw] = x
+    return y
+
+
+def bed_of_nails_backward(dy, scale):
+    """Each pixel gets the gradient at its nail."""
+    return _cells(dy, scale)[:, :, :, 0, :, 0].copy()
+
+
+def bilinear_kernel(size):
+    """The kernel with which a transposed convolution interpolates linearly: a pyramid.
+
+    kernel[a, b] = (1 - |a - centre| / factor) * (1 - |b - centre| / factor)
+    factor = (size + 1) // 2; centre = factor - 1 for odd sizes, factor - 0.5 for even ones
+
+    Returns: (size, size) float64. Its sum is factor**2.
+    Identity: with stride s and size 2s, the interior of the result is exactly linear interpolation
+    (tests/ops/test_upsample.py).
+    Source: the surgery of the paper's public code; Long et al. 2015, section 3.3. Lessons 9 and 10.
+    """
+    row = _kernel_row(checks.integer(size, "size", 1))
+    return row[:, None] * row
+
+
+def bilinear_upsample(x, kernel_size, stride):
+    """Transposed convolution of each channel with the one fixed bilinear kernel, no padding.
+
+    y[n, c, s*i + a, s*j + b] += x[n, c, i, j] * bilinear_kernel(k)[a, b]
+
+    The kernel is an outer product, so the sum is two matrix products, y = A x B^T, with a column of A for each
+    input row: no kernel is stored for each pair of channels, and none of the zeros between classes is multiplied.
+    Shapes: x (N, C, H, W). Returns: (N, C, s(H - 1) + k, s(W - 1) + k).
+    Identity: equals conv_transpose2d with the kernel on the channel diagonal  (tests/ops/test_upsample.py).
+    Source: Long et al. 2015, section 3.3. Lessons 9 and 11.
+    """
+    checks.ndim(x, 4, "x", "(N, C, H, W)")
+    x = checks.floating(x)
+    vertical, horizontal = _spread_matrices(x, x.shape[2:], kernel_size, stride)
+    return vertical @ x @ horizontal.T
+
+
+def bilinear_upsample_backward(dy, x_shape, kernel_size, stride):
+    """The gradient of bilinear_upsample by its input: dx = A^T dy B.
+
+    Shapes: dy like bilinear_upsample's result; x_shape its input's. Returns: dx with shape x_shape.
+    """
+    vertical, horizontal = _spread_matrices(dy, x_shape[2:], kernel_size, stride)
+    checks.same_shape(
+        dy, (*x_shape[:2], len(vertical), len(horizontal)), "dy", "bilinear_upsample's output has"
+    )
+    return vertical.T @ dy @ horizontal
+
+
+def interpolate_bilinear(x, size, align_corners=False):
+    """Resample to any size, each output between its four nearest inputs; at the border the edge is repeated.
+
+    y = A x B^T, where row i of A holds the two weights of the source position (i + 0.5) * H / oh - 0.5
+    (align_corners: i * (H - 1) / (oh - 1)).
+
+    Shapes: x (N, C, H, W); size (oh, ow). Returns: (N, C, oh, ow).
+    Identity: inside, equal to bilinear_upsample; a constant stays constant up to the border, where
+    bilinear_upsample fades  (tests/ops/test_upsample.py).
+    """
+    checks.ndim(x, 4, "x", "(N, C, H, W)")
+    x = checks.floating(x)
+    vertical, horizontal = _resample_matrices(x, x.shape[2:], size, align_corners)
+    return vertical @ x @ horizontal.T
+
+
+def interpolate_bilinear_backward(dy, x_shape, align_corners=False):
+    """The gradient of interpolate_bilinear by its input: dx = A^T dy B."""
+    vertical, horizontal = _resample_matrices(dy, x_shape[2:], dy.shape[2:], align_corners)
+    return vertical.T @ dy @ horizontal
+
+
+def _scale(array, name, scale):
+    checks.ndim(array, 4, name, "(N, C, H, W)")
+    return checks.pair(scale, "scale", 1)
+
+
+def _cells(dy, scale):
+    """dy (N, C, H*sh, W*sw) as (N, C, H, sh, W, sw)."""
+    sh, sw = _scale(dy, "dy", scale)
+    n, c, h, w = dy.shape
+    if h % sh or w % sw:
+        raise ValueError(f"dy's size is a multiple of the scale {sh}x{sw}; got {h}x{w}")
+    return dy.reshape(n, c, h // sh, sh, w // sw, sw)
+
+
+def _kernel_row(size):
+    factor = (size + 1) // 2
+    centre = factor - 1 if size % 2 else factor - 0.5
+    return 1 - np.abs(np.arange(size) - centre) / factor
+
+
+def _spread_matrices(array, size, kernel_size, stride):
+    """For each axis the (output, input) matrix whose columns are the kernel's row, moved on by one stride each."""
+    matrices = []
+    kernel_size, stride = checks.pair(kernel_size, "kernel_size", 1), checks.pair(stride, "stride", 1)
+    for n, k, s in zip(size, kernel_size, stride):
+        matrix = np.zeros((shapes.conv_transpose_output_size(n, k, s), n))
+        for i in range(n):
+            matrix[s * i : s * i + k, i] = _kernel_row(k)
+        matrices.append(get_array_module(array).asarray(matrix.astype(array.dtype)))
+    return matrices
+
+
+def _resample_matrices(array, size, new_size, align_corners):
+    """For each axis the (output, input) matrix of linear interpolation."""
+    matrices = []
+    for n, m in zip(size, checks.pair(new_size, "size", 1)):
+        if align_corners:
+            position = np.arange(m) * ((n - 1) / (m - 1) if m > 1 else 0.0)
+        else:
+            position = np.maximum((np.arange(m) + 0.5) * n / m - 0.5, 0)
+        below = np.minimum(position.astype(int), n - 1)
+        above = np.minimum(below + 1, n - 1)
+        matrix = np.zeros((m, n))
+        np.add.at(matrix, (np.arange(m), below), 1 - (position - below))
+        np.add.at(matrix, (np.arange(m), above), position - below)
+        matrices.append(get_array_module(array).asarray(matrix.astype(array.dtype)))
+    return matrices

@@ -1,0 +1,221 @@
+"""Pictures: label maps in colour, overlays, error maps, panels and curves, and writing them to disk.
+
+Everything is drawn through `matplotlib.figure.Figure`, never pyplot: no display is needed, no global state is
+touched, and one figure cannot leak into the next. A figure's file has the same bytes on every run.
+"""
+
+import os
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from PIL import Image
+
+from fcn_from_scratch.backend import to_numpy
+from fcn_from_scratch.checks import InputError, label_range, ndim, same_shape
+from fcn_from_scratch.palette import voc_palette
+
+COLOURS = ("#3b6ea5", "#d1703c", "#4e9a6b", "#8a5fa8", "#a39341", "#6b6b6b")
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "figure.titlesize": 11,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.edgecolor": "#888888",
+    "axes.labelcolor": "#333333",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "axes.axisbelow": True,
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "text.color": "#222222",
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "image.interpolation": "nearest",
+}
+RIGHT, WRONG, IGNORED = (214, 226, 217), (196, 61, 61), (245, 245, 245)
+
+
+# --- label maps as images -----------------------------------------------------------------------------------
+
+
+def colourise(labels, palette=None):
+    """Draw a label map in the colours of its classes: colours[y, x] = palette[labels[y, x]].
+
+    Shapes: labels (H, W), integers in 0..P-1; palette uint8 (P, 3), by default PASCAL VOC's with 256 rows.
+    Returns: uint8 (H, W, 3).
+    """
+    labels, palette = to_numpy(labels), _palette(palette)
+    ndim(labels, 2, "labels", "(H, W)")
+    label_range(labels, len(palette), None)
+    return palette[labels]
+
+
+def overlay(image, labels, palette=None, alpha=0.5, background=0):
+    """Tint an image with its label map: (1 - alpha) * image + alpha * colour, the background left as it is.
+
+    Shapes: image uint8 (H, W, 3), labels (H, W). Returns: uint8 (H, W, 3).
+    """
+    image, labels = to_numpy(image), to_numpy(labels)
+    colours = colourise(labels, palette)
+    same_shape(image, colours.shape, "image", "labels have, with three channels")
+    tinted = np.rint((1 - alpha) * image + alpha * colours).astype(np.uint8)
+    return np.where((labels == background)[:, :, None], image, tinted)
+
+
+def error_map(labels, predictions, ignore_index=255):
+    """Where a prediction is wrong: red. Right pixels are pale green, ignored ones nearly white.
+
+    Shapes: labels and predictions (H, W), integers. Returns: uint8 (H, W, 3).
+    """
+    labels, predictions = to_numpy(labels), to_numpy(predictions)
+    same_shape(predictions, labels.shape, "predictions", "labels have")
+    kind = (labels != predictions).astype(np.int64)
+    kind[labels == ignore_index] = 2
+    return np.array([RIGHT, WRONG, IGNORED], np.uint8)[kind]
+
+
+# --- figures ------------------------------------------------------------------------------------------------
+
+
+def new_figure(title=None, rows=1, columns=1, width=7.0, height=3.6):
+    """An empty figure in the course's style: (figure, axes). The title is a caption: what is to be seen.
+
+    axes is one Axes for a single plot, otherwise an array (rows, columns) of them. Sizes are in inches.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(rows, columns)
+        if title:
+            figure.suptitle(title)
+    return figure, axes
+
+
+def panels(rows, titles=None, caption=None, row_titles=None, classes=None, palette=None, size=2.0):
+    """A grid of pictures, for example rows of [image, truth, prediction].
+
+    rows        list of lists; a picture is RGB (H, W, 3), a label map (H, W) of integers, which is coloured,
+                or a map (H, W) of floats, which is drawn from dark to bright; None leaves the place empty
+    titles      one per column;  row_titles one per row;  caption above all
+    classes     class names: a legend below shows those that occur in the label maps
+    size        inches per picture
+    Returns: Figure.
+    """
+    columns = max(len(row) for row in rows)
+    height = size * len(rows) + 0.35 * bool(titles) + 0.4 * bool(caption) + 0.35 * (classes is not None)
+    figure, axes = new_figure(caption, len(rows), columns, size * columns + 0.3 * bool(row_titles), height)
+    axes = np.reshape(axes, (len(rows), columns))
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+        ax.spines[:].set_visible(False)
+    for y, row in enumerate(rows):
+        for ax, picture in zip(axes[y], row):
+            if picture is not None:
+                _draw(ax, to_numpy(picture), palette)
+        if row_titles:
+            axes[y, 0].set_ylabel(row_titles[y])
+    for ax, title in zip(axes[0], titles or []):
+        ax.set_title(title)
+    if classes is not None:
+        _class_legend(figure, [p for row in rows for p in row if p is not None], classes, _palette(palette))
+    return figure
+
+
+def curves(series, xlabel, ylabel, caption=None, log=False):
+    """Lines over a common axis: series is a dict from name to y values, or to a pair (x values, y values).
+
+    log   a logarithmic y axis.  Returns: Figure.
+    """
+    figure, ax = new_figure(caption)
+    for name, values in series.items():
+        x, y = values if isinstance(values, tuple) else (range(len(values)), values)
+        ax.plot(x, y, label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
+    if len(series) > 1:
+        ax.legend(frameon=False)
+    return figure
+
+
+def _draw(ax, picture, palette):
+    if picture.ndim == 2 and picture.dtype.kind in "iu":
+        picture = colourise(picture, palette)
+    ax.imshow(picture, cmap="viridis", interpolation="nearest")
+
+
+def _class_legend(figure, pictures, classes, palette):
+    """Name the colours of the classes that occur in the label maps among `pictures`."""
+    maps = [to_numpy(p) for p in pictures if p.ndim == 2 and p.dtype.kind in "iu"]
+    present = sorted({int(i) for labels in maps for i in np.unique(labels) if i < len(classes)})
+    handles = [Patch(facecolor=palette[i] / 255, edgecolor="#888888", label=classes[i]) for i in present]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6) or 1, frameon=False)
+
+
+def _palette(palette):
+    return voc_palette() if palette is None else np.asarray(palette, np.uint8)
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def figures_folder():
+    """Where bare names go: FCN_FIGURES if set, else lessons/figures of the checkout, else ./figures."""
+    if os.environ.get("FCN_FIGURES"):
+        return Path(os.environ["FCN_FIGURES"])
+    lessons = Path(__file__).resolve().parent.parent / "lessons"
+    return lessons / "figures" if lessons.is_dir() else Path("figures")
+
+
+def save_figure(figure, name):
+    """Write a figure as PNG, print where, and return the path.
+
+    name   a bare name ("08_stitch") goes into figures_folder(); a path ("out/loss.png") is taken as it is
+    The file appears whole or not at all, and its bytes depend on nothing but the figure.
+    """
+    path = Path(name)
+    if path.name == str(name) and path.suffix != ".png":
+        path = figures_folder() / f"{name}.png"
+    if path.suffix != ".png":
+        raise InputError(f"{path}: figures are written as .png")
+    _write(path, lambda file: figure.savefig(file, format="png", dpi=150, metadata={"Software": None}))
+    print(f"  figure  {_relative(path)}", flush=True)
+    return path
+
+
+def save_index_png(path, labels, palette=None):
+    """Write a label map as a palette PNG: pixels are ids, the palette only says how viewers draw them.
+
+    Shapes: labels (H, W), integers in 0..255. Returns: the path.
+    Raises: ValueError for an id outside 0..255.
+    """
+    labels = to_numpy(labels)
+    ndim(labels, 2, "labels", "(H, W)")
+    label_range(labels, 256, None)
+    image = Image.fromarray(np.ascontiguousarray(labels, np.uint8))
+    image.putpalette(_palette(palette).tobytes())
+    _write(Path(path), lambda file: image.save(file, format="PNG"))
+    return Path(path)
+
+
+def _write(path, write):
+    """Fill a file beside `path` and rename it: a reader never sees half a picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(unfinished, "wb") as file:
+            write(file)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _relative(path):
+    """The path as seen from the current folder, if it lies below it."""
+    path = path.resolve()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
