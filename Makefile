@@ -33,10 +33,10 @@ lessons: $(STAMP)
 	@$(BIN)/fcn lessons
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-torch: $(TORCH_STAMP)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 gradcheck: $(STAMP)
 	@$(BIN)/fcn gradcheck

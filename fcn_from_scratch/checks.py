@@ -52,6 +52,13 @@ def probability(value, name):
     return float(value)
 
 
+def not_negative(value, name):
+    """A number that is zero or more (and not NaN)."""
+    if not value >= 0:
+        raise ValueError(f"{name} is not negative; got {value!r}")
+    return float(value)
+
+
 def choice(value, name, allowed):
     """One of a few words."""
     if value not in allowed:
@@ -136,6 +143,16 @@ def channels(layer, x, expected):
         raise ValueError(
             f"{layer.label} expects {expected} input channels (weight is {tuple(layer.params['weight'].shape)}); got "
             f"x with shape {tuple(x.shape)}. Is the array from another layer?"
+        )
+
+
+def scores_cover_the_image(offset):
+    """The upsampled scores start at the image's first pixel or before it."""
+    missing = -min(pair(offset, "offset", None))
+    if missing > 0:
+        raise ValueError(
+            f"the scores would start at pixel {missing} of the image, not at pixel 0: raise pad, the first "
+            f"convolution's padding, by {missing}, or give fc6 a padding"
         )
 
 

@@ -88,12 +88,13 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-def lessons(folder=LESSONS):
-    """All lessons of the checkout, in order.
+def lessons(folder=None):
+    """All lessons of a folder (default: the checkout's), in order.
 
     Raises: InputError when there are none: the lessons are not part of the installed package.
     """
-    found = sorted(Path(folder).glob("lesson_[0-9][0-9]_*.py"))
+    folder = Path(folder or LESSONS)
+    found = sorted(folder.glob("lesson_[0-9][0-9]_*.py"))
     if not found:
         raise InputError(
             f"no lessons in {folder}: they come with the source, not with the installed package. Clone the "
@@ -102,7 +103,7 @@ def lessons(folder=LESSONS):
     return [_read(path) for path in found]
 
 
-def find(name, folder=LESSONS):
+def find(name, folder=None):
     """The lesson called `name`: its number (1, 01), its name (metrics), its file name or its path.
 
     Raises: InputError that lists the names there are.

@@ -25,6 +25,9 @@ class Axis(NamedTuple):
     start: Fraction
 
 
+_PIXELS = Axis(Fraction(1), Fraction(1), Fraction(0))
+
+
 class ReceptiveField:
     """A map's grid over the image: `size` of the receptive field, `stride` between cells, `start`, the centre of cell
     0, all in image pixels; a number each, or a (vertical, horizontal) pair where the axes differ.
@@ -32,7 +35,7 @@ class ReceptiveField:
     size, stride, start = field   unpacks it.
     """
 
-    def __init__(self, axes=(Axis(Fraction(1), Fraction(1), Fraction(0)),) * 2):
+    def __init__(self, axes=(_PIXELS, _PIXELS)):
         self.axes = tuple(axes)
 
     @property

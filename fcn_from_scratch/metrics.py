@@ -52,13 +52,11 @@ class ConfusionMatrix:
 
         Shapes: labels and predictions any equal shape, any integer dtype, NumPy or CuPy.
         Raises: ValueError for shapes that differ, for numbers that are not integers, for a label outside
-        0..K-1 that is not the ignore label, and for a prediction outside 0..K-1, under ignored labels too. (If
-        it were let through, a prediction of K would be counted in the next row's first column.) Nothing is
-        counted then.
+        0..K-1 that is not the ignore label, and for a prediction outside 0..K-1, under ignored labels too.
+        Nothing is counted then. (A prediction of K would pass for column 0 of the next row.)
         """
         labels, predictions = to_numpy(labels), to_numpy(predictions)
         same_shape(predictions, labels.shape, "predictions", "labels have")
-        integer_labels(predictions, "predictions")
         label_range(labels, self.num_classes, self.ignore_index)
         label_range(predictions, self.num_classes, None, "predictions")
         if self.ignore_index is not None:

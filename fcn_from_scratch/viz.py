@@ -15,6 +15,7 @@ from PIL import Image
 
 from fcn_from_scratch.backend import to_numpy
 from fcn_from_scratch.checks import InputError, label_range, ndim, same_shape
+from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.palette import voc_palette
 
 COLOURS = ("#3b6ea5", "#d1703c", "#4e9a6b", "#8a5fa8", "#a39341", "#6b6b6b")
@@ -84,16 +85,19 @@ def error_map(labels, predictions, ignore_index=255):
 # --- figures ------------------------------------------------------------------------------------------------
 
 
-def new_figure(title=None, rows=1, columns=1, width=7.0, height=3.6):
-    """An empty figure in the course's style: (figure, axes). The title is a caption: what is to be seen.
+def new_figure(caption=None, rows=1, columns=1, width=7.0, height=3.6, titles=None):
+    """An empty figure in the course's style, for plots that `panels` and `curves` do not cover.
 
-    axes is one Axes for a single plot, otherwise an array (rows, columns) of them. Sizes are in inches.
+    caption   the figure's title: what is to be seen;  titles   one per plot of the first row
+    Returns: (figure, axes): one Axes, or the array of them that matplotlib's `subplots` gives. Sizes: inches.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(rows, columns)
-        if title:
-            figure.suptitle(title)
+        if caption:
+            figure.suptitle(caption)
+        for ax, title in zip(figure.axes, titles or []):
+            ax.set_title(title)
     return figure, axes
 
 
@@ -109,7 +113,8 @@ def panels(rows, titles=None, caption=None, row_titles=None, classes=None, palet
     """
     columns = max(len(row) for row in rows)
     height = size * len(rows) + 0.35 * bool(titles) + 0.4 * bool(caption) + 0.35 * (classes is not None)
-    figure, axes = new_figure(caption, len(rows), columns, size * columns + 0.3 * bool(row_titles), height)
+    width = size * columns + 0.3 * bool(row_titles)
+    figure, axes = new_figure(caption, len(rows), columns, width, height, titles)
     axes = np.reshape(axes, (len(rows), columns))
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
@@ -121,8 +126,6 @@ def panels(rows, titles=None, caption=None, row_titles=None, classes=None, palet
                 _draw(ax, to_numpy(picture), palette)
         if row_titles:
             axes[y, 0].set_ylabel(row_titles[y])
-    for ax, title in zip(axes[0], titles or []):
-        ax.set_title(title)
     if classes is not None:
         _class_legend(figure, [p for row in rows for p in row if p is not None], classes, _palette(palette))
     return figure
@@ -139,7 +142,7 @@ def curves(series, xlabel, ylabel, caption=None, log=False):
         ax.plot(x, y, label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
     if len(series) > 1:
-        ax.legend(frameon=False)
+        ax.legend(frameon=False, fontsize=9)
     return figure
 
 
@@ -154,7 +157,8 @@ def _class_legend(figure, pictures, classes, palette):
     maps = [to_numpy(p) for p in pictures if p.ndim == 2 and p.dtype.kind in "iu"]
     present = sorted({int(i) for labels in maps for i in np.unique(labels) if i < len(classes)})
     handles = [Patch(facecolor=palette[i] / 255, edgecolor="#888888", label=classes[i]) for i in present]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6) or 1, frameon=False)
+    columns = min(len(handles), 6) or 1
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
 
 
 def _palette(palette):
@@ -179,11 +183,11 @@ def save_figure(figure, name):
     The file appears whole or not at all, and its bytes depend on nothing but the figure.
     """
     path = Path(name)
-    if path.name == str(name) and path.suffix != ".png":
+    if path.name == str(name) and not path.suffix:
         path = figures_folder() / f"{name}.png"
     if path.suffix != ".png":
         raise InputError(f"{path}: figures are written as .png")
-    _write(path, lambda file: figure.savefig(file, format="png", dpi=150, metadata={"Software": None}))
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=150, metadata={"Software": None}))
     print(f"  figure  {_relative(path)}", flush=True)
     return path
 
@@ -199,20 +203,8 @@ def save_index_png(path, labels, palette=None):
     label_range(labels, 256, None)
     image = Image.fromarray(np.ascontiguousarray(labels, np.uint8))
     image.putpalette(_palette(palette).tobytes())
-    _write(Path(path), lambda file: image.save(file, format="PNG"))
+    write_atomically(path, lambda file: image.save(file, format="PNG"))
     return Path(path)
-
-
-def _write(path, write):
-    """Fill a file beside `path` and rename it: a reader never sees half a picture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(unfinished, "wb") as file:
-            write(file)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _relative(path):

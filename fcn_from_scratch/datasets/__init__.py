@@ -1,0 +1,85 @@
+"""Labelled pictures: drawn on the fly or read from disk, prepared for a network, and put into batches."""
+
+import inspect
+
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.datasets.audit import audit, count_ids
+from fcn_from_scratch.datasets.augment import ColourJitter, Compose, RandomCrop, RandomFlip, RandomScale
+from fcn_from_scratch.datasets.base import Dataset, PairDataset, Sample
+from fcn_from_scratch.datasets.batches import Batches, collate, epoch
+from fcn_from_scratch.datasets.camvid import CamVid
+from fcn_from_scratch.datasets.folder import Folder
+from fcn_from_scratch.datasets.images import read_image
+from fcn_from_scratch.datasets.labels import IGNORE, read_labels, save_labels
+from fcn_from_scratch.datasets.shapes import Shapes
+from fcn_from_scratch.datasets.transforms import CAFFE, TORCHVISION, VOC_MEAN_BGR, Preprocess
+from fcn_from_scratch.datasets.voc import VOC
+from fcn_from_scratch.palette import voc_palette
+
+__all__ = [
+    "CAFFE",
+    "IGNORE",
+    "NAMES",
+    "TORCHVISION",
+    "VOC",
+    "VOC_MEAN_BGR",
+    "Batches",
+    "CamVid",
+    "ColourJitter",
+    "Compose",
+    "Dataset",
+    "Folder",
+    "PairDataset",
+    "Preprocess",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomScale",
+    "Sample",
+    "Shapes",
+    "audit",
+    "build",
+    "collate",
+    "count_ids",
+    "epoch",
+    "read_image",
+    "read_labels",
+    "save_labels",
+    "voc_palette",
+]
+
+_DATASETS = {"shapes": Shapes, "voc": VOC, "camvid": CamVid, "folder": Folder}
+NAMES = tuple(_DATASETS)
+
+
+def build(name, root=None, split="train", num_classes=None, **options):
+    """Make a dataset from words that a user typed.
+
+    name         one of NAMES
+    root         the folder with the data; shapes has none, voc without one is the project's drawn sample
+    num_classes  decides for "folder"; the others have a fixed number, which it must equal
+    options      what the dataset's class takes besides: see Shapes, VOC, CamVid, Folder
+    Raises: InputError for an unknown name or option (the right ones are listed), and for whatever the dataset
+    itself complains about.
+    """
+    if name not in _DATASETS:
+        raise InputError(f"there is no dataset {name!r}; there are {', '.join(NAMES)}")
+    kind = _DATASETS[name]
+    known = inspect.signature(kind).parameters.keys() - {"root", "split", "num_classes"}
+    unknown = sorted(options.keys() - known)
+    if unknown:
+        raise InputError(f"dataset {name} has no option {unknown[0]!r}; it has {', '.join(sorted(known))}")
+    if name == "shapes" and root is not None:
+        raise InputError(f"dataset shapes is drawn, not read: it takes no root; got {root}")
+    if name in ("camvid", "folder") and root is None:
+        raise InputError(f"dataset {name} needs a root: the folder that holds its pictures and labels")
+    if name != "shapes":
+        options["root"] = root
+    if name == "folder":
+        options["num_classes"] = num_classes
+    try:
+        dataset = kind(split=split, **options)
+    except ValueError as error:
+        raise InputError(f"dataset {name}: {error}") from error
+    if num_classes not in (None, dataset.num_classes):
+        raise InputError(f"dataset {name} has {dataset.num_classes} classes; num_classes says {num_classes}")
+    return dataset

@@ -7,10 +7,10 @@ from fcn_from_scratch.datasets.labels import IGNORE
 
 
 def audit(dataset, limit=None):
-    """Everything suspicious in the first `limit` samples (all when None), one sentence each; [] is good news.
+    """What looks wrong in the first `limit` samples (all when None), one sentence each; [] is good news.
 
-    Found are samples that cannot be read (with the reason), samples whose every pixel is ignored, classes that
-    never occur, a background that is everything, and two-class masks saved as 0 and 255.
+    Found are samples that cannot be read (with the reason), samples whose every pixel is ignored, classes
+    that never occur, and two-class masks saved as 0 and 255.
     Returns: list of str.
     """
     findings, counts = [], np.zeros(256, np.int64)
@@ -45,7 +45,7 @@ def count_ids(dataset, limit=None):
 
 
 def swallowed_foreground(counts):
-    """The complaint about masks that say 255 for the foreground, given how often each id occurs; None if fine.
+    """The complaint about masks that say 255 for the foreground, given how often each id occurs, or None.
 
     Such a foreground is ignored everywhere: a net learns nothing but background, and its IU is 0.
     """
@@ -53,6 +53,6 @@ def swallowed_foreground(counts):
         return None
     share = counts[IGNORE] / counts.sum()
     return (
-        f"{share:.0%} of the pixels are {IGNORE}, which is ignored, and no id from 1 up occurs; if these are masks "
-        f"of 0 and {IGNORE}, save the foreground as 1"
+        f"{share:.0%} of the pixels are {IGNORE}, which is ignored, and no id from 1 up occurs; "
+        f"if these are masks of 0 and {IGNORE}, save the foreground as 1"
     )

@@ -1,8 +1,8 @@
 """What every dataset is: a sequence of samples, with names and colours for its classes.
 
-A dataset has a length and `dataset[i]` gives a Sample; its `classes` are names, its `palette` one colour per id,
-and 255 always means "ignore this pixel", whatever the files on disk use. PairDataset is the half that the three
-readers of files share: a list of (name, picture, labels) that are opened when they are asked for.
+A dataset has a length and `dataset[i]` gives a Sample; its `classes` are names, its `palette` has one colour
+for each id, and 255 always means "ignore this pixel", whatever the files on disk use. PairDataset is what the
+three readers of files share: a list of (name, picture, labels) that are opened when they are asked for.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from fcn_from_scratch.palette import voc_palette
 
 
 class Sample(NamedTuple):
-    """One labelled picture: image uint8 (H, W, 3) RGB (a fourth channel is depth), labels uint8 (H, W), name."""
+    """One labelled picture: image uint8 (H, W, 3) RGB, a fourth channel being depth; labels uint8 (H, W)."""
 
     image: np.ndarray
     labels: np.ndarray
@@ -74,8 +74,8 @@ class PairDataset(Dataset):
         if index in self._cache:
             return self._cache[index]
         sample = self._read(index)
-        # A full cache keeps what it has: in epochs that visit everything once, making room for the newest sample
-        # would throw each one out just before it is wanted again.
+        # A full cache keeps what it has: where each epoch visits everything once, making room for the newest
+        # sample would throw each one out just before it is wanted again.
         size = sample.image.nbytes + sample.labels.nbytes
         if size <= self._room:
             self._room -= size

@@ -36,11 +36,11 @@ def camvid_palette():
 
 
 class CamVid(PairDataset):
-    """root/{split}/X.png with labels root/{split}annot/X.png; 367 train, 101 val and 233 test pairs of 480x360.
+    """root/{split}/X.png with labels root/{split}annot/X.png: 367 train, 101 val, 233 test pairs of 480x360.
 
     root    the folder that holds train/ and trainannot/, or one above it (CamVid/, SegNet/CamVid/)
-    split   "train", "val" or "test". A list root/{split}.txt gives the order where there is one; only the last
-            two parts of its paths count ("/SegNet/CamVid/train/X.png"). Without it the folder's names are sorted.
+    split   "train", "val" or "test". Where there is a list root/{split}.txt it is followed; of its paths only
+            the last two parts count ("/SegNet/CamVid/train/X.png"). Else all files are taken, by name.
     others  cache, cache_bytes: see PairDataset
     11 classes and no background; the files' id 11 (unlabelled) is read as 255, ignore.
     Raises: InputError with the path that is missing; and see PairDataset.
@@ -48,9 +48,7 @@ class CamVid(PairDataset):
 
     palette = camvid_palette()
 
-    def __init__(self, root=None, split="train", cache=False, cache_bytes=256 * 2**20):
-        if root is None:
-            raise InputError("camvid needs a root: the folder that holds train/ and trainannot/")
+    def __init__(self, root, split="train", cache=False, cache_bytes=256 * 2**20):
         choice(split, "split", SPLITS)
         root = Path(root)
         root = first_folder(

@@ -7,10 +7,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 OVERSAMPLING = 3  # outlines are drawn this much larger and averaged down, which smooths their edges
+REACH = 1.3  # radii: no outline goes further from its centre than this and THINNEST
 THINNEST = 1.5  # pixels: the least width of a rim, an arm or a string, so that each leaves labels behind
 
 
-# --- outlines --------------------------------------------------------------------------------------------------
+# --- outlines -----------------------------------------------------------------------------------------------
 
 
 def coverage(kind, size, centre, radius, angle):
@@ -39,7 +40,7 @@ def _ellipse(draw, centre, radius, fill):
 
 
 def _balloon(draw, centre, radius, angle, thinnest):
-    """A disc on a thin, wavy string."""
+    """A disc on a thin, wavy string that hangs down: it turns by a quarter of the angle only."""
     y = np.linspace(0, 1.2, 9)
     string = np.stack([0.1 * np.sin(6 * y), y], 1)
     width = max(thinnest, 0.06 * radius)
@@ -67,16 +68,14 @@ def _ring(draw, centre, radius, angle, thinnest):
 def _cross(draw, centre, radius, angle, thinnest):
     arm = max(thinnest / radius / 2, 0.13)
     quarter = [(arm, -arm), (arm, -1.1), (-arm, -1.1)]
-    corners = [
-        corner for turn in range(4) for corner in _place(quarter, np.zeros(2), 1, turn * math.pi / 2)
-    ]
+    corners = [corner for turn in range(4) for corner in _place(quarter, np.zeros(2), 1, turn * math.pi / 2)]
     draw.polygon(_place(corners, centre, radius, angle), fill=255)
 
 
 OUTLINES = {"balloon": _balloon, "square": _square, "triangle": _triangle, "ring": _ring, "cross": _cross}
 
 
-# --- fillings --------------------------------------------------------------------------------------------------
+# --- fillings -----------------------------------------------------------------------------------------------
 
 
 def pattern(rng, size):
@@ -105,9 +104,9 @@ def _stretched(values, size, method):
 
 
 def blend(mix, first, second):
-    """Two colours mixed by a pattern (H, W): 0 gives the first, 1 the second. Returns: float32 (H, W, 3)."""
-    first, second = np.float32(first), np.float32(second)
-    return first + mix[:, :, None] * (second - first)
+    """Two colours mixed by a pattern (H, W): 0 gives the first, 1 the second. Returns: float32 (3, H, W)."""
+    first, second = np.float32(first)[:, None, None], np.float32(second)[:, None, None]
+    return first + mix * (second - first)
 
 
 def colour(hue, saturation, value):

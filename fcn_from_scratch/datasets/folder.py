@@ -17,11 +17,11 @@ PEEK = 16  # label files looked at when the dataset is built, to warn early
 class Folder(PairDataset):
     """`root/images/*` and `root/labels/*` with equal stems, in any format that Pillow reads.
 
-    split        a list `root/{split}.txt` of stems is followed where there is one. A folder without any lists is
-                 split by the sorted stems: every fifth goes to "val" (the last one where there are fewer than
-                 five), the others to "train" (a single pair serves as both). "all" is everything.
-    num_classes  number of classes, the background included; without it the number of lines of `root/classes.txt`
-                 (one name a line); without that the largest id found in any label file, plus one
+    split        where there is a list `root/{split}.txt` of stems, it is followed. A folder without any lists
+                 is split by its sorted stems: every fifth goes to "val" (the last one where there are fewer
+                 than five), the others to "train" (a single pair serves as both). "all" is everything.
+    num_classes  number of classes, the background included; without it the number of lines of
+                 `root/classes.txt` (one name a line); without that the largest id in any label file, plus one
     others       mask_palette, cache, cache_bytes: see PairDataset
     Labels are palette or grey pictures of class ids, 255 = ignore.
 
@@ -45,7 +45,9 @@ class Folder(PairDataset):
 def _by_stem(folder):
     """The pictures of a folder by their stems. Files of other kinds and hidden ones are passed over."""
     if not folder.is_dir():
-        raise checks.InputError(f"folder data is images/* and labels/* with the same stems: there is no {folder}")
+        raise checks.InputError(
+            f"folder data is images/* and labels/* with the same stems: there is no folder {folder}"
+        )
     Image.init()
     found = {}
     for path in sorted(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""Pictures from disk: whatever Pillow can open becomes uint8 (H, W, 3) RGB, or a sentence that names the file."""
+"""Pictures from disk: what Pillow can open becomes uint8 (H, W, 3) RGB, the rest a clear complaint."""
 
 import warnings
 from pathlib import Path
@@ -9,11 +9,11 @@ from PIL import Image, ImageOps
 from fcn_from_scratch.checks import InputError
 
 
-def open_picture(path):
+def open_picture(path, raw=False):
     """Decode a picture as it is displayed, with its EXIF orientation applied, in whatever mode it was stored.
 
-    Returns: PIL image, loaded, its file closed; the first frame where there are several. A grey PNG of 2 or 4 bits
-    comes back with its values as stored, not stretched to 0..255.
+    Returns: PIL image, loaded, its file closed; the first frame where there are several. `raw` gives a grey
+    PNG of 2 or 4 bits as stored (ids), which Pillow would stretch to 0..255.
     Raises: InputError naming the file when it is missing, empty, cut short, damaged, no picture, or has more
     pixels than Pillow's MAX_IMAGE_PIXELS (a small file may claim a huge size).
     """
@@ -25,7 +25,7 @@ def open_picture(path):
             with Image.open(path) as picture:
                 format, stretch = picture.format, _stretch(picture)
                 picture.load()
-                if stretch > 1:
+                if raw and stretch > 1:
                     picture = picture.point([value // stretch for value in range(256)])
                 upright = ImageOps.exif_transpose(picture)
                 upright.format = upright.format or format
@@ -36,12 +36,13 @@ def open_picture(path):
         limit = Image.MAX_IMAGE_PIXELS / 1e6
         raise InputError(f"{path} is larger than {limit:.0f} megapixels; make it smaller first") from None
     except Exception as error:
-        # the decoders raise OSError, SyntaxError, ValueError, struct.error, ... : the file is at fault for each
-        raise InputError(f"{path} cannot be read as a picture: {error or type(error).__name__}") from error
+        # decoders raise OSError, SyntaxError, ValueError, struct.error, ...: whichever, the file is at fault
+        reason = str(error) or type(error).__name__
+        raise InputError(f"{path} cannot be read as a picture: {reason}") from error
 
 
 def _stretch(picture):
-    """The factor by which Pillow multiplies the values of a grey PNG of few bits (85 for 2 bits, 17 for 4)."""
+    """The factor by which Pillow multiplies the values of a grey PNG of few bits: 85 for 2 bits, 17 for 4."""
     if picture.format != "PNG" or picture.mode != "L" or not picture.tile:
         return 1
     return {"L;2": 85, "L;4": 17}.get(picture.tile[0][3], 1)
@@ -50,18 +51,18 @@ def _stretch(picture):
 def read_image(path):
     """Read a picture as the network's datasets want it.
 
-    Grey is repeated, CMYK and the like are converted, transparent parts are laid on white, 16-bit values v become
-    v / 257. EXIF orientation is applied, so the array shows what a viewer shows; labels must fit that.
+    Grey is repeated, CMYK and the like are converted, transparent parts are laid on white, 16-bit values v
+    become v / 257. EXIF orientation is applied, so the array shows what a viewer shows; labels must fit that.
 
     Returns: uint8 (H, W, 3) RGB.
-    Raises: InputError naming the file (see open_picture), also for floating-point pictures, whose range is unknown.
+    Raises: InputError naming the file: see open_picture; and for floating-point pixels, of unknown range.
     """
     picture = open_picture(path)
     if picture.mode.startswith("I"):
         return _from_16_bit(np.asarray(picture), path)
     if picture.mode == "F":
         raise InputError(f"{path} holds floating-point pixels of unknown range; save it with 8 or 16 bits")
-    if picture.has_transparency_data:
+    if "A" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return np.array(picture.convert("RGB"))

@@ -1,8 +1,8 @@
 """Label files and the colours they are shown in.
 
-A label file holds one class id per pixel. A palette PNG stores the id as the palette INDEX: asked for RGB it would
-give the colours and lose the ids, so labels are never converted. What means "ignore" (255, -1, or an id that a
-dataset names) is 255 once it is read.
+A label file holds one class id per pixel. A palette PNG stores it as the palette INDEX: asked for RGB it
+would give the colours and lose the ids, so labels are never converted. Whatever means "ignore" (255, -1, an
+id that a dataset names) is 255 once it is read.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def read_labels(path, num_classes=None, ignore=(), palette=None):
     num_classes = IGNORE if num_classes is None else checks.integer(num_classes, "num_classes", 1)
     if num_classes > IGNORE:
         raise ValueError(f"num_classes is at most {IGNORE}, since the id {IGNORE} means ignore; got {num_classes}")
-    picture = open_picture(path)
+    picture = open_picture(path, raw=True)
     if picture.mode in ("RGB", "RGBA") and palette is not None:
         ids = _from_colours(np.asarray(picture)[:, :, :3], np.asarray(palette), path)
     else:
@@ -64,7 +64,7 @@ def _from_colours(pixels, palette, path):
     if wrong.any():
         red, green, blue = pixels[wrong][0]
         raise checks.InputError(
-            f"{path} has the colour ({red}, {green}, {blue}) in {wrong.sum()} pixels; the palette does not have it"
+            f"{path} has {wrong.sum()} pixels in colours not in the palette: first ({red}, {green}, {blue})"
         )
     return ids
 

@@ -1,8 +1,8 @@
 """Shapes: a small world that is drawn on the fly, so that everything here runs with nothing downloaded.
 
-Balloons, squares, triangles, rings and crosses lie on a dull, textured ground and cover one another. Strings, rims
-and arms are a pixel or two wide: a prediction with a stride of 32 cannot keep them, which is what skip connections
-are for. As in PASCAL VOC a thin border of 255 round each object is ignored.
+Balloons, squares, triangles, rings and crosses lie on a dull, textured ground and cover one another. Strings,
+rims and arms are a few pixels wide: a prediction with a stride of 32 cannot keep them, which is what skip
+connections are for. As in PASCAL VOC a thin border round each thing is 255, ignored.
 """
 
 from typing import NamedTuple
@@ -34,12 +34,13 @@ class Shapes(Dataset):
     """`count` drawn scenes; sample i depends on (seed, split, i) alone and can be drawn by itself.
 
     size         pixels, an integer or (H, W), at least 16
-    split        "train", "val" or "test": different random streams, so no scene is in two of them
+    split        "train", "val" or "test": separate random streams, so no scene is in two of them
     classes_by   "shape": a thing's class is its outline and its colour says nothing.
-                 "colour": its class is its colour and its outline says nothing; what is left to learn is where
-                 things end, so resolution is the bottleneck
+                 "colour": its class is its colour and its outline says nothing. That is easy; what remains
+                 is to say where things end, so resolution is the bottleneck
     depth        add a fourth channel: 0 far to 255 near; each thing is nearer than all it covers
     void_border  width in pixels of the ignored border round each thing; 0 for none
+    things       how many things a scene has; None for two to five, more in elongated pictures
     noise        standard deviation of the pixel noise, in grey levels
     antialias    smooth edges in the image; the labels' edges are always hard
     Raises: ValueError for an argument out of range; IndexError for an index beyond `count`.
@@ -54,6 +55,7 @@ class Shapes(Dataset):
         classes_by="shape",
         depth=False,
         void_border=1,
+        things=None,
         noise=6.0,
         antialias=True,
     ):
@@ -65,6 +67,7 @@ class Shapes(Dataset):
         self.classes = CLASSES[self.classes_by]
         self.depth = bool(depth)
         self.void_border = checks.integer(void_border, "void_border", 0)
+        self.things = None if things is None else checks.integer(things, "things", 0)
         self.noise = float(noise)
         self.antialias = bool(antialias)
 
@@ -79,53 +82,70 @@ class Shapes(Dataset):
 
     def _scene(self, rng):
         """The things of one scene, the farthest first."""
-        height, width = self.size
-        short = min(self.size)
-        # an elongated picture holds more things, so that the ground keeps its share
-        number = round(rng.integers(2, 6) * max(self.size) / short)
-        return [self._thing(rng, height, width, short) for _ in range(number)]
+        number = self.things
+        if number is None:  # an elongated picture holds more things, so that the ground keeps its share
+            number = round(rng.integers(2, 6) * max(self.size) / min(self.size))
+        return [self._thing(rng) for _ in range(number)]
 
-    def _thing(self, rng, height, width, short):
-        kind, hue = rng.integers(len(KINDS)), rng.integers(len(HUES))
-        label = 1 + int(kind if self.classes_by == "shape" else hue)
+    def _thing(self, rng):
+        kind = int(rng.integers(len(KINDS)))
         if self.classes_by == "shape":
-            tone = rng.random()
+            label, tone = 1 + kind, rng.random()
         else:
-            tone = list(HUES.values())[hue] + rng.uniform(-0.025, 0.025)
+            hue = int(rng.integers(len(HUES)))
+            label, tone = 1 + hue, list(HUES.values())[hue] + rng.uniform(-0.025, 0.025)
         saturation, value = rng.uniform(0.6, 1.0), rng.uniform(0.65, 1.0)
         first = drawing.colour(tone, saturation, value)
         second = drawing.colour(tone + rng.uniform(-0.015, 0.015), 0.75 * saturation, 0.6 * value)
         return Thing(
             KINDS[kind],
             label,
-            centre=(rng.uniform(0.1, 0.9) * height, rng.uniform(0.1, 0.9) * width),
-            radius=short * 0.11 * 3.2 ** rng.random(),
+            centre=tuple(rng.uniform(0.1, 0.9, 2) * self.size),
+            radius=min(self.size) * 0.11 * 3.2 ** rng.random(),
             angle=rng.uniform(-np.pi, np.pi),
             colours=(first, second),
         )
 
     def _paint(self, rng, scene):
         """Paint a scene from far to near. Returns: image uint8 (H, W, 3 or 4), labels uint8 (H, W)."""
-        image = self._ground(rng)
+        image = self._ground(rng)  # channels first, as long as there is arithmetic: that is faster
         labels = np.zeros(self.size, np.uint8)
         # the ground comes nearer from top to bottom; each thing stands in a slice of its own in front of it
-        distance = np.repeat(np.linspace(10, 80, self.size[0], dtype=np.float32)[:, None], self.size[1], axis=1)
+        distance = np.empty(self.size, np.float32)
+        distance[:] = np.linspace(10, 80, self.size[0])[:, None]
         for place, thing in enumerate(scene, start=1):
-            cover = drawing.coverage(thing.kind, self.size, thing.centre, thing.radius, thing.angle)
-            inside = cover >= 128
-            alpha = (cover / np.float32(255) if self.antialias else inside.astype(np.float32))[:, :, None]
-            filling = drawing.blend(drawing.pattern(rng, self.size), *thing.colours)
-            image += alpha * (filling - image)
+            window = self._window(thing)
+            cover = self._coverage(thing, window)
+            inside = np.zeros(self.size, bool)
+            inside[window] = cover >= 128
+            alpha = cover / np.float32(255) if self.antialias else inside[window]
+            filling = drawing.blend(drawing.pattern(rng, cover.shape), *thing.colours)
+            part = image[:, window[0], window[1]]
+            part += alpha * (filling - part)
             labels[_grown(inside, self.void_border)] = self.ignore_index
             labels[inside] = thing.label
             distance[inside] = 80 + 170 * place / len(scene)
         if self.depth:
-            image = np.concatenate([image, distance[:, :, None]], axis=2)
+            image = np.concatenate([image, distance[None]])
         image += self.noise * rng.standard_normal(image.shape, np.float32)
-        return np.rint(image).clip(0, 255).astype(np.uint8), labels
+        image = np.rint(image).clip(0, 255).astype(np.uint8)
+        return np.ascontiguousarray(image.transpose(1, 2, 0)), labels
+
+    def _window(self, thing):
+        """The rows and columns that a thing can touch, as two slices: painting no more than these is fast."""
+        reach = drawing.REACH * thing.radius + drawing.THINNEST
+        return tuple(
+            slice(max(0, int(at - reach)), min(length, int(at + reach) + 1))
+            for at, length in zip(thing.centre, self.size)
+        )
+
+    def _coverage(self, thing, window):
+        size = [part.stop - part.start for part in window]
+        centre = [at - part.start for at, part in zip(thing.centre, window)]
+        return drawing.coverage(thing.kind, size, centre, thing.radius, thing.angle)
 
     def _ground(self, rng):
-        """A dull ground: two greyish tones under two patterns. Returns: float32 (H, W, 3)."""
+        """A dull ground: two greyish tones under two patterns. Returns: float32 (3, H, W)."""
         mix = (drawing.pattern(rng, self.size) + drawing.pattern(rng, self.size)) / 2
         tones = [
             drawing.colour(rng.random(), rng.uniform(0, 0.25), value)

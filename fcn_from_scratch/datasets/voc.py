@@ -35,8 +35,8 @@ SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
 class VOC(PairDataset):
     """JPEGImages/X.jpg and SegmentationClass/X.png for each X in ImageSets/Segmentation/{split}.txt.
 
-    root    the folder that holds these three, or one above it (VOCdevkit/, VOCdevkit/VOC2012/; of several years
-            the last is taken); None is the project's own small sample
+    root    the folder that holds these three, or one above it (VOCdevkit/ or its parent; of several years the
+            last is taken); None is the project's own small sample
     split   a list in ImageSets/Segmentation: "train", "val", "trainval", or one of yours
     others  cache, cache_bytes: see PairDataset
     21 classes with the background; 255 is the border round the objects and is ignored.
@@ -56,7 +56,6 @@ class VOC(PairDataset):
         lines = read_list(root / "ImageSets" / "Segmentation" / f"{split}.txt")
         names = [line.split()[0] for line in lines]
         pairs = [
-            (name, root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png")
-            for name in names
+            (name, root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png") for name in names
         ]
         super().__init__(pairs, CLASSES, cache=cache, cache_bytes=cache_bytes)

@@ -27,8 +27,11 @@ def layer_check(layer, x, rng, directions=3, eps=1e-5):
 
 def layer_errors(layer, x, rng, directions=3, eps=1e-5):
     """The relative error of every gradient of a layer by name, and no question about anything else."""
-    function = AsFunction(layer, x)
-    errors = vjp_errors(function.forward, function.backward, function.inputs, rng, directions, eps)
+    function, rng = AsFunction(layer, x), _own_stream(rng)
+    try:
+        errors = vjp_errors(function.forward, function.backward, function.inputs, rng, directions, eps)
+    finally:
+        function.set_params(function.inputs[function.number :])
     return {name: error for name, error in zip(function.names, errors) if error is not None}
 
 
@@ -42,6 +45,8 @@ class AsFunction:
     def __init__(self, layer, x):
         self.layer = layer
         self.params = params = getattr(layer, "params", {})
+        if not (isinstance(params, dict) and isinstance(getattr(layer, "grads", {}), dict)):
+            raise ValueError("params and grads are dicts of arrays")
         missing = [name for name in params if name not in getattr(layer, "grads", {})]
         if missing:
             raise ValueError(f"params has {missing[0]!r}, grads has not: give both the same names")
@@ -59,21 +64,34 @@ class AsFunction:
 
     def forward(self, *arrays):
         """Put the parameters in place, rewind the generators (so that dropout repeats its mask), and run."""
-        for live, value in zip(self.params.values(), arrays[self.number :]):
-            live[...] = value
+        self.set_params(arrays[self.number :])
         for generator, state in self.generators:
             generator.bit_generator.state = state
         return self.layer.forward(*arrays[: self.number])
+
+    def set_params(self, values):
+        """Copy values into the layer's parameters."""
+        for live, value in zip(self.params.values(), values):
+            live[...] = value
 
     def backward(self, dy):
         """The gradients of this one backward, from zero."""
         grads = getattr(self.layer, "grads", {})
         for gradient in grads.values():
             gradient[...] = 0
-        dx = self.layer.backward(dy)
-        # Looked up again: a layer may have put new arrays into its dict.
-        grads = getattr(self.layer, "grads", {})
-        return [*(dx if isinstance(dx, (tuple, list)) else [dx]), *(grads[name] for name in self.params)]
+        return self.collect(self.layer.backward(dy))
+
+    def collect(self, dx):
+        """What a backward returned and what is in `grads`, one array per entry of `inputs`."""
+        dxs = list(dx) if isinstance(dx, (tuple, list)) else [dx]
+        if len(dxs) != self.number:
+            raise ValueError(f"backward returned {len(dxs)} arrays for {self.number} inputs")
+        gradients = dxs + [self.layer.grads[name] for name in self.params]
+        for name, gradient, array in zip(self.names, gradients, self.inputs):
+            if gradient is not None and np.shape(gradient) != array.shape:
+                whose = repr(name) if name in self.params else name.removeprefix("d")
+                raise ValueError(f"the gradient of {whose} has shape {np.shape(gradient)}; {whose} has {array.shape}")
+        return gradients
 
 
 def _generators(layer):
@@ -83,37 +101,39 @@ def _generators(layer):
     return [generator for generator in found if isinstance(generator, np.random.Generator)]
 
 
+def _own_stream(rng):
+    """A generator apart from rng, which may be the layer's own: every forward rewinds that one."""
+    return np.random.default_rng(rng.integers(2**32))
+
+
 def broken_promises(layer, x, rng):
     """What a layer does that the layer contract forbids, one sentence each; [] for a faultless layer.
 
     Checked: the same input gives the same output; a second backward gives the same dx and doubles the grads;
     float32 stays float32 (a layer without parameters); after eval() forward keeps nothing for backward.
     """
-    function = AsFunction(layer, x)
-    y = function.forward(*function.inputs)
-    if not bool((function.forward(*function.inputs) == y).all()):
+    function, rng = AsFunction(layer, x), _own_stream(rng)
+    y = function.forward(*function.inputs).copy()
+    xp = get_array_module(y)
+    if not bool(xp.array_equal(function.forward(*function.inputs), y, equal_nan=True)):
         return ["forward gives another output for the same input: draw random numbers from self.rng only"]
-    dy = get_array_module(y).asarray(rng.normal(size=y.shape))
-    return [
-        *_second_backward(function, dy),
-        *_float32(function, dy),
-        *_eval_mode(function, dy),
-    ]
+    dy = xp.asarray(rng.normal(size=y.shape))
+    return [*_second_backward(function, dy), *_float32(function, dy), *_eval_mode(function, dy)]
 
 
 def _second_backward(function, dy):
-    first = [None if g is None else to_numpy(g).copy() for g in function.backward(dy)]
-    dx = function.layer.backward(dy)
-    grads = getattr(function.layer, "grads", {})
-    second = [*(dx if isinstance(dx, (tuple, list)) else [dx]), *(grads[name] for name in function.params)]
-    for which, (name, one, two) in enumerate(zip(function.names, first, second)):
-        is_param = which >= function.number
-        if one is not None and not np.allclose(to_numpy(two), one * (2 if is_param else 1), rtol=1e-9):
-            yield (
-                f"backward must ADD to grads[{name!r}] (+=): a second backward does not double it"
-                if is_param
-                else f"a second backward gives another {name}: backward must leave what forward kept as it is"
-            )
+    first = [None if gradient is None else to_numpy(gradient).copy() for gradient in function.backward(dy)]
+    second = function.collect(function.layer.backward(dy))
+    for name, once, twice in zip(function.names, first, second):
+        if once is None:
+            continue
+        added = name in function.params
+        if np.allclose(to_numpy(twice), once * (2 if added else 1), rtol=1e-9, equal_nan=True):
+            continue
+        if added:
+            yield f"backward must ADD to grads[{name!r}] (+=): a second backward does not double it"
+        else:
+            yield f"a second backward gives another {name}: backward must leave what forward kept as it is"
 
 
 def _float32(function, dy):

@@ -1,8 +1,8 @@
 """Every op that has a backward, in configurations that tell its axes apart.
 
 Two images, input channels unlike output channels, height unlike width, kernels unlike strides: on a square,
-symmetric case an exchanged axis would go unnoticed. Each function below returns (forward, backward, inputs) for
-one configuration, with backward(dy, *inputs).
+symmetric case an exchanged axis would go unnoticed. Each function below returns (forward, backward, inputs)
+for one configuration, with backward(dy, *inputs).
 """
 
 from fcn_from_scratch import ops

@@ -10,9 +10,13 @@ Both dy and v are drawn at random. With dy = 1 everywhere a backward may reverse
 and nobody notices; lesson 3 shows it. Two forwards test a whole gradient, however many elements it has.
 """
 
+import math
+
 import numpy as np
 
 from fcn_from_scratch.backend import get_array_module
+
+LIMIT = 1e-7  # right gradients lie near 1e-10, wrong ones near 1
 
 
 def vjp_check(forward, backward, inputs, rng, directions=3, eps=1e-5):
@@ -23,7 +27,7 @@ def vjp_check(forward, backward, inputs, rng, directions=3, eps=1e-5):
     once, right after the first forward, so that it may use what that forward kept.
 
     inputs: a list of float64 arrays, ten eps away from kinks: `spaced` for max-pooling, `away_from_zero` for
-    ReLU. A right backward gives about 1e-10, a wrong one about 1; the project draws the line at 1e-7.
+    ReLU. A right backward gives about 1e-10, a wrong one about 1; the line is drawn at LIMIT.
     Returns: a float; infinity when an output or a gradient is not finite.
     Raises: ValueError when the shape of a gradient is not that of its input, when a dtype is not float64,
     when forward changes its inputs or backward its dy, and when no input is differentiated.
@@ -57,6 +61,8 @@ def vjp_errors(forward, backward, inputs, rng, directions=3, eps=1e-5):
         analytic = float((gradient * v).sum())
         length = float((gradient**2).sum()) ** 0.5  # what |analytic| is on average: one may be tiny by chance
         scale = max(abs(numeric), abs(analytic), length, resolution)
+        if not math.isfinite(numeric + analytic + scale):
+            return np.inf
         return abs(numeric - analytic) / scale if scale else 0.0
 
     def worst_error(which, gradient):
@@ -85,7 +91,7 @@ def numerical_jacobian(forward, inputs, which=0, eps=1e-6):
             moved.reshape(-1)[j] += step
             ends.append(_float64_output(forward(*inputs[:which], moved, *inputs[which + 1 :])))
         columns.append((ends[0] - ends[1]).reshape(-1) / (2 * eps))
-    return np.stack(columns, axis=1)
+    return get_array_module(*inputs).stack(columns, axis=1)
 
 
 def vjp_jacobian(backward, y_shape, which=0):
@@ -127,9 +133,7 @@ def _float64_inputs(inputs):
     for which, x in enumerate(inputs):
         get_array_module(x)
         if x.dtype != np.float64:
-            raise ValueError(
-                f"input {which} is {x.dtype}; a gradient check needs float64: x.astype(np.float64)"
-            )
+            raise ValueError(f"input {which} is {x.dtype}; a gradient check needs float64: x.astype(np.float64)")
     return inputs
 
 
@@ -148,9 +152,7 @@ def _call_backward(backward, dy, inputs):
     given = dy.copy()
     gradients = backward(dy)
     if not _same([dy], [given]):
-        raise ValueError(
-            "backward changed its dy, which another branch may need: let it compute into a new array"
-        )
+        raise ValueError("backward changed its dy, which another branch may need: let it compute into a new array")
     gradients = list(gradients) if isinstance(gradients, (tuple, list)) else [gradients]
     if len(gradients) != len(inputs):
         raise ValueError(f"backward returned {len(gradients)} gradients for {len(inputs)} inputs")

@@ -12,6 +12,8 @@ class Container(Layer):
     def __init__(self, children, name=None):
         super().__init__(name)
         self.children = dict(children)
+        if len(set(map(id, self.children.values()))) < len(self.children):
+            raise ValueError("one layer stands in two places: it keeps one input only, so make a layer for each place")
         for key, child in self.children.items():
             child.name = child.name or key
 
@@ -50,12 +52,11 @@ class Sequential(Container):
     """A chain: forward runs the layers in order, backward in reverse. Layers without a name are called by number."""
 
     def __init__(self, *layers, name=None):
-        children = {layer.name or str(number): layer for number, layer in enumerate(layers)}
-        if len(children) != len(layers):
-            names = [layer.name for layer in layers]
-            twice = next(n for n in names if names.count(n) > 1)
-            raise ValueError(f"the layers of a Sequential have different names; {twice!r} occurs twice")
-        super().__init__(children, name)
+        names = [layer.name or str(number) for number, layer in enumerate(layers)]
+        for key in names:
+            if names.count(key) > 1:
+                raise ValueError(f"the layers of a Sequential have different names; {key!r} occurs twice")
+        super().__init__(dict(zip(names, layers)), name)
 
     @property
     def layers(self):

@@ -123,9 +123,7 @@ class ConvTranspose2d(Layer):
         return ops.conv_transpose2d(x, weight, bias, self.stride, self.padding), x
 
     def _backward(self, dy, x):
-        dx, dweight, dbias = ops.conv_transpose2d_backward(
-            dy, x, self.params["weight"], self.stride, self.padding
-        )
+        dx, dweight, dbias = ops.conv_transpose2d_backward(dy, x, self.params["weight"], self.stride, self.padding)
         self.accumulate("weight", dweight)
         if "bias" in self.params:
             self.accumulate("bias", dbias)

@@ -47,9 +47,7 @@ class SkipFusion(Layer):
     Source: Long et al. 2015, section 4.2. Lesson 12.
     """
 
-    def __init__(
-        self, in_channels, num_classes, offset=0, scale=1.0, *, dtype=np.float32, name=None
-    ):
+    def __init__(self, in_channels, num_classes, offset=0, scale=1.0, *, dtype=np.float32, name=None):
         super().__init__(name)
         self.score = Conv2d(in_channels, num_classes, 1, dtype=dtype, name=name)
         for array in self.score.params.values():
@@ -63,9 +61,7 @@ class SkipFusion(Layer):
         fine = self.score(self._scaled(skip))
         cut_fine = tuple(max(o, 0) for o in self.offset)
         cut_coarse = tuple(max(-o, 0) for o in self.offset)
-        size = tuple(
-            (fine if o < 0 else scores).shape[axis] for axis, o in enumerate(self.offset, start=2)
-        )
+        size = tuple((fine if o < 0 else scores).shape[axis] for axis, o in enumerate(self.offset, start=2))
         self._cache = (scores.shape, fine.shape, cut_coarse, cut_fine) if self.training else None
         return ops.crop(scores, cut_coarse, size) + ops.crop(fine, cut_fine, size)
 

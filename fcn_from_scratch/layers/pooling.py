@@ -17,9 +17,7 @@ class MaxPool2d(Layer):
         self.indices = None
 
     def _forward(self, x):
-        y, self.indices = ops.max_pool2d(
-            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
-        )
+        y, self.indices = ops.max_pool2d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
         return y, (self.indices, x.shape)
 
     def _backward(self, dy, cache):
@@ -30,9 +28,7 @@ class MaxPool2d(Layer):
 class AvgPool2d(Layer):
     """ops.avg_pool2d."""
 
-    def __init__(
-        self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, *, name=None
-    ):
+    def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, *, name=None):
         super().__init__(name)
         self.kernel_size = checks.pair(kernel_size, "kernel_size", 1)
         self.stride = self.kernel_size if stride is None else checks.pair(stride, "stride", 1)

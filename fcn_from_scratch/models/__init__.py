@@ -9,11 +9,12 @@ from functools import partial
 
 import numpy as np
 
+from fcn_from_scratch.datasets import CAFFE, VOC_MEAN_BGR, Preprocess
 from fcn_from_scratch.models import vgg
-from fcn_from_scratch.models.fcn import FCN
+from fcn_from_scratch.models.fcn import FCN, UPSAMPLING
 from fcn_from_scratch.models.surgery import Transplant, transplant
 
-__all__ = ["FCN", "NAMES", "Transplant", "build", "transplant"]
+__all__ = ["FCN", "NAMES", "UPSAMPLING", "Transplant", "build", "transplant"]
 
 # name: (the function that reads the trunk's options, the function that builds on the trunk)
 _BUILDERS = {
@@ -30,6 +31,10 @@ _BUILDERS = {
 }
 NAMES = tuple(_BUILDERS)
 
+# The lesson-size networks start from random weights, for which inputs of about unit variance are right; the paper's
+# start from Caffe's VGG16, which was trained on differences of up to 150.
+MINI_TRANSFORM = Preprocess(mean=VOC_MEAN_BGR, std=(60.0, 60.0, 60.0))
+
 
 def build(name, num_classes=21, *, seed=0, dtype=np.float32, **options):
     """A new network of the given name.
@@ -37,7 +42,8 @@ def build(name, num_classes=21, *, seed=0, dtype=np.float32, **options):
     seed     of the random numbers its weights are drawn from; dropout goes on with the same generator
     options  the trunk's (width, pad, fc6_kernel, fc6_padding, dropout, convs) and the head's (upsampling: "fixed",
              "learned" or "all_learned")
-    The network keeps `name` and `options` (num_classes among them), with which it can be built again.
+    The network keeps `name` and `options` (num_classes among them), with which it can be built again, and in
+    `transform` the preprocessing its weights expect.
     Raises: ValueError for a name or an option that does not exist; the right ones are listed.
     """
     if name not in _BUILDERS:
@@ -55,4 +61,5 @@ def build(name, num_classes=21, *, seed=0, dtype=np.float32, **options):
     rng = np.random.default_rng(seed)
     net = construct(config, num_classes=num_classes, rng=rng, dtype=dtype, name=name, **head)
     net.options = {"num_classes": num_classes, **options}
+    net.transform = MINI_TRANSFORM if configure is vgg.mini_config else CAFFE
     return net

@@ -66,6 +66,7 @@ class FCN(Container):
             2 * stride, stride, upsampling == "all_learned", dtype, f"upscore{stride}" if skips else "upscore"
         )
         offset = geometry.crop_offset(geometry.receptive_field(self.upscore, field), geometry.IMAGE)
+        checks.scores_cover_the_image(offset)
         self.crop = Crop(offset, name="crop")
 
         children = dict(trunk.children, score_fr=self.score_fr)
@@ -156,7 +157,7 @@ def _channels(path):
 def _check_bilinear(key, weight, kernel_size):
     """The dense (C, C, k, k) block of a fixed upsampling layer is the bilinear kernel on the diagonal."""
     weight = np.asarray(weight)
-    channels = weight.shape[0]
+    channels = weight.shape[0] if weight.ndim else 1
     expected = np.eye(channels)[:, :, None, None] * bilinear_kernel(kernel_size)
     if weight.shape != expected.shape or not np.allclose(weight, expected, atol=1e-6):
         raise ValueError(

@@ -56,13 +56,14 @@ class Trunk(Sequential):
         self._back(dtop, dmaps, lambda first, dy: first.backward_params(dy))
 
     def _back(self, dy, dmaps, finish):
-        (_, first), *rest = self.children.items()
-        for key, layer in reversed(rest):
-            if key in dmaps:
-                # A tapped map feeds two consumers, the next layer and a skip: its gradient is the sum of theirs.
-                dy = dy + dmaps[key]
-            dy = layer.backward(dy)
-        return finish(first, dy)
+        first, *later = self.children
+        for key in reversed(later):
+            dy = self.children[key].backward(self._both(dy, dmaps, key))
+        return finish(self.children[first], self._both(dy, dmaps, first))
+
+    def _both(self, dy, dmaps, key):
+        """A tapped map feeds two consumers, the next layer and a skip: its gradient is the sum of theirs."""
+        return dy + dmaps[key] if key in dmaps else dy
 
 
 def vgg_stages(config, rng, dtype=np.float32):
@@ -82,7 +83,13 @@ def vgg_trunk(config, taps, rng, dtype=np.float32):
     """The fully convolutional trunk: the stages, then fc6 and fc7 as convolutions."""
     channels = config.fc_channels
     fc6 = Conv2d(
-        config.channels[-1], channels, config.fc6_kernel, padding=config.fc6_padding, rng=rng, dtype=dtype, name="fc6"
+        config.channels[-1],
+        channels,
+        config.fc6_kernel,
+        padding=config.fc6_padding,
+        rng=rng,
+        dtype=dtype,
+        name="fc6",
     )
     fc7 = Conv2d(channels, channels, 1, rng=rng, dtype=dtype, name="fc7")
     top = [fc6, *_relu_and_dropout(6, config, rng), fc7, *_relu_and_dropout(7, config, rng)]

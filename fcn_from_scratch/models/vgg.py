@@ -7,7 +7,10 @@ from fcn_from_scratch.models.fcn import FCN
 from fcn_from_scratch.models.trunk import VGGConfig, vgg_classifier, vgg_trunk
 
 SKIPS = {"32s": (), "16s": ("pool4",), "8s": ("pool4", "pool3"), "4s": ("pool4", "pool3", "pool2")}
-AT_ONCE_SCALES = (0.01, 0.0001)  # of pool4 and pool3, so that their large features do not swamp the scores at first
+AT_ONCE_SCALES = (
+    0.01,
+    0.0001,
+)  # of pool4 and pool3, so that their large features do not swamp the scores at first
 
 
 def vgg16_config(width=64, pad=100, fc6_kernel=7, fc6_padding=0, dropout=0.5, convs=(2, 2, 3, 3, 3)):
@@ -21,7 +24,8 @@ def mini_config(width=16, pad=1, fc6_kernel=3, fc6_padding=None, dropout=0.0, co
     """VGG's shape at lesson size: five stages, stride 32, few channels.
 
     The image is padded by 1 and fc6 by half its kernel, so that maps of every image size align and no time goes
-    into a wide frame. For the paper's construction pass pad >= 16 * (fc6_kernel - 1) + 1 and fc6_padding=0.
+    into a wide frame. For the paper's construction pass fc6_padding=0, fc6_kernel >= 5 and
+    pad >= 16 * (fc6_kernel - 1) + 1; below a smaller fc6 some skips end before the scores they are added to.
     """
     width = checks.integer(width, "width", 1)
     channels = (width, 2 * width, 4 * width, 6 * width, 8 * width)

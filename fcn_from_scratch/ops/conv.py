@@ -73,9 +73,7 @@ def conv2d_input_grad(dy, x_shape, weight, stride=1, padding=0, dilation=1, grou
     This is transposed convolution. At stride 1 it is also a convolution of dy with the kernel turned by 180
     degrees, which needs no overlapping additions and is what runs then.
     """
-    kernel_size, stride, padding, dilation, _ = _check_upstream(
-        dy, x_shape, weight, stride, padding, dilation, groups
-    )
+    kernel_size, stride, padding, dilation, _ = _check_upstream(dy, x_shape, weight, stride, padding, dilation, groups)
     xp = get_array_module(dy, weight)
     if stride == (1, 1):
         f, c = weight.shape[:2]

@@ -21,6 +21,7 @@ def crop_backward(dy, x_shape, offset):
     Shapes: dy (N, C, h, w); x_shape crop's input shape. Returns: dx with shape x_shape.
     """
     (oy, ox), (h, w) = _window(x_shape, offset, dy.shape[2:])
+    checks.same_shape(dy, (*x_shape[:2], h, w), "dy", "crop's output has")
     dx = get_array_module(dy).zeros(tuple(x_shape), dy.dtype)
     dx[:, :, oy : oy + h, ox : ox + w] = dy
     return dx

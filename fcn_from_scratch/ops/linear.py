@@ -1,6 +1,7 @@
 """The fully connected layer of a classifier: what lesson 5 turns into a convolution."""
 
 from fcn_from_scratch import checks
+from fcn_from_scratch.backend import get_array_module
 
 
 def linear(x, weight, bias=None):
@@ -11,7 +12,8 @@ def linear(x, weight, bias=None):
     """
     _check(x, weight)
     checks.bias(bias, weight.shape[0])
-    y = x @ weight.T
+    dtype = checks.floating_result(get_array_module(x, weight), x, weight)
+    y = x.astype(dtype, copy=False) @ weight.T
     return y if bias is None else y + bias
 
 

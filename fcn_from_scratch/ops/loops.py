@@ -1,9 +1,10 @@
 """What every op computes, as plain loops: slow on purpose, short enough to check against the equation by eye.
 
-The tests hold each fast op to these definitions, and the lessons begin with them. Nothing is validated here: the
-arguments are NumPy arrays that fit. `np.ndindex(2, 3)` counts (0, 0), (0, 1), (0, 2), (1, 0) and so on: two
-nested `for` in one line. Everywhere n counts images, c channels, f output channels, (i, j) output pixels, (a, b)
-kernel taps and (u, v) input pixels. A stride, padding or size is an integer or a (vertical, horizontal) pair.
+The tests hold each fast op to these definitions, and the lessons begin with them. Nothing is validated here:
+the arguments are NumPy arrays that fit. `np.ndindex(2, 3)` counts (0, 0), (0, 1), (0, 2), (1, 0) and so on:
+two nested `for` in one line. Everywhere n counts images, c channels, f output channels, (i, j) output pixels,
+(a, b) kernel taps and (u, v) input pixels. A stride, padding or size is an integer or a pair (vertical,
+horizontal).
 """
 
 import math
@@ -24,11 +25,8 @@ def conv2d_loops(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1
     flipped: what neural networks call convolution is a correlation.
     """
     x = floating(x)
-    (sh, sw), (ph, pw), (dh, dw) = (
-        pair(stride, "stride", 1),
-        pair(padding, "padding", 0),
-        pair(dilation, "dilation", 1),
-    )
+    (sh, sw), (ph, pw) = pair(stride, "stride", 1), pair(padding, "padding", 0)
+    dh, dw = pair(dilation, "dilation", 1)
     N, _, H, W = x.shape
     F, per_group, kh, kw = weight.shape
     oh = (H + 2 * ph - dh * (kh - 1) - 1) // sh + 1
@@ -99,7 +97,7 @@ def max_pool2d_loops(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mo
 
     y[n, c, i, j] = max_{a, b} x[n, c, s*i + d*a - p, s*j + d*b - p]   over the taps inside the image
 
-    Of equal pixels the first in row-major order is taken. NaN beats every number, and a later NaN an earlier one.
+    Of equal pixels the first in row-major order is taken. NaN beats every number, a later NaN an earlier one.
     """
     (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
     (sh, sw), (dh, dw) = pair(stride or kernel_size, "stride", 1), pair(dilation, "dilation", 1)
@@ -198,8 +196,8 @@ def bilinear_kernel_loops(size):
 def source_position(i, n_in, n_out, align_corners):
     """Where output pixel i lies on the input's axis.
 
-    With `align_corners` the centres of the first and last pixels of both grids coincide; otherwise their outer
-    edges do, and a position before the first centre is moved onto it.
+    With `align_corners` the centres of the first and last pixels of both grids coincide; otherwise their
+    outer edges do, and a position before the first centre is moved onto it.
     """
     if align_corners:
         return i * (n_in - 1) / (n_out - 1) if n_out > 1 else 0.0
@@ -211,7 +209,7 @@ def interpolate_bilinear_loops(x, size, align_corners=False):
 
     y[i, j] = (1-s)*(1-t)*x[u, v] + (1-s)*t*x[u, v+1] + s*(1-t)*x[u+1, v] + s*t*x[u+1, v+1]
 
-    with source position (u + s, v + t), 0 <= s, t < 1. Beyond the last row or column the last one is repeated.
+    with source position (u + s, v + t), 0 <= s, t < 1. Beyond the last row or column that one is repeated.
     """
     x = floating(x)
     N, C, H, W = x.shape
@@ -284,11 +282,11 @@ def local_response_norm_loops(x, size, alpha, beta, k):
 def softmax_cross_entropy_loops(scores, labels, ignore_index=255, reduction="mean", weight=None, mask=None):
     """How surprised the scores are by the labels: a sum over the pixels that are not ignored.
 
-    loss = sum_{pixel} w * (log sum_c exp(scores[c]) - scores[label]) / total,  w = weight[label] * mask[pixel]
+    loss = sum_{pixel} w * (log sum_c exp(scores[c]) - scores[label]) / total, w = weight[label] * mask[pixel]
 
-    `total` is the sum of w for "mean" and 1 for "sum". A pixel of weight 0 is left out, whatever its scores; where
-    no pixel counts the loss is 0. Only the loss is returned. Scores are (N, C, ...) and labels (N, ...): one
-    label for each pixel, or for each image.
+    `total` is the sum of w for "mean" and 1 for "sum". A pixel of weight 0 is left out, whatever its scores;
+    where no pixel counts the loss is 0. Only the loss is returned.
+    Shapes: scores (N, C, ...), labels and mask (N, ...), weight (C,).
     """
     loss, total = 0.0, 0.0
     for at in np.ndindex(labels.shape):

@@ -45,7 +45,7 @@ def softmax_cross_entropy(scores, labels, ignore_index=255, reduction="mean", we
     counts = value > 0
     divisor = value.sum(dtype=np.float64) if reduction == "mean" else np.float64(1)
     divisor = xp.where(divisor > 0, divisor, 1.0)
-    loss = xp.where(counts, surprise * value, 0).sum(dtype=np.float64) / divisor
+    loss = (xp.where(counts, surprise, 0) * value).sum(dtype=np.float64) / divisor
 
     exponentials /= total
     _subtract_at(xp, exponentials, safe)

@@ -30,7 +30,9 @@ def local_response_norm_backward(dy, x, size, alpha=1e-4, beta=0.75, k=1.0):
     where c' runs over the channels whose window contains c: the forward's window, mirrored.
     Identity: vjp_check  (tests/ops/test_normalization.py).
     """
+    size = checks.integer(size, "size", 1)
     checks.same_shape(dy, x.shape, "dy", "x has")
+    x = checks.floating(x)
     energy = _energy(x, size, alpha, k)
     scaled = dy * energy**-beta
     shared = _window_sum(scaled * x / energy, (size - 1) // 2, size // 2)

@@ -93,6 +93,7 @@ def max_unpool2d_backward(dy, indices):
     Shapes: dy (N, C, H, W); indices (N, C, h, w). Returns: dx (N, C, h, w). Lesson 9.
     """
     checks.ndim(dy, 4, "dy", "(N, C, H, W)")
+    checks.same_shape(dy, (*indices.shape[:2], *dy.shape[2:]), "dy", "the indices have images and channels")
     xp = get_array_module(dy, indices)
     flat = _memory_position(xp, indices, dy.shape)
     return channels_first(dy.transpose(0, 2, 3, 1).ravel()[flat])
@@ -158,6 +159,12 @@ class _Window:
         args = (size, self.kernel_size, self.stride, self.padding, self.dilation, (ceil_mode, ceil_mode))
         self.out = tuple(map(shapes.pool_output_size, *args))
         checks.output_fits(self.out, size, self.span, self.padding, "the pooling window")
+        for n, o, s, p, d in zip(size, self.out, self.stride, self.padding, self.dilation):
+            # The first tap of a window that lies in the image, if any does: dilated taps may step over it.
+            if any((s * i - p) % d >= n for i in range(o) if s * i < p):
+                raise ValueError(
+                    f"a pooling window of dilation {self.dilation} steps over the whole input, {size[0]}x{size[1]}"
+                )
         self.extra = tuple(
             max((o - 1) * s + e - n - 2 * p, 0)
             for o, s, e, n, p in zip(self.out, self.stride, self.span, size, self.padding)
@@ -206,9 +213,7 @@ def _flat_position(xp, winner, window):
     """The winner's place in its window, (N, oh, ow, C), as a flat position in the unpadded plane."""
     (kh, kw), (dh, dw), width = window.kernel_size, window.dilation, window.size[1]
     place = np.arange(kh)[:, None] * dh * width + np.arange(kw) * dw
-    rows, columns = (
-        np.arange(out) * s - p for out, s, p in zip(window.out, window.stride, window.padding)
-    )
+    rows, columns = (np.arange(out) * s - p for out, s, p in zip(window.out, window.stride, window.padding))
     corner = rows[:, None] * width + columns
     return xp.asarray(place.ravel())[winner] + xp.asarray(corner)[..., None]
 

@@ -86,9 +86,7 @@ def bilinear_upsample_backward(dy, x_shape, kernel_size, stride):
     Shapes: dy like bilinear_upsample's result; x_shape its input's. Returns: dx with shape x_shape.
     """
     vertical, horizontal = _spread_matrices(dy, x_shape[2:], kernel_size, stride)
-    checks.same_shape(
-        dy, (*x_shape[:2], len(vertical), len(horizontal)), "dy", "bilinear_upsample's output has"
-    )
+    checks.same_shape(dy, (*x_shape[:2], len(vertical), len(horizontal)), "dy", "bilinear_upsample's output has")
     return vertical.T @ dy @ horizontal
 
 
@@ -110,6 +108,7 @@ def interpolate_bilinear(x, size, align_corners=False):
 
 def interpolate_bilinear_backward(dy, x_shape, align_corners=False):
     """The gradient of interpolate_bilinear by its input: dx = A^T dy B."""
+    checks.same_shape(dy, (*x_shape[:2], *dy.shape[2:]), "dy", "interpolate_bilinear's output has")
     vertical, horizontal = _resample_matrices(dy, x_shape[2:], dy.shape[2:], align_corners)
     return vertical.T @ dy @ horizontal
 

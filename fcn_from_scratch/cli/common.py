@@ -1,0 +1,145 @@
+"""What the commands share: their options, and how a dataset and a model come out of them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from fcn_from_scratch import backend, checks, datasets, models, weights
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.files import write_atomically
+from fcn_from_scratch.training import checkpoint
+
+
+def add_run_arguments(parser):
+    """--seed and --device, which every command has."""
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all random numbers (default 0)")
+    parser.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where the arrays live (default cpu)")
+
+
+def add_data_arguments(parser):
+    """Which pictures."""
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        "--dataset",
+        choices=datasets.NAMES,
+        default=None,
+        help="kind of data (default shapes, drawn on the fly)",
+    )
+    group.add_argument("--root", metavar="DIR", help="folder with the data; shapes has none")
+    group.add_argument("--num-classes", type=int, metavar="K", help="number of classes, for --dataset folder")
+    group.add_argument("--size", type=size, metavar="HxW", help="size of drawn shapes (default 96x96)")
+    group.add_argument("--count", type=int, metavar="N", help="number of drawn shapes (train 2000, val 200)")
+    group.add_argument(
+        "--classes-by", choices=("shape", "colour"), help="what tells drawn classes apart (default shape)"
+    )
+
+
+def size(text):
+    """argparse's type of "240x320" or "240": a (height, width) pair."""
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise ValueError(text)
+    return int(parts[0]), int(parts[-1])
+
+
+def build_dataset(args, split):
+    """The dataset the arguments describe."""
+    name = args.dataset or "shapes"
+    drawn = {"size": args.size, "count": args.count, "classes_by": args.classes_by}
+    given = {key: value for key, value in drawn.items() if value is not None}
+    if name != "shapes":
+        if given:
+            word = "--" + next(iter(given)).replace("_", "-")
+            raise InputError(f"{word} is for drawn shapes; the pictures of --dataset {name} are as they are")
+        return datasets.build(name, args.root, split, args.num_classes)
+    options = {"size": (96, 96), "count": 2000 if split == "train" else 200, "seed": args.seed, **given}
+    return datasets.build("shapes", args.root, split, args.num_classes, **options)
+
+
+def check_device(device):
+    """Say at once, in one line, if the device is not there."""
+    try:
+        backend.device_module(device)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def load_model(path, name=None, num_classes=None, seed=0):
+    """(model, extra): the trained network in a file, in eval mode, and what the checkpoint says about its data.
+
+    A checkpoint knows its model and options. For a plain file of weights `name` must say the model; num_classes is
+    read off score_fr if it is not given.
+    """
+    arrays = weights.read(path)
+    try:
+        _, meta = checkpoint.read(path)
+    except InputError:
+        meta = None
+    if meta is None:
+        if name is None:
+            raise InputError(f"{path} does not say which network its weights belong to: pass --model")
+        scores = arrays.get("score_fr.bias", arrays.get("score_fr.weight"))
+        if num_classes is None and scores is None:
+            raise InputError(f"{path} holds no score_fr, whose size is the number of classes: pass --num-classes")
+        model = build_model(name, len(np.atleast_1d(scores)) if num_classes is None else num_classes, seed)
+        extra = {}
+    else:
+        if name not in (None, meta["model"]):
+            raise InputError(f"{path} holds a {meta['model']}; --model says {name}")
+        options, extra = dict(meta["options"]), meta["extra"]
+        if num_classes not in (None, options.get("num_classes")):
+            raise InputError(
+                f"{path} was trained for {options.get('num_classes')} classes; --num-classes says {num_classes}"
+            )
+        model = build_model(meta["model"], options.pop("num_classes", None), seed, **options)
+    if "classifier" in model.name:
+        raise InputError(f"{path}: a {model.name} has one answer a picture; this command wants one for every pixel")
+    report = weights.load(model, path)
+    if report.missing:
+        raise InputError(f"{path} lacks parameters of {model.name}: {', '.join(report.missing)}")
+    if "transform" in extra:
+        model.transform = datasets.Preprocess.from_dict(extra["transform"])
+    return model.eval(), extra
+
+
+def build_model(name, num_classes, seed=0, /, **options):
+    """models.build, its complaints as a user's."""
+    try:
+        return models.build(name, num_classes, seed=seed, **options)
+    except (ValueError, TypeError) as error:
+        raise InputError(str(error)) from None
+
+
+def check_classes(model, dataset, path):
+    """The model was trained for as many classes as the dataset has."""
+    theirs = model.options["num_classes"]
+    if theirs != dataset.num_classes:
+        raise InputError(f"{path} was trained for {theirs} classes; the dataset has {dataset.num_classes}")
+
+
+def write_json(path, value):
+    """JSON that a person can read too."""
+    write_atomically(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
+
+
+def palette_of(extra):
+    """The colours of the data a checkpoint was trained on, or VOC's."""
+    palette = datasets.voc_palette().copy()
+    saved = np.asarray(extra.get("palette", []), np.uint8).reshape(-1, 3)
+    palette[: len(saved)] = saved
+    return palette
+
+
+def output_folder(path):
+    """The folder, made if it is not there."""
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"--out is a folder; {path} is a file")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def positive(text):
+    """argparse's type of a whole number from 1."""
+    return checks.integer(int(text), "value", 1)

@@ -1,0 +1,111 @@
+"""`fcn gradcheck`: is every backward the derivative of its forward? The package's own, and the reader's."""
+
+import math
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.backend import DEVICES, device_module
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.gradcheck.cases import find, names, run_cases
+from fcn_from_scratch.gradcheck.own_layer import check_own_layer
+from fcn_from_scratch.gradcheck.vjp import LIMIT
+
+LARGEST = 20_000  # numbers in the input of a layer of one's own: more cannot all keep away from kinks
+
+HELP = "check every gradient of the package, or of a layer of your own, against finite differences"
+EXAMPLE = """  fcn gradcheck                       every op and layer
+  fcn gradcheck Conv2d maxpool2d      some of them
+  fcn gradcheck my_layer.py:MyConv --args "3, 4, kernel_size=3" --shape 2,3,7,6"""
+
+
+def add_arguments(parser):
+    parser.add_argument(
+        "layer",
+        nargs="*",
+        metavar="LAYER",
+        help="an op or layer by name, or FILE.py:CLASS for one of your own",
+    )
+    parser.add_argument("--list", action="store_true", help="list the names, check nothing")
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn at random (default 0)")
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help="where the package's own are checked")
+    own = parser.add_argument_group("for a layer of your own")
+    own.add_argument("--shape", default="2,3,7,6", help="the shape of its input x (default 2,3,7,6)")
+    own.add_argument("--args", default="", help="its constructor's arguments, such as '3, 4, kernel_size=3'")
+
+
+def run(args):
+    """Print the table; 0 when everything holds, 1 when something does not."""
+    if args.list:
+        print("\n".join(names()))
+        return 0
+    seed = args.seed
+    if seed < 0:
+        raise InputError(f"--seed is at least 0; got {seed}")
+    own = [word for word in args.layer if ".py" in word]
+    chosen = list(dict.fromkeys(name for word in args.layer if word not in own for name in _find(word)))
+    shape = _shape(args.shape)
+    held = [_own_layer(word, args.args, shape, seed) for word in own]
+    if chosen or not own:
+        held.append(_table(chosen or names(), seed, args.device))
+    return 0 if all(held) else 1
+
+
+def _table(chosen, seed, device):
+    try:
+        device_module(device)
+    except ValueError as error:
+        raise InputError(error) from None
+    rows = run_cases(chosen, seed, device)
+    width = max(len(row.name) for row in rows)
+    print(f"{'':{width}}  cases  worst error        in the configuration")
+    for row in rows:
+        measured = f"{row.configurations:5}  {row.error:11.1e}  {_verdict(row.ok)}"
+        print(f"{row.name:{width}}  {measured}  {row.configuration}")
+        if row.problem:
+            print(f"{'':{width}}  {row.problem}")
+    failed = [row.name for row in rows if not row.ok]
+    cases = sum(row.configurations for row in rows)
+    print(
+        f"\n{len(failed)} of {len(rows)} FAIL: {', '.join(failed)}"
+        if failed
+        else f"\nall {len(rows)} right, in {cases} cases: every relative error is below {LIMIT:.0e}"
+    )
+    return not failed
+
+
+def _own_layer(word, arguments, shape, seed):
+    report = check_own_layer(word, arguments, shape, seed)
+    print(f"{word}, x of shape {shape}, seed {seed}")
+    width = max(map(len, report.errors), default=0)
+    for name, error in report.errors.items():
+        verdict = _verdict(name not in report.hints)
+        print(f"  {name:{width}}  {error:8.1e}  {verdict}  {report.hints.get(name, '')}".rstrip())
+    for complaint in report.complaints:
+        print(f"  {complaint}")
+    print(
+        f"  every gradient is right: all relative errors are below {LIMIT:.0e}"
+        if report.ok
+        else "  FAIL: this backward is not the derivative of this forward, or breaks the layer contract"
+    )
+    return report.ok
+
+
+def _verdict(ok):
+    return "ok  " if ok else "FAIL"
+
+
+def _find(word):
+    found = find(word)
+    if not found:
+        known = ", ".join(names())
+        raise InputError(f"no op or layer is called {word!r}; there are {known}. For your own: FILE.py:CLASS")
+    return found
+
+
+def _shape(text):
+    try:
+        shape = tuple(checks.integer(int(n), "a size", 1) for n in text.split(","))
+    except ValueError:
+        raise InputError(f"--shape is sizes with commas between, such as 2,3,7,6; got {text!r}") from None
+    if math.prod(shape) > LARGEST:
+        raise InputError(f"--shape {text} has more than {LARGEST} numbers; a few hundred check a layer as well")
+    return shape

@@ -1,0 +1,123 @@
+"""Random changes to a picture together with its labels.
+
+Each takes (image, labels, rng), image uint8 (H, W, C) and labels (H, W), and returns the changed pair. All
+randomness comes from that rng, so one seed gives one result. The inputs are never written to.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.datasets.labels import IGNORE
+
+MEAN_COLOUR = (123, 117, 104)  # VOC's mean, RGB: close to 0 once it is subtracted
+
+
+@dataclass(frozen=True)
+class Compose:
+    """Several changes, one after the other."""
+
+    steps: tuple
+
+    def __call__(self, image, labels, rng):
+        for step in self.steps:
+            image, labels = step(image, labels, rng)
+        return image, labels
+
+
+@dataclass(frozen=True)
+class RandomFlip:
+    """Mirror left and right with probability p."""
+
+    p: float = 0.5
+
+    def __call__(self, image, labels, rng):
+        if rng.random() < self.p:
+            return image[:, ::-1], labels[:, ::-1]
+        return image, labels
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """A window of the given size, pixels or (H, W), anywhere in the picture.
+
+    A smaller picture is first padded evenly: with `fill` (a fourth channel with 0, far), its labels with 255.
+    """
+
+    size: int | tuple[int, int]
+    fill: tuple[int, int, int] = MEAN_COLOUR
+
+    def __post_init__(self):
+        object.__setattr__(self, "size", checks.pair(self.size, "size", 1))
+
+    def __call__(self, image, labels, rng):
+        height, width = (max(have, want) for have, want in zip(labels.shape, self.size))
+        if labels.shape != (height, width):
+            image, labels = self._padded(image, labels, height, width)
+        top = rng.integers(height - self.size[0] + 1)
+        left = rng.integers(width - self.size[1] + 1)
+        window = np.s_[top : top + self.size[0], left : left + self.size[1]]
+        return image[window], labels[window]
+
+    def _padded(self, image, labels, height, width):
+        rows, columns = labels.shape
+        top, left = (height - rows) // 2, (width - columns) // 2
+        inner = np.s_[top : top + rows, left : left + columns]
+        larger = np.empty((height, width, image.shape[2]), image.dtype)
+        larger[:] = (*self.fill, 0)[: image.shape[2]]
+        larger[inner] = image
+        larger_labels = np.full((height, width), IGNORE, labels.dtype)
+        larger_labels[inner] = labels
+        return larger, larger_labels
+
+
+@dataclass(frozen=True)
+class RandomScale:
+    """Resize by a factor between `low` and `high`, uniform in its logarithm: twice as often as half.
+
+    The image is interpolated; labels take the nearest pixel's id: the mean of two ids is a third class.
+    """
+
+    low: float = 0.5
+    high: float = 2.0
+
+    def __post_init__(self):
+        if not 0 < self.low <= self.high:
+            raise ValueError(f"factors are above 0, the lower one first; got {self.low} and {self.high}")
+
+    def __call__(self, image, labels, rng):
+        factor = self.low * (self.high / self.low) ** rng.random()
+        height, width = (max(1, round(factor * n)) for n in labels.shape)
+        # channel by channel: Pillow would weigh the colours of a four-channel picture by the fourth
+        channels = [
+            Image.fromarray(channel).resize((width, height), Image.Resampling.BILINEAR)
+            for channel in np.ascontiguousarray(image.transpose(2, 0, 1))
+        ]
+        labels = Image.fromarray(np.ascontiguousarray(labels)).resize((width, height), Image.Resampling.NEAREST)
+        return np.stack(channels, axis=2), np.array(labels)
+
+
+@dataclass(frozen=True)
+class ColourJitter:
+    """Vary brightness, contrast and saturation, each by a factor between 1 - strength and 1 + strength.
+
+    Labels and a fourth channel stay as they are.
+    """
+
+    strength: float = 0.3
+
+    def __post_init__(self):
+        checks.probability(self.strength, "strength")
+
+    def __call__(self, image, labels, rng):
+        brightness, contrast, saturation = rng.uniform(1 - self.strength, 1 + self.strength, 3).astype(np.float32)
+        colours = image[:, :, :3].astype(np.float32)
+        grey = colours.mean(axis=2, keepdims=True)
+        colours = grey + saturation * (colours - grey)
+        middle = colours.mean()
+        colours = brightness * (middle + contrast * (colours - middle))
+        jittered = image.copy()
+        jittered[:, :, :3] = np.rint(colours).clip(0, 255)
+        return jittered, labels

@@ -1,0 +1,135 @@
+"""Batches: pictures of one or several sizes put into one array, and the order in which training sees them."""
+
+import numpy as np
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.datasets.labels import IGNORE
+
+ORDER, CHANGES = 0, 1  # random streams
+
+
+def collate(images, labels):
+    """Put pictures and their labels into one array each, the smaller ones padded at the bottom and the right.
+
+    Images are padded with 0, the mean colour once it is subtracted, and labels with 255, not learnt.
+
+    Shapes: images a list of (C, H_i, W_i), labels a list of (H_i, W_i), with H = max H_i and W = max W_i.
+    Returns: x float32 (N, C, H, W), channels last in memory as the convolutions like it, and labels int64
+    (N, H, W): bytes would wrap in such sums as num_classes * labels + predictions.
+    Raises: ValueError for an empty list, differing channels, or labels of another size than their image.
+    """
+    if not images or len(images) != len(labels):
+        raise ValueError(f"a batch has one image or more, each with labels; got {len(images)} and {len(labels)}")
+    if len({image.shape[0] for image in images}) > 1:
+        raise ValueError(f"images of one batch have equal channels; got {[image.shape[0] for image in images]}")
+    height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
+    x = np.zeros((len(images), height, width, images[0].shape[0]), np.float32).transpose(0, 3, 1, 2)
+    y = np.full((len(images), height, width), IGNORE, np.int64)
+    for n, (image, ids) in enumerate(zip(images, labels)):
+        checks.same_shape(ids, image.shape[1:], "labels", "their image")
+        x[n, :, : image.shape[1], : image.shape[2]] = image
+        y[n, : ids.shape[0], : ids.shape[1]] = ids
+    return x, y
+
+
+class Batches:
+    """An endless iterator of training batches (x, labels), as `collate` makes them.
+
+    preprocess  image uint8 (H, W, C) -> float32 (C, H, W)
+    augment     None, or (image, labels, rng) -> (image, labels), applied before
+    shuffle     "epoch": each epoch a new order of all samples; "replacement": each sample is drawn from all,
+                as in the reference's training; None: the dataset's order
+    drop_last   leave out the last batch of an epoch when it is smaller (never with "replacement")
+
+    Every random number is a function of (seed, epoch, position in the epoch), so the state of a run is two
+    integers, and a run that is resumed draws bit for bit what it would have drawn.
+    Raises: ValueError when drop_last would leave no batch at all.
+    """
+
+    def __init__(self, dataset, batch_size, preprocess, augment=None, seed=0, shuffle="epoch", drop_last=False):
+        self.dataset = dataset
+        self.batch_size = checks.integer(batch_size, "batch_size", 1)
+        self.preprocess = preprocess
+        self.augment = augment
+        self.seed = checks.integer(seed, "seed", 0)
+        self.shuffle = checks.choice(shuffle, "shuffle", ("epoch", "replacement", None))
+        self.drop_last = bool(drop_last)
+        self.epoch, self.position = 0, 0
+        self._order_of = None, None
+        if len(self) == 0:
+            raise ValueError(f"a batch of {batch_size} is larger than the dataset, which has {len(dataset)} samples")
+
+    def __len__(self):
+        """Batches in one epoch."""
+        whole, rest = divmod(len(self.dataset), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.position >= len(self._order()):
+            self.epoch, self.position = self.epoch + 1, 0
+        order = self._order()
+        stop = min(self.position + self.batch_size, len(order))
+        samples = [self._sample(int(order[place]), place) for place in range(self.position, stop)]
+        self.position = stop
+        return collate(*zip(*samples))
+
+    def _sample(self, index, place):
+        image, labels, _ = self.dataset[index]
+        if self.augment is not None:
+            rng = np.random.default_rng([self.seed, CHANGES, self.epoch, place])
+            image, labels = self.augment(image, labels, rng)
+        return self.preprocess(image), labels
+
+    def _order(self):
+        """The indices that this epoch visits, in order."""
+        epoch, order = self._order_of
+        if epoch != self.epoch:
+            number, length = len(self.dataset), len(self) * self.batch_size
+            rng = np.random.default_rng([self.seed, ORDER, self.epoch])
+            if self.shuffle == "epoch":
+                order = rng.permutation(number)
+            elif self.shuffle == "replacement":
+                order = rng.integers(number, size=length)
+            else:
+                order = np.arange(number)
+            order = order[:length]
+            self._order_of = self.epoch, order
+        return order
+
+    def _settings(self):
+        return {
+            "samples": len(self.dataset),
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "drop_last": self.drop_last,
+        }
+
+    def state_dict(self):
+        """Where the run is, as JSON can hold it."""
+        return {"seed": self.seed, "epoch": self.epoch, "position": self.position, **self._settings()}
+
+    def load_state_dict(self, state):
+        """Go on where `state_dict()` was taken; the seed is taken over too.
+
+        Raises: InputError when the state belongs to other data or other settings.
+        """
+        for name, mine in self._settings().items():
+            if name not in state or state[name] != mine:
+                theirs = state.get(name, "nothing")
+                raise checks.InputError(f"the saved batches had {name} = {theirs!r}, these have {mine!r}")
+        self.seed, self.epoch, self.position = (
+            checks.integer(state.get(name), name, 0) for name in ("seed", "epoch", "position")
+        )
+        self._order_of = None, None
+
+
+def epoch(dataset, batch_size, preprocess):
+    """Every sample once, in order, for evaluation: yields (x, labels, names); the last may be smaller."""
+    checks.integer(batch_size, "batch_size", 1)
+    for start in range(0, len(dataset), batch_size):
+        samples = [dataset[i] for i in range(start, min(start + batch_size, len(dataset)))]
+        images, labels, names = zip(*samples)
+        yield *collate([preprocess(image) for image in images], labels), names

@@ -1,0 +1,33 @@
+"""Writing files so that nothing is ever half written."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_atomically(path, write):
+    """Call write(file) on a temporary binary file beside `path`, then rename it over `path`: all of it or nothing.
+
+    Whoever is interrupted or killed leaves the old file or the new one. Missing folders are made.
+    Raises: OSError when the folder cannot be written to, and whatever `write` raises; `path` is untouched then.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask():
+    """The process's umask: temporary files are private, ours are as readable as any file the user makes."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

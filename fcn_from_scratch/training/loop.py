@@ -1,0 +1,96 @@
+"""The training loop: batch, scores, loss, gradients, step."""
+
+import math
+import time
+
+import numpy as np
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.backend import to_device
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.ops import softmax_cross_entropy
+from fcn_from_scratch.progress import bar
+
+
+class Trainer:
+    """Trains a model on batches, step by step; its whole state can be saved and taken up again.
+
+    model         scores = model(x); model.backward_params(dscores) fills its grads
+    optimizer     training.optim.SGD
+    batches       an iterator of (x, labels) with state_dict() and load_state_dict(): datasets.Batches
+    reduction     "mean" over the pixels that count, or "sum" as in the paper's public code. The learning rate belongs
+                  to it: a sum over an image is 100,000 times a mean (training.recipes)
+    iter_size     batches whose gradients are added up for one step
+    class_weight  one number a class, or None
+    losses        of every step so far
+    """
+
+    def __init__(
+        self,
+        model,
+        optimizer,
+        batches,
+        reduction="mean",
+        iter_size=1,
+        class_weight=None,
+        ignore_index=255,
+        device="cpu",
+    ):
+        self.model, self.optimizer, self.batches = model, optimizer, batches
+        self.reduction, self.iter_size = reduction, checks.integer(iter_size, "iter_size", 1)
+        self.class_weight = None if class_weight is None else to_device(class_weight, device)
+        self.ignore_index, self.device = ignore_index, device
+        self.losses = []
+
+    @property
+    def steps(self):
+        """Steps taken so far."""
+        return self.optimizer.steps
+
+    def step(self):
+        """One step of the optimiser; returns the loss before it.
+
+        Raises: InputError when the loss is not finite: nothing learned after that would mean anything.
+        """
+        self.model.zero_grad()
+        with np.errstate(over="ignore", invalid="ignore"):  # what that leads to is said once, below
+            loss = sum(self._batch() for _ in range(self.iter_size)) / self.iter_size
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss of step {self.steps} is {loss}: the learning rate {self.optimizer.lr:g} is too large for "
+                f"reduction {self.reduction!r}. Try a tenth of it"
+            )
+        self.optimizer.step(self.iter_size)
+        self.losses.append(loss)
+        return loss
+
+    def _batch(self):
+        """Forward and backward over the next batch; returns its loss."""
+        x, labels = (to_device(array, self.device) for array in next(self.batches))
+        loss, dscores = softmax_cross_entropy(
+            self.model(x), labels, self.ignore_index, self.reduction, self.class_weight
+        )
+        self.model.backward_params(dscores)
+        return float(loss)
+
+    def run(self, steps, progress=True, save=None, save_seconds=60):
+        """Train until `steps` steps are done in all, those before a resume included.
+
+        progress      show a bar with the loss (a running mean) and the speed
+        save          a function called every save_seconds seconds and at the end: it writes a checkpoint
+        Returns: the trainer.
+        """
+        self.model.train()
+        recent, saved = None, time.monotonic()
+        with bar(total=steps, initial=self.steps, disable=not progress, unit="step") as shown:
+            while self.steps < steps:
+                loss = self.step()
+                recent = loss if recent is None else 0.95 * recent + 0.05 * loss
+                shown.set_postfix_str(f"loss {recent:.4g}", refresh=False)
+                shown.update()
+                if save is not None and time.monotonic() - saved >= save_seconds:
+                    save()
+                    saved = time.monotonic()
+        if save is not None:
+            save()
+        return self

@@ -1,0 +1,106 @@
+"""Stochastic gradient descent as Caffe does it, and learning rates that change with the step."""
+
+from fnmatch import fnmatch
+
+import numpy as np
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.backend import get_array_module, to_numpy
+
+# (learning-rate factor, decay factor) for the parameters whose name matches; the first match counts. Biases learn
+# twice as fast and are not decayed, as in the paper's public networks.
+CAFFE_MULTIPLIERS = {"*.bias": (2.0, 0.0), "*": (1.0, 1.0)}
+
+
+class SGD:
+    """Gradient descent with momentum and weight decay.
+
+    g = grad / iter_size + weight_decay * decay_mult * w
+    V = momentum * V + lr * lr_mult * g
+    w = w - V
+
+    This is Caffe's rule. PyTorch's keeps the rate out of the velocity (V = momentum * V + g; w = w - lr * V), which
+    is the same as long as the rate stays the same: when it drops, Caffe's velocity still carries the old, larger
+    steps for about 1 / (1 - momentum) steps.
+
+    model        what has `params`, `grads` and zero_grad(); its frozen_params(), if any, are left alone
+    lr           a number, or a function of the step number: see `constant`, `stepped`, `polynomial`, `warm_up`
+    multipliers  name pattern -> (lr_mult, decay_mult), first match counts
+    Raises: ValueError for a negative rate, decay or momentum, or a parameter no pattern matches.
+    Source: the solvers of the paper's public code; Caffe's sgd_solver.cpp.
+    """
+
+    def __init__(self, model, lr, momentum=0.9, weight_decay=0.0, multipliers=None):
+        self.model = model
+        self.schedule = lr if callable(lr) else constant(lr)
+        self.momentum = checks.probability(momentum, "momentum")
+        self.weight_decay = checks.not_negative(weight_decay, "weight_decay")
+        self.steps = 0
+        patterns = CAFFE_MULTIPLIERS if multipliers is None else multipliers
+        self.multipliers = {name: _multiplier(name, patterns) for name in model.params}
+        self.velocity = {name: get_array_module(w).zeros_like(w) for name, w in model.params.items()}
+
+    @property
+    def lr(self):
+        """The learning rate of the next step."""
+        return self.schedule(self.steps)
+
+    def step(self, iter_size=1):
+        """Move every parameter by one step. `grads` hold the sum of iter_size batches, of which the mean is taken."""
+        lr = self.lr
+        frozen = self.model.frozen_params() if hasattr(self.model, "frozen_params") else ()
+        grads = self.model.grads
+        for name, weight in self.model.params.items():
+            lr_mult, decay_mult = self.multipliers[name]
+            if name in frozen or lr_mult == 0:
+                continue
+            velocity, rate = self.velocity[name], lr * lr_mult
+            velocity *= velocity.dtype.type(self.momentum)
+            velocity += grads[name] * weight.dtype.type(rate / iter_size)
+            if self.weight_decay * decay_mult:
+                velocity += weight * weight.dtype.type(rate * self.weight_decay * decay_mult)
+            weight -= velocity
+        self.steps += 1
+
+    def state_dict(self):
+        """Copies of the velocities, on the host."""
+        return {name: np.array(to_numpy(array)) for name, array in self.velocity.items()}
+
+    def load_state_dict(self, velocity, steps):
+        """Go on with these velocities after this many steps."""
+        for name, array in self.velocity.items():
+            array[...] = get_array_module(array).asarray(velocity[name])
+        self.steps = steps
+
+
+def constant(lr):
+    """The same rate at every step: Caffe's "fixed", the policy of every network of the paper."""
+    checks.not_negative(lr, "lr")
+    return lambda step: lr
+
+
+def stepped(lr, every, factor=0.1):
+    """lr * factor**(step // every)"""
+    checks.not_negative(lr, "lr")
+    checks.integer(every, "every", 1)
+    return lambda step: lr * factor ** (step // every)
+
+
+def polynomial(lr, steps, power=0.9):
+    """lr * (1 - step / steps)**power, and zero from the last step on"""
+    checks.not_negative(lr, "lr")
+    checks.integer(steps, "steps", 1)
+    return lambda step: lr * max(1 - step / steps, 0.0) ** power
+
+
+def warm_up(schedule, steps):
+    """Another schedule whose first `steps` steps rise evenly from 0: large early gradients do no harm."""
+    checks.integer(steps, "steps", 0)
+    return lambda step: schedule(step) * min((step + 1) / (steps + 1), 1.0)
+
+
+def _multiplier(name, patterns):
+    for pattern, factors in patterns.items():
+        if fnmatch(name, pattern):
+            return factors
+    raise ValueError(f"no multiplier pattern matches the parameter {name!r}; end the patterns with '*'")

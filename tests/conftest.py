@@ -1,0 +1,59 @@
+"""What all tests share: seeded random numbers, the array modules, memory layouts, hypothesis profiles.
+
+Helpers that are no fixtures stand in tests/arrays.py; setup.cfg puts this folder on the path.
+"""
+
+import os
+import sys
+
+import hypothesis
+import numpy as np
+import pytest
+import standin
+from arrays import LAYOUTS
+
+hypothesis.settings.register_profile("local", max_examples=25, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def _cuda_device():
+    try:
+        import cupy
+    except ImportError:
+        return False
+    return cupy.cuda.is_available()
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(
+    params=[
+        "numpy",
+        "standin",
+        pytest.param(
+            "cupy",
+            marks=[
+                pytest.mark.gpu,
+                pytest.mark.skipif(not _cuda_device(), reason="needs CuPy and a CUDA device"),
+            ],
+        ),
+    ]
+)
+def xp(request, monkeypatch):
+    """The array module a test runs with: NumPy, the stand-in for CuPy (tests/standin.py), CuPy itself."""
+    if request.param == "numpy":
+        return np
+    if request.param == "standin":
+        monkeypatch.setitem(sys.modules, "cupy", standin)
+        return standin
+    return sys.modules["cupy"]
+
+
+@pytest.fixture(params=LAYOUTS)
+def layout(request):
+    """A function that moves an array in memory and leaves its values as they are."""
+    return LAYOUTS[request.param]

@@ -1,0 +1,150 @@
+"""Reading pictures: every mode becomes RGB bytes, and no broken file gets further than a clear complaint."""
+
+import contextlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.datasets import read_image, read_labels
+
+
+@pytest.fixture
+def grey(rng):
+    return rng.integers(256, size=(5, 7), dtype=np.uint8)
+
+
+def test_rgb_is_read_as_it_is(tmp_path, rng):
+    pixels = rng.integers(256, size=(5, 7, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png"), pixels)
+    np.testing.assert_array_equal(read_image(str(tmp_path / "x.png")), pixels)
+
+
+def test_grey_is_repeated(tmp_path, grey):
+    Image.fromarray(grey).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png"), np.dstack([grey] * 3))
+
+
+def test_one_bit_is_black_and_white(tmp_path, grey):
+    Image.fromarray(grey > 128).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png")[:, :, 1], 255 * (grey > 128))
+
+
+def test_palette_gives_colours(tmp_path, grey):
+    picture = Image.fromarray(grey % 4)
+    palette = np.array([[9, 8, 7], [60, 50, 40], [0, 255, 3], [1, 2, 200]], np.uint8)
+    picture.putpalette(palette.tobytes())
+    picture.save(tmp_path / "x.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png"), palette[grey % 4])
+
+
+def test_sixteen_bits_keep_the_upper_eight(tmp_path, grey):
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png")[:, :, 2], grey)
+
+
+def test_two_bit_grey_is_stretched_in_a_picture(tmp_path, png):
+    (tmp_path / "x.png").write_bytes(png(4, 1, [bytes([0b00011011])], depth=2))
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png")[0, :, 0], [0, 85, 170, 255])
+
+
+def test_transparent_parts_are_white(tmp_path):
+    pixels = np.array([[[10, 20, 30, 255], [10, 20, 30, 0]]], np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png"), [[[10, 20, 30], [255, 255, 255]]])
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    cyan = Image.new("CMYK", (8, 8), (255, 0, 0, 0))
+    cyan.save(tmp_path / "x.tif")
+    assert read_image(tmp_path / "x.tif")[0, 0].tolist() == [0, 255, 255]
+
+
+def test_floating_point_is_refused(tmp_path):
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "x.tif")
+    with pytest.raises(InputError, match=r"x\.tif holds floating-point"):
+        read_image(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_picture_is_read_as_displayed(tmp_path, orientation):
+    """A grid of blocks, turned by hand for each EXIF orientation, must come back upright."""
+    upright = np.kron([[0, 50, 100], [150, 200, 250]], np.ones((16, 16))).astype(np.uint8)
+    # how a camera stores the upright scene under each orientation: the inverse of what a viewer does
+    stored = {
+        1: lambda a: a,
+        2: np.fliplr,
+        3: lambda a: np.rot90(a, 2),
+        4: np.flipud,
+        5: np.transpose,
+        6: lambda a: np.rot90(a, 1),
+        7: lambda a: np.rot90(a, 2).T,
+        8: lambda a: np.rot90(a, -1),
+    }[orientation](upright)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "x.jpg", quality=95, exif=exif)
+    np.testing.assert_allclose(read_image(tmp_path / "x.jpg")[:, :, 0], upright, atol=8)
+
+
+# --- broken files ---------------------------------------------------------------------------------------------
+
+
+LINES = [bytes(range(20))] * 20
+BROKEN = {
+    "empty": lambda png: b"",
+    "text": lambda png: b"this is no picture\n",
+    "signature only": lambda png: png(20, 20, LINES)[:8],
+    "cut in the header": lambda png: png(20, 20, LINES)[:20],
+    "cut in the data": lambda png: png(20, 20, LINES)[:60],
+    "wrong checksum": lambda png: png(20, 20, LINES).replace(b"IDAT", b"IDAT\xff", 1),
+    "claims to be larger": lambda png: png(200, 200, LINES),
+    "claims to be huge": lambda png: png(60_000, 60_000, LINES),
+    "claims 120 megapixels": lambda png: png(12_000, 10_000, LINES),
+    "claims no size": lambda png: png(0, 0, []),
+    "impossible depth": lambda png: png(20, 20, LINES, depth=7),
+    "jpeg start only": lambda png: b"\xff\xd8\xff\xe0\x00\x10JFIF\x00",
+    "bmp start only": lambda png: b"BM" + bytes(30),
+    "tiff without a directory": lambda png: b"II*\x00\xff\xff\xff\x7f",
+}
+
+
+@pytest.mark.parametrize("read", [read_image, read_labels])
+@pytest.mark.parametrize("kind", BROKEN)
+def test_broken_files_are_named(tmp_path, png, read, kind):
+    path = tmp_path / "broken.png"
+    path.write_bytes(BROKEN[kind](png))
+    with pytest.raises(InputError, match=r"broken\.png"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [read_image, read_labels])
+def test_missing_files_and_folders_are_named(tmp_path, read):
+    with pytest.raises(InputError, match=r"there is no file .*gone\.png"):
+        read(tmp_path / "gone.png")
+    with pytest.raises(InputError, match=str(tmp_path.name)):
+        read(tmp_path)
+
+
+def test_a_truncated_jpeg_is_named(tmp_path, rng):
+    path = tmp_path / "x.jpg"
+    Image.fromarray(rng.integers(256, size=(40, 40, 3), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(InputError, match=r"x\.jpg"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "BMP", "GIF", "TIFF"])
+def test_damage_anywhere_is_a_complaint_or_a_picture(tmp_path, rng, format):
+    path = tmp_path / "x"
+    Image.fromarray(rng.integers(4, size=(12, 12), dtype=np.uint8)).save(path, format=format)
+    whole = np.frombuffer(path.read_bytes(), np.uint8)
+    for _ in range(60):
+        damaged = whole.copy()
+        damaged[rng.integers(len(whole), size=3)] = rng.integers(256, size=3)
+        path.write_bytes(damaged[: rng.integers(len(whole)) if rng.random() < 0.3 else None].tobytes())
+        for read in (read_image, read_labels):
+            with contextlib.suppress(InputError):
+                assert read(path).dtype == np.uint8

@@ -1,0 +1,224 @@
+"""Transposed convolution: the loops, PyTorch, finite differences, and that it is the adjoint of conv2d."""
+
+import numpy as np
+import pytest
+from arrays import LAYOUTS, TORCH_TOLERANCES, close, refuses, torch_gradients, torch_module
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from fcn_from_scratch import ops
+from fcn_from_scratch.gradcheck import vjp_check
+from fcn_from_scratch.ops import im2col, loops
+
+# Kernel and arguments; the input is 2 x 3 x 4 x 5 and there are 4 output channels.
+CASES = {
+    "plain": ((3, 2), {}),
+    "pointwise": ((1, 1), {}),
+    "no_overlap": ((2, 3), {"stride": (2, 3)}),
+    "kernel_twice_the_stride": ((4, 6), {"stride": (2, 3)}),
+    "kernel_no_multiple_of_the_stride": ((5, 3), {"stride": (3, 2)}),
+    "holes": ((1, 2), {"stride": (3, 4)}),
+    "padded": ((3, 4), {"padding": (1, 2)}),
+    "strided_padded": ((4, 5), {"stride": (2, 3), "padding": (1, 2)}),
+    "padding_above_the_kernel": ((2, 3), {"stride": 3, "padding": (4, 3)}),
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request, rng):
+    """Arrays (x, weight, bias) and the arguments."""
+    kernel_size, options = CASES[request.param]
+    return (rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 4, *kernel_size)), rng.normal(size=4)), options
+
+
+class TestForward:
+    def test_equals_loops(self, xp, case):
+        arrays, options = case
+        y = ops.conv_transpose2d(*map(xp.asarray, arrays), **options)
+        close(y, loops.conv_transpose2d_loops(*arrays, **options))
+
+    def test_without_bias(self, rng):
+        x, weight = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 4, 2, 3))
+        close(ops.conv_transpose2d(x, weight), loops.conv_transpose2d_loops(x, weight))
+
+    def test_any_memory_layout(self, case, layout):
+        arrays, options = case
+        y = ops.conv_transpose2d(*map(layout, arrays), **options)
+        close(y, loops.conv_transpose2d_loops(*arrays, **options))
+
+    @given(st.data())
+    def test_any_shape_and_argument(self, data):
+        def number(low, high):
+            return data.draw(st.tuples(st.integers(low, high), st.integers(low, high)))
+
+        n, c, f = (data.draw(st.integers(1, 3)) for _ in range(3))
+        size, kernel_size, stride, padding = number(1, 5), number(1, 5), number(1, 4), number(0, 3)
+        sizes = [s * (m - 1) + k - 2 * p for m, k, s, p in zip(size, kernel_size, stride, padding)]
+        assume(min(sizes) >= 1)
+        rng = np.random.default_rng(0)
+        x, weight = rng.normal(size=(n, c, *size)), rng.normal(size=(c, f, *kernel_size))
+        x = LAYOUTS[data.draw(st.sampled_from(list(LAYOUTS)))](x)
+        y = ops.conv_transpose2d(x, weight, None, stride, padding)
+        expected = loops.conv_transpose2d_loops(x, weight, None, stride, padding)
+        close(y, expected)
+        dy = rng.normal(size=y.shape)
+        dx, dweight, dbias = ops.conv_transpose2d_backward(dy, x, weight, stride, padding)
+        assert np.vdot(dy, expected) == pytest.approx(np.vdot(dx, x), rel=1e-9, abs=1e-9)
+        assert np.vdot(dy, expected) == pytest.approx(np.vdot(dweight, weight), rel=1e-9, abs=1e-9)
+        close(dbias, np.einsum("nfhw->f", dy))
+
+    @pytest.mark.parametrize("shape", [(2, 16, 80, 70), (20, 16, 17, 20)], ids=["rows_of_an_image", "images"])
+    def test_blocks_join_without_a_seam(self, rng, shape):
+        """The products of either input, 8 * 4 * 6 numbers a pixel, are more than one block."""
+        x, weight = rng.normal(size=shape), rng.normal(size=(16, 8, 4, 6))
+        assert x.nbytes / 16 * 8 * 4 * 6 > 2 * im2col.BLOCK_BYTES
+        h, w = 2 * (shape[2] - 1) + 1, 3 * (shape[3] - 1) + 1
+        expected = np.zeros((shape[0], 8, h + 3, w + 5))
+        for a, b in np.ndindex(4, 6):
+            expected[:, :, a : a + h : 2, b : b + w : 3] += np.einsum("nchw,cf->nfhw", x, weight[:, :, a, b])
+        close(ops.conv_transpose2d(x, weight, stride=(2, 3)), expected)
+
+    def test_zero_insertion_and_a_turned_kernel_give_the_same(self, rng):
+        """The other way to see it: insert zeros between the pixels, pad, convolve with the turned kernel."""
+        x, weight = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 4, 4, 3))
+        spaced = np.zeros((2, 3, 7, 13))
+        spaced[:, :, ::2, ::3] = x
+        turned = weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
+        expected = loops.conv2d_loops(spaced, turned, padding=(3, 2))
+        close(ops.conv_transpose2d(x, weight, stride=(2, 3)), expected)
+
+    def test_delta_kernel_puts_pixels_on_a_grid(self, rng):
+        x, weight = rng.normal(size=(2, 3, 2, 3)), np.zeros((3, 3, 2, 3))
+        weight[[0, 1, 2], [1, 2, 0], 1, 2] = 1
+        y = ops.conv_transpose2d(x, weight, stride=(2, 3))
+        expected = np.zeros((2, 3, 4, 9))
+        expected[:, [1, 2, 0], 1::2, 2::3] = x
+        np.testing.assert_array_equal(y, expected)
+
+    def test_uint8_does_not_wrap(self, xp):
+        x = np.full((1, 2, 2, 2), 255, np.uint8)
+        weight = np.full((2, 1, 2, 2), 2.0, np.float32)
+        y = ops.conv_transpose2d(xp.asarray(x), xp.asarray(weight))
+        close(y, 1020.0 * np.outer([1, 2, 1], [1, 2, 1])[None, None])
+
+    def test_nan_reaches_the_pixels_below_its_copy_of_the_kernel_and_no_other(self, rng):
+        x, weight = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 4, 4, 2))
+        x[0, 1, 2, 2] = np.nan
+        close(ops.conv_transpose2d(x, weight, stride=2), loops.conv_transpose2d_loops(x, weight, stride=2))
+
+
+class TestBackward:
+    def test_finite_differences(self, xp, case, rng):
+        arrays, options = case
+        x, weight, bias = map(xp.asarray, arrays)
+        error = vjp_check(
+            lambda x, weight, bias: ops.conv_transpose2d(x, weight, bias, **options),
+            lambda dy: ops.conv_transpose2d_backward(dy, x, weight, **options),
+            [x, weight, bias],
+            rng,
+        )
+        assert error < 1e-7
+
+    def test_any_memory_layout(self, case, layout, rng):
+        (x, weight, bias), options = case
+        error = vjp_check(
+            lambda x, weight, bias: ops.conv_transpose2d(x, weight, bias, **options),
+            lambda dy: ops.conv_transpose2d_backward(*map(layout, (dy, x, weight)), **options),
+            [x, weight, bias],
+            rng,
+        )
+        assert error < 1e-7
+
+
+class TestAdjoint:
+    """<c, conv2d(x)> == <conv_transpose2d(c), x>: each is the other's transpose, with the same weight."""
+
+    @pytest.mark.parametrize(
+        ("size", "kernel_size", "options"),
+        [
+            ((7, 9), (3, 2), {}),
+            ((7, 11), (3, 2), {"stride": (2, 3)}),
+            ((7, 8), (5, 4), {"stride": 2, "padding": (1, 2)}),
+        ],
+    )
+    def test_inner_products_agree(self, rng, size, kernel_size, options):
+        x, weight = rng.normal(size=(2, 3, *size)), rng.normal(size=(4, 3, *kernel_size))
+        y = ops.conv2d(x, weight, **options)
+        c = rng.normal(size=y.shape)
+        back = ops.conv_transpose2d(c, weight, **options)
+        assert back.shape == x.shape
+        assert np.vdot(c, y) == pytest.approx(np.vdot(back, x), rel=1e-12)
+
+    def test_it_is_conv2ds_gradient_by_the_input(self, rng):
+        x, weight = rng.normal(size=(2, 3, 7, 8)), rng.normal(size=(4, 3, 3, 2))
+        dy = rng.normal(size=(2, 4, 3, 4))
+        dx = ops.conv2d_backward(dy, x, weight, stride=2)[0]
+        close(dx, loops.conv_transpose2d_loops(dy, weight, stride=2))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dtype_is_kept(xp, case, rng, dtype):
+    arrays, options = case
+    x, weight, bias = (xp.asarray(array.astype(dtype)) for array in arrays)
+    y = ops.conv_transpose2d(x, weight, bias, **options)
+    dy = xp.asarray(rng.normal(size=y.shape).astype(dtype))
+    for array in [y, *ops.conv_transpose2d_backward(dy, x, weight, **options)]:
+        assert array.dtype == dtype
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("dtype", "tolerance"), TORCH_TOLERANCES)
+def test_equals_torch(case, rng, dtype, tolerance):
+    arrays, options = case
+    arrays = [array.astype(dtype) for array in arrays]
+    y = ops.conv_transpose2d(*arrays, **options)
+    dy = rng.normal(size=y.shape).astype(dtype)
+    function = torch_module().nn.functional.conv_transpose2d
+    expected, expected_gradients = torch_gradients(lambda *tensors: function(*tensors, **options), arrays, dy)
+    close(y, expected, tolerance)
+    gradients = ops.conv_transpose2d_backward(dy, *arrays[:2], **options)
+    for actual, gradient in zip(gradients, expected_gradients):
+        close(actual, gradient, tolerance)
+
+
+class TestErrors:
+    x = np.ones((2, 4, 5, 6))
+    weight = np.ones((4, 3, 2, 2))
+
+    def test_channels(self):
+        with refuses("4 input channels", "(4, 3, 2, 2)", "(2, 3, 5, 6)"):
+            ops.conv_transpose2d(self.x[:, :3], self.weight)
+        with refuses("4 input channels", "(2, 3, 5, 6)"):
+            ops.conv_transpose2d_backward(np.ones((2, 3, 6, 7)), self.x[:, :3], self.weight)
+
+    @pytest.mark.parametrize("shape", [(0, 4, 5, 6), (2, 4, 0, 6), (2, 4, 5, 0)])
+    def test_empty_input(self, shape):
+        with refuses("empty", str(shape)):
+            ops.conv_transpose2d(np.ones(shape), self.weight)
+
+    def test_empty_weight(self):
+        with refuses("weight is empty", "(4, 0, 2, 2)"):
+            ops.conv_transpose2d(self.x, self.weight[:, :0])
+
+    def test_empty_output(self):
+        with refuses("empty", "0x1", "1x2", "padding (1, 1)"):
+            ops.conv_transpose2d(self.x[:, :, :1, :2], self.weight, padding=1)
+
+    def test_bias(self):
+        with refuses("bias", "(3,)", "(4,)"):
+            ops.conv_transpose2d(self.x, self.weight, np.ones(4))
+
+    def test_number_of_axes(self):
+        with refuses("(N, C, H, W)", "(4, 5, 6)"):
+            ops.conv_transpose2d(self.x[0], self.weight)
+        with refuses("weight", "(3, 2, 2)"):
+            ops.conv_transpose2d(self.x, self.weight[0])
+
+    @pytest.mark.parametrize(("name", "value"), [("stride", 0), ("stride", 0.5), ("padding", (0, -1))])
+    def test_arguments(self, name, value):
+        with refuses(name, str(value)):
+            ops.conv_transpose2d(self.x, self.weight, **{name: value})
+
+    def test_upstream_gradient_of_another_shape(self):
+        with refuses("dy", "(2, 3, 6, 7)", "(2, 3, 5, 7)"):
+            ops.conv_transpose2d_backward(np.ones((2, 3, 5, 7)), self.x, self.weight)
