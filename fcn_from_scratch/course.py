@@ -60,6 +60,14 @@ def device():
     return choice(os.environ.get("FCN_DEVICE", "cpu"), "FCN_DEVICE", DEVICES)
 
 
+def seed():
+    """The seed of a lesson that trains: the environment variable FCN_SEED, 0 if it is not set."""
+    text = os.environ.get("FCN_SEED", "0")
+    if not text.isdecimal():
+        raise InputError(f"FCN_SEED is a whole number, 0 or more; got {text!r}")
+    return int(text)
+
+
 def _require_bool(claim, holds):
     is_bool = isinstance(holds, bool) or (getattr(holds, "dtype", None) == np.bool_ and holds.ndim == 0)
     if not is_bool:
@@ -118,17 +126,20 @@ def find(name, folder=None):
     raise InputError(f"there is no lesson {str(name)!r}; the lessons are: {known}")
 
 
-def run(lesson, figures=None, device=None):
+def run(lesson, figures=None, device=None, seed=None):
     """Run one lesson in a fresh Python process; its output streams through. Returns Outcome.
 
     figures  folder for its figures (default: lessons/figures/), handed over as FCN_FIGURES
     device   "cpu" or "cuda", handed over as FCN_DEVICE
+    seed     a number, handed over as FCN_SEED
     """
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
     if figures is not None:
         environment["FCN_FIGURES"] = str(Path(figures).resolve())
     if device is not None:
         environment["FCN_DEVICE"] = choice(device, "device", DEVICES)
+    if seed is not None:
+        environment["FCN_SEED"] = str(seed)
     sys.stdout.flush()
     started = time.perf_counter()
     process = subprocess.run([sys.executable, str(lesson.path)], env=environment, stdin=subprocess.DEVNULL)

@@ -52,7 +52,7 @@ def build_dataset(args, split):
         if given:
             word = "--" + next(iter(given)).replace("_", "-")
             raise InputError(f"{word} is for drawn shapes; the pictures of --dataset {name} are as they are")
-        return datasets.build(name, args.root, split, args.num_classes)
+        return datasets.build(name, args.root, split, args.num_classes, cache=split == "train")
     options = {"size": (96, 96), "count": 2000 if split == "train" else 200, "seed": args.seed, **given}
     return datasets.build("shapes", args.root, split, args.num_classes, **options)
 

@@ -25,6 +25,9 @@ def add_arguments(parser):
         choices=DEVICES,
         help="where lessons that train do so (handed to them as FCN_DEVICE). Default: cpu",
     )
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="seed of lessons that train (handed to them as FCN_SEED). Default: 0"
+    )
 
 
 def run(args):
@@ -39,7 +42,7 @@ def run(args):
     for lesson in chosen:
         title = f"Lesson {lesson.number}: {lesson.question}"
         print(f"\n{title}\n{'=' * len(title)}")
-        outcomes.append(course.run(lesson, figures=args.out, device=args.device))
+        outcomes.append(course.run(lesson, figures=args.out, device=args.device, seed=args.seed))
         if outcomes[-1].status:
             print(f"lesson {lesson.number} failed (exit status {outcomes[-1].status})")
     print(f"\n{_summary(outcomes)}")

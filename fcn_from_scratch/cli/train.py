@@ -186,9 +186,13 @@ def _class_weight(args, dataset):
     if not args.balance:
         return None
     counts = datasets.count_ids(dataset)[: dataset.num_classes].astype(float)
-    share = counts / counts.sum()
-    factors = np.where(share > 0, np.maximum(share, 1e-12) ** -args.balance, 0)
-    return (factors / (factors * share).sum()).astype(np.float32)
+    share = counts / max(counts.sum(), 1)
+    with np.errstate(all="ignore"):
+        factors = np.where(share > 0, np.maximum(share, 1e-12) ** -args.balance, 0)
+        weight = (factors / (factors * share).sum()).astype(np.float32)
+    if not np.isfinite(weight).all():
+        raise InputError(f"--balance {args.balance:g} gives no finite class weights; 0.5 is a usual value")
+    return weight
 
 
 def _describe(args, trainer, dataset):

@@ -5,7 +5,7 @@ import inspect
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets.audit import audit, count_ids
 from fcn_from_scratch.datasets.augment import ColourJitter, Compose, RandomCrop, RandomFlip, RandomScale
-from fcn_from_scratch.datasets.base import Dataset, PairDataset, Sample
+from fcn_from_scratch.datasets.base import Dataset, InMemory, PairDataset, Sample
 from fcn_from_scratch.datasets.batches import Batches, collate, epoch
 from fcn_from_scratch.datasets.camvid import CamVid
 from fcn_from_scratch.datasets.folder import Folder
@@ -29,6 +29,7 @@ __all__ = [
     "Compose",
     "Dataset",
     "Folder",
+    "InMemory",
     "PairDataset",
     "Preprocess",
     "RandomCrop",

@@ -95,6 +95,20 @@ class PairDataset(Dataset):
         return read_labels(self.pairs[index][2], self.num_classes, self.ignore, self.mask_palette)
 
 
+class InMemory(Dataset):
+    """Another dataset with every sample made once and kept: for a small set that is visited many times."""
+
+    def __init__(self, dataset):
+        self.classes, self.palette, self.ignore_index = dataset.classes, dataset.palette, dataset.ignore_index
+        self.samples = [dataset[i] for i in range(len(dataset))]
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        return self.samples[index]
+
+
 def read_list(path):
     """The lines of a list file, stripped; empty ones are skipped.
 

@@ -65,6 +65,10 @@ class Shapes(Dataset):
         self.split = checks.choice(split, "split", SPLITS)
         self.classes_by = checks.choice(classes_by, "classes_by", tuple(CLASSES))
         self.classes = CLASSES[self.classes_by]
+        if self.classes_by == "colour":  # draw each class in its own colour
+            hues = [drawing.colour(hue, 0.75, 0.85) for hue in HUES.values()]
+            self.palette = Dataset.palette.copy()
+            self.palette[1 : 1 + len(hues)] = np.rint(hues)
         self.depth = bool(depth)
         self.void_border = checks.integer(void_border, "void_border", 0)
         self.things = None if things is None else checks.integer(things, "things", 0)

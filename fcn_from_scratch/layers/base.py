@@ -84,7 +84,9 @@ class Layer:
         self.grads[name] = get_array_module(array).zeros_like(array)
 
     def accumulate(self, name, gradient):
-        """Add to one parameter's gradient."""
+        """Add to one parameter's gradient, which has the parameter's dtype."""
+        if self.grads[name].dtype != self.params[name].dtype:  # the parameter was replaced by one of another dtype
+            self.grads[name] = self.grads[name].astype(self.params[name].dtype)
         self.grads[name] += gradient
 
     def zero_grad(self):
@@ -110,6 +112,14 @@ class Layer:
         for arrays in (self.params, self.grads):
             for name in arrays:
                 arrays[name] = to_device(arrays[name], device)
+        self._cache = None
+        return self
+
+    def astype(self, dtype):
+        """Convert parameters and gradients, say to float64 for a gradient check. Returns the layer."""
+        for arrays in (self.params, self.grads):
+            for name in arrays:
+                arrays[name] = arrays[name].astype(dtype)
         self._cache = None
         return self
 

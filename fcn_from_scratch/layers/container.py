@@ -40,6 +40,12 @@ class Container(Layer):
         self._cache = None
         return self
 
+    def astype(self, dtype):
+        for child in self.children.values():
+            child.astype(dtype)
+        self._cache = None
+        return self
+
     def _gather(self, what):
         return {f"{key}.{n}": a for key, child in self.children.items() for n, a in getattr(child, what).items()}
 

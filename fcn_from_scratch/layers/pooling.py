@@ -5,7 +5,8 @@ from fcn_from_scratch.layers.base import Layer
 
 
 class MaxPool2d(Layer):
-    """ops.max_pool2d. `indices` holds where the last forward's maxima stood, for MaxUnpool2d. Lesson 3."""
+    """ops.max_pool2d. `indices` holds where the last forward's maxima stood, in eval mode too, for MaxUnpool2d.
+    Lesson 3."""
 
     def __init__(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, *, name=None):
         super().__init__(name)

@@ -7,10 +7,8 @@ from fcn_from_scratch.models.fcn import FCN
 from fcn_from_scratch.models.trunk import VGGConfig, vgg_classifier, vgg_trunk
 
 SKIPS = {"32s": (), "16s": ("pool4",), "8s": ("pool4", "pool3"), "4s": ("pool4", "pool3", "pool2")}
-AT_ONCE_SCALES = (
-    0.01,
-    0.0001,
-)  # of pool4 and pool3, so that their large features do not swamp the scores at first
+# of pool4 and pool3, so that their large features do not swamp the scores at first
+AT_ONCE_SCALES = (0.01, 0.0001)
 
 
 def vgg16_config(width=64, pad=100, fc6_kernel=7, fc6_padding=0, dropout=0.5, convs=(2, 2, 3, 3, 3)):

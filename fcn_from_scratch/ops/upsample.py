@@ -77,7 +77,7 @@ def bilinear_upsample(x, kernel_size, stride):
     checks.ndim(x, 4, "x", "(N, C, H, W)")
     x = checks.floating(x)
     vertical, horizontal = _spread_matrices(x, x.shape[2:], kernel_size, stride)
-    return vertical @ x @ horizontal.T
+    return _both_axes(vertical, x, horizontal)
 
 
 def bilinear_upsample_backward(dy, x_shape, kernel_size, stride):
@@ -87,7 +87,7 @@ def bilinear_upsample_backward(dy, x_shape, kernel_size, stride):
     """
     vertical, horizontal = _spread_matrices(dy, x_shape[2:], kernel_size, stride)
     checks.same_shape(dy, (*x_shape[:2], len(vertical), len(horizontal)), "dy", "bilinear_upsample's output has")
-    return vertical.T @ dy @ horizontal
+    return _both_axes(vertical.T, dy, horizontal.T)
 
 
 def interpolate_bilinear(x, size, align_corners=False):
@@ -103,14 +103,14 @@ def interpolate_bilinear(x, size, align_corners=False):
     checks.ndim(x, 4, "x", "(N, C, H, W)")
     x = checks.floating(x)
     vertical, horizontal = _resample_matrices(x, x.shape[2:], size, align_corners)
-    return vertical @ x @ horizontal.T
+    return _both_axes(vertical, x, horizontal)
 
 
 def interpolate_bilinear_backward(dy, x_shape, align_corners=False):
     """The gradient of interpolate_bilinear by its input: dx = A^T dy B."""
     checks.same_shape(dy, (*x_shape[:2], *dy.shape[2:]), "dy", "interpolate_bilinear's output has")
     vertical, horizontal = _resample_matrices(dy, x_shape[2:], dy.shape[2:], align_corners)
-    return vertical.T @ dy @ horizontal
+    return _both_axes(vertical.T, dy, horizontal.T)
 
 
 def _scale(array, name, scale):
@@ -125,6 +125,14 @@ def _cells(dy, scale):
     if h % sh or w % sw:
         raise ValueError(f"dy's size is a multiple of the scale {sh}x{sw}; got {h}x{w}")
     return dy.reshape(n, c, h // sh, sh, w // sw, sw)
+
+
+def _both_axes(vertical, x, horizontal):
+    """vertical @ x @ horizontal.T for every image and channel, as two large products and not one for each plane."""
+    n, c, h, w = x.shape
+    tall = vertical @ x.transpose(2, 0, 1, 3).reshape(h, n * c * w)
+    tall = tall.reshape(-1, n * c, w).transpose(1, 0, 2)
+    return (tall.reshape(-1, w) @ horizontal.T).reshape(n, c, len(vertical), len(horizontal))
 
 
 def _kernel_row(size):

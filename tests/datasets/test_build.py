@@ -38,6 +38,16 @@ def test_a_mistake_is_one_sentence(words, complaint):
     assert "\n" not in str(caught.value)
 
 
+def test_a_dataset_in_memory_gives_the_same_samples():
+    drawn = datasets.Shapes(4, size=24, classes_by="colour")
+    kept = datasets.InMemory(drawn)
+    assert (len(kept), kept.classes) == (4, drawn.classes)
+    for one, other in zip(kept, drawn):
+        np.testing.assert_array_equal(one.image, other.image)
+        np.testing.assert_array_equal(one.labels, other.labels)
+    assert kept[2] is kept[2]
+
+
 # --- data/sample ----------------------------------------------------------------------------------------------
 
 

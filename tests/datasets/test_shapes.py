@@ -167,3 +167,10 @@ def test_an_elongated_picture_keeps_its_ground():
 def test_bad_arguments_are_named(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         Shapes(**options)
+
+
+def test_the_number_of_things_can_be_fixed():
+    assert not any(sample.labels.any() for sample in Shapes(5, things=0))
+    alone = [set(np.unique(sample.labels)) - {0, IGNORE} for sample in Shapes(40, things=1)]
+    assert {len(classes) for classes in alone} == {1}
+    assert set.union(*alone) == {1, 2, 3, 4, 5}

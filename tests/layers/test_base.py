@@ -58,6 +58,17 @@ class TestOwnLayer:
         assert self.Scale().generators() == {}
 
 
+def test_a_parameter_replaced_by_one_of_another_dtype(rng):
+    """Its gradient follows: a sum of small float64 gradients is not rounded to float32."""
+    layer = linear(bias=False)
+    layer.params["weight"] = np.zeros((2, 3))
+    x, dy = rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
+    layer(x)
+    layer.backward(dy)
+    assert layer.grads["weight"].dtype == np.float64
+    np.testing.assert_allclose(layer.grads["weight"], dy.T @ x, rtol=1e-12)
+
+
 class TestMode:
     def test_train_and_eval_switch_it(self):
         layer = linear()

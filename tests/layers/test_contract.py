@@ -273,6 +273,27 @@ def test_params_are_the_live_arrays(name, rng):
     close(to_numpy(layer.state_dict()[key]), array)
 
 
+@WEIGHTED
+def test_astype_converts_parameters_and_gradients(name, rng):
+    layer, inputs = make(name, rng)
+    dy = rng.normal(size=layer(*inputs).shape)
+    layer.backward(dy)
+    before = {key: (layer.params[key].copy(), layer.grads[key].copy()) for key in layer.params}
+    assert layer.astype(np.float32) is layer
+    for key, arrays in before.items():
+        for array, old in zip((layer.params[key], layer.grads[key]), arrays):
+            assert array.dtype == np.float32
+            np.testing.assert_array_equal(array, old.astype(np.float32))
+    with pytest.raises(RuntimeError, match="before forward"):
+        layer.backward(dy)
+    layer.zero_grad()
+    y = layer(*(x.astype(np.float32) for x in inputs))
+    assert y.dtype == np.float32
+    layer.backward(dy.astype(np.float32))
+    for key, (_, gradient) in before.items():
+        close(layer.grads[key], gradient, 1e-5)
+
+
 @pytest.mark.parametrize("name", WITHOUT_WEIGHTS)
 def test_nothing_to_learn(name, rng):
     layer, _ = make(name, rng)

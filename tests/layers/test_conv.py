@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fcn_from_scratch.layers import Conv2d, ConvTranspose2d, Linear
 from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops.im2col import BLOCK_BYTES
 
 MAP = (2, 4, 6, 5)
 
@@ -64,6 +65,27 @@ class TestForward:
         layer = randomised(Linear(5, 3, bias, dtype=np.float64), rng)
         x = rng.normal(size=(4, 5))
         close(layer(x), loops.linear_loops(x, layer.params["weight"], layer.params.get("bias")))
+
+
+def test_a_large_strided_image_joins_without_a_seam(rng):
+    """Its patches fill several blocks of rows, each of which starts stride times further down the image."""
+    layer = randomised(Conv2d(3, 2, (7, 5), stride=(2, 3), padding=(3, 1), dtype=np.float64), rng)
+    weight = layer.params["weight"]
+    x = rng.normal(size=(2, 3, 240, 210))
+    y = layer(x)
+    oh, ow = 120, 70
+    assert oh * ow * weight[0].nbytes > 1.5 * BLOCK_BYTES
+    below = {  # what lies below tap (a, b) of every window
+        (a, b): np.pad(x, ((0, 0), (0, 0), (3, 3), (1, 1)))[:, :, a : a + 2 * oh : 2, b : b + 3 * ow : 3][..., :oh, :ow]
+        for a, b in np.ndindex(7, 5)
+    }
+    expected = sum(np.einsum("nchw,fc->nfhw", pixels, weight[:, :, a, b]) for (a, b), pixels in below.items())
+    close(y, expected + layer.params["bias"][:, None, None])
+    dy = rng.normal(size=y.shape)
+    dx = layer.backward(dy)
+    assert np.vdot(dx, x) == pytest.approx(np.vdot(dy, expected), rel=1e-9)
+    for (a, b), pixels in below.items():
+        close(layer.grads["weight"][:, :, a, b], np.einsum("nfhw,nchw->fc", dy, pixels))
 
 
 @pytest.mark.torch

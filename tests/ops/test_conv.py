@@ -104,6 +104,15 @@ class TestForward:
         for a, b in [(0, 0), (1, 4), (2, 3)]:
             close(dweight[:, :, a, b], np.einsum("nfhw,nchw->fc", dy, x[:, :, a : a + oh, b : b + ow]))
 
+    @given(st.integers(1, 6), st.integers(1, 20), st.integers(1, 50), st.integers(1, 400))
+    def test_blocks_cover_every_row_once_and_keep_to_the_budget(self, images, rows, row_bytes, budget):
+        seen = np.zeros((images, rows), int)
+        for image, part in im2col.blocks(images, rows, row_bytes, budget):
+            seen[image, part] += 1
+            size = (image.stop - image.start) * (part.stop - part.start)
+            assert size == 1 or size * row_bytes <= budget
+        assert (seen == 1).all()
+
     def test_kernel_with_a_single_one_shifts_the_image(self, rng):
         x = rng.normal(size=(2, 3, 6, 7))
         weight = np.zeros((3, 3, 3, 4))

@@ -1,0 +1,17 @@
+"""Training in one call, with the settings that suit the lesson-size networks."""
+
+from fcn_from_scratch.datasets import Batches
+from fcn_from_scratch.training.loop import Trainer
+from fcn_from_scratch.training.optim import SGD, polynomial, warm_up
+
+
+def fit(model, dataset, steps, lr, batch_size=8, momentum=0.9, weight_decay=5e-4, seed=0, device="cpu", progress=True):
+    """Train a model on a dataset for some steps; returns the Trainer, whose `losses` has each step's.
+
+    The loss is the mean over the pixels that count. The rate rises over the first twenty steps (large first gradients
+    do no harm then) and falls to zero at the end. For everything else there is Trainer.
+    """
+    schedule = warm_up(polynomial(lr, steps), min(20, steps // 5))
+    batches = Batches(dataset, batch_size, model.transform, seed=seed)
+    trainer = Trainer(model.to(device), SGD(model, schedule, momentum, weight_decay), batches, device=device)
+    return trainer.run(steps, progress)
