@@ -178,7 +178,7 @@ def label_range(labels, num_classes, ignore_index, name="labels"):
         first = int(ids[0])
         hint = f" and {ignore_index} (ignore)" if ignore_index is not None else ""
         raise ValueError(
-            f"{name} contain the id {first} ({math.prod(ids.shape)} pixels are out of range); "
+            f"{name} contain the id {first} ({math.prod(ids.shape)} out of range); "
             f"allowed are 0..{num_classes - 1}{hint}"
         )
 

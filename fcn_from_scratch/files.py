@@ -26,6 +26,13 @@ def write_atomically(path, write):
         raise
 
 
+def remove_leftovers(path):
+    """Remove the temporary files of writers of `path` that were killed. No other may be writing it now."""
+    path = Path(path)
+    for leftover in path.parent.glob(f".{path.name}.*.part"):
+        leftover.unlink(missing_ok=True)
+
+
 def _umask():
     """The process's umask: temporary files are private, ours are as readable as any file the user makes."""
     mask = os.umask(0)

@@ -192,7 +192,7 @@ viz.save_figure(figure, "11_transplant")
 # %% [markdown]
 # ## Training
 # **32s-fixed** keeps the classifier's trunk as it is and learns the score layer only. **32s** starts
-# from the same trunk and learns end to end. The paper's table 2 compares just these two.
+# from the same trunk and learns end to end. The paper's table 2 begins with just these two.
 
 # %%
 fixed = build("mini_fcn32s")

@@ -155,8 +155,8 @@ full = sorted(range(len(val)), key=lambda i: (val[i].labels == 0).sum())  # scen
 rows = []
 for i in full[:4]:
     image, truth, _ = val[i]
-    rows.append([image, truth, *(segment(net, image, DEVICE) for net in (fcn32s, fcn16s.eval(), fcn8s))])
-titles = ["picture", "truth", "32s", "16s", "8s"]
+    rows.append([image, truth, *(segment(net, image, DEVICE) for net in (fcn32s, fcn16s.eval(), fcn8s, fcn4s))])
+titles = ["picture", "truth", "32s", "16s", "8s", "4s"]
 viz.save_figure(
     viz.panels(rows, titles, "Each skip halves the width of the brush", classes=classes, palette=train.palette),
     "12_skips",
@@ -172,8 +172,8 @@ viz.save_figure(figure, "12_mean_iu")
 # %% [markdown]
 # ## Who says how much?
 # Everything after the score layers is linear, so the final scores are a sum of three maps, one for
-# each score layer: switch the others off and run the rest. The share of a part is how much of the
-# scores' variance between classes it accounts for, on its own.
+# each score layer: switch the others off and run the rest. The share of a part is how far its own
+# scores spread between classes, against the three spreads together.
 
 # %%
 heads = ["score_fr", "score_pool4", "score_pool3"]
@@ -205,7 +205,7 @@ check("deep or shallow, each part has its say: none is below a tenth", least > 0
 # ## A factor on the features
 # The at-once networks multiply `pool4` by 0.01 and `pool3` by 0.0001 before they are scored. For what
 # the layer can say this changes nothing: `w * (0.01 x)` is `(0.01 w) * x`. It changes how fast it
-# learns. The gradient of `w` is 0.01 times smaller, and so is what a change of `w` does: together as
+# learns. The gradient of `w` is 100 times smaller, and so is what a change of `w` does: together as
 # if the plain layer had a rate 1e-4 times as large.
 
 # %%

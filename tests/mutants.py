@@ -348,38 +348,38 @@ MUTANTS = [
     # geometry and models
     Mutant(
         "off-by-one crop",
-        "geometry.py",
+        "geometry/fields.py",
         "offset = (there.start - here.start) / here.stride",
         "offset = (there.start - here.start) / here.stride + 1",
         "test_geometry.py",
     ),
     Mutant(
-        "crops rounded", "geometry.py", "if offset.denominator != 1:", "if not offset.denominator:", "test_geometry.py"
+        "crops rounded", "geometry/fields.py", "if offset.denominator != 1:", "if not offset.denominator:", "test_geometry.py"
     ),
     Mutant(
         "padding moves the grid the wrong way",
-        "geometry.py",
+        "geometry/fields.py",
         "centre = Fraction(reach, 2) - layer.padding[number]",
         "centre = Fraction(reach, 2) + layer.padding[number]",
         "test_geometry.py",
     ),
     Mutant(
         "dilation does not widen the field",
-        "geometry.py",
+        "geometry/fields.py",
         "reach = dilation * (layer",
         "reach = (layer",
         "test_geometry.py",
     ),
     Mutant(
         "upsampling's shift in coarse pixels",
-        "geometry.py",
+        "geometry/fields.py",
         "start - (Fraction(k - 1, 2) - p) * finer)",
         "start - (Fraction(k - 1, 2) - p) * stride)",
         "test_geometry.py",
     ),
     Mutant(
         "a skip's grid starts where the earlier map does",
-        "geometry.py",
+        "geometry/fields.py",
         "a.stride, max(a.start, b.start))",
         "a.stride, min(a.start, b.start))",
         "models/test_alignment.py test_geometry.py",
@@ -434,7 +434,7 @@ MUTANTS = [
         'np.reshape(array, target[name].shape, order="F")',
         "models/test_surgery.py",
     ),
-    Mutant("upsampled fields one cell too small", "geometry.py", "-(-k // s) - 1", "k // s - 1", "test_geometry.py"),
+    Mutant("upsampled fields one cell too small", "geometry/fields.py", "-(-k // s) - 1", "k // s - 1", "test_geometry.py"),
     Mutant(
         "a classifier without padding",
         "models/trunk.py",
@@ -530,7 +530,7 @@ MUTANTS = [
         "weight -= weight * weight.dtype.type(rate * self.weight_decay * decay_mult)",
         STEP,
     ),
-    Mutant("biases decay", "training/optim.py", '"*.bias": (2.0, 0.0)', '"*.bias": (2.0, 1.0)', STEP),
+    Mutant("biases decay", "training/optim.py", '"*bias": (2.0, 0.0)', '"*bias": (2.0, 1.0)', STEP),
     Mutant(
         "accumulated gradients summed",
         "training/optim.py",

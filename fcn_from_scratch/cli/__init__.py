@@ -11,6 +11,7 @@ import argparse
 import importlib
 import os
 import sys
+import warnings
 
 from fcn_from_scratch import __version__
 from fcn_from_scratch.checks import InputError
@@ -23,22 +24,34 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else list(argv)
     args = _parser(argv).parse_args(argv)
     try:
-        return args.run(args)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = _show_warning
+            return args.run(args)
     except InputError as error:
         return _report(error, 2)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
         return _report(f"{error.filename}: {error.strerror}", 2)
-    except MemoryError as error:
-        return _report(f"not enough memory: {error}. Use smaller images or a smaller batch", 1)
     except BrokenPipeError:  # the reader of a pipe (`fcn ... | head`) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # a full disk, say
+        return _report(f"{error.filename}: {error.strerror}" if error.filename else error, 1)
+    except MemoryError as error:
+        return _report(f"not enough memory: {error}. Use smaller images or a smaller batch", 1)
     except KeyboardInterrupt:
         return _report("interrupted", 130)
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse with its complaint in one line: no usage block before it."""
+
+    def error(self, message):
+        self.exit(2, f"fcn: {message} (see {self.prog} --help)\n")
+
+
 def _parser(argv):
-    parser = argparse.ArgumentParser(prog="fcn", description=__doc__.splitlines()[0])
+    parser = _Parser(prog="fcn", description=__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=f"fcn_from_scratch {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     # Only the command that is asked for is imported in full, so that `fcn --help` answers at once.
@@ -58,6 +71,10 @@ def _parser(argv):
         command.add_arguments(sub)
         sub.set_defaults(run=command.run)
     return parser
+
+
+def _show_warning(message, *_, **__):
+    print(f"fcn: warning: {message}", file=sys.stderr)
 
 
 def _report(message, status):

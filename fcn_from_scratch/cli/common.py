@@ -10,6 +10,8 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.training import checkpoint
 
+CHECKPOINT = "checkpoint.npz"  # in a run's folder
+
 
 def add_run_arguments(parser):
     """--seed and --device, which every command has."""

@@ -1,6 +1,7 @@
 """`fcn evaluate`: score a trained network on a dataset."""
 
 from fcn_from_scratch import viz
+from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.training.evaluation import evaluate, segment
 
@@ -12,7 +13,9 @@ PICTURES = 4  # shown in the figure
 
 
 def add_arguments(parser):
-    parser.add_argument("--weights", required=True, metavar="FILE", help="a checkpoint, or an .npz of parameters")
+    parser.add_argument(
+        "--weights", metavar="FILE", help="a checkpoint, or an .npz of parameters (default: the checkpoint in --out)"
+    )
     parser.add_argument(
         "--model",
         metavar="NAME",
@@ -22,17 +25,23 @@ def add_arguments(parser):
     parser.add_argument("--split", default="val", help="train, val or test (default val)")
     parser.add_argument("--out", metavar="DIR", help="folder for metrics.json and a figure")
     common.add_run_arguments(parser)
+    parser.set_defaults(seed=None)
 
 
 def run(args):
     common.check_device(args.device)
-    model, extra = common.load_model(args.weights, args.model, args.num_classes, args.seed)
+    if args.weights is None:
+        if args.out is None:
+            raise InputError("which network? Pass --weights FILE, or --out with the folder of a run")
+        args.weights = f"{args.out}/{common.CHECKPOINT}"
+    model, extra = common.load_model(args.weights, args.model, args.num_classes)
     trained_on = extra.get("arguments", {})
     if args.dataset is None:
         # What the checkpoint was trained on, unless the command says otherwise.
-        for name in ("dataset", "root", "size", "classes_by", "num_classes"):
+        for name in ("dataset", "root", "size", "count", "classes_by", "num_classes", "seed"):
             if getattr(args, name) is None:
                 setattr(args, name, trained_on.get(name))
+    args.seed = args.seed or 0
     dataset = common.build_dataset(args, args.split)
     common.check_classes(model, dataset, args.weights)
     folder = None if args.out is None else common.output_folder(args.out)

@@ -9,7 +9,7 @@ from fcn_from_scratch import datasets, models, viz, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.cli.evaluate import report
-from fcn_from_scratch.files import write_atomically
+from fcn_from_scratch.files import remove_leftovers, write_atomically
 from fcn_from_scratch.training import SGD, Trainer, checkpoint, constant, polynomial, recipes, warm_up
 
 HELP = "Train a network on drawn shapes or on your own pictures."
@@ -17,8 +17,6 @@ EXAMPLE = """  fcn train --model mini_fcn8s --steps 600 --out runs/shapes
   fcn train --model mini_fcn8s --dataset camvid --root data/CamVid --steps 1500 --out runs/camvid
   fcn train --model mini_fcn16s --weights runs/32s/checkpoint.npz --out runs/16s
   fcn train --resume --out runs/camvid"""
-
-CHECKPOINT = "checkpoint.npz"
 
 
 def add_arguments(parser):
@@ -66,7 +64,7 @@ def add_arguments(parser):
 
 def run(args):
     folder = Path(args.out or f"runs/{args.model}-{args.dataset or 'shapes'}")
-    path = folder / CHECKPOINT
+    path = folder / common.CHECKPOINT
     resumed = args.resume and path.exists()
     if resumed:
         args = _resumed(args, path)
@@ -79,6 +77,7 @@ def run(args):
     validation = common.build_dataset(args, "val")
     trainer = build_trainer(args, dataset, resumed)
     common.output_folder(folder)
+    remove_leftovers(path)
     extra = _extra(args, dataset, trainer.model)
     if resumed:
         checkpoint.load(path, trainer)

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fcn_from_scratch.weights import fills
+
 
 class Transplant(NamedTuple):
     """What became of every parameter."""
@@ -32,7 +34,7 @@ def transplant(new, old):
     report = Transplant([], [], [], [])
     state = {}
     for name, array in source.items():
-        if name not in target or target[name].size != array.size:
+        if name not in target or not fills(array.shape, target[name].shape):
             report.dropped.append(name)
             continue
         same = target[name].shape == array.shape

@@ -25,7 +25,7 @@ class Recipe(NamedTuple):
 _HEAVY = "solver.prototxt and solve.py of the paper's public code"
 
 RECIPES = {
-    "mini": Recipe(2e-2, 0.9, 5e-4, "mean", 4, 1, 1000, "random weights", "measured in this project"),
+    "mini": Recipe(3e-2, 0.9, 5e-4, "mean", 4, 1, 1500, "random weights", "measured in this project"),
     "fcn32s-heavy": Recipe(1e-10, 0.99, 5e-4, "sum", 1, 1, 100_000, "VGG16", _HEAVY),
     "fcn16s-heavy": Recipe(1e-12, 0.99, 5e-4, "sum", 1, 1, 100_000, "FCN-32s", _HEAVY),
     "fcn8s-heavy": Recipe(1e-14, 0.99, 5e-4, "sum", 1, 1, 100_000, "FCN-16s", _HEAVY),

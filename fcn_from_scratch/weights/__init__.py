@@ -9,7 +9,7 @@ import numpy as np
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.weights.npz import read_npz
 
-__all__ = ["Report", "load", "read"]
+__all__ = ["Report", "fills", "load", "read"]
 
 MODEL_PREFIX = "model/"  # under which a checkpoint keeps the parameters, beside the optimiser's state
 
@@ -52,7 +52,7 @@ def load(model, path):
     for name, array in arrays.items():
         if name not in params:
             unused.append(name)
-        elif not _fills(array.shape, params[name].shape):
+        elif not fills(array.shape, params[name].shape):
             raise InputError(
                 f"{path}: {name} has shape {array.shape}, the model's has {tuple(params[name].shape)}. Was it trained "
                 "for another number of classes, or another width?"
@@ -68,7 +68,7 @@ def load(model, path):
     return Report(list(state), [name for name in params if name not in state], unused)
 
 
-def _fills(shape, target):
+def fills(shape, target):
     """The same shape, or a fully connected layer's (F, C*k*k) for a convolution's (F, C, k, k). Only the number of
     elements would not do: a weight stored in another order has that too."""
     flat = len(shape) == 2 and len(target) == 4 and shape == (target[0], math.prod(target[1:]))

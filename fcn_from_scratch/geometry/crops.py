@@ -1,0 +1,65 @@
+"""A crop offset, and where it comes from, in words."""
+
+from fcn_from_scratch.geometry.fields import crop_offset
+from fcn_from_scratch.geometry.sizes import joined
+from fcn_from_scratch.geometry.steps import grids, steps
+
+
+def explain_crop(field, reference, name="the map", reference_name="the reference"):
+    """How `crop_offset(field, reference)` comes about: the starts and strides of both maps, and the division.
+
+    Raises: ValueError as crop_offset does.
+    """
+    offset = crop_offset(field, reference)
+    here, there, stride = _brackets(field.start), _brackets(reference.start), reference.stride
+    lines = [
+        f"{name} starts at {field.start}, {reference_name} at {reference.start}; both have a cell every "
+        f"{stride} pixel{'s' if stride != 1 else ''}",
+        f"({there} - {here}) / {stride} = {offset}",
+    ]
+    if isinstance(offset, int):
+        lines.append(_meaning(offset, name, reference_name))
+    return "\n".join(lines)
+
+
+def explain_crops(net):
+    """(name, offset, text) for every crop of a network, from coarse to fine: what was upsampled, which two maps meet,
+    and the offset between them. No image size occurs in any of it."""
+    found = steps(net)
+    fields, by_name, explained = grids(found), {step.name: step for step in found}, []
+    for name, layer, sources in found:
+        if len(sources) == 2:
+            cut, reference = joined(layer, sources)
+            offset = crop_offset(fields[cut], fields[reference])
+            text = explain_crop(fields[cut], fields[reference], cut, "the image" if reference == "image" else reference)
+            explained.append((name, offset, f"{_upsampled(by_name[sources[0]], fields)}\n{text}"))
+    return explained
+
+
+def _upsampled(step, fields):
+    """Why an upsampled map starts before the map it was made of: by half its kernel."""
+    name, layer, (source,) = step
+    k, before, after = layer.kernel_size[0], fields[source], fields[name]
+    return (
+        f"{source} starts at {before.start}; each of its cells is spread by {name} over {k} cells of "
+        f"{_pixels(after.stride)}, so {name} starts ({k} - 1) / 2 of them earlier, at {after.start}"
+    )
+
+
+def _meaning(offset, name, reference_name):
+    if offset < 0:
+        return f"{reference_name} starts {_cells(-offset)} before {name}: {reference_name} is the one that is cropped"
+    return f"{reference_name}'s first cell lies over cell {offset} of {name}: the first {_cells(offset)} are left out"
+
+
+def _cells(number):
+    return f"{number} cell{'s' if number != 1 else ''}"
+
+
+def _pixels(number):
+    return f"{number} pixel{'s' if number != 1 else ''}"
+
+
+def _brackets(start):
+    """A negative number in brackets, so that it can stand in a difference."""
+    return f"({start})" if not isinstance(start, tuple) and start < 0 else start

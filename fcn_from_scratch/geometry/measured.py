@@ -1,0 +1,170 @@
+"""Receptive fields from gradients: no recurrence, only what a backward brings back to the image.
+
+Two questions, two answers. Which pixels CAN an output see? Those whose gradient is not zero when no weight is
+negative and nothing cancels: the theoretical field. Which pixels DOES it listen to? Those where the gradient of the
+network as it is, with its own weights, is large: the effective field, and that is smaller (Luo et al. 2016).
+"""
+
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from fcn_from_scratch import checks, layers, ops
+from fcn_from_scratch.geometry.fields import Axis, ReceptiveField, receptive_field
+from fcn_from_scratch.geometry.steps import POINTWISE, steps
+
+WINDOWS = (layers.Conv2d, layers.MaxPool2d, layers.AvgPool2d)
+
+
+def measured_receptive_field(net):
+    """The theoretical field, measured: size, stride and start from the support of two cells' gradients.
+
+    A probe takes each window's place: one channel, the same kernel size, stride, padding and dilation, all weights
+    positive. (A max-pool's gradient reaches one pixel of its window, though the output depends on all of them.) A
+    window is a vertical and a horizontal one, so that a line of pixels is enough for each axis. The image is large
+    enough when neither cell sees its ends: until then it is doubled.
+    net   a layer, a list of layers, a Sequential or a model: the way to its coarsest scores
+    Identity: measured_receptive_field(net) == receptive_field(net)  (tests/test_geometry_measured.py)
+    Raises: ValueError at a layer that is neither a window nor pixel by pixel. Lesson 6.
+    """
+    path = _path(net)
+    return ReceptiveField(_measured_axis(path, axis) for axis in (0, 1))
+
+
+class EffectiveField(NamedTuple):
+    """size    the side of the smallest square around the cell's centre that holds `share` of the energy
+    theoretical  the side of the theoretical field
+    energy     (H, W): the mean squared gradient of each pixel of the theoretical field, the sum 1
+    """
+
+    size: int
+    theoretical: int
+    energy: np.ndarray
+
+
+def effective_receptive_field(net, images, share=0.95, rng=None):
+    """How far an output listens: where the squared gradient of one cell by the image lies, with the net's own weights.
+
+    images   (N, C, H, W), large enough that one cell's whole field lies inside
+    rng      draws how much each channel of the cell counts (random signs); default a fixed seed
+    The cell in the middle is asked, N images are averaged, dropout is left out. A score layer that is still zero
+    hands nothing back: it is skipped, which moves nothing when it is 1x1.
+    Returns: EffectiveField. Nothing is added to `grads`.
+    Raises: ValueError when the images are too small, or when no gradient arrives. Lesson 6.
+    Source: Luo, Li, Urtasun, Zemel 2016, Understanding the effective receptive field.
+    """
+    checks.ndim(images, 4, "images", "(N, C, H, W)")
+    rng = np.random.default_rng(0) if rng is None else rng
+    path, inputs, y = _path(net), [], images
+    while isinstance(path[-1], layers.Conv2d) and not path[-1].params["weight"].any():
+        path = path[:-1]
+    for layer in path:
+        inputs.append(y)
+        y = _forward(layer, y)
+    cell = [n // 2 for n in y.shape[2:]]
+    dy = np.zeros_like(y)
+    dy[:, :, cell[0], cell[1]] = rng.choice([-1.0, 1.0], size=y.shape[:2])
+    for layer, x in zip(reversed(path), reversed(inputs)):
+        dy = _input_gradient(layer, x, dy)
+    return _concentration(_window((dy.astype(np.float64) ** 2).sum(axis=(0, 1)), receptive_field(path), cell), share)
+
+
+def _path(net):
+    """The layers from the image to the coarsest scores, without dropout."""
+    chain = steps(getattr(net, "coarse_path", net))
+    path = [step.layer for step in chain if not isinstance(step.layer, layers.Dropout)]
+    for layer in path:
+        if not isinstance(layer, (*WINDOWS, *POINTWISE)):
+            raise ValueError(f"a receptive field is measured through windows; {layer.label} is not one")
+    return path
+
+
+# --- the theoretical field ----------------------------------------------------------------------------------------
+
+
+def _measured_axis(path, axis):
+    """Size, stride and start along one axis: of two neighbouring cells whose fields both lie inside the image."""
+    probes = [_probe(layer, axis) for layer in path if isinstance(layer, WINDOWS)]
+    length = 16
+    while True:
+        length *= 2
+        seen = _two_supports(probes, length)
+        if seen is not None:
+            cell, (first, last), (next_first, next_last) = seen
+            stride = Fraction(next_first + next_last - first - last, 2)
+            return Axis(Fraction(last - first + 1), stride, Fraction(first + last, 2) - stride * cell)
+
+
+def _probe(layer, axis):
+    """The layer's window along one axis, vertical, with one channel and positive weights."""
+    k, s, p, d = (getattr(layer, what, (1, 1))[axis] for what in ("kernel_size", "stride", "padding", "dilation"))
+    probe = layers.Conv2d(1, 1, (k, 1), (s, 1), (p, 0), (d, 1), bias=False, dtype=np.float64)
+    probe.params["weight"][...] = 1 / k
+    return probe
+
+
+def _two_supports(probes, length):
+    """(cell, its first and last pixel, those of the next cell) in the middle of a line, or None if it is too short."""
+    y = np.ones((1, 1, length, 1))
+    for probe in probes:
+        if y.shape[2] + 2 * probe.padding[0] < ops.shapes.span(probe.kernel_size[0], probe.dilation[0]):
+            return None
+        y = probe(y)
+    cell = y.shape[2] // 2 - 1
+    if cell < 0:
+        return None
+    supports = []
+    for number in (cell, cell + 1):
+        dy = np.zeros_like(y)
+        dy[:, :, number] = 1
+        for probe in reversed(probes):
+            dy = probe.backward(dy)
+        pixels = np.flatnonzero(dy)
+        if not len(pixels) or pixels[0] == 0 or pixels[-1] == length - 1:
+            return None
+        supports.append((int(pixels[0]), int(pixels[-1])))
+    return cell, *supports
+
+
+# --- the effective field ------------------------------------------------------------------------------------------
+
+
+def _forward(layer, x):
+    """What the layer computes; nothing is kept in it, so that a training in progress is not disturbed."""
+    return layer._forward(x)[0]
+
+
+def _input_gradient(layer, x, dy):
+    """The layer's backward by its input alone: no gradient of a weight is computed, none is added."""
+    if isinstance(layer, layers.Conv2d):
+        knobs = (layer.stride, layer.padding, layer.dilation, layer.groups)
+        return ops.conv2d_input_grad(dy, x.shape, layer.params["weight"], *knobs)
+    return layer._backward(dy, layer._forward(x)[1])
+
+
+def _window(energy, field, cell):
+    """The cell's theoretical field, cut out of a map over the image, its sum 1."""
+    ranges = []
+    for axis, number, length in zip(field.axes, cell, energy.shape):
+        first = int(axis.start + axis.stride * number - (axis.size - 1) / 2)
+        if first < 0 or first + axis.size > length:
+            raise ValueError(
+                f"the images are too small: the middle cell sees pixels {first} to {first + int(axis.size) - 1} of "
+                f"{length}; its whole field has to lie inside"
+            )
+        ranges.append(slice(first, first + int(axis.size)))
+    inside = energy[tuple(ranges)]
+    if not inside.sum() > 0:
+        raise ValueError("no gradient arrives at the image: some layer on the way is zero")
+    return inside / inside.sum()
+
+
+def _concentration(energy, share):
+    """The smallest centred square, grown by a pixel on each side, that holds the share of the energy."""
+    theoretical = max(energy.shape)
+    for side in range(theoretical % 2 or 2, theoretical + 1, 2):
+        top, left = ((n - min(side, n)) // 2 for n in energy.shape)
+        if energy[top : energy.shape[0] - top, left : energy.shape[1] - left].sum() >= share:
+            return EffectiveField(side, theoretical, energy)
+    return EffectiveField(theoretical, theoretical, energy)

@@ -1,0 +1,170 @@
+"""How large every map is, and so which images a network can take: arithmetic, no arrays.
+
+Two rules make a size fit. No map may vanish, and every map that is cropped must cover what it is cropped to: offset
+plus the reference's size. The offset is a property of the layers; the sizes come from the image, rounded at each pool.
+"""
+
+from typing import NamedTuple
+
+from fcn_from_scratch import layers
+from fcn_from_scratch.checks import pair
+from fcn_from_scratch.geometry.fields import crop_offset
+from fcn_from_scratch.geometry.steps import POINTWISE, grids, steps, with_padding, with_rounding
+from fcn_from_scratch.ops import shapes
+
+LARGEST = 1499  # pixels: sizes up to here are tried when a network is asked for "every size"
+
+
+class Map(NamedTuple):
+    """What a layer hands on: channels and size (H, W). A vector is a map of one pixel."""
+
+    channels: int
+    size: tuple
+
+
+def map_sizes(net, size, *, pad=None, ceil_mode=None):
+    """name -> Map for the image and every layer, for an image of `size` pixels, an integer or a pair (H, W).
+
+    pad        the padding of the first convolution, if not the network's own
+    ceil_mode  True or False: all pools round up or down, whatever they do in the network
+    Raises: ValueError at the first map that vanishes or does not cover its reference, with both sizes.
+    """
+    found = _variant(net, pad, ceil_mode)
+    return _walk(found, _offsets(found), pair(size, "size", 1))
+
+
+def fits(net, size, *, pad=None, ceil_mode=None):
+    """Can the network take an image of this size? `map_sizes` says why not."""
+    return bool(sizes_that_fit(net, [size], pad=pad, ceil_mode=ceil_mode))
+
+
+def sizes_that_fit(net, sizes=range(1, LARGEST + 1), *, pad=None, ceil_mode=None):
+    """Those of the sizes, integers or pairs, that the network can take. Rows and columns are independent: of a pair,
+    each side must fit."""
+    found = _variant(net, pad, ceil_mode)
+    try:
+        offsets = _offsets(found)
+    except ValueError:  # the grids do not align at all
+        return []
+    return [size for size in sizes if not _misfit(found, offsets, pair(size, "size", 1))]
+
+
+def smallest_pad(net, sizes=range(1, LARGEST + 1), *, ceil_mode=None, largest=200):
+    """The smallest padding of the first convolution with which every one of the sizes fits; None up to `largest`.
+
+    97 for FCN-32s: the paper's code has 100, and 96 fails where an image is one pixel larger than a multiple of 32
+    (tests/test_geometry_sizes.py).
+    Source: FCN's public networks. Lesson 6.
+    """
+    sizes = list(sizes)
+    for pad in range(largest + 1):
+        found = _variant(net, pad, ceil_mode)
+        try:
+            offsets = _offsets(found)
+        except ValueError:
+            continue
+        if not any(_misfit(found, offsets, pair(size, "size", 1)) for size in sizes):
+            return pad
+    return None
+
+
+def _variant(net, pad, ceil_mode):
+    found = steps(net)
+    if pad is not None:
+        found = with_padding(found, pad)
+    if ceil_mode is not None:
+        found = with_rounding(found, ceil_mode)
+    return found
+
+
+def _offsets(steps):
+    """name -> the (vertical, horizontal) crop offset of each step that joins two maps."""
+    fields, found = grids(steps), {}
+    for name, layer, sources in steps:
+        if len(sources) == 2:
+            cut, reference = (fields[source] for source in joined(layer, sources))
+            found[name] = pair(crop_offset(cut, reference), "offset", None)
+    return found
+
+
+def joined(layer, sources):
+    """(the map that is cropped, the map it is cropped to) of a step with two sources."""
+    first, second = sources
+    return (second, first) if isinstance(layer, layers.SkipFusion) else (first, second)
+
+
+def _misfit(steps, offsets, size):
+    try:
+        _walk(steps, offsets, size)
+    except ValueError:
+        return True
+    return False
+
+
+def _walk(steps, offsets, size):
+    maps = {"image": Map(_image_channels(steps), size)}
+    for name, layer, sources in steps:
+        if len(sources) == 2:
+            cut, reference = joined(layer, sources)
+            across = zip(maps[cut].size, maps[reference].size, offsets[name])
+            out = tuple(_joined_size(name, layer, cut, reference, *numbers) for numbers in across)
+            maps[name] = Map(maps[sources[0]].channels, out)
+        else:
+            maps[name] = _after(name, layer, maps[sources[0]])
+    return maps
+
+
+def _after(name, layer, before):
+    channels, size = before
+    if isinstance(layer, layers.Flatten):
+        return Map(channels * size[0] * size[1], (1, 1))
+    if isinstance(layer, layers.Linear):
+        if channels != layer.in_features or size != (1, 1):
+            raise ValueError(f"{name} wants {layer.in_features} numbers; this image gives it {channels}")
+        return Map(layer.out_features, (1, 1))
+    out = tuple(_output_size(layer, n, axis) for axis, n in enumerate(size))
+    if min(out) < 1:
+        raise ValueError(f"{name} has nothing to look at: its input is {size[0]}x{size[1]}, its output would be empty")
+    return Map(getattr(layer, "out_channels", channels), out)
+
+
+def _output_size(layer, n, axis):
+    """One layer's output size along one axis (0 vertical, 1 horizontal)."""
+    if isinstance(layer, POINTWISE):
+        return n
+    if isinstance(layer, (layers.NearestUpsample, layers.BedOfNails)):
+        return n * layer.scale[axis]
+    if isinstance(layer, layers.Crop):
+        if layer.size is None:
+            raise ValueError(f"{layer.label} has no size of its own, and no map to take one from")
+        return layer.size[axis] if n >= layer.offset[axis] + layer.size[axis] else 0
+    k, s, p = (getattr(layer, what, (0, 0))[axis] for what in ("kernel_size", "stride", "padding"))
+    if isinstance(layer, (layers.ConvTranspose2d, layers.BilinearUpsample)):
+        return shapes.conv_transpose_output_size(n, k, s, p)
+    dilation = getattr(layer, "dilation", (1, 1))[axis]
+    if isinstance(layer, layers.Conv2d):
+        return shapes.conv_output_size(n, k, s, p, dilation)
+    if isinstance(layer, (layers.MaxPool2d, layers.AvgPool2d)):
+        return shapes.pool_output_size(n, k, s, p, dilation, layer.ceil_mode)
+    raise ValueError(f"geometry does not know the output size of {layer.label}")
+
+
+def _joined_size(name, layer, cut, reference, have, wanted, offset):
+    """The size of two maps joined, along one axis: `cut` loses its first `offset` cells and what is too much behind.
+
+    A skip that starts later than the scores (offset < 0) has the scores cropped to its own size instead.
+    """
+    if offset < 0 and isinstance(layer, layers.SkipFusion):
+        cut, reference, have, wanted, offset = reference, cut, wanted, have, -offset
+    if offset < 0:
+        raise ValueError(f"{name}: {cut} starts {-offset} pixels after {reference} does, and cannot cover it")
+    if have < offset + wanted:
+        raise ValueError(
+            f"{name}: {cut} is too small: {have} cells, and from cell {offset} on {wanted} are needed for {reference}"
+        )
+    return wanted
+
+
+def _image_channels(steps):
+    """What the first convolution expects; 1 if there is none."""
+    return next((step.layer.in_channels for step in steps if isinstance(step.layer, layers.Conv2d)), 1)

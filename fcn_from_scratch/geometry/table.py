@@ -1,0 +1,191 @@
+"""What every layer of a network sees, makes and costs: a row each, and the totals."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fcn_from_scratch import layers
+from fcn_from_scratch.checks import pair
+from fcn_from_scratch.geometry.fields import ReceptiveField
+from fcn_from_scratch.geometry.sizes import map_sizes
+from fcn_from_scratch.geometry.steps import POINTWISE, grids, steps
+
+# They can write over their input, or hand on a part of it: no map of their own.
+IN_PLACE = (*POINTWISE, layers.Flatten, layers.Crop)
+
+
+class Row(NamedTuple):
+    """One layer.
+
+    kind           what it is, in short: "conv 3x3"
+    channels, size of its output, size as (H, W)
+    field          its output's ReceptiveField: size, stride, start; None for a vector
+    multiply_adds  for one image; parameters, the numbers it learns
+    bytes          of its output for one image; 0 for ReLU, dropout and crops, which make no map of their own
+    """
+
+    name: str
+    kind: str
+    channels: int
+    size: tuple
+    field: ReceptiveField | None
+    multiply_adds: int
+    parameters: int
+    bytes: int
+
+
+class Table(NamedTuple):
+    """The rows of a network for one image of `size` (H, W). As text: the table with its totals."""
+
+    size: tuple
+    rows: list
+
+    @property
+    def multiply_adds(self):
+        """Of one forward. A backward takes twice as many: one product for the input, one for the weights."""
+        return sum(row.multiply_adds for row in self.rows)
+
+    @property
+    def parameters(self):
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def activation_bytes(self):
+        """All maps of one forward together, which is what training keeps; pool indices come on top."""
+        return sum(row.bytes for row in self.rows)
+
+    def __getitem__(self, name):
+        """The row of that name; a number, as in any tuple, gives a field."""
+        if isinstance(name, str):
+            return next(row for row in self.rows if row.name == name)
+        return super().__getitem__(name)
+
+    def __str__(self):
+        return _text(self)
+
+
+def table(net, size, dtype=np.float32):
+    """A Table of the network, a layer, list of layers, Sequential or model, for an image of `size`.
+
+    size    pixels, an integer or a pair (H, W);  dtype, of the maps, for their memory
+    Multiply-adds are counted by the definition of each layer: a convolution makes kh*kw*C/groups for every output
+    number, a transposed convolution kh*kw*O for every input number, and fixed bilinear upsampling kh*kw. A comparison,
+    an addition and a copy count nothing.
+    Raises: ValueError when the size does not fit (see geometry.map_sizes). Lesson 6.
+    """
+    found = steps(net)
+    fields, maps = grids(found), map_sizes(net, size)
+    rows = []
+    for name, layer, sources in found:
+        out, before = maps[name], [maps[source] for source in sources]
+        numbers = 0 if isinstance(layer, IN_PLACE) else _numbers(out)
+        if isinstance(layer, layers.SkipFusion):  # it scores the whole skip, then crops
+            numbers += out.channels * before[1].size[0] * before[1].size[1]
+        rows.append(
+            Row(
+                name,
+                _kind(layer),
+                *out,
+                fields[name],
+                _multiply_adds(layer, before, out),
+                sum(array.size for array in layer.params.values()),
+                numbers * np.dtype(dtype).itemsize,
+            )
+        )
+    return Table(pair(size, "size", 1), rows)
+
+
+def _numbers(found):
+    return found.channels * found.size[0] * found.size[1]
+
+
+def _multiply_adds(layer, before, out):
+    if isinstance(layer, layers.SkipFusion):
+        return _multiply_adds(layer.score, before[1:], out._replace(size=before[1].size))
+    taps = np.prod(getattr(layer, "kernel_size", 1)).item()
+    if isinstance(layer, layers.Conv2d):
+        return _numbers(out) * taps * layer.in_channels // layer.groups
+    if isinstance(layer, layers.ConvTranspose2d):
+        return _numbers(before[0]) * taps * layer.out_channels
+    if isinstance(layer, layers.BilinearUpsample):
+        return _numbers(before[0]) * taps
+    if isinstance(layer, layers.Linear):
+        return layer.in_features * layer.out_features
+    return 0
+
+
+# --- as text ------------------------------------------------------------------------------------------------------
+
+
+_WORDS = {
+    layers.Conv2d: "conv",
+    layers.ConvTranspose2d: "up",
+    layers.BilinearUpsample: "bilinear up",
+    layers.MaxPool2d: "max-pool",
+    layers.AvgPool2d: "avg-pool",
+    layers.Linear: "linear",
+    layers.LocalResponseNorm: "normalise",
+}
+
+
+def _kind(layer):
+    """What a layer is, and what matters for its geometry: "conv 3x3 pad 100"."""
+    if isinstance(layer, layers.SkipFusion):
+        return "score, crop, add"
+    words = [_WORDS.get(type(layer), type(layer).__name__.lower())]
+    if hasattr(layer, "kernel_size"):
+        words.append("x".join(map(str, layer.kernel_size)))
+    for what, word, usual in (("stride", "/", 1), ("padding", "pad ", 0), ("dilation", "dilated ", 1)):
+        value = getattr(layer, what, (usual, usual))
+        if value != (usual, usual):
+            words.append(word + (str(value[0]) if value[0] == value[1] else "x".join(map(str, value))))
+    return " ".join(words)
+
+
+HEADINGS = ("layer", "", "channels", "size", "field", "stride", "start", "multiply-adds", "parameters", "memory")
+
+
+def _text(found):
+    """The table, right-aligned from the third column on. ReLU and dropout, which change nothing here, are left out."""
+    lines = [HEADINGS]
+    for row in found.rows:
+        if row.kind not in ("relu", "dropout", "channeldropout"):
+            lines.append(_words(row))
+    totals = (count(found.multiply_adds), f"{found.parameters:,}", mebibytes(found.activation_bytes))
+    lines.append(("total", *[""] * 6, *totals))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
+    return "\n".join(
+        "  ".join(f"{word:{'<' if column < 2 else '>'}{widths[column]}}" for column, word in enumerate(line)).rstrip()
+        for line in lines
+    )
+
+
+def _words(row):
+    place = ["-"] * 3 if row.field is None else [_number(value) for value in row.field]
+    return (
+        row.name,
+        row.kind,
+        str(row.channels),
+        f"{row.size[0]}x{row.size[1]}",
+        *place,
+        count(row.multiply_adds) if row.multiply_adds else "",
+        f"{row.parameters:,}" if row.parameters else "",
+        mebibytes(row.bytes) if row.bytes else "",
+    )
+
+
+def _number(value):
+    return ",".join(map(_number, value)) if isinstance(value, tuple) else f"{value:g}"
+
+
+def count(number):
+    """A large number in short: 181 G, 4.2 M."""
+    for unit, word in ((10**9, " G"), (10**6, " M"), (10**3, " k")):
+        if number >= unit:
+            return f"{number / unit:.3g}{word}" if number < 999.5 * unit else f"{number / unit:.0f}{word}"
+    return str(number)
+
+
+def mebibytes(number):
+    """Bytes as MiB."""
+    return f"{number / 2**20:.3g} MiB" if number < 999.5 * 2**20 else f"{number / 2**20:.0f} MiB"

@@ -1,0 +1,145 @@
+"""Shift-and-stitch: run a net of output stride f on f*f shifted images, and interlace the coarse maps."""
+
+from itertools import product
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.layers.container import Container
+
+FORMS = ("drop", "shift")
+
+
+class ShiftAndStitch(Container):
+    """The net's outputs at every pixel and not only at every f-th: f*f passes over shifted images, interlaced.
+
+    form "drop"     drop the first a rows and b columns:   y[n, c, f*i + a, f*j + b] = net(x[:, :, a:, b:])[n, c, i, j]
+    form "shift"    the paper's: move the image a down and b to the right, zeros above and to the left:
+                    y[n, c, f*i - a, f*j - b] = net(shifted)[n, c, i, j], outputs before row or column 0 discarded
+
+    for 0 <= a, b < f. Both read the same windows: y[i, j] is the net evaluated on its own window, moved by single
+    pixels. (With padding inside the net only where that window lies inside the image: the passes see different
+    borders.)
+    net     a layer that maps (N, C, H, W) to (N, C', h, w); its parameters appear as "net.…"
+    stride  f, the output stride of the net, an integer or a pair. It is taken as it is given: a layer knows no
+            geometry; dense.shift_and_stitch looks it up.
+    Cost: f*f passes. Backward runs each pass forward once more, with the random numbers of the first time, so that
+    the caches of only one pass exist at a time: a third more work for 1 / (f*f) of the memory. The parameters must not
+    change between forward and backward.
+    Shapes: an unpadded net with receptive field r gives y (N, C', H - r + 1, W - r + 1).
+    Identity: equals dense.rarefy(net) on unpadded nets; vjp_check  (tests/layers/test_shift_and_stitch.py).
+    Raises: ValueError when the outputs of the passes do not interlace, as happens for another stride than the net's.
+    Source: Long et al. 2015, section 3.2. Lesson 7.
+    """
+
+    def __init__(self, net, stride, form="drop", *, name=None):
+        super().__init__({"net": net}, name)
+        self.net = net
+        self.stride = checks.pair(stride, "stride", 1)
+        self.form = checks.choice(form, "form", FORMS)
+
+    def _forward(self, x):
+        passes, outputs = [], {}
+        for shift, state, y in run_passes(self.net, x, self.stride, self.form):
+            outputs[shift] = y
+            passes.append((shift, state, y.shape))
+        return interlace(outputs, self.stride, self.form), (x, passes)
+
+    def _backward(self, dy, cache):
+        x, _ = cache
+        dx = get_array_module(x).zeros(x.shape, dy.dtype)
+        for shift, dout in self._passes_again(dy):
+            dshifted = self.net.backward(dout)
+            if self.form == "drop":
+                dx[:, :, shift[0] :, shift[1] :] += dshifted
+            else:
+                dx += dshifted[:, :, shift[0] :, shift[1] :]
+        return dx
+
+    def backward_params(self, dy):
+        for _, dout in self._passes_again(dy):
+            self.net.backward_params(dout)
+
+    def _passes_again(self, dy):
+        """For each pass: run the net forward again, and yield the shift and the gradient of that pass's output."""
+        x, passes = self.kept()
+        now = _states(self.net)
+        for shift, state, shape in passes:
+            _rewind(self.net, state)
+            self.net(shifted(x, shift, self.form))
+            places, kept = _places(shift, self.stride, self.form)
+            dout = get_array_module(dy).zeros(shape, dy.dtype)
+            dout[kept] = dy[places]
+            yield shift, dout
+        _rewind(self.net, now)
+
+
+def stitch(net, x, stride, form="drop"):
+    """What ShiftAndStitch computes, for anything that can be called with x: nothing is kept."""
+    stride = checks.pair(stride, "stride", 1)
+    checks.choice(form, "form", FORMS)
+    return interlace({shift: y for shift, _, y in run_passes(net, x, stride, form)}, stride, form)
+
+
+def run_passes(net, x, stride, form):
+    """Yield (shift, the state of the net's random generators before the pass, the pass's output) for each shift.
+
+    Without its first rows an image may be too small for the net, and the pass has no outputs: it is left out. The
+    first pass sees the whole image, so whatever else the net refuses, it refuses there.
+    """
+    checks.ndim(x, 4, "x", "(N, C, H, W)")
+    for shift in product(*map(range, stride)):
+        state = _states(net)
+        try:
+            y = net(shifted(x, shift, form))
+        except ValueError:
+            if shift == (0, 0):
+                raise
+            continue
+        checks.ndim(y, 4, "the output of the net, a map,", "(N, C, h, w)")
+        yield shift, state, y
+
+
+def shifted(x, shift, form="drop"):
+    """The image of one pass: less its first rows and columns, or with so many rows and columns of zeros before."""
+    down, right = shift
+    if form == "drop":
+        return x[:, :, down:, right:]
+    n, c, h, w = x.shape
+    canvas = get_array_module(x).zeros((n, c, h + down, w + right), x.dtype)
+    canvas[:, :, down:, right:] = x
+    return canvas
+
+
+def interlace(outputs, stride, form="drop"):
+    """Put the outputs of all passes, a dict shift -> (N, C, h, w), in their places on the fine grid."""
+    parts = {shift: (_places(shift, stride, form), y) for shift, y in outputs.items()}
+    parts = {shift: (places, y[_places(shift, stride, form)[1]]) for shift, ((places, _), y) in parts.items()}
+    first = outputs[0, 0]
+    height = sum(part.shape[2] for (_, right), (_, part) in parts.items() if right == 0)
+    width = sum(part.shape[3] for (down, _), (_, part) in parts.items() if down == 0)
+    dense = get_array_module(first).empty((*first.shape[:2], height, width), first.dtype)
+    for shift, (places, part) in parts.items():
+        origin = f"outputs of {stride[0]}x{stride[1]} passes interlace. Is {stride} the output stride of the net?"
+        checks.same_shape(part, dense[places].shape, f"the output of the pass shifted by {shift}", origin)
+        dense[places] = part
+    return dense
+
+
+def _places(shift, stride, form):
+    """Where the outputs of a pass go on the fine grid, and which of them are kept: two indices of (N, C, H, W)."""
+    if form == "drop":
+        return (..., *(slice(k, None, f) for k, f in zip(shift, stride))), ...
+    places = (..., *(slice(-k % f, None, f) for k, f in zip(shift, stride)))
+    return places, (..., *(slice(int(k > 0), None) for k in shift))
+
+
+def _states(net):
+    """The state of every random generator the net draws from."""
+    generators = net.generators() if hasattr(net, "generators") else {}
+    return {name: generator.bit_generator.state for name, generator in generators.items()}
+
+
+def _rewind(net, states):
+    generators = net.generators() if states else {}
+    for name, state in states.items():
+        generators[name].bit_generator.state = state
