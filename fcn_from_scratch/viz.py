@@ -112,7 +112,8 @@ def panels(rows, titles=None, caption=None, row_titles=None, classes=None, palet
     Returns: Figure.
     """
     columns = max(len(row) for row in rows)
-    height = size * len(rows) + 0.35 * bool(titles) + 0.4 * bool(caption) + 0.35 * (classes is not None)
+    tallest = [max([p.shape[0] / p.shape[1] for p in row if p is not None], default=1) for row in rows]
+    height = size * sum(tallest) + 0.35 * bool(titles) + 0.4 * bool(caption) + 0.35 * (classes is not None)
     width = size * columns + 0.3 * bool(row_titles)
     figure, axes = new_figure(caption, len(rows), columns, width, height, titles)
     axes = np.reshape(axes, (len(rows), columns))

@@ -354,7 +354,11 @@ MUTANTS = [
         "test_geometry.py",
     ),
     Mutant(
-        "crops rounded", "geometry/fields.py", "if offset.denominator != 1:", "if not offset.denominator:", "test_geometry.py"
+        "crops rounded",
+        "geometry/fields.py",
+        "if offset.denominator != 1:",
+        "if not offset.denominator:",
+        "test_geometry.py",
     ),
     Mutant(
         "padding moves the grid the wrong way",
@@ -434,7 +438,9 @@ MUTANTS = [
         'np.reshape(array, target[name].shape, order="F")',
         "models/test_surgery.py",
     ),
-    Mutant("upsampled fields one cell too small", "geometry/fields.py", "-(-k // s) - 1", "k // s - 1", "test_geometry.py"),
+    Mutant(
+        "upsampled fields one cell too small", "geometry/fields.py", "-(-k // s) - 1", "k // s - 1", "test_geometry.py"
+    ),
     Mutant(
         "a classifier without padding",
         "models/trunk.py",

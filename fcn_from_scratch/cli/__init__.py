@@ -16,7 +16,7 @@ import warnings
 from fcn_from_scratch import __version__
 from fcn_from_scratch.checks import InputError
 
-COMMANDS = ("lessons", "gradcheck", "train", "evaluate", "segment")
+COMMANDS = ("lessons", "gradcheck", "inspect", "train", "evaluate", "segment")
 
 
 def main(argv=None):

@@ -13,12 +13,11 @@ def explain_crop(field, reference, name="the map", reference_name="the reference
     offset = crop_offset(field, reference)
     here, there, stride = _brackets(field.start), _brackets(reference.start), reference.stride
     lines = [
-        f"{name} starts at {field.start}, {reference_name} at {reference.start}; both have a cell every "
-        f"{stride} pixel{'s' if stride != 1 else ''}",
+        f"{name} starts at {field.start}, {reference_name} at {reference.start}; the stride of both is {stride}",
         f"({there} - {here}) / {stride} = {offset}",
     ]
     if isinstance(offset, int):
-        lines.append(_meaning(offset, name, reference_name))
+        lines.append(_meaning(offset, name, reference_name, "pixel" if stride == 1 else "cell"))
     return "\n".join(lines)
 
 
@@ -42,22 +41,18 @@ def _upsampled(step, fields):
     k, before, after = layer.kernel_size[0], fields[source], fields[name]
     return (
         f"{source} starts at {before.start}; each of its cells is spread by {name} over {k} cells of "
-        f"{_pixels(after.stride)}, so {name} starts ({k} - 1) / 2 of them earlier, at {after.start}"
+        f"{_many(after.stride, 'pixel')}, so {name} starts ({k} - 1) / 2 of them earlier, at {after.start}"
     )
 
 
-def _meaning(offset, name, reference_name):
+def _meaning(offset, name, reference_name, word):
     if offset < 0:
-        return f"{reference_name} starts {_cells(-offset)} before {name}: {reference_name} is the one that is cropped"
-    return f"{reference_name}'s first cell lies over cell {offset} of {name}: the first {_cells(offset)} are left out"
+        return f"{reference_name} starts {_many(-offset, word)} before {name} does, and is the one that is cropped"
+    return f"{reference_name} begins over {word} {offset} of {name}: the first {_many(offset, word)} are left out"
 
 
-def _cells(number):
-    return f"{number} cell{'s' if number != 1 else ''}"
-
-
-def _pixels(number):
-    return f"{number} pixel{'s' if number != 1 else ''}"
+def _many(number, word):
+    return f"{number} {word}" + ("" if number == 1 else "s")
 
 
 def _brackets(start):

@@ -5,6 +5,7 @@ negative and nothing cancels: the theoretical field. Which pixels DOES it listen
 network as it is, with its own weights, is large: the effective field, and that is smaller (Luo et al. 2016).
 """
 
+import math
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -22,8 +23,8 @@ def measured_receptive_field(net):
 
     A probe takes each window's place: one channel, the same kernel size, stride, padding and dilation, all weights
     positive. (A max-pool's gradient reaches one pixel of its window, though the output depends on all of them.) A
-    window is a vertical and a horizontal one, so that a line of pixels is enough for each axis. The image is large
-    enough when neither cell sees its ends: until then it is doubled.
+    window is a vertical and a horizontal one, so that a line of pixels is enough for each axis. The line is doubled
+    until neither cell sees its ends.
     net   a layer, a list of layers, a Sequential or a model: the way to its coarsest scores
     Identity: measured_receptive_field(net) == receptive_field(net)  (tests/test_geometry_measured.py)
     Raises: ValueError at a layer that is neither a window nor pixel by pixel. Lesson 6.
@@ -48,8 +49,8 @@ def effective_receptive_field(net, images, share=0.95, rng=None):
 
     images   (N, C, H, W), large enough that one cell's whole field lies inside
     rng      draws how much each channel of the cell counts (random signs); default a fixed seed
-    The cell in the middle is asked, N images are averaged, dropout is left out. A score layer that is still zero
-    hands nothing back: it is skipped, which moves nothing when it is 1x1.
+    The cell nearest to the middle is asked, N images are averaged, dropout is left out. A score layer that is still
+    zero hands nothing back: it is skipped, which moves nothing when it is 1x1.
     Returns: EffectiveField. Nothing is added to `grads`.
     Raises: ValueError when the images are too small, or when no gradient arrives. Lesson 6.
     Source: Luo, Li, Urtasun, Zemel 2016, Understanding the effective receptive field.
@@ -62,12 +63,17 @@ def effective_receptive_field(net, images, share=0.95, rng=None):
     for layer in path:
         inputs.append(y)
         y = _forward(layer, y)
-    cell = [n // 2 for n in y.shape[2:]]
+    field = receptive_field(path)
+    cell = [round(((n - 1) / 2 - a.start) / a.stride) for n, a in zip(images.shape[2:], field.axes)]
+    _inside(field, cell, images.shape[2:])
     dy = np.zeros_like(y)
     dy[:, :, cell[0], cell[1]] = rng.choice([-1.0, 1.0], size=y.shape[:2])
     for layer, x in zip(reversed(path), reversed(inputs)):
         dy = _input_gradient(layer, x, dy)
-    return _concentration(_window((dy.astype(np.float64) ** 2).sum(axis=(0, 1)), receptive_field(path), cell), share)
+    energy = (dy.astype(np.float64) ** 2).sum(axis=(0, 1))[_inside(field, cell, images.shape[2:])]
+    if not energy.sum() > 0:
+        raise ValueError("no gradient arrives at the image: some layer on the way is zero")
+    return _concentration(energy / energy.sum(), share)
 
 
 def _path(net):
@@ -84,16 +90,20 @@ def _path(net):
 
 
 def _measured_axis(path, axis):
-    """Size, stride and start along one axis: of two neighbouring cells whose fields both lie inside the image."""
+    """Size, stride and start along one axis: of two neighbouring cells whose fields both lie inside the line.
+
+    Where a stride is larger than the next kernel a field has holes, so that a cut-off one need not end at the line's
+    end. No hole is wider than all strides and the largest dilation multiplied: that far the ends have to be.
+    """
     probes = [_probe(layer, axis) for layer in path if isinstance(layer, WINDOWS)]
-    length = 16
-    while True:
+    margin = math.prod(probe.stride[0] for probe in probes) * max([probe.dilation[0] for probe in probes], default=1)
+    length, seen = 4 * margin, None
+    while seen is None:
         length *= 2
-        seen = _two_supports(probes, length)
-        if seen is not None:
-            cell, (first, last), (next_first, next_last) = seen
-            stride = Fraction(next_first + next_last - first - last, 2)
-            return Axis(Fraction(last - first + 1), stride, Fraction(first + last, 2) - stride * cell)
+        seen = _two_supports(probes, length, margin)
+    cell, (first, last), (next_first, next_last) = seen
+    stride = Fraction(next_first + next_last - first - last, 2)
+    return Axis(Fraction(last - first + 1), stride, Fraction(first + last, 2) - stride * cell)
 
 
 def _probe(layer, axis):
@@ -104,8 +114,9 @@ def _probe(layer, axis):
     return probe
 
 
-def _two_supports(probes, length):
-    """(cell, its first and last pixel, those of the next cell) in the middle of a line, or None if it is too short."""
+def _two_supports(probes, length, margin):
+    """(cell, its first and last pixel, those of the next cell) in the middle of a line; None if one comes nearer to
+    the line's ends than the margin."""
     y = np.ones((1, 1, length, 1))
     for probe in probes:
         if y.shape[2] + 2 * probe.padding[0] < ops.shapes.span(probe.kernel_size[0], probe.dilation[0]):
@@ -121,7 +132,7 @@ def _two_supports(probes, length):
         for probe in reversed(probes):
             dy = probe.backward(dy)
         pixels = np.flatnonzero(dy)
-        if not len(pixels) or pixels[0] == 0 or pixels[-1] == length - 1:
+        if not len(pixels) or pixels[0] < margin or pixels[-1] >= length - margin:
             return None
         supports.append((int(pixels[0]), int(pixels[-1])))
     return cell, *supports
@@ -143,21 +154,19 @@ def _input_gradient(layer, x, dy):
     return layer._backward(dy, layer._forward(x)[1])
 
 
-def _window(energy, field, cell):
-    """The cell's theoretical field, cut out of a map over the image, its sum 1."""
-    ranges = []
-    for axis, number, length in zip(field.axes, cell, energy.shape):
+def _inside(field, cell, size):
+    """The cell's theoretical field as slices of the image, which it must not leave."""
+    slices = []
+    for axis, number, length in zip(field.axes, cell, size):
         first = int(axis.start + axis.stride * number - (axis.size - 1) / 2)
-        if first < 0 or first + axis.size > length:
+        last = first + int(axis.size) - 1
+        if first < 0 or last >= length:
             raise ValueError(
-                f"the images are too small: the middle cell sees pixels {first} to {first + int(axis.size) - 1} of "
-                f"{length}; its whole field has to lie inside"
+                f"the images are too small: the cell in the middle sees pixels {first} to {last} of {length}, and its "
+                "whole field has to lie inside"
             )
-        ranges.append(slice(first, first + int(axis.size)))
-    inside = energy[tuple(ranges)]
-    if not inside.sum() > 0:
-        raise ValueError("no gradient arrives at the image: some layer on the way is zero")
-    return inside / inside.sum()
+        slices.append(slice(first, last + 1))
+    return tuple(slices)
 
 
 def _concentration(energy, share):

@@ -52,8 +52,8 @@ def sizes_that_fit(net, sizes=range(1, LARGEST + 1), *, pad=None, ceil_mode=None
 def smallest_pad(net, sizes=range(1, LARGEST + 1), *, ceil_mode=None, largest=200):
     """The smallest padding of the first convolution with which every one of the sizes fits; None up to `largest`.
 
-    97 for FCN-32s: the paper's code has 100, and 96 fails where an image is one pixel larger than a multiple of 32
-    (tests/test_geometry_sizes.py).
+    97 for FCN-32s, 16s and 8s, whose public code has 100: with 96 an image of one pixel leaves fc6 nothing to look at.
+    Below 81 the scores of FCN-32s start inside the image, whatever its size (tests/test_geometry_sizes.py).
     Source: FCN's public networks. Lesson 6.
     """
     sizes = list(sizes)

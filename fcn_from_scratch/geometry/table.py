@@ -54,11 +54,9 @@ class Table(NamedTuple):
         """All maps of one forward together, which is what training keeps; pool indices come on top."""
         return sum(row.bytes for row in self.rows)
 
-    def __getitem__(self, name):
-        """The row of that name; a number, as in any tuple, gives a field."""
-        if isinstance(name, str):
-            return next(row for row in self.rows if row.name == name)
-        return super().__getitem__(name)
+    def row(self, name):
+        """The row of the layer of that name."""
+        return next(row for row in self.rows if row.name == name)
 
     def __str__(self):
         return _text(self)
@@ -151,7 +149,7 @@ def _text(found):
     for row in found.rows:
         if row.kind not in ("relu", "dropout", "channeldropout"):
             lines.append(_words(row))
-    totals = (count(found.multiply_adds), f"{found.parameters:,}", mebibytes(found.activation_bytes))
+    totals = (count(found.multiply_adds), f"{found.parameters:,}", memory(found.activation_bytes))
     lines.append(("total", *[""] * 6, *totals))
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
     return "\n".join(
@@ -170,7 +168,7 @@ def _words(row):
         *place,
         count(row.multiply_adds) if row.multiply_adds else "",
         f"{row.parameters:,}" if row.parameters else "",
-        mebibytes(row.bytes) if row.bytes else "",
+        memory(row.bytes) if row.bytes else "",
     )
 
 
@@ -180,12 +178,18 @@ def _number(value):
 
 def count(number):
     """A large number in short: 181 G, 4.2 M."""
-    for unit, word in ((10**9, " G"), (10**6, " M"), (10**3, " k")):
-        if number >= unit:
-            return f"{number / unit:.3g}{word}" if number < 999.5 * unit else f"{number / unit:.0f}{word}"
-    return str(number)
+    return _short(number, 1000, ("", " k", " M", " G", " T"))
 
 
-def mebibytes(number):
-    """Bytes as MiB."""
-    return f"{number / 2**20:.3g} MiB" if number < 999.5 * 2**20 else f"{number / 2**20:.0f} MiB"
+def memory(number):
+    """Bytes in short: 29.7 MiB."""
+    return _short(number, 1024, (" B", " KiB", " MiB", " GiB"))
+
+
+def _short(number, base, units):
+    """Three digits and a unit; four digits in front of the unit from 1000 on."""
+    power = 0
+    while power < len(units) - 1 and number >= base ** (power + 1):
+        power += 1
+    value = number / base**power
+    return f"{value:.0f}{units[power]}" if value >= 99.95 else f"{value:.3g}{units[power]}"

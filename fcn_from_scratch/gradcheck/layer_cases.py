@@ -75,6 +75,15 @@ def sequential(rng):
     return chain, rng.normal(size=SHAPE)
 
 
+def shift_and_stitch(rng, **options):
+    """A net of output stride (2, 2); its max-pool comes first, where the values are known to be apart."""
+    net = layers.Sequential(
+        layers.MaxPool2d(2, stride=(2, 1)),
+        layers.Conv2d(3, 4, (1, 2), stride=(1, 2), rng=rng, dtype=np.float64),
+    )
+    return layers.ShiftAndStitch(net, 2, **options), spaced(rng, SHAPE)
+
+
 # name -> (what makes (layer, x), its configurations)
 LAYERS = {
     "Conv2d": (
@@ -115,4 +124,5 @@ LAYERS = {
         ],
     ),
     "Sequential": (sequential, [{}]),
+    "ShiftAndStitch": (shift_and_stitch, [{}, {"form": "shift"}]),
 }

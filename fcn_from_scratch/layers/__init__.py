@@ -7,6 +7,7 @@ from fcn_from_scratch.layers.conv import Conv2d, ConvTranspose2d, Linear
 from fcn_from_scratch.layers.fusion import Crop, SkipFusion
 from fcn_from_scratch.layers.normalization import LocalResponseNorm
 from fcn_from_scratch.layers.pooling import AvgPool2d, MaxPool2d, MaxUnpool2d
+from fcn_from_scratch.layers.shift_and_stitch import ShiftAndStitch
 from fcn_from_scratch.layers.upsampling import BedOfNails, BilinearUpsample, NearestUpsample
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "NearestUpsample",
     "ReLU",
     "Sequential",
+    "ShiftAndStitch",
     "SkipFusion",
 ]

@@ -17,17 +17,17 @@ class ShiftAndStitch(Container):
                     y[n, c, f*i - a, f*j - b] = net(shifted)[n, c, i, j], outputs before row or column 0 discarded
 
     for 0 <= a, b < f. Both read the same windows: y[i, j] is the net evaluated on its own window, moved by single
-    pixels. (With padding inside the net only where that window lies inside the image: the passes see different
-    borders.)
+    pixels. Of a net with padding this holds where the window lies inside the image, and for "drop" inside what is left
+    of it: what a pass has dropped, padding replaces, so the paper's form has the narrower border.
     net     a layer that maps (N, C, H, W) to (N, C', h, w); its parameters appear as "net.…"
-    stride  f, the output stride of the net, an integer or a pair. It is taken as it is given: a layer knows no
-            geometry; dense.shift_and_stitch looks it up.
+    stride  f, the output stride of the net, an integer or a pair. It is taken as it is given, for a layer knows no
+            geometry, and a wrong one need not be noticed: dense.shift_and_stitch looks it up.
     Cost: f*f passes. Backward runs each pass forward once more, with the random numbers of the first time, so that
     the caches of only one pass exist at a time: a third more work for 1 / (f*f) of the memory. The parameters must not
     change between forward and backward.
     Shapes: an unpadded net with receptive field r gives y (N, C', H - r + 1, W - r + 1).
     Identity: equals dense.rarefy(net) on unpadded nets; vjp_check  (tests/layers/test_shift_and_stitch.py).
-    Raises: ValueError when the outputs of the passes do not interlace, as happens for another stride than the net's.
+    Raises: ValueError when the outputs of the passes do not interlace, and all that the net raises for x itself.
     Source: Long et al. 2015, section 3.2. Lesson 7.
     """
 
@@ -112,15 +112,20 @@ def shifted(x, shift, form="drop"):
 
 def interlace(outputs, stride, form="drop"):
     """Put the outputs of all passes, a dict shift -> (N, C, h, w), in their places on the fine grid."""
-    parts = {shift: (_places(shift, stride, form), y) for shift, y in outputs.items()}
-    parts = {shift: (places, y[_places(shift, stride, form)[1]]) for shift, ((places, _), y) in parts.items()}
-    first = outputs[0, 0]
+    parts = {}
+    for shift, y in outputs.items():
+        places, kept = _places(shift, stride, form)
+        parts[shift] = places, y[kept]
     height = sum(part.shape[2] for (_, right), (_, part) in parts.items() if right == 0)
     width = sum(part.shape[3] for (down, _), (_, part) in parts.items() if down == 0)
-    dense = get_array_module(first).empty((*first.shape[:2], height, width), first.dtype)
+    whole = outputs[0, 0]
+    dense = get_array_module(whole).empty((*whole.shape[:2], height, width), whole.dtype)
     for shift, (places, part) in parts.items():
-        origin = f"outputs of {stride[0]}x{stride[1]} passes interlace. Is {stride} the output stride of the net?"
-        checks.same_shape(part, dense[places].shape, f"the output of the pass shifted by {shift}", origin)
+        if dense[places].shape != part.shape:
+            raise ValueError(
+                f"the passes do not interlace: on {height}x{width} pixels the one shifted by {shift} has "
+                f"{part.shape[2]}x{part.shape[3]} outputs. Is {stride} the output stride of the net?"
+            )
         dense[places] = part
     return dense
 

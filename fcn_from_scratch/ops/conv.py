@@ -6,20 +6,21 @@ plain loops is ops.loops.conv2d_loops.
 
 from typing import NamedTuple
 
-from fcn_from_scratch import checks
+from fcn_from_scratch import checks, threads
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.ops import shapes
 from fcn_from_scratch.ops.im2col import (
-    blocks,
     channels_first,
     channels_last,
     gather,
     patch_bytes,
     rarefy_kernel,
+    shares,
     spread,
 )
 
 
+@threads.one_blas_thread
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Slide a kernel over the image; each output is the weighted sum of the pixels below it.
 
@@ -44,12 +45,16 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     for inputs, outputs in _group_slices(groups, c, f):
         source = padded[..., inputs]
         matrix = _matrix(weight[outputs], dtype)
-        for image, rows in blocks(n, oh, patch_bytes(ow, kernel_size, c, dtype)):
-            part = y[image, rows, :, outputs]
-            product = gather(source[image], rows, ow, kernel_size, stride, dilation) @ matrix
-            if bias is not None:
-                product += bias[outputs]
-            part[...] = product.reshape(part.shape)
+
+        def fill(share, source=source, matrix=matrix, outputs=outputs):
+            for image, rows in share:
+                part = y[image, rows, :, outputs]
+                product = gather(source[image], rows, ow, kernel_size, stride, dilation) @ matrix
+                if bias is not None:
+                    product += bias[outputs]
+                part[...] = product.reshape(part.shape)
+
+        threads.run(fill, shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
     return channels_first(y)
 
 
@@ -93,6 +98,7 @@ def conv2d_input_grad(dy, x_shape, weight, stride=1, padding=0, dilation=1, grou
     return channels_first(dx)
 
 
+@threads.one_blas_thread
 def conv2d_weight_grad(dy, x, weight, stride=1, padding=0, dilation=1, groups=1):
     """The gradient by the weight: each tap sums its pixel times the output's gradient over all positions.
 
@@ -109,10 +115,17 @@ def conv2d_weight_grad(dy, x, weight, stride=1, padding=0, dilation=1, groups=1)
     padded, source = channels_last(x, padding, dtype=dtype), channels_last(dy, dtype=dtype)
     dweight = xp.empty(weight.shape, dtype)
     for inputs, outputs in _group_slices(groups, c, f):
-        total = xp.zeros((padded[..., inputs].shape[-1] * kernel_size[0] * kernel_size[1], f // groups), dtype)
-        for image, rows in blocks(n, oh, patch_bytes(ow, kernel_size, c, dtype)):
-            patches = gather(padded[image][..., inputs], rows, ow, kernel_size, stride, dilation)
-            total += patches.T @ source[image, rows, :, outputs].reshape(-1, f // groups)
+        dealt = shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype))
+        totals = [None] * len(dealt)
+
+        def add_up(worker, inputs=inputs, outputs=outputs, dealt=dealt, totals=totals):
+            for image, rows in dealt[worker]:
+                patches = gather(padded[image][..., inputs], rows, ow, kernel_size, stride, dilation)
+                part = patches.T @ source[image, rows, :, outputs].reshape(-1, f // groups)
+                totals[worker] = part if totals[worker] is None else totals[worker] + part
+
+        threads.run(add_up, range(len(dealt)))
+        total = sum(totals[1:], start=totals[0])  # in a fixed order, whichever thread was first
         dweight[outputs] = total.reshape(*kernel_size, c, f // groups).transpose(3, 2, 0, 1)
     return dweight
 

@@ -8,9 +8,13 @@ it is never built whole: it is made a block of rows at a time, and a block stays
 
 import math
 
+import numpy as np
+
+from fcn_from_scratch import threads
 from fcn_from_scratch.backend import get_array_module
 
 BLOCK_BYTES = 4 << 20  # the patch matrix of one block; larger ones fall out of the cache, smaller ones cost calls
+LEAST_BYTES = 1 << 19  # below this a block is not worth handing to another thread
 
 
 def channels_last(x, padding=(0, 0), fill=0, dtype=None, extra=(0, 0)):
@@ -41,9 +45,10 @@ def channels_first(x):
     return x.transpose(0, 3, 1, 2)
 
 
-def blocks(images, rows, row_bytes, budget=BLOCK_BYTES):
-    """Cut (images, rows) into slices whose patches take at most `budget` bytes: several whole images, or some
-    rows of one. Each part of a channels-last array that they select is contiguous."""
+def blocks(images, rows, row_bytes, parts=1):
+    """Cut (images, rows) into at least `parts` slices whose patches take at most BLOCK_BYTES: several whole images, or
+    some rows of one, at least one. Each part of a channels-last array that they select is contiguous."""
+    budget = min(BLOCK_BYTES, max(images * rows * row_bytes // parts, LEAST_BYTES))
     images_at_once = budget // max(rows * row_bytes, 1)
     if images_at_once >= 1:
         for n in range(0, images, images_at_once):
@@ -53,6 +58,13 @@ def blocks(images, rows, row_bytes, budget=BLOCK_BYTES):
     for n in range(images):
         for r in range(0, rows, rows_at_once):
             yield slice(n, n + 1), slice(r, min(r + rows_at_once, rows))
+
+
+def shares(xp, images, rows, row_bytes):
+    """The blocks dealt out to the threads, a list of blocks for each; one list on a device with threads of its own."""
+    count = threads.workers() if xp is np else 1
+    everything = list(blocks(images, rows, row_bytes, count))
+    return [everything[worker::count] for worker in range(min(count, len(everything)))]
 
 
 def gather(padded, rows, ow, kernel_size, stride, dilation):
@@ -75,6 +87,7 @@ def gather(padded, rows, ow, kernel_size, stride, dilation):
     return windows.reshape(n * count * ow, kh * kw * c)
 
 
+@threads.one_blas_thread
 def spread(x, weight, stride, size):
     """Lay a scaled kernel over the image for every pixel of x and add up: the transpose of gather + product.
 

@@ -1,9 +1,10 @@
 """The fully connected layer of a classifier: what lesson 5 turns into a convolution."""
 
-from fcn_from_scratch import checks
+from fcn_from_scratch import checks, threads
 from fcn_from_scratch.backend import get_array_module
 
 
+@threads.one_blas_thread
 def linear(x, weight, bias=None):
     """Every output is a weighted sum of all inputs: y = x @ weight.T + bias.
 
@@ -17,6 +18,7 @@ def linear(x, weight, bias=None):
     return y if bias is None else y + bias
 
 
+@threads.one_blas_thread
 def linear_backward(dy, x, weight):
     """(dx, dweight, dbias) = (dy @ weight, dy.T @ x, column sums of dy).
 

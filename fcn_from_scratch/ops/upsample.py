@@ -5,7 +5,7 @@ Learned upsampling is ops.conv_transpose; unpooling, which remembers where maxim
 
 import numpy as np
 
-from fcn_from_scratch import checks
+from fcn_from_scratch import checks, threads
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.ops import shapes
 
@@ -127,6 +127,7 @@ def _cells(dy, scale):
     return dy.reshape(n, c, h // sh, sh, w // sw, sw)
 
 
+@threads.one_blas_thread
 def _both_axes(vertical, x, horizontal):
     """vertical @ x @ horizontal.T for every image and channel, as two large products and not one for each plane."""
     n, c, h, w = x.shape

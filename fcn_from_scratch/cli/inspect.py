@@ -1,0 +1,88 @@
+"""`fcn inspect`: what every layer of a network sees, makes and costs, where its crops come from, which images fit."""
+
+import textwrap
+
+from fcn_from_scratch import geometry, models
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.cli import common
+from fcn_from_scratch.geometry.sizes import LARGEST
+
+HELP = "Print a network's layers: receptive field, place, size, cost. Then its crops, explained, and what fits."
+EXAMPLE = """  fcn inspect fcn8s
+  fcn inspect fcn32s --size 375x500 --num-classes 60
+  fcn inspect mini_fcn16s --size 64 --width 12 --fc6-kernel 2"""
+
+
+def add_arguments(parser):
+    parser.add_argument("model", metavar="MODEL", help=", ".join(models.NAMES))
+    parser.add_argument("--size", type=common.size, metavar="HxW", help="of the image (default 500x500, mini 96x96)")
+    parser.add_argument("--num-classes", type=common.positive, default=21, metavar="K", help="default 21")
+    parser.add_argument("--width", type=common.positive, metavar="N", help="channels of the first stage")
+    parser.add_argument("--pad", type=int, metavar="N", help="padding of the first convolution")
+    parser.add_argument("--fc6-kernel", type=common.positive, metavar="N", help="how many cells of pool5 fc6 spans")
+    parser.add_argument("--fc6-padding", type=int, metavar="N")
+    parser.add_argument("--upsampling", choices=models.UPSAMPLING, help="default fixed")
+
+
+def run(args):
+    names = ("width", "pad", "fc6_kernel", "fc6_padding", "upsampling")
+    options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    net = common.build_model(args.model, args.num_classes, **options)
+    size = args.size or _usual_size(net)
+    try:
+        table = geometry.table(net, size)
+    except ValueError as error:
+        raise InputError(f"an image of {size[0]}x{size[1]} does not fit {args.model}: {error}") from None
+    print(f"{args.model}, one image of {size[0]}x{size[1]}, float32")
+    print(table)
+    print(_in_words(table))
+    for name, offset, text in geometry.explain_crops(net):
+        print(f"\n{name}: offset {offset}\n{textwrap.indent(text, '  ')}")
+    print(f"\nsizes\n{textwrap.indent(_sizes(net), '  ')}")
+    return 0
+
+
+def _usual_size(net):
+    """What a classifier was made for, VOC's largest picture, or a lesson's."""
+    if "classifier" in net.name:
+        return (geometry.sizes_that_fit(net)[-1],) * 2
+    return (96, 96) if net.name.startswith("mini") else (500, 500)
+
+
+def _in_words(table):
+    return (
+        "field, stride and start are in image pixels: cell i looks at `field` pixels around start + stride * i.\n"
+        "memory: each layer's output. ReLU and dropout write over theirs; a pool's indices come on top."
+        f" All: {table.activation_bytes:,} bytes.\n"
+        f"multiply-adds: {table.multiply_adds:,} for one forward; a backward takes about twice as many."
+    )
+
+
+def _sizes(net):
+    """Which square images fit, as the network is, and with pools that round down."""
+    lines = [_range(geometry.sizes_that_fit(net), "as built")]
+    if "classifier" not in net.name:
+        lines.append(_range(geometry.sizes_that_fit(net, ceil_mode=False), "if every pool rounded down"))
+        pad = geometry.smallest_pad(net)
+        lines.append(f"smallest padding of the first convolution with which all fit: {'none' if pad is None else pad}")
+    return "\n".join(lines)
+
+
+def _range(fitting, condition):
+    """The sizes 1..LARGEST that fit, in a line: all, none, a range, or how many do not and the first of them."""
+    if len(fitting) == LARGEST:
+        return f"{condition}: every size fits (1 to {LARGEST} pixels tried)"
+    if not fitting:
+        return f"{condition}: no size fits (1 to {LARGEST} pixels tried)"
+    first, last = fitting[0], fitting[-1]
+    if len(fitting) == last - first + 1:
+        return (
+            f"{condition}: images of {first} pixels and more fit"
+            if last == LARGEST
+            else (f"{condition}: images of {first} to {last} pixels fit")
+        )
+    gaps = sorted(set(range(first, LARGEST + 1)) - set(fitting))
+    return (
+        f"{condition}: {LARGEST - len(fitting)} of {LARGEST} sizes do not fit: those below {first}, then "
+        f"{', '.join(map(str, gaps[:6]))}{' ...' if len(gaps) > 6 else ''}"
+    )

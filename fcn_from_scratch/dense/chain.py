@@ -1,0 +1,49 @@
+"""A net as a plain chain of layers, and a second chain beside it."""
+
+import copy
+
+from fcn_from_scratch.layers import Sequential
+
+
+def chain(net):
+    """The net's layers in order, as a dict name -> layer; chains within it are laid open, under dotted names.
+
+    net is a Sequential, a list of layers, or a segmentation network: of that, the layers from the image to the
+    coarsest scores (its `coarse_path`).
+    Raises: ValueError for anything else.
+    """
+    if hasattr(net, "coarse_path"):
+        net = net.coarse_path
+    if isinstance(net, (list, tuple)):
+        net = {layer.name or str(number): layer for number, layer in enumerate(net)}
+    elif isinstance(net, Sequential):
+        net = net.children
+    else:
+        raise ValueError(f"a chain of layers is expected, a Sequential or a list; got {type(net).__name__}")
+    layers = {}
+    for name, layer in net.items():
+        inner = chain(layer) if isinstance(layer, Sequential) else {"": layer}
+        layers |= {f"{name}.{key}".rstrip("."): value for key, value in inner.items()}
+    return layers
+
+
+def twin(layer, name, bound=True):
+    """A second layer on the same parameters and gradients, with a cache of its own.
+
+    bound   True: both have the same `params` and `grads` dicts, and stay together when either is moved or converted.
+            False: dicts of their own with the same arrays, which part then
+    """
+    other = copy.copy(layer)
+    other.name = name
+    if not bound:
+        other._params, other._grads = dict(layer.params), dict(layer.grads)
+    return other.eval().train(layer.training)  # eval drops what the layer's last forward kept
+
+
+def rebuild(net, layers):
+    """A Sequential of the layers, with the name, the mode and the preprocessing of the net."""
+    new = Sequential(*layers, name=getattr(net, "name", None))
+    new.training = getattr(net, "training", True)
+    if hasattr(net, "transform"):
+        new.transform = net.transform
+    return new

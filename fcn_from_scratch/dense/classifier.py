@@ -1,0 +1,67 @@
+"""Convolutionalization: a classifier of one crop as a net for images of any size."""
+
+from math import isqrt
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.dense.chain import chain, rebuild, twin
+from fcn_from_scratch.layers import Conv2d, Flatten, Linear
+
+
+def convolutionalize(classifier, kernel_size=None):
+    """Read a fully connected layer as the convolution whose kernel covers its whole input, and the net never ends.
+
+    The first Linear after Flatten, of in_features = C * kh * kw, becomes a kh x kw convolution of C channels; every
+    further one becomes a 1x1 convolution:  weight[f, c, a, b] = linear_weight[f, c*kh*kw + a*kw + b].
+
+    classifier   a Sequential (or list) of map layers, Flatten, and Linear layers with what lies between
+    kernel_size  kh, kw of the first one; None: square, k*k = in_features / C. Needed for crops that are not square.
+    Returns: a Sequential with the classifier's names whose parameters are the classifier's own arrays, fully connected
+    weights as reshaped views of them: what one net learns the other knows, until either is moved or converted.
+    Identity: for an unpadded trunk each output equals the classifier on the crop below it, to 1e-10
+    (tests/test_dense.py). A padded trunk sees zeros round each crop, and the rest of the image in the large one.
+    Raises: ValueError when there is no Flatten followed by a Linear, or the sizes do not come out.
+    Source: Long et al. 2015, section 3.1. Lesson 5.
+    """
+    layers, channels, flat, converted = [], None, False, False
+    for name, layer in chain(classifier).items():
+        if isinstance(layer, Flatten):
+            flat = True
+            continue
+        if isinstance(layer, Linear):
+            if not flat:
+                raise ValueError(f"{layer.label} comes before any Flatten: what is the map it reads?")
+            size = (1, 1) if converted else _kernel_size(layer, channels, kernel_size)
+            layer, converted = _as_convolution(layer, size, name), True
+        else:
+            layer = twin(layer, name, bound=False)
+        channels = getattr(layer, "out_channels", channels)
+        layers.append(layer)
+    if not converted:
+        raise ValueError("a classifier ends in Flatten and Linear layers; this net has none to convolutionalize")
+    return rebuild(classifier, layers)
+
+
+def _kernel_size(linear, channels, kernel_size):
+    """The map that the first Linear reads, in cells."""
+    if channels is None:
+        raise ValueError(f"no convolution comes before {linear.label}: how many channels its map has is not known")
+    cells = linear.in_features // channels
+    size = (isqrt(cells),) * 2 if kernel_size is None else checks.pair(kernel_size, "kernel_size", 1)
+    if channels * size[0] * size[1] != linear.in_features:
+        hint = "" if kernel_size else ". For a map that is not square pass kernel_size=(kh, kw)"
+        raise ValueError(
+            f"{linear.label} reads {linear.in_features} features, which is not {channels} channels of "
+            f"{size[0]}x{size[1]} cells{hint}"
+        )
+    return size
+
+
+def _as_convolution(linear, size, name):
+    """A convolution on views of the Linear layer's parameters and gradients."""
+    channels = linear.in_features // (size[0] * size[1])
+    bias, dtype = "bias" in linear.params, linear.params["weight"].dtype
+    conv = Conv2d(channels, linear.out_features, size, bias=bias, dtype=dtype, name=name)
+    shape = conv.params["weight"].shape
+    for ours, theirs in ((conv.params, linear.params), (conv.grads, linear.grads)):
+        ours.update(theirs, weight=theirs["weight"].reshape(shape))
+    return conv.train(linear.training)

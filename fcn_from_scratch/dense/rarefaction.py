@@ -1,0 +1,74 @@
+"""Filter rarefaction: a net of a smaller output stride, in one pass and with the weights it has."""
+
+from math import gcd, prod
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.dense.chain import chain, rebuild, twin
+from fcn_from_scratch.layers import AvgPool2d, Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU
+
+WINDOWS = (Conv2d, MaxPool2d, AvgPool2d)
+POINTWISE = (ReLU, Dropout, LocalResponseNorm)
+
+
+def rarefy(net, stride=1):
+    """Remove strides until the net's output stride is `stride`, and dilate what comes after by what was removed.
+
+    stride s = kept * removed:  the layer strides by `kept`; every later filter AND pooling window is dilated by
+    `removed` more, so that its taps, d = the product of all that was removed, stand where they stood in the image:
+    a kernel k spans d(k - 1) + 1 cells and has no more weights than before. Padding grows to d * p.
+
+    net     a Sequential of convolutions, max-pools, ReLU, dropout and LRN, or a segmentation network (its layers up
+            to the coarsest scores); an average pool must not be dilated
+    stride  an integer or a pair that divides the net's output stride. Earlier strides are kept first: of 2, 2, 2 and
+            stride 2 the first stays, as in later work ("à trous").
+    Returns: a Sequential of new layers that SHARE the weights: its params and grads are the net's own arrays.
+    The receptive field and the place of the first output stay (geometry.receptive_field); only the stride changes.
+    Identity: for an unpadded net, rarefy(net)(x) == shift_and_stitch(net, x)  (tests/test_dense.py): the same products
+    summed, equal to the last bit where sums are exact or the matrix product adds in the same order, else to 1e-12.
+    With padding, as long as pools round down: every f-th output of rarefy(net)(x) still is net(x), also at the border.
+    Shift-and-stitch agrees wherever the output's receptive field lies inside the image (for form "drop", inside what
+    its pass sees of it). In the rows before, as many as the first field begins ahead of the image, it need not: each
+    pass pads at another place. Where ceil mode gives the net a last, partial window, the result has none, and ends
+    earlier.
+    Raises: ValueError for a layer that cannot be dilated (Linear: convolutionalize first), and for a stride that does
+    not divide the net's.
+    Source: Long et al. 2015, section 3.2. Lesson 8.
+    """
+    wanted = checks.pair(stride, "stride", 1)
+    rest, dilation, strides, layers = wanted, (1, 1), [], []
+    for name, layer in chain(net).items():
+        if not isinstance(layer, (*WINDOWS, *POINTWISE)):
+            raise ValueError(_refusal(layer))
+        layer = twin(layer, name)
+        layers.append(layer)
+        if isinstance(layer, WINDOWS):
+            strides.append(layer.stride)
+            kept = tuple(map(gcd, layer.stride, rest))
+            removed = tuple(s // k for s, k in zip(layer.stride, kept))
+            _dilate(layer, dilation)
+            layer.stride = kept
+            rest = tuple(r // k for r, k in zip(rest, kept))
+            dilation = tuple(d * r for d, r in zip(dilation, removed))
+    if rest != (1, 1):
+        total = tuple(map(prod, zip(*strides))) or (1, 1)
+        raise ValueError(f"the net's output stride is {total}: {wanted} does not divide it")
+    return rebuild(net, layers)
+
+
+def _dilate(layer, factor):
+    """Move the taps of a layer apart, and the padding with them."""
+    if isinstance(layer, AvgPool2d):
+        if any(f > 1 and k > 1 for f, k in zip(factor, layer.kernel_size)):
+            raise ValueError(
+                f"{layer.label} would have to be dilated by {factor}, which average pooling here cannot. Keep the "
+                "strides before it, or put a convolution with equal weights in its place"
+            )
+        return
+    layer.dilation = tuple(d * f for d, f in zip(layer.dilation, factor))
+    layer.padding = tuple(p * f for p, f in zip(layer.padding, factor))
+
+
+def _refusal(layer):
+    if isinstance(layer, (Flatten, Linear)):
+        return f"{layer.label} works on one crop and not on a map: convolutionalize the net first"
+    return f"rarefy knows convolutions, pools and what works pixel by pixel; it cannot dilate {layer.label}"

@@ -1,0 +1,113 @@
+"""More than one core: blocks of work on a few Python threads, and BLAS kept to one thread meanwhile.
+
+NumPy lets go of Python's lock inside a matrix product or a large copy, so threads that each work on a block of their
+own run side by side. BLAS can split one product over cores by itself, but does so for the product alone, waits for the
+slowest core each time, and keeps the others spinning in between: measured here, a training step of the lesson-size
+networks gains nothing from it on a quiet machine and becomes several times slower on a busy one.
+
+FCN_THREADS=N in the environment sets the number of threads; the default is the number of cores this process may use.
+"""
+
+import contextlib
+import ctypes
+import functools
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+
+@functools.cache
+def workers():
+    """How many threads work at once: FCN_THREADS, else the cores; 1 if BLAS cannot be kept to one thread."""
+    if _blas() is None:
+        return 1
+    text = os.environ.get("FCN_THREADS", "")
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run(function, items):
+    """Call function(item) for every item, several at a time; returns when all are done.
+
+    The items must be independent: no two may write to the same place. The first exception is raised again.
+    """
+    items = list(items)
+    if len(items) < 2 or workers() < 2:
+        for item in items:
+            function(item)
+        return
+    for done in [_pool().submit(function, item) for item in items[1:]] + [_Now(function, items[0])]:
+        done.result()
+
+
+def one_blas_thread(function):
+    """A decorator: BLAS runs on one thread inside the function, as it did before after it."""
+
+    @functools.wraps(function)
+    def wrapped(*args, **kwargs):
+        with _held():
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+class _Now:
+    """One item done by the calling thread itself, when its turn comes."""
+
+    def __init__(self, function, item):
+        function(item)
+
+    def result(self):
+        return None
+
+
+@functools.cache
+def _pool():
+    return ThreadPoolExecutor(workers() - 1, thread_name_prefix="fcn")
+
+
+_lock, _depth, _before = threading.Lock(), 0, 1
+
+
+@contextlib.contextmanager
+def _held():
+    """Keep BLAS at one thread; calls nest, and the last one out restores what the first one found."""
+    global _depth, _before
+    blas = _blas()
+    if blas is None:
+        yield
+        return
+    get, put = blas
+    with _lock:
+        if _depth == 0:
+            _before = get()
+            put(1)
+        _depth += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if _depth == 0:
+                put(_before)
+
+
+@functools.cache
+def _blas():
+    """(get, set) for the number of threads of the OpenBLAS that NumPy brings along; None where it has another."""
+    root = Path(np.__file__).parent
+    for library in [*root.parent.glob("numpy.libs/*openblas*"), *root.glob(".dylibs/*openblas*")]:
+        try:
+            handle = ctypes.CDLL(str(library))
+        except OSError:
+            continue
+        for prefix, suffix in (("scipy_", "64_"), ("scipy_", ""), ("", "64_"), ("", "")):
+            with contextlib.suppress(AttributeError):
+                get = getattr(handle, f"{prefix}openblas_get_num_threads{suffix}")
+                put = getattr(handle, f"{prefix}openblas_set_num_threads{suffix}")
+                return get, put
+    return None

@@ -1,0 +1,90 @@
+"""`fcn inspect`: the table, the crops, the sizes, and what it says to a user's mistakes."""
+
+import re
+
+import pytest
+
+from fcn_from_scratch.cli import main
+
+
+@pytest.fixture
+def fcn(capsys):
+    def run(*words):
+        try:
+            status = main(["inspect", *words])
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_a_thin_fcn8s_has_the_papers_geometry(fcn):
+    status, out, err = fcn("fcn8s", "--width", "1", "--num-classes", "2", "--size", "375x500")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "fcn8s, one image of 375x500, float32"
+    assert re.match(r"conv1_1 +conv 3x3 pad 100 +1 +573x698 +3 +1 +-99 ", lines[2])
+    assert re.search(r"\nfc6 +conv 7x7 +64 +12x16 +404 +32 +12.5 ", out)
+    assert re.search(r"\nupscore8 +bilinear up 16x16 /8 +2 +440x568 +460 +1 +-31 ", out)
+    assert re.search(r"\ntotal +[\d.]+ M +[\d,]+ +[\d.]+ MiB\n", out)
+    assert [line for line in lines if ": offset" in line] == [
+        "score_pool4: offset 5",
+        "score_pool3: offset 9",
+        "crop: offset 31",
+    ]
+    assert "  (0 - (-31)) / 1 = 31\n" in out
+    assert lines[-3:] == [
+        "  as built: every size fits (1 to 1499 pixels tried)",
+        "  if every pool rounded down: images of 26 pixels and more fit",
+        "  smallest padding of the first convolution with which all fit: 97",
+    ]
+
+
+def test_sizes_that_do_not_fit_are_counted(fcn):
+    _, out, _ = fcn("fcn32s", "--width", "1", "--num-classes", "2")
+    assert out.startswith("fcn32s, one image of 500x500,")
+    expected = (
+        "if every pool rounded down: 577 of 1499 sizes do not fit: those below 26, then 46, 47, 48, 49, 50, 51 ..."
+    )
+    assert expected in out
+
+
+def test_options_reach_the_network(fcn):
+    words = "--width 2 --pad 33 --fc6-kernel 2 --fc6-padding 0 --upsampling all_learned --size 64"
+    status, out, _ = fcn("mini_fcn32s", *words.split())
+    assert status == 0
+    assert re.search(r"\nconv1_1 +conv 3x3 pad 33 +2 +128x128 ", out)
+    assert re.search(r"\nupscore +up 64x64 /32 +21 ", out)
+
+
+def test_a_classifier_takes_few_sizes_and_has_no_crop(fcn):
+    status, out, _ = fcn("mini_classifier", "--width", "2")
+    assert status == 0
+    assert out.startswith("mini_classifier, one image of 96x96,")
+    assert "offset" not in out
+    assert out.endswith("  as built: images of 65 to 96 pixels fit\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fcn9"], "there is no model 'fcn9'; the models are mini_classifier"),
+        (["mini_fcn8s", "--size", "0x5"], "--size"),
+        (["mini_fcn8s", "--width", "none"], "--width"),
+        (["fcn32s", "--width", "1", "--pad", "60"], "raise pad, the first convolution's padding, by 21"),
+        (["mini_fcn8s", "--pad", "-1"], "at least 0"),
+        (["mini_classifier", "--upsampling", "fixed"], "mini_classifier has no option 'upsampling'"),
+        (
+            ["mini_classifier", "--width", "1", "--size", "64x96"],
+            "an image of 64x96 does not fit mini_classifier: fc6 wants",
+        ),
+        ([], "MODEL"),
+    ],
+)
+def test_mistakes_are_one_line(words, message, fcn):
+    status, out, err = fcn(*words)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.startswith("fcn: ")
+    assert err.count("\n") == 1

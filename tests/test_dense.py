@@ -1,0 +1,423 @@
+"""Nets made from nets: rarefaction, shift-and-stitch, convolutionalization.
+
+Most nets and images here hold small whole numbers in float64: then every sum is exact, in whatever order the matrix
+product adds, and two ways to the same number agree to the last bit or not at all.
+"""
+
+import copy
+from math import prod
+
+import numpy as np
+import pytest
+from arrays import close, refuses
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fcn_from_scratch import geometry, models
+from fcn_from_scratch.dense import convolutionalize, rarefy, shift_and_stitch
+from fcn_from_scratch.gradcheck import layer_check, spaced
+from fcn_from_scratch.layers import (
+    AvgPool2d,
+    BilinearUpsample,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Flatten,
+    Linear,
+    LocalResponseNorm,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+)
+from fcn_from_scratch.ops import loops
+
+
+def whole_numbers(net, rng):
+    for array in net.params.values():
+        array[...] = rng.integers(-3, 4, array.shape)
+    return net
+
+
+@st.composite
+def nets(draw, padded=False):
+    """(net, image): convolutions, max-pools and ReLUs of random shapes, the image at least as large as the field."""
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    channels, layers, strides = draw(st.integers(1, 3)), [], []
+    for kind in draw(st.lists(st.sampled_from(["conv", "relu", "pool"]), min_size=1, max_size=5)):
+        kernel_size = draw(st.tuples(*[st.integers(1, 3)] * 2))
+        # at most 6 in all: the square of it is the number of passes
+        room = [6 // prod(axis) for axis in zip(*strides)] or [6, 6]
+        stride = tuple(draw(st.integers(1, min(3, most))) for most in room)
+        padding = tuple(draw(st.integers(0, (k - 1) // 2)) if padded else 0 for k in kernel_size)
+        if kind == "relu":
+            layers.append(ReLU())
+            continue
+        strides.append(stride)
+        if kind == "pool":
+            layers.append(MaxPool2d(kernel_size, stride, padding))
+        else:
+            width, dilation = draw(st.integers(1, 3)), draw(st.integers(1, 2))
+            conv = Conv2d(channels, width, kernel_size, stride, padding, dilation, dtype=np.float64)
+            layers.append(whole_numbers(conv, rng))
+            channels = width
+    net = Sequential(*layers)
+    first = next((layer.in_channels for layer in layers if isinstance(layer, Conv2d)), channels)
+    field = [int(axis.size) for axis in geometry.receptive_field(net).axes]
+    size = [draw(st.integers(f, f + 9)) for f in field]
+    return net, rng.integers(-9, 10, (2, first, *size)).astype(float)
+
+
+def inside(net, x, dense, form):
+    """Which outputs of a padded net have a field inside the image, or for "drop" in what its pass sees: a mask."""
+    axes = []
+    for axis, length, outputs in zip(geometry.receptive_field(net).axes, x.shape[2:], dense.shape[2:]):
+        position = np.arange(outputs)
+        first = axis.start - (axis.size - 1) / 2 + position
+        dropped = position % int(axis.stride) if form == "drop" else 0
+        axes.append((first >= dropped) & (first + axis.size <= length))
+    return axes[0][:, None] & axes[1]
+
+
+def strided_net(rng, **options):
+    """The net of many lessons: conv, pool, conv, pool, conv, with output stride 4 and a field of 18."""
+    net = Sequential(
+        Conv2d(2, 4, 3, dtype=np.float64, name="conv1", **options),
+        ReLU(name="relu1"),
+        MaxPool2d(2, name="pool1"),
+        Conv2d(4, 5, (3, 2), dtype=np.float64, name="conv2"),
+        ReLU(name="relu2"),
+        MaxPool2d(2, name="pool2"),
+        Conv2d(5, 3, 3, dtype=np.float64, name="conv3"),
+    )
+    return whole_numbers(net, rng)
+
+
+class TestStitchedEqualsRarefied:
+    @given(nets())
+    def test_unpadded_nets(self, case):
+        net, x = case
+        dense = rarefy(net)(x)
+        field = [int(axis.size) for axis in geometry.receptive_field(net).axes]
+        assert dense.shape[2:] == tuple(n - f + 1 for n, f in zip(x.shape[2:], field))
+        np.testing.assert_array_equal(shift_and_stitch(net, x), dense)
+        np.testing.assert_array_equal(shift_and_stitch(net, x, form="shift"), dense)
+
+    @given(nets())
+    def test_each_pixel_is_the_net_on_its_own_window(self, case):
+        net, x = case
+        dense = rarefy(net)(x)
+        (fh, fw), (h, w) = (tuple(int(a.size) for a in geometry.receptive_field(net).axes), dense.shape[2:])
+        for i, j in {(0, 0), (h // 2, w // 3), (h - 1, w - 1), (0, w - 1)}:
+            np.testing.assert_array_equal(dense[:, :, i : i + 1, j : j + 1], net(x[:, :, i : i + fh, j : j + fw]))
+
+    @given(nets(), st.data())
+    def test_partial_rarefaction(self, case, data):
+        """Down to stride t: every t-th of the dense outputs; what is left can be stitched."""
+        net, x = case
+        total = [int(axis.stride) for axis in geometry.receptive_field(net).axes]
+        t = tuple(data.draw(st.sampled_from([d for d in range(1, s + 1) if s % d == 0])) for s in total)
+        dense, partly = rarefy(net)(x), rarefy(net, t)
+        np.testing.assert_array_equal(partly(x), dense[:, :, :: t[0], :: t[1]])
+        np.testing.assert_array_equal(shift_and_stitch(partly, x), dense)
+
+    @given(nets(padded=True))
+    def test_padded_nets(self, case):
+        """Every f-th output is the net's, at the border too; stitching agrees where no field reaches the padding."""
+        net, x = case
+        dense = rarefy(net)(x)
+        fh, fw = (int(axis.stride) for axis in geometry.receptive_field(net).axes)
+        np.testing.assert_array_equal(dense[:, :, ::fh, ::fw], net(x))
+        for form in ("drop", "shift"):
+            stitched = shift_and_stitch(net, x, form=form)
+            assert stitched.shape == dense.shape
+            mask = inside(net, x, dense, form)
+            np.testing.assert_array_equal(stitched[:, :, mask], dense[:, :, mask])
+
+    @pytest.mark.parametrize(("form", "rows"), [("drop", (4, 5)), ("shift", (3, 3))])
+    def test_padding_makes_a_difference_at_the_border(self, form, rows, rng):
+        """Fields begin 3 pixels before the image: 3 rows differ, and 4, a whole number of strides, for "drop"."""
+        net, x = strided_net(rng, padding=1), rng.integers(-9, 10, (1, 2, 40, 43)).astype(float)
+        net.layers[3].padding = (1, 1)
+        dense, stitched = rarefy(net)(x), shift_and_stitch(net, x, form=form)
+        wrong = (stitched != dense).any(axis=(0, 1))
+        assert not wrong[inside(net, x, dense, form)].any()
+        top = wrong[:, 10:20].any(axis=1)[:10]
+        assert top.nonzero()[0].max() < rows[0]
+        assert top.any()
+
+    def test_numbers_that_are_not_whole(self, rng):
+        """Where the product may add in another order, 1e-12; LRN's powers are no sums at all."""
+        k = {"rng": rng, "dtype": np.float64}
+        net = Sequential(Conv2d(3, 8, 3, 2, **k), ReLU(), LocalResponseNorm(3), MaxPool2d(3, 2), Conv2d(8, 5, 3, **k))
+        x = rng.normal(size=(2, 3, 40, 37))
+        close(shift_and_stitch(net, x), rarefy(net)(x), 1e-12)
+
+    def test_by_loops(self, rng):
+        """The à trous net written out by hand: dilations 2 and 4, and strides of 1."""
+        net, x = strided_net(rng), rng.integers(-9, 10, (1, 2, 22, 21)).astype(float)
+        w = net.params
+        y = np.maximum(loops.conv2d_loops(x, w["conv1.weight"], w["conv1.bias"]), 0)
+        y = loops.max_pool2d_loops(y, 2, 1)[0]
+        y = np.maximum(loops.conv2d_loops(y, w["conv2.weight"], w["conv2.bias"], dilation=2), 0)
+        y = loops.max_pool2d_loops(y, 2, 1, dilation=2)[0]
+        y = loops.conv2d_loops(y, w["conv3.weight"], w["conv3.bias"], dilation=4)
+        np.testing.assert_array_equal(rarefy(net)(x), y)
+        np.testing.assert_array_equal(shift_and_stitch(net, x), y)
+
+
+class TestRarefy:
+    def test_geometry(self, rng):
+        net = strided_net(rng, padding=(1, 2))
+        size, _, start = geometry.receptive_field(net)
+        for stride in (1, 2, 4):
+            assert tuple(geometry.receptive_field(rarefy(net, stride))) == (size, stride, start)
+        twin = rarefy(net)
+        assert [layer.dilation for layer in twin.layers if hasattr(layer, "dilation")] == [
+            (1, 1),
+            (1, 1),
+            (2, 2),
+            (2, 2),
+            (4, 4),
+        ]
+
+    def test_keeps_the_first_strides(self):
+        net = Sequential(*(MaxPool2d(2, s) for s in (2, 2, 2)))
+        assert [layer.stride for layer in rarefy(net, (2, 4)).layers] == [(2, 2), (1, 2), (1, 1)]
+        net = Sequential(MaxPool2d(3, 6), MaxPool2d(3, 2))
+        assert [layer.stride for layer in rarefy(net, 4).layers] == [(2, 2), (2, 2)]
+        assert rarefy(net, 4).layers[1].dilation == (3, 3)
+
+    def test_pools_must_be_dilated_too(self, rng):
+        """Strides removed and filters dilated, but pool2 left as it was: another size and other values."""
+        net, x = strided_net(rng), rng.integers(-9, 10, (1, 2, 26, 26)).astype(float)
+        dense, half = rarefy(net)(x), rarefy(net)
+        half.children["pool2"].dilation = (1, 1)
+        wrong = half(x)
+        assert wrong.shape[2] == dense.shape[2] + 1
+        assert (wrong[:, :, :-1, :-1] != dense).mean() > 0.1
+
+    def test_strides_alone_shrink_the_field(self, rng):
+        net, x = strided_net(rng), rng.integers(-9, 10, (1, 2, 26, 26)).astype(float)
+        lazy = copy.deepcopy(net)
+        for pool in ("pool1", "pool2"):
+            lazy.children[pool].stride = (1, 1)
+        assert geometry.receptive_field(lazy).size == (9, 8)
+        assert geometry.receptive_field(rarefy(net)).size == geometry.receptive_field(net).size == (18, 16)
+        assert (lazy(x)[:, :, :9, :9] != rarefy(net)(x)[:, :, :9, :9]).mean() > 0.5
+
+    def test_weights_are_shared(self, rng):
+        net = strided_net(rng)
+        twin, x = rarefy(net), rng.normal(size=(1, 2, 22, 22))
+        assert list(twin.params) == list(net.params)
+        for name in net.params:
+            assert twin.params[name] is net.params[name]
+            assert twin.grads[name] is net.grads[name]
+        twin.backward(rng.normal(size=twin(x).shape))
+        assert all(np.abs(gradient).min() > 0 for gradient in net.grads.values())
+        net.params["conv3.bias"][...] += 1
+        assert twin.params["conv3.bias"] is net.params["conv3.bias"]
+        twin.astype(np.float32)
+        assert net.params["conv1.weight"] is twin.params["conv1.weight"]
+        assert net.params["conv1.weight"].dtype == np.float32
+
+    def test_caches_are_not(self, rng):
+        net = strided_net(rng)
+        x = rng.normal(size=(1, 2, 22, 22))
+        y = net(x)
+        with pytest.raises(RuntimeError, match="before forward"):
+            rarefy(net).backward(y)
+        twin = rarefy(net)
+        twin(x[:, :, :20, :20])
+        assert net.backward(y).shape == x.shape
+        assert rarefy(net.eval()).layers[0].training is False
+        assert twin.layers[0].training is True
+
+    @pytest.mark.parametrize("stride", [1, (2, 1)])
+    def test_gradients(self, stride, rng):
+        net = Sequential(
+            MaxPool2d((3, 2), (2, 3)),
+            Conv2d(2, 3, (2, 3), (2, 1), rng=rng, dtype=np.float64, name="conv"),
+            LocalResponseNorm(3, alpha=0.7, k=2.0),
+            Conv2d(3, 4, 2, rng=rng, dtype=np.float64, padding=1, name="score"),
+        )
+        errors = layer_check(rarefy(net, stride), spaced(rng, (2, 2, 11, 13)), rng)
+        assert len(errors) == 5
+        assert max(errors.values()) < 1e-7
+
+    def test_gradient_equals_that_of_stitching(self, rng):
+        from fcn_from_scratch.layers import ShiftAndStitch
+
+        net, x = strided_net(rng), rng.integers(-9, 10, (2, 2, 25, 23)).astype(float)
+        results = []
+        for dense in (rarefy(net), ShiftAndStitch(net, 4)):
+            net.zero_grad()
+            dy = np.random.default_rng(1).normal(size=dense(x).shape)
+            results.append([dense.backward(dy), *(gradient.copy() for gradient in net.grads.values())])
+        for one, other in zip(*results):
+            close(one, other)
+
+    def test_nested_chains_and_lists(self, rng):
+        net = strided_net(rng)
+        x = rng.normal(size=(1, 2, 22, 22))
+        inner = Sequential(*rarefy(net, 4).layers[3:], name="top")
+        nested = Sequential(*rarefy(net, 4).layers[:3], inner)
+        twin = rarefy(nested)
+        assert list(twin.params)[-1] == list(nested.params)[-1] == "top.conv3.bias"
+        np.testing.assert_array_equal(twin(x), rarefy(net)(x))
+        np.testing.assert_array_equal(rarefy(net.layers)(x), rarefy(net)(x))
+
+    def test_a_segmentation_network_up_to_its_coarse_scores(self, rng):
+        model = models.build("mini_fcn8s", 5, width=2).eval()
+        model.params["score_fr.weight"][...] = rng.normal(size=(5, 16, 1, 1))
+        x = rng.normal(size=(1, 3, 64, 96)).astype(np.float32)
+        coarse = Sequential(*model.coarse_path)(x)
+        twin = rarefy(model, 8)
+        assert geometry.receptive_field(twin).stride == 8
+        close(twin(x)[:, :, ::4, ::4], coarse, 1e-5)
+        assert "score_fr.weight" in twin.params
+
+    def test_average_pools(self, rng):
+        x = rng.integers(-9, 10, (1, 2, 9, 11)).astype(float)
+        net = Sequential(Conv2d(2, 3, 2, dtype=np.float64, rng=rng), AvgPool2d(2), ReLU())
+        close(rarefy(net)(x), shift_and_stitch(net, x), 1e-12)
+        with refuses("AvgPool2d 'pool' would have to be dilated by (2, 2)"):
+            rarefy(Sequential(MaxPool2d(2), AvgPool2d(2, name="pool")))
+        rarefy(Sequential(MaxPool2d(2), AvgPool2d(2)), 2)
+
+    @pytest.mark.parametrize(
+        ("layer", "words"),
+        [
+            (Linear(8, 2, name="fc6"), "Linear 'fc6' works on one crop and not on a map: convolutionalize"),
+            (Flatten(), "convolutionalize the net first"),
+            (ConvTranspose2d(2, 2, 4, 2), "cannot dilate ConvTranspose2d"),
+            (BilinearUpsample(4, 2), "cannot dilate BilinearUpsample"),
+        ],
+    )
+    def test_layers_it_cannot_handle(self, layer, words):
+        with refuses(words):
+            rarefy(Sequential(MaxPool2d(2), layer))
+
+    def test_strides_it_cannot_reach(self, rng):
+        with refuses("the net's output stride is (4, 4): (3, 3) does not divide it"):
+            rarefy(strided_net(rng), 3)
+        with refuses("the net's output stride is (1, 1)"):
+            rarefy(Sequential(ReLU()), 2)
+        with refuses("a chain of layers is expected, a Sequential or a list; got MaxPool2d"):
+            rarefy(MaxPool2d(2))
+
+
+class TestShiftAndStitch:
+    def test_the_stride_comes_from_the_geometry(self, rng):
+        net, x = strided_net(rng), rng.integers(-9, 10, (1, 2, 22, 25)).astype(float)
+        np.testing.assert_array_equal(shift_and_stitch(net, x), shift_and_stitch(net, x, (4, 4)))
+        with refuses("the net's output stride is (4, 4); got stride (2, 2)"):
+            shift_and_stitch(net, x, 2)
+
+    def test_any_function_with_a_stride(self, rng):
+        x = rng.normal(size=(2, 3, 7, 8))
+        np.testing.assert_array_equal(shift_and_stitch(lambda x: x[:, :, ::2, ::3], x, (2, 3)), x)
+        np.testing.assert_array_equal(shift_and_stitch(lambda x: x[:, :, ::2, ::3], x, (2, 3), "shift"), x)
+
+    def test_a_segmentation_network(self, rng):
+        model = models.build("mini_fcn32s", 4, width=1).eval()
+        x = rng.normal(size=(1, 3, 40, 44)).astype(np.float32)
+        calls = [layer(x) for layer in [Sequential(*model.coarse_path)]]
+        np.testing.assert_array_equal(shift_and_stitch(model, x)[:, :, ::32, ::32], calls[0])
+
+    def test_a_classifier_is_no_map(self, rng):
+        with refuses("Flatten '1' has no place in a grid"):
+            shift_and_stitch(Sequential(MaxPool2d(2), Flatten()), rng.normal(size=(1, 1, 4, 4)))
+
+
+def classifier(rng, cells=(3, 3), pool=MaxPool2d):
+    """An unpadded classifier of crops whose map is `cells` after two strides of 2: a field of 6 + 4 * cells."""
+    k = {"rng": rng, "dtype": np.float64}
+    net = Sequential(
+        Conv2d(3, 4, 3, **k, name="conv1"),
+        ReLU(name="relu1"),
+        pool(2, name="pool1"),
+        Conv2d(4, 5, 3, **k, name="conv2"),
+        ReLU(name="relu2"),
+        MaxPool2d(2, name="pool2"),
+        Flatten(name="flatten"),
+        Linear(5 * cells[0] * cells[1], 7, **k, name="fc6"),
+        ReLU(name="relu6"),
+        Dropout(0.5, rng=rng, name="drop6"),
+        Linear(7, 6, bias=False, **k, name="fc7"),
+        Linear(6, 4, **k, name="fc8"),
+    )
+    for array in net.params.values():
+        array[...] = rng.normal(size=array.shape)
+    return net.eval()
+
+
+class TestConvolutionalize:
+    @pytest.mark.parametrize(("cells", "kernel_size"), [((3, 3), None), ((2, 3), (2, 3)), ((1, 1), None)])
+    def test_each_output_is_the_classifier_on_its_crop(self, cells, kernel_size, rng):
+        net = classifier(rng, cells)
+        fcn = convolutionalize(net, kernel_size)
+        crop = [6 + 4 * c for c in cells]
+        assert geometry.receptive_field(fcn).axes[1].size == crop[1]
+        x = rng.normal(size=(2, 3, crop[0] + 9, crop[1] + 14))
+        y = fcn(x)
+        assert y.shape == (2, 4, 3, 4)
+        for i, j in np.ndindex(3, 4):
+            close(y[:, :, i, j], net(x[:, :, 4 * i : 4 * i + crop[0], 4 * j : 4 * j + crop[1]]))
+
+    def test_densely(self, rng):
+        """And of every crop, not only of every fourth, when the net is rarefied or stitched."""
+        net = classifier(rng)
+        fcn, x = convolutionalize(net), rng.normal(size=(1, 3, 23, 21))
+        dense = rarefy(fcn)(x)
+        close(shift_and_stitch(fcn, x), dense, 1e-12)
+        assert dense.shape[2:] == (6, 4)
+        for i, j in np.ndindex(6, 4):
+            close(dense[:, :, i, j], net(x[:, :, i : i + 18, j : j + 18]))
+
+    def test_arrays_are_shared_until_converted(self, rng):
+        net = classifier(rng).train()
+        fcn = convolutionalize(net)
+        assert list(fcn.params) == list(net.params)
+        for name in net.params:
+            assert np.shares_memory(fcn.params[name], net.params[name])
+            assert np.shares_memory(fcn.grads[name], net.grads[name])
+        assert fcn.params["fc6.weight"].shape == (7, 5, 3, 3)
+        x = rng.normal(size=(2, 3, 18, 18))
+        dy = rng.normal(size=(2, 4, 1, 1))
+        net.children["drop6"].p = fcn.children["drop6"].p = 0.0
+        fcn(x)
+        dx = fcn.backward(dy)
+        once = {name: gradient.copy() for name, gradient in net.grads.items()}
+        net.zero_grad()
+        assert not fcn.grads["fc6.weight"].any()
+        net(x)
+        close(net.backward(dy[:, :, 0, 0]), dx)
+        for name in once:
+            close(net.grads[name], once[name])
+        fcn.astype(np.float32)
+        assert {array.dtype for array in net.params.values()} == {np.dtype(np.float64)}
+
+    def test_the_mini_classifier(self, rng):
+        """Padded, so only on images of its own size."""
+        net = models.build("mini_classifier", 5, width=2, fc6_kernel=2)
+        fcn = convolutionalize(net)
+        x = rng.normal(size=(2, 3, 64, 64)).astype(np.float32)
+        close(fcn(x)[:, :, 0, 0], net(x), 1e-5)
+        assert fcn.transform is net.transform
+        assert geometry.receptive_field(fcn).stride == 32
+        assert fcn(rng.normal(size=(1, 3, 100, 130)).astype(np.float32)).shape == (1, 5, 3, 4)
+        finer = rarefy(fcn, 16)(rng.normal(size=(1, 3, 96, 128)).astype(np.float32))
+        assert finer.shape == (1, 5, 3, 5)
+
+    def test_errors(self, rng):
+        net = classifier(rng, (2, 3))
+        with refuses("Linear 'fc6' reads 30 features, which is not 5 channels of 2x2 cells", "kernel_size=(kh, kw)"):
+            convolutionalize(net)
+        with refuses("which is not 5 channels of 3x3 cells"):
+            convolutionalize(net, 3)
+        with refuses("this net has none to convolutionalize"):
+            convolutionalize(Sequential(Conv2d(3, 4, 3), ReLU()))
+        with refuses("Linear 'fc' comes before any Flatten"):
+            convolutionalize(Sequential(Linear(3, 4, name="fc")))
+        with refuses("no convolution comes before Linear"):
+            convolutionalize(Sequential(Flatten(), Linear(12, 4)))

@@ -1,0 +1,86 @@
+"""Several threads give what one gives, exceptions come through, and BLAS is left as it was found."""
+
+import numpy as np
+import pytest
+
+from fcn_from_scratch import ops, threads
+from fcn_from_scratch.ops import im2col
+from fcn_from_scratch.ops.loops import conv2d_loops
+
+needs_blas = pytest.mark.skipif(threads._blas() is None, reason="NumPy's BLAS here is not an OpenBLAS we can steer")
+
+
+@pytest.fixture
+def several(monkeypatch):
+    """Three workers, and blocks so small that every one of them gets some."""
+    monkeypatch.setattr(threads, "workers", lambda: 3)
+    monkeypatch.setattr(im2col, "LEAST_BYTES", 1)
+    threads._pool.cache_clear()
+    yield
+    threads._pool().shutdown()
+    threads._pool.cache_clear()
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("images", [1, 5])
+def test_threads_agree_with_the_loops(several, rng, images, groups):
+    x, w = rng.normal(size=(images, 3, 9, 8)), rng.normal(size=(6, 3 // groups, 3, 2))
+    args = {"stride": (2, 1), "padding": 1, "groups": groups}
+    y = ops.conv2d(x, w, None, **args)
+    np.testing.assert_allclose(y, conv2d_loops(x, w, None, **args), rtol=0, atol=1e-12)
+    dy, v = rng.normal(size=y.shape), rng.normal(size=w.shape)
+    dweight = ops.conv2d_weight_grad(dy, x, w, **args)
+    np.testing.assert_allclose((dweight * v).sum(), (dy * conv2d_loops(x, v, None, **args)).sum(), rtol=1e-10)
+
+
+def test_gradients_do_not_depend_on_which_thread_is_first(several, rng):
+    x, dy = (rng.normal(size=(7, c, 12, 12)).astype(np.float32) for c in (4, 5))
+    w = np.empty((5, 4, 3, 3), np.float32)
+    first = ops.conv2d_weight_grad(dy, x, w, padding=1)
+    assert all(np.array_equal(ops.conv2d_weight_grad(dy, x, w, padding=1), first) for _ in range(20))
+
+
+def test_every_item_is_done_once(several):
+    done = []
+    threads.run(done.append, range(50))
+    assert sorted(done) == list(range(50))
+
+
+@pytest.mark.parametrize("wrong", [0, 7])
+def test_an_exception_comes_through(several, wrong):
+    def work(item):
+        if item == wrong:
+            raise ValueError(f"item {item}")
+
+    with pytest.raises(ValueError, match=f"item {wrong}"):
+        threads.run(work, range(9))
+
+
+@needs_blas
+def test_blas_is_left_as_it_was(several):
+    get, put = threads._blas()
+    before = get()
+    try:
+        put(2)
+
+        @threads.one_blas_thread
+        def inner(depth):
+            assert get() == 1
+            if depth:
+                inner(depth - 1)
+                assert get() == 1
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            inner(1)
+        assert get() == 2
+    finally:
+        put(before)
+
+
+def test_the_environment_decides(monkeypatch):
+    monkeypatch.setattr(threads, "_blas", lambda: ("get", "put"))
+    monkeypatch.setenv("FCN_THREADS", "5")
+    assert threads.workers.__wrapped__() == 5
+    monkeypatch.setattr(threads, "_blas", lambda: None)
+    assert threads.workers.__wrapped__() == 1
