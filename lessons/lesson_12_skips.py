@@ -66,7 +66,7 @@ check("summing scores = scoring the concatenation", concatenation_gap < 1e-12, f
 # %%
 scene = {"size": 64, "classes_by": "colour", "seed": SEED}
 train = datasets.InMemory(datasets.Shapes(count=600, split="train", **scene))
-val = datasets.InMemory(datasets.Shapes(count=100, split="val", **scene))
+val = datasets.InMemory(datasets.Shapes(count=80, split="val", **scene))
 single = [sample for sample in datasets.Shapes(count=500, things=1, **scene)]
 words = np.array([sample.labels[sample.labels != 255].max() for sample in single])
 classes, scores = train.classes, {}
@@ -98,7 +98,7 @@ for _ in range(120):
     optimizer.step()
 
 fixed = learn("32s-fixed", build("mini_fcn32s", classifier).freeze_trunk(), 150, 0.005)
-fcn32s = learn("32s", build("mini_fcn32s", classifier), 400, 0.03)
+fcn32s = learn("32s", build("mini_fcn32s", classifier), 300, 0.03)
 
 # %% [markdown]
 # ## A skip that says nothing yet
@@ -125,15 +125,15 @@ fcn8s = learn("8s", build("mini_fcn8s", fcn16s), 150)
 # %% [markdown]
 # ## The control
 # 8s has now been trained for 300 steps more than 32s. Give 32s the same 300 steps, in the same two
-# rounds. And, since the question always comes up: go from 32s to 8s in one round of 300, both skips
+# rounds. And, since the question always comes up: go from 32s to 8s in one round of 200, both skips
 # at once. The paper calls its own version of that *at once*, and needs small factors on the features
 # for it, because VGG's are large.
 
 # %%
 control = learn("32s, equal steps to 16s", build("mini_fcn32s", fcn32s), 150)
 learn("32s, equal steps to 8s", control.train(), 150)
-learn("8s, both skips at once", build("mini_fcn8s", fcn32s), 300)
-fcn4s = learn("4s", build("mini_fcn4s", fcn8s), 150)
+learn("8s, both skips at once", build("mini_fcn8s", fcn32s), 200)
+fcn4s = learn("4s", build("mini_fcn4s", fcn8s), 100)
 
 # %%
 iu = {title: row["mean_iu"] for title, row in scores.items()}

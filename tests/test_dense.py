@@ -277,12 +277,46 @@ class TestRarefy:
         assert "score_fr.weight" in twin.params
 
     def test_average_pools(self, rng):
-        x = rng.integers(-9, 10, (1, 2, 9, 11)).astype(float)
-        net = Sequential(Conv2d(2, 3, 2, dtype=np.float64, rng=rng), AvgPool2d(2), ReLU())
+        x = rng.integers(-9, 10, (1, 2, 19, 21)).astype(float)
+        conv = Conv2d(2, 3, 2, dtype=np.float64, rng=rng)
+        net = Sequential(
+            AvgPool2d((2, 3), (2, 1)), conv, ReLU(), AvgPool2d(2), MaxPool2d(2, (1, 2)), AvgPool2d((3, 1), 1)
+        )
         close(rarefy(net)(x), shift_and_stitch(net, x), 1e-12)
-        with refuses("AvgPool2d 'pool' would have to be dilated by (2, 2)"):
-            rarefy(Sequential(MaxPool2d(2), AvgPool2d(2, name="pool")))
-        rarefy(Sequential(MaxPool2d(2), AvgPool2d(2)), 2)
+        close(rarefy(net, (4, 2))(x), shift_and_stitch(net, x)[:, :, ::4, ::2], 1e-12)
+        size, _, start = geometry.receptive_field(net)
+        assert tuple(geometry.receptive_field(rarefy(net))) == (size, 1, start)
+        with refuses("AvgPool2d '5' spans 9x1 pixels, more than its input"):
+            rarefy(net)(x[:, :, :12])
+
+    @pytest.mark.parametrize("count_include_pad", [True, False])
+    def test_padded_average_pools(self, count_include_pad, rng):
+        x = rng.integers(-9, 10, (2, 2, 20, 21)).astype(float)
+        pool = AvgPool2d(3, 2, 1, count_include_pad=count_include_pad)
+        net = Sequential(MaxPool2d(2), pool, Conv2d(2, 3, 3, padding=1, dtype=np.float64, rng=rng))
+        close(rarefy(net)(x)[:, :, ::4, ::4], net(x), 1e-12)
+        close(rarefy(net, 2)(x)[:, :, ::2, ::2], net(x), 1e-12)
+
+    def test_step_by_step(self, rng):
+        """Rarefying what was rarefied in part is rarefying all of it."""
+        x = rng.integers(-9, 10, (1, 2, 36, 33)).astype(float)
+        conv = Conv2d(2, 3, (1, 2), (1, 2), padding=(0, 1), dtype=np.float64, rng=rng)
+        net = Sequential(MaxPool2d(3, 2, 1), AvgPool2d(3, 2, 1), conv, AvgPool2d(3, (2, 1), 1), MaxPool2d(2, 2))
+        steps = rarefy(rarefy(rarefy(net, 8), (2, 4)))
+        assert geometry.receptive_field(steps).stride == 1
+        np.testing.assert_array_equal(steps(x), rarefy(net)(x))
+
+    def test_gradients_of_dilated_average_pools(self, rng):
+        net = rarefy(Sequential(MaxPool2d(1, (2, 3)), AvgPool2d((3, 2), (1, 2), padding=1)), (1, 2))
+        assert net.layers[1].dilation == (2, 3)
+        assert layer_check(net, spaced(rng, (2, 3, 7, 9)), rng)["dx"] < 1e-7
+
+    def test_ceil_mode_loses_the_partial_windows(self, rng):
+        x = rng.integers(-9, 10, (1, 2, 19, 21)).astype(float)
+        net = Sequential(MaxPool2d(2, ceil_mode=True), MaxPool2d(2, ceil_mode=True), MaxPool2d(2, 1))
+        whole, part = net(x), rarefy(net)(x)[:, :, ::4, ::4]
+        assert (whole.shape[2:], part.shape[2:]) == ((4, 5), (3, 4))
+        np.testing.assert_array_equal(whole[:, :, :3, :4], part)
 
     @pytest.mark.parametrize(
         ("layer", "words"),

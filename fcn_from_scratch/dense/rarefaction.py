@@ -4,6 +4,7 @@ from math import gcd, prod
 
 from fcn_from_scratch import checks
 from fcn_from_scratch.dense.chain import chain, rebuild, twin
+from fcn_from_scratch.dense.dilated_pool import DilatedAvgPool2d
 from fcn_from_scratch.layers import AvgPool2d, Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU
 
 WINDOWS = (Conv2d, MaxPool2d, AvgPool2d)
@@ -17,8 +18,8 @@ def rarefy(net, stride=1):
     `removed` more, so that its taps, d = the product of all that was removed, stand where they stood in the image:
     a kernel k spans d(k - 1) + 1 cells and has no more weights than before. Padding grows to d * p.
 
-    net     a Sequential of convolutions, max-pools, ReLU, dropout and LRN, or a segmentation network (its layers up
-            to the coarsest scores); an average pool must not be dilated
+    net     a Sequential of convolutions, pools, ReLU, dropout and LRN, or a segmentation network (its layers up to
+            the coarsest scores)
     stride  an integer or a pair that divides the net's output stride. Earlier strides are kept first: of 2, 2, 2 and
             stride 2 the first stays, as in later work ("à trous").
     Returns: a Sequential of new layers that SHARE the weights: its params and grads are the net's own arrays.
@@ -40,32 +41,30 @@ def rarefy(net, stride=1):
         if not isinstance(layer, (*WINDOWS, *POINTWISE)):
             raise ValueError(_refusal(layer))
         layer = twin(layer, name)
-        layers.append(layer)
         if isinstance(layer, WINDOWS):
             strides.append(layer.stride)
             kept = tuple(map(gcd, layer.stride, rest))
             removed = tuple(s // k for s, k in zip(layer.stride, kept))
-            _dilate(layer, dilation)
-            layer.stride = kept
+            layer = _strided(layer, kept, dilation)
             rest = tuple(r // k for r, k in zip(rest, kept))
             dilation = tuple(d * r for d, r in zip(dilation, removed))
+        layers.append(layer)
     if rest != (1, 1):
         total = tuple(map(prod, zip(*strides))) or (1, 1)
         raise ValueError(f"the net's output stride is {total}: {wanted} does not divide it")
     return rebuild(net, layers)
 
 
-def _dilate(layer, factor):
-    """Move the taps of a layer apart, and the padding with them."""
-    if isinstance(layer, AvgPool2d):
-        if any(f > 1 and k > 1 for f, k in zip(factor, layer.kernel_size)):
-            raise ValueError(
-                f"{layer.label} would have to be dilated by {factor}, which average pooling here cannot. Keep the "
-                "strides before it, or put a convolution with equal weights in its place"
-            )
-        return
-    layer.dilation = tuple(d * f for d, f in zip(layer.dilation, factor))
+def _strided(layer, stride, factor):
+    """The layer with another stride, its taps moved apart by `factor` and the padding with them."""
+    if isinstance(layer, AvgPool2d) and factor != (1, 1):
+        pool = DilatedAvgPool2d(layer, stride, factor, name=layer.name)
+        return pool.train(layer.training)
+    layer.stride = stride
     layer.padding = tuple(p * f for p, f in zip(layer.padding, factor))
+    if factor != (1, 1):
+        layer.dilation = tuple(d * f for d, f in zip(layer.dilation, factor))
+    return layer
 
 
 def _refusal(layer):

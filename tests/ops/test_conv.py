@@ -1,7 +1,6 @@
 """Convolution: the loops, PyTorch, finite differences, and identities."""
 
 import tracemalloc
-
 from unittest import mock
 
 import numpy as np
