@@ -175,10 +175,10 @@ def label_range(labels, num_classes, ignore_index, name="labels"):
         wrong &= labels != ignore_index
     if wrong.any():
         ids = labels[wrong]
-        first = int(ids[0])
+        first, count = int(ids[0]), math.prod(ids.shape)
         hint = f" and {ignore_index} (ignore)" if ignore_index is not None else ""
         raise ValueError(
-            f"{name} contain the id {first} ({math.prod(ids.shape)} out of range); "
+            f"{name} contain the id {first} ({count} pixel{'s' * (count > 1)} out of range); "
             f"allowed are 0..{num_classes - 1}{hint}"
         )
 

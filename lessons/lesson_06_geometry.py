@@ -147,7 +147,7 @@ axes[0].imshow(photo)
 label = {"fontsize": 9, "weight": "bold", "bbox": {"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 1.5}}
 rows, columns = (np.arange(start, extent, stride) for extent in (height, width))
 axes[0].plot(*map(np.ravel, np.meshgrid(columns, rows)), ".", color="white", markersize=5, markeredgewidth=0)
-centre = start + stride * 8, start + stride * 8  # cell (8, 8)
+centre = start + stride * 8, start + stride * 9  # cell 9, 8: nearest to the middle, asked on the right
 axes[0].plot(*centre, "o", color="#f2c14e", markersize=6)
 for name, colour in (("fc7", "#f2c14e"), ("pool4", "#4ea5d9"), ("pool3", "#e4572e")):
     side = fields[name].size

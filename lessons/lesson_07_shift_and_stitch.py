@@ -185,9 +185,9 @@ viz.save_figure(figure, "07_stitch")
 
 # %% [markdown]
 # # Right and down: the paper's form
-# "Shift the input x pixels to the right and y pixels down, once for every (x, y)." What comes in
-# from the left and from above are zeros. After one step to the right, what stood at pixel 7 of the
-# picture stands at pixel 8, so output 2 belongs to pixel 7:
+# The paper moves the input to the right and down, once for every pair of shifts below `f`. What comes
+# in from the left and from above are zeros. After one step to the right, what stood at pixel 7 of
+# the picture stands at pixel 8, so output 2 belongs to pixel 7:
 #
 #     dense[4i - a, 4j - b] = net(x moved a down and b right)[i, j]
 #

@@ -157,7 +157,7 @@ check("and equal those of shift-and-stitch, to the last bit", same_gradient)
 # %% [markdown]
 # ## The picture
 # The second convolution spans 5 cells, the third 9. The blue squares are all that is multiplied. The
-# window of `pool2`, in red, has holes too.
+# window of `pool2`, in orange, has holes too.
 
 # %%
 figure, axes = viz.new_figure(

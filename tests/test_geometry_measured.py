@@ -27,6 +27,12 @@ def test_measured_equals_recurrence(chain):
     assert measured_receptive_field(chain) == receptive_field(chain)
 
 
+def test_a_field_with_holes_that_is_cut_off_is_not_taken_for_a_smaller_one():
+    """It need not end at the line's first or last pixel: there may be a hole."""
+    chain = [layers.Conv2d(1, 1, 1, 3, 1), layers.Conv2d(1, 1, 1, 3), layers.Conv2d(1, 1, 9, 1, 12, dilation=3)]
+    assert tuple(measured_receptive_field(chain)) == tuple(receptive_field(chain)) == (217, 9, -1)
+
+
 @pytest.mark.parametrize("name", ["fcn32s", "fcn8s"])
 def test_of_the_papers_networks(name):
     net = models.build(name, 2, width=1)
@@ -52,14 +58,16 @@ def uniform(number, kernel_size=3):
     return chain
 
 
-def test_energy_of_a_linear_chain_is_known():
+def test_energy_of_a_linear_chain_is_known(xp):
     """Two 3x3 boxes make a pyramid: (1 2 3 2 1) squared, per axis."""
-    effective = effective_receptive_field(uniform(2), np.ones((1, 1, 9, 9)))
+    device = "cpu" if xp is np else "cuda"
+    effective = effective_receptive_field([layer.to(device) for layer in uniform(2)], xp.ones((1, 1, 9, 9)))
     line = np.array([1, 2, 3, 2, 1]) ** 2 / 19
     np.testing.assert_allclose(effective.energy, np.outer(line, line), atol=1e-12)
     assert effective.theoretical == 5
     assert effective.size == 5  # the inner 3x3 hold (17/19)**2 = 80 %
     assert effective_receptive_field(uniform(2), np.ones((1, 1, 9, 9)), share=0.8).size == 3
+    assert effective_receptive_field(uniform(2), np.ones((1, 1, 9, 9)), share=0.81).size == 5
 
 
 def test_grows_slower_than_the_theoretical_field():

@@ -93,9 +93,10 @@ def test_fields_are_those_of_the_recurrence():
     assert found.row("pool3").field == geometry.receptive_field(net.trunk.layers[:9])
 
 
-def test_a_fusion_costs_its_score_layer_on_the_whole_skip():
-    net = models.build("mini_fcn16s", 5, width=2)
-    found = geometry.table(net, 64)
+@pytest.mark.parametrize("name", ["mini_fcn16s", "fcn16s"])
+def test_a_fusion_costs_its_score_layer_on_the_whole_skip(name):
+    """In the first the scores are cropped, in the second the skip."""
+    found = geometry.table(models.build(name, 5, width=2), 64)
     fuse, pool4 = found.row("score_pool4"), found.row("pool4")
     assert fuse.multiply_adds == 5 * pool4.channels * pool4.size[0] * pool4.size[1]
     assert fuse.parameters == 5 * (pool4.channels + 1)

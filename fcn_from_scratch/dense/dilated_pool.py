@@ -51,9 +51,7 @@ class DilatedAvgPool2d(AvgPool2d):
 
     def _size(self, x_shape):
         """How many windows there are at stride 1."""
-        args = (x_shape[2:], self.kernel_size, (1, 1), self.padding, self.dilation)
-        out = tuple(map(shapes.conv_output_size, *args))
-        checks.output_fits(
-            out, x_shape[2:], tuple(map(shapes.span, self.kernel_size, self.dilation)), self.padding, self.label
-        )
+        size, span = x_shape[2:], tuple(map(shapes.span, self.kernel_size, self.dilation))
+        out = tuple(map(shapes.conv_output_size, size, span, (1, 1), self.padding))
+        checks.output_fits(out, size, span, self.padding, self.label)
         return out

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fcn_from_scratch import checks, layers, ops
+from fcn_from_scratch.backend import get_array_module, to_numpy
 from fcn_from_scratch.geometry.fields import Axis, ReceptiveField, receptive_field
 from fcn_from_scratch.geometry.steps import POINTWISE, steps
 
@@ -58,7 +59,7 @@ def effective_receptive_field(net, images, share=0.95, rng=None):
     checks.ndim(images, 4, "images", "(N, C, H, W)")
     rng = np.random.default_rng(0) if rng is None else rng
     path, inputs, y = _path(net), [], images
-    while isinstance(path[-1], layers.Conv2d) and not path[-1].params["weight"].any():
+    while path and isinstance(path[-1], layers.Conv2d) and not path[-1].params["weight"].any():
         path = path[:-1]
     for layer in path:
         inputs.append(y)
@@ -66,11 +67,12 @@ def effective_receptive_field(net, images, share=0.95, rng=None):
     field = receptive_field(path)
     cell = [round(((n - 1) / 2 - a.start) / a.stride) for n, a in zip(images.shape[2:], field.axes)]
     _inside(field, cell, images.shape[2:])
-    dy = np.zeros_like(y)
-    dy[:, :, cell[0], cell[1]] = rng.choice([-1.0, 1.0], size=y.shape[:2])
+    xp = get_array_module(y)
+    dy = xp.zeros_like(y)
+    dy[:, :, cell[0], cell[1]] = xp.asarray(rng.choice([-1.0, 1.0], size=y.shape[:2]))
     for layer, x in zip(reversed(path), reversed(inputs)):
         dy = _input_gradient(layer, x, dy)
-    energy = (dy.astype(np.float64) ** 2).sum(axis=(0, 1))[_inside(field, cell, images.shape[2:])]
+    energy = (to_numpy(dy).astype(np.float64) ** 2).sum(axis=(0, 1))[_inside(field, cell, images.shape[2:])]
     if not energy.sum() > 0:
         raise ValueError("no gradient arrives at the image: some layer on the way is zero")
     return _concentration(energy / energy.sum(), share)

@@ -14,7 +14,7 @@ from fcn_from_scratch import threads
 from fcn_from_scratch.backend import get_array_module
 
 BLOCK_BYTES = 4 << 20  # the patch matrix of one block; larger ones fall out of the cache, smaller ones cost calls
-LEAST_BYTES = 1 << 19  # below this a block is not worth handing to another thread
+LEAST_BYTES = 512 * 1024  # below this a block is not worth handing to another thread
 
 
 def channels_last(x, padding=(0, 0), fill=0, dtype=None, extra=(0, 0)):

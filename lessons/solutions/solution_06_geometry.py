@@ -69,8 +69,8 @@ check("half a pixel off, and said so", "18.5 cells apart" in refused)
 # pixels. The crop needs 19 + n, and there are 19 more. Nothing depended on the remainder of n. The
 # largest surplus is n + 38 + 31: what is left behind the image is 19 to 50 pixels.
 #
-# With pools that round down the same lines give `32 * floor(m / 32) - 160 > m - 192 = n + 6`, and 6 is
-# less than 19: it depends on the remainder. Then 13 remainders of 32 fail.
+# With pools that round down `32 * floor(m / 32) - 160` is `n + 38 - r`, r the remainder of m by 32. The
+# crop needs n + 19, so it fails for r from 20 to 31: 12 remainders of 32.
 
 
 # %%
@@ -88,4 +88,4 @@ counted = {n: geometry.map_sizes(net, n)[names[-1]].size[0] - n for n in range(1
 check("the formula counts what the layers make", all(counted[n] == surplus(n) for n in counted))
 check("38 to 69 pixels too many, so never fewer than 19", (min(counted.values()), max(counted.values())) == (38, 69))
 floors = [geometry.map_sizes(net, n, ceil_mode=False)[names[-1]].size[0] - n for n in range(100, 100 + 32)]
-check("rounding down, 13 remainders of 32 leave too little", sum(s < 19 for s in floors) == 13)
+check("rounding down, 12 remainders of 32 leave too little", sum(s < 19 for s in floors) == 12)
