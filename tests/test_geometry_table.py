@@ -103,6 +103,13 @@ def test_a_fusion_costs_its_score_layer_on_the_whole_skip(name):
     assert fuse.bytes == 4 * 5 * (pool4.size[0] * pool4.size[1] + fuse.size[0] * fuse.size[1])
 
 
+def test_a_row_is_found_by_name():
+    found = geometry.table(small_net(), 15)
+    assert found.row("pool") is found.rows[3]
+    with pytest.raises(KeyError, match="pool9"):
+        found.row("pool9")
+
+
 def test_vectors_stand_nowhere():
     rows = geometry.table(models.build("mini_classifier", 4, width=2), 96).rows
     assert [row.field for row in rows[-6:]] == [None] * 6

@@ -45,7 +45,7 @@ def run(args):
 def _usual_size(net):
     """What a classifier was made for, VOC's largest picture, or a lesson's."""
     if "classifier" in net.name:
-        return (geometry.sizes_that_fit(net)[-1],) * 2
+        return (max(geometry.sizes_that_fit(net), default=LARGEST),) * 2
     return (96, 96) if net.name.startswith("mini") else (500, 500)
 
 
@@ -76,11 +76,8 @@ def _range(fitting, condition):
         return f"{condition}: no size fits (1 to {LARGEST} pixels tried)"
     first, last = fitting[0], fitting[-1]
     if len(fitting) == last - first + 1:
-        return (
-            f"{condition}: images of {first} pixels and more fit"
-            if last == LARGEST
-            else (f"{condition}: images of {first} to {last} pixels fit")
-        )
+        extent = f"{first} pixels and more" if last == LARGEST else f"{first} to {last} pixels"
+        return f"{condition}: images of {extent} fit"
     gaps = sorted(set(range(first, LARGEST + 1)) - set(fitting))
     return (
         f"{condition}: {LARGEST - len(fitting)} of {LARGEST} sizes do not fit: those below {first}, then "

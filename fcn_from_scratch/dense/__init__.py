@@ -1,12 +1,23 @@
-"""What turns one net into another, so that it predicts densely: lessons 5, 7 and 8.
+"""What turns one net into another, so that it predicts densely: lessons 5, 7, 8 and 13.
 
 convolutionalize(classifier)      a classifier of one crop -> a net for any image size, with the same weights
 rarefy(net, stride)               a net of large output stride -> one of a smaller stride, with the same weights
 shift_and_stitch(net, x, stride)  the same dense output from many passes of the net as it is
+pixel_mask, cell_mask             which cells' losses count: patchwise training as loss sampling
+labels_at_cells, patches          what a cell is to answer, and the window of the image it sees
 """
 
 from fcn_from_scratch.dense.classifier import convolutionalize
+from fcn_from_scratch.dense.patches import cell_mask, labels_at_cells, patches, pixel_mask
 from fcn_from_scratch.dense.rarefaction import rarefy
 from fcn_from_scratch.dense.stitching import shift_and_stitch
 
-__all__ = ["convolutionalize", "rarefy", "shift_and_stitch"]
+__all__ = [
+    "cell_mask",
+    "convolutionalize",
+    "labels_at_cells",
+    "patches",
+    "pixel_mask",
+    "rarefy",
+    "shift_and_stitch",
+]

@@ -56,7 +56,7 @@ class Table(NamedTuple):
 
     def row(self, name):
         """The row of the layer of that name."""
-        return next(row for row in self.rows if row.name == name)
+        return {row.name: row for row in self.rows}[name]
 
     def __str__(self):
         return _text(self)

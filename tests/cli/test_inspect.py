@@ -79,6 +79,10 @@ def test_a_classifier_takes_few_sizes_and_has_no_crop(fcn):
             ["mini_classifier", "--width", "1", "--size", "64x96"],
             "an image of 64x96 does not fit mini_classifier: fc6 wants",
         ),
+        (
+            ["mini_classifier", "--width", "1", "--fc6-kernel", "60"],
+            "an image of 1499x1499 does not fit mini_classifier",
+        ),
         ([], "MODEL"),
     ],
 )

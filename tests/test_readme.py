@@ -1,0 +1,48 @@
+"""What the README shows runs as it stands, and what it names exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fcn_from_scratch.cli import COMMANDS, _parser
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+FCN = [line.split("  ")[0].split("#")[0].strip() for line in README.splitlines() if line.startswith("fcn ")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
+def test_python_runs(code, capsys):
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize("line", FCN)
+def test_commands_parse(line):
+    words = line.split()[1:]
+    assert _parser(words).parse_args(words).run
+    assert words[0] in COMMANDS
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
+def test_links_lead_somewhere(path):
+    assert (ROOT / path).exists()
+
+
+def test_every_lesson_is_in_the_table():
+    listed = re.findall(r"^\| \d+ \| \[\w+\]\(lessons/(\S+)\)", README, re.MULTILINE)
+    assert listed == sorted(path.name for path in (ROOT / "lessons").glob("lesson_*.py"))
+
+
+def test_every_file_of_the_package_is_in_the_architecture():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"`(?:\w+/)*(\w+\.py)`", text))
+    missing = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "fcn_from_scratch").rglob("*.py")
+        if path.name not in names and not path.name.startswith("__") and path.parent.name not in ("cli", "weights")
+    ]
+    assert not missing
