@@ -15,7 +15,6 @@ from fcn_from_scratch.cli import main
 SCRIPTS = sorted(course.LESSONS.glob("lesson_*.py"))
 SOLUTIONS = sorted(course.LESSONS.glob("solutions/solution_*.py"))
 NETWORK = {"urllib", "http", "socket", "ssl", "ftplib", "requests", "httpx", "aiohttp", "urllib3"}
-QUICK = 20  # seconds: lessons that take longer have solutions that train; those are run with the lessons
 
 
 def by_name(path):
@@ -194,14 +193,8 @@ def test_lesson_has_a_solution(path):
     assert path.parent / "solutions" / path.name.replace("lesson_", "solution_") in SOLUTIONS
 
 
-def quick_solutions():
-    runtimes = {lesson.path.stem[7:]: lesson.runtime for lesson in (course.lessons() if SCRIPTS else [])}
-    seconds = {name: int(re.match(r"\d*", runtime).group() or 0) for name, runtime in runtimes.items()}
-    return [path for path in SOLUTIONS if seconds.get(path.stem[9:], 0) <= QUICK]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("path", quick_solutions(), ids=by_name)
+@pytest.mark.parametrize("path", SOLUTIONS, ids=by_name)
 def test_solution_runs(path, tmp_path):
     lesson = course.Lesson(0, path.stem, "", "", "", path)
     assert course.run(lesson, figures=tmp_path).status == 0

@@ -22,12 +22,14 @@ def add_arguments(parser):
     parser.add_argument("--fc6-kernel", type=common.positive, metavar="N", help="how many cells of pool5 fc6 spans")
     parser.add_argument("--fc6-padding", type=int, metavar="N")
     parser.add_argument("--upsampling", choices=models.UPSAMPLING, help="default fixed")
+    common.add_run_arguments(parser)
 
 
 def run(args):
     names = ("width", "pad", "fc6_kernel", "fc6_padding", "upsampling")
     options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    net = common.build_model(args.model, args.num_classes, **options)
+    common.check_device(args.device)
+    net = common.build_model(args.model, args.num_classes, args.seed, **options)
     size = args.size or _usual_size(net)
     try:
         table = geometry.table(net, size)
