@@ -18,6 +18,8 @@ EXAMPLE = """  fcn train --model mini_fcn8s --steps 600 --out runs/shapes
   fcn train --model mini_fcn16s --weights runs/32s/checkpoint.npz --out runs/16s
   fcn train --resume --out runs/camvid"""
 
+LARGEST_CROP = (240, 320)  # unless --crop says otherwise
+
 
 def add_arguments(parser):
     parser.add_argument("--model", default="mini_fcn8s", metavar="NAME", help=", ".join(models.NAMES))
@@ -46,7 +48,7 @@ def add_arguments(parser):
         "--crop",
         type=common.size,
         metavar="HxW",
-        help="train on random, scaled, mirrored crops (default 240x320; not for shapes)",
+        help="train on random, scaled, mirrored crops (default 240x320, or the first picture's size; not for shapes)",
     )
     group.add_argument("--no-augment", action="store_true", help="train on whole pictures as they are")
     group.add_argument(
@@ -106,7 +108,7 @@ def build_trainer(args, dataset, resumed=False):
         dataset,
         args.batch_size,
         model.transform,
-        _augmentation(args),
+        _augmentation(args, dataset),
         args.seed,
         drop_last=len(dataset) >= args.batch_size,
     )
@@ -167,13 +169,15 @@ def _extra(args, dataset, model):
     }
 
 
-def _augmentation(args):
+def _augmentation(args, dataset):
     if args.no_augment or dataset_name(args) == "shapes":
         return None
+    # Small pictures are not padded to the usual crop: that would be work on nothing.
+    crop = args.crop or tuple(map(min, LARGEST_CROP, dataset[0].labels.shape))
     return datasets.Compose(
         (
             datasets.RandomScale(0.5, 1.5),
-            datasets.RandomCrop(args.crop or (240, 320)),
+            datasets.RandomCrop(crop),
             datasets.RandomFlip(),
             datasets.ColourJitter(0.3),
         )

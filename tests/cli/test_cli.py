@@ -805,3 +805,16 @@ sys.exit(main({["train", *TINY, "--steps", "1", "--out", str(tmp_path / "r")]!r}
         assert end.returncode == 1
         assert "File too large" in end.stderr
         assert list((tmp_path / "r").iterdir()) == []
+
+
+def test_small_pictures_are_not_padded_to_the_usual_crop(tmp_path):
+    """Pictures of 16x20 train on crops of 16x20, larger ones on 240x320."""
+    from fcn_from_scratch.cli.train import _augmentation
+
+    args = SimpleNamespace(no_augment=False, dataset="folder", crop=None)
+    for size, expected in (((16, 20), (16, 20)), ((300, 200), (240, 200)), ((500, 500), (240, 320))):
+        labels = np.zeros(size, np.uint8)
+        image = np.zeros((*size, 3), np.uint8)
+        changed, ids = _augmentation(args, [SimpleNamespace(labels=labels)])(image, labels, np.random.default_rng(0))
+        assert changed.shape == (*expected, 3)
+        assert ids.shape == expected
