@@ -51,7 +51,13 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser(argv):
-    parser = _Parser(prog="fcn", description=__doc__.splitlines()[0])
+    parser = _Parser(
+        prog="fcn",
+        description="Fully convolutional networks by hand: follow the course, check gradients, train, score, segment.",
+        epilog="example:\n  fcn lessons\n  fcn gradcheck\n  fcn train --steps 300 --out runs/shapes\n\n"
+        "fcn COMMAND --help explains a command.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"fcn_from_scratch {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     # Only the command that is asked for is imported in full, so that `fcn --help` answers at once.
