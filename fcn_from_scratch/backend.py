@@ -1,7 +1,7 @@
 """Which array module an array belongs to, and how arrays travel between host and device.
 
 The device follows the array: there is no global switch, so one process can run the same network on the
-CPU and on the GPU and compare them. Outside kernels/ this is the only file that imports CuPy.
+CPU and on the GPU and compare them. This is the only file that imports CuPy.
 """
 
 import sys

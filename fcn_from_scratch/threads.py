@@ -46,8 +46,10 @@ def run(function, items):
         for item in items:
             function(item)
         return
-    for done in [_pool().submit(function, item) for item in items[1:]] + [_Now(function, items[0])]:
-        done.result()
+    others = [_pool().submit(function, item) for item in items[1:]]
+    function(items[0])
+    for other in others:
+        other.result()
 
 
 def one_blas_thread(function):
@@ -59,16 +61,6 @@ def one_blas_thread(function):
             return function(*args, **kwargs)
 
     return wrapped
-
-
-class _Now:
-    """One item done by the calling thread itself, when its turn comes."""
-
-    def __init__(self, function, item):
-        function(item)
-
-    def result(self):
-        return None
 
 
 @functools.cache

@@ -558,8 +558,8 @@ MUTANTS = [
     Mutant(
         "a resumed run starts its schedule again",
         "training/checkpoint.py",
-        'VELOCITY_PREFIX), meta["steps"])',
-        "VELOCITY_PREFIX), 0)",
+        '_velocities(arrays), meta["steps"])',
+        "_velocities(arrays), 0)",
         STEP,
     ),
     Mutant(

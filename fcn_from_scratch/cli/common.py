@@ -73,11 +73,11 @@ def load_model(path, name=None, num_classes=None, seed=0):
     A checkpoint knows its model and options. For a plain file of weights `name` must say the model; num_classes is
     read off score_fr if it is not given.
     """
-    arrays = weights.read(path)
     try:
-        _, meta = checkpoint.read(path)
+        arrays, meta = checkpoint.read(path)
+        arrays = weights.parameters(arrays)
     except InputError:
-        meta = None
+        arrays, meta = weights.read(path), None
     if meta is None:
         if name is None:
             raise InputError(f"{path} does not say which network its weights belong to: pass --model")
@@ -97,7 +97,7 @@ def load_model(path, name=None, num_classes=None, seed=0):
         model = build_model(meta["model"], options.pop("num_classes", None), seed, **options)
     if "classifier" in model.name:
         raise InputError(f"{path}: a {model.name} has one answer a picture; this command wants one for every pixel")
-    report = weights.load(model, path)
+    report = weights.fill(model, arrays, path)
     if report.missing:
         raise InputError(f"{path} lacks parameters of {model.name}: {', '.join(report.missing)}")
     if "transform" in extra:

@@ -31,7 +31,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     Shapes: x (N, C, H, W); weight (F, C/G, kh, kw); bias (F,) or None; stride, padding, dilation integers or pairs.
     Returns: y (N, F, oh, ow), oh = (H + 2p - d(kh - 1) - 1) // s + 1; channels last in memory.
     Identity: equals ops.loops.conv2d_loops  (tests/ops/test_conv.py).
-    Memory: the patch matrix is built in blocks of ops.im2col.BLOCK_BYTES, however large the image.
+    Memory: the patch matrix is built in blocks of ops.im2col.BLOCK_BYTES, at least one output row, one a thread.
     Raises: ValueError when the channels do not fit, an argument is out of range or the output would be empty.
     Source: Long et al. 2015, section 3. Lesson 2.
     """

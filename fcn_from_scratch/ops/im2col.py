@@ -20,14 +20,13 @@ LEAST_BYTES = 512 * 1024  # below this a block is not worth handing to another t
 def channels_last(x, padding=(0, 0), fill=0, dtype=None, extra=(0, 0)):
     """x (N, C, H, W) as a contiguous (N, H + 2ph + eh, W + 2pw + ew, C) array; no copy if it is one already.
 
-    padding  per axis, on both sides; a negative padding crops
+    padding  per axis, on both sides
     extra    per axis, more of the same at the end only
     """
     xp = get_array_module(x)
     dtype = x.dtype if dtype is None else dtype
-    crop_h, crop_w = (max(-p, 0) for p in padding)
-    x = x[:, :, crop_h : x.shape[2] - crop_h, crop_w : x.shape[3] - crop_w].transpose(0, 2, 3, 1)
-    (ph, pw), (eh, ew) = (max(p, 0) for p in padding), extra
+    x = x.transpose(0, 2, 3, 1)
+    (ph, pw), (eh, ew) = padding, extra
     if ph == pw == eh == ew == 0:
         return xp.ascontiguousarray(x, dtype=dtype)
     n, h, w, c = x.shape

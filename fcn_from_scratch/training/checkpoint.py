@@ -15,7 +15,7 @@ import numpy as np
 
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.files import write_atomically
-from fcn_from_scratch.weights import MODEL_PREFIX
+from fcn_from_scratch.weights import MODEL_PREFIX, parameters
 from fcn_from_scratch.weights.npz import read_npz
 
 FORMAT = 1
@@ -54,8 +54,8 @@ def load(path, trainer):
         differences.append(f"the model is {model.name} here, {meta['model']} there")
     elif meta["options"] != _as_json(getattr(model, "options", {})):
         differences.append(f"the options are {getattr(model, 'options', {})} here, {meta['options']} there")
-    differences += compare(model.params, _part(arrays, MODEL_PREFIX))
-    differences += [f"velocity of {d}" for d in compare(optimizer.velocity, _part(arrays, VELOCITY_PREFIX))]
+    differences += compare(model.params, parameters(arrays))
+    differences += [f"velocity of {d}" for d in compare(optimizer.velocity, _velocities(arrays))]
     generators = model.generators()
     differences += [f"generator {n}" for n in sorted(generators.keys() ^ meta["generators"].keys())]
     states = {n: _generator_state(g, meta["generators"].get(n)) for n, g in generators.items()}
@@ -68,8 +68,8 @@ def load(path, trainer):
     if differences:
         batches.load_state_dict(before)
         raise InputError(f"{path} does not fit this run: " + "; ".join(differences))
-    model.load_state_dict(_part(arrays, MODEL_PREFIX))
-    optimizer.load_state_dict(_part(arrays, VELOCITY_PREFIX), meta["steps"])
+    model.load_state_dict(parameters(arrays))
+    optimizer.load_state_dict(_velocities(arrays), meta["steps"])
     for name, generator in generators.items():
         generator.bit_generator.state = states[name]
     trainer.losses = arrays["losses"].tolist()
@@ -109,8 +109,8 @@ def _generator_state(generator, state):
     return state
 
 
-def _part(arrays, prefix):
-    return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
+def _velocities(arrays):
+    return {name[len(VELOCITY_PREFIX) :]: array for name, array in arrays.items() if name.startswith(VELOCITY_PREFIX)}
 
 
 def _as_json(value):

@@ -1,7 +1,5 @@
 """Scoring a model on a dataset: one confusion matrix over the whole set."""
 
-import numpy as np
-
 from fcn_from_scratch import datasets
 from fcn_from_scratch.backend import to_device, to_numpy
 from fcn_from_scratch.metrics import ConfusionMatrix
@@ -15,8 +13,7 @@ def predict(model, x):
 
 def segment(model, image, device="cpu"):
     """The class of every pixel of one picture, uint8 (H, W, 3) RGB -> integers (H, W); through model.transform."""
-    x = np.ascontiguousarray(model.transform(image).transpose(1, 2, 0)).transpose(2, 0, 1)[None]
-    return to_numpy(predict(model, to_device(x, device)))[0]
+    return to_numpy(predict(model, to_device(model.transform(image)[None], device)))[0]
 
 
 def evaluate(model, dataset, device="cpu", progress=False):

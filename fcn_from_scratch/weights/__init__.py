@@ -9,7 +9,7 @@ import numpy as np
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.weights.npz import read_npz
 
-__all__ = ["Report", "fills", "load", "read"]
+__all__ = ["Report", "fill", "fills", "load", "parameters", "read"]
 
 MODEL_PREFIX = "model/"  # under which a checkpoint keeps the parameters, beside the optimiser's state
 
@@ -35,8 +35,12 @@ def read(path):
     Raises: InputError that names the file and what is wrong with it.
     """
     arrays = read_npz(path)
-    ours = {n[len(MODEL_PREFIX) :]: a for n, a in arrays.items() if n.startswith(MODEL_PREFIX)}
-    return ours or arrays
+    return parameters(arrays) or arrays
+
+
+def parameters(arrays):
+    """The parameters among a checkpoint's arrays, under the names they have in the model."""
+    return {name[len(MODEL_PREFIX) :]: array for name, array in arrays.items() if name.startswith(MODEL_PREFIX)}
 
 
 def load(model, path):
@@ -46,7 +50,11 @@ def load(model, path):
     Returns: a Report with `used`, `missing` and `unused` names.
     Raises: InputError when no name fits, or an array of a right name has a wrong shape. The model is unchanged then.
     """
-    arrays = read(path)
+    return fill(model, read(path), path)
+
+
+def fill(model, arrays, path):
+    """What load does once the file is read: `arrays` are its parameters, and complaints name `path`."""
     params = model.params
     state, unused = {}, []
     for name, array in arrays.items():
