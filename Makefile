@@ -7,13 +7,15 @@ STAMP  := $(VENV)/installed
 TORCH_STAMP := $(VENV)/installed-torch
 
 .DEFAULT_GOAL := help
-.PHONY: help lessons test test-torch gradcheck lint format clean
+.PHONY: help lessons test test-torch gradcheck kernels kernels-sanitize lint format clean
 
 help:
 	@echo "make lessons     set up, then run the whole course; figures land in lessons/figures/"
 	@echo "make test        set up, then run the test suite"
 	@echo "make test-torch  the same with PyTorch as an oracle (downloads it)"
 	@echo "make gradcheck   the gradient table of every op and layer"
+	@echo "make kernels     what each CUDA kernel takes of a GPU, and its worst error; no GPU needed"
+	@echo "make kernels-sanitize  the same kernels under the compilers' sanitizers, after planting three mistakes"
 	@echo "make lint        ruff check and format check"
 	@echo "make format      let ruff format the code"
 	@echo "make clean       remove the virtual environment and what was written"
@@ -40,6 +42,13 @@ test-torch: $(TORCH_STAMP)
 
 gradcheck: $(STAMP)
 	@$(BIN)/fcn gradcheck
+
+kernels: $(STAMP)
+	@$(BIN)/python tests/nvrtc.py
+	@$(BIN)/python tests/kernel_errors.py
+
+kernels-sanitize: $(STAMP)
+	@$(BIN)/python tests/sanitize.py
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

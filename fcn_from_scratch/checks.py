@@ -146,6 +146,14 @@ def channels(layer, x, expected):
         )
 
 
+def same_sizes(layer, maps, channels=False):
+    """Maps (N, C, H, W) that are joined have the same N, H and W and, if it matters, the same channels."""
+    axes = (0, 1, 2, 3) if channels else (0, 2, 3)
+    if not maps or any(x.ndim != 4 for x in maps) or len({tuple(x.shape[a] for a in axes) for x in maps}) > 1:
+        what = "shape" if channels else "height and width"
+        raise ValueError(f"{layer.label} joins maps of one {what}; got {', '.join(str(tuple(x.shape)) for x in maps)}")
+
+
 def scores_cover_the_image(offset):
     """The upsampled scores start at the image's first pixel or before it."""
     missing = -min(pair(offset, "offset", None))
@@ -192,10 +200,10 @@ def file_label_range(labels, num_classes, ignore_index, path):
 
 
 def labels_fit(image, labels, image_name, labels_name):
-    """Labels (H, W) have the height and width of their image (H, W, C)."""
-    if image.shape[:2] == labels.shape:
+    """Labels (..., H, W) have the height and width of their image (H, W, C)."""
+    if image.shape[:2] == labels.shape[-2:]:
         return
-    (height, width), (rows, columns) = image.shape[:2], labels.shape
+    (height, width), (rows, columns) = image.shape[:2], labels.shape[-2:]
     hint = ""
     if (height, width) == (columns, rows):
         hint = "; labels must fit the picture as it is displayed, after its EXIF orientation"

@@ -11,6 +11,8 @@ frequency weighted IU    sum_i t[i] * IU[i] / sum_i t[i]
 IU is intersection over union: the pixels where truth and prediction agree on the class, divided by the pixels
 where either of them names it. Pixels with the ignore label (VOC's rim around objects) enter no count.
 
+The "geometric accuracy" of SIFT Flow is the pixel accuracy of the geometric head, over a matrix of its own.
+
 Source: Long et al. 2015, section 5. Lesson 1.
 """
 
@@ -18,7 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fcn_from_scratch.backend import to_numpy
+from fcn_from_scratch import kernels
+from fcn_from_scratch.backend import get_array_module, to_numpy
 from fcn_from_scratch.checks import choice, integer, integer_labels, label_range, same_shape
 
 METRICS = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
@@ -55,8 +58,10 @@ class ConfusionMatrix:
         0..K-1 that is not the ignore label, and for a prediction outside 0..K-1, under ignored labels too.
         Nothing is counted then. (A prediction of K would pass for column 0 of the next row.)
         """
-        labels, predictions = to_numpy(labels), to_numpy(predictions)
         same_shape(predictions, labels.shape, "predictions", "labels have")
+        if get_array_module(labels, predictions) is not np and self._update_on_gpu(labels, predictions):
+            return self
+        labels, predictions = to_numpy(labels), to_numpy(predictions)
         label_range(labels, self.num_classes, self.ignore_index)
         label_range(predictions, self.num_classes, None, "predictions")
         if self.ignore_index is not None:
@@ -66,6 +71,18 @@ class ConfusionMatrix:
         cells = k * labels.astype(np.int64).ravel() + predictions.astype(np.int64).ravel()
         self.matrix += np.bincount(cells, minlength=k * k).reshape(k, k)
         return self
+
+    def _update_on_gpu(self, labels, predictions):
+        """Count where the arrays are. False if nothing was counted: too many classes, or an id out of range."""
+        for array, name in ((labels, "labels"), (predictions, "predictions")):
+            integer_labels(array, name)
+        if self.num_classes > kernels.MOST_CLASSES or labels.size == 0:
+            return False
+        flat = [array.ravel().astype(np.int64, copy=False) for array in (labels, predictions)]
+        matrix, wrong = kernels.confusion_matrix(*flat, self.num_classes, self.ignore_index)
+        if not wrong:
+            self.matrix += matrix
+        return not wrong
 
     def merge(self, other):
         """Add another matrix's counts, as if its images had been seen here; returns the matrix object itself.
@@ -134,7 +151,8 @@ class ConfusionMatrix:
         for key in METRICS:
             lines.append(f"{key.replace('_', ' ').replace('iu', 'IU'):{width}}  {_percent(scores[key])}")
             if key == "mean_iu" and skipped > scores[key]:
-                lines[-1] += f"   ({100 * skipped:.1f} over the classes present)"
+                present = np.count_nonzero(self._counts()[1])
+                lines[-1] += f"   ({100 * skipped:.1f} over the {present} of {self.num_classes} classes present)"
         return "\n".join(lines)
 
     def _counts(self):

@@ -17,9 +17,10 @@ FCN_THREADS=N in the environment sets the number of threads; the default is the 
 import contextlib
 import ctypes
 import functools
+import itertools
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -36,20 +37,37 @@ def workers():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run(function, items):
+def run(function, items, local=None):
     """Call function(item) for every item, several at a time; returns when all are done.
 
+    A thread that is free takes the next item: where one core is busy with something else, the other does more of them.
     The items must be independent: no two may write to the same place. The first exception is raised again.
+    local    called once in each thread; function(item, local()) may work in what it returns without asking others
     """
     items = list(items)
-    if len(items) < 2 or workers() < 2:
-        for item in items:
-            function(item)
-        return
-    others = [_pool().submit(function, item) for item in items[1:]]
-    function(items[0])
-    for other in others:
+    waiting = iter(items)
+
+    def work():
+        own = () if local is None else (local(),)
+        for item in waiting:
+            function(item, *own)
+
+    others = [_pool().submit(work) for _ in range(min(len(items), workers()) - 1)]
+    try:
+        work()
+    finally:
+        # What never began, perhaps since this is a thread of the pool itself, has nothing left to do.
+        begun = [other for other in others if not other.cancel()]
+        wait(begun)
+    for other in begun:
         other.result()
+
+
+def split(total, count):
+    """0..total as `count` slices of about equal length (or fewer, none of them empty)."""
+    count = max(min(count, total), 1)
+    edges = [total * part // count for part in range(count + 1)]
+    return [slice(*pair) for pair in itertools.pairwise(edges)]
 
 
 def one_blas_thread(function):

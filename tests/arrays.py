@@ -18,6 +18,11 @@ def close(actual, expected, tolerance=1e-10):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * largest)
 
 
+def shapes_of(net):
+    """name -> shape of every parameter."""
+    return {name: array.shape for name, array in net.params.items()}
+
+
 # --- memory layouts -----------------------------------------------------------------------------------------
 
 
@@ -49,6 +54,20 @@ LAYOUTS = {
     "reversed": _reversed,
     "channels_last": _channels_last,
 }
+
+
+# --- the GPU ------------------------------------------------------------------------------------------------
+
+
+def _cuda_device():
+    try:
+        import cupy
+    except ImportError:
+        return False
+    return cupy.cuda.is_available()
+
+
+NEEDS_GPU = [pytest.mark.gpu, pytest.mark.skipif(not _cuda_device(), reason="needs CuPy and a CUDA device")]
 
 
 # --- PyTorch ------------------------------------------------------------------------------------------------

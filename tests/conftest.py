@@ -10,19 +10,11 @@ import hypothesis
 import numpy as np
 import pytest
 import standin
-from arrays import LAYOUTS
+from arrays import LAYOUTS, NEEDS_GPU
 
 hypothesis.settings.register_profile("local", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
-
-
-def _cuda_device():
-    try:
-        import cupy
-    except ImportError:
-        return False
-    return cupy.cuda.is_available()
 
 
 @pytest.fixture
@@ -30,19 +22,7 @@ def rng():
     return np.random.default_rng(0)
 
 
-@pytest.fixture(
-    params=[
-        "numpy",
-        "standin",
-        pytest.param(
-            "cupy",
-            marks=[
-                pytest.mark.gpu,
-                pytest.mark.skipif(not _cuda_device(), reason="needs CuPy and a CUDA device"),
-            ],
-        ),
-    ]
-)
+@pytest.fixture(params=["numpy", "standin", pytest.param("cupy", marks=NEEDS_GPU)])
 def xp(request, monkeypatch):
     """The array module a test runs with: NumPy, the stand-in for CuPy (tests/standin.py), CuPy itself."""
     if request.param == "numpy":

@@ -5,30 +5,37 @@ fails with CuPy fails here too:
 
 - an operation between one of these and a NumPy array is a TypeError, from either side
 - np.asarray(x), and with it most of NumPy's functions, is a TypeError; x.get() and asnumpy(x) lead back
-- what CuPy 14 lacks is missing: block, insert, errstate, the keywords `where` and `initial` of reductions,
-  most methods of ufuncs, Generator.normal and .permutation, and so on
+- what CuPy 14.2 lacks is missing: block, insert, errstate, the keywords `where` and `initial` of reductions, most
+  methods of ufuncs, Generator.normal and .permutation, and so on (its names and signatures: kernels/cupy_names.json)
+- copies between the host and the device are counted
+- a kernel is the real .cu source, compiled for the CPU and run on the wrapped arrays (emulator.py)
 - a reduction gives a 0-d array, not a scalar; `empty` is filled with rubbish, not with lucky zeros
 
 Stricter than CuPy: NumPy arrays are refused as an index too (CuPy copies them to the GPU without a word).
 It cannot show rounding, the order of floating-point sums, or what an index out of range does.
 """
 
+import inspect
+import json
 import operator
+from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
+import emulator
 import numpy as np
 
-ABSENT = """asmatrix block bmat ctypeslib einsum_path errstate frompyfunc geomspace histogram_bin_edges insert
-longdouble matrix matvec memmap ma nanpercentile nanquantile ndenumerate nditer nested_iters object_ spacing
-strings unstack vecdot vecmat"""
+# What the real one has (kernels/freeze_cupy.py): functions and their arguments, ufuncs, methods.
+CUPY = json.loads((Path(__file__).parent / "kernels" / "cupy_names.json").read_text(encoding="utf-8"))
 BINARY = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift"
 COMPARISONS = "lt le gt ge eq ne"
 UNARY = "neg pos abs invert"
-CONVERSIONS = {"len": len, "bool": bool, "int": int, "float": float, "index": operator.index}
-ABSENT_METHODS = {"ctypes", "getfield", "resize", "setfield", "setflags", "to_device"}
-ABSENT_KEYWORDS = {"where", "initial", "subok", "writeable", "like", "device"}
+CONVERSIONS = {"bool": bool, "int": int, "float": float, "index": operator.index}
+UFUNC_ARGUMENTS = {"out", "dtype", "casting", "axes", "axis"}
 UFUNC_METHODS = {"reduce": {"add", "multiply"}, "accumulate": {"add", "multiply"}, "at": {"add", "maximum"}}
-GENERATOR_METHODS = {"random", "integers", "uniform", "standard_normal", "beta", "gamma", "exponential"}
+
+# What happened so far: "to device" and "to host" are copies, "kernels" are launches. Tests clear and read it.
+counts = Counter()
 
 
 class ndarray:
@@ -44,10 +51,10 @@ class ndarray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed: use .get()")
 
     def __getattr__(self, name):
-        if name in ABSENT_METHODS or name.startswith("__"):
+        if name not in CUPY["methods"]:
             raise AttributeError(f"cupy.ndarray has no attribute {name!r}")
         value = getattr(self._host, name)
-        return function(value, name) if callable(value) else wrap(value)
+        return function(value, name, keywords_only) if callable(value) else wrap(value)
 
     def __getitem__(self, key):
         return wrap(self._host[unwrap(key)])
@@ -58,10 +65,19 @@ class ndarray:
     def __iter__(self):
         return map(wrap, self._host)
 
+    def __len__(self):
+        return len(self._host)
+
+    @property
+    def device(self):
+        return Device()
+
     def get(self):
+        counts["to host"] += 1
         return self._host.copy(order="K")
 
     def item(self, *args):
+        counts["to host"] += 1
         return self._host.item(*args)
 
 
@@ -81,24 +97,52 @@ def unwrap(value):
     return value._host if isinstance(value, ndarray) else value
 
 
-def function(host_function, name):
-    """NumPy's function or method for wrapped arrays, without the keywords that CuPy has not."""
+def function(host_function, name, check=None):
+    """NumPy's function or method for wrapped arrays; check(name, args, kwargs) refuses what CuPy's does not take."""
 
     def call(*args, **kwargs):
-        for keyword in kwargs:
-            if keyword in ABSENT_KEYWORDS or (name, keyword) == ("take", "mode"):
-                raise TypeError(f"cupy.{name}() got an unexpected keyword argument {keyword!r}")
+        if check is not None:
+            check(name, args, kwargs)
         result = host_function(*map(unwrap, args), **{key: unwrap(value) for key, value in kwargs.items()})
         return wrap(result) if kwargs.get("out") is None else kwargs["out"]
 
     return call
 
 
+def fits(name, args, kwargs):
+    """The arguments fit CuPy's signature of the function."""
+    try:
+        _signature(CUPY["functions"][name]).bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"cupy.{name}(): {error}") from None
+
+
+def keywords_only(name, args, kwargs):
+    """The keywords of a method are among those of the function of the same name (methods show no signature)."""
+    known = CUPY["functions"].get(name)
+    for keyword in kwargs:
+        if known is not None and keyword not in _signature(known).parameters:
+            raise TypeError(f"cupy.ndarray.{name}() got an unexpected keyword argument {keyword!r}")
+
+
+def ufunc_keywords(name, args, kwargs):
+    for keyword in kwargs.keys() - UFUNC_ARGUMENTS:
+        raise TypeError(f"cupy.{name}() got an unexpected keyword argument {keyword!r}")
+
+
+def _signature(text):
+    """The signature written as text in cupy_names.json."""
+    names = {}
+    exec(f"def f{text}: pass", names)
+    return inspect.signature(names["f"])
+
+
 class Ufunc:
     """A ufunc of NumPy's: callable, with the few methods that CuPy's have."""
 
     def __init__(self, host_ufunc):
-        self._host, self._call = host_ufunc, function(host_ufunc, host_ufunc.__name__)
+        self._host = host_ufunc
+        self._call = function(host_ufunc, host_ufunc.__name__, ufunc_keywords)
 
     def __call__(self, *args, **kwargs):
         return self._call(*args, **kwargs)
@@ -127,6 +171,14 @@ def _unary(operation):
     return lambda self: wrap(operation(self._host))
 
 
+def _to_number(convert):
+    def method(self):
+        counts["to host"] += 1
+        return convert(self._host)
+
+    return method
+
+
 for _name in BINARY.split():
     setattr(ndarray, f"__{_name}__", _binary(getattr(operator, f"__{_name}__")))
     setattr(ndarray, f"__r{_name}__", _binary(getattr(operator, f"__{_name}__"), reflected=True))
@@ -136,7 +188,7 @@ for _name in COMPARISONS.split():
 for _name in UNARY.split():
     setattr(ndarray, f"__{_name}__", _unary(getattr(operator, f"__{_name}__")))
 for _name, _convert in CONVERSIONS.items():
-    setattr(ndarray, f"__{_name}__", _unary(_convert))  # numbers, which wrap leaves alone
+    setattr(ndarray, f"__{_name}__", _to_number(_convert))
 ndarray.__repr__ = lambda self: f"standin.{self._host!r}"
 
 
@@ -147,11 +199,12 @@ def asnumpy(array):
     return array.get() if isinstance(array, ndarray) else np.asarray(array)
 
 
-def asarray(array, dtype=None):
+def asarray(array, dtype=None, order=None):
     """To the device from anywhere."""
     if isinstance(array, ndarray):
         return array if dtype in (None, array.dtype) else array.astype(dtype)
-    return ndarray(np.array(array, dtype))
+    counts["to device"] += 1
+    return ndarray(np.array(array, dtype, order=order or "K"))
 
 
 array = asarray
@@ -172,18 +225,52 @@ class Generator:
         self._host = np.random.default_rng(seed)
 
     def __getattr__(self, name):
-        if name not in GENERATOR_METHODS:
+        if name not in CUPY["generator"]:
             raise AttributeError(f"cupy.random.Generator has no attribute {name!r}")
         return function(getattr(self._host, name), name)
 
 
 def __getattr__(name):
-    if name in ABSENT.split() or name.startswith("_"):
-        raise AttributeError(f"module 'cupy' has no attribute {name!r}")
-    value = getattr(np, name)
-    if isinstance(value, np.ufunc):
-        return Ufunc(value)
-    return function(value, name) if callable(value) and not isinstance(value, type) else value
+    if name in CUPY["functions"]:
+        return function(getattr(np, name), name, fits)
+    if name in CUPY["ufuncs"]:
+        return Ufunc(getattr(np, name))
+    if name in CUPY["others"]:
+        return getattr(np, name)
+    raise AttributeError(f"module 'cupy' has no attribute {name!r}")
+
+
+# --- the device, and kernels on it ------------------------------------------------------------------------------
+
+
+class Device:
+    """The only one."""
+
+    id = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        return None
+
+
+class RawModule:
+    """Kernels from their source, run by the emulator; arrays reach them as they would on a GPU."""
+
+    def __init__(self, *, code, options=()):
+        if not isinstance(code, str) or not isinstance(options, tuple):
+            raise TypeError("code is a string and options are a tuple")
+        self._module = emulator.Module(code, options)
+
+    def get_function(self, name):
+        def launch(grid, block, arguments):
+            if not all(isinstance(given, tuple) for given in (grid, block, arguments)):
+                raise TypeError("grid, block and the arguments are tuples")
+            counts["kernels"] += 1
+            self._module.run(name, *grid, *block, tuple(map(unwrap, arguments)))
+
+        return launch
 
 
 random = SimpleNamespace(default_rng=Generator)
@@ -191,7 +278,7 @@ cuda = SimpleNamespace(is_available=lambda: True)
 _tricks = np.lib.stride_tricks
 lib = SimpleNamespace(
     stride_tricks=SimpleNamespace(
-        as_strided=function(_tricks.as_strided, "as_strided"),
-        sliding_window_view=function(_tricks.sliding_window_view, "sliding_window_view"),
+        as_strided=function(_tricks.as_strided, "as_strided", fits),
+        sliding_window_view=function(_tricks.sliding_window_view, "sliding_window_view", fits),
     )
 )

@@ -10,7 +10,8 @@ from mutants import MUTANTS, PACKAGE, ROOT, Mutant, mutated
 def test_fits(mutant):
     source = (ROOT / PACKAGE / mutant.file).read_text()
     changed = mutated(mutant)
-    assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(source))
+    if mutant.file.endswith(".py"):
+        assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(source))
     for part in mutant.tests.split():
         assert (ROOT / "tests" / part).exists()
 

@@ -1,5 +1,8 @@
 """Several threads give what one gives, exceptions come through, and BLAS is left as it was found."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -54,6 +57,52 @@ def test_an_exception_comes_through(several, wrong):
 
     with pytest.raises(ValueError, match=f"item {wrong}"):
         threads.run(work, range(9))
+
+
+def test_a_thread_may_share_out_work_itself(several):
+    done = []
+    threads.run(lambda outer: threads.run(lambda inner: done.append((outer, inner)), range(4)), range(5))
+    assert sorted(done) == [(outer, inner) for outer in range(5) for inner in range(4)]
+
+
+def test_nothing_runs_on_after_an_exception_came_through(several):
+    done = []
+
+    def work(item):
+        if item == 0:
+            raise ValueError("item 0")
+        time.sleep(0.01)
+        done.append(item)
+
+    with pytest.raises(ValueError, match="item 0"):
+        threads.run(work, range(9))
+    before = len(done)
+    time.sleep(0.05)
+    assert len(done) == before
+
+
+def test_what_is_local_is_made_once_in_each_thread(several):
+    made, used = [], []
+
+    def local():
+        made.append([])
+        return made[-1]
+
+    def work(item, own):
+        own.append(item)
+        used.append(threading.get_ident())
+
+    threads.run(work, range(40), local)
+    assert len(made) <= 3
+    assert sorted(item for own in made for item in own) == list(range(40))
+    assert len(set(used)) == sum(1 for own in made if own)
+
+
+@pytest.mark.parametrize(("total", "count", "lengths"), [(7, 3, [2, 2, 3]), (2, 5, [1, 1]), (4, 0, [4]), (6, 1, [6])])
+def test_split(total, count, lengths):
+    parts = threads.split(total, count)
+    assert [part.stop - part.start for part in parts] == lengths
+    assert [part.start for part in parts] == [sum(lengths[:n]) for n in range(len(lengths))]
 
 
 @needs_blas

@@ -16,7 +16,10 @@ import warnings
 from fcn_from_scratch import __version__
 from fcn_from_scratch.checks import InputError
 
-COMMANDS = ("lessons", "gradcheck", "inspect", "train", "evaluate", "segment")
+COMMANDS = (
+    *("lessons", "gradcheck", "inspect", "data", "train", "evaluate", "segment", "compare", "published", "doctor"),
+    "weights",
+)
 
 
 def main(argv=None):

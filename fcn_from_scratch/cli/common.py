@@ -30,6 +30,7 @@ def add_data_arguments(parser):
     )
     group.add_argument("--root", metavar="DIR", help="folder with the data; shapes has none")
     group.add_argument("--num-classes", type=int, metavar="K", help="number of classes, for --dataset folder")
+    group.add_argument("--modality", choices=datasets.nyud.MODALITIES, help="channels of nyud (default color)")
     group.add_argument("--size", type=size, metavar="HxW", help="size of drawn shapes (default 96x96)")
     group.add_argument("--count", type=int, metavar="N", help="number of drawn shapes (train 2000, val 200)")
     group.add_argument(
@@ -54,7 +55,8 @@ def build_dataset(args, split):
         if given:
             word = "--" + next(iter(given)).replace("_", "-")
             raise InputError(f"{word} is for drawn shapes; the pictures of --dataset {name} are as they are")
-        return datasets.build(name, args.root, split, args.num_classes, cache=split == "train")
+        options = {} if args.modality is None else {"modality": args.modality}
+        return datasets.build(name, args.root, split, args.num_classes, cache=split == "train", **options)
     options = {"size": (96, 96), "count": 2000 if split == "train" else 200, "seed": args.seed, **given}
     return datasets.build("shapes", args.root, split, args.num_classes, **options)
 
@@ -67,41 +69,49 @@ def check_device(device):
         raise InputError(str(error)) from None
 
 
-def load_model(path, name=None, num_classes=None, seed=0):
+def add_preprocessing_argument(parser):
+    """--preprocessing, for weights in files that cannot tell."""
+    parser.add_argument(
+        "--preprocessing",
+        choices=weights.PREPROCESSING,
+        help="what plain weights expect, where the file does not tell (`fcn weights inspect FILE` says what it tells)",
+    )
+
+
+def load_model(path, name=None, num_classes=None, preprocessing=None):
     """(model, extra): the trained network in a file, in eval mode, and what the checkpoint says about its data.
 
-    A checkpoint knows its model and options. For a plain file of weights `name` must say the model; num_classes is
-    read off score_fr if it is not given.
+    A checkpoint knows its model and options. For a plain file of weights `name` must say the model, if its md5 does
+    not; num_classes is read off score_fr if it is not given.
     """
-    try:
-        arrays, meta = checkpoint.read(path)
-        arrays = weights.parameters(arrays)
-    except InputError:
-        arrays, meta = weights.read(path), None
-    if meta is None:
-        if name is None:
-            raise InputError(f"{path} does not say which network its weights belong to: pass --model")
-        scores = arrays.get("score_fr.bias", arrays.get("score_fr.weight"))
-        if num_classes is None and scores is None:
-            raise InputError(f"{path} holds no score_fr, whose size is the number of classes: pass --num-classes")
-        model = build_model(name, len(np.atleast_1d(scores)) if num_classes is None else num_classes, seed)
-        extra = {}
-    else:
+    content = weights.read_file(path)
+    if checkpoint.is_sound(content.meta):
+        meta, extra = content.meta, content.meta["extra"]
         if name not in (None, meta["model"]):
             raise InputError(f"{path} holds a {meta['model']}; --model says {name}")
-        options, extra = dict(meta["options"]), meta["extra"]
+        name, options = meta["model"], dict(meta["options"])
         if num_classes not in (None, options.get("num_classes")):
             raise InputError(
                 f"{path} was trained for {options.get('num_classes')} classes; --num-classes says {num_classes}"
             )
-        model = build_model(meta["model"], options.pop("num_classes", None), seed, **options)
+        num_classes = options.pop("num_classes", None)
+    else:
+        extra, options = {}, weights.told_options(content)
+        name = name or weights.told_model(content, path)
+        if name is None:
+            raise InputError(f"{path} does not say which network its weights belong to: pass --model")
+        told_classes = options.pop("num_classes", None)
+        num_classes = told_classes if num_classes is None else num_classes
+        if num_classes is None:
+            raise InputError(f"{path} holds no score_fr, whose size is the number of classes: pass --num-classes")
+    model = build_model(name, num_classes, None, **options)
     if "classifier" in model.name:
         raise InputError(f"{path}: a {model.name} has one answer a picture; this command wants one for every pixel")
-    report = weights.fill(model, arrays, path)
+    report = weights.fill(model, content, path, preprocessing=preprocessing)
     if report.missing:
-        raise InputError(f"{path} lacks parameters of {model.name}: {', '.join(report.missing)}")
-    if "transform" in extra:
-        model.transform = datasets.Preprocess.from_dict(extra["transform"])
+        raise InputError(f"{path} lacks parameters of {model.name}: {checks.few(report.missing)}")
+    if not extra:
+        print("; ".join([f"{path}: {len(report.used)} parameters", *report.notes]))
     return model.eval(), extra
 
 
@@ -114,10 +124,30 @@ def build_model(name, num_classes, seed=0, /, **options):
 
 
 def check_classes(model, dataset, path):
-    """The model was trained for as many classes as the dataset has."""
-    theirs = model.options["num_classes"]
-    if theirs != dataset.num_classes:
-        raise InputError(f"{path} was trained for {theirs} classes; the dataset has {dataset.num_classes}")
+    """The model was trained for as many classes as the dataset has, on pictures of as many channels."""
+    if classes_of(model) != dataset.num_classes:
+        raise InputError(f"{path} was trained for {classes_of(model)} classes; the dataset has {dataset.num_classes}")
+    check_channels(model, dataset)
+
+
+def classes_of(model):
+    """How many classes the model tells apart; with several heads, the first one."""
+    number = model.options["num_classes"]
+    return number[0] if isinstance(number, (tuple, list)) else number
+
+
+def check_channels(model, dataset):
+    """The model reads pictures of as many channels as the dataset's have."""
+    reads, has = channels_of(model), dataset[0].image.shape[2]
+    if reads != has:
+        hint = f" (nyud: see --modality, {', '.join(datasets.nyud.MODALITIES)})"
+        raise InputError(f"{model.name} reads pictures of {reads} channels, the dataset's have {has}{hint}")
+
+
+def channels_of(model):
+    """How many channels the pictures have that a model reads."""
+    streams = getattr(model.trunk, "channels", None)  # of a late fusion
+    return sum(streams) if streams else next(iter(model.params.values())).shape[1]
 
 
 def write_json(path, value):

@@ -1,26 +1,28 @@
 """`fcn evaluate`: score a trained network on a dataset."""
 
-from fcn_from_scratch import viz
+from fcn_from_scratch import published, viz
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
-from fcn_from_scratch.training.evaluation import evaluate, segment
+from fcn_from_scratch.training.evaluation import evaluate_heads, segment
 
 HELP = "Score a trained network: the paper's four metrics and a line a class, over the whole set."
 EXAMPLE = """  fcn evaluate --weights runs/shapes/checkpoint.npz
-  fcn evaluate --weights runs/camvid/checkpoint.npz --dataset camvid --root data/CamVid --out runs/camvid"""
+  fcn evaluate --weights runs/camvid/checkpoint.npz --dataset camvid --root data/CamVid --out runs/camvid
+  fcn evaluate --weights fcn8s.npz --model fcn8s --dataset voc --root data/VOC --split seg11valid"""
 
 PICTURES = 4  # shown in the figure
 
 
 def add_arguments(parser):
     parser.add_argument(
-        "--weights", metavar="FILE", help="a checkpoint, or an .npz of parameters (default: the checkpoint in --out)"
+        "--weights", metavar="FILE", help="a checkpoint, .caffemodel, .pth, .npz or .safetensors (default: --out's)"
     )
     parser.add_argument(
         "--model",
         metavar="NAME",
-        help="needed for plain .npz files; a checkpoint knows its own",
+        help="needed for plain weights; a checkpoint knows its own",
     )
+    common.add_preprocessing_argument(parser)
     common.add_data_arguments(parser)
     parser.add_argument("--split", default="val", help="train, val or test (default val)")
     parser.add_argument("--out", metavar="DIR", help="folder for metrics.json and a figure")
@@ -34,41 +36,65 @@ def run(args):
         if args.out is None:
             raise InputError("which network? Pass --weights FILE, or --out with the folder of a run")
         args.weights = f"{args.out}/{common.CHECKPOINT}"
-    model, extra = common.load_model(args.weights, args.model, args.num_classes)
+    model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
     trained_on = extra.get("arguments", {})
     if args.dataset is None:
         # What the checkpoint was trained on, unless the command says otherwise.
-        for name in ("dataset", "root", "size", "count", "classes_by", "num_classes", "seed"):
+        for name in ("dataset", "root", "modality", "size", "count", "classes_by", "num_classes", "seed"):
             if getattr(args, name) is None:
                 setattr(args, name, trained_on.get(name))
     args.seed = args.seed or 0
     dataset = common.build_dataset(args, args.split)
     common.check_classes(model, dataset, args.weights)
     folder = None if args.out is None else common.output_folder(args.out)
-    report(model.to(args.device), dataset, folder, args.device, f"{model.name} on {args.dataset or 'shapes'}")
+    title = f"{model.name} on {args.dataset or 'shapes'}"
+    measured = _as_published(report(model.to(args.device), dataset, folder, args.device, title))
+    beside = published.beside(measured, model.name, args.dataset, args.split, getattr(dataset, "modality", None))
+    if beside:
+        print(f"\n{beside}")
     return 0
 
 
+def _as_published(matrices):
+    """Scores as the paper has them: means over the classes present, and the geometric head's pixel accuracy. (On VOC,
+    where all classes are present, the conventions of mean IU agree.)"""
+    geometric = matrices.get("geometric")
+    more = {} if geometric is None else {"geometric_accuracy": geometric.scores()["pixel_accuracy"]}
+    return matrices["semantic"].scores("skip") | more
+
+
 def report(model, dataset, folder, device, title):
-    """Print the table; with a folder, write metrics.json and predictions.png there too."""
-    matrix = evaluate(model, dataset, device, progress=True)
+    """Print the tables; with a folder, write metrics.json and predictions.png there too.
+
+    Returns: the matrices, name of the head -> ConfusionMatrix.
+    """
+    matrices = evaluate_heads(model, dataset, device, progress=True)
+    (_, matrix), *others = matrices.items()
     print(matrix.table(dataset.classes))
+    for name, other in others:
+        print(f"\n{name} head: {name} accuracy is its pixel accuracy\n{other.table(dataset.heads[name])}")
     if folder is None:
-        return
-    iu, accuracy, share = matrix.per_class()
-    common.write_json(
-        folder / "metrics.json",
-        {
-            "scores": {name: _number(value) for name, value in matrix.scores().items()},
-            "classes": {
-                name: {"iu": _number(i), "accuracy": _number(a), "share": _number(s)}
-                for name, i, a, s in zip(dataset.classes, iu, accuracy, share)
-            },
-            "pictures": len(dataset),
-        },
-    )
+        return matrices
+    numbers = _numbers(matrix, dataset.classes) | {"pictures": len(dataset)}
+    if others:
+        numbers["heads"] = {name: _numbers(other, dataset.heads[name]) for name, other in others}
+    common.write_json(folder / "metrics.json", numbers)
     figure(model, dataset, device, title, folder / "predictions.png")
     print(f"wrote {folder / 'metrics.json'} and {folder / 'predictions.png'}")
+    return matrices
+
+
+def _numbers(matrix, classes):
+    """A matrix's metrics, in all and class by class, for JSON."""
+    iu, accuracy, share = matrix.per_class()
+    return {
+        "scores": {name: _number(value) for name, value in matrix.scores().items()},
+        "mean_iu_of_classes_present": _number(matrix.scores("skip")["mean_iu"]),
+        "classes": {
+            name: {"iu": _number(i), "accuracy": _number(a), "share": _number(s)}
+            for name, i, a, s in zip(classes, iu, accuracy, share)
+        },
+    }
 
 
 def figure(model, dataset, device, title, path):
@@ -79,7 +105,8 @@ def figure(model, dataset, device, title, path):
     for number in range(count):
         image, labels, _ = dataset[number * len(dataset) // count]
         predictions = segment(model, image, device)
-        rows.append([image[:, :, :3], labels, predictions, viz.error_map(labels, predictions)])
+        labels = labels.reshape(-1, *labels.shape[-2:])[0]  # the first head's
+        rows.append([image[:, :, :3].astype("uint8"), labels, predictions, viz.error_map(labels, predictions)])
     titles = ["input", "truth", "prediction", "errors"]
     picture = viz.panels(rows, titles, title, classes=dataset.classes, palette=dataset.palette)
     viz.save_figure(picture, path)

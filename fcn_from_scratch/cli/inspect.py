@@ -63,7 +63,7 @@ def _in_words(table):
 def _sizes(net):
     """Which square images fit, as the network is, and with pools that round down."""
     lines = [_range(geometry.sizes_that_fit(net), "as built")]
-    if "classifier" not in net.name:
+    if geometry.explain_crops(net):  # without a crop nothing has to be covered
         lines.append(_range(geometry.sizes_that_fit(net, ceil_mode=False), "if every pool rounded down"))
         pad = geometry.smallest_pad(net)
         lines.append(f"smallest padding of the first convolution with which all fit: {'none' if pad is None else pad}")

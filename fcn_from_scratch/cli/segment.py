@@ -1,30 +1,42 @@
 """`fcn segment`: label every pixel of photos of any size."""
 
+import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from fcn_from_scratch import datasets, viz
+from fcn_from_scratch import datasets, memory, viz
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.files import write_atomically
+from fcn_from_scratch.geometry.table import memory as bytes_in_words
 from fcn_from_scratch.progress import bar
 from fcn_from_scratch.training.evaluation import segment
 
 HELP = "Label every pixel of photos of any size: writes the colour map, the overlay and the index PNG of each."
-EXAMPLE = "  fcn segment photo.jpg holiday/*.png --weights runs/camvid/checkpoint.npz --out segmented"
+EXAMPLE = """  fcn segment photo.jpg holiday/*.png --weights runs/camvid/checkpoint.npz --out segmented
+  fcn segment photo.jpg --model fcn8s --weights fcn8s-heavy-pascal.caffemodel
+  fcn segment photo.jpg --model fcn8s --random-weights     how long, and how much memory?"""
 
 
 def add_arguments(parser):
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures in any format Pillow reads")
-    parser.add_argument("--weights", required=True, metavar="FILE", help="a checkpoint, or an .npz of parameters")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--weights", metavar="FILE", help="a checkpoint, .caffemodel, .pth, .npz or .safetensors")
+    source.add_argument(
+        "--random-weights",
+        action="store_true",
+        help="an untrained --model: its labels mean nothing, its time and memory are a trained one's",
+    )
     parser.add_argument(
         "--model",
         metavar="NAME",
-        help="needed for plain .npz files; a checkpoint knows its own",
+        help="needed for plain weights; a checkpoint knows its own",
     )
     parser.add_argument("--num-classes", type=int, metavar="K", help="for plain files: else read off score_fr")
+    common.add_preprocessing_argument(parser)
     parser.add_argument("--out", default="segmented", metavar="DIR", help="default segmented")
     common.add_run_arguments(parser)
 
@@ -35,22 +47,47 @@ def run(args):
     for stem in stems:
         if stems.count(stem) > 1:
             raise InputError(f"two pictures are called {stem}: their results would have the same names")
-    model, extra = common.load_model(args.weights, args.model, args.num_classes, args.seed)
+    if args.random_weights:
+        model, extra = untrained(args), {}
+    else:
+        model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
+    if common.channels_of(model) != 3:
+        raise InputError(f"a {model.name} reads {common.channels_of(model)} channels; a photo has 3, its colours")
     model.to(args.device)
     folder = common.output_folder(args.out)
     palette = common.palette_of(extra)
-    classes = extra.get("classes") or [str(number) for number in range(model.options["num_classes"])]
+    classes = extra.get("classes") or [str(number) for number in range(common.classes_of(model))]
     lines = []
     for path, stem in zip(bar(args.images, unit="image"), stems):
         image = datasets.read_image(path)
+        start = time.perf_counter()
         labels = segment(model, image, args.device)
+        seconds = time.perf_counter() - start
         viz.save_index_png(folder / f"{stem}_labels.png", labels, palette)
         save_png(folder / f"{stem}_colour.png", viz.colourise(labels, palette))
         save_png(folder / f"{stem}_overlay.png", viz.overlay(image, labels, palette, background=None))
-        lines.append(f"{path}: {image.shape[1]}x{image.shape[0]}, {_shares(labels, classes)}")
+        lines.append(f"{path}: {image.shape[1]}x{image.shape[0]}, {_shares(labels, classes)}; {seconds:.1f} s")
     print("\n".join(lines))
+    if (peak := memory.peak()) is not None:
+        print(f"peak memory {bytes_in_words(peak)}")
     print(f"wrote *_labels.png (class ids), *_colour.png and *_overlay.png to {folder}/")
     return 0
+
+
+def untrained(args):
+    """A network of --model with random weights, in its score layers too: they usually start at zero, and every pixel
+    would be of class 0."""
+    if args.model is None:
+        raise InputError("--random-weights of which network? Pass --model")
+    warnings.warn("the weights are random: the labels mean nothing", stacklevel=2)
+    model = common.build_model(args.model, args.num_classes or 21, args.seed)
+    if "classifier" in model.name:
+        raise InputError(f"a {model.name} has one answer a picture; this command wants one for every pixel")
+    rng = np.random.default_rng(args.seed)
+    for name, weight in model.params.items():
+        if name.startswith("score") and name.endswith("weight"):
+            weight[...] = rng.normal(0, 0.01, weight.shape)
+    return model.eval()
 
 
 def save_png(path, image):

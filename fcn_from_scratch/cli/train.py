@@ -1,6 +1,7 @@
 """`fcn train`: train a network, keep a checkpoint, score it and show what it learned."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,34 +17,51 @@ HELP = "Train a network on drawn shapes or on your own pictures."
 EXAMPLE = """  fcn train --model mini_fcn8s --steps 600 --out runs/shapes
   fcn train --model mini_fcn8s --dataset camvid --root data/CamVid --steps 1500 --out runs/camvid
   fcn train --model mini_fcn16s --weights runs/32s/checkpoint.npz --out runs/16s
+  fcn train --recipe list
+  fcn train --recipe fcn16s-heavy --weights runs/32s/checkpoint.npz --dataset voc --root data/VOC --out runs/voc16s
   fcn train --resume --out runs/camvid"""
 
 LARGEST_CROP = (240, 320)  # unless --crop says otherwise
 
 
 def add_arguments(parser):
-    parser.add_argument("--model", default="mini_fcn8s", metavar="NAME", help=", ".join(models.NAMES))
+    parser.add_argument("--model", metavar="NAME", help=f"default the recipe's: {', '.join(models.NAMES)}")
     common.add_data_arguments(parser)
+    parser.add_argument("--split", default="train", help="the pictures to train on (default train)")
+    parser.add_argument("--val-split", default="val", help="the pictures to score on in the end (default val)")
     group = parser.add_argument_group("network")
     group.add_argument("--width", type=common.positive, metavar="N", help="channels of the first stage")
     group.add_argument("--dropout", type=float, metavar="P", help="dropout after fc6 and fc7")
     group.add_argument("--upsampling", choices=models.UPSAMPLING, help="default fixed")
-    group.add_argument("--weights", metavar="FILE", help="start from another run's weights, as far as names fit")
+    group.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="start from weights, as far as names fit: another run's, or .caffemodel, .pth, .npz, .safetensors",
+    )
+    group.add_argument(
+        "--new-scores", action="store_true", help="leave out the file's score layers if they are for other classes"
+    )
+    common.add_preprocessing_argument(group)
     group.add_argument("--freeze-trunk", action="store_true", help="train the score layers only (32s-fixed)")
     group = parser.add_argument_group("training")
     group.add_argument(
-        "--recipe", choices=recipes.RECIPES, default="mini", help="settings to start from (default mini)"
+        "--recipe",
+        metavar="NAME",
+        help="settings to start from, the paper's among them; `list` prints all (default: the network's own)",
     )
     group.add_argument("--steps", type=common.positive, metavar="N", help="steps in all")
     group.add_argument("--lr", type=float, metavar="X", help="learning rate; belongs to the reduction")
-    group.add_argument(
-        "--schedule", choices=("poly", "fixed"), default="poly", help="how the rate falls (default poly)"
-    )
+    group.add_argument("--schedule", choices=("poly", "fixed"), help="how the rate falls")
     group.add_argument("--momentum", type=float, metavar="X")
     group.add_argument("--weight-decay", type=float, metavar="X")
     group.add_argument("--reduction", choices=("mean", "sum"), help="of the loss over the pixels")
     group.add_argument("--batch-size", type=common.positive, metavar="N")
     group.add_argument("--iter-size", type=common.positive, metavar="N", help="batches added up for one step")
+    group.add_argument(
+        "--sampling",
+        choices=("epoch", "replacement"),
+        help="visit all pictures in a new order each epoch, or draw each from all",
+    )
     group.add_argument(
         "--crop",
         type=common.size,
@@ -65,6 +83,10 @@ def add_arguments(parser):
 
 
 def run(args):
+    if args.recipe == "list":
+        print(recipes.table())
+        return 0
+    _choose(args)
     folder = Path(args.out or f"runs/{args.model}-{args.dataset or 'shapes'}")
     path = folder / common.CHECKPOINT
     resumed = args.resume and path.exists()
@@ -73,10 +95,11 @@ def run(args):
     elif path.exists():
         raise InputError(f"{folder} already holds a run: pass --resume to go on with it, or another --out")
     else:
-        _settle(args)
+        _announce(args)
+    _settle(args)
     common.check_device(args.device)
-    dataset = common.build_dataset(args, "train")
-    validation = common.build_dataset(args, "val")
+    dataset = common.build_dataset(args, args.split)
+    validation = common.build_dataset(args, args.val_split)
     trainer = build_trainer(args, dataset, resumed)
     common.output_folder(folder)
     remove_leftovers(path)
@@ -96,11 +119,19 @@ def build_trainer(args, dataset, resumed=False):
     """The network, optimiser and batches that settled arguments describe; a resumed run has its weights elsewhere."""
     options = {key: getattr(args, key) for key in ("width", "dropout", "upsampling")}
     options = {key: value for key, value in options.items() if value is not None}
+    channels = dataset[0].image.shape[2]
+    if channels != 3 and "late_fusion" not in args.model:
+        options["in_channels"] = channels
     model = common.build_model(args.model, dataset.num_classes, args.seed, **options)
     if "classifier" in args.model:
         raise InputError("a classifier has one answer a picture and no label maps to learn from: lesson 4 trains one")
     if args.weights and not resumed:
-        print(f"from {args.weights}: {weights.load(model, args.weights)}")
+        words = {"preprocessing": args.preprocessing, "new_scores": args.new_scores}
+        report = weights.load(model, args.weights, **words)
+        print("\n".join([f"from {args.weights}: {report}", *report.notes]))
+    common.check_channels(model, dataset)
+    saved = getattr(args, "transform", None)  # a resumed run's
+    model.transform = datasets.Preprocess.from_dict(saved) if saved else _transform(model.transform, dataset)
     if args.freeze_trunk:
         model.freeze_trunk()
     model.to(args.device)
@@ -108,15 +139,17 @@ def build_trainer(args, dataset, resumed=False):
         dataset,
         args.batch_size,
         model.transform,
-        _augmentation(args, dataset),
+        _augmentation(args, dataset, model.transform),
         args.seed,
+        args.sampling,
         drop_last=len(dataset) >= args.batch_size,
     )
     try:
         schedule = constant(args.lr) if args.schedule == "fixed" else polynomial(args.lr, args.steps)
         if args.schedule == "poly":
             schedule = warm_up(schedule, min(50, args.steps // 10))
-        optimizer = SGD(model, schedule, args.momentum, args.weight_decay)
+        multipliers = recipes.find(args.recipe).multipliers
+        optimizer = SGD(model, schedule, args.momentum, args.weight_decay, multipliers)
     except ValueError as error:
         raise InputError(str(error)) from None
     return Trainer(
@@ -134,15 +167,49 @@ def dataset_name(args):
     return args.dataset or "shapes"
 
 
-def _settle(args):
-    """Fill what was not given from the recipe, so that the checkpoint names every setting."""
-    recipe = recipes.RECIPES[args.recipe]
-    for name in ("steps", "lr", "momentum", "weight_decay", "reduction", "batch_size", "iter_size"):
-        if getattr(args, name) is None:
-            setattr(args, name, getattr(recipe, name))
-    doubt = recipes.doubt(args.lr, args.reduction)
+# What a recipe decides and the command line may decide otherwise.
+_SETTINGS = (
+    *("model", "upsampling", "steps", "lr", "schedule", "momentum", "weight_decay", "reduction", "batch_size"),
+    *("iter_size", "sampling"),
+)
+
+
+def _choose(args):
+    """Which network by which recipe: either implies the other."""
+    if args.recipe is None:
+        args.recipe = recipes.usual(args.model)
+    if args.model is None:
+        args.model = recipes.find(args.recipe).model or "mini_fcn8s"
+
+
+def _announce(args):
+    """Say what a recipe of the paper is about to do, what was changed in it, and what it lacks."""
+    recipe = recipes.find(args.recipe)
+    if recipe.start is not None:
+        print(f"recipe {args.recipe} ({recipe.source}), made for {recipe.data}")
+        given = {name: getattr(args, name) for name in _SETTINGS if getattr(args, name) is not None}
+        changed = [
+            f"--{name.replace('_', '-')} {value} for {getattr(recipe, name)}"
+            for name, value in given.items()
+            if value != getattr(recipe, name)
+        ]
+        if changed:
+            print(f"changed in it: {', '.join(changed)}")
+        if args.weights is None:
+            print(f"warning: it starts from {recipe.start}: pass --weights FILE; from random ones it will hardly learn")
+    lr, reduction = (getattr(recipe, n) if getattr(args, n) is None else getattr(args, n) for n in ("lr", "reduction"))
+    doubt = recipes.doubt(lr, reduction)
     if doubt:
         print(f"warning: {doubt}")
+
+
+def _settle(args):
+    """Fill what was not given from the recipe, so that the checkpoint names every setting."""
+    recipe = recipes.find(args.recipe)
+    for name in _SETTINGS:
+        if getattr(args, name) is None:
+            setattr(args, name, getattr(recipe, name))
+    args.no_augment = args.no_augment or (recipe.whole and args.crop is None)
 
 
 def _resumed(args, path):
@@ -153,13 +220,16 @@ def _resumed(args, path):
         raise InputError(f"{path} was not written by `fcn train`: it does not say how to go on")
     saved = argparse.Namespace(**{**vars(args), **arguments})
     saved.out, saved.device, saved.resume = args.out, args.device, True
+    saved.transform = meta["extra"].get("transform")
     if args.steps is not None:
         saved.steps = args.steps
     return saved
 
 
 def _extra(args, dataset, model):
-    keep = {k: v for k, v in vars(args).items() if k not in ("run", "resume", "out", "device", "save_seconds")}
+    keep = {
+        k: v for k, v in vars(args).items() if k not in ("run", "resume", "out", "device", "save_seconds", "transform")
+    }
     return {
         "arguments": keep,
         "dataset": dataset_name(args),
@@ -169,19 +239,29 @@ def _extra(args, dataset, model):
     }
 
 
-def _augmentation(args, dataset):
+def _transform(transform, dataset):
+    """The preprocessing with the means that the paper's public code subtracts from these pictures.
+
+    Weights that want another convention than the paper's (0..1 pixels) keep theirs.
+    """
+    theirs = dataset.preprocess
+    return transform if theirs is None or transform.scale != theirs.scale else replace(theirs, std=transform.std)
+
+
+def _augmentation(args, dataset, transform):
     if args.no_augment or dataset_name(args) == "shapes":
         return None
+    image, labels, _ = dataset[0]
     # Small pictures are not padded to the usual crop: that would be work on nothing.
-    crop = args.crop or tuple(map(min, LARGEST_CROP, dataset[0].labels.shape))
-    return datasets.Compose(
-        (
-            datasets.RandomScale(0.5, 1.5),
-            datasets.RandomCrop(crop),
-            datasets.RandomFlip(),
-            datasets.ColourJitter(0.3),
-        )
-    )
+    crop = args.crop or tuple(map(min, LARGEST_CROP, labels.shape[-2:]))
+    steps = [
+        datasets.RandomScale(0.5, 1.5),
+        datasets.RandomCrop(crop, transform.neutral(image.shape[2])),
+        datasets.RandomFlip(),
+    ]
+    if args.modality != "hha":  # which has no colours to vary
+        steps.append(datasets.ColourJitter(0.3))
+    return datasets.Compose(tuple(steps))
 
 
 def _class_weight(args, dataset):

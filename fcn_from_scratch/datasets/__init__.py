@@ -3,23 +3,33 @@
 import inspect
 
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.datasets.audit import audit, count_ids
+from fcn_from_scratch.datasets.audit import audit, count_ids, survey
 from fcn_from_scratch.datasets.augment import ColourJitter, Compose, RandomCrop, RandomFlip, RandomScale
 from fcn_from_scratch.datasets.base import Dataset, InMemory, PairDataset, Sample
 from fcn_from_scratch.datasets.batches import Batches, collate, epoch
 from fcn_from_scratch.datasets.camvid import CamVid
+from fcn_from_scratch.datasets.catalogue import SOURCES
 from fcn_from_scratch.datasets.folder import Folder
 from fcn_from_scratch.datasets.images import read_image
-from fcn_from_scratch.datasets.labels import IGNORE, read_labels, save_labels
+from fcn_from_scratch.datasets.labels import IGNORE, read_labels, read_mat_labels, save_labels
+from fcn_from_scratch.datasets.mat import read_mat
+from fcn_from_scratch.datasets.nyud import NYUD
+from fcn_from_scratch.datasets.pascalcontext import PascalContext
+from fcn_from_scratch.datasets.sbd import SBD
 from fcn_from_scratch.datasets.shapes import Shapes
-from fcn_from_scratch.datasets.transforms import CAFFE, TORCHVISION, VOC_MEAN_BGR, Preprocess
+from fcn_from_scratch.datasets.siftflow import SIFTFlow
+from fcn_from_scratch.datasets.transforms import CAFFE, HHA_MEAN, TORCHVISION, VOC_MEAN_BGR, Preprocess
 from fcn_from_scratch.datasets.voc import VOC
 from fcn_from_scratch.palette import voc_palette
 
 __all__ = [
     "CAFFE",
+    "HHA_MEAN",
     "IGNORE",
     "NAMES",
+    "NYUD",
+    "SBD",
+    "SOURCES",
     "TORCHVISION",
     "VOC",
     "VOC_MEAN_BGR",
@@ -31,10 +41,12 @@ __all__ = [
     "Folder",
     "InMemory",
     "PairDataset",
+    "PascalContext",
     "Preprocess",
     "RandomCrop",
     "RandomFlip",
     "RandomScale",
+    "SIFTFlow",
     "Sample",
     "Shapes",
     "audit",
@@ -44,11 +56,23 @@ __all__ = [
     "epoch",
     "read_image",
     "read_labels",
+    "read_mat",
+    "read_mat_labels",
     "save_labels",
+    "survey",
     "voc_palette",
 ]
 
-_DATASETS = {"shapes": Shapes, "voc": VOC, "camvid": CamVid, "folder": Folder}
+_DATASETS = {
+    "shapes": Shapes,
+    "voc": VOC,
+    "sbd": SBD,
+    "pascalcontext": PascalContext,
+    "nyud": NYUD,
+    "siftflow": SIFTFlow,
+    "camvid": CamVid,
+    "folder": Folder,
+}
 NAMES = tuple(_DATASETS)
 
 
@@ -58,9 +82,9 @@ def build(name, root=None, split="train", num_classes=None, **options):
     name         one of NAMES
     root         the folder with the data; shapes has none, voc without one is the project's drawn sample
     num_classes  decides for "folder"; the others have a fixed number, which it must equal
-    options      what the dataset's class takes besides: see Shapes, VOC, CamVid, Folder
+    options      what the dataset's class takes besides: see the class
     Raises: InputError for an unknown name or option (the right ones are listed), and for whatever the dataset
-    itself complains about.
+    itself complains about, with a hint where its files are to be had.
     """
     if name not in _DATASETS:
         raise InputError(f"there is no dataset {name!r}; there are {', '.join(NAMES)}")
@@ -71,7 +95,7 @@ def build(name, root=None, split="train", num_classes=None, **options):
         raise InputError(f"dataset {name} has no option {unknown[0]!r}; it has {', '.join(sorted(known))}")
     if name == "shapes" and root is not None:
         raise InputError(f"dataset shapes is drawn, not read: it takes no root; got {root}")
-    if name in ("camvid", "folder") and root is None:
+    if name not in ("shapes", "voc") and root is None:
         raise InputError(f"dataset {name} needs a root: the folder that holds its pictures and labels")
     if name != "shapes":
         options["root"] = root
@@ -79,6 +103,9 @@ def build(name, root=None, split="train", num_classes=None, **options):
         options["num_classes"] = num_classes
     try:
         dataset = kind(split=split, **options)
+    except InputError as error:
+        hint = f"; `fcn data {name}` says how to get it" if name in SOURCES else ""
+        raise InputError(f"dataset {name}: {error}{hint}") from error
     except ValueError as error:
         raise InputError(f"dataset {name}: {error}") from error
     if num_classes not in (None, dataset.num_classes):

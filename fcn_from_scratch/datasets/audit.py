@@ -1,47 +1,79 @@
 """Looking through a dataset's labels before an hour of training is spent on them."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets.labels import IGNORE
 
 
-def audit(dataset, limit=None):
-    """What looks wrong in the first `limit` samples (all when None), one sentence each; [] is good news.
+class Survey(NamedTuple):
+    """What was seen in a dataset's samples."""
 
-    Found are samples that cannot be read (with the reason), samples whose every pixel is ignored, classes
-    that never occur, and two-class masks saved as 0 and 255.
-    Returns: list of str.
+    unreadable: list  # a sentence for each sample that cannot be read
+    findings: list  # a sentence for each other thing that looks wrong
+    counts: np.ndarray  # int64 (heads, 256): how many pixels have each label id; entry 255 counts the ignored ones
+
+
+def survey(dataset, limit=None, watch=iter):
+    """Read the first `limit` samples (all when None). `watch` wraps what is gone through, as a progress bar does.
+
+    Found are samples that cannot be read (with the reason), samples whose every pixel is ignored, classes that
+    never occur, and two-class masks saved as 0 and 255.
     """
-    findings, counts = [], np.zeros(256, np.int64)
-    number = len(dataset) if limit is None else min(limit, len(dataset))
-    for index in range(number):
+    unreadable, findings = [], []
+    counts = np.zeros((len(dataset.heads), 256), np.int64)
+    number = _number(dataset, limit)
+    for index in watch(range(number)):
         try:
             sample = dataset[index]
         except InputError as error:
-            findings.append(str(error))
+            unreadable.append(str(error))
             continue
-        found = np.bincount(sample.labels.ravel(), minlength=256)
-        if found[IGNORE] == sample.labels.size:
+        counts += _count(sample.labels)
+        if (sample.labels == IGNORE).all():
             findings.append(f"{sample.name}: every pixel is ignored ({IGNORE}), so it teaches nothing")
-        counts += found
-    absent = [name for name, count in zip(dataset.classes, counts) if count == 0]
-    if counts.any() and absent:
-        findings.append(f"never seen in {number} samples: {', '.join(absent)}")
-    return findings + [finding for finding in [swallowed_foreground(counts)] if finding]
+    for head, (kind, classes) in enumerate(dataset.heads.items()):
+        label = f"{kind} labels: " if len(counts) > 1 else ""
+        absent = [name for name, count in zip(classes, counts[head]) if count == 0]
+        if counts[head].any() and absent:
+            findings.append(f"{label}never seen in {number} samples: {', '.join(absent)}")
+        if finding := swallowed_foreground(counts[head]):
+            findings.append(label + finding)
+    return Survey(unreadable, findings, counts)
+
+
+def audit(dataset, limit=None):
+    """What looks wrong in the first `limit` samples (all when None), one sentence each; [] is good news: see survey.
+
+    Returns: list of str.
+    """
+    seen = survey(dataset, limit)
+    return seen.unreadable + seen.findings
 
 
 def count_ids(dataset, limit=None):
-    """How many pixels have each label id in the first `limit` samples (all when None).
+    """How many pixels have each label id in the first `limit` samples (all when None); of a dataset with several
+    labellings, the first one's ids.
 
     Returns: int64 (256,); entry 255 counts the ignored pixels.
     Raises: InputError for labels that cannot be read.
     """
-    counts = np.zeros(256, np.int64)
     labels_at = getattr(dataset, "labels_at", lambda index: dataset[index].labels)
-    for index in range(len(dataset) if limit is None else min(limit, len(dataset))):
-        counts += np.bincount(labels_at(index).ravel(), minlength=256)
+    counts = np.zeros(256, np.int64)
+    for index in range(_number(dataset, limit)):
+        counts += _count(labels_at(index))[0]
     return counts
+
+
+def _number(dataset, limit):
+    return len(dataset) if limit is None else min(limit, len(dataset))
+
+
+def _count(labels):
+    """How many pixels have each id, a row for each label map."""
+    return np.stack([np.bincount(ids.ravel(), minlength=256) for ids in labels.reshape(-1, *labels.shape[-2:])])
 
 
 def swallowed_foreground(counts):

@@ -1,7 +1,7 @@
 """Random changes to a picture together with its labels.
 
-Each takes (image, labels, rng), image uint8 (H, W, C) and labels (H, W), and returns the changed pair. All
-randomness comes from that rng, so one seed gives one result. The inputs are never written to.
+Each takes (image, labels, rng), image (H, W, C) and labels (H, W) or several maps (heads, H, W), and returns the
+changed pair. All randomness comes from that rng, so one seed gives one result. The inputs are never written to.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class RandomFlip:
 
     def __call__(self, image, labels, rng):
         if rng.random() < self.p:
-            return image[:, ::-1], labels[:, ::-1]
+            return image[:, ::-1], labels[..., ::-1]
         return image, labels
 
 
@@ -43,33 +43,36 @@ class RandomFlip:
 class RandomCrop:
     """A window of the given size, pixels or (H, W), anywhere in the picture.
 
-    A smaller picture is first padded evenly: with `fill` (a fourth channel with 0, far), its labels with 255.
+    A smaller picture is first padded evenly: its labels with 255, each of its channels with a number of `fill` and
+    channels beyond those with 0. Preprocess.neutral gives the numbers that a network sees as 0.
     """
 
     size: int | tuple[int, int]
-    fill: tuple[int, int, int] = MEAN_COLOUR
+    fill: tuple[float, ...] = MEAN_COLOUR
 
     def __post_init__(self):
         object.__setattr__(self, "size", checks.pair(self.size, "size", 1))
 
     def __call__(self, image, labels, rng):
-        height, width = (max(have, want) for have, want in zip(labels.shape, self.size))
-        if labels.shape != (height, width):
+        height, width = (max(have, want) for have, want in zip(labels.shape[-2:], self.size))
+        if labels.shape[-2:] != (height, width):
             image, labels = self._padded(image, labels, height, width)
         top = rng.integers(height - self.size[0] + 1)
         left = rng.integers(width - self.size[1] + 1)
-        window = np.s_[top : top + self.size[0], left : left + self.size[1]]
-        return image[window], labels[window]
+        rows, columns = slice(top, top + self.size[0]), slice(left, left + self.size[1])
+        return image[rows, columns], labels[..., rows, columns]
 
     def _padded(self, image, labels, height, width):
-        rows, columns = labels.shape
+        rows, columns = image.shape[:2]
         top, left = (height - rows) // 2, (width - columns) // 2
-        inner = np.s_[top : top + rows, left : left + columns]
-        larger = np.empty((height, width, image.shape[2]), image.dtype)
-        larger[:] = (*self.fill, 0)[: image.shape[2]]
-        larger[inner] = image
-        larger_labels = np.full((height, width), IGNORE, labels.dtype)
-        larger_labels[inner] = labels
+        rows, columns = slice(top, top + rows), slice(left, left + columns)
+        fill = np.zeros(image.shape[2])
+        fill[: len(self.fill)] = self.fill[: len(fill)]
+        larger = np.empty((height, width, len(fill)), image.dtype)
+        larger[:] = fill if image.dtype.kind == "f" else np.rint(fill)
+        larger[rows, columns] = image
+        larger_labels = np.full((*labels.shape[:-2], height, width), IGNORE, labels.dtype)
+        larger_labels[..., rows, columns] = labels
         return larger, larger_labels
 
 
@@ -89,21 +92,24 @@ class RandomScale:
 
     def __call__(self, image, labels, rng):
         factor = self.low * (self.high / self.low) ** rng.random()
-        height, width = (max(1, round(factor * n)) for n in labels.shape)
+        size = tuple(max(1, round(factor * n)) for n in labels.shape[-2:])
         # channel by channel: Pillow would weigh the colours of a four-channel picture by the fourth
-        channels = [
-            Image.fromarray(channel).resize((width, height), Image.Resampling.BILINEAR)
-            for channel in np.ascontiguousarray(image.transpose(2, 0, 1))
-        ]
-        labels = Image.fromarray(np.ascontiguousarray(labels)).resize((width, height), Image.Resampling.NEAREST)
-        return np.stack(channels, axis=2), np.array(labels)
+        channels = [_resized(channel, size, Image.Resampling.BILINEAR) for channel in image.transpose(2, 0, 1)]
+        maps = labels.reshape(-1, *labels.shape[-2:])
+        maps = [_resized(ids, size, Image.Resampling.NEAREST) for ids in maps]
+        return np.stack(channels, axis=2), np.stack(maps).reshape(*labels.shape[:-2], *size)
+
+
+def _resized(plane, size, by):
+    """One channel or label map (H, W) at another size."""
+    return np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize(size[::-1], by))
 
 
 @dataclass(frozen=True)
 class ColourJitter:
     """Vary brightness, contrast and saturation, each by a factor between 1 - strength and 1 + strength.
 
-    Labels and a fourth channel stay as they are.
+    Labels stay as they are, and so do channels after the first three.
     """
 
     strength: float = 0.3

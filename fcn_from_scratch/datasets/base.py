@@ -2,7 +2,7 @@
 
 A dataset has a length and `dataset[i]` gives a Sample; its `classes` are names, its `palette` has one colour
 for each id, and 255 always means "ignore this pixel", whatever the files on disk use. PairDataset is what the
-three readers of files share: a list of (name, picture, labels) that are opened when they are asked for.
+readers of files share: a list of (name, picture, labels) that are opened when they are asked for.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,12 @@ from fcn_from_scratch.palette import voc_palette
 
 
 class Sample(NamedTuple):
-    """One labelled picture: image uint8 (H, W, 3) RGB, a fourth channel being depth; labels uint8 (H, W)."""
+    """One labelled picture.
+
+    image   (H, W, C), uint8 unless a channel needs more: RGB; or RGB and depth; or RGB and HHA, which are three
+            channels made of depth; or HHA alone
+    labels  uint8 (H, W); or (heads, H, W) where the dataset labels each pixel in several ways
+    """
 
     image: np.ndarray
     labels: np.ndarray
@@ -29,11 +34,18 @@ class Dataset:
     ignore_index = IGNORE
     classes: tuple[str, ...] = ()
     palette = voc_palette()
+    more_heads = ()  # further labellings of the same pixels: (name, class names)
+    preprocess = None  # how the paper's public code prepares these pictures, where it does
 
     @property
     def num_classes(self):
         """Number of classes, the background included."""
         return len(self.classes)
+
+    @property
+    def heads(self):
+        """The labellings, name -> class names, in the order of the label maps; most datasets have one."""
+        return {"semantic": self.classes, **dict(self.more_heads)}
 
     def __len__(self):
         raise NotImplementedError
@@ -43,9 +55,9 @@ class Dataset:
 
 
 class PairDataset(Dataset):
-    """Pictures and their label files, read one at a time.
+    """Pictures and their label files, read one at a time. A subclass may read them its own way: image_at, labels_at.
 
-    pairs         list of (name, path of the picture, path of its labels)
+    pairs         list of (name, path of the picture, path of its labels, and further paths a subclass reads)
     classes       the class names
     ignore        ids in the files that mean "ignore" besides 255
     mask_palette  colours (K, 3) of labels that were saved as RGB pictures; None refuses those
@@ -83,15 +95,19 @@ class PairDataset(Dataset):
         return sample
 
     def _read(self, index):
-        name, image_path, labels_path = self.pairs[index]
-        image, labels = read_image(image_path), self.labels_at(index)
+        name, image_path, labels_path = self.pairs[index][:3]
+        image, labels = self.image_at(index), self.labels_at(index)
         checks.labels_fit(image, labels, image_path, labels_path)
         image.setflags(write=False)
         labels.setflags(write=False)
         return Sample(image, labels, name)
 
+    def image_at(self, index):
+        """The picture of one sample, (H, W, C)."""
+        return read_image(self.pairs[index][1])
+
     def labels_at(self, index):
-        """The labels of one sample, uint8 (H, W), without reading the picture."""
+        """The labels of one sample, uint8, without reading the picture."""
         return read_labels(self.pairs[index][2], self.num_classes, self.ignore, self.mask_palette)
 
 
@@ -100,6 +116,7 @@ class InMemory(Dataset):
 
     def __init__(self, dataset):
         self.classes, self.palette, self.ignore_index = dataset.classes, dataset.palette, dataset.ignore_index
+        self.more_heads, self.preprocess = dataset.more_heads, dataset.preprocess
         self.samples = [dataset[i] for i in range(len(dataset))]
 
     def __len__(self):

@@ -13,22 +13,26 @@ def collate(images, labels):
 
     Images are padded with 0, the mean colour once it is subtracted, and labels with 255, not learnt.
 
-    Shapes: images a list of (C, H_i, W_i), labels a list of (H_i, W_i), with H = max H_i and W = max W_i.
+    Shapes: images a list of (C, H_i, W_i), labels a list of (H_i, W_i), with H = max H_i and W = max W_i; where
+    each picture has several label maps, (heads, H_i, W_i).
     Returns: x float32 (N, C, H, W), channels last in memory as the convolutions like it, and labels int64
-    (N, H, W): bytes would wrap in such sums as num_classes * labels + predictions.
-    Raises: ValueError for an empty list, differing channels, or labels of another size than their image.
+    (N, H, W) or (N, heads, H, W): bytes would wrap in such sums as num_classes * labels + predictions.
+    Raises: ValueError for an empty list, differing channels or numbers of label maps, or labels of another size
+    than their image.
     """
     if not images or len(images) != len(labels):
         raise ValueError(f"a batch has one image or more, each with labels; got {len(images)} and {len(labels)}")
     if len({image.shape[0] for image in images}) > 1:
         raise ValueError(f"images of one batch have equal channels; got {[image.shape[0] for image in images]}")
+    heads = labels[0].shape[:-2]
     height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
     x = np.zeros((len(images), height, width, images[0].shape[0]), np.float32).transpose(0, 3, 1, 2)
-    y = np.full((len(images), height, width), IGNORE, np.int64)
+    y = np.full((len(images), *heads, height, width), IGNORE, np.int64)
     for n, (image, ids) in enumerate(zip(images, labels)):
-        checks.same_shape(ids, image.shape[1:], "labels", "their image")
-        x[n, :, : image.shape[1], : image.shape[2]] = image
-        y[n, : ids.shape[0], : ids.shape[1]] = ids
+        rows, columns = image.shape[1:]
+        checks.same_shape(ids, (*heads, rows, columns), "labels", "their image")
+        x[n, :, :rows, :columns] = image
+        y[n, ..., :rows, :columns] = ids
     return x, y
 
 

@@ -73,3 +73,18 @@ def _from_16_bit(values, path):
         raise InputError(f"{path} holds pixel values from {values.min()} to {values.max()}; 0..65535 can be read")
     grey = np.rint(values / 257).astype(np.uint8)
     return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def read_depth(path):
+    """Read a depth map, a grey PNG of 8 or 16 bits, and take logarithms: what the paper's RGB-D networks see.
+
+    Returns: float32 (H, W), ln(d) with d as stored.
+    Raises: InputError naming the file for a picture in colour and for a depth of 0, which has no logarithm.
+    """
+    picture = open_picture(path)
+    if picture.mode != "L" and not picture.mode.startswith("I"):
+        raise InputError(f"{path} is a {picture.mode} picture; a depth map is grey, with 8 or 16 bits")
+    depth = np.asarray(picture)
+    if depth.min() <= 0:
+        raise InputError(f"{path} has {(depth <= 0).sum()} pixels without a depth: use maps whose holes are filled")
+    return np.log(depth.astype(np.float32))

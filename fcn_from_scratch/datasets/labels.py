@@ -10,6 +10,7 @@ from PIL import Image
 
 from fcn_from_scratch import checks
 from fcn_from_scratch.datasets.images import open_picture
+from fcn_from_scratch.datasets.mat import read_mat
 from fcn_from_scratch.palette import voc_palette
 
 IGNORE = 255
@@ -35,6 +36,39 @@ def read_labels(path, num_classes=None, ignore=(), palette=None):
         ids = _from_colours(np.asarray(picture)[:, :, :3], np.asarray(palette), path)
     else:
         ids = _stored_ids(picture, path)
+    return _in_range(ids, num_classes, ignore, path)
+
+
+def read_mat_labels(path, variable, num_classes=None, field=None, first=0, ignore=()):
+    """Read the class ids that a MATLAB file holds as one array.
+
+    variable, field  where in the file they are: see mat.read_mat
+    num_classes      as for read_labels
+    first            the file's number for class 0: 1 where a file counts from 1, its 0 meaning "ignore"
+    ignore           what else means "ignore", in the file's numbers
+    Returns: uint8 (H, W).
+    Raises: InputError naming the file for an id out of range, an array that is no map of whole numbers; and see
+    mat.read_mat.
+    """
+    ids = mat_ids(path, variable, field) - first
+    counted = f"{path} (its numbers less {first})" if first else path
+    return _in_range(ids, num_classes or IGNORE, [number - first for number in ignore], counted)
+
+
+def mat_ids(path, variable, field=None):
+    """The numbers of a label map in a MATLAB file as they stand there. Returns: int64 (H, W)."""
+    values = read_mat(path, variable, field)
+    if values.ndim != 2 or 0 in values.shape:
+        raise checks.InputError(f"{path}: {variable} has shape {values.shape}; a label map has rows and columns")
+    if values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.rint(values))).all():
+        raise checks.InputError(f"{path}: {variable} holds numbers that are not whole; labels are class ids")
+    if not -(2**15) <= values.min() <= values.max() < 2**16:
+        raise checks.InputError(f"{path}: {variable} holds numbers from {values.min():g} to {values.max():g}: no ids")
+    return values.astype(np.int64)
+
+
+def _in_range(ids, num_classes, ignore, path):
+    """The ids as uint8 with 255 for those to ignore, after a look at their range."""
     ids = np.where(np.isin(ids, (-1, *ignore)), IGNORE, ids)
     checks.file_label_range(ids, num_classes, IGNORE, path)
     return ids.astype(np.uint8)

@@ -7,6 +7,7 @@ import numpy as np
 from fcn_from_scratch import checks
 
 VOC_MEAN_BGR = (104.00698793, 116.66876762, 122.67891434)
+HHA_MEAN = (132.431, 94.076, 118.477)  # of NYUDv2's, in the order of the files
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,12 @@ class Preprocess:
     mean, std    three numbers each, in `order` and in units of the scaled image; std None divides by nothing
     order        "BGR" or "RGB"; pictures come in RGB
     scale        1/255 for nets trained on 0..1
-    depth_mean   for pictures with depth in a fourth channel, x[3] = scale * (depth - depth_mean)
+    depth_mean   where depth is a fourth channel, x[3] = scale * (depth - depth_mean) / depth_std
+    depth_std
+    hha_mean     where HHA follows the colours, x[3:6] = scale * (hha - hha_mean) / std; it is never turned round
 
-    Shapes: image uint8 (H, W, 3 or 4) -> x float32 (3 or 4, H, W), channels last in memory.
+    Shapes: image (H, W, C) -> x float32 (C, H, W), channels last in memory. C = 3 is colours (HHA alone too, with
+    order "RGB" and mean HHA_MEAN), 4 colours and depth, 6 colours and HHA.
     Identity: undo(self(image)) == image for every uint8 image (tests/datasets/test_transforms.py).
     Raises: ValueError for settings or images of another form.
     """
@@ -29,20 +33,24 @@ class Preprocess:
     scale: float = 1.0
     std: tuple | None = None
     depth_mean: float = 127.5
+    depth_std: float = 1.0
+    hha_mean: tuple = HHA_MEAN
 
     def __post_init__(self):
         checks.choice(self.order, "order", ("BGR", "RGB"))
-        for name in ("mean", "std"):
-            if getattr(self, name) is not None or name == "mean":
+        for name in ("mean", "std", "hha_mean"):
+            if getattr(self, name) is not None or name != "std":
                 object.__setattr__(self, name, _three(getattr(self, name), name))
-        for name in ("scale", "depth_mean"):
+        for name in ("scale", "depth_mean", "depth_std"):
             object.__setattr__(self, name, float(getattr(self, name)))
-        if not self.scale > 0 or min(self.std or (1,)) <= 0:
-            raise ValueError(f"scale and std are above 0; got {self.scale} and {self.std}")
+        if not all(number > 0 for number in (self.scale, self.depth_std, *(self.std or ()))):
+            raise ValueError(f"scale and std are above 0; got {self.scale}, {self.std} and depth_std {self.depth_std}")
 
     def __call__(self, image):
-        if image.ndim != 3 or image.shape[2] not in (3, 4):
-            raise ValueError(f"an image has shape (H, W, 3) or, with depth, (H, W, 4); got {image.shape}")
+        if image.ndim != 3 or image.shape[2] not in (3, 4, 6):
+            raise ValueError(
+                f"an image has shape (H, W, 3), with depth (H, W, 4), with HHA (H, W, 6); got {image.shape}"
+            )
         mean, factor = self._constants(image.shape[2])
         x = image[:, :, self._channels(image.shape[2])].astype(np.float32)
         x -= mean
@@ -50,20 +58,27 @@ class Preprocess:
         return x.transpose(2, 0, 1)
 
     def undo(self, x):
-        """The picture that x, (3 or 4, H, W), was made from: uint8 (H, W, 3 or 4), rounded and clipped."""
+        """The picture that x, (C, H, W), was made from: uint8 (H, W, C), rounded and clipped."""
         mean, factor = self._constants(len(x))
         image = np.rint(x.transpose(1, 2, 0) / factor + mean).clip(0, 255)
         return image[:, :, self._channels(len(x))].astype(np.uint8)
 
+    def neutral(self, number):
+        """The pixel that becomes 0: what a picture of so many channels is padded with. A tuple of floats."""
+        mean, _ = self._constants(number)
+        return tuple(mean[self._channels(number)].tolist())
+
     def _channels(self, number):
         """Where the network's channels are in the picture; the same list leads back."""
-        return [2, 1, 0, 3][:number] if self.order == "BGR" else [0, 1, 2, 3][:number]
+        colours = [2, 1, 0] if self.order == "BGR" else [0, 1, 2]
+        return [*colours, 3, 4, 5][:number]
 
     def _constants(self, number):
         """mean and factor with which x = (image - mean) * factor, one number a channel."""
-        std = (*(self.std or (1, 1, 1)), 1)
-        mean = [*(m / self.scale for m in self.mean), self.depth_mean]
-        return np.float32(mean[:number]), np.float32([self.scale / s for s in std[:number]])
+        std = self.std or (1.0, 1.0, 1.0)
+        more_means, more_std = (self.hha_mean, std) if number == 6 else ((self.depth_mean,), (self.depth_std,))
+        mean = [*(m / self.scale for m in self.mean), *more_means]
+        return np.float32(mean[:number]), np.float32([self.scale / s for s in (*std, *more_std)[:number]])
 
     def as_dict(self):
         """The settings as JSON can hold them."""

@@ -9,14 +9,14 @@ measured  receptive fields again, from gradients: the theoretical and the effect
 """
 
 from fcn_from_scratch.geometry.crops import explain_crop, explain_crops
-from fcn_from_scratch.geometry.fields import IMAGE, Axis, ReceptiveField, crop_offset, overlap, receptive_field
+from fcn_from_scratch.geometry.fields import IMAGE, Axis, ReceptiveField, crop_offset, joint, overlap, receptive_field
 from fcn_from_scratch.geometry.measured import (
     EffectiveField,
     effective_receptive_field,
     measured_receptive_field,
 )
 from fcn_from_scratch.geometry.sizes import Map, fits, map_sizes, sizes_that_fit, smallest_pad
-from fcn_from_scratch.geometry.steps import Step, grids, steps
+from fcn_from_scratch.geometry.steps import Step, along, grids, steps
 from fcn_from_scratch.geometry.table import Row, Table, table
 
 __all__ = [
@@ -28,12 +28,14 @@ __all__ = [
     "Row",
     "Step",
     "Table",
+    "along",
     "crop_offset",
     "effective_receptive_field",
     "explain_crop",
     "explain_crops",
     "fits",
     "grids",
+    "joint",
     "map_sizes",
     "measured_receptive_field",
     "overlap",

@@ -1,8 +1,9 @@
 """A crop offset, and where it comes from, in words."""
 
 from fcn_from_scratch.geometry.fields import crop_offset
-from fcn_from_scratch.geometry.sizes import joined
+from fcn_from_scratch.geometry.sizes import cropped
 from fcn_from_scratch.geometry.steps import grids, steps
+from fcn_from_scratch.layers import NearestUpsample
 
 
 def explain_crop(field, reference, name="the map", reference_name="the reference"):
@@ -26,19 +27,20 @@ def explain_crops(net):
     and the offset between them. No image size occurs in any of it."""
     found = steps(net)
     fields, by_name, explained = grids(found), {step.name: step for step in found}, []
-    for name, layer, sources in found:
-        if len(sources) == 2:
-            cut, reference = joined(layer, sources)
+    for step in found:
+        if step.crops:
+            cut, reference = cropped(step)
             offset = crop_offset(fields[cut], fields[reference])
             text = explain_crop(fields[cut], fields[reference], cut, "the image" if reference == "image" else reference)
-            explained.append((name, offset, f"{_upsampled(by_name[sources[0]], fields)}\n{text}"))
+            explained.append((step.name, offset, f"{_upsampled(by_name[step.sources[0]], fields)}\n{text}"))
     return explained
 
 
 def _upsampled(step, fields):
-    """Why an upsampled map starts before the map it was made of: by half its kernel."""
+    """Why an upsampled map starts before the map it was made of: by half its kernel, or half its block."""
     name, layer, (source,) = step
-    k, before, after = layer.kernel_size[0], fields[source], fields[name]
+    k = (layer.scale if isinstance(layer, NearestUpsample) else layer.kernel_size)[0]
+    before, after = fields[source], fields[name]
     return (
         f"{source} starts at {before.start}; each of its cells is spread by {name} over {k} cells of "
         f"{_many(after.stride, 'pixel')}, so {name} starts ({k} - 1) / 2 of them earlier, at {after.start}"

@@ -7,6 +7,9 @@ kernel size k, stride s, padding p, dilation d and e = d(k - 1) + 1:
 convolution, pooling    size += (e - 1) * stride;  start += ((e - 1) / 2 - p) * stride;  stride *= s
 transposed convolution  size += (ceil(k / s) - 1) * stride;  stride /= s;  start -= ((k - 1) / 2 - p) * stride
 
+Nearest neighbour counts as a transposed convolution with k = s, max-unpooling as one with its pool's k, s and p.
+Behind an upsampling the cells of a map do not all see as many pixels: which coarse cells reach one depends on where it
+stands. `size` is then what the rule gives, about the mean of them.
 Image sizes do not occur: neither do they in a crop offset, and rounding up or down changes none of it.
 Source: Caffe's coord_map.py, from the paper's authors. Lesson 6.
 """
@@ -74,10 +77,15 @@ def receptive_field(net, start=IMAGE):
     """The grid of the net's output, or of its coarsest scores if it is a segmentation network.
 
     net is a layer, a list of layers, a Sequential or a model with a `coarse_path` (the layers from the image to
-    score_fr); start is the grid its input lies on.
+    score_fr); start is the grid its input lies on. Of Branches the largest size counts.
     Returns: a ReceptiveField with size, stride and start.
-    Raises: ValueError at a layer whose outputs stand nowhere, such as Linear.
+    Raises: ValueError at a layer whose outputs stand nowhere, such as Linear, for Branches whose outputs do not stand
+    in one place, and for ShiftAndStitch with another stride than its net's.
     """
+    if isinstance(net, layers.Branches):
+        return joint(receptive_field(branch, start) for branch in net.branches)
+    if isinstance(net, layers.ShiftAndStitch):
+        return _stitched(net, start)
     if hasattr(net, "coarse_path"):
         path = net.coarse_path
     elif isinstance(net, layers.Sequential):
@@ -89,6 +97,18 @@ def receptive_field(net, start=IMAGE):
     for layer in path:
         start = receptive_field(layer, start)
     return start
+
+
+def _stitched(layer, start):
+    """The grid of the net itself, as fine as its input's: pass (a, b) answers for what lies a rows and b columns on."""
+    coarse = receptive_field(layer.net, start)
+    for axis, before, f in zip(coarse.axes, start.axes, layer.stride):
+        if axis.stride != f * before.stride:
+            raise ValueError(
+                f"{layer.label} interlaces passes of output stride {f}; that of its net is "
+                f"{_plain(axis.stride / before.stride)}: the outputs would be put in other places"
+            )
+    return ReceptiveField(axis._replace(stride=before.stride) for axis, before in zip(coarse.axes, start.axes))
 
 
 def crop_offset(field, reference):
@@ -125,11 +145,24 @@ def overlap(field, other):
     )
 
 
+def joint(fields):
+    """The grid on which maps lie that are stacked or added: theirs, with the largest receptive field of them.
+
+    Raises: ValueError when a stride or a start differs: what is joined would not belong together.
+    """
+    first, *others = fields
+    for other in others:
+        if any((a.stride, a.start) != (b.stride, b.start) for a, b in zip(first.axes, other.axes)):
+            raise ValueError(f"maps that are joined stand in the same places; got {first} and {other}")
+        first = overlap(first, other)
+    return first
+
+
 def _move(layer, axis, number):
     """The grid of a layer's output along one axis (0 vertical, 1 horizontal)."""
     size, stride, start = axis
-    if isinstance(layer, (layers.ConvTranspose2d, layers.BilinearUpsample)):
-        k, s, p = layer.kernel_size[number], layer.stride[number], layer.padding[number]
+    if _spreads(layer):
+        k, s, p = _kernel(layer, number)
         finer = stride / s
         return Axis(size + (-(-k // s) - 1) * stride, finer, start - (Fraction(k - 1, 2) - p) * finer)
     if isinstance(layer, (layers.Conv2d, layers.MaxPool2d, layers.AvgPool2d)):
@@ -137,9 +170,6 @@ def _move(layer, axis, number):
         reach = dilation * (layer.kernel_size[number] - 1)
         centre = Fraction(reach, 2) - layer.padding[number]
         return Axis(size + reach * stride, stride * layer.stride[number], start + centre * stride)
-    if isinstance(layer, layers.NearestUpsample):
-        finer = stride / layer.scale[number]
-        return Axis(size, finer, start - Fraction(layer.scale[number] - 1, 2) * finer)
     if isinstance(layer, layers.BedOfNails):
         return Axis(size, stride / layer.scale[number], start)
     if isinstance(layer, layers.Crop):
@@ -147,6 +177,22 @@ def _move(layer, axis, number):
     if isinstance(layer, (layers.ReLU, layers.Dropout, layers.LocalResponseNorm)):
         return axis
     raise ValueError(f"{layer.label} has no place in a grid over the image: geometry does not know how it moves one")
+
+
+def _spreads(layer):
+    """Is it a transposed convolution, or one of those that are one in disguise?"""
+    if isinstance(layer, layers.MaxUnpool2d):
+        return layer.pool is not None
+    return isinstance(layer, (layers.ConvTranspose2d, layers.BilinearUpsample, layers.NearestUpsample))
+
+
+def _kernel(layer, number):
+    """Kernel size, stride and padding of an upsampling along one axis. Nearest neighbour fills blocks side by side, an
+    unpooling the windows of its pool."""
+    if isinstance(layer, layers.NearestUpsample):
+        return layer.scale[number], layer.scale[number], 0
+    owner = layer.pool if isinstance(layer, layers.MaxUnpool2d) else layer
+    return owner.kernel_size[number], owner.stride[number], owner.padding[number]
 
 
 def _plain(value):

@@ -4,12 +4,13 @@ Two rules make a size fit. No map may vanish, and every map that is cropped must
 plus the reference's size. The offset is a property of the layers; the sizes come from the image, rounded at each pool.
 """
 
+from itertools import product
 from typing import NamedTuple
 
 from fcn_from_scratch import layers
 from fcn_from_scratch.checks import pair
 from fcn_from_scratch.geometry.fields import crop_offset
-from fcn_from_scratch.geometry.steps import POINTWISE, grids, steps, with_padding, with_rounding
+from fcn_from_scratch.geometry.steps import JOINS, POINTWISE, entries, grids, steps, with_padding, with_rounding
 from fcn_from_scratch.ops import shapes
 
 LARGEST = 1499  # pixels: sizes up to here are tried when a network is asked for "every size"
@@ -30,7 +31,7 @@ def map_sizes(net, size, *, pad=None, ceil_mode=None):
     Raises: ValueError at the first map that vanishes or does not cover its reference, with both sizes.
     """
     found = _variant(net, pad, ceil_mode)
-    return _walk(found, _offsets(found), pair(size, "size", 1))
+    return _walk(found, _offsets(found), _image(found, size))
 
 
 def fits(net, size, *, pad=None, ceil_mode=None):
@@ -78,43 +79,98 @@ def _variant(net, pad, ceil_mode):
 
 
 def _offsets(steps):
-    """name -> the (vertical, horizontal) crop offset of each step that joins two maps."""
+    """name -> the (vertical, horizontal) crop offset of each step that crops one map to another."""
     fields, found = grids(steps), {}
-    for name, layer, sources in steps:
-        if len(sources) == 2:
-            cut, reference = (fields[source] for source in joined(layer, sources))
-            found[name] = pair(crop_offset(cut, reference), "offset", None)
+    for step in steps:
+        if step.crops:
+            cut, reference = (fields[source] for source in cropped(step))
+            found[step.name] = pair(crop_offset(cut, reference), "offset", None)
     return found
 
 
-def joined(layer, sources):
-    """(the map that is cropped, the map it is cropped to) of a step with two sources."""
-    first, second = sources
-    return (second, first) if isinstance(layer, layers.SkipFusion) else (first, second)
+def cropped(step):
+    """(the map that is cropped, the map it is cropped to) of a step that crops."""
+    first, second = step.sources
+    return (second, first) if isinstance(step.layer, layers.SkipFusion) else (first, second)
 
 
 def _misfit(steps, offsets, size):
     try:
-        _walk(steps, offsets, size)
+        _walk(steps, offsets, _image(steps, size))
     except ValueError:
         return True
     return False
 
 
-def _walk(steps, offsets, size):
-    maps = {"image": Map(_image_channels(steps), size)}
-    for name, layer, sources in steps:
-        if len(sources) == 2:
-            cut, reference = joined(layer, sources)
+def _walk(steps, offsets, image):
+    maps = {"image": image}
+    for step in steps:
+        name, layer, sources = step
+        if step.crops:
+            cut, reference = cropped(step)
             across = zip(maps[cut].size, maps[reference].size, offsets[name])
             out = tuple(_joined_size(name, layer, cut, reference, *numbers) for numbers in across)
             maps[name] = Map(maps[sources[0]].channels, out)
+        elif isinstance(layer, JOINS):
+            maps[name] = _together(name, layer, {source: maps[source] for source in sources})
+        elif isinstance(layer, layers.MaxUnpool2d):
+            maps[name] = _unpooled(name, layer, *(maps[source] for source in sources))
         else:
             maps[name] = _after(name, layer, maps[sources[0]])
     return maps
 
 
+def _together(name, layer, before):
+    """What Concat or Sum make of maps of one size."""
+    sizes = {found.size for found in before.values()}
+    if len(sizes) > 1:
+        each = ", ".join(f"{source} {found.size[0]}x{found.size[1]}" for source, found in before.items())
+        raise ValueError(f"{name} joins maps of one size; got {each}")
+    channels = [found.channels for found in before.values()]
+    return Map(sum(channels) if isinstance(layer, layers.Concat) else channels[0], sizes.pop())
+
+
+def _unpooled(name, layer, coarse, read=None, made=None):
+    """The size of the map that the pool had read, if the coarse map has that of the one it made."""
+    if read is None:
+        raise ValueError(f"the size of {name} is that of the map its pool had read, and no step says which")
+    if made.size != coarse.size:
+        raise ValueError(
+            f"{name} undoes {layer.pool.label}, which makes {made.size[0]}x{made.size[1]} cells here; its input has "
+            f"{coarse.size[0]}x{coarse.size[1]}"
+        )
+    return coarse._replace(size=read.size)
+
+
+def passes(layer, before):
+    """(shift, its maps, a dict as of map_sizes) of each of ShiftAndStitch's passes that has an output."""
+    found = steps(layer.net)
+    offsets = _offsets(found)
+    for shift in product(*map(range, layer.stride)):
+        read = before._replace(size=tuple(n - k if layer.form == "drop" else n + k for n, k in zip(before.size, shift)))
+        try:
+            maps = _walk(found, offsets, read)
+        except ValueError:
+            if shift == (0, 0):
+                raise
+            continue
+        yield shift, maps
+
+
+def _stitched(layer, before):
+    """All outputs of the passes beside each other; of a moved image those before row or column 0 are discarded."""
+    channels, height, width = before.channels, 0, 0
+    for (down, right), maps in passes(layer, before):
+        *_, made = maps.values()
+        channels = made.channels
+        height += (made.size[0] - (layer.form == "shift" and down > 0)) if right == 0 else 0
+        width += (made.size[1] - (layer.form == "shift" and right > 0)) if down == 0 else 0
+    return Map(channels, (height, width))
+
+
 def _after(name, layer, before):
+    if isinstance(layer, layers.ShiftAndStitch):
+        return _stitched(layer, before)
     channels, size = before
     if isinstance(layer, layers.Flatten):
         return Map(channels * size[0] * size[1], (1, 1))
@@ -152,8 +208,11 @@ def _output_size(layer, n, axis):
 def _joined_size(name, layer, cut, reference, have, wanted, offset):
     """The size of two maps joined, along one axis: `cut` loses its first `offset` cells and what is too much behind.
 
-    A skip that starts later than the scores (offset < 0) has the scores cropped to its own size instead.
+    A skip that starts later than the scores (offset < 0) has the scores cropped to its own size instead; of two that
+    start together the longer one is cropped.
     """
+    if offset == 0 and isinstance(layer, layers.SkipFusion):
+        return min(have, wanted)
     if offset < 0 and isinstance(layer, layers.SkipFusion):
         cut, reference, have, wanted, offset = reference, cut, wanted, have, -offset
     if offset < 0:
@@ -165,6 +224,6 @@ def _joined_size(name, layer, cut, reference, have, wanted, offset):
     return wanted
 
 
-def _image_channels(steps):
-    """What the first convolution expects; 1 if there is none."""
-    return next((step.layer.in_channels for step in steps if isinstance(step.layer, layers.Conv2d)), 1)
+def _image(steps, size):
+    """The image: as many channels as the convolutions that look at it expect, each of its own; 1 if there is none."""
+    return Map(sum(step.layer.in_channels for step in entries(steps)) or 1, pair(size, "size", 1))

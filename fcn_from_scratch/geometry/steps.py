@@ -4,44 +4,106 @@ from copy import copy
 from typing import NamedTuple
 
 from fcn_from_scratch import layers
-from fcn_from_scratch.geometry.fields import IMAGE, overlap, receptive_field
+from fcn_from_scratch.geometry.fields import IMAGE, joint, overlap, receptive_field
 
 # A ReLU's output has the size and the place of its input.
 POINTWISE = (layers.ReLU, layers.Dropout, layers.LocalResponseNorm)
+# Their maps have one size and one place.
+JOINS = (layers.Concat, layers.Sum)
+
+# Containers with one input and one output, of which it is known how they run.
+CHAINS = (layers.Sequential, layers.Branches, layers.ShiftAndStitch)
 
 
 class Step(NamedTuple):
     """One layer at its place in the network.
 
     sources   the names of the maps it reads; "image" is the network's input. Two maps are read by a SkipFusion, the
-              coarse scores and the skip, and by an FCN's last Crop, the scores and the image whose size they get.
+              coarse scores and the skip; by an FCN's last Crop, the scores and the image whose size they get; and by
+              a MaxUnpool2d, the coarse map, the one its pool had read, whose size it gets, and the one the pool made.
+              Concat and Sum read any number.
     """
 
     name: str
     layer: layers.Layer
     sources: tuple
 
+    @property
+    def crops(self):
+        """Does it bring two maps to one grid, by cropping one of them?"""
+        return len(self.sources) == 2 and isinstance(self.layer, (layers.Crop, layers.SkipFusion))
+
 
 def steps(net):
-    """The steps of a layer, a list of layers, a Sequential, or a segmentation network with its skips.
+    """The steps of a layer, a list of layers, a Sequential, or a network that says them itself, in `net.steps()`.
 
-    Of a model that is neither a chain nor an FCN, its `coarse_path`: the way to its coarsest scores.
+    Of any other model, its `coarse_path`: the way to its coarsest scores.
     Raises: ValueError for a network that says of itself none of these.
     """
-    if hasattr(net, "skips"):
-        return _fcn(net)
+    if hasattr(net, "steps"):
+        return net.steps()
     path = getattr(net, "coarse_path", net)
-    if isinstance(path, layers.Container) and not isinstance(path, layers.Sequential):
+    if isinstance(path, layers.Container) and not isinstance(path, CHAINS):
         raise ValueError(f"{path.label} does not say in which order its layers run: it has no coarse_path")
-    return _chain(list(_named(path)))
+    return along(path)
+
+
+def along(chain, source="image", prefix=""):
+    """The steps of a layer, a list of layers or a Sequential that reads the map `source`; what is in them laid open.
+
+    Names are dotted in a Sequential and joined by slashes in Branches, after `prefix`, as those of the parameters.
+    """
+    found = []
+    for name, layer in _named(chain):
+        name, before = prefix + name, found[-1].name if found else source
+        if isinstance(layer, layers.Sequential):
+            found += along(layer, before, name + layer.separator)
+        elif isinstance(layer, layers.Branches):
+            found += _side_by_side(layer, before, name + layer.separator)
+        else:
+            found.append(Step(name, layer, (before,)))
+    names = ["image", *(step.name for step in found)]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"the layers of a chain have different names, none of them 'image'; got {', '.join(names[1:])}"
+        )
+    return found
+
+
+def _named(chain):
+    """(name, layer) of what stands in a row."""
+    if isinstance(chain, layers.Sequential):
+        return chain.children.items()
+    if isinstance(chain, (list, tuple)):
+        return [(layer.name or str(number), layer) for number, layer in enumerate(chain)]
+    return [(chain.name or type(chain).__name__, chain)]
+
+
+def _side_by_side(branches, source, prefix):
+    """The steps of several chains that read one map, and of the layer that stacks what they make."""
+    chains = [along(branch, source, prefix) for branch in branches.branches]
+    ends = tuple(chain[-1].name for chain in chains)
+    return [*(step for chain in chains for step in chain), Step(prefix + "output", branches.output, ends)]
+
+
+def entries(steps):
+    """The convolutions that look at the image itself: the first one, or one of each stream."""
+    seen, found = {"image"}, []
+    for step in steps:
+        if seen.issuperset(step.sources):
+            if isinstance(step.layer, layers.Conv2d):
+                found.append(step)
+            else:
+                seen.add(step.name)
+    return found
 
 
 def with_padding(steps, padding):
-    """The same steps, the first convolution with another padding; the network itself stays as it is."""
-    first = next((step for step in steps if isinstance(step.layer, layers.Conv2d)), None)
-    if first is None:
+    """The same steps, the first convolution (of each stream) with another padding; the network stays as it is."""
+    first = entries(steps)
+    if not first:
         raise ValueError("the network has no convolution whose padding could be changed")
-    return [_changed(step, padding=(padding, padding)) if step is first else step for step in steps]
+    return [_changed(step, padding=(padding, padding)) if step in first else step for step in steps]
 
 
 def with_rounding(steps, ceil_mode):
@@ -53,50 +115,18 @@ def with_rounding(steps, ceil_mode):
 def grids(steps):
     """name -> ReceptiveField: the grid of the image and of each step's map. A vector stands nowhere: None.
 
-    The output of a step with two sources lies where both of them are.
+    The output of a step that crops one map to another lies where both of them are.
     """
     fields = {"image": IMAGE}
-    for name, layer, sources in steps:
-        before = [fields[source] for source in sources]
-        if None in before or isinstance(layer, (layers.Flatten, layers.Linear)):
-            fields[name] = None
+    for step in steps:
+        before = [fields[source] for source in step.sources]
+        if None in before or isinstance(step.layer, (layers.Flatten, layers.Linear)):
+            fields[step.name] = None
+        elif isinstance(step.layer, JOINS):
+            fields[step.name] = joint(before)
         else:
-            fields[name] = overlap(*before) if len(before) == 2 else receptive_field(layer, before[0])
+            fields[step.name] = overlap(*before) if step.crops else receptive_field(step.layer, before[0])
     return fields
-
-
-def _named(net, prefix=""):
-    """(name, layer) along a chain, the chains in it unrolled, their names dotted."""
-    if isinstance(net, layers.Sequential):
-        pairs = net.children.items()
-    elif isinstance(net, (list, tuple)):
-        pairs = [(layer.name or str(number), layer) for number, layer in enumerate(net)]
-    else:
-        pairs = [(net.name or type(net).__name__, net)]
-    for name, layer in pairs:
-        if isinstance(layer, layers.Sequential):
-            yield from _named(layer, f"{prefix}{name}.")
-        else:
-            yield prefix + name, layer
-
-
-def _chain(pairs):
-    names = ["image", *(name for name, _ in pairs)]
-    if len(set(names)) < len(names):
-        raise ValueError(
-            f"the layers of a chain have different names, none of them 'image'; got {', '.join(names[1:])}"
-        )
-    return [Step(name, layer, (before,)) for before, (name, layer) in zip(names, pairs)]
-
-
-def _fcn(net):
-    found = _chain([*net.trunk.children.items(), ("score_fr", net.score_fr)])
-    scores = "score_fr"
-    for pool, upscore, fuse in net.skips:
-        found += [Step(upscore.name, upscore, (scores,)), Step(fuse.name, fuse, (upscore.name, pool))]
-        scores = fuse.name
-    found.append(Step(net.upscore.name, net.upscore, (scores,)))
-    return [*found, Step(net.crop.name, net.crop, (net.upscore.name, "image"))]
 
 
 def _changed(step, **attributes):

@@ -7,7 +7,7 @@ import numpy as np
 from fcn_from_scratch import layers
 from fcn_from_scratch.checks import pair
 from fcn_from_scratch.geometry.fields import ReceptiveField
-from fcn_from_scratch.geometry.sizes import map_sizes
+from fcn_from_scratch.geometry.sizes import map_sizes, passes
 from fcn_from_scratch.geometry.steps import POINTWISE, grids, steps
 
 # They can write over their input, or hand on a part of it: no map of their own.
@@ -67,8 +67,8 @@ def table(net, size, dtype=np.float32):
 
     size    pixels, an integer or a pair (H, W);  dtype, of the maps, for their memory
     Multiply-adds are counted by the definition of each layer: a convolution makes kh*kw*C/groups for every output
-    number, a transposed convolution kh*kw*O for every input number, and fixed bilinear upsampling kh*kw. A comparison,
-    an addition and a copy count nothing.
+    number, a transposed convolution kh*kw*O for every input number, and fixed bilinear upsampling kh*kw. ShiftAndStitch
+    makes those of its net in every pass. A comparison, an addition and a copy count nothing.
     Raises: ValueError when the size does not fit (see geometry.map_sizes). Lesson 6.
     """
     found = steps(net)
@@ -100,6 +100,13 @@ def _numbers(found):
 def _multiply_adds(layer, before, out):
     if isinstance(layer, layers.SkipFusion):
         return _multiply_adds(layer.score, before[1:], out._replace(size=before[1].size))
+    if isinstance(layer, layers.ShiftAndStitch):
+        net = steps(layer.net)
+        return sum(
+            _multiply_adds(step.layer, [maps[source] for source in step.sources], maps[step.name])
+            for _, maps in passes(layer, before[0])
+            for step in net
+        )
     taps = np.prod(getattr(layer, "kernel_size", 1)).item()
     if isinstance(layer, layers.Conv2d):
         return _numbers(out) * taps * layer.in_channels // layer.groups
@@ -121,6 +128,9 @@ _WORDS = {
     layers.BilinearUpsample: "bilinear up",
     layers.MaxPool2d: "max-pool",
     layers.AvgPool2d: "avg-pool",
+    layers.MaxUnpool2d: "max-unpool",
+    layers.ShiftAndStitch: "shift-and-stitch",
+    layers.NearestUpsample: "nearest up",
     layers.Linear: "linear",
     layers.LocalResponseNorm: "normalise",
 }

@@ -34,8 +34,8 @@ def drawing(layer):
     return lambda rng, **options: (layer(rng=rng, **options), rng.normal(size=SHAPE))
 
 
-def conv2d(rng, **options):
-    return layers.Conv2d(4, 6, (3, 2), rng=rng, dtype=np.float64, **options), rng.normal(size=(2, 4, 7, 6))
+def conv2d(rng, kernel_size=(3, 2), **options):
+    return layers.Conv2d(4, 6, kernel_size, rng=rng, dtype=np.float64, **options), rng.normal(size=(2, 4, 7, 6))
 
 
 def conv_transpose2d(rng, **options):
@@ -64,6 +64,21 @@ def skip_fusion(rng, scores, skip, **options):
     return layer, (rng.normal(size=(2, 4, *scores)), rng.normal(size=(2, 3, *skip)))
 
 
+def joined(layer, *channels):
+    """A maker of (layer, maps) with as many maps as there are numbers of channels."""
+    return lambda rng, **options: (layer(**options), tuple(rng.normal(size=(2, c, 7, 6)) for c in channels))
+
+
+def branches(rng):
+    """Two chains, of one and of two layers; both begin with the same map, whose gradient is the sum of theirs."""
+    one = layers.Conv2d(3, 4, (3, 2), padding=(1, 0), rng=rng, dtype=np.float64, name="one")
+    two = [
+        layers.AvgPool2d((1, 2), 1, name="pool"),
+        layers.Conv2d(3, 2, 1, rng=rng, dtype=np.float64, name="two"),
+    ]
+    return layers.Branches([one], two), rng.normal(size=SHAPE)
+
+
 def sequential(rng):
     """A chain down and up again, of smooth layers: there is no kink to keep away from."""
     chain = layers.Sequential(
@@ -88,7 +103,12 @@ def shift_and_stitch(rng, **options):
 LAYERS = {
     "Conv2d": (
         conv2d,
-        [{"stride": (2, 1), "padding": (1, 0)}, {"dilation": (2, 3), "bias": False}, {"groups": 2}],
+        [
+            {"stride": (2, 1), "padding": (1, 0)},
+            {"dilation": (2, 3), "bias": False},
+            {"groups": 2},
+            {"kernel_size": 3, "algorithm": "winograd", "padding": (1, 0)},
+        ],
     ),
     "ConvTranspose2d": (
         conv_transpose2d,
@@ -114,7 +134,10 @@ LAYERS = {
     "ChannelDropout": (drawing(layers.ChannelDropout), [{"p": 0.4}]),
     "NearestUpsample": (normal(layers.NearestUpsample), [{"scale": (3, 2)}]),
     "BedOfNails": (normal(layers.BedOfNails), [{"scale": (3, 2)}]),
-    "BilinearUpsample": (normal(layers.BilinearUpsample), [{"kernel_size": (4, 6), "stride": (2, 3)}]),
+    "BilinearUpsample": (
+        normal(layers.BilinearUpsample),
+        [{"kernel_size": (4, 6), "stride": (2, 3), "padding": (1, 2)}],
+    ),
     "Crop": (normal(layers.Crop), [{"offset": (2, 1), "size": (4, 3)}]),
     "SkipFusion": (
         skip_fusion,
@@ -123,6 +146,9 @@ LAYERS = {
             {"scores": (5, 6), "skip": (3, 4), "offset": (-1, -2)},
         ],
     ),
+    "Concat": (joined(layers.Concat, 3, 1, 2), [{}]),
+    "Sum": (joined(layers.Sum, 3, 3, 3), [{}, {"scale": 0.5}]),
     "Sequential": (sequential, [{}]),
+    "Branches": (branches, [{}]),
     "ShiftAndStitch": (shift_and_stitch, [{}, {"form": "shift"}]),
 }

@@ -12,8 +12,8 @@ from fcn_from_scratch.gradcheck.vjp import away_from_zero, spaced
 SHAPE = (2, 4, 9, 8)
 
 
-def conv2d(rng, **options):
-    x, weight = rng.normal(size=SHAPE), rng.normal(size=(6, 4 // options.get("groups", 1), 3, 2))
+def conv2d(rng, kernel_size=(3, 2), **options):
+    x, weight = rng.normal(size=SHAPE), rng.normal(size=(6, 4 // options.get("groups", 1), *kernel_size))
     inputs = [x, weight, rng.normal(size=6)]
 
     def forward(x, weight, bias):
@@ -48,6 +48,17 @@ def max_pool2d(rng, **options):
 
     def backward(dy, x):
         return ops.max_pool2d_backward(dy, ops.max_pool2d(x, **options)[1], x.shape)
+
+    return forward, backward, [spaced(rng, SHAPE)]
+
+
+def max_pool2d_winner(rng, **options):
+    def forward(x):
+        return ops.max_pool2d_winner(x, **options)[0]
+
+    def backward(dy, x):
+        winner = ops.max_pool2d_winner(x, **options)[1]
+        return ops.max_pool2d_winner_backward(dy, winner, x.shape, **options)
 
     return forward, backward, [spaced(rng, SHAPE)]
 
@@ -172,6 +183,8 @@ OPS = {
             {"groups": 2, "padding": (0, 1)},
             {"padding": (4, 3)},  # beyond the kernel: the gradient by the input crops
             {"stride": (3, 2), "padding": (2, 1), "dilation": (2, 1), "groups": 2},
+            {"algorithm": "wide", "stride": (2, 3), "padding": (1, 0)},
+            {"algorithm": "winograd", "kernel_size": (3, 3), "padding": (1, 2)},
         ],
     ),
     "conv_transpose2d": (
@@ -191,6 +204,13 @@ OPS = {
             {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0)},  # windows overlap
             {"kernel_size": (2, 3), "stride": (2, 2), "padding": (1, 1), "ceil_mode": True},
             {"kernel_size": (2, 3), "stride": (1, 2), "dilation": (3, 2)},
+        ],
+    ),
+    "max_pool2d_winner": (
+        max_pool2d_winner,
+        [
+            {"kernel_size": 2, "ceil_mode": True},
+            {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)},
         ],
     ),
     "max_unpool2d": (
@@ -224,6 +244,7 @@ OPS = {
             {"kernel_size": 4, "stride": 2},
             {"kernel_size": 3, "stride": 2},
             {"kernel_size": (4, 3), "stride": (3, 2)},
+            {"kernel_size": (6, 4), "stride": (3, 2), "padding": (2, 1)},
         ],
     ),
     "interpolate_bilinear": (

@@ -2,19 +2,23 @@
 
 from fcn_from_scratch.layers.activation import ChannelDropout, Dropout, Flatten, ReLU
 from fcn_from_scratch.layers.base import Layer
+from fcn_from_scratch.layers.branches import Branches
 from fcn_from_scratch.layers.container import Container, Sequential
 from fcn_from_scratch.layers.conv import Conv2d, ConvTranspose2d, Linear
-from fcn_from_scratch.layers.fusion import Crop, SkipFusion
+from fcn_from_scratch.layers.fusion import Concat, Crop, SkipFusion, Sum
 from fcn_from_scratch.layers.normalization import LocalResponseNorm
 from fcn_from_scratch.layers.pooling import AvgPool2d, MaxPool2d, MaxUnpool2d
 from fcn_from_scratch.layers.shift_and_stitch import ShiftAndStitch
+from fcn_from_scratch.layers.upsampler import upsampler
 from fcn_from_scratch.layers.upsampling import BedOfNails, BilinearUpsample, NearestUpsample
 
 __all__ = [
     "AvgPool2d",
     "BedOfNails",
     "BilinearUpsample",
+    "Branches",
     "ChannelDropout",
+    "Concat",
     "Container",
     "Conv2d",
     "ConvTranspose2d",
@@ -31,4 +35,6 @@ __all__ = [
     "Sequential",
     "ShiftAndStitch",
     "SkipFusion",
+    "Sum",
+    "upsampler",
 ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fcn_from_scratch import checks, ops
+from fcn_from_scratch import checks, kernels, ops
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.layers.base import Layer
 
@@ -15,14 +15,19 @@ class ReLU(Layer):
         return y, y
 
     def _backward(self, dy, y):
-        return ops.relu_backward(dy, y)
+        return dy if y is DONE else ops.relu_backward(dy, y, self.workspace)
+
+
+DONE = "done"  # what a ReLU keeps whose backward the layer after it does on the way, see layers.runs
 
 
 class Dropout(Layer):
     """Zero each value with probability p and scale up the rest by 1 / (1 - p); in eval mode pass everything.
 
-    p may be set between calls. The mask is drawn on the host from `rng`, so that the CPU and the GPU drop the same
-    values and a checkpoint can hold the generator's state. Element by element, as in the paper's public code.
+    p may be set between calls. The mask comes from `rng`, which lives on the host: the CPU and the GPU drop the same
+    values, and a checkpoint can hold the generator's state. A GPU draws the same numbers itself (kernels.dropout_mask),
+    if the generator is NumPy's default one; else the mask is copied there. Element by element, as in the paper's
+    public code.
     """
 
     def __init__(self, p=0.5, *, rng=None, name=None):
@@ -33,12 +38,16 @@ class Dropout(Layer):
     def _forward(self, x):
         if not self.training or self.p == 0:
             return x, ()
-        kept = self.rng.random(self._mask_shape(x), dtype=np.float32) >= checks.probability(self.p, "p")
-        mask = get_array_module(x).asarray(kept)
+        mask = self._draw(get_array_module(x), self._mask_shape(x), checks.probability(self.p, "p"))
         return ops.dropout(x, mask, self.p), (mask, self.p)
 
     def _backward(self, dy, cache):
         return ops.dropout_backward(dy, *cache) if cache else dy
+
+    def _draw(self, xp, shape, p):
+        if xp is not np and isinstance(self.rng.bit_generator, np.random.PCG64):
+            return kernels.dropout_mask(xp, self.rng, shape, p)
+        return xp.asarray(self.rng.random(shape, dtype=np.float32) >= p)
 
     def _mask_shape(self, x):
         return x.shape

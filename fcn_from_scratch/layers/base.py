@@ -20,9 +20,12 @@ from fcn_from_scratch.backend import get_array_module, to_device, to_numpy
 class Layer:
     """One step of a network. Subclasses write `_forward(x)`, which returns (y, cache), and `_backward(dy, cache)`."""
 
+    separator = "."  # what stands in a parameter's name between this layer's name and the parameter's own
+
     def __init__(self, name=None):
         self.name = name
         self.training = True
+        self.workspace = None
         self._params = {}
         self._grads = {}
         self._cache = None
@@ -40,7 +43,7 @@ class Layer:
     def forward(self, x):
         """Compute y; remember what backward needs unless the layer is in eval mode."""
         y, cache = self._forward(x)
-        self._cache = cache if self.training else None
+        self.remember(cache)
         return y
 
     def __call__(self, x):
@@ -56,6 +59,10 @@ class Layer:
     def backward_params(self, dy):
         """Add to `grads` like backward, and leave out the gradient by the input where that saves work."""
         self.backward(dy)
+
+    def remember(self, cache):
+        """Keep something for backward, in training mode."""
+        self._cache = cache if self.training else None
 
     def kept(self):
         """What the last forward kept for backward."""
@@ -81,13 +88,17 @@ class Layer:
     def add_param(self, name, array):
         """Register a learnable array and its gradient, zero to begin with."""
         self.params[name] = array
-        self.grads[name] = get_array_module(array).zeros_like(array)
+        self.grads[name] = _zeros_beside(array)
 
     def accumulate(self, name, gradient):
         """Add to one parameter's gradient, which has the parameter's dtype."""
+        self.gradient_of(name)[...] += gradient
+
+    def gradient_of(self, name):
+        """The live array that one parameter's gradient is added to, in the parameter's dtype."""
         if self.grads[name].dtype != self.params[name].dtype:  # the parameter was replaced by one of another dtype
             self.grads[name] = self.grads[name].astype(self.params[name].dtype)
-        self.grads[name] += gradient
+        return self.grads[name]
 
     def zero_grad(self):
         """Set every gradient to zero."""
@@ -123,6 +134,12 @@ class Layer:
         self._cache = None
         return self
 
+    def use(self, workspace):
+        """Let large arrays come from a workspace.Workspace, which uses memory again; None: from NumPy, always new.
+        Returns the layer."""
+        self.workspace = workspace
+        return self
+
     def generators(self):
         """The random generators this layer draws from, by name: part of what a checkpoint must hold."""
         return {}
@@ -156,3 +173,11 @@ class Layer:
 
     def __repr__(self):
         return self.label
+
+
+def _zeros_beside(array):
+    """Zeros that lie in memory as the array does. Unlike zeros_like's they take none before they are written to, and
+    in a network that only runs they never are."""
+    order = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
+    zeros = get_array_module(array).zeros([array.shape[axis] for axis in order], array.dtype)
+    return zeros.transpose([order.index(axis) for axis in range(array.ndim)])

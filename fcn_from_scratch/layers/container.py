@@ -1,6 +1,7 @@
 """Layers made of layers: their parameters under dotted names, and a chain."""
 
 from fcn_from_scratch.layers.base import Layer
+from fcn_from_scratch.layers.runs import forward, runs
 
 
 class Container(Layer):
@@ -19,20 +20,25 @@ class Container(Layer):
 
     @property
     def params(self):
-        return self._gather("params")
+        return self._gather(lambda child: child.params)
 
     @property
     def grads(self):
-        return self._gather("grads")
+        return self._gather(lambda child: child.grads)
 
     def generators(self):
         """Every random generator of the children, dotted."""
-        return {f"{key}.{n}": g for key, child in self.children.items() for n, g in child.generators().items()}
+        return self._gather(lambda child: child.generators())
 
     def train(self, mode=True):
         for child in self.children.values():
             child.train(mode)
         return super().train(mode)
+
+    def use(self, workspace):
+        for child in self.children.values():
+            child.use(workspace)
+        return super().use(workspace)
 
     def to(self, device):
         for child in self.children.values():
@@ -47,7 +53,8 @@ class Container(Layer):
         return self
 
     def _gather(self, what):
-        return {f"{key}.{n}": a for key, child in self.children.items() for n, a in getattr(child, what).items()}
+        """The children's dicts in one, under the full names."""
+        return {key + child.separator + n: a for key, child in self.children.items() for n, a in what(child).items()}
 
     def __repr__(self):
         lines = [f"  {key}: {child!r}".replace("\n", "\n  ") for key, child in self.children.items()]
@@ -55,7 +62,10 @@ class Container(Layer):
 
 
 class Sequential(Container):
-    """A chain: forward runs the layers in order, backward in reverse. Layers without a name are called by number."""
+    """A chain: forward runs the layers in order, some of them in one pass (see layers.runs), backward in reverse.
+
+    Layers without a name are called by number.
+    """
 
     def __init__(self, *layers, name=None):
         names = [layer.name or str(number) for number, layer in enumerate(layers)]
@@ -70,8 +80,8 @@ class Sequential(Container):
         return list(self.children.values())
 
     def forward(self, x):
-        for layer in self.layers:
-            x = layer(x)
+        for run in runs(self.children):
+            x = forward([self.children[name] for name in run], x)
         return x
 
     def backward(self, dy):

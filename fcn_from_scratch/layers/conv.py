@@ -5,6 +5,8 @@ import numpy as np
 from fcn_from_scratch import checks, ops
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.layers.base import Layer
+from fcn_from_scratch.ops.conv import ALGORITHMS
+from fcn_from_scratch.ops.im2col import channels_first, channels_last
 
 
 class Conv2d(Layer):
@@ -12,7 +14,8 @@ class Conv2d(Layer):
 
     The weight starts as He et al. 2015 draw it, normal with variance 2 / fan_in, which keeps the size of
     activations through ReLUs; the bias starts at zero.
-    rng    the generator to draw from; dtype, that of the parameters
+    algorithm  how to compute it, one of ops.conv.ALGORITHMS
+    rng        the generator to draw from; dtype, that of the parameters
     Lessons 2 and 3.
     """
 
@@ -27,6 +30,7 @@ class Conv2d(Layer):
         groups=1,
         bias=True,
         *,
+        algorithm="auto",
         rng=None,
         dtype=np.float32,
         name=None,
@@ -39,33 +43,42 @@ class Conv2d(Layer):
         self.padding = checks.pair(padding, "padding", 0)
         self.dilation = checks.pair(dilation, "dilation", 1)
         self.groups = checks.integer(groups, "groups", 1)
+        self.algorithm = checks.choice(algorithm, "algorithm", ALGORITHMS)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"groups divide the channels evenly; got {groups} groups of {in_channels} input and {out_channels} "
                 "output channels"
             )
         shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.add_param("weight", he_normal(shape, np.prod(shape[1:]), rng, dtype))
+        weight = he_normal(shape, np.prod(shape[1:]), rng, dtype)
+        self.add_param("weight", channels_first(channels_last(weight)))  # in memory as the algorithms read it
         if bias:
             self.add_param("bias", np.zeros(out_channels, dtype))
 
     def _forward(self, x):
         checks.channels(self, x, self.in_channels)
-        return ops.conv2d(x, self.params["weight"], self.params.get("bias"), *self._arguments()), x
+        return self.call(ops.conv2d, x), x
 
     def _backward(self, dy, x):
         self.backward_params(dy)
-        return ops.conv2d_input_grad(dy, x.shape, self.params["weight"], *self._arguments())
+        arguments = self.params["weight"], *self._arguments()
+        return ops.conv2d_input_grad(dy, x.shape, *arguments, workspace=self.workspace)
 
     def backward_params(self, dy):
         """Only add to `grads`: what the first layer of a network needs, since nobody asks for the image's gradient."""
         x = self.kept()
-        self.accumulate("weight", ops.conv2d_weight_grad(dy, x, self.params["weight"], *self._arguments()))
+        arguments = self.params["weight"], *self._arguments()
+        ops.conv2d_weight_grad(dy, x, *arguments, out=self.gradient_of("weight"), workspace=self.workspace)
         if "bias" in self.params:
             self.accumulate("bias", dy.sum(axis=(0, 2, 3)))
 
+    def call(self, function, x, **options):
+        """ops.conv2d, or a function that takes the same arguments, with this layer's."""
+        arguments = self.params["weight"], self.params.get("bias"), *self._arguments()
+        return function(x, *arguments, workspace=self.workspace, **options)
+
     def _arguments(self):
-        return self.stride, self.padding, self.dilation, self.groups
+        return self.stride, self.padding, self.dilation, self.groups, self.algorithm
 
 
 class ConvTranspose2d(Layer):
@@ -152,10 +165,20 @@ class Linear(Layer):
         return dx
 
 
+class Undrawn(np.random.Generator):
+    """A generator for networks that are about to be filled from a file: he_normal draws nothing from it and leaves
+    the weights zero, which takes neither time nor, before they are written to, memory."""
+
+
 def he_normal(shape, fan_in, rng, dtype):
     """Normal numbers of variance 2 / fan_in (He et al. 2015, equation 10)."""
     rng = np.random.default_rng() if rng is None else rng
     dtype = np.dtype(dtype)
+    if isinstance(rng, Undrawn):
+        if len(shape) < 4:
+            return np.zeros(shape, dtype)
+        f, c, kh, kw = shape
+        return channels_first(np.zeros((f, kh, kw, c), dtype))  # as Conv2d wants it: a copy would be written to
     drawn = rng.standard_normal(shape, dtype if dtype in (np.float32, np.float64) else np.float32)
     drawn *= np.sqrt(2 / fan_in)
     return drawn.astype(dtype, copy=False)

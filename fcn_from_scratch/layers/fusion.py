@@ -1,8 +1,9 @@
-"""Aligning and joining maps: a crop, and the paper's fusion of coarse scores with those of a finer layer."""
+"""Aligning and joining maps: a crop, a stack, a sum, and the paper's fusion of coarse scores with a finer layer's."""
 
 import numpy as np
 
 from fcn_from_scratch import checks, ops
+from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.layers.base import Layer
 from fcn_from_scratch.layers.conv import Conv2d
 
@@ -31,6 +32,45 @@ class Crop(Layer):
         return ops.crop_backward(dy, x_shape, self.offset)
 
 
+class Concat(Layer):
+    """Stack maps of one size along the channels: forward(*maps) -> y; backward(dy) -> a tuple, each map's channels.
+    Lesson 15."""
+
+    def forward(self, *maps):
+        checks.same_sizes(self, maps)
+        self._cache = [x.shape[1] for x in maps] if self.training else None
+        return get_array_module(*maps).concatenate(maps, axis=1)
+
+    def __call__(self, *maps):
+        return self.forward(*maps)
+
+    def _backward(self, dy, channels):
+        ends = np.cumsum(channels)
+        return tuple(dy[:, end - count : end] for end, count in zip(ends, channels))
+
+
+class Sum(Layer):
+    """Add maps of one shape: y = scale * (x_1 + ... + x_n); backward(dy) -> a tuple, scale * dy for each of them.
+
+    scale   1 / n makes an average. Lesson 14.
+    """
+
+    def __init__(self, scale=1.0, *, name=None):
+        super().__init__(name)
+        self.scale = float(scale)
+
+    def forward(self, *maps):
+        checks.same_sizes(self, maps, channels=True)
+        self._cache = len(maps) if self.training else None
+        return _scaled(sum(maps[1:], maps[0]), self.scale)
+
+    def __call__(self, *maps):
+        return self.forward(*maps)
+
+    def _backward(self, dy, number):
+        return (_scaled(dy, self.scale),) * number
+
+
 class SkipFusion(Layer):
     """Score a finer feature map with a 1x1 convolution, crop it to the coarse scores' place, and add.
 
@@ -43,7 +83,7 @@ class SkipFusion(Layer):
     scale   multiplies the features before they are scored: 0.01 and 0.0001 in the paper's at-once training.
     forward(scores, skip) -> y; backward(dy) -> (dscores, dskip).
     Shapes: scores (N, num_classes, H, W), skip (N, in_channels, H', W'). Per axis y has the size of scores, or,
-    where the offset is negative, of skip.
+    where the offset is negative, of skip. Where both start together, it ends with the shorter one.
     Source: Long et al. 2015, section 4.2. Lesson 12.
     """
 
@@ -58,10 +98,11 @@ class SkipFusion(Layer):
 
     def forward(self, scores, skip):
         """The coarse scores plus the skip's scores, on the grid of the map that starts later."""
-        fine = self.score(self._scaled(skip))
+        fine = self.score(_scaled(skip, self.scale))
         cut_fine = tuple(max(o, 0) for o in self.offset)
         cut_coarse = tuple(max(-o, 0) for o in self.offset)
-        size = tuple((fine if o < 0 else scores).shape[axis] for axis, o in enumerate(self.offset, start=2))
+        sizes = zip(self.offset, scores.shape[2:], fine.shape[2:])
+        size = tuple(c if o > 0 else f if o < 0 else min(c, f) for o, c, f in sizes)
         self._cache = (scores.shape, fine.shape, cut_coarse, cut_fine) if self.training else None
         return ops.crop(scores, cut_coarse, size) + ops.crop(fine, cut_fine, size)
 
@@ -72,11 +113,17 @@ class SkipFusion(Layer):
         scores_shape, fine_shape, cut_coarse, cut_fine = cache
         dscores = ops.crop_backward(dy, scores_shape, cut_coarse)
         dskip = self.score.backward(ops.crop_backward(dy, fine_shape, cut_fine))
-        return dscores, self._scaled(dskip)
-
-    def _scaled(self, skip):
-        return skip if self.scale == 1 else skip * skip.dtype.type(self.scale)
+        return dscores, _scaled(dskip, self.scale)
 
     def train(self, mode=True):
         self.score.train(mode)
         return super().train(mode)
+
+    def use(self, workspace):
+        self.score.use(workspace)
+        return super().use(workspace)
+
+
+def _scaled(x, scale):
+    """scale * x in x's dtype."""
+    return x if scale == 1 else x * x.dtype.type(scale)

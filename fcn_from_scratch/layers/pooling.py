@@ -5,8 +5,8 @@ from fcn_from_scratch.layers.base import Layer
 
 
 class MaxPool2d(Layer):
-    """ops.max_pool2d. `indices` holds where the last forward's maxima stood, in eval mode too, for MaxUnpool2d.
-    Lesson 3."""
+    """ops.max_pool2d. `indices` holds where the last forward's maxima stood and `input_size` (H, W) on how large a map,
+    in eval mode too, for MaxUnpool2d. Lesson 3."""
 
     def __init__(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, *, name=None):
         super().__init__(name)
@@ -15,15 +15,35 @@ class MaxPool2d(Layer):
         self.padding = checks.pair(padding, "padding", 0)
         self.dilation = checks.pair(dilation, "dilation", 1)
         self.ceil_mode = bool(ceil_mode)
-        self.indices = None
+        self.winner = self.input_size = None
 
     def _forward(self, x):
-        y, self.indices = ops.max_pool2d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
-        return y, (self.indices, x.shape)
+        y, winner = ops.max_pool2d_winner(x, *self._arguments())
+        return y, self.keep(winner, x.shape)
 
     def _backward(self, dy, cache):
-        indices, x_shape = cache
-        return ops.max_pool2d_backward(dy, indices, x_shape)
+        return ops.max_pool2d_winner_backward(dy, *cache, *self._arguments(), workspace=self.workspace)
+
+    def keep(self, winner, x_shape):
+        """Remember who won, for `indices`; returns the cache for backward."""
+        self.winner, self.input_size = winner, x_shape[2:]
+        return winner, x_shape
+
+    @property
+    def indices(self):
+        """Where the last forward's maxima stood, (N, C, oh, ow), as max_pool2d returns them; None before it."""
+        if self.winner is None:
+            return None
+        x_shape = (*self.winner.shape[:2], *self.input_size)
+        return ops.winner_indices(self.winner, x_shape, *self._arguments())
+
+    @property
+    def halves(self):
+        """Whether the windows are 2x2, side by side."""
+        return (self.kernel_size, self.stride, self.padding, self.dilation) == ((2, 2), (2, 2), (0, 0), (1, 1))
+
+    def _arguments(self):
+        return self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
 
 
 class AvgPool2d(Layer):
@@ -48,16 +68,36 @@ class AvgPool2d(Layer):
 
 
 class MaxUnpool2d(Layer):
-    """ops.max_unpool2d: forward(x, indices, output_size), with what the max-pool of the way down kept. Lesson 9."""
+    """ops.max_unpool2d, with what the max-pool of the way down kept. Lesson 9.
 
-    def forward(self, x, indices, output_size):
+    pool    the MaxPool2d to undo: forward(x) takes the indices and the size from its last forward, and the map comes
+            out exactly as large as the pool found it, whatever was rounded. A pool belongs to its own place in the
+            network: the unpooling neither runs nor owns it.
+            None: forward(x, indices, output_size) is told both.
+    Raises: RuntimeError when the pool has not run yet; ValueError when x is not of the size the pool made.
+    """
+
+    def __init__(self, pool=None, *, name=None):
+        super().__init__(name)
+        self.pool = pool
+
+    def forward(self, x, indices=None, output_size=None):
         """Put each value of x where its maximum stood, on a map of output_size (H, W)."""
+        if indices is None or output_size is None:
+            indices, output_size = self._of_the_pool()
         y = ops.max_unpool2d(x, indices, output_size)
         self._cache = indices if self.training else None
         return y
 
-    def __call__(self, x, indices, output_size):
+    def __call__(self, x, indices=None, output_size=None):
         return self.forward(x, indices, output_size)
 
     def _backward(self, dy, indices):
         return ops.max_unpool2d_backward(dy, indices)
+
+    def _of_the_pool(self):
+        if self.pool is None:
+            raise ValueError(f"{self.label} has no pool of its own: call forward(x, indices, output_size)")
+        if self.pool.input_size is None:
+            raise RuntimeError(f"{self.label} undoes {self.pool.label}, which must run forward first")
+        return self.pool.indices, self.pool.input_size

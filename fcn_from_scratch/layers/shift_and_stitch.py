@@ -2,9 +2,10 @@
 
 from itertools import product
 
-from fcn_from_scratch import checks
+from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.layers.container import Container
+from fcn_from_scratch.ops.im2col import channels_first, channels_last
 
 FORMS = ("drop", "shift")
 
@@ -119,14 +120,21 @@ def interlace(outputs, stride, form="drop"):
     height = sum(part.shape[2] for (_, right), (_, part) in parts.items() if right == 0)
     width = sum(part.shape[3] for (down, _), (_, part) in parts.items() if down == 0)
     whole = outputs[0, 0]
-    dense = get_array_module(whole).empty((*whole.shape[:2], height, width), whole.dtype)
+    n, c = whole.shape[:2]
+    xp, on_gpu = get_array_module(whole), kernels.usable(*outputs.values())
+    dense = xp.empty((n, height, width, c) if on_gpu else (n, c, height, width), whole.dtype)
+    if on_gpu:
+        dense = channels_first(dense)
     for shift, (places, part) in parts.items():
         if dense[places].shape != part.shape:
             raise ValueError(
                 f"the passes do not interlace: on {height}x{width} pixels the one shifted by {shift} has "
                 f"{part.shape[2]}x{part.shape[3]} outputs. Is {stride} the output stride of the net?"
             )
-        dense[places] = part
+        if on_gpu:
+            kernels.interlace(channels_last(part), channels_last(dense), stride, [place.start for place in places[1:]])
+        else:
+            dense[places] = part
     return dense
 
 

@@ -10,17 +10,17 @@ class BilinearUpsample(Layer):
     It holds one 2-D kernel's size and not a (C, C, k, k) block of which only the diagonal is not zero. Lesson 9.
     """
 
-    def __init__(self, kernel_size, stride, *, name=None):
+    def __init__(self, kernel_size, stride, padding=0, *, name=None):
         super().__init__(name)
         self.kernel_size = checks.pair(kernel_size, "kernel_size", 1)
         self.stride = checks.pair(stride, "stride", 1)
-        self.padding = (0, 0)
+        self.padding = checks.pair(padding, "padding", 0)
 
     def _forward(self, x):
-        return ops.bilinear_upsample(x, self.kernel_size, self.stride), x.shape
+        return ops.bilinear_upsample(x, self.kernel_size, self.stride, self.padding), x.shape
 
     def _backward(self, dy, x_shape):
-        return ops.bilinear_upsample_backward(dy, x_shape, self.kernel_size, self.stride)
+        return ops.bilinear_upsample_backward(dy, x_shape, self.kernel_size, self.stride, self.padding)
 
 
 class NearestUpsample(Layer):

@@ -2,6 +2,14 @@
 
 build("mini_fcn8s", num_classes=6)   lesson size: VGG's shape with few channels
 build("fcn8s", num_classes=21)       the paper's, on VGG16
+
+of the paper                 here
+PASCAL VOC                   fcn32s, fcn16s, fcn8s, fcn8s_atonce, fcn_alexnet, fcn_googlenet; 21 classes
+PASCAL-Context               the same with num_classes=60
+NYUDv2, colour or HHA alone  fcn32s with num_classes=40
+NYUDv2, early fusion         fcn32s with num_classes=40, in_channels=4
+NYUDv2, late fusion          fcn32s_late_fusion with num_classes=40
+SIFT Flow                    fcn32s_two_heads, fcn16s_two_heads, fcn8s_two_heads with num_classes=(33, 3)
 """
 
 import inspect
@@ -10,11 +18,13 @@ from functools import partial
 import numpy as np
 
 from fcn_from_scratch.datasets import CAFFE, VOC_MEAN_BGR, Preprocess
-from fcn_from_scratch.models import vgg
-from fcn_from_scratch.models.fcn import FCN, UPSAMPLING
-from fcn_from_scratch.models.surgery import Transplant, transplant
+from fcn_from_scratch.layers.conv import Undrawn
+from fcn_from_scratch.models import alexnet, googlenet, multimodal, multitask, vgg
+from fcn_from_scratch.models.fcn import FCN
+from fcn_from_scratch.models.head import UPSAMPLING
+from fcn_from_scratch.models.surgery import Transplant, transplant, with_depth
 
-__all__ = ["FCN", "NAMES", "UPSAMPLING", "Transplant", "build", "transplant"]
+__all__ = ["FCN", "NAMES", "UPSAMPLING", "Transplant", "build", "transplant", "with_depth"]
 
 # name: (the function that reads the trunk's options, the function that builds on the trunk)
 _BUILDERS = {
@@ -24,24 +34,40 @@ _BUILDERS = {
     "mini_fcn8s": (vgg.mini_config, partial(vgg.fcn, stride="8s")),
     "mini_fcn8s_atonce": (vgg.mini_config, partial(vgg.fcn, stride="8s", at_once=True)),
     "mini_fcn4s": (vgg.mini_config, partial(vgg.fcn, stride="4s")),
+    "mini_unpool": (vgg.mini_config, vgg.unpool),
+    "mini_fcn32s_two_heads": (vgg.mini_config, partial(multitask.two_heads, stride="32s")),
+    "mini_fcn16s_two_heads": (vgg.mini_config, partial(multitask.two_heads, stride="16s")),
+    "mini_fcn8s_two_heads": (vgg.mini_config, partial(multitask.two_heads, stride="8s")),
+    "mini_fcn32s_late_fusion": (partial(vgg.mini_config, in_channels=(3, 3)), multimodal.late_fusion),
     "fcn32s": (vgg.vgg16_config, partial(vgg.fcn, stride="32s")),
     "fcn16s": (vgg.vgg16_config, partial(vgg.fcn, stride="16s")),
     "fcn8s": (vgg.vgg16_config, partial(vgg.fcn, stride="8s")),
     "fcn8s_atonce": (vgg.vgg16_config, partial(vgg.fcn, stride="8s", at_once=True)),
+    "unpool_vgg16": (vgg.vgg16_config, vgg.unpool),
+    "fcn_alexnet": (alexnet.config, alexnet.fcn),
+    "fcn_googlenet": (googlenet.config, googlenet.fcn),
+    "fcn32s_two_heads": (vgg.vgg16_config, partial(multitask.two_heads, stride="32s")),
+    "fcn16s_two_heads": (vgg.vgg16_config, partial(multitask.two_heads, stride="16s")),
+    "fcn8s_two_heads": (vgg.vgg16_config, partial(multitask.two_heads, stride="8s")),
+    "fcn32s_late_fusion": (partial(vgg.vgg16_config, in_channels=(3, 3)), multimodal.late_fusion),
 }
 NAMES = tuple(_BUILDERS)
+HEAD_OPTIONS = ("fusion", "upsampling")
 
 # The lesson-size networks start from random weights, for which inputs of about unit variance are right; the paper's
 # start from Caffe's VGG16, which was trained on differences of up to 150.
-MINI_TRANSFORM = Preprocess(mean=VOC_MEAN_BGR, std=(60.0, 60.0, 60.0))
+MINI_TRANSFORM = Preprocess(mean=VOC_MEAN_BGR, std=(60.0, 60.0, 60.0), depth_std=60.0)
 
 
 def build(name, num_classes=21, *, seed=0, dtype=np.float32, **options):
     """A new network of the given name.
 
     seed     of the random numbers its weights are drawn from; dropout goes on with the same generator
-    options  the trunk's (width, pad, fc6_kernel, fc6_padding, dropout, convs) and the head's (upsampling: "fixed",
-             "learned" or "all_learned")
+             None draws nothing and leaves the weights zero, for who fills them from a file next
+    num_classes  of two heads a pair, semantic and geometric
+    options  the trunk's (width, pad, dropout, in_channels; VGG's also fc6_kernel, fc6_padding, convs) and the head's
+             (upsampling: "fixed", "learned", "all_learned" or "nearest"; fusion: "average" or "sum")
+             in_channels=4 is early fusion, colours and depth; of late fusion it is a pair, (3, 3)
     The network keeps `name` and `options` (num_classes among them), with which it can be built again, and in
     `transform` the preprocessing its weights expect.
     Raises: ValueError for a name or an option that does not exist; the right ones are listed.
@@ -50,7 +76,7 @@ def build(name, num_classes=21, *, seed=0, dtype=np.float32, **options):
         raise ValueError(f"there is no model {name!r}; the models are {', '.join(NAMES)}")
     configure, construct = _BUILDERS[name]
     trunk_options = inspect.signature(configure).parameters
-    head_options = () if "classifier" in name else ("upsampling",)
+    head_options = [key for key in HEAD_OPTIONS if key in inspect.signature(construct).parameters]
     unknown = [key for key in options if key not in trunk_options and key not in head_options]
     if unknown:
         raise ValueError(
@@ -58,8 +84,8 @@ def build(name, num_classes=21, *, seed=0, dtype=np.float32, **options):
         )
     config = configure(**{key: value for key, value in options.items() if key in trunk_options})
     head = {key: value for key, value in options.items() if key in head_options}
-    rng = np.random.default_rng(seed)
+    rng = Undrawn(np.random.PCG64(0)) if seed is None else np.random.default_rng(seed)
     net = construct(config, num_classes=num_classes, rng=rng, dtype=dtype, name=name, **head)
     net.options = {"num_classes": num_classes, **options}
-    net.transform = MINI_TRANSFORM if configure is vgg.mini_config else CAFFE
+    net.transform = MINI_TRANSFORM if name.startswith("mini") else CAFFE
     return net

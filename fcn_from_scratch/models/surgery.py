@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fcn_from_scratch import checks
+from fcn_from_scratch.backend import to_numpy
 from fcn_from_scratch.weights import fills
 
 
@@ -19,23 +21,29 @@ class Transplant(NamedTuple):
         return "; ".join(f"{word}: {', '.join(names) or 'none'}" for word, names in self._asdict().items())
 
 
-def transplant(new, old):
+def transplant(new, old, suffix=""):
     """Copy into the network `new` every parameter that `old` has under the same name.
 
     A fully connected weight (F, C*k*k) becomes the convolution's (F, C, k, k) by a plain reshape: both list their
     inputs channel by channel, row by row. This is what turns a classifier into a fully convolutional network. What
-    has another number of elements (a score layer for other classes) is not copied.
+    has another number of elements (a score layer for other classes) is not copied. Upsampling layers that learn are
+    copied like any other; those that do not hold no parameters, and stay bilinear.
 
     new, old  models; old may also be a state dict (name -> array)
-    Returns: a Transplant report. Source: the surgery of the paper's public code. Lessons 5 and 11.
+    suffix    an old layer goes to the new one called layer + suffix if there is one, else to the one of its own name:
+              "color" and "hha" fill the streams of late fusion, "_sem" one of two heads (and their trunk)
+    Returns: a Transplant report: `dropped` in the old network's names, the rest in the new one's.
+    Identity: a network fed to itself computes what it did  (tests/models/test_surgery.py).
+    Source: the surgery of the paper's public code. Lessons 5, 11 and 14.
     """
-    source = old if isinstance(old, dict) else old.state_dict()
+    source = old if isinstance(old, dict) else {name: to_numpy(array) for name, array in old.params.items()}
     target = new.params
     report = Transplant([], [], [], [])
     state = {}
-    for name, array in source.items():
+    for old_name, array in source.items():
+        name = _renamed(old_name, suffix, target)
         if name not in target or not fills(array.shape, target[name].shape):
-            report.dropped.append(name)
+            report.dropped.append(old_name)
             continue
         same = target[name].shape == array.shape
         (report.copied if same else report.reshaped).append(name)
@@ -43,3 +51,32 @@ def transplant(new, old):
     report.initialised.extend(name for name in target if name not in state)
     new.load_state_dict(state, strict=False)
     return report
+
+
+def with_depth(old, fill="mean"):
+    """The parameters of a network on three channels as those of one on four: conv1_1 becomes conv1_1_bgrd.
+
+    weight[:, :3] is the old weight, weight[:, 3], which reads depth,
+        "mean"   the mean over the three, as in the paper's public code: depth is looked at like a grey picture
+        "zero"   zero: at first the network's scores are the old one's, whatever the depth
+    old      a model or a state dict with conv1_1.weight (F, 3, kh, kw)
+    Returns: a state dict for transplant(new, ...), where `new` was built with in_channels=4. Lesson 14.
+    Raises: ValueError when there is no such weight.
+    """
+    checks.choice(fill, "fill", ("mean", "zero"))
+    state = dict(old) if isinstance(old, dict) else old.state_dict()
+    weight = state.pop("conv1_1.weight", None)
+    if weight is None or weight.ndim != 4 or weight.shape[1] != 3:
+        found = "none" if weight is None else f"shape {weight.shape}"
+        raise ValueError(f"depth is added to a conv1_1.weight of three input channels, (F, 3, kh, kw); got {found}")
+    depth = weight.mean(axis=1, keepdims=True) if fill == "mean" else np.zeros_like(weight[:, :1])
+    state["conv1_1_bgrd.weight"] = np.concatenate([weight, depth], axis=1)
+    if "conv1_1.bias" in state:
+        state["conv1_1_bgrd.bias"] = state.pop("conv1_1.bias")
+    return state
+
+
+def _renamed(name, suffix, target):
+    """The name with the suffix after the layer's, if the target has such a parameter."""
+    layer, dot, kind = name.rpartition(".")
+    return layer + suffix + dot + kind if layer + suffix + dot + kind in target else name

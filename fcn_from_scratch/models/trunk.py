@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fcn_from_scratch.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from fcn_from_scratch.layers.runs import forward, runs
 
 
 class VGGConfig(NamedTuple):
@@ -20,6 +21,7 @@ class VGGConfig(NamedTuple):
     pad            of conv1_1; every other convolution of the stages has 1
     fc6_padding    0 in the paper, which pads the image by 100 instead
     dropout        the probability after fc6 and fc7
+    in_channels    of the image: 3, or 4 with depth as the last one
     """
 
     channels: tuple = (64, 128, 256, 512, 512)
@@ -29,6 +31,16 @@ class VGGConfig(NamedTuple):
     pad: int = 100
     fc6_padding: int = 0
     dropout: float = 0.5
+    in_channels: int = 3
+
+
+class SmallerConfig(NamedTuple):
+    """What can be changed of AlexNet's and GoogLeNet's trunks; see the function `config` of each."""
+
+    width: int
+    pad: int
+    dropout: float
+    in_channels: int
 
 
 class Trunk(Sequential):
@@ -43,10 +55,10 @@ class Trunk(Sequential):
 
     def forward(self, x):
         maps = {}
-        for key, layer in self.children.items():
-            x = layer(x)
-            if key in self.taps:
-                maps[key] = x
+        for run in runs(self.children, self.taps):
+            x = forward([self.children[name] for name in run], x)
+            if run[-1] in self.taps:
+                maps[run[-1]] = x
         return x, maps
 
     def backward(self, dtop, dmaps):
@@ -67,12 +79,17 @@ class Trunk(Sequential):
 
 
 def vgg_stages(config, rng, dtype=np.float32):
-    """The layers conv1_1 ... pool5: 3x3 convolutions with ReLU, and 2x2 max-pools that round sizes up."""
-    chain, channels, pad = [], 3, config.pad
+    """The layers conv1_1 ... pool5: 3x3 convolutions with ReLU, and 2x2 max-pools that round sizes up.
+
+    With depth in a fourth channel the first layer is called conv1_1_bgrd, as in the paper's public code: it is another
+    layer than VGG16's, and files of weights tell them apart by name.
+    """
+    chain, channels, pad = [], config.in_channels, config.pad
     for stage, (width, count) in enumerate(zip(config.channels, config.convs), start=1):
         for number in range(1, count + 1):
             tag = f"{stage}_{number}"
-            chain.append(Conv2d(channels, width, 3, padding=pad, rng=rng, dtype=dtype, name=f"conv{tag}"))
+            name = f"conv{tag}_bgrd" if channels == 4 and tag == "1_1" else f"conv{tag}"
+            chain.append(Conv2d(channels, width, 3, padding=pad, rng=rng, dtype=dtype, name=name))
             chain.append(ReLU(name=f"relu{tag}"))
             channels, pad = width, 1
         chain.append(MaxPool2d(2, ceil_mode=True, name=f"pool{stage}"))
@@ -92,7 +109,7 @@ def vgg_trunk(config, taps, rng, dtype=np.float32):
         name="fc6",
     )
     fc7 = Conv2d(channels, channels, 1, rng=rng, dtype=dtype, name="fc7")
-    top = [fc6, *_relu_and_dropout(6, config, rng), fc7, *_relu_and_dropout(7, config, rng)]
+    top = [fc6, *relu_and_dropout(6, config.dropout, rng), fc7, *relu_and_dropout(7, config.dropout, rng)]
     return Trunk(*vgg_stages(config, rng, dtype), *top, taps=taps)
 
 
@@ -107,12 +124,13 @@ def vgg_classifier(config, num_classes, rng, dtype=np.float32):
         *vgg_stages(config._replace(pad=1), rng, dtype),
         Flatten(name="flatten"),
         Linear(features, channels, rng=rng, dtype=dtype, name="fc6"),
-        *_relu_and_dropout(6, config, rng),
+        *relu_and_dropout(6, config.dropout, rng),
         Linear(channels, channels, rng=rng, dtype=dtype, name="fc7"),
-        *_relu_and_dropout(7, config, rng),
+        *relu_and_dropout(7, config.dropout, rng),
         Linear(channels, num_classes, rng=rng, dtype=dtype, name="fc8"),
     )
 
 
-def _relu_and_dropout(number, config, rng):
-    return ReLU(name=f"relu{number}"), Dropout(config.dropout, rng=rng, name=f"drop{number}")
+def relu_and_dropout(number, dropout, rng):
+    """What follows fc6 and fc7."""
+    return ReLU(name=f"relu{number}"), Dropout(dropout, rng=rng, name=f"drop{number}")

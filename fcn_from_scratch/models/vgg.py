@@ -3,6 +3,7 @@
 import numpy as np
 
 from fcn_from_scratch import checks
+from fcn_from_scratch.models.decoder import UnpoolingDecoder
 from fcn_from_scratch.models.fcn import FCN
 from fcn_from_scratch.models.trunk import VGGConfig, vgg_classifier, vgg_trunk
 
@@ -11,14 +12,14 @@ SKIPS = {"32s": (), "16s": ("pool4",), "8s": ("pool4", "pool3"), "4s": ("pool4",
 AT_ONCE_SCALES = (0.01, 0.0001)
 
 
-def vgg16_config(width=64, pad=100, fc6_kernel=7, fc6_padding=0, dropout=0.5, convs=(2, 2, 3, 3, 3)):
+def vgg16_config(width=64, pad=100, fc6_kernel=7, fc6_padding=0, dropout=0.5, convs=(2, 2, 3, 3, 3), in_channels=3):
     """VGG16 as the paper changes it. A smaller width keeps the geometry and makes every map thinner."""
     width = checks.integer(width, "width", 1)
     channels = (width, 2 * width, 4 * width, 8 * width, 8 * width)
-    return VGGConfig(channels, tuple(convs), 64 * width, fc6_kernel, pad, fc6_padding, dropout)
+    return VGGConfig(channels, tuple(convs), 64 * width, fc6_kernel, pad, fc6_padding, dropout, in_channels)
 
 
-def mini_config(width=16, pad=1, fc6_kernel=3, fc6_padding=None, dropout=0.0, convs=(1, 1, 1, 1, 1)):
+def mini_config(width=16, pad=1, fc6_kernel=3, fc6_padding=None, dropout=0.0, convs=(1, 1, 1, 1, 1), in_channels=3):
     """VGG's shape at lesson size: five stages, stride 32, few channels.
 
     The image is padded by 1 and fc6 by half its kernel, so that maps of every image size align and no time goes
@@ -28,7 +29,7 @@ def mini_config(width=16, pad=1, fc6_kernel=3, fc6_padding=None, dropout=0.0, co
     width = checks.integer(width, "width", 1)
     channels = (width, 2 * width, 4 * width, 6 * width, 8 * width)
     fc6_padding = fc6_kernel // 2 if fc6_padding is None else fc6_padding
-    return VGGConfig(channels, tuple(convs), 8 * width, fc6_kernel, pad, fc6_padding, dropout)
+    return VGGConfig(channels, tuple(convs), 8 * width, fc6_kernel, pad, fc6_padding, dropout, in_channels)
 
 
 def fcn(config, stride, num_classes, rng, dtype=np.float32, at_once=False, upsampling="fixed", name=None):
@@ -37,6 +38,12 @@ def fcn(config, stride, num_classes, rng, dtype=np.float32, at_once=False, upsam
     trunk = vgg_trunk(config, skips, rng, dtype)
     scales = AT_ONCE_SCALES if at_once else None
     return FCN(trunk, num_classes, skips, scales, upsampling, dtype=dtype, name=name)
+
+
+def unpool(config, num_classes, rng, dtype=np.float32, name=None):
+    """The trunk with a decoder that mirrors it, in place of a score layer and upsampling."""
+    trunk = vgg_trunk(config, (), rng, dtype)
+    return UnpoolingDecoder(trunk, num_classes, rng=rng, dtype=dtype, name=name)
 
 
 def classifier(config, num_classes, rng, dtype=np.float32, name=None):

@@ -4,7 +4,13 @@ Arrays are indexed (N, C, H, W). ops.loops holds the same functions as plain loo
 """
 
 from fcn_from_scratch.ops.activation import dropout, dropout_backward, relu, relu_backward
-from fcn_from_scratch.ops.conv import conv2d, conv2d_backward, conv2d_input_grad, conv2d_weight_grad
+from fcn_from_scratch.ops.conv import (
+    conv2d,
+    conv2d_backward,
+    conv2d_input_grad,
+    conv2d_relu_pool,
+    conv2d_weight_grad,
+)
 from fcn_from_scratch.ops.conv_transpose import conv_transpose2d, conv_transpose2d_backward
 from fcn_from_scratch.ops.crop import crop, crop_backward
 from fcn_from_scratch.ops.linear import linear, linear_backward
@@ -15,8 +21,11 @@ from fcn_from_scratch.ops.pooling import (
     avg_pool2d_backward,
     max_pool2d,
     max_pool2d_backward,
+    max_pool2d_winner,
+    max_pool2d_winner_backward,
     max_unpool2d,
     max_unpool2d_backward,
+    winner_indices,
 )
 from fcn_from_scratch.ops.upsample import (
     bed_of_nails,
@@ -41,6 +50,7 @@ __all__ = [
     "conv2d",
     "conv2d_backward",
     "conv2d_input_grad",
+    "conv2d_relu_pool",
     "conv2d_weight_grad",
     "conv_transpose2d",
     "conv_transpose2d_backward",
@@ -56,6 +66,8 @@ __all__ = [
     "local_response_norm_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "max_pool2d_winner",
+    "max_pool2d_winner_backward",
     "max_unpool2d",
     "max_unpool2d_backward",
     "relu",
@@ -64,4 +76,5 @@ __all__ = [
     "softmax_cross_entropy",
     "upsample_nearest",
     "upsample_nearest_backward",
+    "winner_indices",
 ]

@@ -1,7 +1,13 @@
 """Element by element: ReLU and dropout."""
 
-from fcn_from_scratch import checks
+import numpy as np
+
+from fcn_from_scratch import checks, kernels, threads
 from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.ops.im2col import channels_first
+from fcn_from_scratch.workspace import empty_from
+
+AT_ONCE = 1 << 17  # numbers that one thread works on at a time
 
 
 def relu(x):
@@ -9,14 +15,24 @@ def relu(x):
     return get_array_module(x).maximum(x, x.dtype.type(0))
 
 
-def relu_backward(dy, y):
+def relu_backward(dy, y, workspace=None):
     """Pass the gradient where the output is positive: dx = dy * [y > 0]. At a kink, x = 0, it is zero.
 
     y is the forward's OUTPUT, which the next layer keeps anyway; [y > 0] and [x > 0] are the same.
     Identity: vjp_check away from the kink  (tests/ops/test_activation.py). Lesson 3.
     """
     checks.same_shape(dy, y.shape, "dy", "y has")
-    return dy * (y > 0)
+    xp = get_array_module(dy, y)
+    if y.ndim != 4 or xp is not np:
+        return dy * (y > 0)
+    n, c, h, w = y.shape
+    dx = channels_first(empty_from(workspace, xp)((n, h, w, c), dy.dtype))
+
+    def mask(rows):
+        xp.multiply(dy[:, :, rows], y[:, :, rows] > 0, out=dx[:, :, rows])
+
+    threads.run(mask, threads.split(h, y.size // AT_ONCE))
+    return dx
 
 
 def dropout(x, mask, p):
@@ -26,20 +42,24 @@ def dropout(x, mask, p):
     channels. p, the probability of dropping, is in [0, 1).
     Source: Srivastava et al. 2014; element-wise in the paper's public code, by whole channels in some ports.
     """
-    return x * _dropout_factor(x, mask, p)
+    return _dropped(x, mask, p)
 
 
 def dropout_backward(dy, mask, p):
     """The gradient goes where the values went: dx = dy * mask / (1 - p)."""
-    return dy * _dropout_factor(dy, mask, p)
+    return _dropped(dy, mask, p)
 
 
-def _dropout_factor(x, mask, p):
+def _dropped(x, mask, p):
     p = checks.probability(p, "p")
     if tuple(mask.shape) not in (tuple(x.shape), tuple(x.shape[:2])):
         raise ValueError(
             f"the dropout mask has the array's shape {tuple(x.shape)} or, for whole channels, "
             f"{tuple(x.shape[:2])}; got {tuple(mask.shape)}"
         )
+    xp = get_array_module(x, mask)
+    if kernels.usable(x):
+        by_pixel = xp.ascontiguousarray(xp.moveaxis(x, 1, -1))
+        return xp.moveaxis(kernels.dropout(by_pixel, xp.ascontiguousarray(mask), p), -1, 1)
     mask = mask.reshape(*mask.shape, *(1,) * (x.ndim - mask.ndim))
-    return mask.astype(checks.floating_result(get_array_module(x), x)) / (1 - p)
+    return x * (mask.astype(checks.floating_result(xp, x)) / (1 - p))

@@ -1,27 +1,50 @@
-"""Convolution, as patches times weights: forward, and the gradients by input, weight and bias.
+"""Convolution: forward, and the gradients by input, weight and bias.
 
 The word is the field's; what is computed is a cross-correlation (the kernel is not flipped). The definition as
-plain loops is ops.loops.conv2d_loops.
+plain loops is ops.loops.conv2d_loops. Here the arguments are checked and an algorithm is chosen; the three compute
+the same numbers up to rounding, and lie in files of their own:
+
+im2col     ops.conv_im2col: patches times weights, a block of patches at a time. Takes everything.
+wide       ops.conv_wide: patches times weights, a part of the channels at a time, for fc6 and fc7
+winograd   ops.winograd: F(4, 3), a quarter of the multiplications for a 3x3 kernel
 """
 
-from typing import NamedTuple
+import math
 
-from fcn_from_scratch import checks, threads
+import numpy as np
+
+from fcn_from_scratch import checks
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.ops import shapes
-from fcn_from_scratch.ops.im2col import (
-    channels_first,
-    channels_last,
-    gather,
-    patch_bytes,
-    rarefy_kernel,
-    shares,
-    spread,
+from fcn_from_scratch.ops.conv_im2col import im2col_conv2d, im2col_input_grad, im2col_weight_grad
+from fcn_from_scratch.ops.conv_wide import wide_conv2d, wide_input_grad, wide_weight_grad
+from fcn_from_scratch.ops.pooling import max_pool2d_winner
+from fcn_from_scratch.ops.winograd import (
+    winograd_conv2d,
+    winograd_conv2d_relu_pool,
+    winograd_input_grad,
+    winograd_weight_grad,
 )
 
+ALGORITHMS = ("auto", "im2col", "wide", "winograd")
+WINOGRAD_CHANNELS = 64  # with fewer, transforming the pixels costs more than the multiplications saved
+WINOGRAD_TILES = 64  # of 4x4 outputs: with fewer, transforming the weights does
+WIDE_WEIGHTS = 1 << 20  # fewer stay in the processor's cache, and may be read again for every block of patches
 
-@threads.one_blas_thread
-def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+
+def conv2d(
+    x,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    algorithm="auto",
+    *,
+    relu=False,
+    workspace=None,
+):
     """Slide a kernel over the image; each output is the weighted sum of the pixels below it.
 
     y[n, f, i, j] = bias[f] + sum over c, a, b of x[n, c, s*i + d*a - p, s*j + d*b - p] * weight[f, c, a, b]
@@ -29,156 +52,172 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     Pixels outside the image count as zero. With groups G, output channels f in the g-th of G equal parts see the
     g-th part of the input channels only.
     Shapes: x (N, C, H, W); weight (F, C/G, kh, kw); bias (F,) or None; stride, padding, dilation integers or pairs.
+    algorithm  one of ALGORITHMS; "auto" goes by the shapes, see `choose`
+    relu       cut off at zero what is negative, before it is written: relu(conv2d(...)), one way to memory less
+    workspace  where the memory of y comes from, a workspace.Workspace; by default it is new
     Returns: y (N, F, oh, ow), oh = (H + 2p - d(kh - 1) - 1) // s + 1; channels last in memory.
-    Identity: equals ops.loops.conv2d_loops  (tests/ops/test_conv.py).
-    Memory: the patch matrix is built in blocks of ops.im2col.BLOCK_BYTES, at least one output row, one a thread.
-    Raises: ValueError when the channels do not fit, an argument is out of range or the output would be empty.
+    Identity: equals ops.loops.conv2d_loops by every algorithm  (tests/ops/test_conv.py).
+    Raises: ValueError when the channels do not fit, an argument is out of range, the output would be empty, or the
+    algorithm does not take such a convolution.
     Source: Long et al. 2015, section 3. Lesson 2.
     """
-    geometry = _geometry(x, weight, bias, stride, padding, dilation, groups)
-    kernel_size, stride, padding, dilation, (oh, ow) = geometry
-    xp = get_array_module(x, weight, bias)
-    dtype = checks.floating_result(xp, x, weight)
-    n, (f, c) = x.shape[0], weight.shape[:2]
-    padded = channels_last(x, padding, dtype=dtype)
-    y = xp.empty((n, oh, ow, f), dtype)
-    for inputs, outputs in _group_slices(groups, c, f):
-        source = padded[..., inputs]
-        matrix = _matrix(weight[outputs], dtype)
-
-        def fill(share, source=source, matrix=matrix, outputs=outputs):
-            for image, rows in share:
-                part = y[image, rows, :, outputs]
-                product = gather(source[image], rows, ow, kernel_size, stride, dilation) @ matrix
-                if bias is not None:
-                    product += bias[outputs]
-                part[...] = product.reshape(part.shape)
-
-        threads.run(fill, shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
-    return channels_first(y)
+    checks.ndim(x, 4, "x", "(N, C, H, W)")
+    geometry = _geometry(x.shape, weight, stride, padding, dilation, groups)
+    checks.bias(bias, weight.shape[0])
+    chosen = _choose(algorithm, x, weight, x.shape, weight.shape, geometry)
+    if chosen == "winograd":
+        return winograd_conv2d(x, weight, bias, geometry.padding, relu, workspace)
+    return (wide_conv2d if chosen == "wide" else im2col_conv2d)(x, weight, bias, geometry, relu, workspace)
 
 
-def conv2d_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1):
+def conv2d_relu_pool(
+    x,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    algorithm="auto",
+    *,
+    ceil_mode=False,
+    workspace=None,
+):
+    """conv2d, ReLU and a 2x2 max-pool at stride 2 in one, without writing the map in between where Winograd runs.
+
+    y[n, f, i, j] = max(0, the largest of conv2d's four pixels [n, f, 2i + a, 2j + b])
+
+    Shapes: as conv2d's; ceil_mode as max_pool2d's.
+    Returns: y (N, F, ph, pw), and winner, uint8, like y: the place 2a + b of each window's first largest pixel, and 4
+    or more where none is positive. There ReLU lets no gradient through, so that max_pool2d_winner_backward(dy,
+    winner, ...) is the gradient by conv2d's output, ReLU included.
+    Identity: equal, bit for bit, to the three ops one after another  (tests/ops/test_conv.py).
+    """
+    checks.ndim(x, 4, "x", "(N, C, H, W)")
+    geometry = _geometry(x.shape, weight, stride, padding, dilation, groups)
+    arguments = stride, padding, dilation, groups
+    chosen = _choose(algorithm, x, weight, x.shape, weight.shape, geometry)
+    if chosen == "winograd":
+        checks.bias(bias, weight.shape[0])
+        return winograd_conv2d_relu_pool(x, weight, bias, geometry.padding, ceil_mode, workspace)
+    y = conv2d(x, weight, bias, *arguments, chosen, relu=True, workspace=workspace)
+    y, winner = max_pool2d_winner(y, 2, ceil_mode=ceil_mode)
+    return y, winner + winner.dtype.type(4) * ~(y > 0)
+
+
+def conv2d_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1, algorithm="auto"):
     """The gradients of conv2d: (dx, dweight, dbias) for the upstream gradient dy.
 
     Shapes: dy like conv2d's result; dx like x; dweight like weight; dbias (F,).
     Identity: <dy, conv2d(v)> == <dx, v>, and vjp_check  (tests/ops/test_conv.py).
     Raises: ValueError when dy does not have conv2d's output shape, and all that conv2d raises. Lesson 3.
     """
-    args = (weight, stride, padding, dilation, groups)
+    args = (weight, stride, padding, dilation, groups, algorithm)
     dx = conv2d_input_grad(dy, x.shape, *args)
     return dx, conv2d_weight_grad(dy, x, *args), dy.sum(axis=(0, 2, 3))
 
 
-def conv2d_input_grad(dy, x_shape, weight, stride=1, padding=0, dilation=1, groups=1):
+def conv2d_input_grad(
+    dy, x_shape, weight, stride=1, padding=0, dilation=1, groups=1, algorithm="auto", *, workspace=None
+):
     """The gradient by the input: every output hands its gradient back along the weights it came through.
 
     dx[n, c, s*i + d*a - p, s*j + d*b - p] += dy[n, f, i, j] * weight[f, c, a, b]
 
-    This is transposed convolution. At stride 1 it is also a convolution of dy with the kernel turned by 180
-    degrees, which needs no overlapping additions and is what runs then.
+    This is transposed convolution.
     """
-    kernel_size, stride, padding, dilation, _ = _check_upstream(dy, x_shape, weight, stride, padding, dilation, groups)
-    xp = get_array_module(dy, weight)
-    if stride == (1, 1):
-        f, c = weight.shape[:2]
-        grouped = weight.reshape(groups, f // groups, c, *kernel_size)
-        turned = grouped[..., ::-1, ::-1].swapaxes(1, 2).reshape(groups * c, f // groups, *kernel_size)
-        reach = tuple(d * (k - 1) - p for k, d, p in zip(kernel_size, dilation, padding))
-        return _correlate(dy, turned, reach, dilation, groups)
-    n, c_all, h, w = x_shape
-    (ph, pw), (f, c) = padding, weight.shape[:2]
-    dtype = checks.floating_result(xp, dy, weight)
-    source = channels_last(dy, dtype=dtype)
-    dx = xp.empty((n, h, w, c_all), dtype)
-    for inputs, outputs in _group_slices(groups, c, f):
-        part = xp.ascontiguousarray(source[..., outputs])
-        full = spread(part, rarefy_kernel(weight[outputs], dilation), stride, (h + 2 * ph, w + 2 * pw))
-        dx[..., inputs] = full[:, ph : ph + h, pw : pw + w]
-    return channels_first(dx)
+    geometry = _geometry(x_shape, weight, stride, padding, dilation, groups)
+    _check_upstream(dy, x_shape, weight, geometry)
+    chosen = _choose(algorithm, dy, weight, x_shape, weight.shape, geometry)
+    if chosen == "winograd":
+        return winograd_input_grad(dy, weight, geometry.padding, workspace)
+    return (wide_input_grad if chosen == "wide" else im2col_input_grad)(dy, x_shape, weight, geometry, workspace)
 
 
-@threads.one_blas_thread
-def conv2d_weight_grad(dy, x, weight, stride=1, padding=0, dilation=1, groups=1):
+def conv2d_weight_grad(
+    dy, x, weight, stride=1, padding=0, dilation=1, groups=1, algorithm="auto", *, out=None, workspace=None
+):
     """The gradient by the weight: each tap sums its pixel times the output's gradient over all positions.
 
     dweight[f, c, a, b] = sum over n, i, j of dy[n, f, i, j] * x[n, c, s*i + d*a - p, s*j + d*b - p]
 
     Only the shape of `weight` is used.
+    out   an array like weight to which the gradient is added, and which is returned; by default a new one
     """
-    kernel_size, stride, padding, dilation, (oh, ow) = _check_upstream(
-        dy, x.shape, weight, stride, padding, dilation, groups
-    )
-    xp = get_array_module(dy, x)
-    dtype = checks.floating_result(xp, dy, x)
-    n, (f, c) = x.shape[0], weight.shape[:2]
-    padded, source = channels_last(x, padding, dtype=dtype), channels_last(dy, dtype=dtype)
-    dweight = xp.empty(weight.shape, dtype)
-    for inputs, outputs in _group_slices(groups, c, f):
-        dealt = shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype))
-        totals = [None] * len(dealt)
-
-        def add_up(worker, inputs=inputs, outputs=outputs, dealt=dealt, totals=totals):
-            for image, rows in dealt[worker]:
-                patches = gather(padded[image][..., inputs], rows, ow, kernel_size, stride, dilation)
-                part = patches.T @ source[image, rows, :, outputs].reshape(-1, f // groups)
-                totals[worker] = part if totals[worker] is None else totals[worker] + part
-
-        threads.run(add_up, range(len(dealt)))
-        total = sum(totals[1:], start=totals[0])  # in a fixed order, whichever thread was first
-        dweight[outputs] = total.reshape(*kernel_size, c, f // groups).transpose(3, 2, 0, 1)
-    return dweight
+    geometry = _geometry(x.shape, weight, stride, padding, dilation, groups)
+    _check_upstream(dy, x.shape, weight, geometry)
+    chosen = _choose(algorithm, dy, x, x.shape, weight.shape, geometry)
+    if chosen == "wide":
+        return wide_weight_grad(dy, x, weight, geometry, _zeros(dy, x, weight) if out is None else out)
+    if chosen == "winograd":
+        dweight = winograd_weight_grad(dy, x, geometry.padding, workspace)
+    else:
+        dweight = im2col_weight_grad(dy, x, weight, geometry)
+    if out is None:
+        return dweight
+    out += dweight
+    return out
 
 
-class _Geometry(NamedTuple):
-    kernel_size: tuple
-    stride: tuple
-    padding: tuple
-    dilation: tuple
-    output_size: tuple
+def choose(x_shape, weight_shape, geometry, dtype=np.float32):
+    """The algorithm that is fastest for these shapes, as measured on two cores.
+
+    winograd  3x3, stride 1, at least 64 channels in and out, at least 64 tiles of outputs, float32: its rounding
+              errors are 20 times those of the others, which float64 is meant to avoid
+    wide      the weights are more than all patches
+    im2col    everything else: the narrow networks of the lessons, strides, dilation and groups
+    """
+    positions = x_shape[0] * math.prod(geometry.output_size)
+    if (
+        _winograd_fits(geometry)
+        and min(weight_shape[:2]) >= WINOGRAD_CHANNELS
+        and positions >= 16 * WINOGRAD_TILES
+        and dtype == np.float32
+    ):
+        return "winograd"
+    if geometry.groups == 1 and weight_shape[0] > positions and math.prod(weight_shape) >= WIDE_WEIGHTS:
+        return "wide"
+    return "im2col"
 
 
-def _geometry(x, weight, bias, stride, padding, dilation, groups):
-    """Check everything conv2d was given; return its pairs and the output size."""
-    checks.ndim(x, 4, "x", "(N, C, H, W)")
-    checks.conv_weight(weight, x.shape, groups)
-    checks.bias(bias, weight.shape[0])
-    return _sizes(x.shape, weight, stride, padding, dilation)
+def _choose(algorithm, a, b, x_shape, weight_shape, geometry):
+    """The algorithm asked for, if it takes such a convolution; `a` and `b` are the two arrays it multiplies."""
+    checks.choice(algorithm, "algorithm", ALGORITHMS)
+    xp = get_array_module(a, b)
+    if algorithm == "auto":
+        return choose(x_shape, weight_shape, geometry, checks.floating_result(xp, a, b)) if xp is np else "im2col"
+    if algorithm == "winograd" and not _winograd_fits(geometry):
+        raise ValueError(
+            "algorithm 'winograd' takes 3x3 kernels at stride 1 without dilation or groups; got "
+            f"kernel_size {geometry.kernel_size}, stride {geometry.stride}, dilation {geometry.dilation}, "
+            f"groups {geometry.groups}"
+        )
+    if algorithm == "wide" and geometry.groups != 1:
+        raise ValueError(f"algorithm 'wide' takes convolutions without groups; got groups {geometry.groups}")
+    return algorithm
 
 
-def _sizes(x_shape, weight, stride, padding, dilation):
-    kernel_size = weight.shape[2:]
+def _zeros(dy, x, weight):
+    xp = get_array_module(dy, x, weight)
+    return xp.zeros_like(weight, dtype=checks.floating_result(xp, dy, x))
+
+
+def _winograd_fits(geometry):
+    kernel_size, stride, _, dilation, groups, _ = geometry
+    return kernel_size == (3, 3) and stride == dilation == (1, 1) and groups == 1
+
+
+def _geometry(x_shape, weight, stride, padding, dilation, groups):
+    """Check everything that places the windows."""
+    checks.conv_weight(weight, x_shape, groups)
+    kernel_size, size = weight.shape[2:], x_shape[2:]
     stride = checks.pair(stride, "stride", 1)
     padding = checks.pair(padding, "padding", 0)
     dilation = checks.pair(dilation, "dilation", 1)
-    size = x_shape[2:]
     out = tuple(map(shapes.conv_output_size, size, kernel_size, stride, padding, dilation))
     checks.output_fits(out, size, tuple(map(shapes.span, kernel_size, dilation)), padding, "the kernel")
-    return _Geometry(kernel_size, stride, padding, dilation, out)
+    return shapes.ConvGeometry(tuple(kernel_size), stride, padding, dilation, groups, out)
 
 
-def _check_upstream(dy, x_shape, weight, stride, padding, dilation, groups):
-    checks.conv_weight(weight, x_shape, groups)
-    geometry = _sizes(x_shape, weight, stride, padding, dilation)
+def _check_upstream(dy, x_shape, weight, geometry):
     checks.same_shape(dy, (x_shape[0], weight.shape[0], *geometry.output_size), "dy", "conv2d's output has")
-    return geometry
-
-
-def _correlate(x, weight, padding, dilation, groups):
-    """conv2d at stride 1 with a padding that may be negative: then x is cropped."""
-    crop_h, crop_w = (max(-p, 0) for p in padding)
-    x = x[:, :, crop_h : x.shape[2] - crop_h, crop_w : x.shape[3] - crop_w]
-    return conv2d(x, weight, None, 1, tuple(max(p, 0) for p in padding), dilation, groups)
-
-
-def _group_slices(groups, c, f):
-    """The (input channels, output channels) of each group; c is the group's input channels, f all outputs."""
-    per_group = f // groups
-    for g in range(groups):
-        yield slice(g * c, (g + 1) * c), slice(g * per_group, (g + 1) * per_group)
-
-
-def _matrix(weight, dtype):
-    """weight (F, C, kh, kw) as the (kh*kw*C, F) factor of a patch matrix."""
-    f = weight.shape[0]
-    return weight.transpose(2, 3, 1, 0).reshape(-1, f).astype(dtype, copy=False)

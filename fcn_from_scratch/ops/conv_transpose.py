@@ -4,7 +4,7 @@ Its forward is convolution's gradient by the input, and its gradient by the inpu
 routines serves both, and the tests hold them to that identity.
 """
 
-from fcn_from_scratch import checks
+from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.ops import shapes
 from fcn_from_scratch.ops.conv import conv2d, conv2d_weight_grad
@@ -26,6 +26,8 @@ def conv_transpose2d(x, weight, bias=None, stride=1, padding=0):
     checks.bias(bias, weight.shape[1])
     xp = get_array_module(x, weight, bias)
     dtype = checks.floating_result(xp, x, weight)
+    if kernels.usable(x, weight, bias):
+        return channels_first(kernels.conv_transpose(channels_last(x), weight, bias, out, stride, padding))
     (ph, pw), (oh, ow) = padding, out
     y = spread(channels_last(x, dtype=dtype), weight, stride, (oh + 2 * ph, ow + 2 * pw))
     y = y[:, ph : ph + oh, pw : pw + ow]

@@ -10,10 +10,11 @@ import math
 
 import numpy as np
 
-from fcn_from_scratch import threads
+from fcn_from_scratch import kernels, threads
 from fcn_from_scratch.backend import get_array_module
 
 BLOCK_BYTES = 4 << 20  # the patch matrix of one block; larger ones fall out of the cache, smaller ones cost calls
+GPU_BLOCK_BYTES = 256 << 20  # the same on a GPU, which wants much work at once: it bounds the memory only
 LEAST_BYTES = 512 * 1024  # below this a block is not worth handing to another thread
 
 
@@ -44,10 +45,11 @@ def channels_first(x):
     return x.transpose(0, 3, 1, 2)
 
 
-def blocks(images, rows, row_bytes, parts=1):
-    """Cut (images, rows) into at least `parts` slices whose patches take at most BLOCK_BYTES: several whole images, or
-    some rows of one, at least one. Each part of a channels-last array that they select is contiguous."""
-    budget = min(BLOCK_BYTES, max(images * rows * row_bytes // parts, LEAST_BYTES))
+def blocks(images, rows, row_bytes, parts=1, most=None):
+    """Cut (images, rows) into at least `parts` slices whose patches take at most `most` bytes (BLOCK_BYTES):
+    several whole images, or some rows of one, at least one. Each part of a channels-last array that they select is
+    contiguous."""
+    budget = min(most or BLOCK_BYTES, max(images * rows * row_bytes // parts, LEAST_BYTES))
     images_at_once = budget // max(rows * row_bytes, 1)
     if images_at_once >= 1:
         for n in range(0, images, images_at_once):
@@ -61,7 +63,9 @@ def blocks(images, rows, row_bytes, parts=1):
 
 def shares(xp, images, rows, row_bytes):
     """The blocks dealt out to the threads, a list of blocks for each; one list on a device with threads of its own."""
-    count = threads.workers() if xp is np else 1
+    if xp is not np:
+        return [list(blocks(images, rows, row_bytes, 1, GPU_BLOCK_BYTES))]
+    count = threads.workers()
     everything = list(blocks(images, rows, row_bytes, count))
     return [everything[worker::count] for worker in range(min(count, len(everything)))]
 
@@ -74,6 +78,8 @@ def gather(padded, rows, ow, kernel_size, stride, dilation):
     Shapes: padded (n, Hp, Wp, C), channels last. Returns: (n * rows * ow, kh * kw * C).
     """
     xp = get_array_module(padded)
+    if kernels.usable(padded):
+        return kernels.im2col(xp.ascontiguousarray(padded), rows, ow, kernel_size, stride, dilation)
     (kh, kw), (sh, sw), (dh, dw) = kernel_size, stride, dilation
     n, _, _, c = padded.shape
     count = rows.stop - rows.start
@@ -100,6 +106,8 @@ def spread(x, weight, stride, size):
     xp = get_array_module(x, weight)
     n, h, w, c = x.shape
     _, out_channels, kh, kw = weight.shape
+    if kernels.usable(x, weight):
+        return _spread_on_gpu(x, weight, stride, size)
     sh, sw = stride
     uh, uw = -(-kh // sh), -(-kw // sw)
     taps = xp.zeros((c, uh * sh, uw * sw, out_channels), x.dtype)
@@ -119,6 +127,17 @@ def spread(x, weight, stride, size):
                 target += cells[:, :, :, u, :, v].transpose(0, 1, 3, 2, 4, 5)
     y = y.reshape(n, tiles_h * sh, tiles_w * sw, out_channels)
     return y[:, : size[0], : size[1]]
+
+
+def _spread_on_gpu(x, weight, stride, size):
+    """spread as one product and col2im, some images at a time."""
+    (n, h, w, c), (_, out_channels, kh, kw) = x.shape, weight.shape
+    matrix = weight.transpose(0, 2, 3, 1).reshape(c, -1)
+    y = get_array_module(x).empty((n, *size, out_channels), x.dtype)
+    for image, _ in blocks(n, 1, h * w * matrix.shape[1] * x.dtype.itemsize, 1, GPU_BLOCK_BYTES):
+        columns = x[image].reshape(-1, c) @ matrix
+        y[image] = kernels.col2im(columns, y[image].shape, (h, w), (kh, kw), stride)
+    return y
 
 
 def rarefy_kernel(weight, dilation):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fcn_from_scratch import checks
+from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
 
 REDUCTIONS = ("mean", "sum")
@@ -20,13 +20,17 @@ def softmax_cross_entropy(scores, labels, ignore_index=255, reduction="mean", we
     NaN in the scores of a pixel that counts propagates to the loss.
     Shapes: scores (N, C, H, W), or (N, C, ...) in general; labels (N, H, W) of any integer dtype; weight (C,) or
     None; mask like labels, bool or non-negative real, or None.
-    Returns: loss, a scalar (summed in float64); dscores like scores.
+    Returns: loss, a scalar (summed in float64; from a GPU it comes back to the host, a training step's one copy);
+    dscores like scores.
     Identity: vjp_check; equals ops.loops.softmax_cross_entropy_loops  (tests/ops/test_loss.py).
     Raises: ValueError when the shapes differ, or a label is neither 0..C-1 nor ignore_index (named by its number).
     Source: Long et al. 2015, section 3.4 (the mask is its loss sampling). Lessons 4, 11 and 13.
     """
     xp = get_array_module(scores, labels, weight, mask)
-    _check(scores, labels, ignore_index, reduction, weight, mask)
+    _check(scores, labels, reduction, weight, mask)
+    if kernels.usable(scores):
+        return _on_gpu(scores, labels, ignore_index, reduction, weight, mask)
+    checks.label_range(labels, scores.shape[1], ignore_index)
     scores = checks.floating(scores)
     counted = labels != ignore_index
     safe = xp.where(counted, labels, 0).astype(np.int64)
@@ -70,13 +74,27 @@ def _subtract_at(xp, array, labels):
     xp.put_along_axis(array, labels[:, None], here - 1, axis=1)
 
 
-def _check(scores, labels, ignore_index, reduction, weight, mask):
+def _on_gpu(scores, labels, ignore_index, reduction, weight, mask):
+    """The same by kernels; the loss comes back as NumPy's float64, and a wrong label with it."""
+    xp = get_array_module(scores)
+    by_pixel = xp.ascontiguousarray(xp.moveaxis(scores, 1, -1))
+    flat = xp.ascontiguousarray(labels).ravel().astype(np.int64, copy=False)
+    extra = [None if a is None else xp.ascontiguousarray(a).ravel().astype(scores.dtype) for a in (weight, mask)]
+    loss, wrong, dscores = kernels.softmax_cross_entropy(
+        by_pixel.reshape(-1, scores.shape[1]), flat, ignore_index, reduction == "mean", *extra
+    )
+    if wrong:
+        checks.label_range(labels, scores.shape[1], ignore_index)  # names them
+    return loss, xp.moveaxis(dscores.reshape(by_pixel.shape), -1, 1)
+
+
+def _check(scores, labels, reduction, weight, mask):
     checks.choice(reduction, "reduction", REDUCTIONS)
     if scores.ndim < 2:
         raise ValueError(f"scores have shape (N, C, ...); got {tuple(scores.shape)}")
     checks.not_empty(scores, "scores")
     checks.same_shape(labels, (scores.shape[0], *scores.shape[2:]), "labels", "the scores have")
-    checks.label_range(labels, scores.shape[1], ignore_index)
+    checks.integer_labels(labels)
     if weight is not None and tuple(weight.shape) != (scores.shape[1],):
         raise ValueError(
             f"weight has one number for each of the {scores.shape[1]} classes; got shape {tuple(weight.shape)}"

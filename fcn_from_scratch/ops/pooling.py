@@ -1,13 +1,17 @@
 """Pooling over windows: the maximum with its position, the average, and max-unpooling."""
 
+import math
 from itertools import product
 
 import numpy as np
 
-from fcn_from_scratch import checks
+from fcn_from_scratch import checks, kernels, threads
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.ops import shapes
 from fcn_from_scratch.ops.im2col import channels_first, channels_last
+from fcn_from_scratch.workspace import empty_from
+
+AT_ONCE = 1 << 17  # pixels of an image that one thread works on at a time
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
@@ -24,20 +28,84 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
     Raises: ValueError for padding above half the window, and when the output would be empty.
     Source: Long et al. 2015, section 3; Caffe's pooling layer. Lesson 3.
     """
+    y, winner = max_pool2d_winner(x, kernel_size, stride, padding, dilation, ceil_mode)
+    return y, winner_indices(winner, x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def max_pool2d_winner(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """max_pool2d with the winners as they are found: (y, winner).
+
+    winner (N, C, oh, ow) is the place a * kw + b in the window, in the smallest unsigned integers that hold it: one
+    byte instead of eight, and backward need not look for it.
+    """
     window = _window(x.shape, x, kernel_size, stride, padding, dilation, ceil_mode)
     xp = get_array_module(x)
+    if kernels.usable(x) and math.prod(window.kernel_size) <= kernels.MOST_PLACES:
+        return tuple(map(channels_first, kernels.max_pool(channels_last(x), window.out, *window.geometry)))
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    taps = _taps(_padded(x, window, lowest), window)
-    y = next(taps).copy()
-    first = _first_tap_inside(xp, window)
-    winner = xp.zeros(y.shape, first.dtype) + first[..., None]
-    for number, tap in enumerate(taps, start=1):
-        # Numbers rise, so the largest number whose tap was better is the winner: a maximum, and no branch.
-        winner = xp.maximum(winner, (tap > y) * first.dtype.type(number))
-        xp.maximum(y, tap, out=y)
+    padded, first = _padded(x, window, lowest), _first_tap_inside(xp, window)
+    y = xp.empty((len(x), *window.out, x.shape[1]), x.dtype)
+    winner = xp.empty(y.shape, first.dtype)
+
+    def fill(rows):
+        taps = (tap[:, rows] for tap in _taps(padded, window))
+        largest = next(taps).copy()
+        best = xp.zeros(largest.shape, first.dtype) + first[rows, :, None]
+        for number, tap in enumerate(taps, start=1):
+            # Numbers rise, so the largest number whose tap was better is the winner: a maximum, and no branch.
+            xp.maximum(best, (tap > largest) * first.dtype.type(number), out=best)
+            xp.maximum(largest, tap, out=largest)
+        y[:, rows], winner[:, rows] = largest, best
+
+    threads.run(fill, threads.split(window.out[0], padded.size // AT_ONCE))
     if x.dtype.kind == "f" and bool(xp.isnan(y).any()):
         winner = _last_nan(xp, x, window, y, winner)
-    return channels_first(y), channels_first(_flat_position(xp, winner, window))
+    return channels_first(y), channels_first(winner)
+
+
+def max_pool2d_winner_backward(
+    dy, winner, x_shape, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, *, workspace=None
+):
+    """max_pool2d_backward by the winners: place by place, every window that was won there gives its gradient.
+
+    dx[n, c, s*i + d*a - p, s*j + d*b - p] += dy[n, c, i, j] * [winner[n, c, i, j] == a * kw + b]
+
+    A winner that is no place in the window, as conv2d_relu_pool has it, passes nothing on.
+    """
+    checks.same_shape(winner, dy.shape, "winner", "dy has")
+    window = _window(x_shape, None, kernel_size, stride, padding, dilation, ceil_mode)
+    xp = get_array_module(dy, winner)
+    upstream, winner = channels_last(dy), channels_last(winner)
+    n, c, h, w = x_shape
+    if kernels.usable(dy) and winner.dtype == np.uint8:
+        return channels_first(kernels.max_pool_backward(upstream, winner, (n, h, w, c), *window.geometry))
+    (ph, pw), (eh, ew) = window.padding, window.extra
+    dx = empty_from(workspace, xp)((n, h + 2 * ph + eh, w + 2 * pw + ew, c), dy.dtype)
+    if window.tiles:  # every pixel lies in one window: the rows can be shared out, and nothing has to be added
+
+        def fill(rows):
+            part = dx[:, rows.start * window.stride[0] : rows.stop * window.stride[0]]
+            for number, (a, b) in enumerate(product(*map(range, window.kernel_size))):
+                tap = part[:, a :: window.stride[0], b :: window.stride[1]]
+                xp.multiply(upstream[:, rows], winner[:, rows] == number, out=tap)
+
+        threads.run(fill, threads.split(window.out[0], dx.size // AT_ONCE))
+    else:
+        dx[...] = 0
+        for number, tap in enumerate(_taps(dx, window)):
+            tap += upstream * (winner == number)
+    return channels_first(dx[:, ph : ph + h, pw : pw + w])
+
+
+def winner_indices(winner, x_shape, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """The winners (N, C, oh, ow) as flat positions i*W + j in the unpadded plane, int64: what max_pool2d returns.
+
+    A winner that is no place in the window counts as the first, which wins where all are equal.
+    """
+    window = _window(x_shape, None, kernel_size, stride, padding, dilation, ceil_mode)
+    xp = get_array_module(winner)
+    winner = xp.where(winner < math.prod(window.kernel_size), winner, winner.dtype.type(0))
+    return channels_first(_flat_position(xp, winner.transpose(0, 2, 3, 1), window))
 
 
 def max_pool2d_backward(dy, indices, x_shape):
@@ -47,6 +115,8 @@ def max_pool2d_backward(dy, indices, x_shape):
 
     Shapes: dy and indices (N, C, oh, ow); x_shape the input's (N, C, H, W). Returns: dx with shape x_shape.
     Identity: vjp_check away from ties  (tests/ops/test_pooling.py).
+    Where windows overlap, a GPU adds in an order that changes from run to run; max_pool2d_winner_backward, which the
+    layers use, does not.
     Raises: ValueError when the shapes differ or an index lies outside the plane. Lesson 3.
     """
     checks.same_shape(indices, dy.shape, "indices", "dy has")
@@ -70,12 +140,15 @@ def max_unpool2d(x, indices, output_size):
     Returns: y (N, C, H, W).
     Identity: max_pool2d(max_unpool2d(y, indices)) == y for y >= 0 and windows that do not overlap; for negative
     values it fails, unpooling is not an inverse  (tests/ops/test_pooling.py).
-    Raises: ValueError when the shapes differ or an index lies outside the plane. Lesson 9.
+    Raises: ValueError when the shapes differ or an index lies outside the plane. (On a GPU such an index is passed
+    over: to look for one, the host would have to wait.) Lesson 9.
     """
     checks.ndim(x, 4, "x", "(N, C, h, w)")
     checks.same_shape(indices, x.shape, "indices", "x has")
     h, w = checks.pair(output_size, "output_size", 1)
     xp = get_array_module(x, indices)
+    if kernels.usable(x):
+        return channels_first(kernels.max_unpool(channels_last(x), channels_last(indices, dtype=np.int64), (h, w)))
     n, c = x.shape[:2]
     flat = _memory_position(xp, indices, (n, c, h, w))
     y = xp.zeros(n * h * w * c, x.dtype)
@@ -95,6 +168,8 @@ def max_unpool2d_backward(dy, indices):
     checks.ndim(dy, 4, "dy", "(N, C, H, W)")
     checks.same_shape(dy, (*indices.shape[:2], *dy.shape[2:]), "dy", "the indices have images and channels")
     xp = get_array_module(dy, indices)
+    if kernels.usable(dy):
+        return channels_first(kernels.max_unpool_backward(channels_last(dy), channels_last(indices, dtype=np.int64)))
     flat = _memory_position(xp, indices, dy.shape)
     return channels_first(dy.transpose(0, 2, 3, 1).ravel()[flat])
 
@@ -111,6 +186,9 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     Raises: as max_pool2d.
     """
     window = _window(x.shape, x, kernel_size, stride, padding, 1, ceil_mode)
+    if kernels.usable(x):
+        geometry = window.kernel_size, window.stride, window.padding, count_include_pad
+        return channels_first(kernels.avg_pool(channels_last(x), window.out, *geometry))
     taps = _taps(_padded(checks.floating(x), window, 0), window)
     total = next(taps).copy()
     for tap in taps:
@@ -131,6 +209,9 @@ def avg_pool2d_backward(dy, x_shape, kernel_size, stride=None, padding=0, ceil_m
     checks.same_shape(dy, (*x_shape[:2], *window.out), "dy", "avg_pool2d's output has")
     xp = get_array_module(dy)
     n, c, h, w = x_shape
+    if kernels.usable(dy):
+        geometry = window.kernel_size, window.stride, window.padding, count_include_pad
+        return channels_first(kernels.avg_pool_backward(channels_last(dy), (n, h, w, c), *geometry))
     (ph, pw), (eh, ew) = window.padding, window.extra
     share = dy.transpose(0, 2, 3, 1) / _counts(xp, window, count_include_pad, dy.dtype)[..., None]
     dx = xp.zeros((n, h + 2 * ph + eh, w + 2 * pw + ew, c), dy.dtype)
@@ -165,6 +246,14 @@ class _Window:
                 raise ValueError(
                     f"a pooling window of dilation {self.dilation} steps over the whole input, {size[0]}x{size[1]}"
                 )
+        self.geometry = self.kernel_size, self.stride, self.padding, self.dilation
+        # Windows side by side that leave nothing over.
+        self.tiles = (
+            self.stride == self.kernel_size
+            and self.dilation == (1, 1)
+            and self.padding == (0, 0)
+            and all(o * k >= n for o, k, n in zip(self.out, self.kernel_size, size))
+        )
         self.extra = tuple(
             max((o - 1) * s + e - n - 2 * p, 0)
             for o, s, e, n, p in zip(self.out, self.stride, self.span, size, self.padding)
@@ -212,10 +301,10 @@ def _last_nan(xp, x, window, y, winner):
 def _flat_position(xp, winner, window):
     """The winner's place in its window, (N, oh, ow, C), as a flat position in the unpadded plane."""
     (kh, kw), (dh, dw), width = window.kernel_size, window.dilation, window.size[1]
-    place = np.arange(kh)[:, None] * dh * width + np.arange(kw) * dw
-    rows, columns = (np.arange(out) * s - p for out, s, p in zip(window.out, window.stride, window.padding))
+    place = xp.arange(kh)[:, None] * dh * width + xp.arange(kw) * dw
+    rows, columns = (xp.arange(out) * s - p for out, s, p in zip(window.out, window.stride, window.padding))
     corner = rows[:, None] * width + columns
-    return xp.asarray(place.ravel())[winner] + xp.asarray(corner)[..., None]
+    return place.ravel()[winner] + corner[..., None]
 
 
 def _memory_position(xp, indices, x_shape):

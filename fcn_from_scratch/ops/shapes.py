@@ -7,6 +7,19 @@ pooling, ceil mode      ceil((n + 2p - e) / s) + 1, less one if the last window 
 transposed convolution  s(n - 1) + e - 2p
 """
 
+from typing import NamedTuple
+
+
+class ConvGeometry(NamedTuple):
+    """What places the windows of a convolution: pairs (vertical, horizontal), and the number of groups."""
+
+    kernel_size: tuple
+    stride: tuple
+    padding: tuple
+    dilation: tuple
+    groups: int
+    output_size: tuple
+
 
 def span(kernel_size, dilation=1):
     """How many input pixels a kernel reaches over: d(k - 1) + 1."""

@@ -5,9 +5,10 @@ Learned upsampling is ops.conv_transpose; unpooling, which remembers where maxim
 
 import numpy as np
 
-from fcn_from_scratch import checks, threads
+from fcn_from_scratch import checks, kernels, threads
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.ops import shapes
+from fcn_from_scratch.ops.im2col import channels_first, channels_last
 
 
 def upsample_nearest(x, scale):
@@ -63,30 +64,38 @@ def bilinear_kernel(size):
     return row[:, None] * row
 
 
-def bilinear_upsample(x, kernel_size, stride):
-    """Transposed convolution of each channel with the one fixed bilinear kernel, no padding.
+def bilinear_upsample(x, kernel_size, stride, padding=0):
+    """Transposed convolution of each channel with the one fixed bilinear kernel.
 
-    y[n, c, s*i + a, s*j + b] += x[n, c, i, j] * bilinear_kernel(k)[a, b]
+    y[n, c, s*i + a - p, s*j + b - p] += x[n, c, i, j] * bilinear_kernel(k)[a, b]
 
     The kernel is an outer product, so the sum is two matrix products, y = A x B^T, with a column of A for each
     input row: no kernel is stored for each pair of channels, and none of the zeros between classes is multiplied.
-    Shapes: x (N, C, H, W). Returns: (N, C, s(H - 1) + k, s(W - 1) + k).
+    Shapes: x (N, C, H, W). Returns: (N, C, s(H - 1) + k - 2p, s(W - 1) + k - 2p).
     Identity: equals conv_transpose2d with the kernel on the channel diagonal  (tests/ops/test_upsample.py).
+    Raises: ValueError when the padding leaves nothing.
     Source: Long et al. 2015, section 3.3. Lessons 9 and 11.
     """
     checks.ndim(x, 4, "x", "(N, C, H, W)")
     x = checks.floating(x)
-    vertical, horizontal = _spread_matrices(x, x.shape[2:], kernel_size, stride)
+    if kernels.usable(x):
+        _, *geometry = _spread_geometry(x.shape[2:], kernel_size, stride, padding)
+        return channels_first(kernels.bilinear(channels_last(x), *geometry))
+    vertical, horizontal = _spread_matrices(x, x.shape[2:], kernel_size, stride, padding)
     return _both_axes(vertical, x, horizontal)
 
 
-def bilinear_upsample_backward(dy, x_shape, kernel_size, stride):
+def bilinear_upsample_backward(dy, x_shape, kernel_size, stride, padding=0):
     """The gradient of bilinear_upsample by its input: dx = A^T dy B.
 
     Shapes: dy like bilinear_upsample's result; x_shape its input's. Returns: dx with shape x_shape.
     """
-    vertical, horizontal = _spread_matrices(dy, x_shape[2:], kernel_size, stride)
-    checks.same_shape(dy, (*x_shape[:2], len(vertical), len(horizontal)), "dy", "bilinear_upsample's output has")
+    out, *geometry = _spread_geometry(x_shape[2:], kernel_size, stride, padding)
+    checks.same_shape(dy, (*x_shape[:2], *out), "dy", "bilinear_upsample's output has")
+    if kernels.usable(dy):
+        n, c, h, w = x_shape
+        return channels_first(kernels.bilinear_backward(channels_last(dy), (n, h, w, c), *geometry))
+    vertical, horizontal = _spread_matrices(dy, x_shape[2:], kernel_size, stride, padding)
     return _both_axes(vertical.T, dy, horizontal.T)
 
 
@@ -142,15 +151,26 @@ def _kernel_row(size):
     return 1 - np.abs(np.arange(size) - centre) / factor
 
 
-def _spread_matrices(array, size, kernel_size, stride):
+def _spread_geometry(size, kernel_size, stride, padding):
+    """(output size, kernel size, stride, padding), pairs."""
+    kernel_size, stride = checks.pair(kernel_size, "kernel_size", 1), checks.pair(stride, "stride", 1)
+    padding = checks.pair(padding, "padding", 0)
+    full = tuple(map(shapes.conv_transpose_output_size, size, kernel_size, stride))
+    for n, length, p in zip(size, full, padding):
+        if length <= 2 * p:
+            raise ValueError(f"a padding of {p} cuts off all of the {length} rows that {n} are upsampled to")
+    return tuple(length - 2 * p for length, p in zip(full, padding)), kernel_size, stride, padding
+
+
+def _spread_matrices(array, size, kernel_size, stride, padding):
     """For each axis the (output, input) matrix whose columns are the kernel's row, moved on by one stride each."""
     matrices = []
-    kernel_size, stride = checks.pair(kernel_size, "kernel_size", 1), checks.pair(stride, "stride", 1)
-    for n, k, s in zip(size, kernel_size, stride):
+    _, *geometry = _spread_geometry(size, kernel_size, stride, padding)
+    for n, k, s, p in zip(size, *geometry):
         matrix = np.zeros((shapes.conv_transpose_output_size(n, k, s), n))
         for i in range(n):
             matrix[s * i : s * i + k, i] = _kernel_row(k)
-        matrices.append(get_array_module(array).asarray(matrix.astype(array.dtype)))
+        matrices.append(get_array_module(array).asarray(matrix[p : len(matrix) - p].astype(array.dtype)))
     return matrices
 
 

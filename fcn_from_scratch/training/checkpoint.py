@@ -81,12 +81,18 @@ def read(path):
     arrays = read_npz(path)
     try:
         meta = json.loads(arrays.pop("meta").tobytes())
-        right = meta["format"] == FORMAT and all(isinstance(meta[key], kind) for key, kind in _KINDS.items())
-    except (KeyError, TypeError, ValueError, RecursionError):
-        right = False
-    if not right or meta["steps"] < 0 or "losses" not in arrays or arrays["losses"].ndim != 1:
+    except (KeyError, ValueError, RecursionError):
+        meta = None
+    if not is_sound(meta) or "losses" not in arrays or arrays["losses"].ndim != 1:
         raise InputError(f"{path} is an archive of arrays but not a checkpoint of format {FORMAT}")
     return arrays, meta
+
+
+def is_sound(meta):
+    """Whether this is what `save` writes about a run."""
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        return False
+    return all(key in meta and isinstance(meta[key], kind) for key, kind in _KINDS.items()) and meta["steps"] >= 0
 
 
 def compare(ours, theirs):

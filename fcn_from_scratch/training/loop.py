@@ -10,18 +10,21 @@ from fcn_from_scratch.backend import to_device
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.ops import softmax_cross_entropy
 from fcn_from_scratch.progress import bar
+from fcn_from_scratch.training import heads
+from fcn_from_scratch.workspace import Workspace
 
 
 class Trainer:
     """Trains a model on batches, step by step; its whole state can be saved and taken up again.
 
-    model         scores = model(x); model.backward_params(dscores) fills its grads
+    model         scores = model(x); model.backward_params(dscores) fills its grads. With several heads both are
+                  tuples, and the loss is the sum of the heads' losses
     optimizer     training.optim.SGD
     batches       an iterator of (x, labels) with state_dict() and load_state_dict(): datasets.Batches
     reduction     "mean" over the pixels that count, or "sum" as in the paper's public code. The learning rate belongs
                   to it: a sum over an image is 100,000 times a mean (training.recipes)
     iter_size     batches whose gradients are added up for one step
-    class_weight  one number a class, or None
+    class_weight  one number a class, or None; of the first head's classes
     losses        of every step so far
     """
 
@@ -36,7 +39,7 @@ class Trainer:
         ignore_index=255,
         device="cpu",
     ):
-        self.model, self.optimizer, self.batches = model, optimizer, batches
+        self.model, self.optimizer, self.batches = model.use(Workspace()), optimizer, batches
         self.reduction, self.iter_size = reduction, checks.integer(iter_size, "iter_size", 1)
         self.class_weight = None if class_weight is None else to_device(class_weight, device)
         self.ignore_index, self.device = ignore_index, device
@@ -67,11 +70,14 @@ class Trainer:
     def _batch(self):
         """Forward and backward over the next batch; returns its loss."""
         x, labels = (to_device(array, self.device) for array in next(self.batches))
-        loss, dscores = softmax_cross_entropy(
-            self.model(x), labels, self.ignore_index, self.reduction, self.class_weight
-        )
-        self.model.backward_params(dscores)
-        return float(loss)
+        scores = self.model(x)
+        results = [
+            softmax_cross_entropy(each, ids, self.ignore_index, self.reduction, None if head else self.class_weight)
+            for head, (each, ids) in enumerate(heads.pairs(scores, labels))
+        ]
+        dscores = tuple(gradient for _, gradient in results)
+        self.model.backward_params(dscores if isinstance(scores, tuple) else dscores[0])
+        return sum(float(loss) for loss, _ in results)
 
     def run(self, steps, progress=True, save=None, save_seconds=60):
         """Train until `steps` steps are done in all, those before a resume included.

@@ -4,12 +4,13 @@ from fnmatch import fnmatch
 
 import numpy as np
 
-from fcn_from_scratch import checks
+from fcn_from_scratch import checks, kernels, threads
 from fcn_from_scratch.backend import get_array_module, to_numpy
 
 # (learning-rate factor, decay factor) for the parameters whose name matches; the first match counts. Biases learn
 # twice as fast and are not decayed, as in the paper's public networks.
 CAFFE_MULTIPLIERS = {"*bias": (2.0, 0.0), "*": (1.0, 1.0)}
+AT_ONCE = 1 << 16  # numbers of each array that are worked on at a time
 
 
 class SGD:
@@ -54,13 +55,28 @@ class SGD:
             lr_mult, decay_mult = self.multipliers[name]
             if name in frozen or lr_mult == 0:
                 continue
-            velocity, rate = self.velocity[name], lr * lr_mult
-            velocity *= velocity.dtype.type(self.momentum)
-            velocity += grads[name] * weight.dtype.type(rate / iter_size)
-            if self.weight_decay * decay_mult:
-                velocity += weight * weight.dtype.type(rate * self.weight_decay * decay_mult)
-            weight -= velocity
+            rate = lr * lr_mult
+            self._move(
+                weight, grads[name], self.velocity[name], rate / iter_size, rate * self.weight_decay * decay_mult
+            )
         self.steps += 1
+
+    def _move(self, weight, gradient, velocity, rate, decay):
+        """The rule above for one parameter, some rows at a time: what the cache holds is used four times.
+        On a GPU one kernel does it."""
+        if kernels.usable(weight, gradient, velocity):
+            kernels.sgd(weight, velocity, gradient, self.momentum, rate, decay)
+            return
+
+        def move(rows):
+            v, w = velocity[rows], weight[rows]
+            v *= velocity.dtype.type(self.momentum)
+            v += gradient[rows] * weight.dtype.type(rate)
+            if decay:
+                v += w * weight.dtype.type(decay)
+            w -= v
+
+        threads.run(move, threads.split(len(weight), weight.size // AT_ONCE))
 
     def state_dict(self):
         """Copies of the velocities, on the host."""

@@ -654,7 +654,7 @@ class TestWeightsMistakes:
         assert f"{tmp_path / 'w.npz'}: not a sound .npz archive" in complaint("--weights", tmp_path / "w.npz")
 
     def test_not_ours(self, complaint, tmp_path):
-        np.savez(tmp_path / "w.npz", **{"features.0.weight": np.zeros(3)})
+        np.savez(tmp_path / "w.npz", **{"w_0": np.zeros(3)})
         words = ["--weights", tmp_path / "w.npz"]
         assert "does not say which network" in complaint(*words)
         assert "holds no score_fr" in complaint(*words, "--model", "mini_fcn8s")
@@ -811,10 +811,11 @@ def test_small_pictures_are_not_padded_to_the_usual_crop(tmp_path):
     """Pictures of 16x20 train on crops of 16x20, larger ones on 240x320."""
     from fcn_from_scratch.cli.train import _augmentation
 
-    args = SimpleNamespace(no_augment=False, dataset="folder", crop=None)
+    args = SimpleNamespace(no_augment=False, dataset="folder", crop=None, modality=None)
     for size, expected in (((16, 20), (16, 20)), ((300, 200), (240, 200)), ((500, 500), (240, 320))):
         labels = np.zeros(size, np.uint8)
         image = np.zeros((*size, 3), np.uint8)
-        changed, ids = _augmentation(args, [SimpleNamespace(labels=labels)])(image, labels, np.random.default_rng(0))
+        augment = _augmentation(args, [datasets.Sample(image, labels, "one")], datasets.CAFFE)
+        changed, ids = augment(image, labels, np.random.default_rng(0))
         assert changed.shape == (*expected, 3)
         assert ids.shape == expected

@@ -66,6 +66,24 @@ def test_a_classifier_takes_few_sizes_and_has_no_crop(fcn):
     assert out.endswith("  as built: images of 65 to 96 pixels fit\n")
 
 
+def test_the_decoder_mirrors_the_trunk_and_crops_nothing(fcn):
+    status, out, err = fcn("mini_unpool", "--width", "2", "--size", "33x50", "--num-classes", "4")
+    assert (status, err) == (0, "")
+    assert re.search(r"\nconv5_1 +conv 3x3 pad 1 +16 +3x4 +78 +16 +7.5 ", out)
+    assert re.search(r"\nunpool5 +max-unpool +16 +3x4 +222 +16 +7.5 ", out)
+    assert re.search(r"\nscore +conv 1x1 +4 +33x50 +284 +1 +0 ", out)
+    assert "offset" not in out
+    assert out.endswith("\nsizes\n  as built: every size fits (1 to 1499 pixels tried)\n")
+
+
+def test_nearest_neighbour_has_crops_of_its_own(fcn):
+    status, out, _ = fcn("fcn16s", "--width", "1", "--num-classes", "2", "--upsampling", "nearest")
+    assert status == 0
+    assert re.search(r"\nupscore16 +nearest up +2 +512x512 +404 +1 +-3 ", out)
+    assert [line for line in out.splitlines() if ": offset" in line] == ["score_pool4: offset 6", "crop: offset 3"]
+    assert "each of its cells is spread by upscore2 over 2 cells of 16 pixels" in out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -75,6 +93,8 @@ def test_a_classifier_takes_few_sizes_and_has_no_crop(fcn):
         (["fcn32s", "--width", "1", "--pad", "60"], "raise pad, the first convolution's padding, by 21"),
         (["mini_fcn8s", "--pad", "-1"], "at least 0"),
         (["mini_classifier", "--upsampling", "fixed"], "mini_classifier has no option 'upsampling'"),
+        (["mini_unpool", "--upsampling", "fixed"], "mini_unpool has no option 'upsampling'"),
+        (["fcn_alexnet", "--width", "2", "--upsampling", "nearest"], "the grids lie 2.5 cells apart"),
         (
             ["mini_classifier", "--width", "1", "--size", "64x96"],
             "an image of 64x96 does not fit mini_classifier: fc6 wants",

@@ -62,6 +62,36 @@ def test_crop_gives_its_size_and_keeps_labels_on_their_pixels(height, width, row
     assert (window[~inside][:, :3] == (77, 88, 99)).all()
 
 
+def test_crop_pads_each_channel_with_its_number(rng):
+    """Rounded in a picture of bytes, as it is in one of floats; channels without a number get 0."""
+    image, labels = coded(rng, 2, 2, channels=6)
+    window, ids = RandomCrop(4, fill=(10.6, 20, 30, 40.4))(image, labels, rng)
+    assert (window[ids == IGNORE] == (11, 20, 30, 40, 0, 0)).all()
+    window, ids = RandomCrop(4, fill=(10.5, 20, 30, 7.75))(image[:, :, :4].astype(np.float32), labels, rng)
+    assert window.dtype == np.float32
+    np.testing.assert_array_equal(window[ids == IGNORE][0], [10.5, 20, 30, 7.75])
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=repr)
+def test_every_label_map_moves_as_one_would(change, rng):
+    """Two maps of one picture change as each of them does alone."""
+    image, labels = coded(rng, 50, 40)
+    other = 4 - labels
+    alone = [change(image, ids, np.random.default_rng(5)) for ids in (labels, other)]
+    together = change(image, np.stack([labels, other]), np.random.default_rng(5))
+    np.testing.assert_array_equal(together[0], alone[0][0])
+    for ids, (_, expected) in zip(together[1], alone):
+        np.testing.assert_array_equal(ids, expected)
+    assert together[1].dtype == np.uint8
+
+
+def test_scale_keeps_the_fractions_of_a_float_channel(rng):
+    image = np.full((8, 8, 4), 0.25, np.float32)
+    scaled, _ = RandomScale(1.7, 1.7)(image, np.zeros((8, 8), np.uint8), rng)
+    assert scaled.dtype == np.float32
+    np.testing.assert_allclose(scaled, 0.25, rtol=1e-6)
+
+
 def test_crop_reaches_every_place(rng):
     image = np.zeros((5, 6, 3), np.uint8)
     labels = np.arange(30, dtype=np.uint8).reshape(5, 6)
@@ -93,10 +123,10 @@ def test_scale_does_not_mix_depth_into_the_colours(rng):
 
 
 def test_jitter_changes_colours_only(rng):
-    image, labels = coded(rng, 6, 7, channels=4)
+    image, labels = coded(rng, 6, 7, channels=6)
     jittered, ids = ColourJitter(0.5)(image, labels, rng)
     assert ids is labels
-    np.testing.assert_array_equal(jittered[:, :, 3], image[:, :, 3])
+    np.testing.assert_array_equal(jittered[:, :, 3:], image[:, :, 3:])
     assert not np.array_equal(jittered[:, :, :3], image[:, :, :3])
     np.testing.assert_array_equal(ColourJitter(0)(image, labels, rng)[0], image)
 

@@ -75,6 +75,20 @@ def test_smaller_pictures_are_padded_with_the_mean_and_ignore(sizes, channels):
         assert (y[n, :, w:] == 255).all()
 
 
+@given(sizes, st.integers(1, 3))
+def test_several_label_maps_are_padded_each(sizes, maps):
+    """As if each were a batch of its own."""
+    rng = np.random.default_rng(0)
+    images = [rng.standard_normal((3, *size)).astype(np.float32) for size in sizes]
+    labels = [rng.integers(21, size=(maps, *size)).astype(np.uint8) for size in sizes]
+    x, y = collate(images, labels)
+    assert y.shape == (len(sizes), maps, *x.shape[2:])
+    for number in range(maps):
+        alone_x, alone_y = collate(images, [ids[number] for ids in labels])
+        np.testing.assert_array_equal(y[:, number], alone_y)
+        np.testing.assert_array_equal(x, alone_x)
+
+
 def test_channels_are_last_in_memory():
     x, _ = collate([np.zeros((3, 4, 5), np.float32)] * 2, [np.zeros((4, 5), int)] * 2)
     assert x.transpose(0, 2, 3, 1).flags.c_contiguous
@@ -90,6 +104,10 @@ def test_what_does_not_fit_is_refused():
         collate([image, image[:2]], [labels, labels])
     with pytest.raises(ValueError, match="labels"):
         collate([image], [labels.T])
+    with pytest.raises(ValueError, match="labels"):
+        collate([image, image], [labels, labels[None]])
+    with pytest.raises(ValueError, match="labels"):
+        collate([image, image], [np.stack([labels] * 2), labels[None]])
 
 
 # --- order ----------------------------------------------------------------------------------------------------

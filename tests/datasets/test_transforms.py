@@ -14,13 +14,19 @@ SETTINGS = [
     CAFFE,
     TORCHVISION,
     Preprocess(mean=(1, 2, 3), order="RGB"),
-    Preprocess(scale=0.5, std=(2, 3, 4), depth_mean=10),
+    Preprocess(scale=0.5, std=(2, 3, 4), depth_mean=10, depth_std=7, hha_mean=(5, 6, 7)),
 ]
 
 
 @pytest.fixture
 def image(rng):
     return rng.integers(256, size=(5, 7, 4), dtype=np.uint8)
+
+
+@pytest.fixture
+def six(rng):
+    """Colours and HHA."""
+    return rng.integers(256, size=(5, 7, 6), dtype=np.uint8)
 
 
 def test_the_default_is_blue_first_minus_the_mean(image):
@@ -43,8 +49,35 @@ def test_depth_is_the_last_channel_and_has_its_own_mean(image):
     np.testing.assert_array_equal(x[3], image[:, :, 3] - np.float32(10))
 
 
+def test_depth_keeps_its_fractions(image):
+    """A logarithm of a depth is a float: the third channel is not rounded on the way."""
+    depth = np.log(np.arange(1, 36, dtype=np.float32)).reshape(5, 7, 1)
+    x = Preprocess(depth_mean=2, depth_std=4)(np.concatenate([image[:, :, :3], depth], axis=2))
+    np.testing.assert_allclose(x[3], (depth[:, :, 0] - 2) / 4, rtol=1e-6, atol=1e-7)
+
+
+def test_hha_is_not_turned_round_and_has_its_own_mean(six):
+    """Colours as ever; after them HHA less the mean of its files, divided as colours are."""
+    x = Preprocess()(six)
+    assert x.shape == (6, 5, 7)
+    np.testing.assert_array_equal(x[:3], Preprocess()(six[:, :, :3]))
+    expected = six[2, 3, 3:].astype(float) - (132.431, 94.076, 118.477)
+    np.testing.assert_allclose(x[3:, 2, 3], expected, rtol=1e-6, atol=1e-5)
+    divided = Preprocess(scale=0.5, std=(2, 3, 4), hha_mean=(5, 6, 7))(six)
+    expected = 0.5 * (six[2, 3, 3:].astype(float) - (5, 6, 7)) / (2, 3, 4)
+    np.testing.assert_allclose(divided[3:, 2, 3], expected, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("preprocess", [Preprocess(), TORCHVISION, Preprocess(depth_mean=10, hha_mean=(5, 6, 7))])
+@pytest.mark.parametrize("channels", [3, 4, 6])
+def test_the_neutral_pixel_becomes_zero(preprocess, channels):
+    pixel = preprocess.neutral(channels)
+    assert len(pixel) == channels
+    np.testing.assert_allclose(preprocess(np.array([[pixel]])).ravel(), 0, atol=1e-5)
+
+
 @pytest.mark.parametrize("preprocess", SETTINGS)
-@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("channels", [3, 4, 6])
 def test_undo_is_the_inverse(preprocess, channels):
     every_value = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), channels, axis=2)
     every_value[..., 1] //= 2
@@ -87,6 +120,9 @@ def test_any_settings_are_undone(mean, order, scale):
         ({"scale": 0}, "above 0"),
         ({"scale": float("nan")}, "above 0"),
         ({"std": (1, 0, 1)}, "above 0"),
+        ({"depth_std": 0}, "above 0"),
+        ({"depth_std": float("nan")}, "above 0"),
+        ({"hha_mean": (1, 2)}, "hha_mean has three numbers; got 2"),
     ],
 )
 def test_senseless_settings_are_refused(settings, complaint):

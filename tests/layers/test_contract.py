@@ -13,7 +13,9 @@ from fcn_from_scratch.layers import (
     AvgPool2d,
     BedOfNails,
     BilinearUpsample,
+    Branches,
     ChannelDropout,
+    Concat,
     Conv2d,
     ConvTranspose2d,
     Crop,
@@ -26,7 +28,10 @@ from fcn_from_scratch.layers import (
     NearestUpsample,
     ReLU,
     Sequential,
+    ShiftAndStitch,
     SkipFusion,
+    Sum,
+    upsampler,
 )
 
 
@@ -53,6 +58,22 @@ def chain(dtype):
         LocalResponseNorm(3, alpha=0.7, k=2.0),
         Sequential(AvgPool2d(2, ceil_mode=True), ConvTranspose2d(4, 2, 4, 2, 1, rng=seeded(), dtype=dtype), name="up"),
     )
+
+
+def branches(dtype):
+    """Two chains from one map to channels of one."""
+    narrow = [
+        Conv2d(3, 2, 1, rng=seeded(), dtype=dtype, name="reduce"),
+        Conv2d(2, 4, (3, 2), (2, 1), (1, 0), rng=seeded(), dtype=dtype, name="wide"),
+    ]
+    pooled = [AvgPool2d((3, 2), (2, 1), (1, 0), name="pool"), Conv2d(3, 1, 1, rng=seeded(), dtype=dtype, name="proj")]
+    return Branches(narrow, pooled, name="module")
+
+
+def strided(dtype):
+    """A net of output stride (2, 2), smooth as well."""
+    conv = Conv2d(3, 4, (1, 2), (1, 2), (0, 1), rng=seeded(), dtype=dtype, name="conv")
+    return Sequential(AvgPool2d(2, (2, 1)), conv)
 
 
 MAPS = [(2, 3, 7, 6)]
@@ -90,6 +111,10 @@ WITH_WEIGHTS = {
         [(2, 4, 5, 6), (2, 3, 2, 8)],
     ),
     "Sequential": (chain, MAPS),
+    "Branches": (branches, MAPS),
+    "ShiftAndStitch": (lambda dtype: ShiftAndStitch(strided(dtype), 2), MAPS),
+    "ShiftAndStitch, the image moved": (lambda dtype: ShiftAndStitch(strided(dtype), 2, "shift"), MAPS),
+    "upsampler, learned in two steps": (lambda dtype: upsampler("learned", 3, 2, 3, dtype=dtype), [(2, 3, 3, 2)]),
 }
 WITHOUT_WEIGHTS = {
     "ReLU": (lambda dtype: ReLU(), MAPS),
@@ -105,9 +130,13 @@ WITHOUT_WEIGHTS = {
     "MaxUnpool2d": (lambda dtype: Unpool(), MAPS),
     "LocalResponseNorm": (lambda dtype: LocalResponseNorm(2, alpha=0.7, beta=0.5, k=2.0), MAPS),
     "BilinearUpsample": (lambda dtype: BilinearUpsample((4, 6), (2, 3)), MAPS),
+    "BilinearUpsample, padded": (lambda dtype: BilinearUpsample((4, 6), (2, 3), (1, 2)), MAPS),
     "NearestUpsample": (lambda dtype: NearestUpsample((3, 2)), MAPS),
     "BedOfNails": (lambda dtype: BedOfNails((3, 2)), MAPS),
     "Crop": (lambda dtype: Crop((2, 1), (4, 3)), MAPS),
+    "Concat": (lambda dtype: Concat(), [(2, 3, 7, 6), (2, 1, 7, 6), (2, 4, 7, 6)]),
+    "Sum": (lambda dtype: Sum(), [(2, 3, 7, 6)] * 3),
+    "Sum, averaging": (lambda dtype: Sum(0.5), [(2, 3, 7, 6)] * 2),
 }
 LAYERS = WITH_WEIGHTS | WITHOUT_WEIGHTS
 KINKS = {"ReLU": away_from_zero, "MaxPool2d": spaced}

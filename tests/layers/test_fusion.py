@@ -6,6 +6,7 @@ from arrays import close, refuses
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fcn_from_scratch.gradcheck import layer_check
 from fcn_from_scratch.layers import Conv2d, Crop, SkipFusion
 from fcn_from_scratch.ops import loops
 
@@ -41,7 +42,8 @@ class TestCrop:
 
 def fused(scores, fine, offset):
     """The definition, pixel by pixel on the grid of the map that starts later: fine pixel = coarse pixel + offset."""
-    sizes = [fine.shape[axis + 2] if o < 0 else scores.shape[axis + 2] for axis, o in enumerate(offset)]
+    both = zip(offset, scores.shape[2:], fine.shape[2:])
+    sizes = [f if o < 0 else c if o > 0 else min(c, f) for o, c, f in both]
     y = np.zeros((*scores.shape[:2], *sizes))
     for i, j in np.ndindex(*sizes):
         u, v = (max(-o, 0) + place for o, place in zip(offset, (i, j)))
@@ -63,6 +65,17 @@ class TestSkipFusion:
         weight, bias = layer.params["weight"][:, :, 0, 0], layer.params["bias"]
         fine = np.einsum("fc,ncij->nfij", weight, scale * skip) + bias[:, None, None]
         close(layer(scores, skip), fused(scores, fine, offset))
+
+    @pytest.mark.parametrize(("coarse", "fine"), [((4, 6), (3, 6)), ((4, 3), (5, 4)), ((5, 2), (3, 4))])
+    def test_of_two_that_start_together_the_longer_one_is_cropped(self, coarse, fine, rng):
+        """A pool rounds up, and nearest upsampling doubles what it made."""
+        layer = SkipFusion(5, 3, dtype=np.float64)
+        layer.params["weight"][...] = rng.normal(size=(3, 5, 1, 1))
+        scores, skip = rng.normal(size=(2, 3, *coarse)), rng.normal(size=(2, 5, *fine))
+        scored = np.einsum("fc,ncij->nfij", layer.params["weight"][:, :, 0, 0], skip)
+        y = layer(scores, skip)
+        close(y, fused(scores, scored, (0, 0)))
+        assert max(layer_check(layer, (scores, skip), rng).values()) < 1e-7
 
     def test_both_inputs_get_their_gradient(self, rng):
         layer = SkipFusion(5, 3, (2, -1), 0.5, dtype=np.float64)

@@ -66,6 +66,13 @@ class TestTorch:
         self.compare(AvgPool2d(**options), torch_module().nn.AvgPool2d(**options), rng, dtype, tolerance)
 
 
+def _picked(dy, pool, x):
+    """dy at the places of the maxima of x."""
+    _, indices = loops.max_pool2d_loops(x, pool.kernel_size, ceil_mode=pool.ceil_mode)
+    flat = dy.reshape(*dy.shape[:2], -1)
+    return np.take_along_axis(flat, indices.reshape(*indices.shape[:2], -1), axis=2).reshape(indices.shape)
+
+
 class TestMaxUnpool:
     def test_puts_the_maxima_back(self, rng):
         x = rng.normal(size=MAP)
@@ -74,6 +81,30 @@ class TestMaxUnpool:
         back = MaxUnpool2d()(y, pool.indices, MAP[2:])
         np.testing.assert_array_equal(back, loops.max_unpool2d_loops(y, pool.indices, MAP[2:]))
         assert (back == x).sum() == y.size
+
+    @pytest.mark.parametrize("ceil_mode", [False, True])
+    @pytest.mark.parametrize("size", [(7, 6), (8, 9)])
+    def test_takes_indices_and_size_from_its_pool(self, size, ceil_mode, rng):
+        x = rng.normal(size=(2, 3, *size))
+        pool = MaxPool2d((2, 3), ceil_mode=ceil_mode).eval()
+        y = pool(x)
+        unpool = MaxUnpool2d(pool)
+        values = rng.normal(size=y.shape)
+        back = unpool(values)
+        np.testing.assert_array_equal(back, loops.max_unpool2d_loops(values, pool.indices, size))
+        dy = rng.normal(size=back.shape)
+        pool(-x)  # the pool runs again: what was unpooled keeps its places
+        np.testing.assert_array_equal(unpool.backward(dy), _picked(dy, pool, x))
+
+    def test_without_a_pool_that_ran(self, rng):
+        with refuses("MaxUnpool2d 'up' has no pool of its own: call forward(x, indices, output_size)"):
+            MaxUnpool2d(name="up")(rng.normal(size=(1, 1, 2, 2)))
+        with pytest.raises(RuntimeError, match="undoes MaxPool2d 'pool5', which must run forward first"):
+            MaxUnpool2d(MaxPool2d(2, name="pool5"))(rng.normal(size=(1, 1, 2, 2)))
+        pool = MaxPool2d(2)
+        pool(rng.normal(size=(1, 1, 8, 8)))
+        with refuses("indices", "(1, 1, 4, 4)"):
+            MaxUnpool2d(pool)(rng.normal(size=(1, 1, 2, 2)))
 
     def test_backward_picks_at_the_indices(self, rng):
         pool, unpool = MaxPool2d((2, 3)), MaxUnpool2d()

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from arrays import close, refuses
+from arrays import close, refuses, shapes_of
 
-from fcn_from_scratch.layers import Layer
 from fcn_from_scratch.models import NAMES, build
+
+ONE_UPSAMPLING = [name for name in NAMES if "classifier" not in name and "unpool" not in name]
 
 TRUNK = (
     "conv1_1 relu1_1 conv1_2 relu1_2 pool1 conv2_1 relu2_1 conv2_2 relu2_2 pool2 "
@@ -43,27 +44,9 @@ SKIPS = {"fcn32s": 0, "fcn16s": 1, "fcn8s": 2, "fcn8s_atonce": 2}
 COUNTS = {"fcn32s": 134_346_581, "fcn16s": 134_357_354, "fcn8s": 134_362_751, "fcn8s_atonce": 134_362_751}
 
 
-def shapes_of(net):
-    return {name: array.shape for name, array in net.params.items()}
-
-
 def expected_shapes(name):
     layers = list(SHAPES.items())[: 16 + SKIPS[name]]
     return {key: s for layer, shape in layers for key, s in ((f"{layer}.weight", shape), (f"{layer}.bias", shape[:1]))}
-
-
-@pytest.fixture
-def weightless(monkeypatch):
-    """Large weights take no memory: one zero, seen through a shape."""
-
-    def zeros(shape, fan_in, rng, dtype):
-        return np.broadcast_to(np.zeros((), dtype), shape) if np.prod(shape) > 1e5 else np.zeros(shape, dtype)
-
-    def add_param(layer, name, array):
-        layer.params[name] = layer.grads[name] = array
-
-    monkeypatch.setattr("fcn_from_scratch.layers.conv.he_normal", zeros)
-    monkeypatch.setattr(Layer, "add_param", add_param)
 
 
 class TestThePapersNetworks:
@@ -151,24 +134,28 @@ class TestOptions:
 
     @pytest.mark.parametrize("name", NAMES)
     def test_a_net_can_be_built_again(self, name):
-        options = {} if "classifier" in name else {"upsampling": "learned"}
+        options = {"upsampling": "learned"} if name in ONE_UPSAMPLING else {}
         net = build(name, 4, seed=3, width=1, **options)
         again = build(net.name, seed=3, **net.options)
         assert net.name == name
         assert net.options == {"num_classes": 4, "width": 1, **options}
+        assert list(again.params) == list(net.params)
         for key, array in net.params.items():
             np.testing.assert_array_equal(again.params[key], array)
         other = build(name, 4, seed=4, width=1)
-        assert (other.params["fc6.weight"] != net.params["fc6.weight"]).any()
+        first = next(iter(net.params))
+        assert (other.params[first] != net.params[first]).any()
 
     @pytest.mark.parametrize("name", NAMES)
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_dtype(self, name, dtype, rng):
-        options = {"upsampling": "all_learned"} if "fcn" in name else {}
+        options = {"upsampling": "all_learned"} if name in ONE_UPSAMPLING else {}
         net = build(name, 2, dtype=dtype, width=1, **options)
         assert {array.dtype for array in net.params.values()} == {np.dtype(dtype)}
-        # 32 * fc6_kernel pixels are what a classifier takes
-        assert net(rng.normal(size=(1, 3, 96, 96)).astype(dtype)).dtype == dtype
+        # 32 * fc6_kernel pixels are what a classifier takes; late fusion reads two pictures
+        scores = net(rng.normal(size=(1, 6 if "late" in name else 3, 96, 96)).astype(dtype))
+        for each in scores if isinstance(scores, tuple) else (scores,):
+            assert each.dtype == dtype
 
     def test_dropout_goes_on_with_the_seeds_generator(self):
         net = build("fcn16s", 2, seed=5, width=1)
@@ -185,6 +172,25 @@ class TestOptions:
         assert shapes["fc8.weight"] == (7, 16)
 
 
+class TestDepthAsAFourthChannel:
+    @pytest.mark.parametrize("name", ["fcn32s", "mini_fcn8s"])
+    def test_renames_the_first_layer_and_no_other(self, name, rng):
+        plain, early = (build(name, 2, width=2, in_channels=channels) for channels in (3, 4))
+        assert list(early.children) == [key.replace("conv1_1", "conv1_1_bgrd") for key in plain.children]
+        assert early.params["conv1_1_bgrd.weight"].shape == (2, 4, 3, 3)
+        assert early(rng.normal(size=(1, 4, 33, 40)).astype(np.float32)).shape == (1, 2, 33, 40)
+        with refuses("Conv2d 'conv1_1_bgrd' expects 4 input channels", "(1, 3, 40, 40)"):
+            early(rng.normal(size=(1, 3, 40, 40)))
+
+    def test_only_four_channels_do(self):
+        assert "conv1_1.weight" in build("mini_fcn32s", 2, width=4, in_channels=1).params
+        # a later layer that reads four channels keeps its name
+        assert "conv1_2.weight" in build("mini_fcn32s", 2, width=4, convs=(2, 1, 1, 1, 1)).params
+
+    def test_the_classifier_takes_it_too(self):
+        assert build("mini_classifier", 2, width=1, in_channels=4).params["conv1_1_bgrd.weight"].shape == (1, 4, 3, 3)
+
+
 class TestRefusals:
     @pytest.mark.parametrize("name", ["fcn4s", "FCN8s", ""])
     def test_another_name(self, name):
@@ -192,14 +198,14 @@ class TestRefusals:
             build(name)
 
     def test_another_option(self):
-        trunk = "width, pad, fc6_kernel, fc6_padding, dropout, convs"
+        trunk = "width, pad, fc6_kernel, fc6_padding, dropout, convs, in_channels"
         with refuses("mini_fcn8s has no option 'stride'; its options are " + trunk + ", upsampling"):
             build("mini_fcn8s", stride=8)
         with pytest.raises(ValueError, match=f"no option 'upsampling'; its options are {trunk}$"):
             build("mini_classifier", upsampling="fixed")
 
     def test_values(self):
-        with refuses("upsampling is one of 'fixed', 'learned', 'all_learned'; got 'bilinear'"):
+        with refuses("upsampling is one of 'fixed', 'learned', 'all_learned', 'nearest'; got 'bilinear'"):
             build("mini_fcn8s", upsampling="bilinear")
         with refuses("width is at least 1; got 0"):
             build("mini_fcn8s", width=0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fcn_from_scratch import ops
 from fcn_from_scratch.gradcheck import vjp_check
-from fcn_from_scratch.ops import im2col, loops
+from fcn_from_scratch.ops import conv, im2col, loops
 
 # Input channels, output channels, kernel, and the arguments; the input is 2 x channels x 9 x 11.
 CASES = {
@@ -32,12 +32,38 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES)
+# What only some algorithms take. Together with CASES and "auto", each one that takes it is asked for by name.
+CASES |= {
+    "three_by_three": (3, 4, (3, 3), {}),
+    "three_by_three_padded": (3, 4, (3, 3), {"padding": (1, 2)}),
+}
+
+
+def takes(algorithm, kernel_size, options):
+    """Whether an algorithm is made for such a convolution."""
+    if algorithm == "winograd":
+        return kernel_size == (3, 3) and not options.keys() & {"stride", "dilation", "groups"}
+    return algorithm != "wide" or "groups" not in options
+
+
+ASKED = {
+    f"{name}-{algorithm}": (*case[:3], {**case[3], "algorithm": algorithm})
+    for name, case in CASES.items()
+    for algorithm in ("im2col", "wide", "winograd")
+    if takes(algorithm, *case[2:])
+}
+
+
+@pytest.fixture(params=CASES | ASKED)
 def case(request, rng):
     """Arrays (x, weight, bias) and the arguments."""
-    c, f, kernel_size, options = CASES[request.param]
+    c, f, kernel_size, options = (CASES | ASKED)[request.param]
     weight = rng.normal(size=(f, c // options.get("groups", 1), *kernel_size))
     return (rng.normal(size=(2, c, 9, 11)), weight, rng.normal(size=f)), options
+
+
+def by_loops(*arrays, algorithm=None, **options):
+    return loops.conv2d_loops(*arrays, **options)
 
 
 def by_taps(x, weight):
@@ -52,7 +78,7 @@ def by_taps(x, weight):
 class TestForward:
     def test_equals_loops(self, xp, case):
         arrays, options = case
-        close(ops.conv2d(*map(xp.asarray, arrays), **options), loops.conv2d_loops(*arrays, **options))
+        close(ops.conv2d(*map(xp.asarray, arrays), **options), by_loops(*arrays, **options))
 
     def test_without_bias(self, rng):
         x, weight = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(4, 3, 2, 3))
@@ -60,7 +86,7 @@ class TestForward:
 
     def test_any_memory_layout(self, case, layout):
         arrays, options = case
-        close(ops.conv2d(*map(layout, arrays), **options), loops.conv2d_loops(*arrays, **options))
+        close(ops.conv2d(*map(layout, arrays), **options), by_loops(*arrays, **options))
 
     @given(st.data())
     def test_any_shape_and_argument(self, data):
@@ -205,6 +231,37 @@ class TestBackward:
         assert (dx[:, :, seen] != 0).all()
 
 
+class TestOptions:
+    def test_relu_on_the_way_out(self, xp, case):
+        arrays, options = case
+        y = ops.conv2d(*map(xp.asarray, arrays), **options, relu=True)
+        close(y, np.maximum(by_loops(*arrays, **options), 0))
+
+    @pytest.mark.parametrize("ceil_mode", [False, True])
+    def test_relu_and_pool_on_the_way_out(self, case, ceil_mode):
+        arrays, options = case
+        plain = np.maximum(by_loops(*arrays, **options), 0)
+        if not ceil_mode and min(plain.shape[2:]) < 2:
+            with refuses("empty"):
+                ops.conv2d_relu_pool(*arrays, **options, ceil_mode=ceil_mode)
+            return
+        y, winner = ops.conv2d_relu_pool(*arrays, **options, ceil_mode=ceil_mode)
+        pooled, indices = loops.max_pool2d_loops(plain, 2, ceil_mode=ceil_mode)
+        close(y, pooled)
+        assert winner.dtype == np.uint8
+        np.testing.assert_array_equal(winner > 3, pooled == 0)
+        np.testing.assert_array_equal(ops.winner_indices(winner, plain.shape, 2, ceil_mode=ceil_mode), indices)
+
+    def test_the_weights_gradient_is_added_to_what_is_there(self, case, layout, rng):
+        (x, weight, _), options = case
+        dy = rng.normal(size=ops.conv2d(x, weight, **options).shape)
+        expected = ops.conv2d_weight_grad(dy, x, weight, **options)
+        out = layout(rng.normal(size=weight.shape))
+        before = out.copy()
+        assert ops.conv2d_weight_grad(dy, x, weight, **options, out=out) is out
+        close(out, before + expected)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_dtype_is_kept(xp, case, rng, dtype):
     arrays, options = case
@@ -223,10 +280,64 @@ def test_equals_torch(case, rng, dtype, tolerance):
     y = ops.conv2d(*arrays, **options)
     dy = rng.normal(size=y.shape).astype(dtype)
     conv2d = torch_module().nn.functional.conv2d
-    expected, expected_gradients = torch_gradients(lambda *tensors: conv2d(*tensors, **options), arrays, dy)
+    theirs = {key: value for key, value in options.items() if key != "algorithm"}
+    expected, expected_gradients = torch_gradients(lambda *tensors: conv2d(*tensors, **theirs), arrays, dy)
     close(y, expected, tolerance)
     for actual, gradient in zip(ops.conv2d_backward(dy, *arrays[:2], **options), expected_gradients):
         close(actual, gradient, tolerance)
+
+
+def choice(x_shape, weight_shape, dtype, stride=1, padding=0, dilation=1, groups=1):
+    weight = np.broadcast_to(np.float32(0), weight_shape)
+    geometry = conv._geometry(x_shape, weight, stride, padding, dilation, groups)
+    return conv.choose(x_shape, weight_shape, geometry, np.dtype(dtype))
+
+
+class TestChoice:
+    """What "auto" takes."""
+
+    @pytest.mark.parametrize(
+        ("x_shape", "weight_shape", "options", "dtype", "chosen"),
+        [
+            ((1, 64, 40, 36), (64, 64, 3, 3), {"padding": 1}, "float32", "winograd"),
+            ((2, 96, 26, 25), (64, 96, 3, 3), {}, "float32", "winograd"),
+            ((1, 64, 40, 36), (64, 64, 3, 3), {"padding": 1}, "float64", "im2col"),
+            ((1, 48, 40, 36), (64, 48, 3, 3), {"padding": 1}, "float32", "im2col"),
+            ((1, 64, 40, 36), (48, 64, 3, 3), {"padding": 1}, "float32", "im2col"),
+            ((1, 64, 9, 12), (64, 64, 3, 3), {"padding": 1}, "float32", "im2col"),
+            ((1, 64, 40, 36), (64, 64, 3, 3), {"stride": (1, 2)}, "float32", "im2col"),
+            ((1, 64, 40, 36), (64, 64, 3, 3), {"dilation": 2}, "float32", "im2col"),
+            ((1, 128, 40, 36), (128, 64, 3, 3), {"groups": 2}, "float32", "im2col"),
+            ((1, 64, 40, 36), (64, 64, 3, 2), {}, "float32", "im2col"),
+            ((1, 128, 9, 8), (300, 128, 6, 5), {}, "float32", "wide"),
+            ((1, 128, 9, 8), (300, 128, 6, 5), {}, "float64", "wide"),
+            ((1, 128, 25, 24), (300, 128, 6, 5), {}, "float32", "im2col"),
+            ((1, 8, 9, 8), (300, 8, 6, 5), {}, "float32", "im2col"),
+        ],
+    )
+    def test_by_shape(self, x_shape, weight_shape, options, dtype, chosen):
+        assert choice(x_shape, weight_shape, dtype, **options) == chosen
+
+    def test_auto_gives_the_chosen_ones_numbers(self, rng):
+        x, weight = (rng.normal(size=s).astype(np.float32) for s in [(1, 64, 40, 36), (66, 64, 3, 3)])
+        y = ops.conv2d(x, weight, padding=1)
+        dy = rng.normal(size=y.shape).astype(np.float32)
+        by_auto = [y, *ops.conv2d_backward(dy, x, weight, padding=1)[:2]]
+        for algorithm, same in [("winograd", True), ("im2col", False)]:
+            asked = {"padding": 1, "algorithm": algorithm}
+            by_name = [ops.conv2d(x, weight, **asked), *ops.conv2d_backward(dy, x, weight, **asked)[:2]]
+            assert [np.array_equal(*pair) for pair in zip(by_auto, by_name)] == [same] * 3
+
+    def test_vgg_uses_all_three(self):
+        def chosen(channels, out_channels, kernel_size, size, padding):
+            weight_shape = (out_channels, channels, kernel_size, kernel_size)
+            return choice((1, channels, size, size), weight_shape, "float32", padding=padding)
+
+        assert chosen(3, 64, 3, 500, 100) == "im2col"
+        assert chosen(64, 64, 3, 698, 1) == "winograd"
+        assert chosen(512, 512, 3, 44, 1) == "winograd"
+        assert chosen(512, 4096, 7, 22, 0) == chosen(4096, 4096, 1, 16, 0) == "wide"
+        assert chosen(4096, 21, 1, 16, 0) == chosen(256, 21, 1, 88, 0) == "im2col"
 
 
 class TestErrors:
@@ -299,6 +410,28 @@ class TestErrors:
             ops.conv2d(self.x, self.weight, **{name: value})
         with refuses(name, str(value)):
             ops.conv2d_backward(self.dy, self.x, self.weight, **{name: value})
+
+    @pytest.mark.parametrize(
+        ("weight_shape", "options", "fragments"),
+        [
+            ((6, 4, 3, 2), {"algorithm": "winograd"}, ["3x3", "(3, 2)"]),
+            ((6, 4, 3, 3), {"algorithm": "winograd", "stride": (1, 2)}, ["stride 1", "(1, 2)"]),
+            ((6, 4, 3, 3), {"algorithm": "winograd", "dilation": 2}, ["dilation", "(2, 2)"]),
+            ((6, 2, 3, 3), {"algorithm": "winograd", "groups": 2}, ["groups", "groups 2"]),
+            ((6, 2, 3, 2), {"algorithm": "wide", "groups": 2}, ["without groups", "groups 2"]),
+            ((6, 4, 3, 2), {"algorithm": "fft"}, ["algorithm", "'im2col'", "'winograd'", "'fft'"]),
+        ],
+    )
+    def test_algorithms(self, weight_shape, options, fragments):
+        x, weight = np.ones((2, 4, 8, 8)), np.ones(weight_shape)
+        plain = {key: value for key, value in options.items() if key != "algorithm"}
+        dy = np.ones_like(ops.conv2d(x, weight, **plain))
+        with refuses(*fragments):
+            ops.conv2d(x, weight, **options)
+        with refuses(*fragments):
+            ops.conv2d_input_grad(dy, x.shape, weight, **options)
+        with refuses(*fragments):
+            ops.conv2d_weight_grad(dy, x, weight, **options)
 
     def test_upstream_gradient_of_another_shape(self):
         with refuses("dy", "(2, 6, 3, 5)", "(2, 6, 3, 4)"):

@@ -63,6 +63,47 @@ def flat(array):
     return array.reshape(*array.shape[:2], -1)
 
 
+class TestWinner:
+    """The winner's place in its window, instead of its position in the plane."""
+
+    @max_options
+    def test_same_as_indices(self, xp, rng, options):
+        x = with_ties(rng)
+        y, indices = ops.max_pool2d(x, **options)
+        dy = rng.normal(size=y.shape)
+        other, winner = ops.max_pool2d_winner(xp.asarray(x), **options)
+        close(other, y, 0)
+        assert winner.dtype.kind == "u"
+        close(ops.winner_indices(winner, SHAPE, **options), indices, 0)
+        dx = ops.max_pool2d_winner_backward(xp.asarray(dy), winner, SHAPE, **options)
+        close(dx, ops.max_pool2d_backward(dy, indices, SHAPE))
+
+    @pytest.mark.parametrize("size", [(13, 9), (12, 10), (2, 3), (1, 1)])
+    def test_blocks_of_rows_join(self, rng, size, monkeypatch):
+        monkeypatch.setattr("fcn_from_scratch.ops.pooling.AT_ONCE", 40)
+        x = with_ties(rng, (2, 3, *size))
+        y, winner = ops.max_pool2d_winner(x, 2, ceil_mode=True)
+        close(y, loops.max_pool2d_loops(x, 2, ceil_mode=True)[0], 0)
+        dy = rng.normal(size=y.shape)
+        expected = ops.max_pool2d_backward(dy, loops.max_pool2d_loops(x, 2, ceil_mode=True)[1], x.shape)
+        close(ops.max_pool2d_winner_backward(dy, winner, x.shape, 2, ceil_mode=True), expected, 0)
+
+    @pytest.mark.parametrize("options", [{"kernel_size": 2}, {"kernel_size": (3, 2), "stride": 1}])
+    def test_no_place_in_the_window_passes_nothing(self, rng, options):
+        y, winner = ops.max_pool2d_winner(rng.normal(size=SHAPE), **options)
+        nobody = np.full_like(winner, 6)
+        assert (ops.max_pool2d_winner_backward(np.ones_like(y), nobody, SHAPE, **options) == 0).all()
+        first = np.zeros_like(winner)
+        np.testing.assert_array_equal(
+            ops.winner_indices(nobody, SHAPE, **options), ops.winner_indices(first, SHAPE, **options)
+        )
+
+    def test_shapes(self, rng):
+        y, winner = ops.max_pool2d_winner(rng.normal(size=SHAPE), 2)
+        with refuses("winner", "dy", "(2, 3, 4, 2)"):
+            ops.max_pool2d_winner_backward(y, winner[..., :-1], SHAPE, 2)
+
+
 class TestMaxForward:
     @max_options
     def test_equals_loops(self, xp, rng, options):

@@ -156,6 +156,27 @@ class TestBilinearUpsample:
         )
         assert error < 1e-7
 
+    @given(
+        size=st.tuples(*[st.integers(1, 6)] * 2), stride=st.integers(1, 4), padding=st.tuples(*[st.integers(0, 3)] * 2)
+    )
+    def test_padding_cuts_off_the_border(self, size, stride, padding):
+        rng, shape = np.random.default_rng(0), (2, 3, 4, 5)
+        x = rng.normal(size=shape)
+        full = ops.bilinear_upsample(x, size, stride)
+        (h, w), (ph, pw) = full.shape[2:], padding
+        if h <= 2 * ph or w <= 2 * pw:
+            with refuses("a padding of", "cuts off all of the"):
+                ops.bilinear_upsample(x, size, stride, padding)
+            return
+        y = ops.bilinear_upsample(x, size, stride, padding)
+        close(y, full[:, :, ph : h - ph, pw : w - pw])
+        dy, padded = rng.normal(size=y.shape), np.zeros(full.shape)
+        padded[:, :, ph : h - ph, pw : w - pw] = dy
+        close(
+            ops.bilinear_upsample_backward(dy, shape, size, stride, padding),
+            ops.bilinear_upsample_backward(padded, shape, size, stride),
+        )
+
     def test_a_constant_stays_inside_and_fades_at_the_border(self):
         y = ops.bilinear_upsample(np.full((1, 1, 4, 5), 3.0), 4, 2)
         close(y[:, :, 2:-2, 2:-2], np.full((1, 1, 6, 8), 3.0))

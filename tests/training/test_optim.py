@@ -52,6 +52,17 @@ def train(model, optimizer, batches, iter_size=1):
 
 
 class TestCaffe:
+    def test_some_rows_at_a_time_give_the_same_bits(self, monkeypatch):
+        batches, moved = gradients(3), []
+        for at_once in (1 << 16, 5):
+            monkeypatch.setattr("fcn_from_scratch.training.optim.AT_ONCE", at_once)
+            model = Model(np.float32)
+            optimizer = SGD(model, 0.1, 0.9, 0.01)
+            train(model, optimizer, batches)
+            moved.append([*model.params.values(), *optimizer.velocity.values()])
+        for whole, rows in zip(*moved):
+            np.testing.assert_array_equal(whole, rows)
+
     @pytest.mark.parametrize("iter_size", [1, 3])
     @pytest.mark.parametrize("decay", [0.0, 0.1])
     @pytest.mark.parametrize("momentum", [0.0, 0.9])

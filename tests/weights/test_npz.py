@@ -173,7 +173,7 @@ class TestLoad:
     @pytest.mark.parametrize(
         ("arrays", "text"),
         [
-            ({"features.0.weight": np.zeros(2), "b": np.zeros(1)}, "none of its 2 arrays"),
+            ({"w_0": np.zeros(2), "b": np.zeros(1)}, "none of its 2 arrays"),
             ({}, "none of its 0 arrays"),
         ],
     )

@@ -1,0 +1,69 @@
+"""The work in NumPy: this project as a user runs it."""
+
+import itertools
+
+import numpy as np
+
+from fcn_from_scratch import geometry, ops, threads
+from fcn_from_scratch.bench.work import LR, MOMENTUM, WEIGHT_DECAY, convolution
+from fcn_from_scratch.training.loop import Trainer
+from fcn_from_scratch.training.optim import SGD
+from fcn_from_scratch.workspace import Workspace
+
+
+class NumpyRival:
+    """One Work, and its convolutions alone. TorchRival has the same methods.
+
+    algorithm  of all convolutions, one of ops.conv.ALGORITHMS: "auto" is the project's own choice for each
+    dtype      "float64" makes a reference for the scores
+    """
+
+    def __init__(self, work, algorithm="auto", dtype="float32"):
+        self.net = work.network().astype(dtype).use(Workspace())
+        self.layers = {step.name: convolution(step.layer) for step in geometry.steps(self.net)}
+        for conv in filter(None, self.layers.values()):
+            conv.algorithm = algorithm
+        self.x = work.pictures(self.net).astype(dtype, copy=False)
+        self.trainer = None
+        if work.train:
+            batches = itertools.repeat((self.x, work.labels()))
+            self.trainer = Trainer(self.net, SGD(self.net, LR, MOMENTUM, WEIGHT_DECAY), batches)
+
+    def scores(self):
+        """What the network makes of the pictures, (N, num_classes, H, W)."""
+        return self.net.eval()(self.x)
+
+    def run(self):
+        """The work, once; returns the loss before a training step, None without one."""
+        if self.trainer is None:
+            self.scores()
+            return None
+        self.net.train()
+        return self.trainer.step()
+
+    # --- a convolution alone ---------------------------------------------------------------------------------
+
+    def take(self, conv):
+        """Make ready for the passes of one bench.work.Conv."""
+        self.net.eval()  # drops what the last step kept
+        n, c, h, w = conv.x_shape
+        self.conv, rng = self.layers[conv.first], np.random.default_rng(0)
+        self.conv_x = rng.standard_normal((n, h, w, c), np.float32).transpose(0, 3, 1, 2)
+        self.conv_dy = self.forward()
+
+    def forward(self):
+        return self.conv.call(ops.conv2d, self.conv_x)
+
+    def input_grad(self):
+        return ops.conv2d_input_grad(self.conv_dy, self.conv_x.shape, self.conv.params["weight"], **self._options())
+
+    def weight_grad(self):
+        return ops.conv2d_weight_grad(self.conv_dy, self.conv_x, self.conv.params["weight"], **self._options())
+
+    def _options(self):
+        names = ("stride", "padding", "dilation", "groups", "algorithm", "workspace")
+        return {name: getattr(self.conv, name) for name in names}
+
+    def threads(self):
+        """On how many threads it works."""
+        return threads.workers()

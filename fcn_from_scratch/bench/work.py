@@ -1,0 +1,156 @@
+"""What is measured: one network on one batch of pictures, forward alone or a whole training step."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fcn_from_scratch import geometry, layers, models
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.geometry.steps import entries
+from fcn_from_scratch.layers.conv import Undrawn
+
+LESSON = "lesson"  # the network of `--small`: channels as below, a pool after each but the last
+LESSON_CHANNELS, LESSON_CLASSES = (3, 16, 32, 64, 96), 5
+
+LR, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 5e-4  # of the training step, in all rivals
+
+
+class Work(NamedTuple):
+    """A network, a batch, and what is done with it. Every rival builds it anew, from the same seed.
+
+    model     a name for models.build, or LESSON;  options, of models.build: width, say
+    size      of the pictures, (H, W);  batch, how many at a time
+    train     a training step (forward, loss, backward, SGD); else a forward in eval mode
+    """
+
+    model: str
+    size: tuple
+    batch: int = 1
+    train: bool = False
+    options: dict = {}  # noqa: RUF012  never written to
+    num_classes: int = 21
+    seed: int = 0
+
+    @property
+    def title(self):
+        """What it is, in words."""
+        height, width = self.size
+        name = f"the lesson-size network {'-'.join(map(str, LESSON_CHANNELS))}" if self.model == LESSON else self.model
+        name += "".join(f", {option} {value}" for option, value in self.options.items())
+        what = "training step" if self.train else "inference"
+        return f"{name}: {what}, {self.batch} picture{'s' * (self.batch > 1)} of {height}x{width}"
+
+    def network(self, drawn=True):
+        """The network with random weights; drawn=False: without, for who asks for sizes alone.
+
+        Score layers usually start at zero; here they do not, so that the scores can be compared.
+        """
+        if self.model == LESSON:
+            net = lesson_network(np.random.default_rng(self.seed) if drawn else Undrawn(np.random.PCG64(0)))
+        else:
+            net = models.build(self.model, self.num_classes, seed=self.seed if drawn else None, **self.options)
+        if drawn:
+            rng = np.random.default_rng(self.seed + 1)
+            for name, weight in net.params.items():
+                if name.startswith("score") and name.endswith("weight"):
+                    weight[...] = rng.normal(0, weight[0].size ** -0.5, weight.shape)
+        return net
+
+    def pictures(self, net):
+        """Random numbers where pictures would be, float32 (N, C, H, W), channels last in memory."""
+        rng = np.random.default_rng(self.seed + 2)
+        channels = next(iter(net.params.values())).shape[1]
+        return rng.standard_normal((self.batch, *self.size, channels), np.float32).transpose(0, 3, 1, 2)
+
+    def labels(self):
+        """Random classes, (N, H, W)."""
+        number = LESSON_CLASSES if self.model == LESSON else self.num_classes
+        return np.random.default_rng(self.seed + 3).integers(0, number, (self.batch, *self.size))
+
+    def multiply_adds(self):
+        """Of the direct sums, for the whole batch.
+
+        A training step makes those of forward; again as many for the gradient by each layer's input, but not by the
+        image; and for each layer with weights again as many for theirs.
+        """
+        net = self.network(drawn=False)
+        table, total = geometry.table(net, self.size), 0
+        for row, step in zip(table.rows, geometry.steps(net)):
+            times = 1 + self.train * ((step.sources[0] != "image") + (row.parameters > 0))
+            total += times * row.multiply_adds
+        return self.batch * total
+
+    def check(self):
+        """Say in a sentence what cannot be measured.
+
+        Raises: InputError for a network with more than one input or output, or one whose pictures do not fit.
+        """
+        try:
+            net = self.network(drawn=False)
+            found = geometry.steps(net)
+            geometry.map_sizes(net, self.size)
+        except (ValueError, TypeError) as error:
+            raise InputError(str(error)) from None
+        read = {source for step in found for source in step.sources}
+        ends = [step for step in found if step.name not in read]
+        starts = entries(found)
+        if len(ends) > 1 or len(starts) > 1 or any(isinstance(step.layer, layers.Flatten) for step in found):
+            raise InputError(
+                f"fcn bench measures networks with one picture in and one map of scores out; {self.model} is another"
+            )
+
+
+class Conv(NamedTuple):
+    """A convolution to be measured alone.
+
+    names          of the layers that have this shape, joined by commas;  first, the name of one of them
+    x_shape        of its input, (N, C, H, W)
+    multiply_adds  of one pass: the direct sum's
+    from_image     it reads the picture, so that nobody wants the gradient by its input
+    """
+
+    names: str
+    first: str
+    x_shape: tuple
+    multiply_adds: int
+    from_image: bool
+
+    @property
+    def passes(self):
+        return ("forward", "weight_grad") if self.from_image else ("forward", "input_grad", "weight_grad")
+
+
+def convolutions(work):
+    """A Conv for every shape of convolution in the network: layers of one shape cost the same."""
+    net = work.network(drawn=False)
+    table, maps = geometry.table(net, work.size), geometry.map_sizes(net, work.size)
+    found = {}
+    for step in geometry.steps(net):
+        conv = convolution(step.layer)
+        if conv is None:
+            continue
+        source = step.sources[-1]  # of a skip fusion the map that it scores
+        x_shape = work.batch, maps[source].channels, *maps[source].size
+        shape = x_shape, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups
+        multiply_adds = work.batch * table.row(step.name).multiply_adds
+        found.setdefault(shape, []).append(Conv(step.name, step.name, x_shape, multiply_adds, source == "image"))
+    return [group[0]._replace(names=", ".join(conv.names for conv in group)) for group in found.values()]
+
+
+def convolution(layer):
+    """The Conv2d in a layer that is one or, as a SkipFusion, has one; else None."""
+    layer = layer.score if isinstance(layer, layers.SkipFusion) else layer
+    return layer if isinstance(layer, layers.Conv2d) else None
+
+
+def lesson_network(rng):
+    """Four 3x3 convolutions with ReLU, 2x2 pools between them, a 1x1 score and eightfold bilinear upsampling."""
+    chain, last = [], len(LESSON_CHANNELS) - 1
+    for number, (before, after) in enumerate(zip(LESSON_CHANNELS, LESSON_CHANNELS[1:]), start=1):
+        chain.append(layers.Conv2d(before, after, 3, padding=1, rng=rng, name=f"conv{number}"))
+        chain.append(layers.ReLU(name=f"relu{number}"))
+        if number < last:
+            chain.append(layers.MaxPool2d(2, name=f"pool{number}"))
+    chain.append(layers.Conv2d(LESSON_CHANNELS[-1], LESSON_CLASSES, 1, rng=rng, name="score"))
+    chain.append(layers.BilinearUpsample(16, 8, 4, name="upscore"))
+    return layers.Sequential(*chain)

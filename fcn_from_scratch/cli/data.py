@@ -1,0 +1,116 @@
+"""`fcn data`: what datasets there are, how to get one, and whether the one on disk is whole."""
+
+import textwrap
+
+from fcn_from_scratch import datasets
+from fcn_from_scratch.checks import InputError, few
+from fcn_from_scratch.cli import common
+from fcn_from_scratch.progress import bar
+
+HELP = "List the datasets, say how to get one, or check one that lies on disk. Nothing is downloaded."
+EXAMPLE = """  fcn data                               what there is
+  fcn data voc                           how to get it
+  fcn data voc --root data               is it all there, are its labels sound?
+  fcn data nyud --root data --modality color-hha --limit 20"""
+
+OWN = {
+    "shapes": "drawn shapes, 5 classes and the background: nothing to get",
+    "folder": "your own pictures: images/* and labels/* with the same stems (data/README.md)",
+}
+WIDTH = 110
+
+
+def add_arguments(parser):
+    parser.add_argument("name", nargs="?", choices=datasets.NAMES, metavar="NAME", help=", ".join(datasets.NAMES))
+    parser.add_argument("--root", metavar="DIR", help="check the dataset in this folder")
+    parser.add_argument("--split", metavar="NAME", help="check this split only")
+    parser.add_argument("--limit", type=common.positive, metavar="N", help="read the first N pictures of a split only")
+    parser.add_argument("--num-classes", type=int, metavar="K", help="number of classes, for folder")
+    parser.add_argument("--modality", choices=datasets.nyud.MODALITIES, help="the channels to check, for nyud")
+
+
+def run(args):
+    if args.name is None:
+        if args.root is not None:
+            raise InputError(f"--root {args.root}: which dataset is it? One of {', '.join(datasets.NAMES)}")
+        print(listing())
+        return 0
+    if args.root is None:
+        print(steps(args.name))
+        return 0
+    return check(args)
+
+
+def listing():
+    """A line for each dataset."""
+    width = max(map(len, datasets.NAMES))
+    texts = {name: OWN.get(name) or datasets.SOURCES[name].what for name in datasets.NAMES}
+    return "\n".join(f"{name:{width}}  {text}" for name, text in texts.items())
+
+
+def steps(name):
+    """How a dataset is got, numbered."""
+    if name in OWN:
+        return f"{name}: {OWN[name]}"
+    source = datasets.SOURCES[name]
+    lines = [source.what, ""]
+    for number, step in enumerate(source.steps, start=1):
+        lines.append(
+            textwrap.fill(
+                step,
+                WIDTH,
+                initial_indent=f"{number}. ",
+                subsequent_indent="   ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
+    lines += ["", f"Licence: {source.licence}.", "An address may have moved since: search for the name then."]
+    return "\n".join([*lines, "", f"Then check it:  fcn data {name} --root data"])
+
+
+def check(args):
+    """Read every sample of every split; returns 1 where something is wrong with what is there.
+
+    Raises: InputError when no split can be found at all.
+    """
+    source = datasets.SOURCES.get(args.name)
+    expected = source.counts if source else {}
+    splits = [args.split] if args.split else [*source.splits, *source.more_splits] if source else ["all"]
+    optional = source.more_splits if source and not args.split else ()
+    options = {} if args.modality is None else {"modality": args.modality}
+    sound, complaints = True, {}
+    for split in splits:
+        try:
+            dataset = datasets.build(args.name, args.root, split, args.num_classes, **options)
+        except InputError as error:
+            complaints[split] = str(error)
+            sound = sound and split in optional
+            continue
+        sound = _report(dataset, split, args.limit, expected.get(split)) and sound
+    if len(complaints) == len(splits):
+        raise InputError(complaints[splits[0]])
+    for split, complaint in complaints.items():
+        print(f"{split}: {complaint}")
+    return 0 if sound else 1
+
+
+def _report(dataset, split, limit, expected):
+    """Print what is in one split; returns whether it is whole and readable."""
+    seen = datasets.survey(dataset, limit, lambda numbers: bar(numbers, desc=split, leave=False, unit="picture"))
+    count = f"{split}: {len(dataset):,} picture{'s' * (len(dataset) != 1)}"
+    whole = expected in (None, len(dataset))
+    if expected is not None:
+        count += ", as it should be" if whole else f"; a complete set has {expected:,}"
+    if limit is not None and limit < len(dataset):
+        count += f" (read: the first {limit})"
+    print(count)
+    for counts, (kind, classes) in zip(seen.counts, dataset.heads.items()):
+        label = f"{kind} labels" if len(seen.counts) > 1 else "labels"
+        present, total = int((counts[: len(classes)] > 0).sum()), max(int(counts.sum()), 1)
+        print(f"  {label}: {present} of {len(classes)} classes, {counts[255] / total:.1%} of the pixels ignored")
+    for finding in seen.findings:
+        print(f"  {finding}")
+    if seen.unreadable:
+        print(f"  cannot be read ({len(seen.unreadable)}): {few(seen.unreadable)}")
+    return whole and not seen.unreadable

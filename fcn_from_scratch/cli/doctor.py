@@ -1,0 +1,133 @@
+"""`fcn doctor`: what may be wrong, and what to do about it."""
+
+import textwrap
+from itertools import chain
+from pathlib import Path
+
+from fcn_from_scratch import doctor, models, weights
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.cli import common
+from fcn_from_scratch.training import checkpoint
+
+HELP = "Look for what may be wrong with this machine, or with labels, weights and settings; each finding has a remedy."
+EXAMPLE = """  fcn doctor                                                          is this machine fit?
+  fcn doctor --dataset folder --root mydata                           can anything be learned from these labels?
+  fcn doctor --model fcn8s --weights fcn8s.npz photo.jpg              do weights, network and pictures fit?
+  fcn doctor --model fcn8s --size 500x500 --lr 1e-4 --reduction sum   will it fit into memory, and train?
+  fcn doctor --list                                                   every question it asks
+
+exit status 1 when a finding is serious"""
+
+MARKS = {"ok": "ok", "note": "note", "warning": "WARNING", "serious": "SERIOUS"}
+WIDTH = 110
+
+
+def add_arguments(parser):
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="pictures to try the network on")
+    parser.add_argument("--list", action="store_true", help="print the questions, and what usually helps, and stop")
+    parser.add_argument("--model", metavar="NAME", help=", ".join(models.NAMES))
+    parser.add_argument("--weights", metavar="FILE", help="weights in any format; a checkpoint knows its model")
+    common.add_preprocessing_argument(parser)
+    common.add_data_arguments(parser)
+    parser.add_argument("--split", default="train", help="of the dataset (default train)")
+    group = parser.add_argument_group("settings of a training")
+    group.add_argument("--lr", type=float, metavar="X", help="learning rate")
+    group.add_argument("--reduction", choices=("mean", "sum"), help="of the loss over the pixels")
+    group.add_argument("--batch-size", type=common.positive, metavar="N")
+    common.add_run_arguments(parser)
+
+
+def run(args):
+    if args.list:
+        print("\n".join(map(_in_words, doctor.CHECKS)))
+        return 0
+    case, findings = _admit(args)
+    counts = dict.fromkeys(doctor.LEVELS, 0)
+    for what, found in chain(findings, _examined(case, args)):  # each is shown as soon as it is known
+        for finding in found:
+            counts[finding.level] += 1
+            _show(what, finding)
+    told = [f"{counts[level]} {level}" for level in reversed(doctor.LEVELS) if counts[level]]
+    print(f"\n{', '.join(told)}")
+    return int(counts["serious"] > 0)
+
+
+def _examined(case, args):
+    """(name of the check, findings); the machine alone is examined if nothing else is asked about."""
+    about_more = args.model or args.weights or args.dataset or args.images or args.lr is not None
+    for check, found in doctor.examine(case):
+        if not about_more or check.look.__module__ != doctor.environment.__name__:
+            yield check.name, found
+
+
+def _admit(args):
+    """(Case, findings about what could not even be opened)."""
+    findings, dataset, model, report, told, extra = [], None, None, None, None, {}
+    try:
+        if args.dataset:
+            dataset = common.build_dataset(args, args.split)
+    except InputError as error:
+        remedy = doctor.labels.remedy(str(error)) or "`fcn data` prints how each dataset must lie on disk"
+        findings.append(("dataset", [doctor.Finding("serious", str(error), remedy)]))
+    if args.weights:
+        Path(args.weights).open("rb").close()  # a file that is not there is no finding, but a mistake
+        try:
+            model, report, told, extra = _open(args, dataset)
+        except InputError as error:
+            remedy = "`fcn weights inspect FILE` says what is in it"
+            findings.append(("weights", [doctor.Finding("serious", str(error), remedy)]))
+    elif args.model:
+        model = common.build_model(args.model, args.num_classes or (dataset.num_classes if dataset else 21), args.seed)
+    if model is not None and "classifier" in model.name:
+        raise InputError(f"a {model.name} has one answer a picture; the doctor knows networks with one for every pixel")
+    if model is not None and dataset is not None:
+        try:
+            common.check_channels(model, dataset)
+        except InputError as error:
+            findings.append(("dataset", [doctor.Finding("serious", str(error))]))
+            dataset = None
+    trained = extra.get("arguments", {})
+    case = doctor.Case(
+        model=model and model.eval(),
+        weights=args.weights,
+        report=report,
+        told=told,
+        dataset=dataset,
+        image_paths=args.images,
+        lr=trained.get("lr") if args.lr is None else args.lr,
+        reduction=args.reduction or trained.get("reduction"),
+        batch_size=args.batch_size,
+        size=None if args.dataset == "shapes" else args.size,
+    )
+    return case, findings
+
+
+def _open(args, dataset):
+    """(model, report, the model the file tells of, what its run noted) of --weights; layers may be missing."""
+    content = weights.read_file(args.weights)
+    options, extra, told = weights.told_options(content), {}, weights.told_model(content, args.weights)
+    if checkpoint.is_sound(content.meta):
+        options, extra = dict(content.meta["options"]), content.meta["extra"]
+    name = args.model or told
+    if name is None:
+        raise InputError(f"{args.weights} does not say which network its weights belong to: pass --model")
+    classes = options.pop("num_classes", None)
+    if args.num_classes or classes is None:
+        classes = args.num_classes or (dataset.num_classes if dataset else 21)
+    model = common.build_model(name, classes, None, **options)
+    report = weights.fill(model, content, args.weights, preprocessing=args.preprocessing)
+    return model, report, told, extra
+
+
+def _in_words(check):
+    text = f"{check.name}\n" + textwrap.fill(check.question, WIDTH, initial_indent="  ", subsequent_indent="  ")
+    if check.remedy:
+        text += "\n" + textwrap.fill(f"-> {check.remedy}", WIDTH, initial_indent="  ", subsequent_indent="     ")
+    return text
+
+
+def _show(what, finding):
+    mark = f"{MARKS[finding.level]:8}"
+    print(textwrap.fill(f"{what}: {finding.text}", WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark)))
+    if finding.remedy:
+        print(textwrap.fill(f"-> {finding.remedy}", WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 11))

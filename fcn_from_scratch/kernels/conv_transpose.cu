@@ -1,0 +1,42 @@
+// Transposed convolution, directly: no matrix of patches in between.
+//
+// Each input pixel lays a scaled copy of the kernel over the output: y[n, sh*u + a - ph, sw*v + b - pw, o] +=
+// x[n, u, v, c] * weight[a, b, c, o]. Turned round, each output pixel gathers from the inputs whose copy reaches it:
+//
+//   y[n, i, j, o] = bias[o] + sum over c, u, v of x[n, u, v, c] * weight[i + ph - sh*u, j + pw - sw*v, c, o]
+//
+// With the paper's kernels of size 2s only two values of u and two of v fit into the kernel: four pixels, whatever the
+// stride. There lies the sense of going this way: upsampling by 32 does not touch 64 x 64 taps an output.
+//
+// Memory: x (N, H, W, C), y (N, oh, ow, O), channels last; weight (kh, kw, C, O); bias (O,) or a null pointer.
+// Who reads what: one thread makes one output. Neighbours have neighbouring o: they read the same pixel of x (one read
+// for the warp) and neighbouring weights.
+#include "common.cuh"
+
+extern "C" __global__ void conv_transpose(const REAL* __restrict__ x, const REAL* __restrict__ weight,
+                                          const REAL* __restrict__ bias, REAL* __restrict__ y, int N, int H, int W,
+                                          int C, int O, int oh, int ow, int kh, int kw, int sh, int sw, int ph,
+                                          int pw) {
+  GRID_LOOP(at, (idx_t)N * oh * ow * O) {
+    idx_t rest = at;
+    const int o = rest % O;
+    rest /= O;
+    const int j = rest % ow;
+    rest /= ow;
+    const int i = rest % oh;
+    const int n = rest / oh;
+    REAL sum = bias ? bias[o] : 0;
+    for (int a = (i + ph) % sh; a < kh; a += sh) {
+      const int u = (i + ph - a) / sh;
+      if (i + ph < a || u >= H) continue;
+      for (int b = (j + pw) % sw; b < kw; b += sw) {
+        const int v = (j + pw - b) / sw;
+        if (j + pw < b || v >= W) continue;
+        const REAL* pixel = x + (((idx_t)n * H + u) * W + v) * C;
+        const REAL* taps = weight + ((idx_t)a * kw + b) * C * O + o;
+        for (int c = 0; c < C; ++c) sum += pixel[c] * taps[(idx_t)c * O];
+      }
+    }
+    y[at] = sum;
+  }
+}

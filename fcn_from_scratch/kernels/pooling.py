@@ -1,0 +1,64 @@
+"""Pooling on the GPU. Maps are channels last, (N, H, W, C); window geometry comes in pairs (vertical, horizontal)."""
+
+import numpy as np
+
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.kernels.launch import launch
+
+MOST_PLACES = 255  # in a window: a winner is one byte
+
+
+def max_pool(x, out, kernel_size, stride, padding, dilation):
+    """(y, winner) of ops.max_pool2d_winner (max_pool.cu), for windows of at most MOST_PLACES pixels.
+
+    Shapes: x (N, H, W, C); out (oh, ow). winner is uint8.
+    """
+    n, _, _, c = x.shape
+    xp = get_array_module(x)
+    y, winner = xp.empty((n, *out, c), x.dtype), xp.empty((n, *out, c), np.uint8)
+    launch("max_pool", y.size, x, y, winner, *x.shape, *out, *kernel_size, *stride, *padding, *dilation)
+    return y, winner
+
+
+def max_pool_backward(dy, winner, image_shape, kernel_size, stride, padding, dilation):
+    """dx of ops.max_pool2d_winner_backward, gathered, and so with one order of additions (max_pool.cu)."""
+    dx = get_array_module(dy).empty(image_shape, dy.dtype)
+    window = *dy.shape[1:3], *kernel_size, *stride, *padding, *dilation
+    launch("max_pool_backward", dx.size, dy, winner, dx, *image_shape, *window)
+    return dx
+
+
+def avg_pool(x, out, kernel_size, stride, padding, include_pad):
+    """y of ops.avg_pool2d (avg_pool.cu). Shapes: x (N, H, W, C); out (oh, ow)."""
+    n, _, _, c = x.shape
+    y = get_array_module(x).empty((n, *out, c), x.dtype)
+    launch("avg_pool", y.size, x, y, *x.shape, *out, *kernel_size, *stride, *padding, int(include_pad))
+    return y
+
+
+def avg_pool_backward(dy, image_shape, kernel_size, stride, padding, include_pad):
+    """dx of ops.avg_pool2d_backward (avg_pool.cu)."""
+    dx = get_array_module(dy).empty(image_shape, dy.dtype)
+    window = *dy.shape[1:3], *kernel_size, *stride, *padding, int(include_pad)
+    launch("avg_pool_backward", dx.size, dy, dx, *image_shape, *window)
+    return dx
+
+
+def max_unpool(x, indices, output_size):
+    """y of ops.max_unpool2d (max_unpool.cu). Shapes: x, indices (N, h, w, C). Returns: (N, *output_size, C)."""
+    n, h, w, c = x.shape
+    xp = get_array_module(x)
+    y = xp.empty((n, *output_size, c), x.dtype)
+    owner = xp.full(y.shape, -1, np.int32)
+    sizes = n, h * w, output_size[0] * output_size[1], c
+    launch("max_unpool_owner", x.size, indices, owner, *sizes)
+    launch("max_unpool", y.size, x, owner, y, *sizes)
+    return y
+
+
+def max_unpool_backward(dy, indices):
+    """dx of ops.max_unpool2d_backward (max_unpool.cu). Shapes: dy (N, H, W, C); indices (N, h, w, C)."""
+    n, h, w, c = indices.shape
+    dx = get_array_module(dy).empty(indices.shape, dy.dtype)
+    launch("max_unpool_backward", dx.size, dy, indices, dx, n, h * w, dy.shape[1] * dy.shape[2], c)
+    return dx

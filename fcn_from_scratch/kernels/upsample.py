@@ -1,0 +1,55 @@
+"""Ways up to a finer grid on the GPU. Maps are channels last, (N, H, W, C)."""
+
+import math
+
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.kernels.launch import launch
+
+
+def conv_transpose(x, weight, bias, out, stride, padding):
+    """y of ops.conv_transpose2d, gathered pixel by pixel (conv_transpose.cu).
+
+    Shapes: x (N, H, W, C); weight (C, O, kh, kw), as the op has it; bias (O,) or None; out (oh, ow).
+    """
+    xp = get_array_module(x)
+    n = x.shape[0]
+    _, o, kh, kw = weight.shape
+    taps = xp.ascontiguousarray(weight.transpose(2, 3, 0, 1))
+    y = xp.empty((n, *out, o), x.dtype)
+    launch("conv_transpose", y.size, x, taps, bias, y, *x.shape, o, *out, kh, kw, *stride, *padding)
+    return y
+
+
+def bilinear(x, kernel_size, stride, padding=(0, 0)):
+    """y of ops.bilinear_upsample: one pass along the rows, one along the columns (bilinear.cu)."""
+    for axis, (k, s, p) in enumerate(zip(kernel_size, stride, padding), start=1):
+        outer, inner = _around(x.shape, axis)
+        shape = list(x.shape)
+        shape[axis] = s * (x.shape[axis] - 1) + k - 2 * p
+        y = get_array_module(x).empty(tuple(shape), x.dtype)
+        launch("bilinear", y.size, x, y, outer, x.shape[axis], inner, k, s, p)
+        x = y
+    return x
+
+
+def bilinear_backward(dy, image_shape, kernel_size, stride, padding=(0, 0)):
+    """dx of ops.bilinear_upsample_backward: the same two passes, transposed (bilinear.cu)."""
+    for axis, (k, s, p) in enumerate(zip(kernel_size, stride, padding), start=1):
+        outer, inner = _around(dy.shape, axis)
+        shape = list(dy.shape)
+        shape[axis] = image_shape[axis]
+        dx = get_array_module(dy).empty(tuple(shape), dy.dtype)
+        launch("bilinear_backward", dx.size, dy, dx, outer, shape[axis], inner, k, s, p)
+        dy = dx
+    return dy
+
+
+def interlace(coarse, fine, stride, shift):
+    """Write one pass of shift-and-stitch to its places: fine[:, a::sh, b::sw] = coarse (interlace.cu)."""
+    n, h, w, c = coarse.shape
+    launch("interlace", coarse.size, coarse, fine, n, h, w, c, *fine.shape[1:3], *stride, *shift)
+
+
+def _around(shape, axis):
+    """The number of elements before and after an axis."""
+    return math.prod(shape[:axis]), math.prod(shape[axis + 1 :])

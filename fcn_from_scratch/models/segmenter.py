@@ -1,0 +1,72 @@
+"""What every segmentation network does with its trunk: hand gradients down to it, or leave it as it is."""
+
+import numpy as np
+
+from fcn_from_scratch.layers import BilinearUpsample, Container
+from fcn_from_scratch.ops import bilinear_kernel
+
+
+class Segmenter(Container):
+    """A trunk, and a head that turns what it hands out into scores at the image's size.
+
+    Subclasses write forward(x) and `_backward_heads(dscores)`, which returns the gradients by the trunk's top and by
+    its tapped maps, a dict.
+    """
+
+    def __init__(self, trunk, head, name=None):
+        """`head`, a dict name -> layer, joins the trunk's layers as children of this network."""
+        super().__init__({**trunk.children, **head}, name)
+        self.trunk = trunk
+        self.trunk_frozen = False
+
+    def backward(self, dscores):
+        """Fill `grads` for the upstream gradient (N, num_classes, H, W); returns the image's gradient, or None when
+        the trunk is frozen."""
+        dtop, dmaps = self._backward_heads(dscores)
+        return None if self.trunk_frozen else self.trunk.backward(dtop, dmaps)
+
+    def backward_params(self, dscores):
+        dtop, dmaps = self._backward_heads(dscores)
+        if not self.trunk_frozen:
+            self.trunk.backward_params(dtop, dmaps)
+
+    def freeze_trunk(self, frozen=True):
+        """Let only the head learn, as in the paper's FCN-32s-fixed; the trunk then runs in eval mode.
+
+        Returns the model.
+        """
+        self.trunk_frozen = frozen
+        return self.train(self.training)
+
+    def frozen_params(self):
+        """The names of the parameters that must stay as they are."""
+        return set(self.trunk.params) if self.trunk_frozen else set()
+
+    def train(self, mode=True):
+        super().train(mode)
+        if self.trunk_frozen:
+            self.trunk.train(False)
+        return self
+
+    def load_state_dict(self, state, strict=True):
+        """As Layer.load_state_dict; a file may also hold the kernels of the fixed upsampling layers, as the public
+        ones do. They are compared with the bilinear kernel and left out.
+
+        Raises: ValueError also when such a kernel is not bilinear: it was learned, and is not thrown away in silence.
+        """
+        fixed = {f"{n}.weight": c for n, c in self.children.items() if isinstance(c, BilinearUpsample)}
+        for key in fixed.keys() & state.keys():
+            _check_bilinear(key, state[key], fixed[key].kernel_size[0])
+        super().load_state_dict({key: value for key, value in state.items() if key not in fixed}, strict)
+
+
+def _check_bilinear(key, weight, kernel_size):
+    """The dense (C, C, k, k) block of a fixed upsampling layer is the bilinear kernel on the diagonal."""
+    weight = np.asarray(weight)
+    channels = weight.shape[0] if weight.ndim else 1
+    expected = np.eye(channels)[:, :, None, None] * bilinear_kernel(kernel_size)
+    if weight.shape != expected.shape or not np.allclose(weight, expected, atol=1e-6):
+        raise ValueError(
+            f"{key} is not the bilinear kernel of size {kernel_size} this model upsamples with (its shape is "
+            f"{weight.shape}): it was learned. Build the model with upsampling='learned' or 'all_learned'"
+        )

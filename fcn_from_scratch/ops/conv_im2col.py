@@ -1,0 +1,115 @@
+"""Convolution as patches times weights: one matrix product (GEMM) forward, and one for each gradient.
+
+The arguments come from ops.conv, which has checked them; `geometry` is its ConvGeometry.
+"""
+
+from fcn_from_scratch import checks, kernels, threads
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.ops.im2col import (
+    channels_first,
+    channels_last,
+    gather,
+    patch_bytes,
+    rarefy_kernel,
+    shares,
+    spread,
+)
+from fcn_from_scratch.workspace import empty_from
+
+
+@threads.one_blas_thread
+def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
+    """y[(n, i, j), f] = bias[f] + sum over (a, b, c) of patches[(n, i, j), (a, b, c)] * weight[(a, b, c), f]"""
+    kernel_size, stride, _, dilation, groups, (oh, ow) = geometry
+    xp = get_array_module(x, weight, bias)
+    dtype = checks.floating_result(xp, x, weight)
+    n, (f, c) = x.shape[0], weight.shape[:2]
+    padded = channels_last(x, geometry.padding, dtype=dtype)
+    y = empty_from(workspace, xp)((n, oh, ow, f), dtype)
+    for inputs, outputs in _group_slices(groups, c, f):
+        source = padded[..., inputs]
+        matrix = weight_matrix(weight[outputs], dtype)
+
+        def fill(share, source=source, matrix=matrix, outputs=outputs):
+            for image, rows in share:
+                part = y[image, rows, :, outputs]
+                product = gather(source[image], rows, ow, kernel_size, stride, dilation) @ matrix
+                if relu and bias is not None and kernels.usable(product, bias):
+                    kernels.bias_relu(product, bias[outputs], out=product)
+                else:
+                    if bias is not None:
+                        product += bias[outputs]
+                    if relu:
+                        xp.maximum(product, 0, out=product)
+                part[...] = product.reshape(part.shape)
+
+        threads.run(fill, shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
+    return channels_first(y)
+
+
+def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
+    """At stride 1 a convolution of dy with the kernel turned by 180 degrees, which needs no overlapping additions;
+    else each pixel of dy lays its scaled kernel over the image."""
+    kernel_size, stride, (ph, pw), dilation, groups, _ = geometry
+    xp = get_array_module(dy, weight)
+    f, c = weight.shape[:2]
+    if stride == (1, 1):
+        grouped = weight.reshape(groups, f // groups, c, *kernel_size)
+        turned = grouped[..., ::-1, ::-1].swapaxes(1, 2).reshape(groups * c, f // groups, *kernel_size)
+        reach = (dilation[0] * (kernel_size[0] - 1) - ph, dilation[1] * (kernel_size[1] - 1) - pw)
+        return _correlate(dy, turned, geometry._replace(padding=reach, output_size=x_shape[2:]), workspace)
+    n, c_all, h, w = x_shape
+    dtype = checks.floating_result(xp, dy, weight)
+    source = channels_last(dy, dtype=dtype)
+    dx = empty_from(workspace, xp)((n, h, w, c_all), dtype)
+    for inputs, outputs in _group_slices(groups, c, f):
+        part = xp.ascontiguousarray(source[..., outputs])
+        full = spread(part, rarefy_kernel(weight[outputs], dilation), stride, (h + 2 * ph, w + 2 * pw))
+        dx[..., inputs] = full[:, ph : ph + h, pw : pw + w]
+    return channels_first(dx)
+
+
+@threads.one_blas_thread
+def im2col_weight_grad(dy, x, weight, geometry):
+    """dweight[(a, b, c), f] = sum over (n, i, j) of patches[(n, i, j), (a, b, c)] * dy[(n, i, j), f]"""
+    kernel_size, stride, padding, dilation, groups, (oh, ow) = geometry
+    xp = get_array_module(dy, x)
+    dtype = checks.floating_result(xp, dy, x)
+    n, (f, c) = x.shape[0], weight.shape[:2]
+    padded, source = channels_last(x, padding, dtype=dtype), channels_last(dy, dtype=dtype)
+    dweight = xp.empty(weight.shape, dtype)
+    for inputs, outputs in _group_slices(groups, c, f):
+        dealt = shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype))
+        totals = [None] * len(dealt)
+
+        def add_up(worker, inputs=inputs, outputs=outputs, dealt=dealt, totals=totals):
+            for image, rows in dealt[worker]:
+                patches = gather(padded[image][..., inputs], rows, ow, kernel_size, stride, dilation)
+                part = patches.T @ source[image, rows, :, outputs].reshape(-1, f // groups)
+                totals[worker] = part if totals[worker] is None else totals[worker] + part
+
+        threads.run(add_up, range(len(dealt)))
+        total = sum(totals[1:], start=totals[0])  # in a fixed order, whichever thread was first
+        dweight[outputs] = total.reshape(*kernel_size, c, f // groups).transpose(3, 2, 0, 1)
+    return dweight
+
+
+def _correlate(x, weight, geometry, workspace):
+    """A convolution whose padding may be negative: then x is cropped."""
+    crop_h, crop_w = (max(-p, 0) for p in geometry.padding)
+    x = x[:, :, crop_h : x.shape[2] - crop_h, crop_w : x.shape[3] - crop_w]
+    geometry = geometry._replace(padding=tuple(max(p, 0) for p in geometry.padding))
+    return im2col_conv2d(x, weight, None, geometry, workspace=workspace)
+
+
+def _group_slices(groups, c, f):
+    """The (input channels, output channels) of each group; c is the group's input channels, f all outputs."""
+    per_group = f // groups
+    for g in range(groups):
+        yield slice(g * c, (g + 1) * c), slice(g * per_group, (g + 1) * per_group)
+
+
+def weight_matrix(weight, dtype):
+    """weight (F, C, kh, kw) as the (kh*kw*C, F) factor of a patch matrix; a view where it lies channels last."""
+    f = weight.shape[0]
+    return weight.transpose(2, 3, 1, 0).reshape(-1, f).astype(dtype, copy=False)

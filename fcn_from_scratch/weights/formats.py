@@ -1,0 +1,120 @@
+"""Which format a file of weights has, told by its content; the extension decides only who complains."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.weights.archive import names_in
+from fcn_from_scratch.weights.caffemodel import FIRST_BYTES, read_caffemodel
+from fcn_from_scratch.weights.npz import read_npz
+from fcn_from_scratch.weights.safetensors import looks_like_safetensors, read_safetensors
+from fcn_from_scratch.weights.torch_files import read_torch
+
+MODEL_PREFIX = "model/"  # under which a checkpoint keeps the parameters, beside the optimiser's state
+CAFFE, CHAINER, CHECKPOINT, NUMPY, PYTORCH, SAFETENSORS = (
+    "Caffe .caffemodel",
+    "Chainer .npz",
+    "checkpoint of this project",
+    ".npz of arrays",
+    "PyTorch file",
+    ".safetensors",
+)
+_BY_EXTENSION = {
+    ".npz": NUMPY,
+    ".pth": PYTORCH,
+    ".pt": PYTORCH,
+    ".tar": PYTORCH,
+    ".safetensors": SAFETENSORS,
+    ".caffemodel": CAFFE,
+}
+_OTHERS = {
+    b"\x89HDF": "HDF5, of Caffe or Keras, is not read: save the network as .caffemodel or .npz",
+    b"\x1f\x8b": "it is packed with gzip: unpack it first",
+    b"\xff\xd8": "it is a picture",
+    b"\x89PNG": "it is a picture",
+    b"version https://git-lfs": "it is a pointer to a file that Git LFS keeps elsewhere: fetch it with `git lfs pull`",
+    b"<": "it is a web page: the download did not give the file",
+}
+
+
+class Content(NamedTuple):
+    """What is in a file of weights."""
+
+    arrays: dict  # name -> array; names as in the file, those of Caffe and Chainer as NAME.weight and NAME.bias
+    format: str  # one of the words above
+    meta: dict  # what else it says: a trainer's arch and best_mean_iu, this project's transform and model
+
+
+def read_file(path):
+    """The Content of a file in any format that can be read.
+
+    Raises: InputError that names the file and what is wrong with it; OSError when it cannot be opened.
+    """
+    kind = recognise(path)
+    if kind == CAFFE:
+        arrays, form = read_caffemodel(path)
+        return Content(arrays, CAFFE, {"form": form})
+    if kind == PYTORCH:
+        arrays, meta = read_torch(path)
+        return Content(arrays, PYTORCH, meta)
+    if kind == SAFETENSORS:
+        arrays, meta = read_safetensors(path)
+        return Content(arrays, SAFETENSORS, meta)
+    return _npz(read_npz(path))
+
+
+def recognise(path):
+    """The format of a file.
+
+    Raises: InputError for a file that is none.
+    """
+    with open(path, "rb") as file:
+        head = file.read(64)
+    by_extension = _BY_EXTENSION.get(Path(path).suffix.lower())
+    if head[:2] == b"PK":
+        names = names_in(path)
+        if any(name.endswith(".npy") for name in names):
+            return NUMPY
+        return PYTORCH if by_extension == PYTORCH or any(name.endswith("data.pkl") for name in names) else NUMPY
+    if looks_like_safetensors(head):
+        return SAFETENSORS
+    if head[:1] == b"\x80":  # how a pickle begins
+        return PYTORCH
+    for start, what in _OTHERS.items():
+        if head.startswith(start):
+            raise InputError(f"{path} is no file of weights: {what}")
+    if head[:1] and head[0] in FIRST_BYTES:
+        return CAFFE
+    if by_extension is None:
+        raise InputError(f"{path} is no file of weights that can be read: .caffemodel, .pth, .npz or .safetensors")
+    return by_extension
+
+
+def parameters(arrays):
+    """The parameters among a checkpoint's arrays, under the names they have in the model."""
+    return {name[len(MODEL_PREFIX) :]: array for name, array in arrays.items() if name.startswith(MODEL_PREFIX)}
+
+
+def _npz(arrays):
+    meta = _json(arrays.pop("meta", None))
+    if parameters(arrays):
+        return Content(parameters(arrays), CHECKPOINT, meta)
+    if any(name.endswith("/W") for name in arrays):
+        return Content({_from_chainer(name): array for name, array in arrays.items()}, CHAINER, meta)
+    return Content(arrays, NUMPY, meta)
+
+
+def _from_chainer(name):
+    """conv1_1/W is conv1_1.weight, conv1_1/b conv1_1.bias."""
+    *layer, last = name.split("/")
+    return ".".join([*layer, {"W": "weight", "b": "bias"}.get(last, last)])
+
+
+def _json(array):
+    """The dict that an archive's `meta` holds, JSON as bytes; of another, nothing."""
+    try:
+        value = json.loads(array.tobytes())
+    except (AttributeError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,87 @@
+"""Which network a file's weights belong to, where their names do not tell: FCN-8s and FCN-8s at-once have the same."""
+
+import numpy as np
+
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.weights import formats
+from fcn_from_scratch.weights.known_files import published
+
+# the classes that pytorch-fcn's trainer notes
+TRAINERS = {"FCN32s": "fcn32s", "FCN16s": "fcn16s", "FCN8s": "fcn8s", "FCN8sAtOnce": "fcn8s_atonce"}
+SCORES = ("score_fr.bias", "score_frcolor.bias", "score_fr_sem.bias", "score_fr_geo.bias")  # one number a class
+OPEN_FORMATS = (formats.PYTORCH, formats.CHAINER)  # those of the published files whose names leave something open
+
+
+def identify(content, path):
+    """The file's entry in the table of published files, or None."""
+    return published(path) if content.format in OPEN_FORMATS else None
+
+
+def scales_of(model):
+    """The factors by which a model scales pools before it scores them, by the names files keep them under."""
+    children = getattr(model, "children", {})
+    return {
+        f"{name.replace('score', 'scale', 1)}.weight": child.scale
+        for name, child in children.items()
+        if name.startswith("score_pool") and hasattr(child, "scale")
+    }
+
+
+def is_at_once(content, known=None):
+    """Whether a file's score_pool4 and score_pool3 were trained on scaled pools; None if nothing tells."""
+    if not any(name.startswith("score_pool") for name in content.arrays):
+        return None
+    scales = [array for name, array in content.arrays.items() if name.startswith("scale_pool")]
+    if scales or content.format == formats.CAFFE:
+        return any((array != 1).any() for array in scales)
+    if known is not None and known.model is not None:
+        return known.model.endswith("atonce")
+    model = _noted_model(content)
+    return None if model is None else model.endswith("atonce")
+
+
+def check_at_once(model, content, known, path):
+    """Refuse a file of the other kind; returns a note where only the user can know.
+
+    Weights of FCN-8s in the at-once network, or the reverse, load without complaint and give nonsense.
+    """
+    scales = scales_of(model)
+    if not any(name.replace("scale", "score") in content.arrays for name in scales):
+        return []
+    theirs, scaled = is_at_once(content, known), any(scale != 1 for scale in scales.values())
+    if theirs is None:
+        return [f"its names do not tell FCN-8s from FCN-8s at-once; it is taken for {model.name}, as asked for"]
+    if theirs != scaled:
+        words = ("an at-once network, which scales pool4 and pool3", "a network that does not scale pool4 and pool3")
+        raise InputError(
+            f"{path} is of {words[not theirs]} before scoring them; {model.name} {'does' if scaled else 'does not'}. "
+            f"Build the model {'with' if theirs else 'without'} _atonce in its name"
+        )
+    for name, scale in scales.items():
+        array = content.arrays.get(name)
+        if array is not None and not np.allclose(array, scale, rtol=1e-5, atol=0):
+            raise InputError(f"{path}: {name} is {array.flat[0]:g} where {model.name} has {scale:g}")
+    return []
+
+
+def told_model(content, path):
+    """The name of the model that a file's weights belong to, if its md5 or its writer says so; else None."""
+    known = identify(content, path)
+    if known is not None:
+        return known.model
+    return _noted_model(content)
+
+
+def told_options(content):
+    """What a file's shapes tell about the network: num_classes (a pair for two heads) and in_channels."""
+    counts = [array.shape[0] for name in SCORES if (array := content.arrays.get(name)) is not None and array.ndim]
+    options = {"num_classes": counts[0] if len(counts) == 1 else tuple(counts)} if counts else {}
+    return options | ({"in_channels": 4} if "conv1_1_bgrd.weight" in content.arrays else {})
+
+
+def _noted_model(content):
+    """The model that a checkpoint, a converted file or pytorch-fcn's trainer names beside its arrays."""
+    model, arch = content.meta.get("model"), content.meta.get("arch")
+    if isinstance(model, str):
+        return model
+    return TRAINERS.get(arch) if isinstance(arch, str) else None

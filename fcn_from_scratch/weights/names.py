@@ -1,0 +1,91 @@
+"""The names of others' parameters: torchvision's numbers for the paper's words, and networks that only look alike."""
+
+import re
+
+
+def _vgg16(convolutions=(2, 2, 3, 3, 3)):
+    """torchvision counts every layer: a convolution and its ReLU are two, the pool after a stage is one more."""
+    table, number = {}, 0
+    for stage, count in enumerate(convolutions, start=1):
+        for nth in range(1, count + 1):
+            table[number] = f"conv{stage}_{nth}"
+            number += 2
+        number += 1
+    return table
+
+
+VGG16 = _vgg16()
+ALEXNET = {0: "conv1", 3: "conv2", 6: "conv3", 8: "conv4", 10: "conv5"}
+# network: (its `features`, its `classifier`)
+TORCHVISION = {
+    "vgg16": (VGG16, {0: "fc6", 3: "fc7", 6: "fc8"}),
+    "alexnet": (ALEXNET, {1: "fc6", 4: "fc7", 6: "fc8"}),
+}
+NUMBERED = re.compile(r"(features|classifier)\.(\d+)\.(weight|bias)")
+
+RESNET = (
+    "it is a network of torchvision's on a backbone (fcn_resnet, say): dilated, without skips, with another "
+    "upsampling. It is none of the paper's networks, and no layer of it fits one"
+)
+GOOGLENET = (
+    "it is torchvision's googlenet, another network than the paper's: batch normalisation and no local response "
+    "normalisation, 3x3 kernels where the paper's has 5x5, and a pool4 of 2x2. Use a GoogLeNet of Caffe's"
+)
+BATCH_NORM = (
+    "it is a network with batch normalisation, as torchvision's vgg16_bn; the paper's have none: use torchvision's "
+    "vgg16, or VGG16 of Caffe's"
+)
+OTHER_ALEXNET = (
+    "torchvision's alexnet is another network than the paper's CaffeNet: 64, 192, 384, 256 and 256 filters where that "
+    "has 96, 256, 384, 384 and 256, no groups and no local response normalisation. Use CaffeNet of Caffe's"
+)
+OTHER_VGG = "the numbers of its layers are those of another VGG than the 16 layers of torchvision's vgg16"
+
+
+def stranger(names):
+    """One sentence on why these are the parameters of a network that only looks like the paper's, or None."""
+    names = [name.removeprefix("module.") for name in names]
+    if any(name.startswith("backbone.") for name in names):
+        return RESNET
+    if any(name.startswith("inception3a.branch1.") for name in names):
+        return GOOGLENET
+    if any(re.fullmatch(r"features\.\d+\.running_mean", name) for name in names):
+        return BATCH_NORM
+    numbers = _numbers(names, "features")
+    if numbers and torchvision_network(names) is None:
+        return OTHER_VGG
+    return None
+
+
+def torchvision_network(names):
+    """ "vgg16" or "alexnet" if these are the names torchvision gives its parameters, or a part of them; else None."""
+    features = _numbers([name.removeprefix("module.") for name in names], "features")
+    for network, (numbers, _) in TORCHVISION.items():
+        if features and features <= numbers.keys():
+            return network
+    return None
+
+
+def ours(names):
+    """Each of a file's names -> the name this project has for it; most stay as they are.
+
+    torchvision's features.0.weight is conv1_1.weight, and so on by its tables; DataParallel's `module.` is dropped.
+    """
+    bare = {name: name.removeprefix("module.") for name in names}
+    network = torchvision_network(names)
+    if network is None:
+        return bare
+    parts = dict(zip(("features", "classifier"), TORCHVISION[network]))
+    return {name: _renamed(short, parts) for name, short in bare.items()}
+
+
+def _renamed(name, parts):
+    match = NUMBERED.fullmatch(name)
+    layer = match and parts[match[1]].get(int(match[2]))
+    return f"{layer}.{match[3]}" if layer else name
+
+
+def _numbers(names, part):
+    """The numbers of a part's layers: those of "features" for features.0.weight, features.2.weight, ..."""
+    matches = filter(None, map(NUMBERED.fullmatch, names))
+    return {int(match[2]) for match in matches if match[1] == part}

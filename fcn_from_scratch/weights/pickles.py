@@ -1,0 +1,255 @@
+"""A pickle is a program for a small stack machine. This is that machine without the instructions that can do harm.
+
+Python's own would look up any function the file names and call it. This one builds numbers, text, tuples, lists and
+dicts, and calls only the functions it is handed; a file that names another, or uses another instruction, is refused
+with that name. What a hostile file can cost is bounded: see MOST_BYTES and MOST_STEPS. Nothing here is recursive.
+"""
+
+import pickletools
+import struct
+from types import FunctionType
+
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.weights.trust import CHUNK
+
+MOST_BYTES = 16 << 20  # of a program; that of 100 arrays has 10 KB
+MOST_STEPS = 1 << 20  # instructions: each makes at most one small object
+MOST_DIGITS = 64  # characters of a number or a name written out
+MOST_INTEGER = 1 << 60  # as a key of a dict: larger ones can be made to collide
+
+_CONSTANTS = {b"N": None, b"\x88": True, b"\x89": False}
+_EMPTY = {b")": tuple, b"]": list, b"}": dict}
+_NUMBERS = {b"K": "<B", b"M": "<H", b"J": "<i", b"G": ">d"}
+_TUPLES = {b"\x85": 1, b"\x86": 2, b"\x87": 3}
+# strings: how long the length is, and how the bytes become text. Python 2 wrote its byte strings with U and T.
+_STRINGS = {
+    b"U": ("<B", "latin-1"),
+    b"T": ("<i", "latin-1"),
+    b"\x8c": ("<B", "utf-8"),
+    b"X": ("<I", "utf-8"),
+    b"\x8d": ("<Q", "utf-8"),
+    b"C": ("<B", None),
+    b"B": ("<I", None),
+    b"\x8e": ("<Q", None),
+}
+_PUT = {b"q": "<B", b"r": "<I"}
+_GET = {b"h": "<B", b"j": "<I"}
+
+
+class Machine:
+    """Runs one pickle from a stream.
+
+    globals        what the pickle may name: "module name" -> a value; functions among them may be called
+    persistent_id  a function for the references that the format around the pickle gives a meaning to
+    """
+
+    def __init__(self, stream, globals, persistent_id=None):
+        self.stream = stream
+        self.globals = globals
+        self.persistent_id = persistent_id
+        self.stack, self.marks, self.memo = [], [], {}
+        self.bytes_left = MOST_BYTES
+
+    def run(self):
+        """The value that the pickle describes.
+
+        Raises: InputError for whatever it must not do, and for a pickle that is damaged.
+        """
+        for _ in range(MOST_STEPS):
+            instruction = self.take(1)
+            if instruction == b".":
+                return self.pop()
+            self.step(instruction)
+        raise InputError(f"its pickle has more than {MOST_STEPS} instructions: this is not a file of weights")
+
+    def step(self, op):
+        push = self.stack.append
+        if op in _CONSTANTS:
+            push(_CONSTANTS[op])
+        elif op in _EMPTY:
+            push(_EMPTY[op]())
+        elif op in _NUMBERS:
+            push(self.number(_NUMBERS[op]))
+        elif op in _STRINGS:
+            push(self.string(*_STRINGS[op]))
+        elif op in _TUPLES:
+            push(tuple(self.top(_TUPLES[op])))
+        elif op in _PUT:
+            self.memo[self.number(_PUT[op])] = self.peek()
+        elif op in _GET:
+            push(self.recall(self.number(_GET[op])))
+        elif op in _METHODS:
+            _METHODS[op](self)
+        else:
+            name = pickletools.code2op[op.decode("latin-1")].name if op.decode("latin-1") in pickletools.code2op else op
+            raise InputError(f"its pickle uses the instruction {name}, which building arrays does not need")
+
+    # --- reading the program -------------------------------------------------------------------------------
+
+    def take(self, count):
+        self.bytes_left -= count
+        if count < 0 or self.bytes_left < 0:
+            raise InputError(f"its pickle is longer than {MOST_BYTES} bytes: this is not a file of weights")
+        data = self.stream.read(min(count, CHUNK))  # what is asked for is allocated before it is read
+        while len(data) < count and (part := self.stream.read(min(count - len(data), CHUNK))):
+            data += part
+        if len(data) < count:
+            raise InputError("its pickle ends in the middle")
+        return data
+
+    def number(self, form):
+        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+
+    def string(self, form, encoding):
+        data = self.take(self.number(form))
+        return data if encoding is None else data.decode(encoding)
+
+    def line(self):
+        data = self.stream.readline(MOST_DIGITS + 1)
+        self.bytes_left -= len(data)
+        if not data.endswith(b"\n"):
+            raise InputError(f"its pickle has a name or number of more than {MOST_DIGITS} characters, or ends in one")
+        return data[:-1].decode()
+
+    # --- the stack -----------------------------------------------------------------------------------------
+
+    def peek(self):
+        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
+            raise InputError("its pickle takes a value that is not there")
+        return self.stack[-1]
+
+    def pop(self):
+        self.peek()
+        return self.stack.pop()
+
+    def top(self, count):
+        """The last `count` values, taken off."""
+        return [self.pop() for _ in range(count)][::-1]
+
+    def since_mark(self):
+        """The values since the last mark, taken off with it."""
+        if not self.marks:
+            raise InputError("its pickle goes back to a mark it never set")
+        place = self.marks.pop()
+        values = self.stack[place:]
+        del self.stack[place:]
+        return values
+
+    def recall(self, key):
+        if key not in self.memo:
+            raise InputError(f"its pickle recalls value {key}, which it never stored")
+        return self.memo[key]
+
+    # --- instructions --------------------------------------------------------------------------------------
+
+    def mark(self):
+        self.marks.append(len(self.stack))
+
+    def append(self):
+        value = self.pop()
+        self.collection(list).append(value)
+
+    def appends(self):
+        values = self.since_mark()
+        self.collection(list).extend(values)
+
+    def set_item(self):
+        key, value = self.top(2)
+        self.collection(dict)[dict_key(key)] = value
+
+    def set_items(self):
+        values = self.since_mark()
+        if len(values) % 2:
+            raise InputError("its pickle has a dict with a key and no value")
+        self.collection(dict).update((dict_key(k), v) for k, v in zip(values[::2], values[1::2]))
+
+    def collection(self, kind):
+        if not isinstance(self.peek(), kind):
+            raise InputError(f"its pickle adds to a {type(self.peek()).__name__} as to a {kind.__name__}")
+        return self.peek()
+
+    def dictionary(self):
+        values = self.since_mark()
+        self.stack.append({})
+        self.mark()
+        self.stack.extend(values)
+        self.set_items()
+
+    def integer_line(self):
+        text = self.line()
+        self.stack.append({"00": False, "01": True}[text] if text in ("00", "01") else int(text.rstrip("L")))
+
+    def long(self):
+        self.stack.append(int.from_bytes(self.take(self.number("<B")), "little", signed=True))
+
+    def memoize(self):
+        self.memo[len(self.memo)] = self.peek()
+
+    def look_up(self, module, name):
+        full = f"{module} {name}"
+        if full not in self.globals:
+            raise InputError(f"its pickle names {module}.{name}, which building arrays does not need; nothing was run")
+        self.stack.append(self.globals[full])
+
+    def stack_global(self):
+        module, name = self.top(2)
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise InputError("its pickle names a function by something that is no text")
+        self.look_up(module[:MOST_DIGITS], name[:MOST_DIGITS])
+
+    def reduce(self):
+        function, arguments = self.top(2)
+        if not isinstance(function, FunctionType) or not isinstance(arguments, tuple):
+            raise InputError(f"its pickle calls a {type(function).__name__}")
+        self.stack.append(function(*arguments))
+
+    def build(self):
+        """Give a value its state. Of a dict these are attributes (PyTorch notes version numbers there): ignored."""
+        target, state = self.top(2)
+        self.stack.append(target if isinstance(target, dict) else _with_state(target, state))
+
+    def persistent(self):
+        if self.persistent_id is None:
+            raise InputError("its pickle refers to something outside of it")
+        self.stack.append(self.persistent_id(self.pop()))
+
+
+def _with_state(target, state):
+    if not hasattr(target, "with_state"):
+        raise InputError(f"its pickle gives a state to a {type(target).__name__}")
+    return target.with_state(state)
+
+
+def dict_key(key):
+    """The key if it is text or a small integer: what weights are filed under."""
+    if isinstance(key, str) or (isinstance(key, int) and abs(key) < MOST_INTEGER):
+        return key
+    raise InputError(f"its pickle has a dict with a {type(key).__name__} as a key")
+
+
+_METHODS = {
+    b"(": Machine.mark,
+    b"0": Machine.pop,
+    b"1": Machine.since_mark,
+    b"2": lambda machine: machine.stack.append(machine.peek()),
+    b"a": Machine.append,
+    b"e": Machine.appends,
+    b"s": Machine.set_item,
+    b"u": Machine.set_items,
+    b"t": lambda machine: machine.stack.append(tuple(machine.since_mark())),
+    b"l": lambda machine: machine.stack.append(machine.since_mark()),
+    b"d": Machine.dictionary,
+    b"I": Machine.integer_line,
+    b"L": Machine.integer_line,
+    b"\x8a": Machine.long,
+    b"p": lambda machine: machine.memo.__setitem__(int(machine.line()), machine.peek()),
+    b"g": lambda machine: machine.stack.append(machine.recall(int(machine.line()))),
+    b"\x94": Machine.memoize,
+    b"c": lambda machine: machine.look_up(machine.line(), machine.line()),
+    b"\x93": Machine.stack_global,
+    b"R": Machine.reduce,
+    b"b": Machine.build,
+    b"Q": Machine.persistent,
+    b"\x80": lambda machine: machine.take(1),  # the protocol's number
+    b"\x95": lambda machine: machine.take(8),  # a frame's length: where it ends does not matter here
+}

@@ -1,0 +1,97 @@
+"""What a network must be fed for the weights in a file: told by the file, by its md5, by the user, never by guessing.
+
+caffe         BGR, 0..255, minus the mean of the data set: Caffe's networks and what was trained from them
+torchvision   RGB, 0..1, minus a mean and divided by a standard deviation
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.datasets.transforms import CAFFE, TORCHVISION, Preprocess
+from fcn_from_scratch.weights import formats
+from fcn_from_scratch.weights.names import torchvision_network
+
+PREPROCESSING = ("caffe", "torchvision")
+
+
+class Expected(NamedTuple):
+    """Which preprocessing weights expect, and how that is known."""
+
+    kind: str | None  # one of PREPROCESSING, "recorded", or None when nothing tells
+    why: str
+    transform: Preprocess | None = None  # if it is recorded
+
+
+def expected(content, known=None, asked=None):
+    """What is known about a file's Content.
+
+    known   its entry in the table of published files, if its md5 is there
+    asked   what the user says, which counts most
+    """
+    if asked is not None:
+        if asked not in PREPROCESSING:
+            raise InputError(f"preprocessing is one of {', '.join(PREPROCESSING)}; got {asked!r}")
+        return Expected(asked, "as asked for")
+    if known is not None:
+        return Expected(known.preprocessing, f"its md5 is that of {known.name}")
+    recorded = recorded_transform(content)
+    if recorded is not None:
+        return Expected("recorded", "the file says so", recorded)
+    if content.format in (formats.CAFFE, formats.CHAINER):
+        return Expected("caffe", f"a {content.format} expects it")
+    if torchvision_network(content.arrays):
+        why = "its names are torchvision's. Caffe's VGG16 is also published under these names"
+        return Expected("torchvision", f"{why}: if this is one, say preprocessing caffe")
+    hint = " (pytorch-fcn, whose names these may be, trains on Caffe's)" if content.format == formats.PYTORCH else ""
+    return Expected(None, f"nothing in the file tells{hint}; the model's own is kept")
+
+
+def recorded_transform(content):
+    """The Preprocess that one of this project's files carries, or None."""
+    extra = content.meta.get("extra")
+    settings = content.meta.get("transform") or (extra.get("transform") if isinstance(extra, dict) else None)
+    return Preprocess.from_dict(settings) if isinstance(settings, dict) else None
+
+
+def transform_for(expectation, current):
+    """The Preprocess for a model whose present one is `current`.
+
+    A model that already takes Caffe's kind of input keeps its own mean: it may be that of another data set.
+    """
+    if expectation.kind == "recorded":
+        return expectation.transform
+    if expectation.kind == "torchvision":
+        return TORCHVISION
+    if expectation.kind is None:
+        return current
+    as_caffe = current is not None and (current.order, current.scale, current.std) == ("BGR", 1.0, None)
+    return current if as_caffe else CAFFE
+
+
+def describe(transform):
+    """The settings in a few words."""
+    mean = ", ".join(f"{m:.6g}" for m in transform.mean)
+    std = "" if transform.std is None else f" / ({', '.join(f'{s:.6g}' for s in transform.std)})"
+    return f"{transform.order}, 0..{255 * transform.scale:g}, minus ({mean}){std}"
+
+
+def fold(weight, transform):
+    """(weight, Preprocess): a first convolution that takes BGR, 0..255 minus a mean, and gives the same numbers.
+
+    With x = (scale * image - mean) / std in RGB,
+    weight'[o, c] = weight[o, 2 - c] * scale / std[2 - c]  and  mean' = mean[2 - c] / scale.
+    The mean goes into the preprocessing and not into the bias: where the convolution pads with zeros, a zero is the
+    mean's colour before and after, and a bias would add what is not there.
+    Shapes: weight (O, 3, kh, kw).
+    Identity: conv2d(transform(image), weight, padding=p) == conv2d(transform'(image), weight', padding=p), borders
+    included  (tests/weights/test_preprocessing.py).
+    """
+    if weight.ndim != 4 or weight.shape[1] != 3:
+        raise InputError(f"only a convolution of three channels can take up a preprocessing; this is {weight.shape}")
+    step = -1 if transform.order == "RGB" else 1
+    factor = transform.scale / np.array(transform.std or (1.0, 1.0, 1.0))
+    folded = weight * factor[:, None, None].astype(weight.dtype)
+    mean = tuple(m / transform.scale for m in transform.mean)
+    return np.ascontiguousarray(folded[:, ::step]), Preprocess(mean[::step], depth_mean=transform.depth_mean)

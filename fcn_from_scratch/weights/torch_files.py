@@ -1,0 +1,123 @@
+"""Reading what torch.save writes, without PyTorch: today's zip archives and the stream of pickles before them.
+
+zip      NAME/data.pkl, the pickle; NAME/data/KEY, the storages; NAME/byteorder in newer ones
+stream   pickles of a magic number, of the version 1001, of the writer's byte order, of the content and of the list of
+         storage keys; then for each key an int64, the number of its numbers, and these
+In both the content names its storages by persistent ids.
+"""
+
+import io
+import struct
+
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.weights.archive import open_archive
+from fcn_from_scratch.weights.pickles import MOST_BYTES, Machine
+from fcn_from_scratch.weights.torch_objects import GLOBALS, Storages, Tensor
+from fcn_from_scratch.weights.trust import read_exactly, size_of, sound
+
+MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
+STATE_DICTS = ("model_state_dict", "state_dict", "model")  # under which trainers keep the parameters
+ADVICE = "torch.save(model.state_dict(), FILE) writes one that can be read"
+
+
+def read_torch(path):
+    """(arrays, meta): name -> array, and what a trainer noted beside them (arch, best_mean_iu, epoch, ...).
+
+    The file holds a state dict or a trainer's dict with one under "model_state_dict" (or "state_dict", "model").
+    Arrays may share a storage, as the tensors did. bfloat16 becomes float32; other numbers keep their dtype.
+    Raises: InputError that names the file when it is damaged, was written big-endian, or its pickle names anything but
+    tensors, dicts and numbers: nothing is run.
+    """
+    with open(path, "rb") as file, sound(path, "PyTorch file"):
+        zipped = file.read(2) == b"PK"
+        file.seek(0)
+        return _read_zip(file) if zipped else _read_stream(file)
+
+
+def _read_zip(file):
+    storages = Storages()
+    with open_archive(file) as archive:
+        names = archive.namelist()
+        pickles = [name for name in names if name.endswith("/data.pkl")]
+        if len(pickles) != 1 or pickles[0].count("/") != 1:
+            raise InputError("it holds no NAME/data.pkl")
+        folder = pickles[0][: -len("data.pkl")]
+        if folder + "constants.pkl" in names:
+            raise InputError(f"it is a TorchScript program, which cannot be read; {ADVICE}")
+        if folder + "byteorder" in names:
+            with archive.open(folder + "byteorder") as stream:
+                _little_endian(stream.read(10).strip() == b"little")
+
+        def read(storage):
+            member = archive.getinfo(f"{folder}data/{storage.key}")
+            size = storage.count * storage.kind.itemsize
+            if member.file_size != size:
+                raise InputError(f"{member.filename} has {member.file_size} bytes; {size} were to be there")
+            with archive.open(member) as stream:
+                return read_exactly(stream, size, member.filename)
+
+        storages.read = read
+        member = archive.getinfo(pickles[0])
+        if member.file_size > MOST_BYTES:
+            raise InputError(f"its pickle has {member.file_size} bytes: this is not a file of weights")
+        with archive.open(member) as stream:
+            program = read_exactly(stream, member.file_size, member.filename)
+        content = Machine(io.BytesIO(program), GLOBALS, storages.declare).run()
+        return _parameters(content, storages)
+
+
+def _read_stream(file):
+    storages, size = Storages(), size_of(file)
+    if Machine(file, {}).run() != MAGIC:
+        raise InputError("it does not begin as torch.save begins")
+    version = Machine(file, {}).run()
+    if version != VERSION:
+        raise InputError(f"its version is {str(version)[:20]}; {VERSION} is what can be read")
+    system = Machine(file, {}).run()
+    _little_endian(isinstance(system, dict) and system.get("little_endian") is True)
+    content = Machine(file, GLOBALS, storages.declare).run()
+    keys = Machine(file, {}).run()
+    if not isinstance(keys, list) or not all(isinstance(key, str) and key in storages.declared for key in keys):
+        raise InputError("its list of storages names one that its pickle does not")
+    places, place = {}, file.tell()
+    for key in keys:
+        kind, count = storages.declared[key]
+        file.seek(place)
+        (there,) = struct.unpack("<q", file.read(8))
+        if there != count:
+            raise InputError(f"storage {key} has {there} numbers; {count} were to be there")
+        places[key] = place + 8
+        place += 8 + count * kind.itemsize
+        if place > size:
+            raise InputError(f"storage {key} ends at byte {place} of {size}")
+
+    def read(storage):
+        if storage.key not in places:
+            raise InputError(f"storage {storage.key} is not there")
+        file.seek(places[storage.key])
+        return read_exactly(file, storage.count * storage.kind.itemsize, f"storage {storage.key}")
+
+    storages.read = read
+    return _parameters(content, storages)
+
+
+def _little_endian(true):
+    if not true:
+        raise InputError("it was written on a big-endian machine, or does not say on which")
+
+
+def _parameters(content, storages):
+    """The state dict in the content as arrays, and the numbers and words that stand beside it."""
+    if not isinstance(content, dict):
+        raise InputError(f"it holds a {type(content).__name__} and not a dict of tensors; {ADVICE}")
+    state, meta = content, {}
+    for key in STATE_DICTS:
+        if isinstance(content.get(key), dict):
+            state = content[key]
+            meta = {str(k): v for k, v in content.items() if isinstance(v, (str, bool, int, float))}
+            break
+    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor) and isinstance(name, str)}
+    if not tensors:
+        found = ", ".join(str(key) for key in list(state)[:5]) or "nothing"
+        raise InputError(f"it holds no tensors by name but {found}; {ADVICE}")
+    return {name: storages.array(name, tensor) for name, tensor in tensors.items()}, meta

@@ -1,0 +1,190 @@
+"""CUDA kernels on the CPU: builds a kernel's source with g++ and runs it on NumPy arrays.
+
+Module has the shape of cupy.RawModule, and standin.RawModule is made of it; kernels/cuda_emu.h and emu_runtime.cpp hold
+the C++ half. Each source is built once and kept by a hash of everything that goes into it, in FCN_EMU_CACHE or the
+user's cache folder.
+
+ORDER     0: blocks and threads run in ascending order; 1: descending. A missing barrier shows in one of them
+SANITIZE  extra flags, from FCN_EMU_SANITIZE, for tests/sanitize.py
+
+Undefined behaviour (an int that overflows, an index outside a shared array, a shift by 64) is an error, always.
+"""
+
+import ctypes
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+HERE = Path(__file__).parent / "kernels"
+ORDER = 0
+SANITIZE = os.environ.get("FCN_EMU_SANITIZE", "").split()
+WATCH_THREADS = "-fsanitize=thread" in SANITIZE
+COMPILER = "g++"
+FLAGS = ["-std=c++17", "-O1", "-g1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"]
+UNDEFINED = ["-fsanitize=undefined", "-fsanitize-recover=undefined", "-fno-sanitize=vptr"]
+DTYPES = {
+    "float": np.float32,
+    "double": np.float64,
+    "int": np.int32,
+    "unsigned char": np.uint8,
+    "unsigned": np.uint32,
+    "long long": np.int64,
+    "unsigned long long": np.uint64,
+    "bool": np.bool_,
+}
+
+
+_one_launch_at_a_time = threading.Lock()  # threadIdx and the like exist once
+
+
+class _Parameter(ctypes.Structure):
+    _fields_ = (("word", ctypes.c_char_p), ("pointer", ctypes.c_bool), ("constant", ctypes.c_bool))
+
+
+class _Entry(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("body", ctypes.c_void_p),
+        ("parameters", ctypes.POINTER(_Parameter)),
+        ("count", ctypes.c_int),
+    )
+
+
+class Module:
+    """The kernels of one source text. options: those CuPy would get; the definitions (-DREAL=float) are used."""
+
+    def __init__(self, code, options):
+        self._runtime = runtime()
+        self._library = ctypes.CDLL(str(build(code, tuple(options))))
+        # Threads that share memory run side by side, each on its own stack; others one after the other: faster.
+        self._side_by_side = "__shared__" in code or "__syncthreads" in code or WATCH_THREADS
+        entries = (_Entry * len(_names(code))).in_dll(self._library, "emu_entries")
+        self._entries = {entry.name.decode(): entry for entry in entries}
+        shared = ctypes.c_void_p.in_dll(self._library, "emu_shared_begin")
+        self._shared = shared.value, ctypes.c_size_t.in_dll(self._library, "emu_shared_bytes").value
+
+    def signature(self, name):
+        """[(C's word, is it a pointer, is it a pointer to const)] as the compiler sees the kernel's parameters."""
+        entry = self._entries[name]
+        return [(p.word.decode(), p.pointer, p.constant) for p in entry.parameters[: entry.count]]
+
+    def run(self, name, blocks, threads, arguments):
+        """Run a kernel on NumPy arrays and scalars; whatever does not fit the signature is a TypeError."""
+        signature = self.signature(name)
+        if len(arguments) != len(signature):
+            raise TypeError(f"{name} has {len(signature)} parameters; got {len(arguments)} arguments")
+        values = [_value(name, number, a, *s) for number, (a, s) in enumerate(zip(arguments, signature))]
+        pointers = (ctypes.c_void_p * len(values))(*(value.ctypes.data for value in values))
+        body = ctypes.c_void_p(self._entries[name].body)
+        with _one_launch_at_a_time:
+            if self._runtime.emu_launch(blocks, threads, ORDER, self._side_by_side, body, pointers, *self._shared):
+                raise RuntimeError(f"{name}: {self._runtime.emu_message().decode()}")
+
+
+def _value(name, number, argument, word, pointer, constant):
+    """The argument as an array of one element that a C pointer can point to."""
+    where = f"{name}: argument {number}"
+    if pointer:
+        if argument is None:
+            return np.zeros(1, np.uintp)
+        if not isinstance(argument, np.ndarray):
+            raise TypeError(f"{where} is an array of {word}; got {argument!r}")
+        if argument.dtype != DTYPES[word] or not argument.flags.c_contiguous:
+            raise TypeError(f"{where} is a contiguous array of {word}; got {argument.dtype} {argument.strides}")
+        return np.array([argument.ctypes.data], np.uintp)
+    if not isinstance(argument, np.generic) or argument.dtype != DTYPES[word]:
+        raise TypeError(f"{where} is a {word}, as a NumPy scalar; got {argument!r}")
+    return np.array([argument])
+
+
+# --- building -------------------------------------------------------------------------------------------------------
+
+
+def missing():
+    """Why nothing can be built here, or None."""
+    return None if shutil.which(COMPILER) else f"no {COMPILER} on this machine: the kernels cannot be emulated"
+
+
+@functools.cache
+def cache():
+    """The folder of what was built, the user's own; one for this run only where there is no home to write to."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fcn_from_scratch" / "emulator"
+    folder = Path(os.environ.get("FCN_EMU_CACHE") or default)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="fcn-emulator-"))
+    return folder
+
+
+@functools.cache
+def runtime():
+    """The loaded runtime, visible to every kernel's library."""
+    source = (HERE / "emu_runtime.cpp").read_text(encoding="utf-8")
+    # It is not watched itself: it writes threadIdx for all threads. It only tells the sanitizer about threads.
+    watched = ["-DEMU_TSAN"] if WATCH_THREADS else []
+    library = ctypes.CDLL(str(_compile("runtime", source, ["-O2", *watched])), mode=ctypes.RTLD_GLOBAL)
+    library.emu_message.restype = ctypes.c_char_p
+    library.emu_launch.argtypes = [ctypes.c_uint] * 2 + [ctypes.c_int] * 2 + [ctypes.c_void_p] * 3 + [ctypes.c_size_t]
+    return library
+
+
+def build(code, options):
+    """The shared library of a kernel source: the source itself, less CUDA's linkage words, between our header and a
+    table of its kernels."""
+    names = _names(code)
+    driver = "\n".join(
+        [
+            '#include "cuda_emu.h"',
+            code.replace('extern "C" __global__', "__global__"),
+            '#define SEEN __attribute__((visibility("default")))',
+            'extern "C" { SEEN extern const EmuEntry emu_entries[]; SEEN extern char* const emu_shared_begin;',
+            "SEEN extern const size_t emu_shared_bytes; }",
+            f"const EmuEntry emu_entries[] = {{{', '.join(f'EMU_ENTRY({name})' for name in names)}}};",
+            "char* const emu_shared_begin = __start_emu_shared;",
+            "const size_t emu_shared_bytes = __stop_emu_shared - __start_emu_shared;",
+        ]
+    )
+    definitions = [option for option in options if option.startswith("-D")]
+    return _compile(names[0], driver, ["-fvisibility=hidden", *definitions, *UNDEFINED, *SANITIZE])
+
+
+def _names(code):
+    return re.findall(r'extern "C" __global__ void (\w+)\(', code)
+
+
+def _compile(stem, source, flags):
+    """The library of a C++ text, from the cache if it is there."""
+    if missing():
+        pytest.skip(missing())
+    header = (HERE / "cuda_emu.h").read_text(encoding="utf-8")
+    command = [COMPILER, *FLAGS, *flags, f"-I{HERE}"]
+    key = hashlib.sha256("\0".join([source, header, _version(), *command]).encode()).hexdigest()[:16]
+    library = cache() / f"{stem}-{key}.so"
+    if not library.exists():
+        temporary = library.with_suffix(f".{os.getpid()}.cpp")
+        temporary.write_text(source, encoding="utf-8")
+        try:
+            done = subprocess.run(
+                [*command, str(temporary), "-o", f"{temporary}.so"], capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                raise RuntimeError(f"{COMPILER} refuses {stem}:\n{done.stderr}")
+            os.replace(f"{temporary}.so", library)
+        finally:
+            temporary.unlink()
+    return library
+
+
+@functools.cache
+def _version():
+    return subprocess.run([COMPILER, "--version"], capture_output=True, text=True, check=True).stdout

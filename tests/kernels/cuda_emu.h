@@ -1,0 +1,89 @@
+// CUDA's words for g++: enough to compile the package's .cu files as they stand and run them on the CPU.
+//
+// A launch is a loop over blocks and, inside, over threads, all on one thread of the CPU. Kernels that hold a barrier
+// run each CUDA thread on a stack of its own, so that __syncthreads can leave it and come back (emu_runtime.cpp).
+// Shared memory is filled with 0xFF, NaN or -1, before each block: what nobody wrote must show.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#define __global__ static
+#define __device__ static inline
+#define __shared__ static __attribute__((section("emu_shared")))
+
+struct EmuIndex {
+  unsigned x, y, z;
+};
+extern "C" {
+extern EmuIndex threadIdx, blockIdx, blockDim, gridDim;
+void emu_barrier(int line);
+int emu_launch(unsigned blocks, unsigned threads, int order, int barriers, void (*body)(void*), void* arguments,
+               void* shared, size_t shared_bytes);
+extern char __start_emu_shared[] __attribute__((weak, visibility("hidden")));
+extern char __stop_emu_shared[] __attribute__((weak, visibility("hidden")));
+}
+#define __syncthreads() emu_barrier(__LINE__)
+
+using std::exp;
+using std::log;
+using std::pow;
+
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+  return (unsigned long long)((unsigned __int128)a * b >> 64);
+}
+// Of integers only: the kernels add up floating-point numbers in a fixed order.
+inline int atomicAdd(int* place, int value) { return __atomic_fetch_add(place, value, __ATOMIC_RELAXED); }
+inline int atomicMax(int* place, int value) {
+  int before = __atomic_load_n(place, __ATOMIC_RELAXED);
+  while (value > before && !__atomic_compare_exchange_n(place, &before, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    ;
+  return before;
+}
+
+// A kernel's signature as text, read off its type: "const float*,double*,int". Python compares calls with it.
+template <class T>
+constexpr const char* emu_word() {
+  using U = std::remove_cv_t<T>;
+  if (std::is_same_v<U, float>) return "float";
+  if (std::is_same_v<U, double>) return "double";
+  if (std::is_same_v<U, int>) return "int";
+  if (std::is_same_v<U, unsigned char>) return "unsigned char";
+  if (std::is_same_v<U, unsigned>) return "unsigned";
+  if (std::is_same_v<U, long long>) return "long long";
+  if (std::is_same_v<U, unsigned long long>) return "unsigned long long";
+  if (std::is_same_v<U, bool>) return "bool";
+  return "?";
+}
+struct EmuParameter {
+  const char* word;
+  bool pointer, constant;
+};
+template <class A>
+constexpr EmuParameter emu_parameter() {
+  using P = std::remove_pointer_t<A>;
+  return {emu_word<P>(), std::is_pointer_v<A>, std::is_pointer_v<A> && std::is_const_v<P>};
+}
+
+// The contract of cuLaunchKernel: a pointer to each argument.
+template <class... A, size_t... I>
+void emu_call(void (*kernel)(A...), void** arguments, std::index_sequence<I...>) {
+  kernel(*(std::remove_cv_t<A>*)arguments[I]...);
+}
+template <auto kernel>
+struct EmuKernel;
+template <class... A, void (*kernel)(A...)>
+struct EmuKernel<kernel> {
+  static void body(void* arguments) { emu_call(kernel, (void**)arguments, std::index_sequence_for<A...>{}); }
+  static inline const EmuParameter parameters[] = {emu_parameter<A>()...};
+  static constexpr int count = sizeof...(A);
+};
+
+struct EmuEntry {
+  const char* name;
+  void (*body)(void*);
+  const EmuParameter* parameters;
+  int count;
+};
+#define EMU_ENTRY(name) {#name, EmuKernel<name>::body, EmuKernel<name>::parameters, EmuKernel<name>::count}

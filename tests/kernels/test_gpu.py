@@ -1,0 +1,103 @@
+"""What only a GPU can show; all other tests of this folder run on it too (pytest -m gpu).
+
+No synchronisation inside a step, the same bits on every run, memory that stays bounded, a message when it does not
+suffice, and a network of the paper at full width. Without a GPU the tests are skipped.
+"""
+
+import sys
+
+import numpy as np
+import pytest
+from arrays import NEEDS_GPU, close
+
+from fcn_from_scratch import models, ops
+from fcn_from_scratch.cli import main
+from fcn_from_scratch.ops import im2col
+from fcn_from_scratch.training import SGD
+
+pytestmark = NEEDS_GPU
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    """CuPy with an empty memory pool and without TF32, which rounds the factors of products to ten bits."""
+    monkeypatch.setenv("CUPY_TF32", "0")
+    module = sys.modules["cupy"]
+    module.get_default_memory_pool().free_all_blocks()
+    yield module
+    module.get_default_memory_pool().set_limit(size=0)
+
+
+def run(cupy, steps=3, dtype="float32"):
+    """Some steps of a small network on the GPU; returns its parameters."""
+    net = models.build("mini_fcn8s", 3, width=8, dtype=dtype, seed=1).to("cuda")
+    sgd, rng = SGD(net, 0.05, 0.9, 0.01), np.random.default_rng(2)
+    x = cupy.asarray(rng.normal(size=(2, 3, 96, 80)).astype(dtype))
+    labels = cupy.asarray(rng.integers(0, 3, (2, 96, 80)))
+    for _ in range(steps):
+        _, dscores = ops.softmax_cross_entropy(net(x), labels)
+        net.zero_grad()
+        net.backward_params(dscores)
+        sgd.step()
+    return net.state_dict()
+
+
+def test_every_run_has_the_same_bits(cupy):
+    first, second = run(cupy), run(cupy)
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_nothing_waits_for_the_device_inside_a_step(cupy):
+    import cupyx
+
+    net = models.build("mini_fcn8s", 3, width=8, seed=1).to("cuda")
+    sgd = SGD(net, 0.05, 0.9, 0.01)
+    x = cupy.asarray(np.random.default_rng(2).normal(size=(2, 3, 96, 80)).astype("float32"))
+    labels = cupy.zeros((2, 96, 80), np.int64)
+    for _ in range(2):  # in the first step the kernels are compiled
+        with cupyx.allow_synchronize(False):
+            scores = net(x)
+        _, dscores = ops.softmax_cross_entropy(scores, labels)  # the loss comes to the host: the one wait
+        with cupyx.allow_synchronize(False):
+            net.zero_grad()
+            net.backward_params(dscores)
+            sgd.step()
+
+
+def test_patches_are_bounded(cupy, monkeypatch):
+    """A convolution whose patches would take 20 times the bound takes little more than its arrays and a block."""
+    monkeypatch.setattr(im2col, "GPU_BLOCK_BYTES", 8 << 20)
+    x = cupy.zeros((1, 256, 256, 64), np.float32).transpose(0, 3, 1, 2)
+    weight = cupy.zeros((64, 64, 3, 3), np.float32)
+    assert 9 * x.nbytes > 18 * im2col.GPU_BLOCK_BYTES
+    pool = cupy.get_default_memory_pool()
+    pool.free_all_blocks()
+    before = pool.total_bytes()
+    y = ops.conv2d(x, weight, padding=1)
+    padded = x.nbytes * 258 * 258 // (256 * 256)
+    assert pool.total_bytes() - before < y.nbytes + padded + 4 * im2col.GPU_BLOCK_BYTES
+
+
+def test_too_little_memory_is_one_line(cupy, capsys, tmp_path):
+    pool = cupy.get_default_memory_pool()
+    pool.set_limit(size=pool.total_bytes() + (1 << 20))
+    assert main(["train", "--device", "cuda", "--steps", "1", "--out", str(tmp_path / "run")]) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("fcn: not enough memory: Out of memory allocating")
+    assert "smaller" in error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fcn8s", "fcn_alexnet", "fcn_googlenet"])
+def test_a_network_of_the_paper_is_the_cpus(cupy, name):
+    host, device = (models.build(name, 21, seed=0).eval() for _ in range(2))
+    rng = np.random.default_rng(0)
+    for array in host.params.values():
+        if not array.any():
+            array[...] = rng.normal(size=array.shape) / np.sqrt(array.size)
+    device.load_state_dict(host.state_dict())
+    x = 50 * rng.normal(size=(1, 3, 97, 113)).astype(np.float32)
+    expected = host(x)
+    close(device.to("cuda")(cupy.asarray(x)) / float(np.abs(expected).max()), expected / np.abs(expected).max(), 1e-4)

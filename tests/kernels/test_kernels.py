@@ -1,0 +1,414 @@
+"""Every kernel against the definition of what it computes: the plain loops of ops.loops, or a few lines of NumPy.
+
+Sizes are odd, small and different along each axis; images, channels, strides, paddings and dilations vary. Whatever can
+be equal to the bit is held to it.
+"""
+
+import sys
+
+import numpy as np
+import pytest
+import standin
+from arrays import close
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fcn_from_scratch import kernels
+from fcn_from_scratch.kernels import loss as loss_kernels
+from fcn_from_scratch.kernels import winograd
+from fcn_from_scratch.ops import loops, shapes
+from fcn_from_scratch.ops.im2col import channels_last, gather
+
+TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
+ONE = (1, 1)
+
+
+def last(x):
+    """(N, C, H, W) as a contiguous (N, H, W, C)."""
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+
+
+def first(x):
+    """(N, H, W, C) as (N, C, H, W)."""
+    return x.transpose(0, 3, 1, 2)
+
+
+def out_size(size, kernel_size, stride, padding, dilation=ONE):
+    return tuple(map(shapes.conv_output_size, size, kernel_size, stride, padding, dilation))
+
+
+# --- patches ----------------------------------------------------------------------------------------------------
+
+PATCHES = {
+    "plain": ((2, 5, 7, 3), (3, 2), ONE, (0, 0), ONE),
+    "one image, one pixel": ((1, 1, 1, 1), (1, 1), ONE, (0, 0), ONE),
+    "stride": ((2, 9, 8, 2), (3, 3), (2, 3), (1, 2), ONE),
+    "dilation": ((1, 11, 9, 3), (3, 2), (2, 1), (2, 0), (2, 3)),
+    "no images": ((0, 5, 7, 3), (3, 2), ONE, (0, 0), ONE),
+}
+patches = pytest.mark.parametrize("case", PATCHES.values(), ids=PATCHES)
+
+
+@patches
+class TestPatches:
+    def test_im2col_copies(self, xp, rng, dtype, case):
+        shape, kernel_size, stride, padding, dilation = case
+        x = rng.normal(size=shape).astype(dtype)
+        oh, ow = out_size(shape[1:3], kernel_size, stride, padding, dilation)
+        padded = channels_last(first(x), padding)
+        for rows in slice(0, oh), slice(oh // 2, oh):
+            expected = gather(padded, rows, ow, kernel_size, stride, dilation)
+            actual = kernels.im2col(xp.asarray(x), rows, ow, kernel_size, stride, dilation, padding)
+            close(actual, expected, 0)
+
+    def test_col2im_adds_where_im2col_read(self, xp, rng, dtype, case):
+        shape, kernel_size, stride, padding, dilation = case
+        out = out_size(shape[1:3], kernel_size, stride, padding, dilation)
+        columns = rng.normal(size=(shape[0], *out, *kernel_size, shape[3])).astype(dtype)
+        expected = np.zeros(shape)
+        for n, i, j, a, b in np.ndindex(columns.shape[:-1]):
+            u, v = (s * k + d * t - p for s, k, d, t, p in zip(stride, (i, j), dilation, (a, b), padding))
+            if 0 <= u < shape[1] and 0 <= v < shape[2]:
+                expected[n, u, v] += columns[n, i, j, a, b]
+        flat = xp.asarray(columns.reshape(-1, kernel_size[0] * kernel_size[1] * shape[3]))
+        close(kernels.col2im(flat, shape, out, kernel_size, stride, dilation, padding), expected, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (64, 64, 16), (70, 65, 33), (3, 130, 5), (129, 2, 40), (5, 7, 0)])
+def test_gemm(xp, rng, dtype, sizes):
+    m, n, k = sizes
+    a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+    close(kernels.gemm(xp.asarray(a), xp.asarray(b)), a.astype(float) @ b.astype(float), TOLERANCE[dtype])
+
+
+# --- pooling ------------------------------------------------------------------------------------------------------
+
+MAX = {
+    "plain": {"kernel_size": (2, 3), "stride": (2, 3)},
+    "overlap": {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0)},
+    "ceil": {"kernel_size": (3, 3), "stride": (2, 2), "padding": (1, 1), "ceil_mode": True},
+    "dilation": {"kernel_size": (2, 2), "stride": (1, 2), "padding": (1, 0), "dilation": (2, 3)},
+}
+pools = pytest.mark.parametrize("options", MAX.values(), ids=MAX)
+POOLED = (2, 3, 7, 8)  # (N, C, H, W)
+
+
+def window(options):
+    """(out, kernel_size, stride, padding, dilation) of a pooling of POOLED."""
+    zero = {"padding": (0, 0), "dilation": ONE, "ceil_mode": False} | options
+    k, s, p, d = (zero[name] for name in ("kernel_size", "stride", "padding", "dilation"))
+    out = tuple(loops.pooled_size(*axis, zero["ceil_mode"]) for axis in zip(POOLED[2:], k, s, p, d))
+    return out, k, s, p, d
+
+
+def places(indices, options):
+    """Positions in the plane as places in their windows, uint8."""
+    _, (_, kw), stride, padding, dilation = window(options)
+    pixels = np.divmod(indices, POOLED[3])
+    starts = [s * k - p for s, k, p in zip(stride, np.indices(indices.shape)[2:], padding)]
+    a, b = ((pixel - start) // d for pixel, start, d in zip(pixels, starts, dilation))
+    return (a * kw + b).astype(np.uint8)
+
+
+def with_ties_and_nan(rng, dtype):
+    x = rng.integers(0, 4, POOLED).astype(dtype)
+    x[0, 1, 2:5, 3:6] = np.nan
+    x[1, 0] = -np.inf
+    return x
+
+
+@pools
+class TestMaxPool:
+    def test_forward(self, xp, rng, dtype, options):
+        x = with_ties_and_nan(rng, dtype)
+        y, winner = kernels.max_pool(xp.asarray(last(x)), *window(options))
+        expected, indices = loops.max_pool2d_loops(x, **options)
+        assert np.isnan(expected).any()
+        close(y, last(expected), 0)
+        close(winner, last(places(indices, options)), 0)
+        assert winner.dtype == np.uint8
+
+    def test_backward(self, xp, rng, dtype, options):
+        _, indices = loops.max_pool2d_loops(with_ties_and_nan(rng, dtype), **options)
+        dy, winner = rng.normal(size=indices.shape).astype(dtype), places(indices, options)
+        winner[1, 2, 0, 0] = 200  # no place in the window
+        expected = np.zeros((2, 3, 7 * 8))
+        for n, c, i, j in np.ndindex(dy.shape):
+            expected[n, c, indices[n, c, i, j]] += dy[n, c, i, j] * (winner[n, c, i, j] < 200)
+        n, c, h, w = POOLED
+        dx = kernels.max_pool_backward(*map(xp.asarray, (last(dy), last(winner))), (n, h, w, c), *window(options)[1:])
+        close(dx, last(expected.reshape(POOLED)), TOLERANCE[dtype])
+
+
+AVERAGE = {name: options for name, options in MAX.items() if "dilation" not in options}
+
+
+@pytest.mark.parametrize("include_pad", [True, False])
+@pytest.mark.parametrize("options", AVERAGE.values(), ids=AVERAGE)
+class TestAveragePool:
+    def test_forward(self, xp, rng, dtype, options, include_pad):
+        x = rng.normal(size=POOLED).astype(dtype)
+        y = kernels.avg_pool(xp.asarray(last(x)), *window(options)[:4], include_pad)
+        close(y, last(loops.avg_pool2d_loops(x, **options, count_include_pad=include_pad)), TOLERANCE[dtype])
+
+    def test_backward_is_the_transpose(self, xp, rng, dtype, options, include_pad):
+        n, c, h, w = POOLED
+        out, *geometry = window(options)[:4]
+        dy = rng.normal(size=(n, *out, c)).astype(dtype)
+        pixels = np.eye(h * w).reshape(h * w, 1, h, w)
+        matrix = loops.avg_pool2d_loops(pixels, **options, count_include_pad=include_pad).reshape(h, w, *out)
+        dx = kernels.avg_pool_backward(xp.asarray(dy), (n, h, w, c), *geometry, include_pad)
+        close(dx, np.einsum("uvij,nijc->nuvc", matrix, dy), TOLERANCE[dtype])
+
+
+class TestMaxUnpool:
+    indices = np.array([[[[0, 5], [5, 11]], [[7, 7], [7, 0]]], [[[1, 2], [3, 4]], [[11, 10], [9, 8]]]])  # (N, C, h, w)
+
+    def test_forward_the_last_of_several_stays(self, xp, rng, dtype):
+        x = rng.normal(size=self.indices.shape).astype(dtype)
+        y = kernels.max_unpool(xp.asarray(last(x)), xp.asarray(last(self.indices)), (3, 4))
+        close(y, last(loops.max_unpool2d_loops(x, self.indices, (3, 4))), 0)
+
+    def test_backward(self, xp, rng, dtype):
+        dy = rng.normal(size=(2, 2, 3, 4)).astype(dtype)
+        dx = kernels.max_unpool_backward(xp.asarray(last(dy)), xp.asarray(last(self.indices)))
+        expected = np.take_along_axis(dy.reshape(2, 2, 12), self.indices.reshape(2, 2, 4), 2)
+        close(dx, last(expected.reshape(2, 2, 2, 2)), 0)
+
+    def test_an_index_outside_the_plane_writes_nowhere(self, xp, dtype):
+        indices = np.array([[-1, 12, 1 << 40, 3]]).reshape(1, 2, 2, 1)
+        x = np.arange(1, 5).reshape(1, 2, 2, 1).astype(dtype)
+        y = xp.asnumpy(kernels.max_unpool(xp.asarray(x), xp.asarray(indices), (3, 4)))
+        assert y.sum() == y.flat[3] == 4
+        dx = kernels.max_unpool_backward(xp.asarray(y), xp.asarray(indices))
+        assert xp.asnumpy(dx).ravel().tolist() == [0, 0, 0, 4]
+
+
+# --- upsampling -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(
+    ("kernel_size", "stride", "padding"),
+    [((3, 2), ONE, (0, 0)), ((4, 4), (2, 2), (1, 1)), ((2, 5), (3, 2), (0, 2)), ((1, 1), (2, 3), (0, 0))],
+)
+def test_conv_transpose(xp, rng, dtype, kernel_size, stride, padding, bias):
+    x = rng.normal(size=(2, 3, 4, 5)).astype(dtype)
+    weight, offset = rng.normal(size=(3, 4, *kernel_size)).astype(dtype), rng.normal(size=4).astype(dtype)
+    expected = loops.conv_transpose2d_loops(*map(np.float64, (x, weight)), offset if bias else None, stride, padding)
+    device_bias = xp.asarray(offset) if bias else None
+    arrays = xp.asarray(last(x)), xp.asarray(weight), device_bias
+    close(kernels.conv_transpose(*arrays, expected.shape[2:], stride, padding), last(expected), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "stride", "padding"),
+    [
+        ((4, 4), (2, 2), (0, 0)),
+        ((3, 6), (2, 3), (1, 2)),
+        ((2, 1), (3, 4), (0, 0)),
+        ((8, 5), (4, 1), (3, 0)),
+        (ONE, ONE, (0, 0)),
+    ],
+)
+class TestBilinear:
+    def dense(self, x, kernel_size, stride, padding):
+        """Transposed convolution with the kernel on the channel diagonal."""
+        taps = [np.sqrt(np.diag(loops.bilinear_kernel_loops(k))) for k in kernel_size]  # of a square kernel t t^T
+        weight = np.eye(x.shape[1])[:, :, None, None] * (taps[0][:, None] * taps[1])
+        return loops.conv_transpose2d_loops(x, weight, None, stride, padding)
+
+    def test_forward(self, xp, rng, dtype, kernel_size, stride, padding):
+        x = rng.normal(size=(2, 3, 4, 5)).astype(dtype)
+        y = kernels.bilinear(xp.asarray(last(x)), kernel_size, stride, padding)
+        close(y, last(self.dense(x.astype(float), kernel_size, stride, padding)), TOLERANCE[dtype])
+
+    def test_backward_is_the_transpose(self, xp, rng, dtype, kernel_size, stride, padding):
+        pixels = np.eye(4 * 5).reshape(4 * 5, 1, 4, 5)
+        matrix = self.dense(pixels, kernel_size, stride, padding)[:, 0]
+        dy = rng.normal(size=(2, *matrix.shape[1:], 3)).astype(dtype)
+        dx = kernels.bilinear_backward(xp.asarray(dy), (2, 4, 5, 3), kernel_size, stride, padding)
+        close(dx, np.einsum("pij,nijc->npc", matrix, dy).reshape(2, 4, 5, 3), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize(("stride", "size"), [((2, 3), (6, 7)), ((3, 1), (5, 4)), (ONE, (3, 2))])
+def test_interlace(xp, rng, dtype, stride, size):
+    fine = xp.empty((2, *size, 3), dtype)
+    expected = rng.normal(size=fine.shape).astype(dtype)
+    for a, b in np.ndindex(stride):
+        coarse = expected[:, a :: stride[0], b :: stride[1]]
+        kernels.interlace(xp.asarray(np.ascontiguousarray(coarse)), fine, stride, (a, b))
+    close(fine, expected, 0)
+
+
+# --- pixel by pixel -------------------------------------------------------------------------------------------------
+
+
+def test_bias_relu(xp, rng, dtype):
+    x, bias = rng.normal(size=(2, 5, 4, 3)).astype(dtype), rng.normal(size=3).astype(dtype)
+    x[0, 0, 0] = [np.nan, np.inf, -np.inf]
+    close(kernels.bias_relu(xp.asarray(x), xp.asarray(bias)), loops.relu_loops(x + bias), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("options", [(5, 1.5, 0.75, 1.0), (4, 0.3, 1.2, 2.0), (1, 1.0, 0.5, 1.0), (9, 2.0, 0.75, 1.0)])
+class TestLocalResponseNorm:
+    def test_forward(self, xp, rng, dtype, options):
+        x = rng.normal(size=(2, 6, 3, 2)).astype(dtype)
+        y = kernels.local_response_norm(xp.asarray(last(x)), *options)
+        close(y, last(loops.local_response_norm_loops(x, *options)), TOLERANCE[dtype])
+
+    def test_backward_by_differences(self, xp, rng, options):
+        x, dy, direction = (rng.normal(size=(2, 6, 3, 2)) for _ in range(3))
+        dx = kernels.local_response_norm_backward(*(xp.asarray(last(a)) for a in (dy, x)), *options)
+        step = 1e-5
+        plus, minus = (loops.local_response_norm_loops(x + sign * step * direction, *options) for sign in (1, -1))
+        expected = np.vdot(dy, plus - minus) / (2 * step)
+        assert np.vdot(xp.asnumpy(dx), last(direction)) == pytest.approx(expected, rel=1e-7)
+
+    def test_backward_in_float32(self, xp, rng, options):
+        dy, x = (rng.normal(size=(2, 3, 2, 6)) for _ in range(2))
+        exact, rough = (
+            kernels.local_response_norm_backward(*(xp.asarray(a.astype(dtype)) for a in (dy, x)), *options)
+            for dtype in ("float64", "float32")
+        )
+        assert rough.dtype == np.float32
+        close(rough, xp.asnumpy(exact), TOLERANCE["float32"])
+
+
+@pytest.mark.parametrize("mask_shape", [(2, 3, 4, 5), (2, 3)], ids=["elements", "channels"])
+def test_dropout(xp, rng, dtype, mask_shape):
+    x, mask = rng.normal(size=(2, 3, 4, 5)).astype(dtype), rng.random(mask_shape) < 0.6
+    x[0, 0, 0, 0] = np.nan
+    expected = x * mask.reshape(*mask_shape, *(1,) * (4 - mask.ndim)) / 0.7
+    close(kernels.dropout(xp.asarray(last(x)), xp.asarray(mask), 0.3), last(expected), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("lying", [("C", "C", "C"), ("F", "F", "F"), ("F", "C", "F")])
+def test_sgd(xp, rng, dtype, lying):
+    weight, velocity, grad = (rng.normal(size=(3, 4, 5)).astype(dtype) for _ in range(3))
+    arrays = [xp.asarray(np.asarray(a, order=order)) for a, order in zip((weight, velocity, grad), lying)]
+    kernels.sgd(*arrays, 0.9, 0.01, 0.002)
+    step = 0.9 * velocity.astype(float) + 0.01 * grad + 0.002 * weight
+    close(arrays[1], step, TOLERANCE[dtype])
+    close(arrays[0], weight - step, TOLERANCE[dtype])
+    close(arrays[2], grad, 0)
+
+
+# --- loss and counts ------------------------------------------------------------------------------------------------
+
+
+class TestSoftmaxCrossEntropy:
+    def arrays(self, rng, dtype, pixels=701, classes=5):
+        scores = (3 * rng.normal(size=(pixels, classes))).astype(dtype)
+        labels = rng.integers(0, classes, pixels)
+        labels[rng.random(pixels) < 0.2] = 255
+        return scores, labels
+
+    @pytest.mark.parametrize("mean", [True, False])
+    @pytest.mark.parametrize("weighted", [True, False])
+    def test_loss_and_gradient(self, xp, rng, dtype, mean, weighted, monkeypatch):
+        monkeypatch.setattr(loss_kernels, "BLOCKS", 2)
+        scores, labels = self.arrays(rng, dtype)
+        weight = rng.uniform(0.5, 2, 5).astype(dtype) if weighted else None
+        mask = rng.uniform(0, 2, len(labels)).astype(dtype) if weighted else None
+        if weighted:
+            mask[:50] = 0
+        extra = [None if a is None else xp.asarray(a) for a in (weight, mask)]
+        arguments = xp.asarray(scores), xp.asarray(labels), 255, mean, *extra
+        loss, wrong, dscores = kernels.softmax_cross_entropy(*arguments)
+
+        value = np.where(labels == 255, 0, np.ones(len(labels)) if weight is None else weight[labels % 5] * mask)
+        exponentials = np.exp(scores.astype(float))
+        probabilities = exponentials / exponentials.sum(1, keepdims=True)
+        chosen = np.where(labels == 255, 0, labels)
+        divisor = value.sum() if mean else 1
+        expected = (-np.log(probabilities[np.arange(len(labels)), chosen]) * value).sum() / divisor
+        gradient = (probabilities - np.eye(5)[chosen]) * (value / divisor)[:, None]
+        assert wrong == 0
+        assert loss == pytest.approx(expected, rel=1e-5 if dtype == "float32" else 1e-12)
+        close(dscores, gradient, TOLERANCE[dtype])
+
+    def test_labels_out_of_range_are_counted_and_not_read(self, xp, rng, dtype):
+        scores, labels = self.arrays(rng, dtype, 40)
+        labels[[1, 7]], labels[9] = -1, 1 << 40
+        _, wrong, dscores = kernels.softmax_cross_entropy(*map(xp.asarray, (scores, labels)), 255, True, None, None)
+        assert wrong == 3
+        assert not xp.asnumpy(dscores)[[1, 7, 9]].any()
+
+    def test_nan_where_it_counts_only(self, xp, rng, dtype):
+        scores, labels = self.arrays(rng, dtype, 40)
+        labels[:2] = 0, 255
+        scores[1, 3] = np.nan
+        arguments = *map(xp.asarray, (scores, labels)), 255, True, None, None
+        assert np.isfinite(kernels.softmax_cross_entropy(*arguments)[0])
+        scores[0, 3] = np.nan
+        loss, _, dscores = kernels.softmax_cross_entropy(xp.asarray(scores), *arguments[1:])
+        assert np.isnan(loss)
+        assert np.isnan(xp.asnumpy(dscores)).sum(1).tolist() == [5] + [0] * 39
+
+    def test_nothing_counts(self, xp, rng, dtype):
+        scores, labels = self.arrays(rng, dtype, 40)
+        labels[:] = 255
+        loss, _, dscores = kernels.softmax_cross_entropy(*map(xp.asarray, (scores, labels)), 255, True, None, None)
+        assert loss == 0
+        assert not xp.asnumpy(dscores).any()
+
+
+@pytest.mark.parametrize("classes", [1, 5, 64])
+@pytest.mark.parametrize("ignore", [255, None, 2])
+def test_confusion_matrix(xp, rng, classes, ignore):
+    labels, predictions = rng.integers(0, classes, (2, 1300))
+    if ignore == 255:
+        labels[::7] = 255
+    counted = np.ones(len(labels), bool) if ignore is None else labels != ignore
+    expected = np.zeros((classes, classes), int)
+    np.add.at(expected, (labels[counted], predictions[counted]), 1)
+    matrix, wrong = kernels.confusion_matrix(*map(xp.asarray, (labels, predictions)), classes, ignore)
+    assert matrix.tolist() == expected.tolist()
+    assert wrong == 0
+
+
+def test_confusion_matrix_counts_what_is_out_of_range(xp):
+    labels = np.array([0, 3, -1, 255, 255, 1])
+    predictions = np.array([3, 0, 0, 9, 0, 1])
+    matrix, wrong = kernels.confusion_matrix(xp.asarray(labels), xp.asarray(predictions), 3, 255)
+    assert wrong == 4
+    assert matrix.sum() == matrix[1, 1] == 1
+
+
+# --- Winograd -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("shape", "padding"), [((2, 3, 6, 9), (1, 0)), ((1, 1, 3, 3), (0, 0)), ((1, 2, 8, 4), (2, 1))])
+@pytest.mark.parametrize("band_bytes", [1, 1 << 28], ids=["a row at a time", "at once"])
+def test_winograd(xp, rng, dtype, shape, padding, bias, band_bytes, monkeypatch):
+    monkeypatch.setattr(winograd, "BAND_BYTES", band_bytes)
+    x = rng.normal(size=shape).astype(dtype)
+    weight, offset = rng.normal(size=(4, shape[1], 3, 3)).astype(dtype), rng.normal(size=4).astype(dtype)
+    expected = loops.conv2d_loops(x.astype(float), weight, offset if bias else None, 1, padding)
+    device_bias = xp.asarray(offset) if bias else None
+    y = kernels.conv3x3(xp.asarray(last(x)), xp.asarray(weight), device_bias, padding)
+    close(y, last(expected), {"float32": 2e-5, "float64": 1e-13}[dtype])
+
+
+# --- shapes nobody thought of ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("built")
+@given(st.data())
+def test_im2col_and_col2im_are_transposes(data):
+    pairs = {name: st.tuples(st.integers(low, 3), st.integers(low, 3)) for name, low in (("k", 1), ("p", 0))}
+    kernel_size, stride, dilation = (data.draw(pairs["k"]) for _ in range(3))
+    padding = data.draw(pairs["p"])
+    size = tuple(data.draw(st.integers(shapes.span(k, d), 9)) for k, d in zip(kernel_size, dilation))
+    shape = data.draw(st.integers(1, 2)), *size, data.draw(st.integers(1, 3))
+    oh, ow = out_size(size, kernel_size, stride, padding, dilation)
+    rng = np.random.default_rng(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "cupy", standin)
+        x = standin.asarray(rng.normal(size=shape))
+        patches = kernels.im2col(x, slice(0, oh), ow, kernel_size, stride, dilation, padding)
+        columns = standin.asarray(rng.normal(size=patches.shape))
+        back = kernels.col2im(columns, shape, (oh, ow), kernel_size, stride, dilation, padding)
+    assert float((columns * patches).sum()) == pytest.approx(float((back * x).sum()), rel=1e-10, abs=1e-10)

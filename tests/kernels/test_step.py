@@ -1,0 +1,169 @@
+"""Whole networks on the device: the CPU's numbers, and not one copy between host and device that nobody asked for."""
+
+import sys
+
+import emulator
+import numpy as np
+import pytest
+import standin
+from arrays import close
+
+from fcn_from_scratch import models, ops
+from fcn_from_scratch.backend import to_numpy
+from fcn_from_scratch.cli import main
+from fcn_from_scratch.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, Sequential, ShiftAndStitch
+from fcn_from_scratch.training import SGD
+
+NETWORKS = {
+    "three skips": ("mini_fcn4s", {}),
+    "two skips": ("mini_fcn8s", {}),
+    "learned upsampling": ("mini_fcn16s", {"upsampling": "all_learned"}),
+    "unpooling": ("mini_unpool", {}),
+}
+
+
+def network(name, options, dtype):
+    net = models.build(name, 3, width=4, dtype=dtype, seed=1, **options)
+    rng = np.random.default_rng(1)
+    for array in net.params.values():
+        fan_in = array.size // len(array) if array.ndim > 1 else 4
+        array[...] = rng.normal(size=array.shape) / np.sqrt(fan_in)
+    return net
+
+
+def odd_net(dtype):
+    """What no mini network has: groups, a stride, dilation, overlapping windows, normalisation, dropout."""
+    rng = np.random.default_rng(2)
+    layers = [
+        Conv2d(3, 4, (3, 2), (2, 1), (1, 2), rng=rng, dtype=dtype),
+        LocalResponseNorm(3, 0.5, 0.75, 1.0),
+        MaxPool2d(3, 2, 1, ceil_mode=True),
+        Conv2d(4, 6, 3, padding=2, dilation=2, groups=2, rng=rng, dtype=dtype),
+        ReLU(),
+        Dropout(0.4, rng=np.random.default_rng(3)),
+        Conv2d(6, 3, (2, 3), rng=rng, dtype=dtype),
+    ]
+    return Sequential(*layers)
+
+
+def batch(net, dtype):
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(2, 3, 37, 30)).astype(dtype)
+    labels = rng.integers(0, 3, (2, *net(x).shape[2:]))
+    labels[:, :2] = 255
+    return x, labels
+
+
+def step(net, sgd, x, labels, counted=dict):
+    """One training step. Returns its loss, and the copies made in each part of it."""
+    copies = {"before": counted()}
+    scores = net(x)
+    copies["forward"] = counted()
+    loss, dscores = ops.softmax_cross_entropy(scores, labels)
+    copies["loss"] = counted()
+    net.zero_grad()
+    net.backward_params(dscores)
+    copies["backward"] = counted()
+    sgd.step()
+    copies["step"] = counted()
+    return float(loss), copies
+
+
+def count_copies():
+    """What the stand-in has copied since the last call."""
+    found = {way: standin.counts[way] for way in ("to device", "to host") if standin.counts[way]}
+    standin.counts.clear()
+    return found
+
+
+def nets(which, dtype):
+    """The same network twice."""
+    make = (lambda: odd_net(dtype)) if which == "odd" else (lambda: network(*NETWORKS[which], dtype))
+    return make(), make()
+
+
+@pytest.mark.parametrize("which", [*NETWORKS, "odd"])
+def test_a_training_step_is_the_cpus(xp, dtype, which):
+    host, device = nets(which, dtype)
+    arrays = batch(host, dtype)
+    for net in (host, device):  # the same point of the random numbers for both
+        for generator in net.generators().values():
+            generator.bit_generator.state = np.random.default_rng(5).bit_generator.state
+    device.to("cuda")
+    optimizers = [SGD(net, 0.05, 0.9, 0.01) for net in (host, device)]
+    tolerance = {"float32": 2e-5, "float64": 1e-12}[dtype]
+    for _ in range(2):
+        expected, _ = step(host, optimizers[0], *arrays)
+        loss, _ = step(device, optimizers[1], *map(xp.asarray, arrays))
+        assert loss == pytest.approx(expected, rel=10 * tolerance)
+    for name, array in host.params.items():
+        close(device.params[name], array, tolerance)
+        close(device.grads[name], host.grads[name], 10 * tolerance)
+    for mine, theirs in zip(host.generators().values(), device.generators().values()):
+        assert mine.bit_generator.state == theirs.bit_generator.state
+
+
+@pytest.mark.parametrize("which", [*NETWORKS, "odd"])
+def test_a_step_copies_nothing_but_the_loss(built, monkeypatch, which):
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    _, net = nets(which, "float32")
+    x, labels = batch(net, "float32")
+    net.to("cuda")
+    sgd = SGD(net, 0.05, 0.9, 0.01)
+    arrays = standin.asarray(x), standin.asarray(labels)
+    standin.counts.clear()
+    _, copies = step(net, sgd, *arrays, count_copies)
+    assert copies == {"before": {}, "forward": {}, "loss": {"to host": 1}, "backward": {}, "step": {}}
+
+
+def test_the_order_of_threads_changes_no_bit(built, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    found = []
+    for order in (0, 1):
+        monkeypatch.setattr(emulator, "ORDER", order)
+        net = odd_net("float32").to("cuda")
+        x = np.random.default_rng(4).normal(size=(1, 3, 37, 30)).astype("float32")
+        labels = standin.zeros((1, *net(standin.asarray(x)).shape[2:]), int)
+        net.layers[5].rng = np.random.default_rng(6)
+        step(net, SGD(net, 0.05, 0.9, 0.01), standin.asarray(x), labels)
+        found.append(net.state_dict())
+    for name, array in found[0].items():
+        np.testing.assert_array_equal(array, found[1][name])
+
+
+@pytest.mark.parametrize("form", ["drop", "shift"])
+def test_shift_and_stitch(xp, rng, dtype, form):
+    def make():
+        layers = Conv2d(3, 2, 3, rng=np.random.default_rng(0), dtype=dtype), MaxPool2d(2)
+        return ShiftAndStitch(Sequential(*layers), 2, form)
+
+    host, device, x = make(), make().to("cuda"), rng.normal(size=(2, 3, 9, 8)).astype(dtype)
+    y = host(x)
+    dy = rng.normal(size=y.shape).astype(dtype)
+    tolerance = {"float32": 5e-6, "float64": 1e-13}[dtype]
+    close(device(xp.asarray(x)), y, tolerance)
+    close(device.backward(xp.asarray(dy)), host.backward(dy), tolerance)
+
+
+def test_winograd_by_name(xp, rng, dtype):
+    x, weight, bias = (rng.normal(size=s).astype(dtype) for s in ((2, 5, 9, 7), (4, 5, 3, 3), (4,)))
+    arrays = [xp.asarray(a) for a in (x, weight, bias)]
+    for relu in (False, True):
+        y = ops.conv2d(*arrays, padding=1, algorithm="winograd", relu=relu)
+        close(y, ops.conv2d(x, weight, bias, padding=1, algorithm="im2col", relu=relu), 1e-5)
+        assert to_numpy(y).min() < 0 or relu
+
+
+def test_no_memory_is_one_line_that_says_what_to_change(monkeypatch, capsys, tmp_path):
+    """As CuPy's OutOfMemoryError, which is a MemoryError."""
+
+    def empty(shape, dtype=float):
+        raise MemoryError("Out of memory allocating 1,073,741,824 bytes")
+
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    monkeypatch.setattr(standin, "empty", empty)
+    arguments = ["train", "--device", "cuda", "--steps", "1", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("fcn: not enough memory: Out of memory allocating 1,073,741,824 bytes")
+    assert "smaller" in error

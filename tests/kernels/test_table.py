@@ -1,0 +1,75 @@
+"""The declared parameters are those of the sources, and numbers written in two places agree."""
+
+import re
+from configparser import ConfigParser
+from pathlib import Path
+
+import emulator
+import pytest
+
+from fcn_from_scratch.kernels import counts, launch, patches, random
+from fcn_from_scratch.kernels.table import KERNELS
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted(launch.SOURCES.glob("*.cu*"))
+SOURCES = [path.name for path in FILES if path.suffix == ".cu"]
+
+
+@pytest.mark.parametrize("real", ["float", "double"])
+@pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
+def test_parameters_are_the_compilers(built, kernel, real):
+    module = emulator.Module(launch.text(kernel.source), launch.options(real))
+    declared = [(p.type.replace("REAL", real), p.pointer, p.const) for p in kernel.parameters]
+    assert module.signature(kernel.name) == declared
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_kernel_is_declared_with_its_names(source):
+    found = re.findall(r'extern "C" __global__ void (\w+)\(([^)]*)\)', launch.text(source))
+    assert {name for name, _ in found} == {kernel.name for kernel in KERNELS.values() if kernel.source == source}
+    for name, parameters in found:
+        written = [re.split(r"[ *]+", parameter.strip())[-1] for parameter in parameters.split(",")]
+        assert written == [parameter.name for parameter in KERNELS[name].parameters]
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "value"),
+    [
+        ("reduce.cuh", "BLOCK", launch.THREADS),
+        ("gemm.cu", "TILE", patches.TILE),
+        ("dropout.cu", "RUN", random.RUN),
+        ("confusion_matrix.cu", "MOST_CLASSES", counts.MOST_CLASSES),
+    ],
+)
+def test_constants_agree(header, name, value):
+    assert re.search(rf"#define {name} (\d+)", (launch.SOURCES / header).read_text())[1] == str(value)
+
+
+def test_gemm_has_the_threads_it_is_launched_with():
+    side = int(re.search(r"#define SIDE (\d+)", (launch.SOURCES / "gemm.cu").read_text())[1])
+    assert side * side == launch.THREADS
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_source_begins_with_what_it_does(path):
+    lines = path.read_text().splitlines()
+    comment = [line for line in lines[:40] if line.startswith("//")]
+    assert lines[0].startswith("// ")
+    assert path.suffix == ".cuh" or {"// Memory:", "// Who reads what:"} <= {
+        word for line in comment for word in ("// Memory:", "// Who reads what:") if line.startswith(word)
+    }
+    assert max(map(len, lines)) <= 120
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_flat_indices_are_64_bits_wide(path):
+    """blockIdx.x * blockDim.x is 32 bits wide and unsigned: no sanitizer sees it wrap."""
+    assert not re.search(r"(?<!\(idx_t\))\b(blockIdx|gridDim)\.x \* ", path.read_text().replace("// blockIdx", ""))
+
+
+def test_the_sources_are_installed_and_named():
+    settings = ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    assert settings["options.package_data"]["fcn_from_scratch"].split() == ["kernels/*.cu", "kernels/*.cuh"]
+    architecture = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    assert [path.name for path in FILES if f"`{path.name}`" not in architecture] == []
