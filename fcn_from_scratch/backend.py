@@ -53,6 +53,12 @@ def device_module(device):
     return cupy
 
 
+def use_gpu(number):
+    """Let this thread's arrays live on the GPU of that number; the count goes round where there are fewer."""
+    cuda = device_module("cuda").cuda
+    cuda.Device(number % cuda.runtime.getDeviceCount()).use()
+
+
 def to_device(array, device):
     """The array on the named device; the same array if it is there already."""
     return device_module(device).asarray(array) if device == "cuda" else to_numpy(array)

@@ -34,7 +34,21 @@ def workers():
     text = os.environ.get("FCN_THREADS", "")
     if text.isdecimal() and int(text) > 0:
         return int(text)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(cores())
+
+
+def cores():
+    """The numbers of the cores that this process may use."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
+def limit(number):
+    """Use so many threads at most, in BLAS too: other processes work on the machine's other cores."""
+    os.environ["FCN_THREADS"] = str(number)
+    workers.cache_clear()
+    _pool.cache_clear()
+    if _blas() is not None:
+        _blas()[1](number)
 
 
 def run(function, items, local=None):

@@ -222,7 +222,7 @@ drawn = {
 val = {view: World(drawn["val"], VIEWS[view], what_and_where, FIVE) for view in VIEWS}
 
 
-def learn(title, name, view, num_classes=5, lr=0.1, steps=200, **options):
+def learn(title, name, view, num_classes=5, lr=0.1, steps=300, **options):
     """A trained network, and its mean IU on scenes it has not seen."""
     net = models.build(name, num_classes, width=12, fc6_kernel=2, seed=SEED, **options)
     fit(net, World(drawn["train"], VIEWS[view], what_and_where, FIVE), steps, lr, seed=SEED, device=DEVICE)

@@ -62,7 +62,7 @@ class TestTable:
         assert rows == ["max_pool2d", "MaxPool2d", "relu", "ReLU"]
 
     def test_a_wrong_backward_fails(self, fcn, monkeypatch):
-        monkeypatch.setattr(ops, "relu_backward", lambda dy, y: dy[..., ::-1] * (y > 0))
+        monkeypatch.setattr(ops, "relu_backward", lambda dy, y, *_: dy[..., ::-1] * (y > 0))
         status, out, _ = fcn("relu", "crop")
         assert status == 1
         assert "2 of 4 FAIL: relu, ReLU" in out

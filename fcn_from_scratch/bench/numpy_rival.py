@@ -19,7 +19,7 @@ class NumpyRival:
     """
 
     def __init__(self, work, algorithm="auto", dtype="float32"):
-        self.net = work.network().astype(dtype).use(Workspace())
+        self.net = work.network(dtype).use(Workspace())
         self.layers = {step.name: convolution(step.layer) for step in geometry.steps(self.net)}
         for conv in filter(None, self.layers.values()):
             conv.algorithm = algorithm

@@ -1,4 +1,4 @@
-"""The work in PyTorch: the same network on the same weights, in eager mode with its defaults."""
+"""The work in PyTorch: the same network on the same weights, run eagerly and with PyTorch's defaults."""
 
 import importlib.util
 import os
@@ -16,38 +16,37 @@ def installed():
 
 
 class TorchRival:
-    """NumpyRival's methods, by PyTorch; for them see there.
+    """NumpyRival's methods, by PyTorch; what they do is said there.
 
-    memory_format  "contiguous_format", which is NCHW and what everybody uses, or "channels_last", often faster
-    The number of threads is OMP_NUM_THREADS, as bench.processes sets it.
+    memory_format  "contiguous_format", which is NCHW and what most programs use, or "channels_last", often faster
+    The number of threads is OMP_NUM_THREADS, which bench.processes sets.
     """
 
     def __init__(self, work, memory_format="contiguous_format", dtype="float32"):
         import torch
 
-        self.torch = torch
+        self.torch, self.f = torch, torch.nn.functional
         if "OMP_NUM_THREADS" in os.environ:
             torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-        net = work.network().astype(dtype)
-        self.twin = Twin(torch, net, memory_format)
+        net = work.network(dtype)
+        x = work.pictures(net).astype(dtype, copy=False)
         self.layers = {step.name: convolution(step.layer) for step in geometry.steps(net)}
-        self.x = self.twin.tensor(work.pictures(net).astype(dtype, copy=False))
-        self.optimizer = None
+        self.twin = Twin(torch, net, memory_format)
+        self.x, self.labels, self.optimizer = self.twin.tensor(x), torch.from_numpy(work.labels()), None
         if work.train:
-            self.labels = torch.from_numpy(work.labels())
             self.optimizer = self._optimizer()
 
     def _optimizer(self):
         """Biases learn twice as fast and are not decayed, as in NumPy."""
-        groups = {True: [], False: []}
-        for name, parameter in self.twin.parameters():
-            groups[name.endswith("bias")].append(parameter.requires_grad_())
-        biases = {"params": groups[True], "lr": 2 * LR, "weight_decay": 0.0}
-        return self.torch.optim.SGD(
-            [{"params": groups[False]}, biases], lr=LR, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
-        )
+        weights, biases = [], []
+        for tensors in self.twin.params.values():
+            for name, tensor in tensors.items():
+                (biases if name == "bias" else weights).append(tensor.requires_grad_())
+        groups = [{"params": weights}, {"params": biases, "lr": 2 * LR, "weight_decay": 0.0}]
+        return self.torch.optim.SGD(groups, lr=LR, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
 
     def scores(self):
+        self.twin.training = False
         with self.torch.inference_mode():
             return self.twin(self.x).numpy()
 
@@ -55,8 +54,9 @@ class TorchRival:
         if self.optimizer is None:
             self.scores()
             return None
+        self.twin.training = True
         self.optimizer.zero_grad()
-        loss = self.torch.nn.functional.cross_entropy(self.twin(self.x, training=True), self.labels, ignore_index=255)
+        loss = self.f.cross_entropy(self.twin(self.x), self.labels, ignore_index=255)
         loss.backward()
         self.optimizer.step()
         return loss.item()
@@ -65,33 +65,32 @@ class TorchRival:
 
     def take(self, conv):
         if self.optimizer is not None:
-            self.optimizer.zero_grad()  # hands the gradients' memory back
-        layer, params = self.layers[conv.first], self.twin.params[conv.first]
-        x = np.random.default_rng(0).standard_normal((*conv.x_shape[:1], *conv.x_shape[2:], conv.x_shape[1]), "f4")
-        self.conv_x = self.twin.tensor(x.transpose(0, 3, 1, 2))
-        self.weight, self.bias = params["weight"].detach(), params["bias"].detach()
-        self.knobs = layer.stride, layer.padding, layer.dilation, layer.groups
+            self.optimizer.zero_grad()  # gives the gradients' memory back
+        n, c, h, w = conv.x_shape
+        x = np.random.default_rng(0).standard_normal((n, h, w, c), np.float32).transpose(0, 3, 1, 2)
+        self.conv_x, layer = self.twin.tensor(x), self.layers[conv.first]
+        tensors = {name: tensor.detach() for name, tensor in self.twin.params[conv.first].items()}
+        self.weight, self.bias = tensors["weight"], tensors.get("bias")
+        self.place = layer.stride, layer.padding, layer.dilation, layer.groups
         self.conv_dy = self.forward()
 
     def forward(self):
         with self.torch.inference_mode():
-            return self.torch.nn.functional.conv2d(self.conv_x, self.weight, self.bias, *self.knobs)
+            return self.f.conv2d(self.conv_x, self.weight, self.bias, *self.place)
 
     def input_grad(self):
-        return self._backward(True, False)[0]
+        return self._backward(0)
 
     def weight_grad(self):
-        return self._backward(False, True)[1]
+        return self._backward(1)
 
-    def _backward(self, by_input, by_weight):
-        """What autograd calls for a convolution."""
-        stride, padding, dilation, groups = self.knobs
+    def _backward(self, which):
+        """The gradient by the input (0) or by the weight (1), by the function that autograd calls."""
+        stride, padding, dilation, groups = self.place
+        wanted = [which == place for place in range(3)]
+        arguments = self.conv_dy, self.conv_x, self.weight, None, stride, padding, dilation
         with self.torch.inference_mode():
-            return self.torch.ops.aten.convolution_backward(
-                *(self.conv_dy, self.conv_x, self.weight, None),
-                *(stride, padding, dilation, False, (0, 0), groups),
-                (by_input, by_weight, False),
-            )
+            return self.torch.ops.aten.convolution_backward(*arguments, False, (0, 0), groups, wanted)[which]
 
     def threads(self):
         return self.torch.get_num_threads()

@@ -1,7 +1,7 @@
 """Any network of ours, computed by PyTorch: its layers, one for one, on its weights.
 
-The network says in `steps` which layer reads which maps; for every kind of layer there is one function here that calls
-PyTorch's counterpart. A layer without one is refused by name.
+The network says in `steps` which layer reads which maps; for every kind of layer one function below calls PyTorch's
+counterpart. A layer without one is refused by name.
 """
 
 import numpy as np
@@ -12,98 +12,97 @@ from fcn_from_scratch.ops import bilinear_kernel
 
 
 class Twin:
-    """y = twin(x) of tensors, the scores that `net` makes.
+    """y = twin(x) of tensors: the scores that `net` would make. It takes the weights over, and `net` loses them.
 
     torch          the module
-    memory_format  of weights, "contiguous_format" (NCHW) or "channels_last"
+    memory_format  of the weights: "contiguous_format", which is NCHW, or "channels_last"
     params         name of a layer -> {"weight": tensor, ...}
-    A weight that lies in memory as it should is shared with the network, not copied. Every map is dropped after its
-    last reader, and a ReLU writes over its input if nobody else reads that.
+    A weight that lies in memory as it should is not copied. Every map is dropped after its last reader, and a ReLU
+    writes over its input if nobody else reads that.
+    Identity: scores and gradients equal the network's  (tests/bench/test_torch_twin.py).
     """
 
     def __init__(self, torch, net, memory_format="contiguous_format"):
-        self.torch, self.steps = torch, geometry.steps(net)
+        self.torch, self.f = torch, torch.nn.functional
         self.memory_format = getattr(torch, memory_format)
-        self.params = {step.name: self._tensors(step.layer) for step in self.steps}
+        self.training = False
+        self.steps = geometry.steps(net)
+        self.sources = [source for step in self.steps for source in step.sources]
         self.last_reader = {source: step.name for step in self.steps for source in step.sources}
-        self.readers = [source for step in self.steps for source in step.sources]
-        for step in self.steps:
-            if type(step.layer) not in COUNTERPARTS:
-                raise InputError(f"{step.layer.label} has no counterpart in PyTorch here: pass --peer none")
-
-    def parameters(self):
-        """(full name, tensor) of everything that learns."""
-        for step in self.steps:
-            for name in step.layer.params:
-                yield f"{step.name}.{name}", self.params[step.name][name]
-
-    def __call__(self, x, training=False):
-        maps = {"image": x}
-        for name, layer, sources in self.steps:
-            inputs = [maps.pop(source) if self.last_reader[source] == name else maps[source] for source in sources]
-            if isinstance(layer, layers.ReLU) and self.readers.count(sources[0]) == 1:
-                maps[name] = self.torch.relu_(inputs[0])
-            else:
-                compute = COUNTERPARTS[type(layer)]
-                maps[name] = compute(self.torch.nn.functional, layer, self.params[name], training, *inputs)
-            del inputs
-        return maps[name]
-
-    def _tensors(self, layer):
-        tensors = {name: self.tensor(array) for name, array in layer.params.items()}
-        if isinstance(layer, layers.BilinearUpsample):
-            vertical, horizontal = (np.sqrt(np.diag(bilinear_kernel(size))) for size in layer.kernel_size)
-            kernel = np.outer(vertical, horizontal).astype("float32")
-            tensors["kernel"] = self.tensor(kernel[None, None])
-        return tensors
+        self.params, self.kernels = {}, {}
+        for name, layer, _ in self.steps:
+            if type(layer) not in COUNTERPARTS:
+                raise InputError(f"{layer.label} has no counterpart in PyTorch here: pass --peer none")
+            self.params[name] = {key: self.tensor(array) for key, array in layer.params.items()}
+            layer.params.clear()
+            layer.grads.clear()
+            if isinstance(layer, layers.BilinearUpsample):
+                self.kernels[layer.kernel_size] = torch.from_numpy(_bilinear_kernel(*layer.kernel_size))
 
     def tensor(self, array):
-        """The array as a tensor, copied only if its memory format is another."""
+        """The array as a tensor in the twin's memory format."""
         tensor = self.torch.from_numpy(array)
         return tensor.contiguous(memory_format=self.memory_format) if array.ndim == 4 else tensor
 
-
-# --- for each kind of layer, f(torch.nn.functional, layer, tensors, training, *inputs) ------------------------------
-
-
-def _conv2d(f, layer, p, training, x):
-    knobs = layer.stride, layer.padding, layer.dilation, layer.groups
-    return f.conv2d(x, p["weight"], p.get("bias"), *knobs)
-
-
-def _conv_transpose2d(f, layer, p, training, x):
-    return f.conv_transpose2d(x, p["weight"], p.get("bias"), layer.stride, layer.padding)
-
-
-def _bilinear_upsample(f, layer, p, training, x):
-    """A group for each channel: four times as fast as the (C, C, k, k) kernel of the public ports."""
-    kernel = p["kernel"].to(x.dtype).expand(x.shape[1], -1, -1, -1)
-    return f.conv_transpose2d(x, kernel, None, layer.stride, layer.padding, groups=x.shape[1])
+    def __call__(self, x):
+        maps = {"image": x}
+        for name, layer, sources in self.steps:
+            inputs = [maps.pop(source) if self.last_reader[source] == name else maps[source] for source in sources]
+            if isinstance(layer, layers.ReLU) and self.sources.count(sources[0]) == 1:
+                maps[name] = self.f.relu_(*inputs)
+            else:
+                maps[name] = COUNTERPARTS[type(layer)](self, layer, self.params[name], *inputs)
+            del inputs
+        return maps[name]
 
 
-def _max_pool2d(f, layer, p, training, x):
-    return f.max_pool2d(x, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
+def _bilinear_kernel(height, width):
+    """(1, 1, height, width)"""
+    rows, columns = (np.sqrt(np.diag(bilinear_kernel(size))) for size in (height, width))
+    return np.outer(rows, columns)[None, None]
 
 
-def _avg_pool2d(f, layer, p, training, x):
-    knobs = layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode, layer.count_include_pad
-    return f.avg_pool2d(x, *knobs)
+# --- for each kind of layer f(twin, layer, tensors, *inputs) --------------------------------------------------------
 
 
-def _skip_fusion(f, layer, p, training, scores, skip):
-    fine = f.conv2d(skip if layer.scale == 1 else skip * layer.scale, p["weight"], p["bias"])
-    size = [
-        coarse if offset > 0 else finer if offset < 0 else min(coarse, finer)
-        for offset, coarse, finer in zip(layer.offset, scores.shape[2:], fine.shape[2:])
-    ]
-    return _window(scores, [max(-o, 0) for o in layer.offset], size) + _window(
-        fine, [max(o, 0) for o in layer.offset], size
-    )
+def _conv2d(twin, layer, p, x):
+    place = layer.stride, layer.padding, layer.dilation, layer.groups
+    return twin.f.conv2d(x, p["weight"], p.get("bias"), *place)
 
 
-def _crop(f, layer, p, training, x, reference=None):
-    size = layer.size if reference is None else reference.shape[2:]
-    return _window(x, layer.offset, size)
+def _conv_transpose2d(twin, layer, p, x):
+    return twin.f.conv_transpose2d(x, p["weight"], p.get("bias"), layer.stride, layer.padding)
+
+
+def _bilinear_upsample(twin, layer, p, x):
+    """A group for each channel: faster than the public ports' (C, C, k, k) kernel, which is mostly zeros."""
+    kernel = twin.kernels[layer.kernel_size].to(x.dtype).expand(x.shape[1], 1, *layer.kernel_size)
+    return twin.f.conv_transpose2d(x, kernel, None, layer.stride, layer.padding, groups=x.shape[1])
+
+
+def _max_pool2d(twin, layer, p, x):
+    return twin.f.max_pool2d(x, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
+
+
+def _avg_pool2d(twin, layer, p, x):
+    window = layer.kernel_size, layer.stride, layer.padding
+    return twin.f.avg_pool2d(x, *window, layer.ceil_mode, layer.count_include_pad)
+
+
+def _local_response_norm(twin, layer, p, x):
+    return twin.f.local_response_norm(x, layer.size, layer.alpha, layer.beta, layer.k)
+
+
+def _skip_fusion(twin, layer, p, scores, skip):
+    fine = twin.f.conv2d(skip if layer.scale == 1 else skip * layer.scale, p["weight"], p["bias"])
+    coarse_from, fine_from = ([max(sign * o, 0) for o in layer.offset] for sign in (-1, 1))
+    left = (scores.shape[2:], coarse_from), (fine.shape[2:], fine_from)
+    height, width = (min(size[axis] - start[axis] for size, start in left) for axis in (0, 1))
+    return _window(scores, coarse_from, (height, width)) + _window(fine, fine_from, (height, width))
+
+
+def _crop(twin, layer, p, x, reference=None):
+    return _window(x, layer.offset, layer.size if reference is None else reference.shape[2:])
 
 
 def _window(x, offset, size):
@@ -115,17 +114,15 @@ COUNTERPARTS = {
     layers.Conv2d: _conv2d,
     layers.ConvTranspose2d: _conv_transpose2d,
     layers.BilinearUpsample: _bilinear_upsample,
-    layers.NearestUpsample: lambda f, layer, p, training, x: f.interpolate(x, scale_factor=layer.scale),
+    layers.NearestUpsample: lambda twin, layer, p, x: twin.f.interpolate(x, scale_factor=layer.scale),
     layers.MaxPool2d: _max_pool2d,
     layers.AvgPool2d: _avg_pool2d,
-    layers.ReLU: lambda f, layer, p, training, x: f.relu(x),
-    layers.Dropout: lambda f, layer, p, training, x: f.dropout(x, layer.p, training),
-    layers.ChannelDropout: lambda f, layer, p, training, x: f.dropout2d(x, layer.p, training),
-    layers.LocalResponseNorm: lambda f, layer, p, training, x: f.local_response_norm(
-        x, layer.size, layer.alpha, layer.beta, layer.k
-    ),
+    layers.LocalResponseNorm: _local_response_norm,
+    layers.ReLU: lambda twin, layer, p, x: twin.f.relu(x),
+    layers.Dropout: lambda twin, layer, p, x: twin.f.dropout(x, layer.p, twin.training),
+    layers.ChannelDropout: lambda twin, layer, p, x: twin.f.dropout2d(x, layer.p, twin.training),
     layers.SkipFusion: _skip_fusion,
     layers.Crop: _crop,
-    layers.Concat: lambda f, layer, p, training, *maps: f.torch_cat(maps),
-    layers.Sum: lambda f, layer, p, training, *maps: layer.scale * sum(maps[1:], maps[0]),
+    layers.Concat: lambda twin, layer, p, *maps: twin.torch.cat(maps, dim=1),
+    layers.Sum: lambda twin, layer, p, *maps: layer.scale * sum(maps[1:], maps[0]),
 }

@@ -1,5 +1,6 @@
 """What is measured: one network on one batch of pictures, forward alone or a whole training step."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -40,21 +41,25 @@ class Work(NamedTuple):
         what = "training step" if self.train else "inference"
         return f"{name}: {what}, {self.batch} picture{'s' * (self.batch > 1)} of {height}x{width}"
 
-    def network(self, drawn=True):
-        """The network with random weights; drawn=False: without, for who asks for sizes alone.
+    def network(self, dtype="float32"):
+        """The network with random weights, which are the same in every dtype.
 
         Score layers usually start at zero; here they do not, so that the scores can be compared.
         """
+        net, rng = self._build(self.seed), np.random.default_rng(self.seed + 1)
+        for name, weight in net.params.items():
+            if name.startswith("score") and name.endswith("weight"):
+                weight[...] = rng.normal(0, weight[0].size ** -0.5, weight.shape)
+        return net if dtype == "float32" else net.astype(dtype)
+
+    def outline(self):
+        """The network without weights, for who asks for sizes alone."""
+        return self._build(None)
+
+    def _build(self, seed):
         if self.model == LESSON:
-            net = lesson_network(np.random.default_rng(self.seed) if drawn else Undrawn(np.random.PCG64(0)))
-        else:
-            net = models.build(self.model, self.num_classes, seed=self.seed if drawn else None, **self.options)
-        if drawn:
-            rng = np.random.default_rng(self.seed + 1)
-            for name, weight in net.params.items():
-                if name.startswith("score") and name.endswith("weight"):
-                    weight[...] = rng.normal(0, weight[0].size ** -0.5, weight.shape)
-        return net
+            return lesson_network(Undrawn(np.random.PCG64(0)) if seed is None else np.random.default_rng(seed))
+        return models.build(self.model, self.num_classes, seed=seed, **self.options)
 
     def pictures(self, net):
         """Random numbers where pictures would be, float32 (N, C, H, W), channels last in memory."""
@@ -73,7 +78,7 @@ class Work(NamedTuple):
         A training step makes those of forward; again as many for the gradient by each layer's input, but not by the
         image; and for each layer with weights again as many for theirs.
         """
-        net = self.network(drawn=False)
+        net = self.outline()
         table, total = geometry.table(net, self.size), 0
         for row, step in zip(table.rows, geometry.steps(net)):
             times = 1 + self.train * ((step.sources[0] != "image") + (row.parameters > 0))
@@ -86,7 +91,7 @@ class Work(NamedTuple):
         Raises: InputError for a network with more than one input or output, or one whose pictures do not fit.
         """
         try:
-            net = self.network(drawn=False)
+            net = self.outline()
             found = geometry.steps(net)
             geometry.map_sizes(net, self.size)
         except (ValueError, TypeError) as error:
@@ -122,7 +127,7 @@ class Conv(NamedTuple):
 
 def convolutions(work):
     """A Conv for every shape of convolution in the network: layers of one shape cost the same."""
-    net = work.network(drawn=False)
+    net = work.outline()
     table, maps = geometry.table(net, work.size), geometry.map_sizes(net, work.size)
     found = {}
     for step in geometry.steps(net):
@@ -146,7 +151,7 @@ def convolution(layer):
 def lesson_network(rng):
     """Four 3x3 convolutions with ReLU, 2x2 pools between them, a 1x1 score and eightfold bilinear upsampling."""
     chain, last = [], len(LESSON_CHANNELS) - 1
-    for number, (before, after) in enumerate(zip(LESSON_CHANNELS, LESSON_CHANNELS[1:]), start=1):
+    for number, (before, after) in enumerate(pairwise(LESSON_CHANNELS), start=1):
         chain.append(layers.Conv2d(before, after, 3, padding=1, rng=rng, name=f"conv{number}"))
         chain.append(layers.ReLU(name=f"relu{number}"))
         if number < last:

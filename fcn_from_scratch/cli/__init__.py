@@ -18,7 +18,7 @@ from fcn_from_scratch.checks import InputError
 
 COMMANDS = (
     *("lessons", "gradcheck", "inspect", "data", "train", "evaluate", "segment", "compare", "published", "doctor"),
-    "weights",
+    *("weights", "bench"),
 )
 
 

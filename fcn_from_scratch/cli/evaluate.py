@@ -63,12 +63,13 @@ def _as_published(matrices):
     return matrices["semantic"].scores("skip") | more
 
 
-def report(model, dataset, folder, device, title):
+def report(model, dataset, folder, device, title, matrices=None):
     """Print the tables; with a folder, write metrics.json and predictions.png there too.
 
-    Returns: the matrices, name of the head -> ConfusionMatrix.
+    Returns: the matrices, name of the head -> ConfusionMatrix; they are counted here unless they are given.
     """
-    matrices = evaluate_heads(model, dataset, device, progress=True)
+    if matrices is None:
+        matrices = evaluate_heads(model, dataset, device, progress=True)
     (_, matrix), *others = matrices.items()
     print(matrix.table(dataset.classes))
     for name, other in others:

@@ -2,16 +2,18 @@
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from fcn_from_scratch import datasets, models, viz, weights
+from fcn_from_scratch import backend, datasets, models, viz, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.cli.evaluate import report
 from fcn_from_scratch.files import remove_leftovers, write_atomically
-from fcn_from_scratch.training import SGD, Trainer, checkpoint, constant, polynomial, recipes, warm_up
+from fcn_from_scratch.training import SGD, Trainer, checkpoint, constant, parallel, polynomial, recipes, warm_up
+from fcn_from_scratch.training.group import join
 
 HELP = "Train a network on drawn shapes or on your own pictures."
 EXAMPLE = """  fcn train --model mini_fcn8s --steps 600 --out runs/shapes
@@ -19,7 +21,8 @@ EXAMPLE = """  fcn train --model mini_fcn8s --steps 600 --out runs/shapes
   fcn train --model mini_fcn16s --weights runs/32s/checkpoint.npz --out runs/16s
   fcn train --recipe list
   fcn train --recipe fcn16s-heavy --weights runs/32s/checkpoint.npz --dataset voc --root data/VOC --out runs/voc16s
-  fcn train --resume --out runs/camvid"""
+  fcn train --resume --out runs/camvid
+  mpiexec -n 4 fcn train --batch-size 8 --out runs/shapes      each batch shared by 4 processes (needs mpi4py)"""
 
 LARGEST_CROP = (240, 320)  # unless --crop says otherwise
 
@@ -86,6 +89,13 @@ def run(args):
     if args.recipe == "list":
         print(recipes.table())
         return 0
+    with join() as group:
+        _train(args, group)
+    return 0
+
+
+def _train(args, group):
+    """The command; with a training.group.Group, as one of several processes that work on it (training.parallel)."""
     _choose(args)
     folder = Path(args.out or f"runs/{args.model}-{args.dataset or 'shapes'}")
     path = folder / common.CHECKPOINT
@@ -98,9 +108,11 @@ def run(args):
         _announce(args)
     _settle(args)
     common.check_device(args.device)
+    if group and args.device == "cuda":
+        backend.use_gpu(group.local)
     dataset = common.build_dataset(args, args.split)
     validation = common.build_dataset(args, args.val_split)
-    trainer = build_trainer(args, dataset, resumed)
+    trainer = build_trainer(args, dataset, resumed, group)
     common.output_folder(folder)
     remove_leftovers(path)
     extra = _extra(args, dataset, trainer.model)
@@ -108,14 +120,18 @@ def run(args):
         checkpoint.load(path, trainer)
         print(f"going on at step {trainer.steps} of {args.steps}")
     _describe(args, trainer, dataset)
+    if group:
+        print(f"{group.size} processes share the pictures of each step")
     trainer.run(args.steps, save=lambda: checkpoint.save(path, trainer, extra), save_seconds=args.save_seconds)
+    matrices = parallel.evaluate_heads(group, trainer.model, validation, args.device, group.first) if group else None
+    if group and not group.first:
+        return
     _write_losses(folder, trainer.losses)
-    report(trainer.model, validation, folder, args.device, f"{args.model} on {dataset_name(args)}")
+    report(trainer.model, validation, folder, args.device, f"{args.model} on {dataset_name(args)}", matrices)
     print(f"wrote {path}")
-    return 0
 
 
-def build_trainer(args, dataset, resumed=False):
+def build_trainer(args, dataset, resumed=False, group=None):
     """The network, optimiser and batches that settled arguments describe; a resumed run has its weights elsewhere."""
     options = {key: getattr(args, key) for key in ("width", "dropout", "upsampling")}
     options = {key: value for key, value in options.items() if value is not None}
@@ -152,7 +168,8 @@ def build_trainer(args, dataset, resumed=False):
         optimizer = SGD(model, schedule, args.momentum, args.weight_decay, multipliers)
     except ValueError as error:
         raise InputError(str(error)) from None
-    return Trainer(
+    make = partial(parallel.ParallelTrainer, group) if group else Trainer
+    return make(
         model,
         optimizer,
         batches,

@@ -8,13 +8,14 @@ from fcn_from_scratch.datasets.labels import IGNORE
 ORDER, CHANGES = 0, 1  # random streams
 
 
-def collate(images, labels):
+def collate(images, labels, size=None):
     """Put pictures and their labels into one array each, the smaller ones padded at the bottom and the right.
 
     Images are padded with 0, the mean colour once it is subtracted, and labels with 255, not learnt.
 
-    Shapes: images a list of (C, H_i, W_i), labels a list of (H_i, W_i), with H = max H_i and W = max W_i; where
-    each picture has several label maps, (heads, H_i, W_i).
+    size   (H, W) of the arrays; None is the smallest that holds all pictures, max H_i and max W_i
+    Shapes: images a list of (C, H_i, W_i), labels a list of (H_i, W_i); where each picture has several label maps,
+    (heads, H_i, W_i).
     Returns: x float32 (N, C, H, W), channels last in memory as the convolutions like it, and labels int64
     (N, H, W) or (N, heads, H, W): bytes would wrap in such sums as num_classes * labels + predictions.
     Raises: ValueError for an empty list, differing channels or numbers of label maps, or labels of another size
@@ -25,7 +26,7 @@ def collate(images, labels):
     if len({image.shape[0] for image in images}) > 1:
         raise ValueError(f"images of one batch have equal channels; got {[image.shape[0] for image in images]}")
     heads = labels[0].shape[:-2]
-    height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
+    height, width = np.max([image.shape[1:] for image in images], axis=0) if size is None else size
     x = np.zeros((len(images), height, width, images[0].shape[0]), np.float32).transpose(0, 3, 1, 2)
     y = np.full((len(images), *heads, height, width), IGNORE, np.int64)
     for n, (image, ids) in enumerate(zip(images, labels)):
@@ -72,13 +73,20 @@ class Batches:
         return self
 
     def __next__(self):
+        return collate(*zip(*self.samples(self.advance())))
+
+    def advance(self):
+        """Move on by a batch; returns its places in the epoch's order, a range."""
         if self.position >= len(self._order()):
             self.epoch, self.position = self.epoch + 1, 0
+        start = self.position
+        self.position = min(start + self.batch_size, len(self._order()))
+        return range(start, self.position)
+
+    def samples(self, places):
+        """(x, labels) of the pictures at these places of the epoch's order."""
         order = self._order()
-        stop = min(self.position + self.batch_size, len(order))
-        samples = [self._sample(int(order[place]), place) for place in range(self.position, stop)]
-        self.position = stop
-        return collate(*zip(*samples))
+        return [self._sample(int(order[place]), place) for place in places]
 
     def _sample(self, index, place):
         image, labels, _ = self.dataset[index]

@@ -27,7 +27,7 @@ from fcn_from_scratch.kernels.pooling import (
     max_unpool,
     max_unpool_backward,
 )
-from fcn_from_scratch.kernels.random import dropout_mask
+from fcn_from_scratch.kernels.random import dropout_mask, skip
 from fcn_from_scratch.kernels.upsample import bilinear, bilinear_backward, conv_transpose, interlace
 from fcn_from_scratch.kernels.winograd import conv3x3
 
@@ -55,6 +55,7 @@ __all__ = [
     "max_unpool",
     "max_unpool_backward",
     "sgd",
+    "skip",
     "softmax_cross_entropy",
     "usable",
 ]

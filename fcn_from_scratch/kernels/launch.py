@@ -61,6 +61,11 @@ def launch(name, count, *arguments, real=None, blocks=None):
         function((blocks,), (THREADS,), checked)
 
 
+def contiguous(array):
+    """The array in one run of memory, copied if need be; None stays None."""
+    return None if array is None else get_array_module(array).ascontiguousarray(array)
+
+
 def grid(count):
     """How many blocks `count` pieces of work are dealt out to."""
     return min(-(-count // THREADS), MOST_BLOCKS)

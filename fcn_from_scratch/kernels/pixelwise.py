@@ -3,13 +3,13 @@
 import math
 
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.kernels.launch import launch
+from fcn_from_scratch.kernels.launch import contiguous, launch
 
 
 def bias_relu(x, bias, out=None):
     """max(x + bias, 0) along the last axis, in one pass (bias_relu.cu); out may be x itself."""
     y = get_array_module(x).empty(x.shape, x.dtype) if out is None else out
-    launch("bias_relu", x.size, x, bias, y, x.size // len(bias), len(bias))
+    launch("bias_relu", x.size, x, contiguous(bias), y, x.size // len(bias), len(bias))
     return y
 
 
@@ -47,9 +47,9 @@ def sgd(weight, velocity, grad, momentum, rate, decay):
     """
     order = sorted(range(weight.ndim), key=lambda axis: -weight.strides[axis])
     ordered = [array.transpose(*order) for array in (weight, velocity, grad)]
-    contiguous = [get_array_module(array).ascontiguousarray(array) for array in ordered]
-    launch("sgd", weight.size, *contiguous, weight.size, momentum, rate, decay)
-    for array, worked_on in zip(ordered[:2], contiguous):
+    dense = list(map(contiguous, ordered))
+    launch("sgd", weight.size, *dense, weight.size, momentum, rate, decay)
+    for array, worked_on in zip(ordered[:2], dense):
         if not array.flags.c_contiguous:  # a copy was worked on
             array[...] = worked_on
 

@@ -36,7 +36,10 @@ def dropout_mask(xp, rng, shape, p):
 
 
 def skip(rng, count):
-    """Move a PCG64 generator on by `count` float32 numbers, without drawing them."""
+    """Move a generator on by `count` float32 numbers: one that is PCG64 without drawing them."""
+    if not isinstance(rng.bit_generator, np.random.PCG64):
+        rng.random(count, dtype=np.float32)
+        return
     before = rng.bit_generator.state
     halves = count - before["has_uint32"]  # the half left over from before comes first
     if halves <= 0:

@@ -3,7 +3,7 @@
 import math
 
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.kernels.launch import launch
+from fcn_from_scratch.kernels.launch import contiguous, launch
 
 
 def conv_transpose(x, weight, bias, out, stride, padding):
@@ -14,9 +14,9 @@ def conv_transpose(x, weight, bias, out, stride, padding):
     xp = get_array_module(x)
     n = x.shape[0]
     _, o, kh, kw = weight.shape
-    taps = xp.ascontiguousarray(weight.transpose(2, 3, 0, 1))
+    taps = contiguous(weight.transpose(2, 3, 0, 1))
     y = xp.empty((n, *out, o), x.dtype)
-    launch("conv_transpose", y.size, x, taps, bias, y, *x.shape, o, *out, kh, kw, *stride, *padding)
+    launch("conv_transpose", y.size, x, taps, contiguous(bias), y, *x.shape, o, *out, kh, kw, *stride, *padding)
     return y
 
 

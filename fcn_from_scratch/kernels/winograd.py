@@ -1,7 +1,7 @@
 """Winograd's F(4, 3) on the GPU: 3x3 convolution at stride 1. Maps are channels last, (N, H, W, C)."""
 
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.kernels.launch import launch
+from fcn_from_scratch.kernels.launch import contiguous, launch
 
 FREQUENCIES = 36
 OUTPUTS = 4  # a tile is 4x4 pixels of the output
@@ -19,8 +19,8 @@ def conv3x3(x, weight, bias, padding):
     (n, h, w, c), f = x.shape, weight.shape[0]
     oh, ow = h + 2 * padding[0] - 2, w + 2 * padding[1] - 2
     kernel = xp.empty((FREQUENCIES, f, c), x.dtype)
-    launch("winograd_kernel", f * c, xp.ascontiguousarray(weight), kernel, f, c)
-    columns = -(-ow // OUTPUTS)
+    launch("winograd_kernel", f * c, contiguous(weight), kernel, f, c)
+    bias, columns = contiguous(bias), -(-ow // OUTPUTS)
     y = xp.empty((n, oh, ow, f), x.dtype)
     row_bytes = FREQUENCIES * columns * (c + f) * x.dtype.itemsize
     for image, first, rows in bands(n, -(-oh // OUTPUTS), row_bytes):

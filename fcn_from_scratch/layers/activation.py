@@ -1,5 +1,7 @@
 """Layers without weights that work pixel by pixel: ReLU, dropout, flattening."""
 
+import math
+
 import numpy as np
 
 from fcn_from_scratch import checks, kernels, ops
@@ -34,11 +36,16 @@ class Dropout(Layer):
         super().__init__(name)
         self.p = checks.probability(p, "p")
         self.rng = np.random.default_rng() if rng is None else rng
+        self.others = 0, 0  # pictures of the batch before and after x that other processes have (training.parallel)
 
     def _forward(self, x):
         if not self.training or self.p == 0:
             return x, ()
-        mask = self._draw(get_array_module(x), self._mask_shape(x), checks.probability(self.p, "p"))
+        shape, p = self._mask_shape(x), checks.probability(self.p, "p")
+        before, after = (count * math.prod(shape[1:]) for count in self.others)
+        kernels.skip(self.rng, before)
+        mask = self._draw(get_array_module(x), shape, p)
+        kernels.skip(self.rng, after)
         return ops.dropout(x, mask, self.p), (mask, self.p)
 
     def _backward(self, dy, cache):

@@ -12,6 +12,8 @@ What makes it fast is memory. The image is taken in bands of tile rows whose 36 
 from the first transform to the last write; each thread works on a band of its own. Everything lies channels last, so
 that the transform along columns runs over whole rows of the image, (rows, W * C) numbers in one stretch; one copy then
 sorts the columns by their place in the tile, and the transform along rows runs over long stretches too.
+
+A NaN or an infinity spreads over all outputs of the tiles that see it, where the plain sum keeps it to its windows.
 """
 
 from fcn_from_scratch import checks, kernels, threads

@@ -40,7 +40,10 @@ class Band(NamedTuple):
 
 
 class Scratch:
-    """A thread's arrays to work in, kept under a name and used again by its next band."""
+    """A thread's arrays to work in, kept under a name and used again by its next band.
+
+    Below, each step reads from "a" and writes to "b" or the other way round, so that few bytes stay in the cache.
+    """
 
     def __init__(self, empty, dtype):
         self.empty, self.dtype = empty, dtype
@@ -182,11 +185,10 @@ def _every_fourth(rows, start, count):
 
 def _phases(vertical, padding, out):
     """Sort columns by their place in a tile: out[j, ..., t, :] = vertical[..., 4t + j - padding, :], zero outside."""
-    width = vertical.shape[-2]
     for j in range(OUTPUTS):
         low = max(-(-(padding - j) // OUTPUTS), 0)  # the first tile whose column j lies in the image
         found = vertical[..., OUTPUTS * low + j - padding :: OUTPUTS, :][..., : out.shape[-2] - low, :]
-        high = low + found.shape[-2] if OUTPUTS * low + j - padding < width else low
+        high = low + found.shape[-2]
         out[j, ..., :low, :] = 0
         out[j, ..., low:high, :] = found
         out[j, ..., high:, :] = 0

@@ -57,7 +57,7 @@ class Trainer:
         """
         self.model.zero_grad()
         with np.errstate(over="ignore", invalid="ignore"):  # what that leads to is said once, below
-            loss = sum(self._batch() for _ in range(self.iter_size)) / self.iter_size
+            loss = self._gradients()
         if not math.isfinite(loss):
             raise InputError(
                 f"the loss of step {self.steps} is {loss}: the learning rate {self.optimizer.lr:g} is too large for "
@@ -67,14 +67,24 @@ class Trainer:
         self.losses.append(loss)
         return loss
 
+    def _gradients(self):
+        """Add up the gradients of the next iter_size batches; returns the mean of their losses."""
+        return sum(self._batch() for _ in range(self.iter_size)) / self.iter_size
+
     def _batch(self):
         """Forward and backward over the next batch; returns its loss."""
-        x, labels = (to_device(array, self.device) for array in next(self.batches))
+        return self._backward(*next(self.batches))
+
+    def _backward(self, x, labels, shares=None):
+        """Forward and backward over a batch; returns its loss. shares: None, or what to multiply each head's by."""
+        x, labels = (to_device(array, self.device) for array in (x, labels))
         scores = self.model(x)
         results = [
             softmax_cross_entropy(each, ids, self.ignore_index, self.reduction, None if head else self.class_weight)
             for head, (each, ids) in enumerate(heads.pairs(scores, labels))
         ]
+        if shares is not None:
+            results = [(loss * share, gradient * share) for (loss, gradient), share in zip(results, shares)]
         dscores = tuple(gradient for _, gradient in results)
         self.model.backward_params(dscores if isinstance(scores, tuple) else dscores[0])
         return sum(float(loss) for loss, _ in results)

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import standin
+from arrays import close
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fcn_from_scratch import kernels
 from fcn_from_scratch.kernels.random import skip
+from fcn_from_scratch.layers import Dropout
 
 
 @pytest.mark.parametrize("drawn", [0, 1, 2, 7])
@@ -53,3 +55,15 @@ def test_skip(lengths, seed):
 def test_refuses_another_generator(xp):
     with pytest.raises(TypeError, match="PCG64"):
         kernels.dropout_mask(xp, np.random.Generator(np.random.Philox(0)), (3,), 0.5)
+
+
+@pytest.mark.parametrize(("make", "copies"), [(np.random.PCG64, 0), (np.random.Philox, 1)])
+def test_the_layer_drops_what_it_drops_on_the_cpu(xp, make, copies):
+    host, device = (Dropout(0.4, rng=np.random.Generator(make(5))) for _ in range(2))
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 7))
+    on_device = xp.asarray(x)
+    standin.counts.clear()
+    y = device(on_device)
+    assert xp is not standin or standin.counts["to device"] == copies
+    close(y, host(x))
+    close(device.backward(on_device), host.backward(x))

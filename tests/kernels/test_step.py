@@ -9,9 +9,9 @@ import standin
 from arrays import close
 
 from fcn_from_scratch import models, ops
-from fcn_from_scratch.backend import to_numpy
 from fcn_from_scratch.cli import main
 from fcn_from_scratch.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, Sequential, ShiftAndStitch
+from fcn_from_scratch.ops import loops
 from fcn_from_scratch.training import SGD
 
 NETWORKS = {
@@ -145,13 +145,20 @@ def test_shift_and_stitch(xp, rng, dtype, form):
     close(device.backward(xp.asarray(dy)), host.backward(dy), tolerance)
 
 
-def test_winograd_by_name(xp, rng, dtype):
+@pytest.mark.parametrize("algorithm", ["im2col", "winograd", "wide"])
+@pytest.mark.parametrize("relu", [True, False])
+def test_convolution_by_name_in_any_layout(xp, rng, dtype, layout, algorithm, relu):
     x, weight, bias = (rng.normal(size=s).astype(dtype) for s in ((2, 5, 9, 7), (4, 5, 3, 3), (4,)))
-    arrays = [xp.asarray(a) for a in (x, weight, bias)]
-    for relu in (False, True):
-        y = ops.conv2d(*arrays, padding=1, algorithm="winograd", relu=relu)
-        close(y, ops.conv2d(x, weight, bias, padding=1, algorithm="im2col", relu=relu), 1e-5)
-        assert to_numpy(y).min() < 0 or relu
+    expected = loops.conv2d_loops(x.astype(float), weight, bias, 1, 1)
+    arrays = [xp.asarray(layout(a)) for a in (x, weight, bias)]
+    y = ops.conv2d(*arrays, padding=1, algorithm=algorithm, relu=relu)
+    close(y, loops.relu_loops(expected) if relu else expected, 2e-5)
+
+
+def test_transposed_convolution_in_any_layout(xp, rng, dtype, layout):
+    x, weight, bias = (rng.normal(size=s).astype(dtype) for s in ((2, 5, 4, 3), (5, 4, 3, 4), (4,)))
+    arrays = [xp.asarray(layout(a)) for a in (x, weight, bias)]
+    close(ops.conv_transpose2d(*arrays, 2), loops.conv_transpose2d_loops(x.astype(float), weight, bias, 2), 2e-6)
 
 
 def test_no_memory_is_one_line_that_says_what_to_change(monkeypatch, capsys, tmp_path):

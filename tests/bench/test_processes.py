@@ -1,0 +1,84 @@
+"""A process of its own: answers and exceptions come back, memory and threads are its own."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fcn_from_scratch import memory, threads
+from fcn_from_scratch.bench.numpy_rival import NumpyRival
+from fcn_from_scratch.bench.processes import THREADS, Process
+from fcn_from_scratch.bench.torch_rival import TorchRival
+
+
+def test_answers_come_back():
+    with Process(np.random.default_rng, 7, threads=1) as process:
+        assert np.array_equal(process.ask("random", 5), np.random.default_rng(7).random(5))
+        assert 0 < process.seconds("random", calls=10) < 1
+
+
+def test_an_exception_comes_through(capfd):
+    with pytest.raises(ValueError, match="invalid literal"):
+        Process(int, "seven", threads=1)
+    with Process(list, (1, 2), threads=1) as process, pytest.raises(AttributeError, match="jump"):
+        process.ask("jump")
+    assert "Traceback" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
+def test_a_process_that_was_killed_is_taken_for_short_of_memory():
+    with pytest.raises(MemoryError, match="the system had stopped it"):
+        Process(signal.raise_signal, signal.SIGKILL, threads=1)
+
+
+@pytest.mark.skipif(memory.peak() is None, reason="this system does not tell")
+def test_memory_is_its_own():
+    with Process(np.ones, 1, threads=1) as small, Process(np.ones, 40 << 20, threads=1) as large:
+        before = memory.peak()
+        assert 310 << 20 < large.peak() - small.peak() < 330 << 20
+        assert memory.peak() == before
+
+
+@pytest.mark.skipif(threads._blas() is None, reason="NumPy's BLAS here is not an OpenBLAS we can steer")
+@pytest.mark.parametrize("number", [1, 3])
+def test_numpy_gets_its_threads(work, number):
+    before = {name: os.environ.get(name) for name in THREADS}
+    with Process(NumpyRival, work, threads=number) as process:
+        assert process.ask("threads") == number
+    assert {name: os.environ.get(name) for name in THREADS} == before
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("number", [1, 3])
+def test_torch_gets_its_threads(work, number):
+    pytest.importorskip("torch", reason="PyTorch is an optional extra")
+    with Process(TorchRival, work, threads=number) as process:
+        assert process.ask("threads") == number
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from fcn_from_scratch.bench.processes import keep_memory
+if sys.argv[1] == "keep":
+    keep_memory()
+np.ones(4 << 20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+np.ones(4 << 20)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", ()), reason="for glibc")
+def test_memory_is_kept_if_asked():
+    """An array as large as one that is gone lies where that was: no page has to be handed out again."""
+    pytest.importorskip("resource")
+    usual, kept = (
+        int(subprocess.run([sys.executable, "-c", FAULTS, word], capture_output=True, text=True, check=True).stdout)
+        for word in ("drop", "keep")
+    )
+    assert kept < 3
+    assert usual > 10
