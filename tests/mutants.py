@@ -45,7 +45,10 @@ UPSAMPLE = "ops/test_upsample.py"
 UPSAMPLER = "layers/test_upsampling.py"
 CONTRACT = "layers/test_contract.py"
 STEP = "models/test_training_step.py"
+ZERO_FRAME = "models/test_zero_frame.py"
+PARALLEL = "training/test_parallel.py"
 KERNELS = "kernels/test_kernels.py"
+EMULATOR = "kernels/test_emulator.py"
 GEMM_BARRIER = "      }\n      __syncthreads();  // everybody is done with them; the next ones may be written\n    }"
 
 MUTANTS = [
@@ -580,6 +583,41 @@ MUTANTS = [
         "config._replace(pad=0)",
         "models/test_surgery.py models/test_build.py",
     ),
+    # the zero frame, and memory while scoring
+    Mutant(
+        "a frame outlives its weights", "models/zero_frame.py", "and np.array_equal(ours, theirs)", "and True", ZERO_FRAME
+    ),
+    Mutant(
+        "a frame outlives its weights' dtype",
+        "models/zero_frame.py",
+        "ours.dtype == theirs.dtype and",
+        "True and",
+        ZERO_FRAME,
+    ),
+    Mutant(
+        "the image reaches half a pixel less", "models/zero_frame.py", "(width - 1) / 2", "(width - 2) / 2", ZERO_FRAME
+    ),
+    Mutant(
+        "windows cut Winograd's tiles",
+        "models/zero_frame.py",
+        "place = _in_tiles(place, OUTPUTS // (2 if len(run) == 3 else 1), out)",
+        "place = _in_tiles(place, 1, out)",
+        ZERO_FRAME,
+    ),
+    Mutant(
+        "the frame made first makes room",
+        "models/zero_frame.py",
+        "frame = self._frames.pop(key, None)",
+        "frame = self._frames.get(key)",
+        ZERO_FRAME,
+    ),
+    Mutant(
+        "scoring keeps its workspace",
+        "training/evaluation.py",
+        "model.train(was_training).use(workspace)",
+        "model.train(was_training)",
+        "training/test_loop.py",
+    ),
     # dense nets: stitching, rarefying, unpooling, and their geometry
     Mutant(
         "rarefied pools are not dilated",
@@ -929,6 +967,37 @@ MUTANTS = [
         "pass",
         STEP,
     ),
+    # several processes
+    Mutant(
+        "the mean of the parts' means",
+        "training/parallel.py",
+        "(mine / np.where(whole > 0, whole, 1)).tolist()",
+        "(mine * 0 + 1 / self.group.size).tolist()",
+        PARALLEL,
+    ),
+    Mutant(
+        "a part is padded to its own size",
+        "training/parallel.py",
+        "size=np.max(sizes, axis=0))",
+        "size=None)",
+        PARALLEL,
+    ),
+    Mutant(
+        "all ranks drop the same values",
+        "training/parallel.py",
+        "own.start, len(places) - own.stop",
+        "0, 0",
+        PARALLEL,
+    ),
+    Mutant("a rank without pictures falls behind", "training/parallel.py", "if None in told:", "if False:", PARALLEL),
+    Mutant("every rank saves", "training/parallel.py", "save if first else None", "save", PARALLEL),
+    Mutant(
+        "a bucket's end is summed at its beginning",
+        "training/group.py",
+        "start += piece.size",
+        "start += 0",
+        PARALLEL,
+    ),
     # weights from files
     Mutant(
         "weights in another order fill a layer",
@@ -1150,6 +1219,35 @@ MUTANTS = [
     ),
     # kernels
     Mutant(
+        "kernels take NumPy's arrays for ever",
+        "kernels/emulator.py",
+        "ORDER, launch.HOST = before",
+        "ORDER, _ = before",
+        EMULATOR,
+    ),
+    Mutant(
+        "the emulator runs in one order",
+        "kernels/emulator.py",
+        "(ORDER, launch.HOST), order,",
+        "(ORDER, launch.HOST), 0,",
+        EMULATOR,
+    ),
+    Mutant(
+        "the emulator shuffles nothing",
+        "kernels/emulator.cpp",
+        "if (order > 1) std::shuffle",
+        "if (order < 0) std::shuffle",
+        EMULATOR,
+    ),
+    Mutant("an atomic addition forgets what was there", "kernels/emulator.h", "= before + value;", "= value;", EMULATOR),
+    Mutant(
+        "shared memory begins with zeros",
+        "kernels/emulator.cpp",
+        "memset(shared, 0xFF, shared_bytes)",
+        "memset(shared, 0, shared_bytes)",
+        EMULATOR,
+    ),
+    Mutant(
         "im2col without dilation",
         "kernels/im2col.cu",
         "const int u = sh * i + dh * a - ph",
@@ -1199,6 +1297,42 @@ MUTANTS = [
         "if xp is not np and isinstance(",
         "if xp is np and isinstance(",
         "kernels/test_step.py",
+    ),
+    # fcn bench
+    Mutant(
+        "ratio upside down",
+        "bench/measuring.py",
+        "ratio=time.median / ours",
+        "ratio=ours / time.median",
+        "bench/test_report.py",
+    ),
+    Mutant(
+        "an error of one sign is none",
+        "bench/measuring.py",
+        "np.abs(scores - truth).max()",
+        "(scores - truth).max()",
+        "bench/test_report.py",
+    ),
+    Mutant(
+        "the same rival is always first",
+        "bench/timing.py",
+        "start = number % len(names)",
+        "start = 0",
+        "bench/test_timing.py",
+    ),
+    Mutant(
+        "threads not handed on",
+        "bench/processes.py",
+        "for name in THREADS}",
+        "for name in THREADS[1:]}",
+        "bench/test_processes.py",
+    ),
+    Mutant(
+        "a training step taken for a forward",
+        "bench/work.py",
+        "times = 1 + self.train *",
+        "times = 1 + False *",
+        "bench/test_work.py",
     ),
 ]
 

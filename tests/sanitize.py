@@ -7,7 +7,7 @@ a race                  two threads of a block use one place of shared memory wi
 an out-of-bounds write  one number behind the array                                               AddressSanitizer
 an int that overflows   an index computed in 32 bits                                              UBSan
 
-The third is always on in the emulator (tests/emulator.py). The others are runtimes that must be loaded before Python:
+The third is always on in the emulator (kernels/emulator.py). The others are runtimes that must be loaded before Python:
 each run below is a process of its own. Needs g++ with libasan and libtsan.
 """
 
@@ -71,7 +71,8 @@ PLANTED = [
     ),
 ]
 RUN = """
-import emulator, numpy as np
+import numpy as np
+from fcn_from_scratch.kernels import emulator
 y = np.zeros(64, np.float32)
 code = 'extern "C" __global__ void planted(float* y, int n) {{ {body} }}'
 emulator.Module(code, ()).run("planted", 1, {threads}, (y, np.int32(64)))
@@ -80,7 +81,7 @@ emulator.Module(code, ()).run("planted", 1, {threads}, (y, np.int32(64)))
 
 def environment(sanitizer):
     """The variables under which a Python process and the kernels it builds run under the sanitizer."""
-    variables = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (TESTS, TESTS.parent)))}
+    variables = os.environ | {"PYTHONPATH": str(TESTS.parent)}
     if sanitizer:
         library, options = SANITIZERS[sanitizer]
         found = subprocess.run([COMPILER, f"-print-file-name={library}"], capture_output=True, text=True, check=True)

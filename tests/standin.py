@@ -8,7 +8,7 @@ fails with CuPy fails here too:
 - what CuPy 14.2 lacks is missing: block, insert, errstate, the keywords `where` and `initial` of reductions, most
   methods of ufuncs, Generator.normal and .permutation, and so on (its names and signatures: kernels/cupy_names.json)
 - copies between the host and the device are counted
-- a kernel is the real .cu source, compiled for the CPU and run on the wrapped arrays (emulator.py)
+- a kernel is the real .cu source, compiled for the CPU and run on the wrapped arrays (kernels/emulator.py)
 - a reduction gives a 0-d array, not a scalar; `empty` is filled with rubbish, not with lucky zeros
 
 Stricter than CuPy: NumPy arrays are refused as an index too (CuPy copies them to the GPU without a word).
@@ -22,8 +22,10 @@ from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
-import emulator
 import numpy as np
+import pytest
+
+from fcn_from_scratch.kernels import emulator
 
 # What the real one has (kernels/freeze_cupy.py): functions and their arguments, ufuncs, methods.
 CUPY = json.loads((Path(__file__).parent / "kernels" / "cupy_names.json").read_text(encoding="utf-8"))
@@ -243,32 +245,23 @@ def __getattr__(name):
 # --- the device, and kernels on it ------------------------------------------------------------------------------
 
 
-class Device:
-    """The only one."""
-
-    id = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        return None
+Device = emulator.Device
 
 
-class RawModule:
+class RawModule(emulator.RawModule):
     """Kernels from their source, run by the emulator; arrays reach them as they would on a GPU."""
 
     def __init__(self, *, code, options=()):
-        if not isinstance(code, str) or not isinstance(options, tuple):
-            raise TypeError("code is a string and options are a tuple")
-        self._module = emulator.Module(code, options)
+        if emulator.missing():
+            pytest.skip(emulator.missing())
+        super().__init__(code=code, options=options)
 
     def get_function(self, name):
+        function = super().get_function(name)
+
         def launch(grid, block, arguments):
-            if not all(isinstance(given, tuple) for given in (grid, block, arguments)):
-                raise TypeError("grid, block and the arguments are tuples")
             counts["kernels"] += 1
-            self._module.run(name, *grid, *block, tuple(map(unwrap, arguments)))
+            function(grid, block, unwrap(arguments))
 
         return launch
 

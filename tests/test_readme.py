@@ -10,7 +10,8 @@ from fcn_from_scratch.cli import COMMANDS, _parser
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-FCN = [line.split("  ")[0].split("#")[0].strip() for line in README.splitlines() if line.startswith("fcn ")]
+LINES = [re.sub(r"^mpiexec -n \d+ ", "", line) for line in README.splitlines()]
+FCN = [line.split("  ")[0].split("#")[0].strip() for line in LINES if line.startswith("fcn ")]
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fcn_from_scratch.bench.ceiling import Ceiling
-from fcn_from_scratch.bench.numpy_rival import NumpyRival
+from fcn_from_scratch.bench.numpy_rival import NumpyRival, ZeroFrameRival
 from fcn_from_scratch.bench.processes import Process
 from fcn_from_scratch.bench.timing import ROUNDS, in_turn, summary
 from fcn_from_scratch.bench.torch_rival import TorchRival
@@ -16,18 +16,20 @@ from fcn_from_scratch.progress import bar
 
 
 class Rival(NamedTuple):
-    """A name for tables, and what makes the rival of a Work: make(work, *arguments)."""
+    """Names for tables, long and short, and what makes the rival of a Work: make(work, *arguments)."""
 
     title: str
+    short: str
     make: type
     arguments: tuple
 
 
 RIVALS = {
-    "fcn": Rival("fcn_from_scratch", NumpyRival, ("auto",)),
-    "im2col": Rival("the same by im2col", NumpyRival, ("im2col",)),
-    "torch": Rival("PyTorch NCHW", TorchRival, ("contiguous_format",)),
-    "torch_cl": Rival("PyTorch channels_last", TorchRival, ("channels_last",)),
+    "fcn": Rival("fcn_from_scratch", "ours", NumpyRival, ("auto",)),
+    "zero_frame": Rival("the same with the zero frame", "zero frame", ZeroFrameRival, ()),
+    "im2col": Rival("the same by im2col", "im2col", NumpyRival, ("im2col",)),
+    "torch": Rival("PyTorch NCHW", "NCHW", TorchRival, ("contiguous_format",)),
+    "torch_cl": Rival("PyTorch channels_last", "channels_last", TorchRival, ("channels_last",)),
 }
 # Who competes with whom, ours first, and who says in float64 what is right.
 COMPETITIONS = {"torch": (("fcn", "torch", "torch_cl"), "torch"), "none": (("fcn", "im2col"), "im2col")}
@@ -74,14 +76,16 @@ class Result(NamedTuple):
     load: tuple | None
 
 
-def measure(work, peer, threads, repeats=None, layers=False, mallopt=False, progress=True):
+def measure(work, peer, threads, repeats=None, layers=False, zero_frame=False, mallopt=False, progress=True):
     """The Result of a Work.
 
     peer      a key of COMPETITIONS;  threads, of every rival;  repeats, rounds (by default as many as take 40 s)
     layers    also measure every convolution alone, forward and both gradients
+    zero_frame  also let models.ZeroFrame compete, at inference
     mallopt   every rival's malloc keeps its memory, see processes.keep_memory
     """
     names, judge = COMPETITIONS[peer]
+    names = (names[0], *("zero_frame",) * zero_frame, *names[1:])
     before, knobs = load(), {"threads": threads, "mallopt": mallopt}
     with _process(judge, work._replace(train=False), "float64", threads=threads) as process:
         truth = process.ask("scores")
@@ -98,7 +102,8 @@ def measure(work, peer, threads, repeats=None, layers=False, mallopt=False, prog
             for row, (error, agreement) in zip(rows, accuracy.values())
         ]
         if layers:
-            rows += _by_layer(work, rivals, repeats or ROUNDS[0], progress)
+            alone = {name: rivals[name] for name in COMPETITIONS[peer][0]}
+            rows += _by_layer(work, alone, repeats or ROUNDS[0], progress)
     after = load()
     return Result(work, threads, rows, best, samples, None if before is None else (before, after))
 

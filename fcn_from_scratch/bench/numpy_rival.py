@@ -6,6 +6,7 @@ import numpy as np
 
 from fcn_from_scratch import geometry, ops, threads
 from fcn_from_scratch.bench.work import LR, MOMENTUM, WEIGHT_DECAY, convolution
+from fcn_from_scratch.models.zero_frame import ZeroFrame
 from fcn_from_scratch.training.loop import Trainer
 from fcn_from_scratch.training.optim import SGD
 from fcn_from_scratch.workspace import Workspace
@@ -50,6 +51,7 @@ class NumpyRival:
         self.conv, rng = self.layers[conv.first], np.random.default_rng(0)
         self.conv_x = rng.standard_normal((n, h, w, c), np.float32).transpose(0, 3, 1, 2)
         self.conv_dy = self.forward()
+        self.conv.zero_grad()
 
     def forward(self):
         return self.conv.call(ops.conv2d, self.conv_x)
@@ -58,7 +60,9 @@ class NumpyRival:
         return ops.conv2d_input_grad(self.conv_dy, self.conv_x.shape, self.conv.params["weight"], **self._options())
 
     def weight_grad(self):
-        return ops.conv2d_weight_grad(self.conv_dy, self.conv_x, self.conv.params["weight"], **self._options())
+        """Added to the layer's gradient, as its backward does."""
+        arguments, gradient = (self.conv_dy, self.conv_x, self.conv.params["weight"]), self.conv.grads["weight"]
+        return ops.conv2d_weight_grad(*arguments, out=gradient, **self._options())
 
     def _options(self):
         names = ("stride", "padding", "dilation", "groups", "algorithm", "workspace")
@@ -67,3 +71,14 @@ class NumpyRival:
     def threads(self):
         """On how many threads it works."""
         return threads.workers()
+
+
+class ZeroFrameRival(NumpyRival):
+    """The same for a stream of pictures of one size: what lies outside the picture is computed once. Forward alone."""
+
+    def __init__(self, work):
+        super().__init__(work)
+        self.predictor = ZeroFrame(self.net.eval())
+
+    def scores(self):
+        return self.predictor(self.x)

@@ -60,11 +60,11 @@ def _line(row, ceiling):
 
 def _layers(result, parts):
     """A line a layer and pass: everybody's time, ours in GFLOP/s, and the others' time over ours."""
-    rivals = list(result.samples)
-    others = rivals[1:]
     at = {(row.part, row.rival): row for row in result.rows}
-    headings = ["layer", "pass", *(f"ms: {RIVALS[name].title}" for name in rivals), "GFLOP/s"]
-    headings += [f"ratio: {RIVALS[name].title}" for name in others]
+    rivals = [row.rival for row in result.rows if row.part == parts[0]]
+    others = rivals[1:]
+    headings = ["layer", "pass", *(f"ms {RIVALS[name].short}" for name in rivals), "GFLOP/s"]
+    headings += [f"ratio {RIVALS[name].short}" for name in others]
     lines = []
     for part in parts:
         layer, step = part.rsplit(" ", 1)

@@ -91,9 +91,7 @@ class Work(NamedTuple):
         Raises: InputError for a network with more than one input or output, or one whose pictures do not fit.
         """
         try:
-            net = self.outline()
-            found = geometry.steps(net)
-            geometry.map_sizes(net, self.size)
+            found = geometry.steps(self.outline())
         except (ValueError, TypeError) as error:
             raise InputError(str(error)) from None
         read = {source for step in found for source in step.sources}
@@ -103,6 +101,11 @@ class Work(NamedTuple):
             raise InputError(
                 f"fcn bench measures networks with one picture in and one map of scores out; {self.model} is another"
             )
+        try:
+            geometry.map_sizes(self.outline(), self.size)
+        except ValueError as error:
+            height, width = self.size
+            raise InputError(f"a picture of {height}x{width} does not fit {self.model}: {error}") from None
 
 
 class Conv(NamedTuple):

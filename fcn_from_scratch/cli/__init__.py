@@ -13,7 +13,7 @@ import os
 import sys
 import warnings
 
-from fcn_from_scratch import __version__
+from fcn_from_scratch import __version__, launcher
 from fcn_from_scratch.checks import InputError
 
 COMMANDS = (
@@ -47,10 +47,10 @@ def main(argv=None):
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with its complaint in one line: no usage block before it."""
+    """argparse with its complaint in one line: no usage block before it, and once for all processes of a job."""
 
     def error(self, message):
-        self.exit(2, f"fcn: {message} (see {self.prog} --help)\n")
+        self.exit(2, None if launcher.rank() else f"fcn: {message} (see {self.prog} --help)\n")
 
 
 def _parser(argv):

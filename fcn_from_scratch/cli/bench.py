@@ -8,10 +8,12 @@ from fcn_from_scratch.bench.measuring import COMPETITIONS, load
 from fcn_from_scratch.bench.torch_rival import installed
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
+from fcn_from_scratch.models.zero_frame import ZeroFrame
 
 HELP = "Measure how fast a network runs and trains here, beside PyTorch in the same run: times, ratios, memory, errors."
 EXAMPLE = """  fcn bench                                   FCN-8s on VGG16, a picture of 500x500; about two minutes
-  fcn bench --train --layers --out runs/bench  a training step; every convolution alone; CSV, JSON and a chart
+  fcn bench --zero-frame                      the same, and as a stream of pictures of one size
+  fcn bench --train --layers --out runs/bench     a training step; every convolution alone; CSV, JSON and a chart
   fcn bench --small                           the training step of a lesson-size network, 64x64 and 128x128
   fcn bench --peer none --model mini_fcn8s    without PyTorch: against im2col and the best matrix product"""
 
@@ -30,6 +32,9 @@ def add_arguments(parser):
     parser.add_argument(
         "--small", action="store_true", help="the training step of a lesson-size network, batch 8, in two sizes"
     )
+    parser.add_argument(
+        "--zero-frame", action="store_true", help="also the stream of pictures of one size, see models.ZeroFrame"
+    )
     parser.add_argument("--threads", type=common.positive, metavar="N", help="of every rival (default: the cores)")
     parser.add_argument(
         "--repeats", type=common.positive, metavar="R", help="rounds (default: 40 seconds' worth, at least 5)"
@@ -42,9 +47,13 @@ def add_arguments(parser):
 
 
 def run(args):
+    if args.zero_frame and (args.train or args.small):
+        raise InputError("--zero-frame is for inference: every training step changes the frame")
     works = _works(args)
     for work in works:
         work.check()
+        if args.zero_frame:
+            ZeroFrame(work.outline())  # refuses what it does not take
     peer = args.peer or ("torch" if installed() else "none")
     if peer == "torch" and not installed():
         raise InputError("--peer torch: PyTorch is not installed; pip install torch, or pass --peer none")
@@ -59,7 +68,7 @@ def run(args):
     _warn(report.disturbance(at_start))
     results = []
     for work in works:
-        result = bench.measure(work, peer, number, args.repeats, args.layers, args.mallopt)
+        result = bench.measure(work, peer, number, args.repeats, args.layers, args.zero_frame, args.mallopt)
         results.append(result)
         print(f"\n{report.text(result)}", flush=True)
     print(f"\n{report.LEGEND}")

@@ -12,13 +12,16 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.geometry.table import memory as bytes_in_words
+from fcn_from_scratch.models import ZeroFrame
 from fcn_from_scratch.progress import bar
 from fcn_from_scratch.training.evaluation import segment
+from fcn_from_scratch.workspace import Workspace
 
 HELP = "Label every pixel of photos of any size: writes the colour map, the overlay and the index PNG of each."
 EXAMPLE = """  fcn segment photo.jpg holiday/*.png --weights runs/camvid/checkpoint.npz --out segmented
   fcn segment photo.jpg --model fcn8s --weights fcn8s-heavy-pascal.caffemodel
-  fcn segment photo.jpg --model fcn8s --random-weights     how long, and how much memory?"""
+  fcn segment photo.jpg --model fcn8s --random-weights     how long, and how much memory?
+  fcn segment frames/*.png --model fcn8s --weights fcn8s-heavy-pascal.caffemodel --zero-frame"""
 
 
 def add_arguments(parser):
@@ -37,6 +40,12 @@ def add_arguments(parser):
     )
     parser.add_argument("--num-classes", type=int, metavar="K", help="for plain files: else read off score_fr")
     common.add_preprocessing_argument(parser)
+    parser.add_argument(
+        "--zero-frame",
+        action="store_true",
+        help="for many pictures of one or two sizes: what pictures do not reach of the paper's padding is computed once "
+        "for each size, and kept (FCN-8s at 500x500: 260 MB)",
+    )
     parser.add_argument("--out", default="segmented", metavar="DIR", help="default segmented")
     common.add_run_arguments(parser)
 
@@ -53,7 +62,8 @@ def run(args):
         model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
     if common.channels_of(model) != 3:
         raise InputError(f"a {model.name} reads {common.channels_of(model)} channels; a photo has 3, its colours")
-    model.to(args.device)
+    model.to(args.device).use(Workspace())
+    predictor = ZeroFrame(model) if args.zero_frame else model
     folder = common.output_folder(args.out)
     palette = common.palette_of(extra)
     classes = extra.get("classes") or [str(number) for number in range(common.classes_of(model))]
@@ -61,7 +71,7 @@ def run(args):
     for path, stem in zip(bar(args.images, unit="image"), stems):
         image = datasets.read_image(path)
         start = time.perf_counter()
-        labels = segment(model, image, args.device)
+        labels = segment(predictor, image, args.device)
         seconds = time.perf_counter() - start
         viz.save_index_png(folder / f"{stem}_labels.png", labels, palette)
         save_png(folder / f"{stem}_colour.png", viz.colourise(labels, palette))

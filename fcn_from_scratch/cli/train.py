@@ -22,7 +22,7 @@ EXAMPLE = """  fcn train --model mini_fcn8s --steps 600 --out runs/shapes
   fcn train --recipe list
   fcn train --recipe fcn16s-heavy --weights runs/32s/checkpoint.npz --dataset voc --root data/VOC --out runs/voc16s
   fcn train --resume --out runs/camvid
-  mpiexec -n 4 fcn train --batch-size 8 --out runs/shapes      each batch shared by 4 processes (needs mpi4py)"""
+  mpiexec -n 4 fcn train --batch-size 8 --out runs/shapes4     (four processes share each batch; needs mpi4py)"""
 
 LARGEST_CROP = (240, 320)  # unless --crop says otherwise
 

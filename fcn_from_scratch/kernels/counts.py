@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.backend import get_array_module, to_numpy
 from fcn_from_scratch.kernels.launch import grid, launch
 
 MOST_CLASSES = 64  # MOST_CLASSES in confusion_matrix.cu
@@ -21,5 +21,5 @@ def confusion_matrix(labels, predictions, num_classes, ignore_index):
     arguments = labels, predictions, partials, labels.size, num_classes, ignore
     launch("confusion_matrix", labels.size, *arguments, blocks=blocks)
     launch("sum_counts", cells, partials, counts, blocks, cells)
-    counts = xp.asnumpy(counts)
+    counts = to_numpy(counts)
     return counts[:-1].reshape(num_classes, num_classes), int(counts[-1])

@@ -29,6 +29,7 @@ DTYPES = {
     "unsigned long long": np.dtype(np.uint64),
     "bool": np.dtype(np.bool_),
 }
+HOST = None  # takes NumPy's arrays as CuPy takes its own: the emulator, while emulator.emulated() lasts
 
 
 def usable(*arrays):
@@ -121,8 +122,10 @@ def _device(kernel, arguments):
     """The device of the arrays and their module; all lie on one."""
     arrays = [array for _, array in _pointers(kernel, arguments)]
     xp = get_array_module(*arrays)
-    if xp is np:
+    if xp is np and HOST is None:
         raise TypeError(f"{kernel.name}: kernels run on arrays of the GPU; got NumPy's")
+    if xp is np:
+        return HOST.Device(), HOST
     devices = {array.device.id: array.device for array in arrays}
     if len(devices) != 1:
         raise ValueError(f"{kernel.name}: the arrays lie on different GPUs, {sorted(devices)}")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.backend import get_array_module, to_numpy
 from fcn_from_scratch.kernels.launch import grid, launch
 
 BLOCKS = 1024  # of a sum's first stage: enough to fill a GPU, few enough for the second stage to be short
@@ -30,5 +30,5 @@ def softmax_cross_entropy(scores, labels, ignore_index, mean, class_weight, mask
     sizes = pixels, classes, ignore, int(mean)
     launch("softmax_cross_entropy", pixels, scores, *arguments, totals[1:], dscores, partials, *sizes, blocks=blocks)
     launch("sum_partials", 1, partials, totals[:1], blocks, 1, blocks=1)
-    loss, _, wrong = xp.asnumpy(totals)
+    loss, _, wrong = to_numpy(totals)
     return loss, int(wrong), dscores

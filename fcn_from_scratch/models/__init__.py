@@ -23,8 +23,9 @@ from fcn_from_scratch.models import alexnet, googlenet, multimodal, multitask, v
 from fcn_from_scratch.models.fcn import FCN
 from fcn_from_scratch.models.head import UPSAMPLING
 from fcn_from_scratch.models.surgery import Transplant, transplant, with_depth
+from fcn_from_scratch.models.zero_frame import ZeroFrame
 
-__all__ = ["FCN", "NAMES", "UPSAMPLING", "Transplant", "build", "transplant", "with_depth"]
+__all__ = ["FCN", "NAMES", "UPSAMPLING", "Transplant", "ZeroFrame", "build", "transplant", "with_depth"]
 
 # name: (the function that reads the trunk's options, the function that builds on the trunk)
 _BUILDERS = {

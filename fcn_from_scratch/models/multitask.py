@@ -50,6 +50,8 @@ class TwoHeads(Segmenter):
 
     def _backward_heads(self, dscores):
         """Both heads read the top and the tapped pools: the gradient of each of them is the sum of two."""
+        if not isinstance(dscores, (tuple, list)) or len(dscores) != len(self.heads):
+            raise ValueError(f"{self.label} has two heads: backward takes two gradients, (semantic, geometric)")
         (dtop, dmaps), (dtop_too, dmaps_too) = (head.backward(dy) for head, dy in zip(self.heads, dscores))
         return dtop + dtop_too, {pool: dmaps[pool] + dmaps_too[pool] for pool in dmaps}
 

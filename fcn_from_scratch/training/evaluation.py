@@ -5,6 +5,7 @@ from fcn_from_scratch.backend import to_device, to_numpy
 from fcn_from_scratch.metrics import ConfusionMatrix
 from fcn_from_scratch.progress import bar
 from fcn_from_scratch.training import heads
+from fcn_from_scratch.workspace import Workspace
 
 
 def predict(model, x):
@@ -32,8 +33,8 @@ def evaluate(model, dataset, device="cpu", progress=False):
 
 def evaluate_heads(model, dataset, device="cpu", progress=False):
     """As evaluate, for each of the model's heads. Returns: dict name -> ConfusionMatrix, named as dataset.heads."""
-    was_training = model.training
-    model.eval()
+    was_training, workspace = model.training, model.workspace
+    model.eval().use(workspace or Workspace())  # each picture in the memory of the one before
     matrices = {}
     batches = datasets.epoch(dataset, 1, model.transform)
     for x, labels, _ in bar(batches, total=len(dataset), disable=not progress, unit="image"):
@@ -41,5 +42,5 @@ def evaluate_heads(model, dataset, device="cpu", progress=False):
         for (name, classes), (scores, ids) in zip(dataset.heads.items(), found):
             matrix = matrices.setdefault(name, ConfusionMatrix(len(classes), dataset.ignore_index))
             matrix.update(ids, to_numpy(scores.argmax(axis=1)))
-    model.train(was_training)
+    model.train(was_training).use(workspace)
     return matrices

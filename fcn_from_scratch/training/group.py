@@ -13,13 +13,10 @@ import traceback
 
 import numpy as np
 
-from fcn_from_scratch import threads
+from fcn_from_scratch import launcher, threads
 from fcn_from_scratch.backend import get_array_module, to_numpy
 from fcn_from_scratch.checks import InputError
 
-# What launchers tell the processes they start: Open MPI; MPICH, Intel MPI and PMI; Slurm's srun.
-SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
-RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
 BUCKET = 1 << 20  # numbers summed at a time: a message of a few megabytes, however large the network is
 PATIENCE = 5.0  # seconds that a rank which fails waits for the others to fail too
 
@@ -92,11 +89,11 @@ class Group:
         if "FCN_THREADS" not in os.environ:
             threads.limit(max(len(cores) // told.count((platform.node(), cores)), 1))
 
-    def all_fail(self, patience=PATIENCE):
-        """Whether every rank calls this within some seconds of the others."""
+    def all_fail(self):
+        """Whether every rank calls this within PATIENCE seconds."""
         request, start = self.failures.Ibarrier(), time.monotonic()
         while not request.Test():
-            if time.monotonic() - start > patience:
+            if time.monotonic() - start > PATIENCE:
                 return False
             time.sleep(0.01)
         return True
@@ -119,11 +116,11 @@ def join():
     through, for the first to report; one that only some run into is reported by them and ends the whole job.
     Raises: InputError without mpi4py, or with one that belongs to another MPI than the launcher.
     """
-    size, rank = (_told(names) for names in (SIZES, RANKS))
-    if size in (None, 1):
+    size = launcher.size()
+    if size == 1:
         yield None
         return
-    if rank:
+    if launcher.rank() > 0:
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for as long as the process lives)
     group = _connect(size)
     try:
@@ -152,12 +149,6 @@ def _connect(size):
     group = Group(world, world.Dup(), cuda="cuda" in kinds)
     group.share_cores()
     return group
-
-
-def _told(names):
-    """The first of these numbers that the environment holds, or None."""
-    found = (os.environ.get(name, "") for name in names)
-    return next((int(text) for text in found if text.isdecimal()), None)
 
 
 def _buckets(arrays):

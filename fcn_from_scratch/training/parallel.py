@@ -38,7 +38,8 @@ class ParallelTrainer(Trainer):
     def __init__(self, group, model, optimizer, batches, *args, **options):
         super().__init__(model, optimizer, batches, *args, **options)
         self.group = group
-        self.dropouts = [layer for layer in _layers(model) if isinstance(layer, Dropout)]
+        self._class_weight = None if self.class_weight is None else to_numpy(self.class_weight)
+        self._dropouts = [layer for layer in _layers(model) if isinstance(layer, Dropout)]
         pictures = batches.batch_size * self.iter_size
         if pictures < group.size:
             raise InputError(
@@ -70,7 +71,7 @@ class ParallelTrainer(Trainer):
         loss = 0.0
         if samples:
             x, labels = collate(*zip(*samples), size=np.max(sizes, axis=0))
-            for layer in self.dropouts:
+            for layer in self._dropouts:
                 layer.others = own.start, len(places) - own.stop
             loss = self._backward(x, labels, self._shares(told[self.group.rank][1], sum(weights)))
         if None in told:
@@ -98,10 +99,10 @@ class ParallelTrainer(Trainer):
 
     def _weight(self, labels, head):
         counted = labels[labels != self.ignore_index]
-        if head or self.class_weight is None:
+        if head or self._class_weight is None:
             return float(counted.size)
         # An id out of range is for the loss to name.
-        return to_numpy(self.class_weight).take(counted, mode="clip").sum(dtype=np.float64)
+        return self._class_weight.take(counted, mode="clip").sum(dtype=np.float64)
 
     def _agree(self):
         """The ranks hold the same weights and draw the same numbers."""

@@ -39,7 +39,7 @@ def test_memory_is_its_own():
     with Process(np.ones, 1, threads=1) as small, Process(np.ones, 40 << 20, threads=1) as large:
         before = memory.peak()
         assert 310 << 20 < large.peak() - small.peak() < 330 << 20
-        assert memory.peak() == before
+        assert memory.peak() - before < 10 << 20
 
 
 @pytest.mark.skipif(threads._blas() is None, reason="NumPy's BLAS here is not an OpenBLAS we can steer")

@@ -66,6 +66,7 @@ def test_the_chart_has_a_bar_for_every_number(result, tmp_path):
     ]
     expected = sorted(row.gflops for row in result.rows if row.part == "conv1 forward")
     assert sorted(bar.get_height() for bar in layers[0].patches) == expected
+    assert [label.get_text() for label in layers[0].get_xticklabels()] == ["conv1", "conv2\nconv3"]
     assert viz.save_figure(figure, tmp_path / "b.png").stat().st_size > 10_000
 
 

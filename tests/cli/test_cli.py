@@ -315,6 +315,33 @@ class TestSegment:
             mixed = (image.astype(float) + colours) / 2
             assert np.abs(np.asarray(picture) - mixed).max() <= 0.5
 
+    def test_the_zero_frame(self, done, fcn, tmp_path, monkeypatch):
+        """The same labels for every picture; networks without such a frame are refused in one line."""
+        photos, calls = [tmp_path / f"{number}.png" for number in range(3)], []
+        for number, (photo, width) in enumerate(zip(photos, (40, 40, 33))):
+            Image.fromarray(noise(30, width, seed=number)).save(photo)
+
+        class Counting(models.ZeroFrame):
+            def __call__(self, x):
+                calls.append(x.shape)
+                return super().__call__(x)
+
+        monkeypatch.setattr(segment, "ZeroFrame", Counting)
+        done("train", "--model", "fcn32s", *TINY, "--steps", 2, "--out", tmp_path / "run")
+        command = ["segment", *photos, "--weights", tmp_path / "run" / "checkpoint.npz", "--out"]
+        done(*command, tmp_path / "plain")
+        assert not calls
+        done(*command, tmp_path / "framed", "--zero-frame")
+        assert calls == [(1, 3, 30, 40), (1, 3, 30, 40), (1, 3, 30, 33)]
+        for photo in photos:
+            name = f"{photo.stem}_labels.png"
+            assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "framed" / name).read_bytes()
+
+        words = ["--model", "mini_unpool", "--random-weights", "--zero-frame"]
+        status, _, err = fcn("segment", photos[0], *words, "--out", tmp_path / "x")
+        assert status == 2
+        assert "the zero frame takes FCN-32s" in err.splitlines()[-1]
+
     def test_shares(self, done, varied, tmp_path):
         image = noise(48, 64, seed=4)
         Image.fromarray(image).save(tmp_path / "photo.png")

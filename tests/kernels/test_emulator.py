@@ -1,9 +1,13 @@
 """The emulator notices the mistakes that a GPU keeps to itself: each is planted, and must be reported."""
 
-import emulator
 import numpy as np
 import pytest
 import standin
+
+from fcn_from_scratch import kernels, ops
+from fcn_from_scratch.kernels import emulator, launch
+
+pytestmark = pytest.mark.skipif(emulator.missing() is not None, reason=str(emulator.missing()))
 
 RACE = """
 extern "C" __global__ void reverse(const float* x, float* y) {
@@ -21,9 +25,9 @@ def run(code, name, arguments, threads=64, order=0, monkeypatch=None):
     emulator.Module(code, ("-DREAL=float",)).run(name, 1, threads, arguments)
 
 
-@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("order", [0, 1, 2])
 def test_a_missing_barrier_shows(order, monkeypatch):
-    """Without it some threads read what nobody has written yet: in either order of threads."""
+    """Without it some threads read what nobody has written yet: in any order of threads."""
     x, y = np.arange(64, dtype=np.float32), np.empty(64, np.float32)
     run(RACE % "__syncthreads();", "reverse", (x, y), order=order, monkeypatch=monkeypatch)
     assert y.tolist() == x[::-1].tolist()
@@ -99,10 +103,48 @@ def test_what_does_not_compile_says_where():
         emulator.Module('#line 1 "wrong.cu"\nextern "C" __global__ void f(float* y) {\n  y[0] = nothing;\n}\n', ())
 
 
-def test_without_a_compiler_tests_are_skipped_and_say_why(monkeypatch):
+def test_without_a_compiler_it_says_so_and_tests_are_skipped(monkeypatch):
     monkeypatch.setattr(emulator, "COMPILER", "no-such-compiler")
+    code = 'extern "C" __global__ void g(float* y) { y[0] = 1; }'
+    with pytest.raises(RuntimeError, match="no no-such-compiler on this machine"):
+        emulator.Module(code, ())
     with pytest.raises(pytest.skip.Exception, match="no no-such-compiler on this machine"):
-        emulator.build('extern "C" __global__ void g(float* y) { y[0] = 1; }', ())
+        standin.RawModule(code=code)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+@pytest.mark.parametrize("order", [0, 1, 2, 3])
+def test_every_thread_runs_once_in_any_order_and_atomics_add(order, dtype, monkeypatch):
+    code = """extern "C" __global__ void order(REAL* sum, int* turns) {
+      const REAL before = atomicAdd(sum, (REAL)1);
+      turns[(int)before] = blockIdx.x * blockDim.x + threadIdx.x;
+    }"""
+    word = {np.dtype(d): w for w, d in launch.DTYPES.items()}[np.dtype(dtype)]
+    sum_, turns = np.zeros(1, dtype), np.full(5 * 7, -1, np.int32)
+    monkeypatch.setattr(emulator, "ORDER", order)
+    emulator.Module(code, (f"-DREAL={word}",)).run("order", 5, 7, (sum_, turns))
+    assert sum_ == 35
+    assert sorted(turns) == list(range(35))
+    steps = set(np.diff(turns))
+    assert steps == {1} if order == 0 else steps == {-1} if order == 1 else len(steps) > 5
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_emulated_kernels_take_numpys_arrays(order, rng):
+    x, bias = rng.normal(size=(2, 5, 4, 3)), rng.normal(size=3)
+    with emulator.emulated(order):
+        assert emulator.ORDER == order
+        y = kernels.bias_relu(x, bias)
+    np.testing.assert_array_equal(y, ops.relu(x + bias))
+
+
+def test_emulated_is_over_when_its_context_is(rng):
+    x = rng.normal(size=(4, 3))
+    with pytest.raises(RuntimeError, match="from within"), emulator.emulated(1):
+        raise RuntimeError("from within")
+    assert emulator.ORDER == 0
+    with pytest.raises(TypeError, match="kernels run on arrays of the GPU"):
+        kernels.bias_relu(x, x[0])
 
 
 def test_a_module_wants_what_cupys_wants():

@@ -2,7 +2,6 @@
 
 import sys
 
-import emulator
 import numpy as np
 import pytest
 import standin
@@ -10,6 +9,7 @@ from arrays import close
 
 from fcn_from_scratch import models, ops
 from fcn_from_scratch.cli import main
+from fcn_from_scratch.kernels import emulator
 from fcn_from_scratch.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, Sequential, ShiftAndStitch
 from fcn_from_scratch.ops import loops
 from fcn_from_scratch.training import SGD

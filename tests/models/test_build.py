@@ -111,6 +111,25 @@ class TestThePapersNetworks:
         scales = {name: [fuse.scale for _, _, fuse in build(name, 2, width=1).skips] for name in HEADS}
         assert scales == {"fcn32s": [], "fcn16s": [1], "fcn8s": [1, 1], "fcn8s_atonce": [0.01, 0.0001]}
 
+    def test_at_once_and_staged_weights_look_alike(self, rng):
+        """The factors stand in no parameter: either network loads the other's weights, and computes something else."""
+        staged, at_once = build("fcn8s", 3, width=2).eval(), build("fcn8s_atonce", 3, width=2).eval()
+        assert shapes_of(staged) == shapes_of(at_once)
+        for key, array in staged.params.items():
+            if key.startswith("score"):
+                array[...] = rng.normal(size=array.shape)
+        at_once.load_state_dict(staged.state_dict())
+        x = rng.normal(size=(1, 3, 40, 33)).astype(np.float32)
+        assert np.abs(at_once(x) - staged(x)).max() > 0.1 * np.abs(staged(x)).max()
+
+    def test_fixed_upsampling_holds_no_blob(self, weightless):
+        """A dense kernel of 64 taps for 21 classes would be 1,806,336 numbers, all but 21 * 4096 of them zero."""
+        for name in HEADS:
+            net = build(name)
+            held = [array for layer in net.children.values() if not layer.params for array in vars(layer).values()]
+            assert not any(isinstance(value, np.ndarray) for value in held)
+            assert not any(key.startswith("upscore") for key in net.state_dict())
+
     def test_dropout_is_element_by_element_after_fc6_and_fc7(self):
         net = build("fcn32s", 2, width=1)
         assert {name: (type(net.children[name]).__name__, net.children[name].p) for name in ("drop6", "drop7")} == {

@@ -140,6 +140,12 @@ class TestBackward:
             same = np.allclose(first[key], second[key], rtol=1e-12, atol=0)
             assert same == ("_sem." in key)
 
+    @pytest.mark.parametrize("pick", [lambda scores: scores[0], lambda scores: scores[:1]])
+    def test_each_head_wants_its_gradient(self, pick):
+        net = build("mini_fcn8s_two_heads", (4, 3), width=1)
+        with refuses("TwoHeads 'mini_fcn8s_two_heads' has two heads: backward takes two gradients"):
+            net.backward(pick(net(np.ones((1, 3, 33, 40), np.float32))))
+
     @pytest.mark.parametrize("which", [0, 1])
     def test_finite_differences(self, which, rng):
         net = generic("mini_fcn8s_two_heads", rng)

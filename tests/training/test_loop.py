@@ -11,7 +11,8 @@ from fcn_from_scratch import datasets, models
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets import Sample
 from fcn_from_scratch.training import SGD, Trainer, recipes
-from fcn_from_scratch.training.evaluation import evaluate, segment
+from fcn_from_scratch.training.evaluation import evaluate, predict, segment
+from fcn_from_scratch.workspace import Workspace
 
 
 def net(seed=0, dtype=np.float64, name="mini_fcn8s", **options):
@@ -192,6 +193,8 @@ class TestFrozenTrunk:
 class Reader:
     """A "network" that reads the class of each pixel off the red channel."""
 
+    workspace = None
+
     def __init__(self, num_classes):
         self.num_classes, self.training, self.modes = num_classes, True, []
 
@@ -204,6 +207,9 @@ class Reader:
 
     def eval(self):
         return self.train(False)
+
+    def use(self, workspace):
+        return self
 
     def __call__(self, x):
         self.modes.append(self.training)
@@ -273,6 +279,25 @@ class TestEvaluation:
         first, second = evaluate(model, scenes).matrix, evaluate(model, scenes).matrix
         np.testing.assert_array_equal(first, second)
         assert model.training
+
+    def test_the_model_keeps_the_workspace_it_had(self):
+        model, scenes, found = net().eval(), datasets.Shapes(3, 48), []
+        for workspace in (None, Workspace()):
+            found.append(evaluate(model.use(workspace), scenes).matrix)
+            assert model.workspace is workspace
+            assert all(layer.workspace is workspace for layer in model.children.values())
+        np.testing.assert_array_equal(*found)
+
+    def test_memory_does_not_grow_over_pictures_of_many_sizes(self):
+        model, workspace = models.build("mini_fcn8s", 5, seed=0).eval(), Workspace()
+        model.use(workspace)
+        rng, held = np.random.default_rng(0), []
+        for _ in range(6):
+            for size in rng.permutation([(200, 260), (260, 200), (130, 300), (256, 256), (150, 170)]):
+                predict(model, np.zeros((1, 3, *size), np.float32))
+            held.append(sum(map(len, [*workspace._free, *workspace._returned])))
+        assert held[0] > 1 << 20
+        assert max(held[1:]) <= 1.1 * held[0], held
 
 
 # FCN_FACTS: the solvers of the paper's public code

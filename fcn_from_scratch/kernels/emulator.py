@@ -1,15 +1,17 @@
 """CUDA kernels on the CPU: builds a kernel's source with g++ and runs it on NumPy arrays.
 
-Module has the shape of cupy.RawModule, and standin.RawModule is made of it; kernels/cuda_emu.h and emu_runtime.cpp hold
-the C++ half. Each source is built once and kept by a hash of everything that goes into it, in FCN_EMU_CACHE or the
-user's cache folder.
+It is how the kernels are tested, and studied (lesson 16), on a machine without a GPU; nothing is trained with it.
+RawModule and Device are what launch.py needs of CuPy; emulator.h and emulator.cpp hold the C++ half. Each source is
+built once and kept by a hash of everything that goes into it, in FCN_EMU_CACHE or the user's cache folder.
 
-ORDER     0: blocks and threads run in ascending order; 1: descending. A missing barrier shows in one of them
+ORDER     0: blocks and threads run in ascending order; 1: descending; others: shuffled, each in its own way. A GPU
+          promises none, so each must give the same result
 SANITIZE  extra flags, from FCN_EMU_SANITIZE, for tests/sanitize.py
 
 Undefined behaviour (an int that overflows, an index outside a shared array, a shift by 64) is an error, always.
 """
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -17,31 +19,22 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-HERE = Path(__file__).parent / "kernels"
+from fcn_from_scratch.kernels import launch
+
+HERE = Path(__file__).parent
 ORDER = 0
 SANITIZE = os.environ.get("FCN_EMU_SANITIZE", "").split()
 WATCH_THREADS = "-fsanitize=thread" in SANITIZE
 COMPILER = "g++"
 FLAGS = ["-std=c++17", "-O1", "-g1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"]
 UNDEFINED = ["-fsanitize=undefined", "-fsanitize-recover=undefined", "-fno-sanitize=vptr"]
-DTYPES = {
-    "float": np.float32,
-    "double": np.float64,
-    "int": np.int32,
-    "unsigned char": np.uint8,
-    "unsigned": np.uint32,
-    "long long": np.int64,
-    "unsigned long long": np.uint64,
-    "bool": np.bool_,
-}
-
 
 _one_launch_at_a_time = threading.Lock()  # threadIdx and the like exist once
 
@@ -98,12 +91,59 @@ def _value(name, number, argument, word, pointer, constant):
             return np.zeros(1, np.uintp)
         if not isinstance(argument, np.ndarray):
             raise TypeError(f"{where} is an array of {word}; got {argument!r}")
-        if argument.dtype != DTYPES[word] or not argument.flags.c_contiguous:
+        if argument.dtype != launch.DTYPES[word] or not argument.flags.c_contiguous:
             raise TypeError(f"{where} is a contiguous array of {word}; got {argument.dtype} {argument.strides}")
         return np.array([argument.ctypes.data], np.uintp)
-    if not isinstance(argument, np.generic) or argument.dtype != DTYPES[word]:
+    if not isinstance(argument, np.generic) or argument.dtype != launch.DTYPES[word]:
         raise TypeError(f"{where} is a {word}, as a NumPy scalar; got {argument!r}")
     return np.array([argument])
+
+
+# --- in CuPy's place ------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def emulated(order=0):
+    """Inside this context the functions of `kernels` take NumPy's arrays, and run here.
+
+    order  of the threads: see ORDER
+    Raises: RuntimeError, at the first launch, where there is no compiler (`missing` tells).
+    """
+    global ORDER
+    before, ORDER, launch.HOST = (ORDER, launch.HOST), order, sys.modules[__name__]
+    try:
+        yield
+    finally:
+        ORDER, launch.HOST = before
+
+
+class Device:
+    """The only one."""
+
+    id = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        return None
+
+
+class RawModule:
+    """cupy.RawModule, as far as launch.py needs it."""
+
+    def __init__(self, *, code, options=()):
+        if not isinstance(code, str) or not isinstance(options, tuple):
+            raise TypeError("code is a string and options are a tuple")
+        self._module = Module(code, options)
+
+    def get_function(self, name):
+        def function(grid, block, arguments):
+            if not all(isinstance(given, tuple) for given in (grid, block, arguments)):
+                raise TypeError("grid, block and the arguments are tuples")
+            self._module.run(name, *grid, *block, arguments)
+
+        return function
 
 
 # --- building -------------------------------------------------------------------------------------------------------
@@ -129,7 +169,7 @@ def cache():
 @functools.cache
 def runtime():
     """The loaded runtime, visible to every kernel's library."""
-    source = (HERE / "emu_runtime.cpp").read_text(encoding="utf-8")
+    source = (HERE / "emulator.cpp").read_text(encoding="utf-8")
     # It is not watched itself: it writes threadIdx for all threads. It only tells the sanitizer about threads.
     watched = ["-DEMU_TSAN"] if WATCH_THREADS else []
     library = ctypes.CDLL(str(_compile("runtime", source, ["-O2", *watched])), mode=ctypes.RTLD_GLOBAL)
@@ -144,7 +184,7 @@ def build(code, options):
     names = _names(code)
     driver = "\n".join(
         [
-            '#include "cuda_emu.h"',
+            '#include "emulator.h"',
             code.replace('extern "C" __global__', "__global__"),
             '#define SEEN __attribute__((visibility("default")))',
             'extern "C" { SEEN extern const EmuEntry emu_entries[]; SEEN extern char* const emu_shared_begin;',
@@ -165,8 +205,8 @@ def _names(code):
 def _compile(stem, source, flags):
     """The library of a C++ text, from the cache if it is there."""
     if missing():
-        pytest.skip(missing())
-    header = (HERE / "cuda_emu.h").read_text(encoding="utf-8")
+        raise RuntimeError(missing())
+    header = (HERE / "emulator.h").read_text(encoding="utf-8")
     command = [COMPILER, *FLAGS, *flags, f"-I{HERE}"]
     key = hashlib.sha256("\0".join([source, header, _version(), *command]).encode()).hexdigest()[:16]
     library = cache() / f"{stem}-{key}.so"

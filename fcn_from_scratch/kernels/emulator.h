@@ -1,7 +1,7 @@
 // CUDA's words for g++: enough to compile the package's .cu files as they stand and run them on the CPU.
 //
 // A launch is a loop over blocks and, inside, over threads, all on one thread of the CPU. Kernels that hold a barrier
-// run each CUDA thread on a stack of its own, so that __syncthreads can leave it and come back (emu_runtime.cpp).
+// run each CUDA thread on a stack of its own, so that __syncthreads can leave it and come back (emulator.cpp).
 // Shared memory is filled with 0xFF, NaN or -1, before each block: what nobody wrote must show.
 #pragma once
 #include <cmath>
@@ -33,8 +33,16 @@ using std::pow;
 inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
   return (unsigned long long)((unsigned __int128)a * b >> 64);
 }
-// Of integers only: the kernels add up floating-point numbers in a fixed order.
-inline int atomicAdd(int* place, int value) { return __atomic_fetch_add(place, value, __ATOMIC_RELAXED); }
+// Of floating-point numbers too, though the package's kernels add those up in a fixed order: lesson 16 shows why.
+template <class T>
+inline T atomicAdd(T* place, T value) {
+  T before, after;
+  __atomic_load(place, &before, __ATOMIC_RELAXED);
+  do
+    after = before + value;
+  while (!__atomic_compare_exchange(place, &before, &after, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+  return before;
+}
 inline int atomicMax(int* place, int value) {
   int before = __atomic_load_n(place, __ATOMIC_RELAXED);
   while (value > before && !__atomic_compare_exchange_n(place, &before, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))

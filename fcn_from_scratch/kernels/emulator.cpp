@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <numeric>
+#include <random>
 #include <vector>
 
 #if !defined(__x86_64__)
@@ -170,13 +171,19 @@ static bool run_with_barriers(const std::vector<unsigned>& order) {
   }
 }
 
-static bool run_blocks(unsigned blocks, unsigned count, int order, int barriers, void* shared, size_t shared_bytes) {
-  static std::vector<unsigned> turns;
+static void put_in_order(std::vector<unsigned>& turns, unsigned count, int order) {
   turns.resize(count);
   std::iota(turns.begin(), turns.end(), 0u);
   if (order == 1) std::reverse(turns.begin(), turns.end());
-  for (unsigned block = 0; block < blocks; ++block) {
-    blockIdx = {order == 1 ? blocks - 1 - block : block, 0, 0};
+  if (order > 1) std::shuffle(turns.begin(), turns.end(), std::mt19937(order));
+}
+
+static bool run_blocks(unsigned blocks, unsigned count, int order, int barriers, void* shared, size_t shared_bytes) {
+  static std::vector<unsigned> turns, block_turns;  // static: a launch may end by longjmp, which destroys nothing
+  put_in_order(turns, count, order);
+  put_in_order(block_turns, blocks, order);
+  for (unsigned block : block_turns) {
+    blockIdx = {block, 0, 0};
     if (shared_bytes) memset(shared, 0xFF, shared_bytes);
     if (barriers) {
       if (!run_with_barriers(turns)) return false;
@@ -190,7 +197,7 @@ static bool run_blocks(unsigned blocks, unsigned count, int order, int barriers,
   return true;
 }
 
-// order 0: blocks and threads in ascending order, 1: descending. Both must give the same result.
+// order 0: blocks and threads in ascending order, 1: descending, others: shuffled. All must give the same result.
 // Returns 0, or 1 after a mistake, which emu_message tells.
 extern "C" int emu_launch(unsigned blocks, unsigned count, int order, int barriers, void (*kernel)(void*), void* given,
                           void* shared, size_t shared_bytes) {

@@ -1,0 +1,22 @@
+"""What a launcher (mpiexec, srun) tells each process it starts, read off the environment."""
+
+import os
+
+# Open MPI; MPICH, Intel MPI and others that speak PMI; Slurm's srun
+_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
+_RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
+
+
+def size():
+    """How many processes were started together; 1 without a launcher."""
+    return _number(_SIZES, 1)
+
+
+def rank():
+    """Which of them this one is, from 0."""
+    return _number(_RANKS, 0)
+
+
+def _number(names, default):
+    found = (os.environ.get(name, "") for name in names)
+    return next((int(text) for text in found if text.isdecimal()), default)

@@ -1,0 +1,260 @@
+"""The zero frame: what an image does not reach is computed once, for all images of that size.
+
+The paper pads its images by 100 zeros. Far enough out a map does not depend on the image: there it holds what an
+image of zeros gives. A ZeroFrame keeps these values, and computes of each layer only the part that sees the image.
+For a picture of 500x500 pixels that is a little more than half of the first layers, and all from pool5 on.
+
+Which part that is follows from the receptive fields. Where Winograd's algorithm computes in tiles, the part is
+enlarged to whole tiles, so that they are cut as they would be in the whole map.
+"""
+
+from math import ceil, floor
+from typing import NamedTuple
+
+import numpy as np
+
+from fcn_from_scratch import checks, geometry
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.dense.chain import twin
+from fcn_from_scratch.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU
+from fcn_from_scratch.layers.runs import forward, runs
+from fcn_from_scratch.models.fcn import FCN
+from fcn_from_scratch.ops import shapes
+from fcn_from_scratch.ops.conv import choose
+from fcn_from_scratch.ops.im2col import channels_first, channels_last
+from fcn_from_scratch.ops.winograd_transforms import OUTPUTS
+
+POINTWISE = (ReLU, Dropout, LocalResponseNorm)  # each output pixel reads the one input pixel in its place
+
+
+class ZeroFrame:
+    """An FCN that computes, on a CPU and in eval mode, only what its images reach: predictor = ZeroFrame(model).
+
+    predictor(x) is model(x), x (N, C, H, W). The first batch of a shape takes one more pass over the trunk, with an
+    image of zeros; all that follow save what lies outside the image.
+    sizes   batches of so many shapes are prepared for at once; what was used longest ago makes room
+    The frame follows from the weights. They are compared with a copy of those it was made with, at every call, and a
+    new one is made where any differs: it is never stale. Whoever changes a layer in another way, such as its padding,
+    calls reset(). Not for use by several threads at once.
+    `nbytes` says what it holds: of each size the inputs of the layers it shortens, and once a copy of their weights.
+    Identity: predictor(x) == model(x) up to rounding, 5e-6 of the largest score  (tests/models/test_zero_frame.py).
+    Raises: InputError for another network than an FCN, in training mode (every step changes the frame), or on a GPU.
+    """
+
+    def __init__(self, model, sizes=2):
+        if type(model) is not FCN:
+            raise checks.InputError(
+                f"the zero frame takes FCN-32s, 16s, 8s, FCN-AlexNet and FCN-GoogLeNet; got {type(model).__name__}"
+            )
+        self.model, self.sizes = model, checks.integer(sizes, "sizes", 1)
+        self.reset()
+
+    def __call__(self, x):
+        checks.ndim(x, 4, "x", "(N, C, H, W)")
+        if self.model.training:
+            raise checks.InputError(
+                "the zero frame is for a network in eval mode, as every training step changes it: call model.eval()"
+            )
+        if get_array_module(x, *self.model.params.values()) is not np:
+            raise checks.InputError("the zero frame runs on the CPU: move the model and x there, or do without it")
+        top, maps = self._frame(x).trunk(x)
+        return self.model.head(top, maps, x.shape[2:])
+
+    def reset(self):
+        """Forget everything: the next batch makes a new frame."""
+        self._frames = {}  # (shape, dtype) -> _Frame, the one used last at the end
+        self._weights = {}  # name -> a copy of the parameter all frames were made with
+
+    @property
+    def transform(self):
+        """The model's: what turns a picture into x."""
+        return self.model.transform
+
+    @property
+    def nbytes(self):
+        """The memory it holds at present."""
+        frames = sum(frame.nbytes for frame in self._frames.values())
+        return frames + sum(weight.nbytes for weight in self._weights.values())
+
+    def _frame(self, x):
+        params, key = self.model.trunk.params, (x.shape, x.dtype.str)
+        if not all(_same(params.get(name), weight) for name, weight in self._weights.items()):
+            self.reset()
+        frame = self._frames.pop(key, None)
+        if frame is None:
+            while len(self._frames) >= self.sizes:
+                del self._frames[next(iter(self._frames))]
+            frame = _Frame(self.model.trunk, x.shape, x.dtype)
+            for name in frame.weights - self._weights.keys():
+                self._weights[name] = params[name].copy("K")
+        self._frames[key] = frame
+        return frame
+
+
+class _Part(NamedTuple):
+    """A run of layers (see layers.runs), and the window of its input that has to be looked at.
+
+    layers   without padding of their own: the window brings it along
+    window   (N, C, h, w); around what changes from image to image it holds the frame
+    source   what goes into the window at `target`, of that part of the map before that was computed
+    place    of the run's map, what is computed: rows and columns
+    whole    the run's map, where more than the next window is needed of it; else None
+    """
+
+    name: str
+    layers: list
+    window: np.ndarray
+    source: tuple
+    target: tuple
+    place: tuple
+    whole: np.ndarray | None
+
+
+class _Frame:
+    """The trunk for batches of one shape: `parts`, of which a window is computed, then the runs of `rest`, as ever."""
+
+    def __init__(self, trunk, shape, dtype):
+        self.children, self.taps = trunk.children, trunk.taps
+        self.parts, self.rest, self.weights = [], list(runs(self.children, self.taps)), set()
+        images, size = shape[0], shape[2:]
+        sizes = {name: found.size for name, found in geometry.map_sizes(trunk, size).items()}
+        zeros, path, before, computed = np.zeros((1, *shape[1:]), dtype), [], "image", _everything(size)
+        while self.rest:
+            names = self.rest[0]
+            run = [self.children[name] for name in names]
+            if not all(map(_is_local, run)):
+                break
+            path += run
+            out = sizes[names[-1]]
+            place = _reached(geometry.receptive_field(path), size, out)
+            if place == _everything(out) or any(axis.start >= axis.stop for axis in place):
+                break
+            layers = _settled(run, images, sizes[names[0]], zeros)
+            if getattr(layers[0], "algorithm", None) == "winograd":
+                place = _in_tiles(place, OUTPUTS // (2 if len(run) == 3 else 1), out)
+            needed = place
+            for layer, name in zip(reversed(run), reversed([before, *names[:-1]])):
+                needed = tuple(map(_read_by, [layer] * 2, (0, 1), needed, sizes[name]))
+            window = _cut(zeros, needed, images)
+            zeros = forward(layers, zeros)
+            whole = _copies(zeros, images) if names[-1] in self.taps else None
+            source, target = _meeting(computed, needed)
+            self.parts.append(_Part(names[-1], _unpadded(layers), window, source, target, place, whole))
+            self.weights |= {n + c.separator + key for n, c in zip(names, run) for key in c.params}
+            before, computed = names[-1], place
+            self.rest.pop(0)
+        if self.parts:  # what comes next reads the whole map
+            self.parts[-1] = self.parts[-1]._replace(whole=_copies(zeros, images))
+
+    def trunk(self, x):
+        """As the trunk's forward: (top, maps). The maps are good until the next call."""
+        maps = {}
+        for part in self.parts:
+            part.window[part.target] = x[part.source]
+            x = forward(part.layers, part.window)
+            if part.whole is not None:
+                part.whole[(..., *part.place)] = x
+                maps[part.name] = part.whole
+        if self.parts:
+            x = self.parts[-1].whole
+        for names in self.rest:
+            x = forward([self.children[name] for name in names], x)
+            if names[-1] in self.taps:
+                maps[names[-1]] = x
+        return x, maps
+
+    @property
+    def nbytes(self):
+        return sum(a.nbytes for part in self.parts for a in (part.window, part.whole) if a is not None)
+
+
+# --- which part: slices of rows and columns ------------------------------------------------------------------------
+
+
+def _everything(size):
+    return tuple(slice(0, n) for n in size)
+
+
+def _reached(field, image, size):
+    """The cells of a map, on the grid `field`, that see a pixel of an image."""
+    found = []
+    for (width, stride, start), pixels, cells in zip(field.axes, image, size):
+        reach = (width - 1) / 2  # cell i sees start + i * stride - reach ... + reach
+        first, last = ceil((-reach - start) / stride), floor((pixels - 1 + reach - start) / stride)
+        found.append(slice(max(first, 0), min(last + 1, cells)))
+    return tuple(found)
+
+
+def _in_tiles(place, tile, size):
+    """The place enlarged to whole tiles, as far as the map goes."""
+    return tuple(slice(p.start // tile * tile, min(-(-p.stop // tile) * tile, n)) for p, n in zip(place, size))
+
+
+def _read_by(layer, axis, cells, size):
+    """The pixels that a layer reads for some of its cells, along an axis on which its input has `size`. Those of a
+    convolution's padding lie before 0 and beyond `size`; a pool's last window ends with the map."""
+    if isinstance(layer, POINTWISE):
+        return cells
+    stride, span = layer.stride[axis], shapes.span(layer.kernel_size[axis], layer.dilation[axis])
+    start = cells.start * stride - layer.padding[axis]
+    stop = (cells.stop - 1) * stride - layer.padding[axis] + span
+    return slice(start, min(stop, size) if isinstance(layer, MaxPool2d) else stop)
+
+
+def _meeting(part, window):
+    """Where two places of a map meet: the index of that in an array (N, C, h, w) of the one, and of the other."""
+    both = [slice(max(p.start, w.start), min(p.stop, w.stop)) for p, w in zip(part, window)]
+    return tuple(
+        (..., *(slice(b.start - o.start, b.stop - o.start) for b, o in zip(both, other))) for other in (part, window)
+    )
+
+
+# --- arrays and layers ----------------------------------------------------------------------------------------------
+
+
+def _cut(y, place, images):
+    """A place of a map (1, C, H, W), zero beyond the map, once for each image."""
+    height, width = (axis.stop - axis.start for axis in place)
+    window = channels_first(np.zeros((images, height, width, y.shape[1]), y.dtype))
+    source, target = _meeting(_everything(y.shape[2:]), place)
+    window[target] = y[source]
+    return window
+
+
+def _copies(y, images):
+    """A map (1, C, H, W) once for each image."""
+    return channels_first(np.repeat(channels_last(y), images, axis=0))
+
+
+def _is_local(layer):
+    """Does every output pixel follow from a window, whose pixels outside the image, if any, are zero? Subclasses, and
+    layers whose forward was replaced, may do something else."""
+    if "forward" in vars(layer):
+        return False
+    return type(layer) in (Conv2d, *POINTWISE) or (type(layer) is MaxPool2d and layer.padding == (0, 0))
+
+
+def _settled(run, images, size, x):
+    """The layers with caches of their own, and the convolution's algorithm chosen by the size of its whole map."""
+    layers = [twin(layer, layer.name) for layer in run]
+    conv = layers[0]
+    if isinstance(conv, Conv2d) and conv.algorithm == "auto":
+        weight = conv.params["weight"]
+        windows = shapes.ConvGeometry(conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, size)
+        dtype = checks.floating_result(np, x, weight)
+        conv.algorithm = choose((images, *x.shape[1:]), weight.shape, windows, dtype)
+    return layers
+
+
+def _unpadded(layers):
+    """The same layers, the convolution among them without padding."""
+    first, *others = layers
+    first = twin(first, first.name)
+    if isinstance(first, Conv2d):
+        first.padding = (0, 0)
+    return [first, *others]
+
+
+def _same(ours, theirs):
+    """Have two arrays the same dtype, shape and numbers? Where one is missing, None, they differ."""
+    return ours is not None and ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
