@@ -4,7 +4,7 @@ Afterwards you can read a CUDA kernel, say which thread makes which number, tell
 from a lucky one, count what a tile saves, and say when the CPU is faster.
 
 Needs: lessons 2, 3 and 8 (im2col and its buffer; backward; rarefaction)
-Runtime: 8 s on 2 cores; 15 s more the first time, to compile the kernels
+Runtime: 5 s on 2 cores, the first time 10 s: the kernels are compiled once
 """
 
 # %% [markdown]
@@ -380,8 +380,8 @@ check("2K/T, counted in the kernel", fewer_reads, f"{reads or 'not run'}")
 
 # %% [markdown]
 # # The whole of an FCN, in kernels
-# A convolution, ReLU, a pool, scores, bilinear upsampling, the loss, and everything backward: thirteen
-# launches by name. Only a bias and ReLU's backward are plain array code.
+# A convolution, ReLU, a pool, scores, bilinear upsampling, the loss, and everything backward: fourteen
+# calls of kernels. Only a bias and ReLU's backward are plain array code.
 
 
 # %%
@@ -630,7 +630,7 @@ check("no barriers, the other order: right by luck", lucky)
 
 # %% [markdown]
 # **Timing the launch.** A kernel's call comes back at once, before the work is done. A clock around it shows
-# microseconds for anything. Wait for the result, or use the GPU's own events (`fcn bench` does).
+# microseconds for anything. Wait for the result, as `by_kernel` above does, or use the GPU's own events.
 
 # %% [markdown]
 # ## Exercises

@@ -239,9 +239,9 @@ MUTANTS = [
     Mutant("padding wins a max-pool", "ops/pooling.py", "lowest = -np.inf if", "lowest = 0 if", POOL),
     Mutant(
         "max-pool positions count in heights",
-        "ops/pooling.py",
-        "dh, dw), width = window.kernel_size, window.dilation, window.size[1]",
-        "dh, dw), width = window.kernel_size, window.dilation, window.size[0]",
+        "ops/pooling_windows.py",
+        "dh, dw), width = self.kernel_size, self.dilation, self.size[1]",
+        "dh, dw), width = self.kernel_size, self.dilation, self.size[0]",
         POOL,
     ),
     Mutant(
@@ -253,7 +253,7 @@ MUTANTS = [
     ),
     Mutant(
         "average counts beyond the padding",
-        "ops/pooling.py",
+        "ops/pooling_windows.py",
         "end = np.minimum(start + k, n + p)",
         "end = start + k",
         POOL,
@@ -585,7 +585,11 @@ MUTANTS = [
     ),
     # the zero frame, and memory while scoring
     Mutant(
-        "a frame outlives its weights", "models/zero_frame.py", "and np.array_equal(ours, theirs)", "and True", ZERO_FRAME
+        "a frame outlives its weights",
+        "models/zero_frame.py",
+        "and np.array_equal(ours, theirs)",
+        "and True",
+        ZERO_FRAME,
     ),
     Mutant(
         "a frame outlives its weights' dtype",
@@ -1097,7 +1101,7 @@ MUTANTS = [
         "",
         "cli/test_weights_cli.py",
     ),
-    Mutant("evaluated with dropout", "training/evaluation.py", "model.eval()", "pass", "training"),
+    Mutant("evaluated with dropout", "training/evaluation.py", "model.eval().use", "model.use", "training"),
     # recipes, published numbers, the doctor
     Mutant(
         "a recipe's biases follow the usual rule",
@@ -1239,7 +1243,7 @@ MUTANTS = [
         "if (order < 0) std::shuffle",
         EMULATOR,
     ),
-    Mutant("an atomic addition forgets what was there", "kernels/emulator.h", "= before + value;", "= value;", EMULATOR),
+    Mutant("an atomic addition forgets its start", "kernels/emulator.h", "= before + value;", "= value;", EMULATOR),
     Mutant(
         "shared memory begins with zeros",
         "kernels/emulator.cpp",

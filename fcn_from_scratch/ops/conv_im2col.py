@@ -32,16 +32,15 @@ def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
 
         def fill(share, source=source, matrix=matrix, outputs=outputs):
             for image, rows in share:
-                part = y[image, rows, :, outputs]
-                product = gather(source[image], rows, ow, kernel_size, stride, dilation) @ matrix
-                if relu and bias is not None and kernels.usable(product, bias):
-                    kernels.bias_relu(product, bias[outputs], out=product)
-                else:
-                    if bias is not None:
-                        product += bias[outputs]
-                    if relu:
-                        xp.maximum(product, 0, out=product)
-                part[...] = product.reshape(part.shape)
+                part = y[image, rows].reshape(-1, f)[:, outputs]
+                xp.matmul(gather(source[image], rows, ow, kernel_size, stride, dilation), matrix, out=part)
+                if relu and bias is not None and groups == 1 and kernels.usable(part, bias):
+                    kernels.bias_relu(part, bias, out=part)
+                    continue
+                if bias is not None:
+                    part += bias[outputs]
+                if relu:
+                    xp.maximum(part, 0, out=part)
 
         threads.run(fill, shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
     return channels_first(y)

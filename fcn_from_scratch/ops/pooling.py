@@ -7,8 +7,8 @@ import numpy as np
 
 from fcn_from_scratch import checks, kernels, threads
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.ops import shapes
 from fcn_from_scratch.ops.im2col import channels_first, channels_last
+from fcn_from_scratch.ops.pooling_windows import Windows
 from fcn_from_scratch.workspace import empty_from
 
 AT_ONCE = 1 << 17  # pixels of an image that one thread works on at a time
@@ -38,17 +38,18 @@ def max_pool2d_winner(x, kernel_size, stride=None, padding=0, dilation=1, ceil_m
     winner (N, C, oh, ow) is the place a * kw + b in the window, in the smallest unsigned integers that hold it: one
     byte instead of eight, and backward need not look for it.
     """
-    window = _window(x.shape, x, kernel_size, stride, padding, dilation, ceil_mode)
+    checks.ndim(x, 4, "x", "(N, C, H, W)")
+    window = Windows(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     xp = get_array_module(x)
     if kernels.usable(x) and math.prod(window.kernel_size) <= kernels.MOST_PLACES:
         return tuple(map(channels_first, kernels.max_pool(channels_last(x), window.out, *window.geometry)))
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    padded, first = _padded(x, window, lowest), _first_tap_inside(xp, window)
+    padded, first = window.padded(x, lowest), window.first_tap_inside(xp)
     y = xp.empty((len(x), *window.out, x.shape[1]), x.dtype)
     winner = xp.empty(y.shape, first.dtype)
 
     def fill(rows):
-        taps = (tap[:, rows] for tap in _taps(padded, window))
+        taps = (tap[:, rows] for tap in window.taps(padded))
         largest = next(taps).copy()
         best = xp.zeros(largest.shape, first.dtype) + first[rows, :, None]
         for number, tap in enumerate(taps, start=1):
@@ -73,7 +74,7 @@ def max_pool2d_winner_backward(
     A winner that is no place in the window, as conv2d_relu_pool has it, passes nothing on.
     """
     checks.same_shape(winner, dy.shape, "winner", "dy has")
-    window = _window(x_shape, None, kernel_size, stride, padding, dilation, ceil_mode)
+    window = Windows(x_shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     xp = get_array_module(dy, winner)
     upstream, winner = channels_last(dy), channels_last(winner)
     n, c, h, w = x_shape
@@ -92,7 +93,7 @@ def max_pool2d_winner_backward(
         threads.run(fill, threads.split(window.out[0], dx.size // AT_ONCE))
     else:
         dx[...] = 0
-        for number, tap in enumerate(_taps(dx, window)):
+        for number, tap in enumerate(window.taps(dx)):
             tap += upstream * (winner == number)
     return channels_first(dx[:, ph : ph + h, pw : pw + w])
 
@@ -102,10 +103,10 @@ def winner_indices(winner, x_shape, kernel_size, stride=None, padding=0, dilatio
 
     A winner that is no place in the window counts as the first, which wins where all are equal.
     """
-    window = _window(x_shape, None, kernel_size, stride, padding, dilation, ceil_mode)
+    window = Windows(x_shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     xp = get_array_module(winner)
     winner = xp.where(winner < math.prod(window.kernel_size), winner, winner.dtype.type(0))
-    return channels_first(_flat_position(xp, winner.transpose(0, 2, 3, 1), window))
+    return channels_first(window.flat_position(xp, winner.transpose(0, 2, 3, 1)))
 
 
 def max_pool2d_backward(dy, indices, x_shape):
@@ -185,15 +186,16 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     Identity: equals ops.loops.avg_pool2d_loops  (tests/ops/test_pooling.py).
     Raises: as max_pool2d.
     """
-    window = _window(x.shape, x, kernel_size, stride, padding, 1, ceil_mode)
+    checks.ndim(x, 4, "x", "(N, C, H, W)")
+    window = Windows(x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
     if kernels.usable(x):
         geometry = window.kernel_size, window.stride, window.padding, count_include_pad
         return channels_first(kernels.avg_pool(channels_last(x), window.out, *geometry))
-    taps = _taps(_padded(checks.floating(x), window, 0), window)
+    taps = window.taps(window.padded(checks.floating(x), 0))
     total = next(taps).copy()
     for tap in taps:
         total += tap
-    count = _counts(get_array_module(x), window, count_include_pad, total.dtype)
+    count = window.counts(get_array_module(x), count_include_pad, total.dtype)
     return channels_first(total / count[..., None])
 
 
@@ -205,7 +207,7 @@ def avg_pool2d_backward(dy, x_shape, kernel_size, stride=None, padding=0, ceil_m
     Shapes: dy (N, C, oh, ow); x_shape the input's. Returns: dx with shape x_shape.
     Identity: vjp_check  (tests/ops/test_pooling.py).
     """
-    window = _window(x_shape, None, kernel_size, stride, padding, 1, ceil_mode)
+    window = Windows(x_shape[2:], kernel_size, stride, padding, 1, ceil_mode)
     checks.same_shape(dy, (*x_shape[:2], *window.out), "dy", "avg_pool2d's output has")
     xp = get_array_module(dy)
     n, c, h, w = x_shape
@@ -213,98 +215,19 @@ def avg_pool2d_backward(dy, x_shape, kernel_size, stride=None, padding=0, ceil_m
         geometry = window.kernel_size, window.stride, window.padding, count_include_pad
         return channels_first(kernels.avg_pool_backward(channels_last(dy), (n, h, w, c), *geometry))
     (ph, pw), (eh, ew) = window.padding, window.extra
-    share = dy.transpose(0, 2, 3, 1) / _counts(xp, window, count_include_pad, dy.dtype)[..., None]
+    share = dy.transpose(0, 2, 3, 1) / window.counts(xp, count_include_pad, dy.dtype)[..., None]
     dx = xp.zeros((n, h + 2 * ph + eh, w + 2 * pw + ew, c), dy.dtype)
-    for tap in _taps(dx, window):
+    for tap in window.taps(dx):
         tap += share
     return channels_first(dx[:, ph : ph + h, pw : pw + w])
-
-
-class _Window:
-    """Where pooling windows lie: pairs for each argument, the output size, and `extra`, the rows and columns that
-    the last, partial windows of ceil mode reach beyond the padded image."""
-
-    def __init__(self, size, kernel_size, stride, padding, dilation, ceil_mode):
-        self.size = size
-        self.kernel_size = checks.pair(kernel_size, "kernel_size", 1)
-        self.stride = self.kernel_size if stride is None else checks.pair(stride, "stride", 1)
-        self.padding = checks.pair(padding, "padding", 0)
-        self.dilation = checks.pair(dilation, "dilation", 1)
-        self.span = tuple(map(shapes.span, self.kernel_size, self.dilation))
-        for p, e in zip(self.padding, self.span):
-            if 2 * p > e:
-                raise ValueError(
-                    f"pooling's padding is at most half the window, else a window could lie in padding alone; got "
-                    f"padding {self.padding} for a window of {self.span[0]}x{self.span[1]}"
-                )
-        args = (size, self.kernel_size, self.stride, self.padding, self.dilation, (ceil_mode, ceil_mode))
-        self.out = tuple(map(shapes.pool_output_size, *args))
-        checks.output_fits(self.out, size, self.span, self.padding, "the pooling window")
-        for n, o, s, p, d in zip(size, self.out, self.stride, self.padding, self.dilation):
-            # The first tap of a window that lies in the image, if any does: dilated taps may step over it.
-            if any((s * i - p) % d >= n for i in range(o) if s * i < p):
-                raise ValueError(
-                    f"a pooling window of dilation {self.dilation} steps over the whole input, {size[0]}x{size[1]}"
-                )
-        self.geometry = self.kernel_size, self.stride, self.padding, self.dilation
-        # Windows side by side that leave nothing over.
-        self.tiles = (
-            self.stride == self.kernel_size
-            and self.dilation == (1, 1)
-            and self.padding == (0, 0)
-            and all(o * k >= n for o, k, n in zip(self.out, self.kernel_size, size))
-        )
-        self.extra = tuple(
-            max((o - 1) * s + e - n - 2 * p, 0)
-            for o, s, e, n, p in zip(self.out, self.stride, self.span, size, self.padding)
-        )
-
-
-def _window(x_shape, x, kernel_size, stride, padding, dilation, ceil_mode):
-    if x is not None:
-        checks.ndim(x, 4, "x", "(N, C, H, W)")
-    return _Window(x_shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
-
-
-def _padded(x, window, fill):
-    return channels_last(x, window.padding, fill, extra=window.extra)
-
-
-def _taps(padded, window):
-    """For each place (a, b) in the window, in row-major order, the pixels of all windows at that place: views."""
-    (sh, sw), (dh, dw), (oh, ow) = window.stride, window.dilation, window.out
-    for a, b in product(*map(range, window.kernel_size)):
-        top, left = a * dh, b * dw
-        yield padded[:, top : top + (oh - 1) * sh + 1 : sh, left : left + (ow - 1) * sw + 1 : sw]
-
-
-def _first_tap_inside(xp, window):
-    """For each output (oh, ow), the number of the first place of its window that is not padding: the winner to
-    start from, so that a window of -inf alone still names a pixel of the image."""
-    kh, kw = window.kernel_size
-    dtype = np.min_scalar_type(kh * kw)
-    first = []
-    for out, s, p, d in zip(window.out, window.stride, window.padding, window.dilation):
-        outside = np.maximum(p - s * np.arange(out), 0)
-        first.append(-(-outside // d))
-    return xp.asarray((first[0][:, None] * kw + first[1]).astype(dtype))
 
 
 def _last_nan(xp, x, window, y, winner):
     """The winner, but where the maximum is NaN the last NaN of the window, as PyTorch names it: comparisons with
     NaN say nothing."""
-    for number, tap in enumerate(_taps(_padded(x, window, 0), window)):
+    for number, tap in enumerate(window.taps(window.padded(x, 0))):
         winner = xp.where(xp.isnan(y) & xp.isnan(tap), winner.dtype.type(number), winner)
     return winner
-
-
-def _flat_position(xp, winner, window):
-    """The winner's place in its window, (N, oh, ow, C), as a flat position in the unpadded plane."""
-    (kh, kw), (dh, dw), width = window.kernel_size, window.dilation, window.size[1]
-    place = xp.arange(kh)[:, None] * dh * width + xp.arange(kw) * dw
-    rows, columns = (xp.arange(out) * s - p for out, s, p in zip(window.out, window.stride, window.padding))
-    corner = rows[:, None] * width + columns
-    return place.ravel()[winner] + corner[..., None]
 
 
 def _memory_position(xp, indices, x_shape):
@@ -319,15 +242,3 @@ def _memory_position(xp, indices, x_shape):
     plane = indices.transpose(0, 2, 3, 1).astype(np.int64, copy=False)
     image = xp.arange(n, dtype=np.int64)[:, None, None, None] * (h * w)
     return (plane + image) * c + xp.arange(c, dtype=np.int64)
-
-
-def _counts(xp, window, count_include_pad, dtype):
-    """The number of pixels each window divides by, (oh, ow)."""
-    lengths = []
-    for n, out, k, s, p in zip(window.size, window.out, window.kernel_size, window.stride, window.padding):
-        start = np.arange(out) * s - p
-        end = np.minimum(start + k, n + p)
-        if not count_include_pad:
-            start, end = np.maximum(start, 0), np.minimum(end, n)
-        lengths.append(end - start)
-    return xp.asarray((lengths[0][:, None] * lengths[1]).astype(dtype))

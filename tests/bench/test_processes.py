@@ -10,7 +10,7 @@ import pytest
 
 from fcn_from_scratch import memory, threads
 from fcn_from_scratch.bench.numpy_rival import NumpyRival
-from fcn_from_scratch.bench.processes import THREADS, Process
+from fcn_from_scratch.bench.processes import ANSWERS, THREADS, Process
 from fcn_from_scratch.bench.torch_rival import TorchRival
 
 
@@ -18,6 +18,14 @@ def test_answers_come_back():
     with Process(np.random.default_rng, 7, threads=1) as process:
         assert np.array_equal(process.ask("random", 5), np.random.default_rng(7).random(5))
         assert 0 < process.seconds("random", calls=10) < 1
+
+
+@pytest.mark.parametrize(("calls", "made"), [(1, 1), (4, 5)])
+def test_one_call_more_where_they_are_many(calls, made):
+    """It brings the data back into the caches, and is not timed."""
+    left = list(range(9))
+    assert ANSWERS["seconds"](left, "pop", calls) > 0
+    assert len(left) == 9 - made
 
 
 def test_an_exception_comes_through(capfd):
@@ -44,11 +52,14 @@ def test_memory_is_its_own():
 
 @pytest.mark.skipif(threads._blas() is None, reason="NumPy's BLAS here is not an OpenBLAS we can steer")
 @pytest.mark.parametrize("number", [1, 3])
-def test_numpy_gets_its_threads(work, number):
-    before = {name: os.environ.get(name) for name in THREADS}
+def test_numpy_gets_its_threads(work, number, monkeypatch):
+    """And the environment is as it was, with what was there and without what was not."""
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FCN_THREADS", "5")
     with Process(NumpyRival, work, threads=number) as process:
         assert process.ask("threads") == number
-    assert {name: os.environ.get(name) for name in THREADS} == before
+    assert {name: os.environ[name] for name in THREADS if name in os.environ} == {"FCN_THREADS": "5"}
 
 
 @pytest.mark.torch

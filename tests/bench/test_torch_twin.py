@@ -10,6 +10,7 @@ from fcn_from_scratch.bench.torch_rival import TorchRival
 from fcn_from_scratch.bench.torch_twin import Twin
 from fcn_from_scratch.bench.work import convolutions
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.layers import Branches, Conv2d, ReLU, Sequential
 
 pytestmark = pytest.mark.torch
 
@@ -85,6 +86,16 @@ def test_weights_are_taken_over_not_held_twice():
     assert twin.params["conv2_1"]["weight"].data_ptr() == weight.ctypes.data  # ours lie channels last
     assert twin.params["conv2_1"]["weight"].is_contiguous(memory_format=torch.channels_last)
     assert Twin(torch, WORKS["skips"].network()).params["conv2_1"]["weight"].is_contiguous()
+
+
+def test_a_relu_spares_what_others_read():
+    torch, rng = torch_module(), np.random.default_rng(0)
+    cut = [ReLU(name="relu"), Conv2d(4, 2, 1, rng=rng, name="narrow")]
+    uncut = [Conv2d(4, 2, 3, padding=1, rng=rng, name="wide")]
+    net = Sequential(Conv2d(3, 4, 3, rng=rng, name="first"), Branches(cut, uncut, name="both"))
+    x = rng.standard_normal((2, 3, 7, 6), np.float32)
+    y = net(x)
+    close(Twin(torch, net)(torch.from_numpy(x)).numpy(), y, 1e-5)
 
 
 def test_dropout_in_training_alone():
