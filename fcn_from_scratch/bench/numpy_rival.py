@@ -6,7 +6,7 @@ import numpy as np
 
 from fcn_from_scratch import geometry, ops, threads
 from fcn_from_scratch.bench.work import LR, MOMENTUM, WEIGHT_DECAY, convolution
-from fcn_from_scratch.models.zero_frame import ZeroFrame
+from fcn_from_scratch.models import ZeroFrame
 from fcn_from_scratch.training.loop import Trainer
 from fcn_from_scratch.training.optim import SGD
 from fcn_from_scratch.workspace import Workspace

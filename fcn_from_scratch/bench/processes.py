@@ -126,6 +126,7 @@ def _environment(variables):
 
 # glibc's names for what mallopt sets, from malloc.h
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
+LARGEST_INT = 2 ** (8 * ctypes.sizeof(ctypes.c_int) - 1) - 1
 
 
 def keep_memory():
@@ -139,5 +140,5 @@ def keep_memory():
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         raise InputError("--mallopt is for Linux with glibc, whose malloc can be told to keep memory") from None
-    for name, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 64 << 20), (M_ARENA_MAX, 1)):
+    for name, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, LARGEST_INT), (M_TOP_PAD, 64 << 20), (M_ARENA_MAX, 1)):
         mallopt(name, value)

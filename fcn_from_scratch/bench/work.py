@@ -8,6 +8,7 @@ import numpy as np
 from fcn_from_scratch import geometry, layers, models
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.geometry.steps import entries
+from fcn_from_scratch.geometry.table import memory
 from fcn_from_scratch.layers.conv import Undrawn
 
 LESSON = "lesson"  # the network of `--small`: channels as below, a pool after each but the last
@@ -85,10 +86,20 @@ class Work(NamedTuple):
             total += times * row.multiply_adds
         return self.batch * total
 
-    def check(self):
-        """Say in a sentence what cannot be measured.
+    def bytes(self):
+        """What a rival holds at least: weights and the largest map before and after a layer; in training also
+        gradients, velocities, and every map."""
+        table = geometry.table(self.outline(), self.size)
+        weights, largest = 4 * table.parameters, 2 * max(row.bytes for row in table.rows)
+        if self.train:
+            return 3 * weights + self.batch * table.activation_bytes
+        return weights + self.batch * largest
 
-        Raises: InputError for a network with more than one input or output, or one whose pictures do not fit.
+    def check(self, rivals, room=None):
+        """Say in a sentence what cannot be measured, `rivals` at a time in `room` bytes of memory.
+
+        Raises: InputError for a network with more than one input or output, whose pictures do not fit, or for which
+        there is too little memory: a process that the system stops may be another one.
         """
         try:
             found = geometry.steps(self.outline())
@@ -106,6 +117,11 @@ class Work(NamedTuple):
         except ValueError as error:
             height, width = self.size
             raise InputError(f"a picture of {height}x{width} does not fit {self.model}: {error}") from None
+        if room is not None and rivals * self.bytes() > room:
+            raise InputError(
+                f"{rivals} rivals hold at least {memory(rivals * self.bytes())}, and {memory(room)} are free: take a "
+                "smaller --size, --batch or --width"
+            )
 
 
 class Conv(NamedTuple):

@@ -2,13 +2,12 @@
 
 import warnings
 
-from fcn_from_scratch import bench, models, threads, viz
+from fcn_from_scratch import bench, memory, models, threads, viz
 from fcn_from_scratch.bench import chart, report
 from fcn_from_scratch.bench.measuring import COMPETITIONS, load
 from fcn_from_scratch.bench.torch_rival import installed
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
-from fcn_from_scratch.models.zero_frame import ZeroFrame
 
 HELP = "Measure how fast a network runs and trains here, beside PyTorch in the same run: times, ratios, memory, errors."
 EXAMPLE = """  fcn bench                                   FCN-8s on VGG16, a picture of 500x500; about two minutes
@@ -47,16 +46,14 @@ def add_arguments(parser):
 
 
 def run(args):
-    if args.zero_frame and (args.train or args.small):
-        raise InputError("--zero-frame is for inference: every training step changes the frame")
-    works = _works(args)
-    for work in works:
-        work.check()
-        if args.zero_frame:
-            ZeroFrame(work.outline())  # refuses what it does not take
     peer = args.peer or ("torch" if installed() else "none")
     if peer == "torch" and not installed():
         raise InputError("--peer torch: PyTorch is not installed; pip install torch, or pass --peer none")
+    works = _works(args)
+    for work in works:
+        work.check(len(COMPETITIONS[peer][0]) + args.zero_frame, memory.available())
+        if args.zero_frame:
+            models.ZeroFrame(work.outline())  # refuses what it does not take
     folder = None if args.out is None else common.output_folder(args.out)
     number = args.threads or threads.workers()
     at_start = load()
@@ -86,6 +83,8 @@ def run(args):
 
 def _works(args):
     """What is measured, one after another."""
+    if args.zero_frame and (args.train or args.small):
+        raise InputError("--zero-frame is for inference: every training step changes the frame")
     if args.small:
         for name in ("model", "size", "batch", "width"):
             if getattr(args, name) is not None:

@@ -43,7 +43,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--zero-frame",
         action="store_true",
-        help="for many pictures of one or two sizes: what pictures do not reach of the paper's padding is computed once "
+        help="for many pictures of one or two sizes: what they do not reach of the paper's padding is computed once "
         "for each size, and kept (FCN-8s at 500x500: 260 MB)",
     )
     parser.add_argument("--out", default="segmented", metavar="DIR", help="default segmented")

@@ -5,7 +5,7 @@ import numpy as np
 from fcn_from_scratch import checks, ops
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.layers.base import Layer
-from fcn_from_scratch.ops.conv import ALGORITHMS
+from fcn_from_scratch.ops.conv import ALGORITHMS, conv2d_bias_grad
 from fcn_from_scratch.ops.im2col import channels_first, channels_last
 
 
@@ -70,7 +70,7 @@ class Conv2d(Layer):
         arguments = self.params["weight"], *self._arguments()
         ops.conv2d_weight_grad(dy, x, *arguments, out=self.gradient_of("weight"), workspace=self.workspace)
         if "bias" in self.params:
-            self.accumulate("bias", dy.sum(axis=(0, 2, 3)))
+            self.accumulate("bias", conv2d_bias_grad(dy))
 
     def call(self, function, x, **options):
         """ops.conv2d, or a function that takes the same arguments, with this layer's."""

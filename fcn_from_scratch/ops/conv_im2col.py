@@ -35,7 +35,7 @@ def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
                 part = y[image, rows].reshape(-1, f)[:, outputs]
                 xp.matmul(gather(source[image], rows, ow, kernel_size, stride, dilation), matrix, out=part)
                 if relu and bias is not None and groups == 1 and kernels.usable(part, bias):
-                    kernels.bias_relu(part, bias, out=part)
+                    kernels.bias_relu(part, bias, out=part)  # of one stretch of memory, which a group's part is not
                     continue
                 if bias is not None:
                     part += bias[outputs]

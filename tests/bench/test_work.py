@@ -78,11 +78,21 @@ def test_every_process_gets_the_same_network():
 def test_what_cannot_be_measured_is_refused(model, size, says):
     work = Work(model, size, options={"width": 2} if model.startswith("mini") else {})
     if not says:
-        return work.check()
+        return work.check(2)
     with pytest.raises(InputError, match=says):
-        work.check()
+        work.check(2)
 
 
 def test_a_picture_that_does_not_fit_is_refused():
     with pytest.raises(InputError, match="4x4"):
-        Work(LESSON, (4, 4)).check()
+        Work(LESSON, (4, 4)).check(2)
+
+
+def test_too_little_memory_is_said_before_the_system_stops_somebody():
+    """FCN-8s has 134,362,751 weights; conv1 makes 64 maps of 698x698, and reads as many."""
+    work = Work("fcn8s", (500, 500), batch=2)
+    assert work.bytes() == 4 * (134_362_751 + 2 * 2 * 64 * 698 * 698)
+    assert work._replace(train=True).bytes() > 4 * (3 * 134_362_751 + 2 * 4 * 64 * 698 * 698)
+    work.check(3, room=3 * work.bytes())
+    with pytest.raises(InputError, match=r"3 rivals hold at least 2\.9 GiB, and 2 GiB are free"):
+        work.check(3, room=2 << 30)
