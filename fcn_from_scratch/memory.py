@@ -32,7 +32,9 @@ def available():
 def _container_room(folder="/sys/fs/cgroup"):
     """What a container may still take: /proc/meminfo there speaks of the whole machine."""
     try:
-        limit, used = (Path(folder, name).read_text().strip() for name in ("memory.max", "memory.current"))
+        limit, used = (
+            Path(folder, name).read_text(encoding="utf-8").strip() for name in ("memory.max", "memory.current")
+        )
         return max(int(limit) - int(used), 0)
     except (OSError, ValueError):  # no such container, or "max": no limit
         return None
@@ -41,7 +43,7 @@ def _container_room(folder="/sys/fs/cgroup"):
 def _proc(path, key):
     """The number of bytes behind a key of one of Linux's files of "Key:  123 kB" lines, or None."""
     try:
-        lines = Path(path).read_text().splitlines()
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     found = [line.split()[1] for line in lines if line.startswith(f"{key}:")]

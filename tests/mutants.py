@@ -1343,7 +1343,7 @@ MUTANTS = [
 
 def mutated(mutant, root=ROOT):
     """The mutant's source text. Raises: ValueError when its text is not there exactly once."""
-    source = (root / PACKAGE / mutant.file).read_text()
+    source = (root / PACKAGE / mutant.file).read_text(encoding="utf-8")
     if source.count(mutant.text) != 1:
         raise ValueError(f"{mutant.name!r}: {mutant.file} holds its text {source.count(mutant.text)} times, not once")
     return source.replace(mutant.text, mutant.replacement)
@@ -1377,7 +1377,7 @@ def try_mutant(mutant):
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         folder = Path(folder)
         copy_tree(folder)
-        (folder / PACKAGE / mutant.file).write_text(mutated(mutant))
+        (folder / PACKAGE / mutant.file).write_text(mutated(mutant), encoding="utf-8")
         status, said = run_tests(folder, mutant.tests)
     verdict = {0: "SURVIVED", 1: "killed"}.get(status, "BROKEN")
     return verdict, time.monotonic() - start, said

@@ -8,7 +8,7 @@ from mutants import MUTANTS, PACKAGE, ROOT, Mutant, mutated
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_fits(mutant):
-    source = (ROOT / PACKAGE / mutant.file).read_text()
+    source = (ROOT / PACKAGE / mutant.file).read_text(encoding="utf-8")
     changed = mutated(mutant)
     if mutant.file.endswith(".py"):
         assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(source))

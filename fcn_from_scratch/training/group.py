@@ -121,7 +121,7 @@ def join():
         yield None
         return
     if launcher.rank() > 0:
-        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for as long as the process lives)
+        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for as long as the process lives)
     group = _connect(size)
     try:
         yield group

@@ -34,7 +34,7 @@ def test_without_torch(fcn, hurried, monkeypatch, tmp_path):
     assert table["fcn_from_scratch"][-1] == table["the same by im2col"][-1] == "100.000%"
     assert table["the same with the zero frame"][-1] == "100.000%"
     assert "threads: 1, rounds: 2" in out
-    with open(tmp_path / "b" / "bench.csv", newline="") as file:
+    with open(tmp_path / "b" / "bench.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["rival"] for row in rows[:3]] == ["fcn", "zero_frame", "im2col"]
     assert {row["rival"] for row in rows[3:]} == {"fcn", "im2col"}
@@ -48,7 +48,7 @@ def test_without_torch(fcn, hurried, monkeypatch, tmp_path):
     for row in rows[:3]:
         assert float(row["error"]) < 1e-5
         assert int(row["peak_bytes"]) > 10 << 20
-    result = json.loads((tmp_path / "b" / "bench.json").read_text())["results"][0]
+    result = json.loads((tmp_path / "b" / "bench.json").read_text(encoding="utf-8"))["results"][0]
     assert [len(seconds) for seconds in result["samples"].values()] == [2, 2, 2]
     assert (tmp_path / "b" / "bench.png").exists()
 

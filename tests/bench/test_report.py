@@ -38,9 +38,9 @@ def test_the_table(result):
 def test_csv_and_json_hold_every_row(result, tmp_path):
     report.write_csv(tmp_path / "b.csv", [result, result])
     report.write_json(tmp_path / "b.json", [result, result], {"arguments": {"seed": 3}})
-    with open(tmp_path / "b.csv", newline="") as file:
+    with open(tmp_path / "b.csv", encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
-    value = json.loads((tmp_path / "b.json").read_text())
+    value = json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))
     assert value["about"]["arguments"] == {"seed": 3}
     assert value["about"]["machine"]["numpy"] == np.__version__
     assert len(lines) == 2 * len(result.rows)

@@ -126,7 +126,7 @@ def percent(value):
 
 def assert_table_is_metrics(out, path, classes):
     """What was printed, to one digit, is what metrics.json holds."""
-    rows, metrics = table(out), json.loads(path.read_text())
+    rows, metrics = table(out), json.loads(path.read_text(encoding="utf-8"))
     assert list(metrics["classes"]) == list(classes)
     for name, values in metrics["classes"].items():
         assert rows[name] == [percent(values[key]) for key in ("share", "accuracy", "iu")], name
@@ -166,7 +166,7 @@ class TestShapes:
                 assert np.asarray(picture.convert("L")).std() > 1
 
     def test_losses(self, trained):
-        lines = (trained.folder / "losses.csv").read_text().splitlines()
+        lines = (trained.folder / "losses.csv").read_text(encoding="utf-8").splitlines()
         assert lines[0] == "step,loss"
         steps, losses = zip(*(line.split(",") for line in lines[1:]))
         assert steps == ("0", "1", "2", "3", "4")
@@ -224,7 +224,7 @@ class TestShapes:
         assert len(err.splitlines()) == 1
         assert err.startswith("fcn: warning: ")
         assert "100% of the pixels are 255" in err
-        text = (tmp_path / "e" / "metrics.json").read_text()
+        text = (tmp_path / "e" / "metrics.json").read_text(encoding="utf-8")
         assert "NaN" not in text
         assert set(json.loads(text)["scores"].values()) == {None}
         assert table(out)["mean IU"] == [None]
@@ -255,7 +255,7 @@ class TestOtherData:
         weights = ["--weights", tmp_path / "r" / "checkpoint.npz"]
         assert table(done("evaluate", *weights)) == table(out), "the checkpoint knows its data"
         everything = done("evaluate", *weights, *data, "--split", "all", "--out", tmp_path / "e")
-        assert json.loads((tmp_path / "e" / "metrics.json").read_text())["pictures"] == 6
+        assert json.loads((tmp_path / "e" / "metrics.json").read_text(encoding="utf-8"))["pictures"] == 6
         assert table(everything) != table(out)
 
         photo = folder / "images" / "1.png"
@@ -567,7 +567,7 @@ class TestTrainingMistakes:
             "train", *TINY, "--out", tmp_path / "file"
         )
         assert str(tmp_path / "file") in mistake("train", *TINY, "--out", tmp_path / "file" / "run")
-        assert (tmp_path / "file").read_text() == "mine"
+        assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
 
     def test_weights_of_another_width_or_class_count(self, mistake, trained, tmp_path):
         words = ["train", "--weights", trained.checkpoint, "--steps", 1, "--out", tmp_path / "r"]

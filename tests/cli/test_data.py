@@ -201,13 +201,13 @@ def test_two_heads_are_trained_and_scored(root, tmp_path, capsys):
     status, text = train(capsys, root, out, "--model", "mini_fcn8s_two_heads", "--dataset", "siftflow")
     assert status == 0
     assert "geometric head: geometric accuracy is its pixel accuracy" in text.out
-    numbers = json.loads((out / "metrics.json").read_text())
+    numbers = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     assert len(numbers["classes"]) == 33
     assert list(numbers["heads"]["geometric"]["classes"]) == ["sky", "horizontal", "vertical"]
     assert main(["evaluate", "--out", str(out)]) == 0
     again = capsys.readouterr().out
     assert again[: again.index("wrote")] == text.out[text.out.index("class ") : text.out.index("wrote")]
-    assert json.loads((out / "metrics.json").read_text()) == numbers
+    assert json.loads((out / "metrics.json").read_text(encoding="utf-8")) == numbers
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_splits_to_train_and_score_on(root, tmp_path, capsys):
     status, text = train(capsys, root, tmp_path / "run", *words)
     assert status == 0
     assert "4 pictures of nyud" in text.out
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["pictures"] == 1
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))["pictures"] == 1
 
 
 @pytest.mark.parametrize(

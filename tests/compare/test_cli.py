@@ -50,14 +50,14 @@ def photo(tmp_path):
 
 
 def rows_of(path):
-    with open(path, newline="") as file:
+    with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def test_everything_is_written(made):
     assert {path.name for path in made.iterdir()} == {"cache", *(f"comparison.{end}" for end in ("csv", "json", "png"))}
     assert [row["method"] for row in rows_of(made / "comparison.csv")] == list(METHODS)
-    value = json.loads((made / "comparison.json").read_text())
+    value = json.loads((made / "comparison.json").read_text(encoding="utf-8"))
     assert value["about"]["arguments"]["steps"] == 4
     assert len(value["about"]["notes"]) == 3
     with Image.open(made / "comparison.png") as slide:
@@ -115,7 +115,7 @@ def test_a_trunk_from_a_file(folder, tmp_path, capsys):
     words = ("--methods", "32s-fixed,8s", "--weights", weights, "--out", tmp_path / "new")
     assert run(*SMALL, *words) == 0
     assert "trunk " not in capsys.readouterr().out.split("pictures of shapes")[0]
-    about = json.loads((tmp_path / "new" / "comparison.json").read_text())["about"]
+    about = json.loads((tmp_path / "new" / "comparison.json").read_text(encoding="utf-8"))["about"]
     assert about["settings"]["weights"]
     assert about["settings"]["options"]["width"] == 2
 

@@ -39,9 +39,9 @@ def test_a_photos_table_has_no_qualities():
 def test_csv_and_json_hold_the_rows(rows, tmp_path):
     report.write_csv(tmp_path / "c.csv", rows)
     report.write_json(tmp_path / "c.json", rows, {"seed": 3})
-    with open(tmp_path / "c.csv", newline="") as file:
+    with open(tmp_path / "c.csv", encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
-    value = json.loads((tmp_path / "c.json").read_text())
+    value = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
     assert value["about"] == {"seed": 3}
     assert value["units"]["peak_mib"] == "MiB a picture"
     for row, line, item in zip(rows, lines, value["rows"], strict=True):

@@ -38,7 +38,7 @@ def test_the_classes_begin_with_vocs(tree):
     assert dataset.num_classes == 60
     assert dataset.classes[:21] == build("voc").classes
     if (LISTS / "pascal-context-classes-59.txt").is_file():
-        lines = (LISTS / "pascal-context-classes-59.txt").read_text().splitlines()
+        lines = (LISTS / "pascal-context-classes-59.txt").read_text(encoding="utf-8").splitlines()
         assert list(dataset.classes) == [line.split(": ")[1] for line in lines]
 
 
@@ -85,7 +85,7 @@ def test_a_list_of_names_that_does_not_serve(tree, lines, complaint):
 
 
 def test_a_number_without_a_name(tree):
-    names = (tree[1] / "labels.txt").read_text().splitlines()
+    names = (tree[1] / "labels.txt").read_text(encoding="utf-8").splitlines()
     trees.lines(tree[1] / "labels.txt", *(name for name in names if "wool" not in name))
     with pytest.raises(InputError, match=r"2008_1\.mat contain the id 459 .*allowed are 0\.\.458"):
         PascalContext(tree[0])[0]

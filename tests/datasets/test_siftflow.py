@@ -62,7 +62,7 @@ def test_classes_are_the_published_ones(tree):
     path = LISTS / "sift-flow-classes.txt"
     if not path.is_file():
         pytest.skip("the published list is not on this machine")
-    published = [line.split(" ", 1)[1] for line in path.read_text().splitlines() if line[:2].isdigit()]
+    published = [line.split(" ", 1)[1] for line in path.read_text(encoding="utf-8").splitlines() if line[:2].isdigit()]
     dataset = SIFTFlow(tree[0])
     assert [*dataset.classes, *dataset.heads["geometric"]] == published
 
@@ -71,7 +71,7 @@ def test_the_published_test_list_is_read(tree):
     path = LISTS / "sift-flow-test.txt"
     if not path.is_file():
         pytest.skip("the published list is not on this machine")
-    published = path.read_text().split()
+    published = path.read_text(encoding="utf-8").split()
     assert len(set(published)) == 200
     (tree[1] / "test.txt").write_bytes(path.read_bytes())
     with pytest.raises(InputError, match=r"missing \(600\): .*coast_natu975\.jpg"):

@@ -122,7 +122,7 @@ def test_the_published_list_comes_out(both):
     path = Path(__file__).resolve().parents[3] / "shared" / "lists" / "pascal-seg11valid.txt"
     if not path.is_file():
         pytest.skip("the published list is not on this machine")
-    published = path.read_text().split()
+    published = path.read_text(encoding="utf-8").split()
     assert len(published) == len(set(published)) == 736
     trained_on = [f"{name}_sbd" for name in published[::2]]
     trees.lines(both / "VOCdevkit/VOC2011/ImageSets/Segmentation/val.txt", *sorted([*published, *trained_on]))

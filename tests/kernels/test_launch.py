@@ -110,7 +110,7 @@ def test_headers_are_written_in_place_once():
 
 def test_a_changed_header_changes_the_text(monkeypatch, tmp_path):
     for name in ("im2col.cu", "common.cuh"):
-        (tmp_path / name).write_text((launching.SOURCES / name).read_text())
+        (tmp_path / name).write_text((launching.SOURCES / name).read_text(encoding="utf-8"))
     monkeypatch.setattr(launching, "SOURCES", tmp_path)
     before = text.__wrapped__("im2col.cu")
     (tmp_path / "common.cuh").write_text("typedef int idx_t;\n")

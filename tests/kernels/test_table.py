@@ -41,17 +41,17 @@ def test_every_kernel_is_declared_with_its_names(source):
     ],
 )
 def test_constants_agree(header, name, value):
-    assert re.search(rf"#define {name} (\d+)", (launch.SOURCES / header).read_text())[1] == str(value)
+    assert re.search(rf"#define {name} (\d+)", (launch.SOURCES / header).read_text(encoding="utf-8"))[1] == str(value)
 
 
 def test_gemm_has_the_threads_it_is_launched_with():
-    side = int(re.search(r"#define SIDE (\d+)", (launch.SOURCES / "gemm.cu").read_text())[1])
+    side = int(re.search(r"#define SIDE (\d+)", (launch.SOURCES / "gemm.cu").read_text(encoding="utf-8"))[1])
     assert side * side == launch.THREADS
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_source_begins_with_what_it_does(path):
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     comment = [line for line in lines[:40] if line.startswith("//")]
     assert lines[0].startswith("// ")
     assert path.suffix == ".cuh" or {"// Memory:", "// Who reads what:"} <= {
@@ -63,12 +63,16 @@ def test_a_source_begins_with_what_it_does(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_flat_indices_are_64_bits_wide(path):
     """blockIdx.x * blockDim.x is 32 bits wide and unsigned: no sanitizer sees it wrap."""
-    assert not re.search(r"(?<!\(idx_t\))\b(blockIdx|gridDim)\.x \* ", path.read_text().replace("// blockIdx", ""))
+    assert not re.search(
+        r"(?<!\(idx_t\))\b(blockIdx|gridDim)\.x \* ", path.read_text(encoding="utf-8").replace("// blockIdx", "")
+    )
 
 
 def test_numbers_are_added_in_a_fixed_order():
     """atomicAdd on floating-point numbers gives another last digit on every run: only counts are added like that."""
-    assert [name for name in SOURCES if "atomicAdd(" in (launch.SOURCES / name).read_text()] == ["confusion_matrix.cu"]
+    assert [name for name in SOURCES if "atomicAdd(" in (launch.SOURCES / name).read_text(encoding="utf-8")] == [
+        "confusion_matrix.cu"
+    ]
 
 
 def test_the_sources_are_installed_and_named():

@@ -150,7 +150,7 @@ class TestKilled:
         command += f"--width 2 --dropout 0.4 --crop 32x32 --steps {steps} --save-seconds 0 --seed 2 --resume".split()
         moments = random.Random(0)
         kills, seen = 0, []
-        with open(tmp_path / "log", "w+") as log:
+        with open(tmp_path / "log", "w+", encoding="utf-8") as log:
             for _ in range(12):
                 arguments = [*command, "--out", str(tmp_path / "killed")]
                 process = subprocess.Popen(arguments, stdout=log, stderr=log)

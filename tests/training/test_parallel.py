@@ -486,7 +486,9 @@ def test_the_command(mpiexec, tmp_path, capsys):
     assert sorted(os.listdir(shared)) == sorted(os.listdir(one))
     losses = [np.loadtxt(folder / "losses.csv", delimiter=",", skiprows=1) for folder in (one, shared)]
     np.testing.assert_allclose(*losses, rtol=1e-5)
-    metrics = [json.loads((folder / "metrics.json").read_text())["pictures"] for folder in (one, shared)]
+    metrics = [
+        json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["pictures"] for folder in (one, shared)
+    ]
     assert metrics[0] == metrics[1]
     again, seconds = mpiexec(2, *command, *TINY, "--out", shared)
     assert again.returncode == 2
