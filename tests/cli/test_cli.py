@@ -27,21 +27,6 @@ VOC_COLOURS = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), 
 
 
 @pytest.fixture
-def fcn(capsys):
-    """A function that runs one command; returns status, output and messages."""
-
-    def run(*words):
-        try:
-            status = main(list(map(str, words)))
-        except SystemExit as end:  # argparse's way
-            status = end.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
-
-
-@pytest.fixture
 def done(fcn):
     """The same for commands that must succeed; returns the output."""
 
