@@ -79,11 +79,11 @@ def main(arguments=None):
     status = pytest.main(["-q", "--no-header", "--no-summary", "-p", "no:cacheprovider", *marks, *tests], [watch])
     if not watch.cases:
         sys.exit("no test ran: " + ("there is no GPU, or no CuPy" if gpu else "there is no g++"))
-    print(f"\n{_device(gpu)}\n\n{'kernel':24} {'cases':>6}  {'float32':>9}  {'float64':>9}")
+    print(f"\n{_device(gpu)}\n\n{'kernel':26} {'cases':>6}  {'float32':>9}  {'float64':>9}")
     for name in KERNELS:
         errors = [watch.errors.get((name, dtype)) for dtype in ("float32", "float64")]
         words = ["-" if error is None else f"{error:.1e}" for error in errors]
-        print(f"{name:24} {watch.cases[name]:6}  {words[0]:>9}  {words[1]:>9}")
+        print(f"{name:26} {watch.cases[name]:6}  {words[0]:>9}  {words[1]:>9}")
     print(f"\n{len(KERNELS)} kernels, {sum(watch.cases.values())} cases, {watch.failed} failed")
     return int(status)
 

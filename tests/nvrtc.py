@@ -117,10 +117,10 @@ def main(arguments=None):
                     trouble += [f"{usage.kernel} spills {usage.spilled} bytes"] if usage.spilled else []
     heads = "".join(f"  {'sm_' + a:>6}" for a in architectures)
     print(f"NVRTC {version()}: registers a thread, and shared memory a block\n")
-    print(f"{'kernel':24} {'REAL':6}{heads}  shared")
+    print(f"{'kernel':26} {'REAL':6}{heads}  shared")
     for (kernel, real), by_architecture in rows.items():
         counts = "".join(f"  {by_architecture[a].registers:6}" for a in architectures)
-        print(f"{kernel:24} {real:6}{counts}  {by_architecture[architectures[0]].shared:6}")
+        print(f"{kernel:26} {real:6}{counts}  {by_architecture[architectures[0]].shared:6}")
     print(f"\n{len(rows)} builds for each of {len(architectures)} architectures: ", end="")
     print("; ".join(trouble) or "no warnings, no spills")
     return 1 if trouble else 0

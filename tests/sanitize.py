@@ -7,8 +7,9 @@ a race                  two threads of a block use one place of shared memory wi
 an out-of-bounds write  one number behind the array                                               AddressSanitizer
 an int that overflows   an index computed in 32 bits                                              UBSan
 
-The third is always on in the emulator (kernels/emulator.py). The others are runtimes that must be loaded before Python:
-each run below is a process of its own. Needs g++ with libasan and libtsan.
+The third is always on in the emulator (kernels/emulator.py); it does not see an unsigned number wrap, which
+tests/kernels/test_far.py does. The others are runtimes that must be loaded before Python: each run below is a process
+of its own. Needs g++ with libasan and libtsan.
 """
 
 import argparse

@@ -12,12 +12,18 @@ fails with CuPy fails here too:
 - a reduction gives a 0-d array, not a scalar; `empty` is filled with rubbish, not with lucky zeros
 
 Stricter than CuPy: NumPy arrays are refused as an index too (CuPy copies them to the GPU without a word).
-It cannot show rounding, the order of floating-point sums, or what an index out of range does.
+It cannot show rounding, the order of floating-point sums, or what an index out of range does. Nor is it asynchronous:
+work is done when a call returns, and events note the host's time. But an event's time may be asked for only after
+someone has waited for it, as on a GPU.
 """
 
+import contextlib
 import inspect
 import json
 import operator
+import time
+import warnings
+import weakref
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -206,7 +212,14 @@ def asarray(array, dtype=None, order=None):
     if isinstance(array, ndarray):
         return array if dtype in (None, array.dtype) else array.astype(dtype)
     counts["to device"] += 1
-    return ndarray(np.array(array, dtype, order=order or "K"))
+    return ndarray(np.array(array, dtype, order=_order(array, order or "K")))
+
+
+def _order(array, order):
+    """CuPy keeps no other order of axes than C's and Fortran's on the way to the device."""
+    if order not in "KA":
+        return order
+    return "F" if isinstance(array, np.ndarray) and array.flags.fnc else "C"
 
 
 array = asarray
@@ -215,6 +228,7 @@ array = asarray
 def empty(shape, dtype=float):
     host = np.empty(shape, dtype)
     host.reshape(-1).view(np.uint8)[:] = 0xFF  # NaN, -1 or 255: what nobody wrote must show
+    get_default_memory_pool().lent(host)
     return ndarray(host)
 
 
@@ -245,7 +259,98 @@ def __getattr__(name):
 # --- the device, and kernels on it ------------------------------------------------------------------------------
 
 
-Device = emulator.Device
+MEMORY = 64 << 20, 1 << 30  # bytes of it that are free, and all
+
+
+class Device(emulator.Device):
+    mem_info = MEMORY
+
+
+class Event:
+    """A mark in the queue of work."""
+
+    def __init__(self, block=False, disable_timing=False, interprocess=False):
+        self._at, self._waited = None, False
+
+    def record(self, stream=None):
+        self._at, self._waited = time.perf_counter(), False
+
+    def synchronize(self):
+        counts["synchronize"] += 1
+        self._waited = True
+
+    @property
+    def done(self):
+        return True
+
+
+def get_elapsed_time(start_event, end_event):
+    """In milliseconds."""
+    if start_event._at is None or end_event._at is None:
+        raise RuntimeError("cudaErrorInvalidResourceHandle: invalid resource handle")
+    if not end_event._waited:
+        raise RuntimeError("cudaErrorNotReady: device not ready")
+    return 1000 * (end_event._at - start_event._at)
+
+
+class MemoryHook:
+    """Is told of every array that `empty` makes, the only one that can count here."""
+
+    name = "MemoryHook"
+    hooks = {}  # noqa: RUF012  those inside their with block, by name
+
+    def __enter__(self):
+        if self.name in self.hooks:
+            raise KeyError(f"memory hook {self.name} already exists")
+        self.hooks[self.name] = self
+        return self
+
+    def __exit__(self, *_):
+        del self.hooks[self.name]
+
+    def malloc_postprocess(self, **kwargs):
+        pass
+
+
+class MemoryPool:
+    """Bytes of the arrays of `empty` that are alive, and of those whose memory is kept for the next ones."""
+
+    def __init__(self):
+        self._alive = self._held = self._limit = 0
+
+    def lent(self, array):
+        held = max(self._held, self._alive + array.nbytes)
+        if 0 < self._limit < held:
+            raise MemoryError(
+                f"Out of memory allocating {array.nbytes:,} bytes (allocated so far: {self._held:,} bytes, limit set "
+                f"to: {self._limit:,} bytes)."
+            )
+        self._alive, self._held = self._alive + array.nbytes, held
+        weakref.finalize(array, self._returned, array.nbytes)
+        for hook in MemoryHook.hooks.values():
+            hook.malloc_postprocess(device_id=0, size=array.nbytes, mem_size=array.nbytes, mem_ptr=1, pmem_id=1)
+
+    def _returned(self, count):
+        self._alive -= count
+
+    def used_bytes(self):
+        return self._alive
+
+    def total_bytes(self):
+        return self._held
+
+    def free_all_blocks(self):
+        self._held = self._alive
+
+    def set_limit(self, size=None, fraction=None):
+        self._limit = size
+
+
+_pool = MemoryPool()
+
+
+def get_default_memory_pool():
+    return _pool
 
 
 class RawModule(emulator.RawModule):
@@ -266,8 +371,31 @@ class RawModule(emulator.RawModule):
         return launch
 
 
+@contextlib.contextmanager
+def allow_synchronize(allow):
+    """cupyx.allow_synchronize, and the warning that comes with it; a copy to the host is found when it is over."""
+    warnings.warn("cupyx.allow_synchronize will be removed in future releases", stacklevel=3)
+    before = counts["to host"]
+    yield
+    if not allow and counts["to host"] > before:
+        raise RuntimeError("Device synchronization was detected while disallowed.")
+
+
+__version__ = CUPY["version"]
+cupyx = SimpleNamespace(allow_synchronize=allow_synchronize)
 random = SimpleNamespace(default_rng=Generator)
-cuda = SimpleNamespace(is_available=lambda: True)
+cuda = SimpleNamespace(
+    is_available=lambda: True,
+    Device=Device,
+    Event=Event,
+    MemoryHook=MemoryHook,
+    get_elapsed_time=get_elapsed_time,
+    runtime=SimpleNamespace(
+        getDeviceProperties=lambda device: {"name": b"a stand-in for a GPU", "totalGlobalMem": MEMORY[1]},
+        driverGetVersion=lambda: 12040,
+        runtimeGetVersion=lambda: 12090,
+    ),
+)
 _tricks = np.lib.stride_tricks
 lib = SimpleNamespace(
     stride_tricks=SimpleNamespace(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import standin
 
-from fcn_from_scratch.backend import get_array_module, to_numpy
+from fcn_from_scratch.backend import get_array_module, to_device, to_numpy
 
 HOST = np.arange(6.0).reshape(2, 3)
 
@@ -110,3 +110,58 @@ def test_the_backend_takes_it_for_cupy(x):
     assert type(host) is np.ndarray
     host[:] = -1
     assert to_numpy(x).tolist() == HOST.tolist()
+
+
+def test_memory_lies_on_the_device_as_it_did_here(x):
+    """asarray and asnumpy keep C and Fortran order alone, and a layer's weights lie channels last."""
+    host = np.arange(120.0).reshape(2, 4, 5, 3).transpose(0, 3, 1, 2)
+    there = to_device(host, "cuda")
+    assert there.strides == host.strides
+    assert to_device(there, "cuda") is there
+    assert to_device(host, "cpu") is host
+    back = to_numpy(there)
+    assert back.strides == host.strides
+    np.testing.assert_array_equal(back, host)
+    assert to_device(3.5, "cuda").shape == ()
+    assert to_device([1, 2], "cuda").shape == (2,)
+
+
+def test_cupy_cuda_has_what_the_stand_in_has():
+    """Names from CuPy itself: kernels/freeze_cupy.py."""
+    real, here = standin.CUPY["cuda"], vars(standin.cuda)
+    assert set(here) <= set(real["module"])
+    assert set(vars(standin.cuda.runtime)) <= set(real["runtime"])
+    for name in ("Device", "Event", "MemoryHook"):
+        mine = {attribute for attribute in vars(here[name]) if not attribute.startswith("_")}
+        assert mine - {"hooks"} <= set(real[name])
+    assert "used_bytes" in real["MemoryPool"]
+
+
+def test_axes_lie_as_cupy_lays_them():
+    """Channels last does not outlive the way to the device; C's order and Fortran's do."""
+    last = np.ascontiguousarray(np.ones((2, 3, 4, 5), np.float32)).transpose(0, 3, 1, 2)
+    assert standin.asarray(last).flags.c_contiguous
+    assert standin.asarray(HOST).flags.c_contiguous
+    assert standin.asarray(HOST.T).flags.f_contiguous
+    assert standin.asarray(HOST.T, order="C").flags.c_contiguous
+
+
+def test_the_pool_counts_what_is_alive(x):
+    """What `empty` made, and no other array."""
+
+    class Watch(standin.cuda.MemoryHook):
+        name, seen = "watch", ()
+
+        def malloc_postprocess(self, **given):
+            self.seen = *self.seen, given["size"]
+
+    pool = standin.get_default_memory_pool()
+    before = pool.used_bytes()
+    with Watch() as watch:
+        first = standin.empty((3, 4), np.float32)
+        assert pool.used_bytes() - before == 48
+        del first
+        standin.empty(2)
+    standin.empty(5)
+    assert watch.seen == (48, 16)
+    assert pool.used_bytes() == before

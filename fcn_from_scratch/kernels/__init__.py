@@ -24,12 +24,13 @@ from fcn_from_scratch.kernels.pooling import (
     avg_pool_backward,
     max_pool,
     max_pool_backward,
+    max_pool_indices_backward,
     max_unpool,
     max_unpool_backward,
 )
 from fcn_from_scratch.kernels.random import dropout_mask, skip
 from fcn_from_scratch.kernels.upsample import bilinear, bilinear_backward, conv_transpose, interlace
-from fcn_from_scratch.kernels.winograd import conv3x3
+from fcn_from_scratch.kernels.winograd import conv3x3, conv3x3_input_grad, conv3x3_weight_grad
 
 __all__ = [
     "MOST_CLASSES",
@@ -42,6 +43,8 @@ __all__ = [
     "col2im",
     "confusion_matrix",
     "conv3x3",
+    "conv3x3_input_grad",
+    "conv3x3_weight_grad",
     "conv_transpose",
     "dropout",
     "dropout_mask",
@@ -52,6 +55,7 @@ __all__ = [
     "local_response_norm_backward",
     "max_pool",
     "max_pool_backward",
+    "max_pool_indices_backward",
     "max_unpool",
     "max_unpool_backward",
     "sgd",

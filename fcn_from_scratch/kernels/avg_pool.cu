@@ -9,6 +9,7 @@
 // Memory: channels last: x, dx (N, H, W, C); y, dy (N, oh, ow, C).
 // Who reads what: one thread makes one output; backward, one number of dx (gathering: no two threads add to one place).
 #include "common.cuh"
+#include "windows.cuh"
 
 // Window i of an axis covers the pixels begin .. end - 1 and divides by `count`.
 struct Window {
@@ -54,10 +55,9 @@ extern "C" __global__ void avg_pool_backward(const REAL* __restrict__ dy, REAL* 
     rest /= W;
     const int u = rest % H;
     const int n = rest / H;
-    const int reach_h = u + ph - kh + 1, reach_w = v + pw - kw + 1;
     REAL sum = 0;
-    for (int i = reach_h > 0 ? (reach_h + sh - 1) / sh : 0; i <= (u + ph) / sh && i < oh; ++i)
-      for (int j = reach_w > 0 ? (reach_w + sw - 1) / sw : 0; j <= (v + pw) / sw && j < ow; ++j) {
+    WINDOW_LOOP(i, u, kh, sh, ph, 1, oh)
+      WINDOW_LOOP(j, v, kw, sw, pw, 1, ow) {
         const Window rows = window(i, H, kh, sh, ph, include_pad), columns = window(j, W, kw, sw, pw, include_pad);
         sum += dy[(((idx_t)n * oh + i) * ow + j) * C + c] / ((REAL)rows.count * columns.count);
       }

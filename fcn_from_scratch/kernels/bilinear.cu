@@ -10,6 +10,7 @@
 // channels last, the pass along H has outer = N and inner = W*C, the one along W outer = N*H and inner = C.
 // Who reads what: one thread makes one number; neighbours have neighbouring q, and read neighbouring memory.
 #include "common.cuh"
+#include "windows.cuh"
 
 __device__ REAL tap(int a, int k) {
   const int factor = (k + 1) / 2;
@@ -23,11 +24,9 @@ extern "C" __global__ void bilinear(const REAL* __restrict__ x, REAL* __restrict
   const int out = s * (size - 1) + k - 2 * p;
   GRID_LOOP(at, (idx_t)outer * out * inner) {
     const int q = at % inner, i = at / inner % out, o = at / inner / out;
-    const int t = i + p;
-    const int last = t / s < size ? t / s : size - 1;
     REAL sum = 0;
-    for (int u = t < k ? 0 : (t - k) / s + 1; u <= last; ++u)
-      sum += x[((idx_t)o * size + u) * inner + q] * tap(t - s * u, k);
+    WINDOW_LOOP(u, i, k, s, p, 1, size)
+      sum += x[((idx_t)o * size + u) * inner + q] * tap(i + p - s * u, k);
     y[at] = sum;
   }
 }

@@ -3,15 +3,16 @@
 //   x[n, sh*i + dh*a - ph, sw*j + dw*b - pw, c] += columns[(n, i, j), (a, b, c)]
 //
 // Written like that, threads would meet at a pixel and have to take turns (atomicAdd), in another order on every run.
-// So each pixel gathers instead: it asks which outputs (i, j) and taps (a, b) point at it.
+// So each pixel gathers instead: it asks which outputs (i, j) have a tap (a, b) on it (windows.cuh).
 //
-//   x[n, u, v, c] = sum over a, b of columns[(n, (u + ph - dh*a) / sh, (v + pw - dw*b) / sw), (a, b, c)]
-//                   over the taps where both divisions leave no remainder and give an output that exists
+//   x[n, u, v, c] = sum over i, j of columns[(n, i, j), ((u + ph - sh*i) / dh, (v + pw - sw*j) / dw, c)]
+//                   over the windows that reach (u, v) and where both divisions leave no remainder
 //
 // Memory: columns (N * oh * ow, kh * kw * C); x (N, H, W, C), channels last.
 // Who reads what: one thread makes one number of x, in a fixed order of additions; neighbours read neighbouring
 // channels.
 #include "common.cuh"
+#include "windows.cuh"
 
 extern "C" __global__ void col2im(const REAL* __restrict__ columns, REAL* __restrict__ x, int N, int H, int W, int C,
                                   int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw, int dh, int dw) {
@@ -24,13 +25,13 @@ extern "C" __global__ void col2im(const REAL* __restrict__ columns, REAL* __rest
     const int u = rest % H;
     const int n = rest / H;
     REAL sum = 0;
-    for (int a = 0; a < kh; ++a) {
-      const int down = u + ph - dh * a;
-      if (down < 0 || down % sh != 0 || down / sh >= oh) continue;
-      for (int b = 0; b < kw; ++b) {
-        const int right = v + pw - dw * b;
-        if (right < 0 || right % sw != 0 || right / sw >= ow) continue;
-        const idx_t row = ((idx_t)n * oh + down / sh) * ow + right / sw;
+    WINDOW_LOOP(i, u, kh, sh, ph, dh, oh) {
+      const int a = tap_on(u, i, sh, ph, dh);
+      if (a < 0) continue;
+      WINDOW_LOOP(j, v, kw, sw, pw, dw, ow) {
+        const int b = tap_on(v, j, sw, pw, dw);
+        if (b < 0) continue;
+        const idx_t row = ((idx_t)n * oh + i) * ow + j;
         sum += columns[((row * kh + a) * kw + b) * C + c];
       }
     }

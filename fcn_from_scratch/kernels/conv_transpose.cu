@@ -12,6 +12,7 @@
 // Who reads what: one thread makes one output. Neighbours have neighbouring o: they read the same pixel of x (one read
 // for the warp) and neighbouring weights.
 #include "common.cuh"
+#include "windows.cuh"
 
 extern "C" __global__ void conv_transpose(const REAL* __restrict__ x, const REAL* __restrict__ weight,
                                           const REAL* __restrict__ bias, REAL* __restrict__ y, int N, int H, int W,
@@ -26,17 +27,13 @@ extern "C" __global__ void conv_transpose(const REAL* __restrict__ x, const REAL
     const int i = rest % oh;
     const int n = rest / oh;
     REAL sum = bias ? bias[o] : 0;
-    for (int a = (i + ph) % sh; a < kh; a += sh) {
-      const int u = (i + ph - a) / sh;
-      if (i + ph < a || u >= H) continue;
-      for (int b = (j + pw) % sw; b < kw; b += sw) {
-        const int v = (j + pw - b) / sw;
-        if (j + pw < b || v >= W) continue;
+    WINDOW_LOOP(u, i, kh, sh, ph, 1, H)
+      WINDOW_LOOP(v, j, kw, sw, pw, 1, W) {
+        const int a = i + ph - sh * u, b = j + pw - sw * v;
         const REAL* pixel = x + (((idx_t)n * H + u) * W + v) * C;
         const REAL* taps = weight + ((idx_t)a * kw + b) * C * O + o;
         for (int c = 0; c < C; ++c) sum += pixel[c] * taps[(idx_t)c * O];
       }
-    }
     y[at] = sum;
   }
 }

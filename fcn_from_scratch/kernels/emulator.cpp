@@ -171,17 +171,18 @@ static bool run_with_barriers(const std::vector<unsigned>& order) {
   }
 }
 
-static void put_in_order(std::vector<unsigned>& turns, unsigned count, int order) {
-  turns.resize(count);
-  std::iota(turns.begin(), turns.end(), 0u);
+static void put_in_order(std::vector<unsigned>& turns, unsigned first, unsigned stop, int order) {
+  turns.resize(stop - first);
+  std::iota(turns.begin(), turns.end(), first);
   if (order == 1) std::reverse(turns.begin(), turns.end());
   if (order > 1) std::shuffle(turns.begin(), turns.end(), std::mt19937(order));
 }
 
-static bool run_blocks(unsigned blocks, unsigned count, int order, int barriers, void* shared, size_t shared_bytes) {
+static bool run_blocks(unsigned first, unsigned stop, unsigned count, int order, int barriers, void* shared,
+                       size_t shared_bytes) {
   static std::vector<unsigned> turns, block_turns;  // static: a launch may end by longjmp, which destroys nothing
-  put_in_order(turns, count, order);
-  put_in_order(block_turns, blocks, order);
+  put_in_order(turns, 0, count, order);
+  put_in_order(block_turns, first, stop, order);
   for (unsigned block : block_turns) {
     blockIdx = {block, 0, 0};
     if (shared_bytes) memset(shared, 0xFF, shared_bytes);
@@ -198,15 +199,15 @@ static bool run_blocks(unsigned blocks, unsigned count, int order, int barriers,
 }
 
 // order 0: blocks and threads in ascending order, 1: descending, others: shuffled. All must give the same result.
-// Returns 0, or 1 after a mistake, which emu_message tells.
-extern "C" int emu_launch(unsigned blocks, unsigned count, int order, int barriers, void (*kernel)(void*), void* given,
-                          void* shared, size_t shared_bytes) {
+// Of the grid's blocks only first .. stop - 1 run. Returns 0, or 1 after a mistake, which emu_message tells.
+extern "C" int emu_launch(unsigned blocks, unsigned count, unsigned first, unsigned stop, int order, int barriers,
+                          void (*kernel)(void*), void* given, void* shared, size_t shared_bytes) {
   gridDim = {blocks, 1, 1};
   blockDim = {count, 1, 1};
   body = kernel;
   arguments = given;
   if (setjmp(way_out)) return 1;
-  return run_blocks(blocks, count, order, barriers, shared, shared_bytes) ? 0 : 1;
+  return run_blocks(first, stop, count, order, barriers, shared, shared_bytes) ? 0 : 1;
 }
 
 // --- undefined behaviour --------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ struct EmuIndex {
 extern "C" {
 extern EmuIndex threadIdx, blockIdx, blockDim, gridDim;
 void emu_barrier(int line);
-int emu_launch(unsigned blocks, unsigned threads, int order, int barriers, void (*body)(void*), void* arguments,
-               void* shared, size_t shared_bytes);
+int emu_launch(unsigned blocks, unsigned threads, unsigned first, unsigned stop, int order, int barriers,
+               void (*body)(void*), void* arguments, void* shared, size_t shared_bytes);
 extern char __start_emu_shared[] __attribute__((weak, visibility("hidden")));
 extern char __stop_emu_shared[] __attribute__((weak, visibility("hidden")));
 }

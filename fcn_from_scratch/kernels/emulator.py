@@ -6,6 +6,7 @@ built once and kept by a hash of everything that goes into it, in FCN_EMU_CACHE 
 
 ORDER     0: blocks and threads run in ascending order; 1: descending; others: shuffled, each in its own way. A GPU
           promises none, so each must give the same result
+BLOCKS    the slice of a grid's blocks that run: all, but in tests of arrays that are larger than the memory
 SANITIZE  extra flags, from FCN_EMU_SANITIZE, for tests/sanitize.py
 
 Undefined behaviour (an int that overflows, an index outside a shared array, a shift by 64) is an error, always.
@@ -30,6 +31,7 @@ from fcn_from_scratch.kernels import launch
 
 HERE = Path(__file__).parent
 ORDER = 0
+BLOCKS = slice(None)
 SANITIZE = os.environ.get("FCN_EMU_SANITIZE", "").split()
 WATCH_THREADS = "-fsanitize=thread" in SANITIZE
 COMPILER = "g++"
@@ -78,8 +80,10 @@ class Module:
         values = [_value(name, number, a, *s) for number, (a, s) in enumerate(zip(arguments, signature))]
         pointers = (ctypes.c_void_p * len(values))(*(value.ctypes.data for value in values))
         body = ctypes.c_void_p(self._entries[name].body)
+        first, stop, _ = BLOCKS.indices(blocks)
+        how = blocks, threads, first, stop, ORDER, self._side_by_side
         with _one_launch_at_a_time:
-            if self._runtime.emu_launch(blocks, threads, ORDER, self._side_by_side, body, pointers, *self._shared):
+            if self._runtime.emu_launch(*how, body, pointers, *self._shared):
                 raise RuntimeError(f"{name}: {self._runtime.emu_message().decode()}")
 
 
@@ -174,7 +178,7 @@ def runtime():
     watched = ["-DEMU_TSAN"] if WATCH_THREADS else []
     library = ctypes.CDLL(str(_compile("runtime", source, ["-O2", *watched])), mode=ctypes.RTLD_GLOBAL)
     library.emu_message.restype = ctypes.c_char_p
-    library.emu_launch.argtypes = [ctypes.c_uint] * 2 + [ctypes.c_int] * 2 + [ctypes.c_void_p] * 3 + [ctypes.c_size_t]
+    library.emu_launch.argtypes = [ctypes.c_uint] * 4 + [ctypes.c_int] * 2 + [ctypes.c_void_p] * 3 + [ctypes.c_size_t]
     return library
 
 

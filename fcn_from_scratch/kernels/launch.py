@@ -30,12 +30,13 @@ DTYPES = {
     "bool": np.dtype(np.bool_),
 }
 HOST = None  # takes NumPy's arrays as CuPy takes its own: the emulator, while emulator.emulated() lasts
+ON = True  # False: ops compute on the GPU without kernels, by CuPy's functions alone; `fcn bench` compares the two
 
 
 def usable(*arrays):
     """Whether the kernels can take these arrays: they lie on the GPU, and all hold float32 or all float64."""
     dtypes = {array.dtype for array in arrays if array is not None}
-    return get_array_module(*arrays) is not np and len(dtypes) == 1 and dtypes <= REALS.keys()
+    return ON and get_array_module(*arrays) is not np and len(dtypes) == 1 and dtypes <= REALS.keys()
 
 
 def launch(name, count, *arguments, real=None, blocks=None):

@@ -7,11 +7,18 @@
 // Of equal pixels the first in row-major order wins: the comparison is strict. A NaN beats every number and a later
 // NaN an earlier one, as in PyTorch. A winner that is no place in the window passes nothing on.
 //
-// Memory: everything channels last: x, dx (N, H, W, C); y, dy, winner (N, oh, ow, C).
+// Backward by the winners' positions in the plane (indices) is a sum over those that name a pixel, wherever they stand.
+// They come sorted (order): those of one pixel lie side by side, and the first of them adds them all up.
+//
+// Memory: everything channels last: x, dx (N, H, W, C); y, dy, winner, indices (N, oh, ow, C). By indices each plane is
+//         flat: dx (N, pixels, C), dy, indices, order (N, cells, C); order[n, :, c] sorts indices[n, :, c], equal ones
+//         in ascending order, and dx starts at 0.
 // Who reads what: forward, one thread makes one output. Backward, one thread makes one number of dx: it asks the few
 // windows that cover its pixel whether it won them. The other way round, from each output to its winner, overlapping
-// windows would meet at a pixel and their order of addition would change from run to run.
+// windows would meet at a pixel and their order of addition would change from run to run. By indices, one thread has
+// one place of the order; most add up one number or none. An index outside the plane is passed over.
 #include "common.cuh"
+#include "windows.cuh"
 
 extern "C" __global__ void max_pool(const REAL* __restrict__ x, REAL* __restrict__ y,
                                     unsigned char* __restrict__ winner, int N, int H, int W, int C, int oh, int ow,
@@ -44,16 +51,6 @@ extern "C" __global__ void max_pool(const REAL* __restrict__ x, REAL* __restrict
   }
 }
 
-// The first and the last window along one axis that can cover position u.
-__device__ int first_window(int u, int k, int s, int p, int d) {
-  const int reach = u + p - d * (k - 1);
-  return reach > 0 ? (reach + s - 1) / s : 0;
-}
-__device__ int last_window(int u, int s, int p, int out) {
-  const int last = (u + p) / s;
-  return last < out ? last : out - 1;
-}
-
 extern "C" __global__ void max_pool_backward(const REAL* __restrict__ dy, const unsigned char* __restrict__ winner,
                                              REAL* __restrict__ dx, int N, int H, int W, int C, int oh, int ow, int kh,
                                              int kw, int sh, int sw, int ph, int pw, int dh, int dw) {
@@ -65,18 +62,34 @@ extern "C" __global__ void max_pool_backward(const REAL* __restrict__ dy, const 
     rest /= W;
     const int u = rest % H;
     const int n = rest / H;
-    const int last_i = last_window(u, sh, ph, oh), last_j = last_window(v, sw, pw, ow);
     REAL sum = 0;
-    for (int i = first_window(u, kh, sh, ph, dh); i <= last_i; ++i) {
-      const int down = u + ph - sh * i;  // in pixels from the window's first row
-      if (down % dh != 0) continue;
-      for (int j = first_window(v, kw, sw, pw, dw); j <= last_j; ++j) {
-        const int right = v + pw - sw * j;
-        if (right % dw != 0) continue;
+    WINDOW_LOOP(i, u, kh, sh, ph, dh, oh) {
+      const int a = tap_on(u, i, sh, ph, dh);
+      if (a < 0) continue;
+      WINDOW_LOOP(j, v, kw, sw, pw, dw, ow) {
+        const int b = tap_on(v, j, sw, pw, dw);
+        if (b < 0) continue;
         const idx_t from = (((idx_t)n * oh + i) * ow + j) * C + c;
-        if (winner[from] == down / dh * kw + right / dw) sum += dy[from];
+        if (winner[from] == a * kw + b) sum += dy[from];
       }
     }
     dx[at] = sum;
+  }
+}
+
+extern "C" __global__ void max_pool_indices_backward(const REAL* __restrict__ dy,
+                                                     const long long* __restrict__ indices,
+                                                     const long long* __restrict__ order, REAL* __restrict__ dx, int N,
+                                                     int cells, int pixels, int C) {
+  GRID_LOOP(at, (idx_t)N * cells * C) {
+    const int c = at % C, n = at / C / cells;
+    const idx_t plane = (idx_t)n * cells * C + c, end = plane + (idx_t)cells * C;
+    const idx_t p = indices[plane + order[at] * C];
+    const bool first = at < plane + C || indices[plane + order[at - C] * C] != p;
+    if (!first || p < 0 || p >= pixels) continue;
+    REAL sum = 0;
+    for (idx_t next = at; next < end && indices[plane + order[next] * C] == p; next += C)
+      sum += dy[plane + order[next] * C];
+    dx[((idx_t)n * pixels + p) * C + c] = sum;
   }
 }

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.kernels.launch import launch
+from fcn_from_scratch.kernels.launch import contiguous, launch
 
 MOST_PLACES = 255  # in a window: a winner is one byte
 
@@ -25,6 +25,20 @@ def max_pool_backward(dy, winner, image_shape, kernel_size, stride, padding, dil
     dx = get_array_module(dy).empty(image_shape, dy.dtype)
     window = *dy.shape[1:3], *kernel_size, *stride, *padding, *dilation
     launch("max_pool_backward", dx.size, dy, winner, dx, *image_shape, *window)
+    return dx
+
+
+def max_pool_indices_backward(dy, indices, image_shape):
+    """dx of ops.max_pool2d_backward, with one order of additions (max_pool.cu).
+
+    Shapes: dy, indices (N, oh, ow, C), int64; image_shape (N, H, W, C).
+    """
+    n, oh, ow, c = dy.shape
+    xp = get_array_module(dy, indices)
+    order = contiguous(xp.argsort(indices.reshape(n, oh * ow, c), axis=1, kind="stable"))
+    dx = xp.zeros(image_shape, dy.dtype)
+    sizes = n, oh * ow, image_shape[1] * image_shape[2], c
+    launch("max_pool_indices_backward", dy.size, dy, indices, order, dx, *sizes)
     return dx
 
 

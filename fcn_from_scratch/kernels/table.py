@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 WINDOW = "int N, int H, int W, int C, int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw"
 AXIS = "int outer, int size, int inner, int k, int s, int p"
+TILES = "int N, int oh, int ow, int F, int first, int rows, int columns"
 LRN = "long long rows, int C, int size, REAL alpha, REAL beta, REAL k"
 
 
@@ -55,6 +56,12 @@ KERNELS = {
             "max_pool_backward",
             "max_pool.cu",
             f"const REAL* dy, const unsigned char* winner, REAL* dx, {WINDOW}, int dh, int dw",
+        ),
+        _kernel(
+            "max_pool_indices_backward",
+            "max_pool.cu",
+            "const REAL* dy, const long long* indices, const long long* order, REAL* dx, int N, int cells, int pixels, "
+            "int C",
         ),
         _kernel("avg_pool", "avg_pool.cu", f"const REAL* x, REAL* y, {WINDOW}, int include_pad"),
         _kernel("avg_pool_backward", "avg_pool.cu", f"const REAL* dy, REAL* dx, {WINDOW}, int include_pad"),
@@ -131,12 +138,13 @@ KERNELS = {
             "winograd.cu",
             "const REAL* x, REAL* tiles, int N, int H, int W, int C, int first, int rows, int columns, int ph, int pw",
         ),
-        _kernel("winograd_kernel", "winograd.cu", "const REAL* weight, REAL* kernel, int F, int C"),
+        _kernel("winograd_kernel", "winograd.cu", "const REAL* weight, REAL* kernel, int F, int C, int turned"),
+        _kernel("winograd_kernel_adjoint", "winograd.cu", "const REAL* dkernel, REAL* dweight, int F, int C"),
         _kernel(
             "winograd_output",
             "winograd.cu",
-            "const REAL* products, const REAL*? bias, REAL* y, int N, int oh, int ow, int F, int first, int rows, "
-            "int columns",
+            f"const REAL* products, const REAL*? bias, REAL* y, {TILES}",
         ),
+        _kernel("winograd_output_adjoint", "winograd.cu", f"const REAL* dy, REAL* gradients, {TILES}"),
     )
 }

@@ -1,44 +1,94 @@
-"""Winograd's F(4, 3) on the GPU: 3x3 convolution at stride 1. Maps are channels last, (N, H, W, C)."""
+"""Winograd's F(4, 3) on the GPU: 3x3 convolution at stride 1, and its gradients. Maps are channels last, (N, H, W, C).
+
+Each is 36 products of matrices between two transforms (winograd.cu). They are made band by band of tile rows, so that
+the tiles, 36/16 of the image, need not exist as a whole.
+"""
 
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.kernels.launch import contiguous, launch
 
 FREQUENCIES = 36
-OUTPUTS = 4  # a tile is 4x4 pixels of the output
-BAND_BYTES = 256 << 20  # of the transformed input and its product, for one band of tile rows
+OUTPUTS, TAPS = 4, 3  # a tile is 4x4 pixels of the output
+BAND_BYTES = 256 << 20  # of the transformed tiles of one band, on both sides of the products
 
 
 def conv3x3(x, weight, bias, padding):
-    """y of ops.conv2d for a 3x3 kernel at stride 1 (winograd.cu), 36 products of matrices between two transforms.
+    """y of ops.conv2d for a 3x3 kernel at stride 1.
 
-    Bands of tile rows are done one after the other, so that the tiles, 36/16 of the image, need not exist as a whole.
     Shapes: x (N, H, W, C); weight (F, C, 3, 3); bias (F,) or None. Returns: y (N, oh, ow, F).
     Identity: equals conv2d_loops to Winograd's accuracy  (tests/kernels/test_kernels.py).
     """
+    f, c = weight.shape[:2]
+    return _convolve(x, _kernel(weight, (c, f), turned=False), bias, padding)
+
+
+def conv3x3_input_grad(dy, weight, padding):
+    """dx of ops.conv2d_input_grad for a 3x3 kernel at stride 1: dy by the kernel turned, padded by 2 - padding.
+
+    Shapes: dy (N, oh, ow, F); weight (F, C, 3, 3). Returns: dx (N, H, W, C).
+    Identity: <dx, v> == <dy, conv3x3(v)>  (tests/kernels/test_kernels.py).
+    """
+    reach = [TAPS - 1 - p for p in padding]
+    cut_h, cut_w = (max(-r, 0) for r in reach)  # more padding than the kernel is wide: outputs that saw no pixel
+    inner = contiguous(dy[:, cut_h : dy.shape[1] - cut_h, cut_w : dy.shape[2] - cut_w])
+    return _convolve(inner, _kernel(weight, weight.shape[:2], turned=True), None, [max(r, 0) for r in reach])
+
+
+def conv3x3_weight_grad(dy, x, padding):
+    """dweight of ops.conv2d_weight_grad for a 3x3 kernel at stride 1: the tiles' part by band, summed in their order.
+
+    Shapes: dy (N, oh, ow, F); x (N, H, W, C). Returns: dweight (F, C, 3, 3).
+    Identity: <dweight, v> == <dy, conv3x3(x, v)>  (tests/kernels/test_kernels.py).
+    """
+    xp = get_array_module(dy, x)
+    (n, oh, ow, f), c = dy.shape, x.shape[3]
+    dkernel = xp.zeros((FREQUENCIES, f, c), x.dtype)
+    for image, count, part in bands(n, oh, ow, c + f, x.dtype):
+        tiles = _input_tiles(x[image], part, padding)
+        gradients = xp.empty((FREQUENCIES, f, tiles.shape[1]), x.dtype)
+        launch("winograd_output_adjoint", gradients[0].size, dy[image], gradients, count, oh, ow, f, *part)
+        dkernel += xp.matmul(gradients, tiles)
+    dweight = xp.empty((f, c, TAPS, TAPS), x.dtype)
+    launch("winograd_kernel_adjoint", f * c, dkernel, dweight, f, c)
+    return dweight
+
+
+def _convolve(x, kernel, bias, padding):
+    """x (N, H, W, C) by a transformed kernel (36, C, F)."""
     xp = get_array_module(x)
-    (n, h, w, c), f = x.shape, weight.shape[0]
-    oh, ow = h + 2 * padding[0] - 2, w + 2 * padding[1] - 2
-    kernel = xp.empty((FREQUENCIES, f, c), x.dtype)
-    launch("winograd_kernel", f * c, contiguous(weight), kernel, f, c)
-    bias, columns = contiguous(bias), -(-ow // OUTPUTS)
-    y = xp.empty((n, oh, ow, f), x.dtype)
-    row_bytes = FREQUENCIES * columns * (c + f) * x.dtype.itemsize
-    for image, first, rows in bands(n, -(-oh // OUTPUTS), row_bytes):
-        count = image.stop - image.start
-        tiles = xp.empty((FREQUENCIES, count * rows * columns, c), x.dtype)
-        part = first, rows, columns
-        launch("winograd_input", tiles[0].size, x[image], tiles, count, h, w, c, *part, *padding)
-        products = xp.matmul(tiles, kernel.transpose(0, 2, 1))
+    (n, h, w, _), (_, c, f) = x.shape, kernel.shape
+    oh, ow = h + 2 * padding[0] - TAPS + 1, w + 2 * padding[1] - TAPS + 1
+    bias, y = contiguous(bias), xp.empty((n, oh, ow, f), x.dtype)
+    for image, count, part in bands(n, oh, ow, c + f, x.dtype):
+        products = xp.matmul(_input_tiles(x[image], part, padding), kernel)
         launch("winograd_output", products[0].size, products, bias, y[image], count, oh, ow, f, *part)
     return y
 
 
-def bands(images, tile_rows, row_bytes):
-    """Cut the tile rows of all images into bands of at most BAND_BYTES: (slice of images, first row, rows)."""
+def _kernel(weight, channels, turned):
+    """The transformed kernel, (36, *channels): those that go into the product, and those that come out."""
+    kernel = get_array_module(weight).empty((FREQUENCIES, *channels), weight.dtype)
+    launch("winograd_kernel", kernel[0].size, contiguous(weight), kernel, *weight.shape[:2], int(turned))
+    return kernel
+
+
+def _input_tiles(x, part, padding):
+    """The transformed tiles of some tile rows, (36, tiles, C); part is (first row, rows, columns)."""
+    _, rows, columns = part
+    tiles = get_array_module(x).empty((FREQUENCIES, len(x) * rows * columns, x.shape[3]), x.dtype)
+    launch("winograd_input", tiles[0].size, x, tiles, *x.shape, *part, *padding)
+    return tiles
+
+
+def bands(images, oh, ow, channels, dtype):
+    """Cut the tiles of all images into bands of at most BAND_BYTES, but at least one tile row:
+    (slice of images, how many, (first tile row, rows, columns))."""
+    tile_rows, columns = -(-oh // OUTPUTS), -(-ow // OUTPUTS)
+    row_bytes = FREQUENCIES * columns * channels * dtype.itemsize
     if images * tile_rows * row_bytes <= BAND_BYTES:
-        yield slice(0, images), 0, tile_rows
+        yield slice(0, images), images, (0, tile_rows, columns)
         return
     at_once = max(BAND_BYTES // row_bytes, 1)
     for n in range(images):
         for first in range(0, tile_rows, at_once):
-            yield slice(n, n + 1), first, min(at_once, tile_rows - first)
+            yield slice(n, n + 1), 1, (first, min(at_once, tile_rows - first), columns)

@@ -45,6 +45,11 @@ def main():
         "ufuncs": ufuncs,
         "others": [name for name, value in shared.items() if not callable(value) or isinstance(value, type)],
         "methods": public(cupy.ndarray),
+        "cuda": {
+            "module": public(cupy.cuda),
+            "runtime": [name for name in public(cupy.cuda.runtime) if callable(getattr(cupy.cuda.runtime, name))],
+            **{name: public(getattr(cupy.cuda, name)) for name in ("Device", "Event", "MemoryHook", "MemoryPool")},
+        },
         "generator": {name: arguments(getattr(cupy.random.Generator, name)) for name in public(cupy.random.Generator)},
     }
     FILE.write_text(json.dumps(names, indent=1) + "\n", encoding="utf-8")

@@ -1,13 +1,15 @@
 """What only a GPU can show; all other tests of this folder run on it too (pytest -m gpu).
 
 No synchronisation inside a step, the same bits on every run, memory that stays bounded, a message when it does not
-suffice, and a network of the paper at full width. Without a GPU the tests are skipped.
+suffice, and a network of the paper at full width. Without a GPU the quick ones run on the stand-in, where they
+show little but that they would run.
 """
 
 import sys
 
 import numpy as np
 import pytest
+import standin
 from arrays import NEEDS_GPU, close
 
 from fcn_from_scratch import models, ops
@@ -15,13 +17,17 @@ from fcn_from_scratch.cli import main
 from fcn_from_scratch.ops import im2col
 from fcn_from_scratch.training import SGD
 
-pytestmark = NEEDS_GPU
+ON_A_GPU = pytest.param("cupy", marks=NEEDS_GPU)
 
 
-@pytest.fixture
-def cupy(monkeypatch):
+@pytest.fixture(params=["standin", ON_A_GPU])
+def cupy(request, monkeypatch):
     """CuPy with an empty memory pool and without TF32, which rounds the factors of products to ten bits."""
     monkeypatch.setenv("CUPY_TF32", "0")
+    if request.param == "standin":
+        request.getfixturevalue("built")
+        monkeypatch.setitem(sys.modules, "cupy", standin)
+        monkeypatch.setitem(sys.modules, "cupyx", standin.cupyx)
     module = sys.modules["cupy"]
     module.get_default_memory_pool().free_all_blocks()
     yield module
@@ -48,7 +54,7 @@ def test_every_run_has_the_same_bits(cupy):
         np.testing.assert_array_equal(array, second[name])
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:cupyx.allow_synchronize will be removed")
 def test_nothing_waits_for_the_device_inside_a_step(cupy):
     import cupyx
 
@@ -67,16 +73,16 @@ def test_nothing_waits_for_the_device_inside_a_step(cupy):
 
 
 def test_patches_are_bounded(cupy, monkeypatch):
-    """A convolution whose patches would take 20 times the bound takes little more than its arrays and a block."""
-    monkeypatch.setattr(im2col, "GPU_BLOCK_BYTES", 8 << 20)
-    x = cupy.zeros((1, 256, 256, 64), np.float32).transpose(0, 3, 1, 2)
+    """A convolution whose patches would take 28 times the bound takes little more than its arrays and a block."""
+    monkeypatch.setattr(im2col, "GPU_BLOCK_BYTES", 2 << 20)
+    x = cupy.zeros((1, 160, 160, 64), np.float32).transpose(0, 3, 1, 2)
     weight = cupy.zeros((64, 64, 3, 3), np.float32)
-    assert 9 * x.nbytes > 18 * im2col.GPU_BLOCK_BYTES
+    assert 9 * x.nbytes > 28 * im2col.GPU_BLOCK_BYTES
     pool = cupy.get_default_memory_pool()
     pool.free_all_blocks()
     before = pool.total_bytes()
     y = ops.conv2d(x, weight, padding=1)
-    padded = x.nbytes * 258 * 258 // (256 * 256)
+    padded = x.nbytes * 162 * 162 // (160 * 160)
     assert pool.total_bytes() - before < y.nbytes + padded + 4 * im2col.GPU_BLOCK_BYTES
 
 
@@ -90,6 +96,7 @@ def test_too_little_memory_is_one_line(cupy, capsys, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("cupy", [ON_A_GPU], indirect=True)
 @pytest.mark.parametrize("name", ["fcn8s", "fcn_alexnet", "fcn_googlenet"])
 def test_a_network_of_the_paper_is_the_cpus(cupy, name):
     host, device = (models.build(name, 21, seed=0).eval() for _ in range(2))
@@ -101,3 +108,19 @@ def test_a_network_of_the_paper_is_the_cpus(cupy, name):
     x = 50 * rng.normal(size=(1, 3, 97, 113)).astype(np.float32)
     expected = host(x)
     close(device.to("cuda")(cupy.asarray(x)) / float(np.abs(expected).max()), expected / np.abs(expected).max(), 1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cupy", [ON_A_GPU], indirect=True)  # its rivals are processes of their own
+def test_the_benchmark(cupy, capsys, tmp_path):
+    """The real thing, tiny: every rival, layer and kernel, timed by real events."""
+    words = (
+        "bench --device cuda --model mini_fcn8s --width 8 --size 97x125 --train --layers --kernels --repeats 1 --out"
+    )
+    assert main([*words.split(), str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "TF32 off" in out.splitlines()[0]
+    for title in ("fcn_from_scratch", "the same by Winograd", "the same without its kernels"):
+        line = next(line for line in out.splitlines() if line.startswith(title))
+        assert float(line.split()[-2]) < 1e-4
+    assert (tmp_path / "kernels.png").exists()

@@ -20,6 +20,7 @@ from fcn_from_scratch.ops import loops, shapes
 from fcn_from_scratch.ops.im2col import channels_last, gather
 
 TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
+WINOGRAD = {"float32": 2e-5, "float64": 1e-13}
 ONE = (1, 1)
 
 
@@ -138,6 +139,25 @@ class TestMaxPool:
         n, c, h, w = POOLED
         dx = kernels.max_pool_backward(*map(xp.asarray, (last(dy), last(winner))), (n, h, w, c), *window(options)[1:])
         close(dx, last(expected.reshape(POOLED)), TOLERANCE[dtype])
+
+    def test_backward_by_indices(self, xp, rng, dtype, options):
+        _, indices = loops.max_pool2d_loops(with_ties_and_nan(rng, dtype), **options)
+        indices[0, 1, 0, :2] = -1, 7 * 8  # outside the plane: passed over
+        dy = rng.normal(size=indices.shape).astype(dtype)
+        expected = np.zeros((2, 3, 7 * 8))
+        for n, c, i, j in np.ndindex(dy.shape):
+            if 0 <= indices[n, c, i, j] < 7 * 8:
+                expected[n, c, indices[n, c, i, j]] += dy[n, c, i, j]
+        n, c, h, w = POOLED
+        dx = kernels.max_pool_indices_backward(*map(xp.asarray, (last(dy), last(indices))), (n, h, w, c))
+        close(dx, last(expected.reshape(POOLED)), TOLERANCE[dtype])
+
+
+def test_max_pool_backward_by_indices_adds_in_their_order(xp, dtype):
+    dy = np.array([1e20, 1.0, -1e20, 3.0, 1.0, 7.0]).astype(dtype).reshape(1, 3, 2, 1)
+    indices = np.array([4, 4, 4, 0, 4, 0]).reshape(dy.shape)
+    dx = xp.asnumpy(kernels.max_pool_indices_backward(xp.asarray(dy), xp.asarray(indices), (1, 2, 3, 1)))
+    assert dx.ravel().tolist() == [10, 0, 0, 0, 1, 0]
 
 
 AVERAGE = {name: options for name, options in MAX.items() if "dilation" not in options}
@@ -379,17 +399,43 @@ def test_confusion_matrix_counts_what_is_out_of_range(xp):
 # --- Winograd -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize(("shape", "padding"), [((2, 3, 6, 9), (1, 0)), ((1, 1, 3, 3), (0, 0)), ((1, 2, 8, 4), (2, 1))])
+@pytest.mark.parametrize(
+    ("shape", "padding"),
+    [((2, 3, 6, 9), (1, 0)), ((1, 1, 3, 3), (0, 0)), ((1, 2, 8, 4), (2, 1)), ((2, 2, 3, 6), (3, 4))],
+)
 @pytest.mark.parametrize("band_bytes", [1, 1 << 28], ids=["a row at a time", "at once"])
-def test_winograd(xp, rng, dtype, shape, padding, bias, band_bytes, monkeypatch):
-    monkeypatch.setattr(winograd, "BAND_BYTES", band_bytes)
-    x = rng.normal(size=shape).astype(dtype)
-    weight, offset = rng.normal(size=(4, shape[1], 3, 3)).astype(dtype), rng.normal(size=4).astype(dtype)
-    expected = loops.conv2d_loops(x.astype(float), weight, offset if bias else None, 1, padding)
-    device_bias = xp.asarray(offset) if bias else None
-    y = kernels.conv3x3(xp.asarray(last(x)), xp.asarray(weight), device_bias, padding)
-    close(y, last(expected), {"float32": 2e-5, "float64": 1e-13}[dtype])
+class TestWinograd:
+    def arrays(self, rng, dtype, shape, padding):
+        """x (N, C, H, W), weight (F, C, 3, 3) and dy (N, F, oh, ow)."""
+        out = out_size(shape[2:], (3, 3), ONE, padding)
+        sizes = shape, (4, shape[1], 3, 3), (shape[0], 4, *out)
+        return (rng.normal(size=size).astype(dtype) for size in sizes)
+
+    @pytest.fixture(autouse=True)
+    def bands(self, monkeypatch, band_bytes):
+        monkeypatch.setattr(winograd, "BAND_BYTES", band_bytes)
+
+    @pytest.mark.parametrize("bias", [True, False])
+    def test_forward(self, xp, rng, dtype, shape, padding, bias):
+        x, weight, _ = self.arrays(rng, dtype, shape, padding)
+        offset = rng.normal(size=4).astype(dtype)
+        expected = loops.conv2d_loops(x.astype(float), weight, offset if bias else None, 1, padding)
+        device_bias = xp.asarray(offset) if bias else None
+        y = kernels.conv3x3(xp.asarray(last(x)), xp.asarray(weight), device_bias, padding)
+        close(y, last(expected), WINOGRAD[dtype])
+
+    def test_gradients(self, xp, rng, dtype, shape, padding):
+        """By the definition: what an output got from a pixel through a tap, it gives back through it."""
+        x, weight, dy = self.arrays(rng, dtype, shape, padding)
+        dx, dweight = np.zeros(x.shape), np.zeros(weight.shape)
+        for n, i, j, a, b in np.ndindex(len(x), *dy.shape[2:], 3, 3):
+            u, v = i + a - padding[0], j + b - padding[1]
+            if 0 <= u < shape[2] and 0 <= v < shape[3]:
+                dx[n, :, u, v] += dy[n, :, i, j] @ weight[:, :, a, b].astype(float)
+                dweight[:, :, a, b] += np.outer(dy[n, :, i, j], x[n, :, u, v].astype(float))
+        upstream, pixels, taps = xp.asarray(last(dy)), xp.asarray(last(x)), xp.asarray(weight)
+        close(kernels.conv3x3_input_grad(upstream, taps, padding), last(dx), WINOGRAD[dtype])
+        close(kernels.conv3x3_weight_grad(upstream, pixels, padding), dweight, WINOGRAD[dtype])
 
 
 # --- shapes nobody thought of ---------------------------------------------------------------------------------------

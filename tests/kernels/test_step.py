@@ -155,6 +155,57 @@ def test_convolution_by_name_in_any_layout(xp, rng, dtype, layout, algorithm, re
     close(y, loops.relu_loops(expected) if relu else expected, 2e-5)
 
 
+@pytest.mark.parametrize("algorithm", ["im2col", "winograd", "wide"])
+def test_gradients_by_name_in_any_layout(xp, rng, dtype, layout, algorithm):
+    x, weight, dy = (rng.normal(size=s).astype(dtype) for s in ((2, 5, 9, 7), (4, 5, 3, 3), (2, 4, 9, 9)))
+    options = {"padding": (1, 2), "algorithm": algorithm}
+    dy_, x_, weight_ = (xp.asarray(layout(a)) for a in (dy, x, weight))
+    tolerance = {"float32": 2e-5, "float64": 1e-12}[dtype]
+    expected = ops.conv2d_backward(dy, x, weight, padding=(1, 2), algorithm="im2col")
+    for ours, theirs in zip(ops.conv2d_backward(dy_, x_, weight_, **options), expected):
+        close(ours, theirs, tolerance)
+    total = xp.asarray(np.ones_like(weight))
+    ops.conv2d_weight_grad(dy_, x_, weight_, **options, out=total)
+    close(total, 1 + expected[1], tolerance)
+
+
+@pytest.mark.parametrize("algorithm", ["im2col", "winograd", "wide"])
+def test_a_convolution_by_name_copies_nothing(built, rng, monkeypatch, algorithm):
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    sizes = (2, 5, 9, 7), (4, 5, 3, 3), (4,), (2, 4, 9, 9)
+    x, weight, bias, dy = (standin.asarray(rng.normal(size=size)) for size in sizes)
+    standin.counts.clear()
+    options = {"padding": (1, 2), "algorithm": algorithm}
+    ops.conv2d(x, weight, bias, **options)
+    ops.conv2d_relu_pool(x, weight, bias, **options)
+    ops.conv2d_backward(dy, x, weight, **options)
+    assert count_copies() == {}
+
+
+@pytest.mark.parametrize("ceil_mode", [True, False])
+def test_convolution_relu_and_pool_in_one(xp, rng, dtype, ceil_mode):
+    x, weight, bias = (rng.normal(size=s).astype(dtype) for s in ((2, 5, 9, 7), (4, 5, 3, 3), (4,)))
+    options = {"padding": 1, "algorithm": "winograd"}
+    y, winner = ops.conv2d_relu_pool(*map(xp.asarray, (x, weight, bias)), **options, ceil_mode=ceil_mode)
+    expected = ops.conv2d(x, weight, bias, **options, relu=True)
+    pooled, places = ops.max_pool2d_winner(expected, 2, ceil_mode=ceil_mode)
+    close(y, pooled, 2e-5)
+    positive = pooled > 0
+    assert (xp.asnumpy(winner)[positive] == places[positive]).all()
+    assert (xp.asnumpy(winner)[~positive] >= 4).all()
+
+
+def test_pooling_backward_by_indices_in_any_layout(xp, rng, dtype, layout):
+    x = rng.normal(size=(2, 3, 7, 8)).astype(dtype)
+    y, indices = ops.max_pool2d(x, 3, 2, 1)
+    dy = rng.normal(size=y.shape).astype(dtype)
+    arrays = [xp.asarray(layout(a)) for a in (dy, indices)]
+    standin.counts.clear()
+    dx = ops.max_pool2d_backward(*arrays, x.shape)
+    assert count_copies() == {}
+    close(dx, ops.max_pool2d_backward(dy, indices, x.shape), 2e-6)
+
+
 def test_transposed_convolution_in_any_layout(xp, rng, dtype, layout):
     x, weight, bias = (rng.normal(size=s).astype(dtype) for s in ((2, 5, 4, 3), (5, 4, 3, 4), (4,)))
     arrays = [xp.asarray(layout(a)) for a in (x, weight, bias)]
