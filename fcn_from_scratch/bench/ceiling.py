@@ -10,12 +10,14 @@ SIDE = 2048
 class Ceiling:
     """The product of two square float32 matrices, its rows shared out among our threads."""
 
-    flops = 2 * SIDE**3
-
     def __init__(self):
         rng = np.random.default_rng(0)
         self.a, self.b = rng.standard_normal((2, SIDE, SIDE), np.float32)
         self.c = np.empty_like(self.a)
+
+    def amounts(self):
+        """Operations of a `multiply`."""
+        return {"multiply": 2 * SIDE**3}
 
     @threads.one_blas_thread
     def multiply(self):

@@ -1,10 +1,11 @@
-"""The work in NumPy: this project as a user runs it."""
+"""The work by this project as a user runs it: in NumPy, or in CuPy on a GPU (bench.cupy_rival)."""
 
 import itertools
 
 import numpy as np
 
 from fcn_from_scratch import geometry, ops, threads
+from fcn_from_scratch.backend import to_device, to_numpy
 from fcn_from_scratch.bench.work import LR, MOMENTUM, WEIGHT_DECAY, convolution
 from fcn_from_scratch.models import ZeroFrame
 from fcn_from_scratch.training.loop import Trainer
@@ -19,25 +20,43 @@ class NumpyRival:
     dtype      "float64" makes a reference for the scores
     """
 
+    device, wide = "cpu", False
+
     def __init__(self, work, algorithm="auto", dtype="float32"):
-        self.net = work.network(dtype).use(Workspace())
-        self.layers = {step.name: convolution(step.layer) for step in geometry.steps(self.net)}
-        for conv in filter(None, self.layers.values()):
-            conv.algorithm = algorithm
-        self.x = work.pictures(self.net).astype(dtype, copy=False)
+        self.net = work.network(dtype).to(self.device).use(Workspace())
+        steps = geometry.steps(self.net)
+        self.layers = {step.name: convolution(step.layer) for step in steps}
+        for step in steps:
+            if self.layers[step.name] is not None:
+                self.layers[step.name].algorithm = self.choose(algorithm, step)
+        self.x = self.there(work.pictures(self.net).astype(dtype, copy=False))
         self.trainer = None
         if work.train:
-            batches = itertools.repeat((self.x, work.labels()))
-            self.trainer = Trainer(self.net, SGD(self.net, LR, MOMENTUM, WEIGHT_DECAY), batches)
+            batches = itertools.repeat((self.x, to_device(work.labels(), self.device)))
+            optimizer = SGD(self.net, LR, MOMENTUM, WEIGHT_DECAY)
+            self.trainer = Trainer(self.net, optimizer, batches, device=self.device)
+        else:
+            self.net.eval().prepare(wide=self.wide)
+
+    def choose(self, algorithm, step):
+        """The algorithm of one of the network's convolutions, when `algorithm` is asked for."""
+        return algorithm
+
+    def there(self, x):
+        """Maps (N, C, H, W) on the rival's device, channels last in memory as they are here."""
+        return to_device(x.transpose(0, 2, 3, 1), self.device).transpose(0, 3, 1, 2)
 
     def scores(self):
-        """What the network makes of the pictures, (N, num_classes, H, W)."""
+        """What the network makes of the pictures, (N, num_classes, H, W), on the host."""
+        return to_numpy(self.predict())
+
+    def predict(self):
         return self.net.eval()(self.x)
 
     def run(self):
         """The work, once; returns the loss before a training step, None without one."""
         if self.trainer is None:
-            self.scores()
+            self.predict()
             return None
         self.net.train()
         return self.trainer.step()
@@ -49,7 +68,7 @@ class NumpyRival:
         self.net.eval()  # drops what the last step kept
         n, c, h, w = conv.x_shape
         self.conv, rng = self.layers[conv.first], np.random.default_rng(0)
-        self.conv_x = rng.standard_normal((n, h, w, c), np.float32).transpose(0, 3, 1, 2)
+        self.conv_x = self.there(rng.standard_normal((n, h, w, c), np.float32).transpose(0, 3, 1, 2))
         self.conv_dy = self.forward()
         self.conv.zero_grad()
 
@@ -73,12 +92,24 @@ class NumpyRival:
         return threads.workers()
 
 
+class FastFc6Rival(NumpyRival):
+    """The same with fc6 by Winograd's F(2, 7). Forward alone."""
+
+    wide = True
+
+
 class ZeroFrameRival(NumpyRival):
     """The same for a stream of pictures of one size: what lies outside the picture is computed once. Forward alone."""
 
     def __init__(self, work):
         super().__init__(work)
-        self.predictor = ZeroFrame(self.net.eval())
+        self.predictor = ZeroFrame(self.net)
 
-    def scores(self):
+    def predict(self):
         return self.predictor(self.x)
+
+
+class StreamRival(ZeroFrameRival):
+    """Both."""
+
+    wide = True

@@ -9,10 +9,10 @@ import ctypes
 import multiprocessing
 import os
 import signal
-import time
 import traceback
 
 from fcn_from_scratch import memory
+from fcn_from_scratch.bench.clocks import wall
 from fcn_from_scratch.checks import InputError
 
 # what sets the number of threads of ours, of NumPy's BLAS and of PyTorch
@@ -22,16 +22,19 @@ THREADS = ("FCN_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAX
 class Process:
     """make(*arguments) in a new process, until `close` or the end of a with block.
 
-    make      a class or function of a module: the object's methods are what can be asked for
-    threads   how many it may use
-    mallopt   let malloc keep what is freed, see keep_memory
+    make       a class or function of a module: the object's methods are what can be asked for
+    threads    how many it may use
+    mallopt    let malloc keep what is freed, see keep_memory
+    variables  more of its environment, a dict; None removes a variable
+    title      how messages call it
     """
 
-    def __init__(self, make, *arguments, threads, mallopt=False):
+    def __init__(self, make, *arguments, threads, mallopt=False, variables=None, title="a rival"):
+        self.title = title
         context = multiprocessing.get_context("spawn")  # a forked process would share its parent's pages
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, make, arguments, mallopt), daemon=True)
-        with _environment({name: str(threads) for name in THREADS}):
+        with _environment({name: str(threads) for name in THREADS} | (variables or {})):
             self._process.start()
         theirs.close()
         self._receive()
@@ -40,12 +43,16 @@ class Process:
         """What the object's method returns; an exception in it is raised here."""
         return self._request("ask", method, *arguments)
 
-    def seconds(self, method, calls=1):
-        """How long a call of the method takes: the mean of so many, after one that is not counted if they are many."""
-        return self._request("seconds", method, calls)
+    def seconds(self, method, calls=1, ahead=False):
+        """How long a call of the method takes: the mean of so many, after one that is not counted if they are many.
+
+        By the object's `clock`, if it has one, or by the wall; ahead: see bench.clocks.
+        """
+        return self._request("seconds", method, calls, ahead)
 
     def peak(self):
-        """Bytes of memory the process held at its largest; None where the system does not tell."""
+        """Bytes of memory it held at its largest: what the object's `peak` says, if it has one, or else the process;
+        None where the system does not tell."""
         return self._request("peak")
 
     def close(self):
@@ -67,11 +74,11 @@ class Process:
         try:
             worked, result = self._connection.recv()
         except EOFError:
-            raise MemoryError("a rival's process ended, as if the system had stopped it") from None
-        if not worked:
-            self.close()
-            raise result
-        return result
+            raise MemoryError(f"{self.title}'s process ended, as if the system had stopped it") from None
+        if worked:
+            return result
+        self.close()
+        raise MemoryError(f"{self.title}: {result}") if isinstance(result, MemoryError) else result
 
 
 def _serve(connection, make, arguments, mallopt):
@@ -88,40 +95,52 @@ def _serve(connection, make, arguments, mallopt):
     except EOFError:  # the parent is gone
         pass
     except Exception as error:
-        if not isinstance(error, InputError | MemoryError):
+        if _no_memory(error):
+            error = MemoryError(str(error).strip().splitlines()[0] if str(error) else "out of memory")
+        elif not isinstance(error, InputError):
             traceback.print_exc()
         connection.send((False, error))
+
+
+def _no_memory(error):
+    """Each library has an exception of its own for a full GPU, and not all of them are MemoryErrors."""
+    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
 
 
 def _ask(rival, method, *arguments):
     return getattr(rival, method)(*arguments)
 
 
-def _seconds(rival, method, calls):
+def _seconds(rival, method, calls, ahead=False):
     call = getattr(rival, method)
     if calls > 1:
         call()  # others have had the caches meanwhile; in a loop of such short calls nobody would have
-    start = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - start) / calls
+    return getattr(rival, "clock", wall)(call, calls, ahead) / calls
 
 
-ANSWERS = {"ask": _ask, "seconds": _seconds, "peak": lambda rival: memory.peak()}
+def _peak(rival):
+    return rival.peak() if hasattr(rival, "peak") else memory.peak()
+
+
+ANSWERS = {"ask": _ask, "seconds": _seconds, "peak": _peak}
 
 
 @contextlib.contextmanager
 def _environment(variables):
     before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+    _set(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(variables):
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 # glibc's names for what mallopt sets, from malloc.h

@@ -9,6 +9,9 @@ import numpy as np
 from fcn_from_scratch.progress import bar
 
 TURN = 0.1  # seconds that a rival works on before the next one comes, at least
+GPU_TURN = (
+    0.01  # where calls are timed on a device without the host's part: its clock is exact, and queueing takes long
+)
 PAUSE = 0.03, 0.08  # seconds between two rivals: threads of the one before may still spin
 ROUNDS, LONGEST = (5, 30), 40  # how many by default: as many of these as take so many seconds
 
@@ -33,17 +36,19 @@ def order(names, number):
     return names[start:] + names[:start]
 
 
-def in_turn(rivals, rounds=None, progress=False):
+def in_turn(rivals, rounds=None, progress=False, shortest=None):
     """name -> list of seconds, one for each round, after one to warm up.
 
     rivals    name -> function of a number of calls, which returns the seconds that one of them took
     rounds    how often each gets its turn; None decides by the time that the first one took
     progress  show a bar
+    shortest  seconds that a turn lasts at least; None is TURN
     """
     names, seconds = list(rivals), {name: [] for name in rivals}
+    shortest = TURN if shortest is None else shortest
     warm = {name: _turn(rivals[name], 1) for name in names}
-    calls = {name: max(1, int(np.ceil(TURN / warm[name]))) for name in names}
-    rounds = rounds or number_of_rounds(sum(max(TURN, each) for each in warm.values()))
+    calls = {name: max(1, int(np.ceil(shortest / warm[name]))) for name in names}
+    rounds = rounds or number_of_rounds(sum(max(shortest, each) for each in warm.values()))
     for number in bar(range(rounds), disable=not progress, unit="round", desc="in turn"):
         for name in order(names, number):
             seconds[name].append(_turn(rivals[name], calls[name]))

@@ -6,6 +6,8 @@ import os
 import numpy as np
 
 from fcn_from_scratch import geometry
+from fcn_from_scratch.bench.clocks import TorchClock
+from fcn_from_scratch.bench.gpu import tf32_allowed
 from fcn_from_scratch.bench.torch_twin import Twin
 from fcn_from_scratch.bench.work import LR, MOMENTUM, WEIGHT_DECAY, convolution
 
@@ -22,6 +24,8 @@ class TorchRival:
     The number of threads is OMP_NUM_THREADS, which bench.processes sets.
     """
 
+    device = "cpu"
+
     def __init__(self, work, memory_format="contiguous_format", dtype="float32"):
         import torch
 
@@ -31,8 +35,8 @@ class TorchRival:
         net = work.network(dtype)
         x = work.pictures(net).astype(dtype, copy=False)
         self.layers = {step.name: convolution(step.layer) for step in geometry.steps(net)}
-        self.twin = Twin(torch, net, memory_format)
-        self.x, self.labels, self.optimizer = self.twin.tensor(x), torch.from_numpy(work.labels()), None
+        self.twin = Twin(torch, net, memory_format, self.device)
+        self.x, self.labels, self.optimizer = self.twin.tensor(x), self.twin.tensor(work.labels()), None
         if work.train:
             self.optimizer = self._optimizer()
 
@@ -46,13 +50,16 @@ class TorchRival:
         return self.torch.optim.SGD(groups, lr=LR, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
 
     def scores(self):
+        return self.predict().cpu().numpy()
+
+    def predict(self):
         self.twin.training = False
         with self.torch.inference_mode():
-            return self.twin(self.x).numpy()
+            return self.twin(self.x)
 
     def run(self):
         if self.optimizer is None:
-            self.scores()
+            self.predict()
             return None
         self.twin.training = True
         self.optimizer.zero_grad()
@@ -94,3 +101,27 @@ class TorchRival:
 
     def threads(self):
         return self.torch.get_num_threads()
+
+
+class TorchCudaRival(TorchRival):
+    """The same on the GPU, timed by events.
+
+    cuDNN tries its algorithms for every shape and takes the fastest (cudnn.benchmark), in the calls that warm up.
+    """
+
+    device = "cuda"
+
+    def __init__(self, work, memory_format="contiguous_format"):
+        import torch
+
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32_allowed()
+        self.clock = TorchClock(torch, self.device)
+        super().__init__(work, memory_format)
+
+    def peak(self):
+        """Bytes of all tensors that were alive together during the work, at most; not the first time."""
+        self.run()
+        self.torch.cuda.reset_peak_memory_stats()
+        self.run()
+        return self.torch.cuda.max_memory_allocated()

@@ -16,14 +16,15 @@ class Twin:
 
     torch          the module
     memory_format  of the weights: "contiguous_format", which is NCHW, or "channels_last"
+    device         where it computes, in PyTorch's words
     params         name of a layer -> {"weight": tensor, ...}
     A weight that lies in memory as it should is not copied. Every map is dropped after its last reader, and a ReLU
     writes over its input if nobody else reads that.
     Identity: scores and gradients equal the network's  (tests/bench/test_torch_twin.py).
     """
 
-    def __init__(self, torch, net, memory_format="contiguous_format"):
-        self.torch, self.f = torch, torch.nn.functional
+    def __init__(self, torch, net, memory_format="contiguous_format", device="cpu"):
+        self.torch, self.f, self.device = torch, torch.nn.functional, device
         self.memory_format = getattr(torch, memory_format)
         self.training = False
         self.steps = geometry.steps(net)
@@ -37,11 +38,11 @@ class Twin:
             layer.params.clear()
             layer.grads.clear()
             if isinstance(layer, layers.BilinearUpsample):
-                self.kernels[layer.kernel_size] = torch.from_numpy(_bilinear_kernel(*layer.kernel_size))
+                self.kernels[layer.kernel_size] = self.tensor(_bilinear_kernel(*layer.kernel_size))
 
     def tensor(self, array):
-        """The array as a tensor in the twin's memory format."""
-        tensor = self.torch.from_numpy(array)
+        """The array as a tensor on the twin's device, in its memory format."""
+        tensor = self.torch.from_numpy(array).to(self.device)
         return tensor.contiguous(memory_format=self.memory_format) if array.ndim == 4 else tensor
 
     def __call__(self, x):

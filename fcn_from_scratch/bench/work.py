@@ -1,6 +1,7 @@
 """What is measured: one network on one batch of pictures, forward alone or a whole training step."""
 
 from itertools import pairwise
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.geometry.steps import entries
 from fcn_from_scratch.geometry.table import memory
 from fcn_from_scratch.layers.conv import Undrawn
+from fcn_from_scratch.ops.shapes import conv_output_size
 
 LESSON = "lesson"  # the network of `--small`: channels as below, a pool after each but the last
 LESSON_CHANNELS, LESSON_CLASSES = (3, 16, 32, 64, 96), 5
@@ -130,6 +132,7 @@ class Conv(NamedTuple):
     names          of the layers that have this shape, joined by commas;  first, the name of one of them
     x_shape        of its input, (N, C, H, W)
     multiply_adds  of one pass: the direct sum's
+    bytes          of one pass: input, weight and output once each, in float32
     from_image     it reads the picture, so that nobody wants the gradient by its input
     """
 
@@ -137,6 +140,7 @@ class Conv(NamedTuple):
     first: str
     x_shape: tuple
     multiply_adds: int
+    bytes: int
     from_image: bool
 
     @property
@@ -157,7 +161,8 @@ def convolutions(work):
         x_shape = work.batch, maps[source].channels, *maps[source].size
         shape = x_shape, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups
         multiply_adds = work.batch * table.row(step.name).multiply_adds
-        found.setdefault(shape, []).append(Conv(step.name, step.name, x_shape, multiply_adds, source == "image"))
+        moved = 4 * (prod(x_shape) + conv.params["weight"].size + prod(output_shape(conv, x_shape)))
+        found.setdefault(shape, []).append(Conv(step.name, step.name, x_shape, multiply_adds, moved, source == "image"))
     return [group[0]._replace(names=", ".join(conv.names for conv in group)) for group in found.values()]
 
 
@@ -165,6 +170,23 @@ def convolution(layer):
     """The Conv2d in a layer that is one or, as a SkipFusion, has one; else None."""
     layer = layer.score if isinstance(layer, layers.SkipFusion) else layer
     return layer if isinstance(layer, layers.Conv2d) else None
+
+
+def output_shape(conv, x_shape):
+    """(N, F, oh, ow) of a Conv2d for maps of x_shape."""
+    n, _, *size = x_shape
+    window = conv.kernel_size, conv.stride, conv.padding, conv.dilation
+    return n, conv.out_channels, *map(conv_output_size, size, *window)
+
+
+def takes_winograd(step):
+    """Whether a step of a network is a 3x3 convolution at stride 1 that does not read the picture."""
+    conv = convolution(step.layer)
+    return (
+        conv is not None
+        and (conv.kernel_size, conv.stride, conv.dilation, conv.groups) == ((3, 3), (1, 1), (1, 1), 1)
+        and step.sources[-1] != "image"
+    )
 
 
 def lesson_network(rng):

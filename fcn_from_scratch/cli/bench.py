@@ -1,38 +1,56 @@
-"""`fcn bench`: how fast a network runs and trains here, beside PyTorch on the same cores."""
+"""`fcn bench`: how fast a network runs and trains here, beside PyTorch on the same cores or the same GPU."""
 
+import datetime
 import warnings
 
-from fcn_from_scratch import bench, memory, models, threads, viz
-from fcn_from_scratch.bench import chart, report
-from fcn_from_scratch.bench.measuring import COMPETITIONS, load
+from fcn_from_scratch import backend, bench, memory, models, threads, viz
+from fcn_from_scratch.bench import chart, gpu, kernel_report, report
+from fcn_from_scratch.bench.measuring import load
+from fcn_from_scratch.bench.pieces import Sizes
+from fcn_from_scratch.bench.processes import Process
+from fcn_from_scratch.bench.rivals import PEERS
 from fcn_from_scratch.bench.torch_rival import installed
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 
 HELP = "Measure how fast a network runs and trains here, beside PyTorch in the same run: times, ratios, memory, errors."
 EXAMPLE = """  fcn bench                                   FCN-8s on VGG16, a picture of 500x500; about two minutes
-  fcn bench --zero-frame                      the same, and as a stream of pictures of one size
+  fcn bench --zero-frame --fast-fc6           the same, and as a stream of pictures of one size
   fcn bench --train --layers --out runs/bench     a training step; every convolution alone; CSV, JSON and a chart
   fcn bench --small                           the training step of a lesson-size network, 64x64 and 128x128
-  fcn bench --peer none --model mini_fcn8s    without PyTorch: against im2col and the best matrix product"""
+  fcn bench --peer none --model mini_fcn8s    without PyTorch: against im2col and the best matrix product
+  fcn bench --device cuda --layers --kernels  on a GPU: also every CUDA kernel alone, beside CuPy's functions"""
 
 BATCH, SIZE = 1, (500, 500)
 SMALL_BATCH, SMALL_SIZES = 8, ((64, 64), (128, 128))
+EXTRAS = "zero_frame", "fast_fc6"
+ON_CPU = "threads", "mallopt", *EXTRAS  # make no sense on a GPU
+ON_GPU = "kernels", "tf32"
 
 
 def add_arguments(parser):
-    parser.add_argument("--peer", choices=tuple(COMPETITIONS), help="default torch, if it is installed")
+    parser.add_argument("--peer", choices=PEERS, help="default torch, if it is installed, and sees the GPU")
+    parser.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where all rivals run (default cpu)")
     parser.add_argument("--model", metavar="NAME", help=f"default fcn8s; {', '.join(models.NAMES)}")
     parser.add_argument("--size", type=common.size, metavar="HxW", help="of the pictures (default 500x500)")
     parser.add_argument("--batch", type=common.positive, metavar="N", help="pictures at a time (default 1)")
     parser.add_argument("--width", type=common.positive, metavar="W", help="channels of the first stage")
     parser.add_argument("--train", action="store_true", help="a training step: forward, loss, backward, SGD")
     parser.add_argument("--layers", action="store_true", help="also every convolution alone: forward, both gradients")
+    parser.add_argument("--kernels", action="store_true", help="also every CUDA kernel alone; with --device cuda")
+    parser.add_argument(
+        "--tf32", action="store_true", help="let the GPU's libraries round factors to TF32; off unless asked for"
+    )
     parser.add_argument(
         "--small", action="store_true", help="the training step of a lesson-size network, batch 8, in two sizes"
     )
     parser.add_argument(
         "--zero-frame", action="store_true", help="also the stream of pictures of one size, see models.ZeroFrame"
+    )
+    parser.add_argument(
+        "--fast-fc6",
+        action="store_true",
+        help="also with fc6 by Winograd's F(2, 7), for 0.5 GiB more; with --zero-frame also both",
     )
     parser.add_argument("--threads", type=common.positive, metavar="N", help="of every rival (default: the cores)")
     parser.add_argument(
@@ -46,45 +64,66 @@ def add_arguments(parser):
 
 
 def run(args):
-    peer = args.peer or ("torch" if installed() else "none")
-    if peer == "torch" and not installed():
-        raise InputError("--peer torch: PyTorch is not installed; pip install torch, or pass --peer none")
     works = _works(args)
+    facts = _gpu_facts(args) if args.device == "cuda" else None
+    settings = bench.Settings(
+        peer=_peer(args, facts),
+        device=args.device,
+        threads=args.threads or threads.workers(),
+        repeats=args.repeats,
+        layers=args.layers,
+        extras=_extras(args),
+        mallopt=args.mallopt,
+        tf32=args.tf32,
+    )
     for work in works:
-        work.check(len(COMPETITIONS[peer][0]) + args.zero_frame, memory.available())
+        work.check(len(settings.rivals), memory.available() if facts is None else facts["free"])
         if args.zero_frame:
             models.ZeroFrame(work.outline())  # refuses what it does not take
+        if args.kernels:
+            Sizes(work)
     folder = None if args.out is None else common.output_folder(args.out)
-    number = args.threads or threads.workers()
+    on = _described(settings, facts)
     at_start = load()
-    on = ", ".join(f"{name} {value}" for name, value in report.machine().items() if value)
-    on += "" if at_start is None else f"; load average {at_start:.1f}"
-    print(on, flush=True)
-    if peer == "none":
-        print(report.NO_PEER)
+    print(on if at_start is None else f"{on}; load average {at_start:.1f}", flush=True)
+    if settings.peer == "none":
+        blind = gpu.blind(facts) if facts is not None and "torch" in facts else None
+        print(f"{blind}.\n" * (blind is not None) + report.NO_PEER[args.device])
     _warn(report.disturbance(at_start))
-    results = []
+    results, kernels = [], None
     for work in works:
-        result = bench.measure(work, peer, number, args.repeats, args.layers, args.zero_frame, args.mallopt)
-        results.append(result)
-        print(f"\n{report.text(result)}", flush=True)
-    print(f"\n{report.LEGEND}")
+        results.append(bench.measure(work, settings))
+        print(f"\n{report.text(results[-1])}", flush=True)
+    if args.kernels:
+        kernels = bench.measure_kernels(works[0], settings)
+        print(f"\n{kernel_report.text(kernels)}", flush=True)
+    print(f"\n{report.LEGEND if facts is None else report.GPU_LEGEND}")
+    number = settings.threads if facts is None else 1
     if at_start is not None:
         print(f"load average at the end {load():.1f}, our own {number} thread{'s' * (number > 1)} included")
         _warn(report.disturbance(load(), number))
     if folder is not None:
         arguments = {name: value for name, value in vars(args).items() if name != "run"}
-        report.write_csv(folder / "bench.csv", results)
-        report.write_json(folder / "bench.json", results, {"arguments": arguments, "peer": peer})
-        viz.save_figure(chart.chart(results, on), folder / "bench.png")
-        print(f"wrote bench.csv, bench.json and bench.png to {folder}/")
+        about = {"arguments": arguments, "peer": settings.peer, "gpu": facts}
+        _write(folder, results, kernels, about, on)
     return 0
+
+
+def _extras(args):
+    """More rivals of ours: what was asked for, and of two things both at once."""
+    extras = tuple(name for name in EXTRAS if getattr(args, name))
+    return (*extras, "stream") if len(extras) > 1 else extras
 
 
 def _works(args):
     """What is measured, one after another."""
-    if args.zero_frame and (args.train or args.small):
-        raise InputError("--zero-frame is for inference: every training step changes the frame")
+    others = ON_CPU if args.device == "cuda" else ON_GPU
+    for name in others:
+        if getattr(args, name):
+            device = "cpu" if args.device == "cuda" else "cuda"
+            raise InputError(f"--{name.replace('_', '-')} is for --device {device}")
+    if (args.zero_frame or args.fast_fc6) and (args.train or args.small):
+        raise InputError("--zero-frame and --fast-fc6 are for inference: every training step changes the weights")
     if args.small:
         for name in ("model", "size", "batch", "width"):
             if getattr(args, name) is not None:
@@ -93,6 +132,52 @@ def _works(args):
     options = {} if args.width is None else {"width": args.width}
     model, size, batch = args.model or "fcn8s", args.size or SIZE, args.batch or BATCH
     return [bench.Work(model, size, batch, args.train, options, seed=args.seed)]
+
+
+def _gpu_facts(args):
+    """What bench.gpu knows of the GPU, and what PyTorch does if it is to compete; each asked in its own process."""
+    common.check_device("cuda")
+    known = {"threads": 1, "variables": gpu.variables(args.tf32), "title": "a look at the GPU"}
+    with Process(gpu.Gpu, **known) as process:
+        facts = process.ask("facts")
+    if args.peer != "none" and installed():
+        with Process(gpu.TorchGpu, **known) as process:
+            facts |= process.ask("facts")
+    return facts
+
+
+def _peer(args, facts):
+    """Who competes: the peer asked for, or PyTorch wherever it can."""
+    if args.peer == "none":
+        return "none"
+    missing = None if installed() else "PyTorch is not installed; pip install torch"
+    if missing is None and facts is not None:
+        missing = gpu.blind(facts)
+    if args.peer == "torch" and missing is not None:
+        raise InputError(f"--peer torch: {missing}, or pass --peer none")
+    return "torch" if missing is None else "none"
+
+
+def _described(settings, facts):
+    """What it runs on, in words."""
+    found = report.machine()
+    if facts is not None:
+        del found["torch"]  # is said with the GPU
+    machine = ", ".join(f"{name} {value}" for name, value in found.items() if value)
+    if facts is None:
+        return machine
+    return f"{report.described(facts, settings.tf32, settings.peer)}; {machine}; {datetime.date.today().isoformat()}"
+
+
+def _write(folder, results, kernels, about, on):
+    names = ["bench.csv", "bench.json", "bench.png"]
+    report.write_csv(folder / "bench.csv", results, kernels)
+    report.write_json(folder / "bench.json", results, about, kernels)
+    viz.save_figure(chart.chart(results, on), folder / "bench.png")
+    if kernels is not None:
+        names.append("kernels.png")
+        viz.save_figure(chart.kernel_chart(kernels, on), folder / "kernels.png")
+    print(f"wrote {', '.join(names[:-1])} and {names[-1]} to {folder}/")
 
 
 def _warn(sentence):

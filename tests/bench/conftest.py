@@ -2,7 +2,7 @@
 
 import pytest
 
-from fcn_from_scratch.bench import LESSON, Result, Work
+from fcn_from_scratch.bench import LESSON, Ceilings, Result, Work
 from fcn_from_scratch.bench.measuring import compared
 
 SAMPLES = {"fcn": [0.04, 0.01, 0.03, 0.02, 0.9], "torch": [0.5, 0.12, 0.1, 0.11, 0.09], "torch_cl": [0.06] * 5}
@@ -23,7 +23,7 @@ def result(work):
     for part, factor in (("conv1 forward", 0.1), ("conv1 weight_grad", 0.2), ("conv2, conv3 input_grad", 0.3)):
         samples = {name: [factor * second for second in seconds] for name, seconds in SAMPLES.items()}
         rows += compared(part, samples, flops=300_000_000)
-    return Result(work, 2, rows, 100.0, SAMPLES, (0.1, 1.9))
+    return Result(work, "cpu", 2, rows, Ceilings(100.0), SAMPLES, (0.1, 1.9))
 
 
 @pytest.fixture

@@ -36,6 +36,50 @@ def test_an_exception_comes_through(capfd):
     assert "Traceback" in capfd.readouterr().err
 
 
+class Full:
+    """Runs out of a GPU's memory as CuPy, PyTorch and CUDA itself say it."""
+
+    def say(self, kind, text):
+        raise kind(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (MemoryError, "Out of memory allocating 1,024 bytes (allocated so far: 0 bytes)."),
+        (RuntimeError, "CUDA out of memory. Tried to allocate 20.00 MiB.\nGPU 0 has a total capacity of 79 GiB"),
+        (RuntimeError, "cudaErrorMemoryAllocation: out of memory"),
+    ],
+)
+def test_no_memory_is_one_line_with_the_rivals_name(kind, text, capfd):
+    with Process(Full, threads=1, title="PyTorch NCHW") as process, pytest.raises(MemoryError) as full:
+        process.ask("say", kind, text)
+    assert str(full.value) == f"PyTorch NCHW: {text.splitlines()[0]}"
+    assert "Traceback" not in capfd.readouterr().err
+
+
+class Timed:
+    """Has a clock and a peak of its own."""
+
+    def clock(self, call, calls, ahead):
+        for _ in range(calls):
+            call()
+        return calls * (7.0 if ahead else 3.0)
+
+    def work(self):
+        pass
+
+    def peak(self):
+        return 12345
+
+
+def test_what_has_a_clock_of_its_own_is_timed_by_it():
+    with Process(Timed, threads=1) as process:
+        assert process.seconds("work", 4) == 3.0
+        assert process.seconds("work", 4, ahead=True) == 7.0
+        assert process.peak() == 12345
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
 def test_a_process_that_was_killed_is_taken_for_short_of_memory():
     with pytest.raises(MemoryError, match="the system had stopped it"):

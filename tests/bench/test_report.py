@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fcn_from_scratch import viz
-from fcn_from_scratch.bench import report
-from fcn_from_scratch.bench.chart import chart
+from fcn_from_scratch.bench import Ceilings, KernelResult, Result, kernel_report, report
+from fcn_from_scratch.bench.chart import chart, kernel_chart
 from fcn_from_scratch.bench.measuring import compared, deviation
 
 
@@ -68,6 +68,102 @@ def test_the_chart_has_a_bar_for_every_number(result, tmp_path):
     assert sorted(bar.get_height() for bar in layers[0].patches) == expected
     assert [label.get_text() for label in layers[0].get_xticklabels()] == ["conv1", "conv2\nconv3"]
     assert viz.save_figure(figure, tmp_path / "b.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("gflops", "gbytes", "reached"),
+    [(50, 100, "50% products"), (10, 900, "45% copy"), (300, None, "300% products"), (0, 3000, "150% copy")],
+)
+def test_the_nearer_ceiling_bounds(gflops, gbytes, reached):
+    row = compared("a", {"cuda": [1.0]}, flops=1e9 * gflops, moved=None if gbytes is None else 1e9 * gbytes)[0]
+    assert report.reached(row, Ceilings(100.0, 2000.0)) == reached
+
+
+@pytest.fixture
+def on_gpu(work):
+    """Made up: 4 ms at 10 GFLOP and 1 GB, against ceilings of 5000 GFLOP/s and 2000 GB/s."""
+    samples = {
+        "cuda": [0.004],
+        "cuda_winograd": [0.002],
+        "cupy": [0.008],
+        "torch_cuda": [0.002],
+        "torch_cuda_cl": [0.003],
+    }
+    whole = [row._replace(peak_bytes=1 << 30, error=1e-6, agreement=1.0) for row in compared("whole", samples, 1e10)]
+    parts = compared("conv1 forward", samples, 1e10, 1e9)
+    return Result(work, "cuda", None, whole + parts, Ceilings(5000.0, 2000.0), samples, None)
+
+
+def test_the_table_of_a_gpu(on_gpu):
+    lines = report.text(on_gpu).splitlines()
+    assert lines[0].endswith("on the GPU, rounds: 1")
+    assert (
+        lines[1]
+        == "ceilings: 5000 GFLOP/s, the best float32 matrix product; 2000 GB/s, the best copy, read and written"
+    )
+    assert " ".join(lines[4].split()) == "fcn_from_scratch 4 ms 4 ms .. 4 ms 1.00 2500 50% 1 GiB 1.0e-06 100.000%"
+    forward = next(line for line in lines if line.startswith("conv1 "))
+    times = ["4.00", "2.00", "8.00", "2.00", "3.00"]
+    assert forward.split()[2:] == [*times, "2500", "250", "50%", "products", "0.50", "2.00", "0.50", "0.75"]
+    assert max(map(len, lines)) <= 170
+
+
+def test_the_kernels_table_files_and_chart(on_gpu, work, tmp_path):
+    rows = compared("bias_relu", {"cuda": [0.001], "cupy": [0.003]}, 0, 1.5e9)
+    rows += compared("gemm", {"cuda": [0.01], "cupy": [0.002]}, 1e10, 1e6)
+    facts = {"bias_relu": ("1x2x3x4", "maximum(x + bias, 0)"), "gemm": ("5x6 @ 6x7", "a @ b")}
+    kernels = KernelResult(work, rows, facts, Ceilings(5000.0, 2000.0))
+    lines = kernel_report.text(kernels).splitlines()
+    fused = " ".join(lines[4].split())
+    assert fused == "bias_relu 1x2x3x4 maximum(x + bias, 0) 1500.0 1.000 1500 - 75% copy 3.000 3.00"
+    assert " ".join(lines[5].split()) == "gemm 5x6 @ 6x7 a @ b 1.0 10.000 0 1000 20% products 2.000 0.20"
+    report.write_csv(tmp_path / "b.csv", [on_gpu], kernels)
+    with open(tmp_path / "b.csv", encoding="utf-8", newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [(row["part"], row["rival"], row["seconds"]) for row in written[-4:]] == [
+        ("kernel bias_relu", "cuda", "0.001"),
+        ("kernel bias_relu", "cupy", "0.003"),
+        ("kernel gemm", "cuda", "0.01"),
+        ("kernel gemm", "cupy", "0.002"),
+    ]
+    assert {(row["device"], row["threads"]) for row in written} == {("cuda", "")}
+    report.write_json(tmp_path / "b.json", [on_gpu], {"gpu": {"gpu": "a name"}}, kernels)
+    value = json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))
+    assert value["kernels"]["rows"][1]["by"] == "maximum(x + bias, 0)"
+    assert value["results"][0]["ceiling_gbytes"] == value["kernels"]["ceiling_gbytes"] == 2000.0
+    ours, theirs = ([bar.get_width() for bar in bars] for bars in kernel_chart(kernels).axes[0].containers)
+    assert ours == pytest.approx([75, 20])
+    assert theirs == pytest.approx([25, 100])
+    assert len(chart([on_gpu]).axes[0].patches) == 5
+
+
+FACTS = {
+    "gpu": "A GPU",
+    "memory": 80 << 30,
+    "driver": "12.4",
+    "runtime": "12.9",
+    "cupy": "14.2.0",
+    "torch": "2.13.0",
+    "torch_cuda": "12.6",
+}
+
+
+@pytest.mark.parametrize(
+    ("tf32", "found", "says"),
+    [
+        (False, False, "TF32 off"),
+        (True, True, "TF32 on"),
+        (False, True, "TF32 asked to be off, but products say otherwise"),
+        (True, False, "TF32 asked to be on, but products say otherwise"),
+    ],
+)
+def test_the_gpu_in_words(tf32, found, says):
+    words = report.described({**FACTS, "tf32": found}, tf32, "torch")
+    assert words == (
+        "A GPU, 80 GiB; CUDA driver 12.4, runtime 12.9; CuPy 14.2.0; PyTorch 2.13.0 for CUDA 12.6, cudnn.benchmark on; "
+        + says
+    )
+    assert "PyTorch" not in report.described({**FACTS, "tf32": found}, tf32, "none")
 
 
 def test_deviation():

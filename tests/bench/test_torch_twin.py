@@ -1,12 +1,14 @@
 """PyTorch computes the same network: scores, training steps, each convolution and its gradients."""
 
+import time
+
 import numpy as np
 import pytest
 from arrays import close, torch_module
 
 from fcn_from_scratch.bench import LESSON, Work
 from fcn_from_scratch.bench.numpy_rival import NumpyRival
-from fcn_from_scratch.bench.torch_rival import TorchRival
+from fcn_from_scratch.bench.torch_rival import TorchCudaRival, TorchRival
 from fcn_from_scratch.bench.torch_twin import Twin
 from fcn_from_scratch.bench.work import convolutions
 from fcn_from_scratch.checks import InputError
@@ -71,6 +73,67 @@ def test_each_convolution(algorithm, memory_format):
         for step in conv.passes:
             expected = getattr(theirs, step)().numpy()
             close(getattr(ours, step)() / np.abs(expected).max(), expected / np.abs(expected).max(), 2e-6)
+
+
+class FakeCuda:
+    """What a rival on the GPU asks torch.cuda for, on the CPU."""
+
+    class Event:
+        def __init__(self, enable_timing):
+            self.seen = [enable_timing]
+
+        def record(self):
+            self.at = time.perf_counter()
+
+        def query(self):
+            return True
+
+        def synchronize(self):
+            self.seen.append("waited for")
+
+        def elapsed_time(self, end):
+            assert self.seen == [True]
+            assert end.seen == [True, "waited for"]
+            return 1000 * (end.at - self.at)
+
+    def __init__(self):
+        self.calls = []
+
+    def reset_peak_memory_stats(self):
+        self.calls.append("reset")
+
+    def max_memory_allocated(self):
+        self.calls.append("read")
+        return 7 << 20
+
+
+@pytest.fixture
+def backends():
+    """PyTorch's switches, which are as they were afterwards."""
+    switches = torch_module().backends
+    before = switches.cudnn.benchmark, switches.cuda.matmul.allow_tf32, switches.cudnn.allow_tf32
+    yield switches
+    switches.cudnn.benchmark, switches.cuda.matmul.allow_tf32, switches.cudnn.allow_tf32 = before
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+@pytest.mark.parametrize("train", [False, True])
+def test_the_rival_on_the_gpu(backends, monkeypatch, tf32, train):
+    """As far as the CPU can show it: same numbers, events, no more rounding than was allowed, the peak of one run."""
+    cuda = FakeCuda()
+    backends.cuda.matmul.allow_tf32 = backends.cudnn.allow_tf32 = not tf32
+    monkeypatch.setattr(torch_module(), "cuda", cuda)
+    monkeypatch.setattr(TorchCudaRival, "device", "cpu")
+    monkeypatch.setenv("CUPY_TF32", str(int(tf32)))
+    work = WORKS["skips"]._replace(train=train)
+    rival, other = TorchCudaRival(work, "channels_last"), TorchRival(work, "channels_last")
+    assert backends.cudnn.benchmark is True
+    assert (backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32) == (tf32, tf32)
+    close(rival.scores(), other.scores(), 0)
+    assert 0 < rival.clock(rival.run, 2) < 60
+    monkeypatch.setattr(rival, "run", lambda: cuda.calls.append("run"))
+    assert rival.peak() == 7 << 20
+    assert cuda.calls == ["run", "reset", "run", "read"]
 
 
 def test_the_algorithm_is_the_one_asked_for():

@@ -28,6 +28,7 @@ def test_one_convolution_by_hand(work):
     conv = convolutions(work)[1]
     assert conv.multiply_adds == 2 * 8 * 12 * 32 * 9 * 16
     assert conv.x_shape == (2, 16, 8, 12)
+    assert conv.bytes == 4 * (2 * 16 * 8 * 12 + 32 * 16 * 3 * 3 + 2 * 32 * 8 * 12)
 
 
 @pytest.mark.parametrize("model", [LESSON, "mini_fcn8s"])
