@@ -2,8 +2,8 @@
 
 NumPy lets go of Python's lock inside a matrix product or a large copy, so threads that each work on a block of their
 own run side by side. BLAS can split one product over cores by itself, but does so for the product alone, waits for the
-slowest core each time, and keeps the others spinning in between. A training step of mini_fcn8s, in milliseconds,
-medians of 15 alternated runs on two cores:
+slowest core each time, and keeps the others spinning in between. A training step of mini_fcn8s, layer by layer, in
+milliseconds, medians of 15 alternated runs on two cores:
 
                           4 x 240x320 pixels            8 x 64x64 pixels
                           quiet   one core taken        quiet   one core taken
@@ -11,10 +11,12 @@ one thread                 229         269                27          51
 two threads of ours        190         236                27          34
 two threads of BLAS's      206         520                26         121
 
+(Today the trainer gives each thread pictures of its own: training.micro_batches.)
 FCN_THREADS=N in the environment sets the number of threads; the default is the number of cores this process may use.
 """
 
 import contextlib
+import contextvars
 import ctypes
 import functools
 import itertools
@@ -26,9 +28,14 @@ from pathlib import Path
 import numpy as np
 
 
-@functools.cache
 def workers():
-    """How many threads work at once: FCN_THREADS, else the cores; 1 if BLAS cannot be kept to one thread."""
+    """How many threads work at once: 1 inside an item of `run`, whose threads have work already; else `most`."""
+    return 1 if _here.busy else most()
+
+
+@functools.cache
+def most():
+    """FCN_THREADS, else the number of cores; 1 if BLAS cannot be kept to one thread."""
     if _blas() is None:
         return 1
     text = os.environ.get("FCN_THREADS", "")
@@ -45,7 +52,7 @@ def cores():
 def limit(number):
     """Use so many threads at most, in BLAS too: other processes work on the machine's other cores."""
     os.environ["FCN_THREADS"] = str(number)
-    workers.cache_clear()
+    most.cache_clear()
     _pool.cache_clear()
     if _blas() is not None:
         _blas()[1](number)
@@ -56,22 +63,26 @@ def run(function, items, local=None):
 
     A thread that is free takes the next item: where one core is busy with something else, the other does more of them.
     The items must be independent: no two may write to the same place. The first exception is raised again.
+    What an item itself shares out by `run` is done by its own thread, one after another.
     local    called once in each thread; function(item, local()) may work in what it returns without asking others
     """
     items = list(items)
-    waiting = iter(items)
+    number, waiting = min(len(items), workers()), iter(items)
 
     def work():
         own = () if local is None else (local(),)
         for item in waiting:
             function(item, *own)
 
-    others = [_pool().submit(work) for _ in range(min(len(items), workers()) - 1)]
-    try:
+    if number <= 1:
         work()
+        return
+    # A context of its own for each: what NumPy warns of here (np.errstate) it warns of there.
+    others = [_pool().submit(contextvars.copy_context().run, _busy, work) for _ in range(number - 1)]
+    try:
+        _busy(work)
     finally:
-        # What never began, perhaps since this is a thread of the pool itself, has nothing left to do.
-        begun = [other for other in others if not other.cancel()]
+        begun = [other for other in others if not other.cancel()]  # what never began has nothing left to do
         wait(begun)
     for other in begun:
         other.result()
@@ -89,10 +100,30 @@ def one_blas_thread(function):
 
     @functools.wraps(function)
     def wrapped(*args, **kwargs):
+        if _here.holds:
+            return function(*args, **kwargs)
         with _held():
             return function(*args, **kwargs)
 
     return wrapped
+
+
+class _Here(threading.local):
+    """What this thread does: an item of `run` (`busy`), something inside one_blas_thread (`holds`)."""
+
+    busy = holds = False
+
+
+_here = _Here()
+
+
+def _busy(work):
+    """work(), during which `workers` is 1 in this thread."""
+    _here.busy = True
+    try:
+        work()
+    finally:
+        _here.busy = False
 
 
 @functools.cache
@@ -105,7 +136,7 @@ _lock, _depth, _before = threading.Lock(), 0, 1
 
 @contextlib.contextmanager
 def _held():
-    """Keep BLAS at one thread; calls nest, and the last one out restores what the first one found."""
+    """Keep BLAS at one thread; of the threads that ask for it the last one out restores what the first one found."""
     global _depth, _before
     blas = _blas()
     if blas is None:
@@ -117,9 +148,11 @@ def _held():
             _before = get()
             put(1)
         _depth += 1
+    _here.holds = True
     try:
         yield
     finally:
+        _here.holds = False
         with _lock:
             _depth -= 1
             if _depth == 0:

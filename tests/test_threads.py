@@ -65,6 +65,39 @@ def test_a_thread_may_share_out_work_itself(several):
     assert sorted(done) == [(outer, inner) for outer in range(5) for inner in range(4)]
 
 
+def test_inside_an_item_there_is_one_worker(monkeypatch):
+    """What an item shares out stays in its thread; afterwards all threads are there again, also after an exception."""
+    monkeypatch.setattr(threads, "most", lambda: 3)
+    threads._pool.cache_clear()
+
+    def work(item):
+        assert threads.workers() == 1
+        here = []
+        threads.run(lambda inner: here.append(threading.get_ident()), range(4))
+        assert here == [threading.get_ident()] * 4
+        if item == 5:
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        threads.run(work, range(6))
+    assert threads.workers() == 3
+    threads._pool().shutdown()
+    threads._pool.cache_clear()
+
+
+def test_warnings_are_those_of_who_asks(several):
+    """np.errstate holds in the other threads too."""
+
+    def work(item):
+        time.sleep(0.01)  # so that every thread gets some
+        np.float32(3e38) * np.full(2, 9, np.float32)
+
+    with np.errstate(over="ignore"):
+        threads.run(work, range(9))
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        threads.run(work, range(9))
+
+
 def test_nothing_runs_on_after_an_exception_came_through(several):
     done = []
 
@@ -130,6 +163,6 @@ def test_blas_is_left_as_it_was(several):
 def test_the_environment_decides(monkeypatch):
     monkeypatch.setattr(threads, "_blas", lambda: ("get", "put"))
     monkeypatch.setenv("FCN_THREADS", "5")
-    assert threads.workers.__wrapped__() == 5
+    assert threads.most.__wrapped__() == 5
     monkeypatch.setattr(threads, "_blas", lambda: None)
-    assert threads.workers.__wrapped__() == 1
+    assert threads.most.__wrapped__() == 1

@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from fcn_from_scratch import checks, kernels
+from fcn_from_scratch import checks, kernels, threads
 from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.ops.im2col import GPU_BLOCK_BYTES, blocks
 
 REDUCTIONS = ("mean", "sum")
+BLOCK_BYTES = 1 << 20  # scores that one thread works on at a time: they stay in the cache through all passes
 
 
 def softmax_cross_entropy(scores, labels, ignore_index=255, reduction="mean", weight=None, mask=None):
@@ -31,34 +33,44 @@ def softmax_cross_entropy(scores, labels, ignore_index=255, reduction="mean", we
     if kernels.usable(scores):
         return _on_gpu(scores, labels, ignore_index, reduction, weight, mask)
     checks.label_range(labels, scores.shape[1], ignore_index)
-    scores = checks.floating(scores)
+    scores, shape = checks.floating(scores), scores.shape
+    n, c = scores.shape[:2]
     counted = labels != ignore_index
-    safe = xp.where(counted, labels, 0).astype(np.int64)
+    safe = xp.where(counted, labels, 0).astype(np.int64, copy=False).reshape(n, -1)
     value = counted.astype(scores.dtype)
     if weight is not None:
-        value *= weight.astype(scores.dtype)[safe]
+        value *= weight.astype(scores.dtype)[safe].reshape(value.shape)
     if mask is not None:
         value *= mask
+    value = value.reshape(n, -1)
+    divisor = float(value.sum(dtype=np.float64)) if reduction == "mean" else 1.0
+    divisor = divisor if divisor > 0 else 1.0
 
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    exponentials = xp.exp(shifted)
-    total = exponentials.sum(axis=1, keepdims=True)
-    at_label = xp.take_along_axis(shifted, safe[:, None], axis=1)
-    surprise = (xp.log(total) - at_label)[:, 0]
-    # A pixel that does not count is left out by selection: 0 * nan would be nan.
-    counts = value > 0
-    divisor = value.sum(dtype=np.float64) if reduction == "mean" else np.float64(1)
-    divisor = xp.where(divisor > 0, divisor, 1.0)
-    loss = (xp.where(counts, surprise, 0) * value).sum(dtype=np.float64) / divisor
+    scores, memory, dscores = _planes(xp, scores)
+    strides = [stride // memory.itemsize for stride in dscores.strides]
+    cuts = list(blocks(n, value.shape[1], c * memory.itemsize, 1, BLOCK_BYTES if xp is np else GPU_BLOCK_BYTES))
+    losses = [0.0] * len(cuts)
 
-    exponentials /= total
-    _subtract_at(xp, exponentials, safe)
-    factor = (value / divisor).astype(scores.dtype)[:, None]
-    dscores = exponentials
-    dscores *= factor
-    if not bool(counts.all()):
-        dscores = xp.where(counts[:, None], dscores, scores.dtype.type(0))
-    return loss, dscores
+    def work(number):
+        images, pixels = cuts[number]
+        v, p = value[images, pixels], dscores[images, :, pixels]
+        at_label = _positions(xp, images, safe[images, pixels], pixels, strides)
+        xp.subtract(scores[images, :, pixels], scores[images, :, pixels].max(axis=1)[:, None], out=p)
+        surprise = -memory[at_label]
+        xp.exp(p, out=p)
+        total = p.sum(axis=1)
+        surprise += xp.log(total)
+        factor = v / v.dtype.type(divisor)
+        p *= (factor / total)[:, None]
+        memory[at_label] -= factor
+        if not bool((v > 0).all()):  # a pixel that does not count is left out by selection: 0 * nan would be nan
+            surprise = xp.where(v > 0, surprise, 0)
+            if not bool(xp.isfinite(total).all()):
+                p[...] = xp.where((v > 0)[:, None], p, 0)
+        losses[number] = (surprise * v).sum(dtype=np.float64)
+
+    threads.run(work, range(len(cuts)))
+    return sum(losses) / divisor, dscores.reshape(shape)
 
 
 def softmax(scores):
@@ -68,10 +80,22 @@ def softmax(scores):
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def _subtract_at(xp, array, labels):
-    """array[n, labels[n, ...], ...] -= 1"""
-    here = xp.take_along_axis(array, labels[:, None], axis=1)
-    xp.put_along_axis(array, labels[:, None], here - 1, axis=1)
+def _planes(xp, scores):
+    """The scores (N, C, ...) as (N, C, pixels), memory for as many numbers, and this memory as such an array: in the
+    order in which the scores lie, channels first or last."""
+    n, c = scores.shape[:2]
+    last = scores.ndim > 2 and scores.strides[1] == min(scores.strides)
+    scores, memory = scores.reshape(n, c, -1), xp.empty(scores.size, scores.dtype)
+    return scores, memory, memory.reshape(n, -1, c).transpose(0, 2, 1) if last else memory.reshape(n, c, -1)
+
+
+def _positions(xp, images, labels, pixels, strides):
+    """Where in memory, as strides count it, the scores stand that belong to the labels (images, pixels)."""
+    of_image, of_class, of_pixel = strides
+    at = labels * of_class
+    at += xp.arange(images.start, images.stop)[:, None] * of_image
+    at += xp.arange(pixels.start, pixels.stop) * of_pixel
+    return at
 
 
 def _on_gpu(scores, labels, ignore_index, reduction, weight, mask):

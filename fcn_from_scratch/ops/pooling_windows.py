@@ -1,5 +1,6 @@
 """Where pooling windows lie, and the pixels below them: what all kinds of pooling share."""
 
+import functools
 from itertools import product
 
 import numpy as np
@@ -9,6 +10,15 @@ from fcn_from_scratch.ops import shapes
 from fcn_from_scratch.ops.im2col import channels_last
 
 
+def windows(size, kernel_size, stride, padding, dilation, ceil_mode):
+    """The Windows of pooling with these arguments, integers or pairs; stride defaults to kernel_size."""
+    kernel_size = checks.pair(kernel_size, "kernel_size", 1)
+    stride = kernel_size if stride is None else checks.pair(stride, "stride", 1)
+    padding, dilation = checks.pair(padding, "padding", 0), checks.pair(dilation, "dilation", 1)
+    return Windows(tuple(size), kernel_size, stride, padding, dilation, bool(ceil_mode))
+
+
+@functools.lru_cache(maxsize=1024)  # a layer asks for the same ones at every step
 class Windows:
     """The windows over maps of `size` (H, W): pairs for each argument, and `out`, how many there are.
 
@@ -18,11 +28,8 @@ class Windows:
     """
 
     def __init__(self, size, kernel_size, stride, padding, dilation, ceil_mode):
-        self.size = size
-        self.kernel_size = checks.pair(kernel_size, "kernel_size", 1)
-        self.stride = self.kernel_size if stride is None else checks.pair(stride, "stride", 1)
-        self.padding = checks.pair(padding, "padding", 0)
-        self.dilation = checks.pair(dilation, "dilation", 1)
+        self.size, self.geometry = size, (kernel_size, stride, padding, dilation)
+        self.kernel_size, self.stride, self.padding, self.dilation = self.geometry
         self.span = tuple(map(shapes.span, self.kernel_size, self.dilation))
         for p, e in zip(self.padding, self.span):
             if 2 * p > e:
@@ -30,8 +37,7 @@ class Windows:
                     f"pooling's padding is at most half the window, else a window could lie in padding alone; got "
                     f"padding {self.padding} for a window of {self.span[0]}x{self.span[1]}"
                 )
-        args = (size, self.kernel_size, self.stride, self.padding, self.dilation, (ceil_mode, ceil_mode))
-        self.out = tuple(map(shapes.pool_output_size, *args))
+        self.out = tuple(map(shapes.pool_output_size, size, *self.geometry, (ceil_mode, ceil_mode)))
         checks.output_fits(self.out, size, self.span, self.padding, "the pooling window")
         for n, o, s, p, d in zip(size, self.out, self.stride, self.padding, self.dilation):
             # The first tap of a window that lies in the image, if any does: dilated taps may step over it.
@@ -39,7 +45,6 @@ class Windows:
                 raise ValueError(
                     f"a pooling window of dilation {self.dilation} steps over the whole input, {size[0]}x{size[1]}"
                 )
-        self.geometry = self.kernel_size, self.stride, self.padding, self.dilation
         self.tiles = (
             self.stride == self.kernel_size
             and self.dilation == (1, 1)
@@ -62,7 +67,8 @@ class Windows:
             top, left = a * dh, b * dw
             yield padded[:, top : top + (oh - 1) * sh + 1 : sh, left : left + (ow - 1) * sw + 1 : sw]
 
-    def first_tap_inside(self, xp):
+    @functools.cached_property
+    def first_tap_inside(self):
         """For each output (oh, ow), the number of the first place of its window that is not padding: the winner to
         start from, so that a window of -inf alone still names a pixel of the image."""
         kh, kw = self.kernel_size
@@ -71,7 +77,7 @@ class Windows:
         for out, s, p, d in zip(self.out, self.stride, self.padding, self.dilation):
             outside = np.maximum(p - s * np.arange(out), 0)
             first.append(-(-outside // d))
-        return xp.asarray((first[0][:, None] * kw + first[1]).astype(dtype))
+        return (first[0][:, None] * kw + first[1]).astype(dtype)
 
     def flat_position(self, xp, winner):
         """The winner's place in its window, (N, oh, ow, C), as a flat position in the unpadded plane."""

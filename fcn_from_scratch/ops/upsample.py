@@ -3,6 +3,8 @@
 Learned upsampling is ops.conv_transpose; unpooling, which remembers where maxima stood, is in ops.pooling.
 """
 
+import functools
+
 import numpy as np
 
 from fcn_from_scratch import checks, kernels, threads
@@ -164,14 +166,19 @@ def _spread_geometry(size, kernel_size, stride, padding):
 
 def _spread_matrices(array, size, kernel_size, stride, padding):
     """For each axis the (output, input) matrix whose columns are the kernel's row, moved on by one stride each."""
-    matrices = []
     _, *geometry = _spread_geometry(size, kernel_size, stride, padding)
-    for n, k, s, p in zip(size, *geometry):
-        matrix = np.zeros((shapes.conv_transpose_output_size(n, k, s), n))
-        for i in range(n):
-            matrix[s * i : s * i + k, i] = _kernel_row(k)
-        matrices.append(get_array_module(array).asarray(matrix[p : len(matrix) - p].astype(array.dtype)))
-    return matrices
+    xp, dtype = get_array_module(array), np.dtype(array.dtype)
+    return [xp.asarray(_spread_matrix(*numbers, dtype)) for numbers in zip(size, *geometry)]
+
+
+@functools.lru_cache(maxsize=64)
+def _spread_matrix(n, k, s, p, dtype):
+    matrix = np.zeros((shapes.conv_transpose_output_size(n, k, s), n), dtype)
+    for i in range(n):
+        matrix[s * i : s * i + k, i] = _kernel_row(k)
+    matrix = matrix[p : len(matrix) - p]
+    matrix.flags.writeable = False  # the same array for everybody who asks
+    return matrix
 
 
 def _resample_matrices(array, size, new_size, align_corners):

@@ -1,5 +1,6 @@
 """The training loop: batch, scores, loss, gradients, step."""
 
+import contextlib
 import math
 import time
 
@@ -10,7 +11,8 @@ from fcn_from_scratch.backend import to_device
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.ops import softmax_cross_entropy
 from fcn_from_scratch.progress import bar
-from fcn_from_scratch.training import heads
+from fcn_from_scratch.training import heads, parts
+from fcn_from_scratch.training.micro_batches import MicroBatches
 from fcn_from_scratch.workspace import Workspace
 
 
@@ -44,6 +46,7 @@ class Trainer:
         self.class_weight = None if class_weight is None else to_device(class_weight, device)
         self.ignore_index, self.device = ignore_index, device
         self.losses = []
+        self._micro_batches = MicroBatches(self.model)
 
     @property
     def steps(self):
@@ -78,7 +81,30 @@ class Trainer:
     def _backward(self, x, labels, shares=None):
         """Forward and backward over a batch; returns its loss. shares: None, or what to multiply each head's by."""
         x, labels = (to_device(array, self.device) for array in (x, labels))
-        scores = self.model(x)
+        slices = self._micro_batches.cut(x)
+        if len(slices) > 1:
+            with contextlib.suppress(ValueError):  # is raised again below, where it says it of the whole batch
+                return self._in_parts(x, labels, shares, slices)
+        return self._pass(self.model, x, labels, shares)
+
+    def _in_parts(self, x, labels, shares, slices):
+        """The same part by part."""
+        if self.reduction == "mean":
+            weights = [parts.weights(labels[part], self.ignore_index, self.class_weight) for part in slices]
+            outer = 1.0 if shares is None else np.array(shares)
+            own = [(parts.shares(each, sum(weights)) * outer).tolist() for each in weights]
+        else:
+            own = [shares] * len(slices)
+
+        def work(number, model):
+            part = slices[number]
+            return self._pass(model, x[part], labels[part], own[number])
+
+        return sum(self._micro_batches.run(slices, work))
+
+    def _pass(self, model, x, labels, shares):
+        """Forward and backward over a batch through a model, which is ours or its twin."""
+        scores = model(x)
         results = [
             softmax_cross_entropy(each, ids, self.ignore_index, self.reduction, None if head else self.class_weight)
             for head, (each, ids) in enumerate(heads.pairs(scores, labels))
@@ -86,7 +112,7 @@ class Trainer:
         if shares is not None:
             results = [(loss * share, gradient * share) for (loss, gradient), share in zip(results, shares)]
         dscores = tuple(gradient for _, gradient in results)
-        self.model.backward_params(dscores if isinstance(scores, tuple) else dscores[0])
+        model.backward_params(dscores if isinstance(scores, tuple) else dscores[0])
         return sum(float(loss) for loss, _ in results)
 
     def run(self, steps, progress=True, save=None, save_seconds=60):

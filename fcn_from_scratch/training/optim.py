@@ -10,7 +10,7 @@ from fcn_from_scratch.backend import get_array_module, to_numpy
 # (learning-rate factor, decay factor) for the parameters whose name matches; the first match counts. Biases learn
 # twice as fast and are not decayed, as in the paper's public networks.
 CAFFE_MULTIPLIERS = {"*bias": (2.0, 0.0), "*": (1.0, 1.0)}
-AT_ONCE = 1 << 16  # numbers of each array that are worked on at a time
+AT_ONCE = 1 << 18  # numbers of each array that are worked on at a time: fewer, and the threads wait for each other
 
 
 class SGD:

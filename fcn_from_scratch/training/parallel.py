@@ -13,7 +13,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets import collate
 from fcn_from_scratch.layers import Dropout
 from fcn_from_scratch.metrics import ConfusionMatrix
-from fcn_from_scratch.training import evaluation
+from fcn_from_scratch.training import evaluation, parts
 from fcn_from_scratch.training.loop import Trainer
 
 
@@ -21,13 +21,9 @@ class ParallelTrainer(Trainer):
     """A Trainer that is one of several, each in a process of its own: a training.group.Group.
 
     All are made alike. They draw the same order, so that each knows which pictures are its own, and reads only those.
-    With p a part of the batch, v[p] the weights of its pixels that count, together, and V the sum over all v[p]:
-
-    mean over the batch = sum over p of (v[p] / V) * (mean over p)      and so for the gradients
-
-    (Without V, the plain mean of the parts' means would let a part with few labelled pixels count too much. "sum" needs
-    no factor.) Gradients are summed once a step, after iter_size batches. In a step of more than one batch the parts go
-    round, so batches of one picture can be shared out too: picture by picture.
+    The mean over the batch is a sum of shares of the parts' means (training.parts); "sum" needs none. Gradients are
+    summed once a step, after iter_size batches. In a step of more than one batch the parts go round, so batches of one
+    picture can be shared out too: picture by picture.
     A part is padded to the size of the whole batch, since borders count. Dropout passes over the numbers of the other
     parts, so every generator ends where one process would have left it, and a checkpoint by the first rank is one
     process's.
@@ -39,7 +35,7 @@ class ParallelTrainer(Trainer):
         super().__init__(model, optimizer, batches, *args, **options)
         self.group = group
         self._class_weight = None if self.class_weight is None else to_numpy(self.class_weight)
-        self._dropouts = [layer for layer in _layers(model) if isinstance(layer, Dropout)]
+        self._dropouts = [layer for layer in parts.layers(model) if isinstance(layer, Dropout)]
         pictures = batches.batch_size * self.iter_size
         if pictures < group.size:
             raise InputError(
@@ -73,14 +69,11 @@ class ParallelTrainer(Trainer):
             x, labels = collate(*zip(*samples), size=np.max(sizes, axis=0))
             for layer in self._dropouts:
                 layer.others = own.start, len(places) - own.stop
-            loss = self._backward(x, labels, self._shares(told[self.group.rank][1], sum(weights)))
+            shares = parts.shares(told[self.group.rank][1], sum(weights)).tolist()
+            loss = self._backward(x, labels, None if self.reduction == "sum" else shares)
         if None in told:
             self._catch_up(next(rank for rank, each in enumerate(told) if each is not None))
         return loss
-
-    def _shares(self, mine, whole):
-        """v[p] / V for each label map, None for a sum; 0 where nothing counts in the whole batch."""
-        return None if self.reduction == "sum" else (mine / np.where(whole > 0, whole, 1)).tolist()
 
     def _catch_up(self, rank):
         """Set the generators as they are on a rank that had pictures: who had none drew nothing."""
@@ -93,16 +86,9 @@ class ParallelTrainer(Trainer):
         """((H, W), weights) of a part: for each label map what its mean loss divides by. None if it has no pictures."""
         if not samples:
             return None
-        labels = [ids.reshape(-1, *ids.shape[-2:]) for _, ids in samples]
-        size = np.max([maps.shape[1:] for maps in labels], axis=0)
-        return size, np.sum([[self._weight(ids, head) for head, ids in enumerate(maps)] for maps in labels], axis=0)
-
-    def _weight(self, labels, head):
-        counted = labels[labels != self.ignore_index]
-        if head or self._class_weight is None:
-            return float(counted.size)
-        # An id out of range is for the loss to name.
-        return self._class_weight.take(counted, mode="clip").sum(dtype=np.float64)
+        labels = [ids.reshape(1, -1, *ids.shape[-2:]) for _, ids in samples]
+        size = np.max([maps.shape[2:] for maps in labels], axis=0)
+        return size, sum(parts.weights(maps, self.ignore_index, self._class_weight) for maps in labels)
 
     def _agree(self):
         """The ranks hold the same weights and draw the same numbers."""
@@ -137,10 +123,3 @@ class _Part:
 
     def __getitem__(self, index):
         return self.dataset[self.places[index]]
-
-
-def _layers(layer):
-    """A layer and all that it is made of."""
-    yield layer
-    for child in getattr(layer, "children", {}).values():
-        yield from _layers(child)

@@ -26,7 +26,7 @@ from fcn_from_scratch import backend, launcher, models, threads
 from fcn_from_scratch.backend import to_numpy
 from fcn_from_scratch.cli import main
 from fcn_from_scratch.layers import Dropout
-from fcn_from_scratch.training import checkpoint, evaluation, group, parallel
+from fcn_from_scratch.training import checkpoint, evaluation, group, micro_batches, parallel
 from fcn_from_scratch.training.group import Group
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -124,6 +124,22 @@ def test_parts_equal_the_whole(options, size):
             assert generators[name].bit_generator.state == generator.bit_generator.state
     for name, array in ends[0][0].items():
         assert all(np.array_equal(array, end[name]) for end, *_ in ends[1:]), f"{name}: every rank holds the same"
+
+
+@pytest.mark.parametrize("options", RUNS.values(), ids=RUNS)
+def test_parts_of_parts(options, monkeypatch):
+    """Two ranks whose threads cut their pictures once more (training.micro_batches) make the whole's step."""
+    options = {**options, "batch_size": options.get("batch_size", 5)}
+    whole = new_run(**options).run(3, progress=False)
+    monkeypatch.setattr(micro_batches, "LEAST_PIXELS", 1)
+    cuts = []
+    run = micro_batches.MicroBatches.run
+    monkeypatch.setattr(
+        micro_batches.MicroBatches, "run", lambda self, slices, work: cuts.append(slices) or run(self, slices, work)
+    )
+    for end in on_ranks(2, lambda ranks: end_of(new_run(ranks, **options).run(3, progress=False))):
+        same(end, end_of(whole))
+    assert bool(cuts) == (options["batch_size"] > 1)
 
 
 @pytest.mark.parametrize("batch_size", [2, 3])
@@ -335,7 +351,7 @@ def test_limit(monkeypatch):
         if blas:
             blas[1](before)
         monkeypatch.undo()
-        threads.workers.cache_clear()
+        threads.most.cache_clear()
         threads._pool.cache_clear()
 
 
