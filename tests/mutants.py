@@ -47,8 +47,12 @@ CONTRACT = "layers/test_contract.py"
 STEP = "models/test_training_step.py"
 ZERO_FRAME = "models/test_zero_frame.py"
 PARALLEL = "training/test_parallel.py"
+MICRO = "training/test_micro_batches.py"
+THREADS = "test_threads.py"
 KERNELS = "kernels/test_kernels.py"
 EMULATOR = "kernels/test_emulator.py"
+GPU_BENCH = "bench/test_gpu_bench.py"
+FAR = "kernels/test_far.py"
 GEMM_BARRIER = "      }\n      __syncthreads();  // everybody is done with them; the next ones may be written\n    }"
 
 MUTANTS = [
@@ -84,8 +88,8 @@ MUTANTS = [
     Mutant(
         "every group gets the first one's bias",
         "ops/conv_im2col.py",
-        "part += bias[outputs]",
-        "part += bias[: f // groups]",
+        "if groups == 1 else bias[outputs]",
+        "if groups == 1 else bias[: f // groups]",
         CONV,
     ),
     Mutant(
@@ -327,8 +331,8 @@ MUTANTS = [
     Mutant(
         "ignored pixels counted in the mean",
         "ops/loss.py",
-        "divisor = value.sum(dtype=np.float64) if",
-        "divisor = np.float64(value.size) if",
+        "divisor = float(value.sum(dtype=np.float64)) if",
+        "divisor = float(value.size) if",
         LOSS,
     ),
     Mutant(
@@ -338,19 +342,26 @@ MUTANTS = [
         "value = (counted | True).astype(scores.dtype)",
         LOSS,
     ),
-    Mutant("sum divided by the images", "ops/loss.py", "else np.float64(1)", "else np.float64(len(scores))", LOSS),
+    Mutant("sum divided by the images", "ops/loss.py", '"mean" else 1.0', '"mean" else float(n)', LOSS),
     Mutant(
         "class weights not in the gradient",
         "ops/loss.py",
-        "factor = (value / divisor)",
-        "factor = (counts / divisor)",
+        "factor = v / v.dtype.type(divisor)",
+        "factor = (v > 0) / v.dtype.type(divisor)",
         LOSS,
     ),
     Mutant(
         "large scores overflow",
         "ops/loss.py",
-        "shifted = scores - scores.max(axis=1, keepdims=True)",
-        "shifted = scores",
+        "scores[images, :, pixels].max(axis=1)[:, None], out=p)",
+        "0, out=p)",
+        LOSS,
+    ),
+    Mutant(
+        "what does not count passes its nan on",
+        "ops/loss.py",
+        "if not bool(xp.isfinite(total).all()):",
+        "if False:",
         LOSS,
     ),
     Mutant(
@@ -971,14 +982,58 @@ MUTANTS = [
         "pass",
         STEP,
     ),
-    # several processes
+    # the parts of a batch, and several processes
     Mutant(
         "the mean of the parts' means",
-        "training/parallel.py",
-        "(mine / np.where(whole > 0, whole, 1)).tolist()",
-        "(mine * 0 + 1 / self.group.size).tolist()",
+        "training/parts.py",
+        "return mine / np.where(whole > 0, whole, 1)",
+        "return mine * 0 + 1 / 2",
         PARALLEL,
     ),
+    Mutant(
+        "parts of a batch drop the same values",
+        "training/micro_batches.py",
+        "before + slices[number].start, after + total - slices[number].stop",
+        "before, after",
+        MICRO,
+    ),
+    Mutant(
+        "a part's share of a rank's share is forgotten",
+        "training/loop.py",
+        "outer = 1.0 if shares is None else np.array(shares)",
+        "outer = 1.0",
+        PARALLEL,
+    ),
+    Mutant(
+        "the generators stay behind",
+        "training/micro_batches.py",
+        "generator.bit_generator.state = done[-1][2][name].bit_generator.state",
+        "pass",
+        MICRO,
+    ),
+    Mutant(
+        "the last part's gradient alone",
+        "training/micro_batches.py",
+        "for gradient in grads:",
+        "for gradient in grads[-1:]:",
+        MICRO,
+    ),
+    Mutant(
+        "a reader's own layers are cut",
+        "training/micro_batches.py",
+        'type(layer).__module__.partition(".")[0] == PACKAGE and',
+        "True and",
+        MICRO,
+    ),
+    Mutant(
+        "a fusion's gradients are not its convolution's",
+        "layers/twin.py",
+        "if id(value._grads) not in known:",
+        "if True:",
+        "layers/test_twin.py",
+    ),
+    Mutant("twins share a generator", "layers/twin.py", "copy.deepcopy(value)", "value", "layers/test_twin.py"),
+    Mutant("threads wait inside a part", "threads.py", "return 1 if _here.busy else most()", "return most()", THREADS),
     Mutant(
         "a part is padded to its own size",
         "training/parallel.py",
@@ -1275,6 +1330,69 @@ MUTANTS = [
     ),
     Mutant("a strip begins before its readers are done", "kernels/gemm.cu", GEMM_BARRIER, "      }\n    }", KERNELS),
     Mutant(
+        "the first window that covers a pixel is left out",
+        "kernels/windows.cuh",
+        "beyond > 0 ? (beyond + s - 1) / s : 0",
+        "beyond > 0 ? (beyond + s) / s : 0",
+        KERNELS,
+    ),
+    Mutant(
+        "windows behind the last one",
+        "kernels/windows.cuh",
+        "last < windows ? last : windows - 1",
+        "last <= windows ? last : windows - 1",
+        KERNELS,
+    ),
+    Mutant(
+        "between two taps is on a tap",
+        "kernels/windows.cuh",
+        "from_first % d == 0 ? from_first / d : -1",
+        "from_first / d",
+        KERNELS,
+    ),
+    Mutant(
+        "the GPU turns the kernel about one axis only",
+        "kernels/winograd.cu",
+        "transform_kernel(w + first + step * j, 3 * step,",
+        "transform_kernel(w + (turned ? 6 : 0) + j, 3 * step,",
+        KERNELS,
+    ),
+    Mutant(
+        "the last band's products are the whole gradient",
+        "kernels/winograd.py",
+        "dkernel += xp.matmul(gradients, tiles)",
+        "dkernel = xp.matmul(gradients, tiles)",
+        KERNELS,
+    ),
+    Mutant(
+        "a pixel gets its first window's gradient only",
+        "kernels/max_pool.cu",
+        "      sum += dy[plane + order[next] * C];",
+        "      sum = dy[plane + order[at] * C];",
+        KERNELS,
+    ),
+    Mutant(
+        "a thread's number is 32 bits wide",
+        "kernels/common.cuh",
+        "idx_t i = (idx_t)blockIdx.x * blockDim.x + threadIdx.x",
+        "idx_t i = blockIdx.x * blockDim.x + threadIdx.x",
+        FAR,
+    ),
+    Mutant(
+        "a product of matrices is placed in 32 bits",
+        "kernels/gemm.cu",
+        "C[(idx_t)m * N + n] = sum[r][q]",
+        "C[m * N + n] = sum[r][q]",
+        FAR,
+    ),
+    Mutant(
+        "the emulator runs another block than it is told",
+        "kernels/emulator.cpp",
+        "std::iota(turns.begin(), turns.end(), first);",
+        "std::iota(turns.begin(), turns.end(), 0u);",
+        FAR,
+    ),
+    Mutant(
         "the halves of a random number exchanged",
         "kernels/dropout.cu",
         "half % 2 ? 32 : 0",
@@ -1337,6 +1455,65 @@ MUTANTS = [
         "times = 1 + self.train *",
         "times = 1 + False *",
         "bench/test_work.py",
+    ),
+    Mutant(
+        "nobody asks whether the device waited for the host",
+        "bench/clocks.py",
+        "waited = self.passed(start)",
+        "waited = False",
+        "bench/test_clocks.py",
+    ),
+    Mutant(
+        "an event's time is read before it happened",
+        "bench/clocks.py",
+        "        end.synchronize()\n",
+        "",
+        "bench/test_clocks.py",
+    ),
+    Mutant(
+        "TF32 is on, and said to be off",
+        "bench/gpu.py",
+        '"CUPY_TF32": "1" if tf32 else "0",',
+        '"CUPY_TF32": "1",',
+        GPU_BENCH,
+    ),
+    Mutant(
+        "TF32 is tried with a number it can hold",
+        "bench/gpu.py",
+        "FINE = 1 + 2.0**-12",
+        "FINE = 1 + 2.0**-9",
+        GPU_BENCH,
+    ),
+    Mutant(
+        "a copy is counted once",
+        "bench/gpu.py",
+        '"copy": self.busy.nbytes',
+        '"copy": self.busy[0].nbytes',
+        GPU_BENCH,
+    ),
+    Mutant(
+        "the farther ceiling is named",
+        "bench/measuring.py",
+        "return max(shares)",
+        "return min(shares)",
+        "bench/test_report.py",
+    ),
+    Mutant(
+        "kernels that are said to be off", "bench/cupy_rival.py", "launch.ON = kernels", "launch.ON = True", GPU_BENCH
+    ),
+    Mutant(
+        "sgd's arrays are counted once",
+        "bench/pieces/pixelwise.py",
+        "2 * read_and_written + grad.nbytes",
+        "read_and_written + grad.nbytes",
+        "bench/test_pieces.py",
+    ),
+    Mutant(
+        "CuPy's side of a pool passes the gradient to everybody",
+        "bench/pieces/pooling.py",
+        "tap[...] = dy * (winner == place)",
+        "tap[...] = dy * (winner >= place)",
+        "bench/test_pieces.py",
     ),
 ]
 

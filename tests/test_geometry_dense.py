@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from arrays import refuses
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fcn_from_scratch import geometry, models
@@ -12,6 +12,10 @@ from fcn_from_scratch.geometry import measured_receptive_field, receptive_field
 from fcn_from_scratch.layers import AvgPool2d, Conv2d, ConvTranspose2d, MaxPool2d, ReLU, Sequential, ShiftAndStitch
 
 FORMS = st.sampled_from(["drop", "shift"])
+
+
+def pairs(low, high):
+    return st.tuples(*[st.integers(low, high)] * 2)
 
 
 @st.composite
@@ -31,6 +35,35 @@ def strided_nets(draw, padded=False):
     if channels == 3:  # pools alone
         layers.append(Conv2d(3, 2, 1, dtype=np.float64))
     return Sequential(*layers, name="net"), tuple(stride)
+
+
+@st.composite
+def nets_with_frames(draw):
+    """(net, its output stride) with all that a size depends on: padding, dilation, rounding up, gaps between windows."""
+    channels, found, stride = 2, [], [1, 1]
+    for _ in range(draw(st.integers(1, 3))):
+        kernel_size, dilation = draw(pairs(1, 3)), draw(pairs(1, 2))
+        steps = tuple(draw(st.integers(1, min(4, 6 // s))) for s in stride)
+        stride = [a * b for a, b in zip(stride, steps)]
+        span = [d * (k - 1) + 1 for k, d in zip(kernel_size, dilation)]
+        kind, ceil_mode = draw(st.sampled_from(["conv", "max", "avg"])), draw(st.booleans())
+        if kind == "conv":
+            padding = draw(pairs(0, 4))
+            found.append(Conv2d(channels, 2, kernel_size, steps, padding, dilation, dtype=np.float64))
+        elif kind == "max":
+            padding = tuple(draw(st.integers(0, n // 2)) for n in span)
+            found.append(MaxPool2d(kernel_size, steps, padding, dilation, ceil_mode))
+        else:
+            padding = tuple(draw(st.integers(0, k // 2)) for k in kernel_size)
+            found.append(AvgPool2d(kernel_size, steps, padding, ceil_mode))
+    return Sequential(*found, name="net"), tuple(stride)
+
+
+def size_or_refusal(function):
+    try:
+        return tuple(function())
+    except ValueError:
+        return "refused"
 
 
 def positive(net):
@@ -91,13 +124,52 @@ class TestField:
 
 
 class TestSizes:
-    @given(strided_nets(padded=True), FORMS, st.tuples(*[st.integers(0, 9)] * 2))
+    @given(strided_nets(padded=True), FORMS, pairs(0, 9))
     def test_are_those_of_forward(self, case, form, extra):
         net, stride = case
         layer = ShiftAndStitch(net, stride, form)
         size = tuple(int(axis.size) + more for axis, more in zip(receptive_field(net).axes, extra))
         y = layer(np.zeros((1, 3, *size)))
         assert list(geometry.map_sizes(layer, size).values())[-1] == (y.shape[1], y.shape[2:])
+
+    @given(nets_with_frames(), FORMS, pairs(1, 12))
+    @example((Sequential(AvgPool2d((1, 2), (1, 3), (0, 1)), Conv2d(2, 2, 1)), (1, 3)), "drop", (1, 2))
+    @example((Sequential(Conv2d(2, 2, (3, 1), (6, 1), (3, 0))), (6, 1)), "drop", (5, 1))
+    @example((Sequential(MaxPool2d(2, 2, 1, dilation=2)), (2, 2)), "shift", (1, 1))
+    def test_whatever_frames_a_net_has(self, case, form, size):
+        """And where forward refuses the image, so do they."""
+        net, stride = case
+        for layer in (net, ShiftAndStitch(net, stride, form)):
+            forward = size_or_refusal(lambda layer=layer: layer(np.zeros((1, 2, *size))).shape[2:])
+            told = size_or_refusal(lambda layer=layer: list(geometry.map_sizes(layer, size).values())[-1].size)
+            assert told == forward
+            assert geometry.fits(layer, size) == (forward != "refused")
+
+    def test_a_pass_that_has_dropped_all_columns_has_no_outputs(self):
+        """Two columns, and windows that padding alone could fill: of three passes the last one sees no image."""
+        net = Sequential(AvgPool2d((1, 2), (1, 3), (0, 1)), Conv2d(1, 4, 1, dtype=np.float64))
+        layer = ShiftAndStitch(net, (1, 3))
+        assert layer(np.ones((1, 1, 5, 2))).shape == (1, 4, 5, 2)
+        assert geometry.map_sizes(layer, (5, 2))["ShiftAndStitch"] == (4, (5, 2))
+        assert geometry.table(layer, (5, 2)).multiply_adds == 4 * (5 * 1 + 5 * 1)
+
+    def test_a_hole_between_the_outputs_is_refused(self):
+        """Five rows at stride 6: the last pass has no image, so nothing stands in row 5; the first has an output for
+        row 6."""
+        layer = ShiftAndStitch(Conv2d(1, 1, 3, stride=(6, 1), padding=(3, 1), name="conv"), (6, 1))
+        words = "do not interlace", "on 6x4 pixels the one shifted by (0, 0) has 2x4 outputs", "1 passes have no output"
+        for refuse in (lambda: layer(np.ones((1, 1, 5, 4), np.float32)), lambda: geometry.map_sizes(layer, (5, 4))):
+            with refuses(*words):
+                refuse()
+        assert geometry.sizes_that_fit(layer, [(5, 4), (6, 4)]) == [(6, 4)]
+
+    def test_passes_that_do_not_interlace_are_refused(self):
+        """Upsampling in a pass makes several outputs side by side, which belong to one window."""
+        net = Sequential(MaxPool2d(4), ConvTranspose2d(1, 2, 2, 2))
+        layer = ShiftAndStitch(net, 2)
+        for refuse in (lambda: layer(np.ones((1, 1, 8, 8), np.float32)), lambda: geometry.table(layer, 8)):
+            with refuses("do not interlace: on 6x6 pixels the one shifted by (0, 0) has 4x4 outputs"):
+                refuse()
 
     def test_an_image_smaller_than_the_net_does_not_fit(self):
         layer = ShiftAndStitch(Sequential(Conv2d(3, 2, 5, stride=2, name="conv")), 2)
@@ -131,7 +203,7 @@ class TestCost:
         assert table.rows[0].bytes == 4 * 3 * 5 * 7
 
     def test_transposed_convolutions_in_the_passes_too(self):
-        net = Sequential(MaxPool2d(4, name="pool"), ConvTranspose2d(1, 2, 2, 2, name="up"))
+        net = Sequential(MaxPool2d(2, name="pool"), ConvTranspose2d(1, 2, 2, name="up"))
         layer = ShiftAndStitch(net, 2)
-        # passes of 8x8, 8x7, 7x8, 7x7 pixels: 2x2, 2x1, 1x2 and 1x1 cells
-        assert geometry.table(layer, 8).multiply_adds == (4 + 2 + 2 + 1) * 4 * 2
+        # passes of 8x8, 8x7, 7x8, 7x7 pixels: 4x4, 4x3, 3x4 and 3x3 cells
+        assert geometry.table(layer, 8).multiply_adds == (16 + 12 + 12 + 9) * 4 * 2

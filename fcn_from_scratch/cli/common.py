@@ -9,8 +9,10 @@ from fcn_from_scratch import backend, checks, datasets, models, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.training import checkpoint
+from fcn_from_scratch.workspace import Workspace
 
 CHECKPOINT = "checkpoint.npz"  # in a run's folder
+PREPARED_FROM = 4  # pictures: preparing a network takes as long as it saves on two or three
 
 
 def add_run_arguments(parser):
@@ -113,6 +115,12 @@ def load_model(path, name=None, num_classes=None, preprocessing=None):
     if not extra:
         print("; ".join([f"{path}: {len(report.used)} parameters", *report.notes]))
     return model.eval(), extra
+
+
+def for_pictures(model, count, device):
+    """A network in eval mode, on its device and ready for so many pictures: from a few on, preparing it pays."""
+    model.to(device).use(Workspace())
+    return model.prepare(count >= PREPARED_FROM)
 
 
 def build_model(name, num_classes, seed=0, /, **options):

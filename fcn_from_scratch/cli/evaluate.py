@@ -48,7 +48,8 @@ def run(args):
     common.check_classes(model, dataset, args.weights)
     folder = None if args.out is None else common.output_folder(args.out)
     title = f"{model.name} on {args.dataset or 'shapes'}"
-    measured = _as_published(report(model.to(args.device), dataset, folder, args.device, title))
+    common.for_pictures(model, len(dataset), args.device)
+    measured = _as_published(report(model, dataset, folder, args.device, title))
     beside = published.beside(measured, model.name, args.dataset, args.split, getattr(dataset, "modality", None))
     if beside:
         print(f"\n{beside}")

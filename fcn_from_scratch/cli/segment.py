@@ -15,7 +15,6 @@ from fcn_from_scratch.geometry.table import memory as bytes_in_words
 from fcn_from_scratch.models import ZeroFrame
 from fcn_from_scratch.progress import bar
 from fcn_from_scratch.training.evaluation import segment
-from fcn_from_scratch.workspace import Workspace
 
 HELP = "Label every pixel of photos of any size: writes the colour map, the overlay and the index PNG of each."
 EXAMPLE = """  fcn segment photo.jpg holiday/*.png --weights runs/camvid/checkpoint.npz --out segmented
@@ -46,6 +45,11 @@ def add_arguments(parser):
         help="for many pictures of one or two sizes: what they do not reach of the paper's padding is computed once "
         "for each size, and kept (FCN-8s at 500x500: 260 MB)",
     )
+    parser.add_argument(
+        "--fast-fc6",
+        action="store_true",
+        help="for many pictures: fc6 of a VGG16 by Winograd's F(2, 7), in half its time for half a gigabyte more",
+    )
     parser.add_argument("--out", default="segmented", metavar="DIR", help="default segmented")
     common.add_run_arguments(parser)
 
@@ -62,7 +66,9 @@ def run(args):
         model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
     if common.channels_of(model) != 3:
         raise InputError(f"a {model.name} reads {common.channels_of(model)} channels; a photo has 3, its colours")
-    model.to(args.device).use(Workspace())
+    common.for_pictures(model, len(args.images), args.device)
+    if args.fast_fc6:
+        model.prepare(wide=True)
     predictor = ZeroFrame(model) if args.zero_frame else model
     folder = common.output_folder(args.out)
     palette = common.palette_of(extra)

@@ -11,7 +11,9 @@ from fcn_from_scratch import layers
 from fcn_from_scratch.checks import pair
 from fcn_from_scratch.geometry.fields import crop_offset
 from fcn_from_scratch.geometry.steps import JOINS, POINTWISE, entries, grids, steps, with_padding, with_rounding
+from fcn_from_scratch.layers.shift_and_stitch import interlaced_size
 from fcn_from_scratch.ops import shapes
+from fcn_from_scratch.ops.pooling_windows import windows
 
 LARGEST = 1499  # pixels: sizes up to here are tried when a network is asked for "every size"
 
@@ -143,11 +145,16 @@ def _unpooled(name, layer, coarse, read=None, made=None):
 
 
 def passes(layer, before):
-    """(shift, its maps, a dict as of map_sizes) of each of ShiftAndStitch's passes that has an output."""
+    """(shift, its maps, a dict as of map_sizes) of each of ShiftAndStitch's passes that has an output.
+
+    A pass that has dropped the whole image has none, though padding alone may be enough for a window.
+    """
     found = steps(layer.net)
     offsets = _offsets(found)
     for shift in product(*map(range, layer.stride)):
         read = before._replace(size=tuple(n - k if layer.form == "drop" else n + k for n, k in zip(before.size, shift)))
+        if min(read.size) < 1:
+            continue
         try:
             maps = _walk(found, offsets, read)
         except ValueError:
@@ -158,14 +165,10 @@ def passes(layer, before):
 
 
 def _stitched(layer, before):
-    """All outputs of the passes beside each other; of a moved image those before row or column 0 are discarded."""
-    channels, height, width = before.channels, 0, 0
-    for (down, right), maps in passes(layer, before):
-        *_, made = maps.values()
-        channels = made.channels
-        height += (made.size[0] - (layer.form == "shift" and down > 0)) if right == 0 else 0
-        width += (made.size[1] - (layer.form == "shift" and right > 0)) if down == 0 else 0
-    return Map(channels, (height, width))
+    """All outputs of the passes beside each other."""
+    made = {shift: list(maps.values())[-1] for shift, maps in passes(layer, before)}
+    sizes = {shift: found.size for shift, found in made.items()}
+    return Map(made[0, 0].channels, interlaced_size(sizes, layer.stride, layer.form))
 
 
 def _after(name, layer, before):
@@ -181,6 +184,8 @@ def _after(name, layer, before):
     out = tuple(_output_size(layer, n, axis) for axis, n in enumerate(size))
     if min(out) < 1:
         raise ValueError(f"{name} has nothing to look at: its input is {size[0]}x{size[1]}, its output would be empty")
+    if isinstance(layer, layers.MaxPool2d) and layer.dilation != (1, 1):  # its taps can step over a small map: refused
+        windows(size, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
     return Map(getattr(layer, "out_channels", channels), out)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from fcn_from_scratch import checks, kernels, ops
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.layers.base import Layer
+from fcn_from_scratch.ops.im2col import channels_first, channels_last
 
 
 class ReLU(Layer):
@@ -36,7 +37,7 @@ class Dropout(Layer):
         super().__init__(name)
         self.p = checks.probability(p, "p")
         self.rng = np.random.default_rng() if rng is None else rng
-        self.others = 0, 0  # pictures of the batch before and after x that other processes have (training.parallel)
+        self.others = 0, 0  # pictures of the batch before and after x, which other parts of it have (training.parts)
 
     def _forward(self, x):
         if not self.training or self.p == 0:
@@ -54,7 +55,10 @@ class Dropout(Layer):
     def _draw(self, xp, shape, p):
         if xp is not np and isinstance(self.rng.bit_generator, np.random.PCG64):
             return kernels.dropout_mask(xp, self.rng, shape, p)
-        return xp.asarray(self.rng.random(shape, dtype=np.float32) >= p)
+        mask = self.rng.random(shape, dtype=np.float32) >= p
+        if mask.ndim == 4:
+            mask = channels_first(channels_last(mask))  # drawn in the order of the indices, kept as x lies in memory
+        return xp.asarray(mask)
 
     def _mask_shape(self, x):
         return x.shape

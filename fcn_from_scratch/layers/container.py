@@ -40,6 +40,11 @@ class Container(Layer):
             child.use(workspace)
         return super().use(workspace)
 
+    def prepare(self, mode=True, *, wide=False):
+        for child in self.children.values():
+            child.prepare(mode, wide=wide)
+        return super().prepare(mode)
+
     def to(self, device):
         for child in self.children.values():
             child.to(device)

@@ -5,7 +5,7 @@ import numpy as np
 from fcn_from_scratch import checks, ops
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.layers.base import Layer
-from fcn_from_scratch.ops.conv import ALGORITHMS, conv2d_bias_grad
+from fcn_from_scratch.ops.conv import ALGORITHMS, conv2d_bias_grad, transformation
 from fcn_from_scratch.ops.im2col import channels_first, channels_last
 
 
@@ -54,6 +54,36 @@ class Conv2d(Layer):
         self.add_param("weight", channels_first(channels_last(weight)))  # in memory as the algorithms read it
         if bias:
             self.add_param("bias", np.zeros(out_channels, dtype))
+        self._prepared = None
+
+    def train(self, mode=True):
+        if mode:
+            self.prepare(False)
+        return super().train(mode)
+
+    def prepare(self, mode=True, *, wide=False):
+        """As Layer.prepare: where Winograd's algorithm may run, it finds its kernel made, four times the memory of the
+        weight; with `wide`, ops.winograd_wide's too, (kh + 1)(kw + 1) / (kh * kw) times. (On a GPU and for other
+        convolutions nothing happens.)"""
+        super().prepare(mode)
+        if self._prepared is not None:
+            self._prepared[0].flags.writeable = True
+            self._prepared = None
+        weight = self.params["weight"]
+        if not mode or not isinstance(weight, np.ndarray) or not weight.flags.writeable:
+            return self
+        transform = transformation(weight, self.stride, self.dilation, self.groups, self.algorithm, wide)
+        if transform is not None:
+            weight.flags.writeable = False
+            self._prepared = weight, transform(weight)
+        return self
+
+    def _transformed(self):
+        """What prepare made, if the weight is still the one it was made of."""
+        if self._prepared is None:
+            return None
+        weight, transformed = self._prepared
+        return transformed if weight is self.params["weight"] and not weight.flags.writeable else None
 
     def _forward(self, x):
         checks.channels(self, x, self.in_channels)
@@ -75,7 +105,7 @@ class Conv2d(Layer):
     def call(self, function, x, **options):
         """ops.conv2d, or a function that takes the same arguments, with this layer's."""
         arguments = self.params["weight"], self.params.get("bias"), *self._arguments()
-        return function(x, *arguments, workspace=self.workspace, **options)
+        return function(x, *arguments, transformed=self._transformed(), workspace=self.workspace, **options)
 
     def _arguments(self):
         return self.stride, self.padding, self.dilation, self.groups, self.algorithm

@@ -123,6 +123,10 @@ class SkipFusion(Layer):
         self.score.use(workspace)
         return super().use(workspace)
 
+    def prepare(self, mode=True, *, wide=False):
+        self.score.prepare(mode, wide=wide)
+        return super().prepare(mode)
+
 
 def _scaled(x, scale):
     """scale * x in x's dtype."""

@@ -1,5 +1,6 @@
 """Shift-and-stitch: run a net of output stride f on f*f shifted images, and interlace the coarse maps."""
 
+import math
 from itertools import product
 
 from fcn_from_scratch import checks, kernels
@@ -28,7 +29,9 @@ class ShiftAndStitch(Container):
     change between forward and backward.
     Shapes: an unpadded net with receptive field r gives y (N, C', H - r + 1, W - r + 1).
     Identity: equals dense.rarefy(net) on unpadded nets; vjp_check  (tests/layers/test_shift_and_stitch.py).
-    Raises: ValueError when the outputs of the passes do not interlace, and all that the net raises for x itself.
+    Raises: ValueError when the outputs of the passes do not interlace, and all that the net raises for x itself. They
+    do not when f is another stride than the net's, nor (only in form "drop", of nets with padding) when passes found
+    nothing left of the image while others have a second output: a hole would be left between.
     Source: Long et al. 2015, section 3.2. Lesson 7.
     """
 
@@ -113,37 +116,56 @@ def shifted(x, shift, form="drop"):
 
 def interlace(outputs, stride, form="drop"):
     """Put the outputs of all passes, a dict shift -> (N, C, h, w), in their places on the fine grid."""
-    parts = {}
-    for shift, y in outputs.items():
-        places, kept = _places(shift, stride, form)
-        parts[shift] = places, y[kept]
-    height = sum(part.shape[2] for (_, right), (_, part) in parts.items() if right == 0)
-    width = sum(part.shape[3] for (down, _), (_, part) in parts.items() if down == 0)
+    height, width = interlaced_size({shift: y.shape[2:] for shift, y in outputs.items()}, stride, form)
     whole = outputs[0, 0]
     n, c = whole.shape[:2]
     xp, on_gpu = get_array_module(whole), kernels.usable(*outputs.values())
     dense = xp.empty((n, height, width, c) if on_gpu else (n, c, height, width), whole.dtype)
     if on_gpu:
         dense = channels_first(dense)
-    for shift, (places, part) in parts.items():
-        if dense[places].shape != part.shape:
+    for shift, y in outputs.items():
+        places, kept = _places(shift, stride, form)
+        if on_gpu:
+            starts = [place.start for place in places[1:]]
+            kernels.interlace(channels_last(y[kept]), channels_last(dense), stride, starts)
+        else:
+            dense[places] = y[kept]
+    return dense
+
+
+def interlaced_size(sizes, stride, form="drop"):
+    """The size (H, W) of the fine grid that passes fill, from those of their outputs, a dict shift -> (h, w).
+
+    Raises: ValueError when they leave a place of it free, or have no place for an output.
+    """
+    laid = {}
+    for shift, size in sizes.items():
+        (_, *places), (_, *kept) = _places(shift, stride, form)
+        laid[shift] = places, _lengths(size, kept)
+    height = sum(h for (_, right), (_, (h, _)) in laid.items() if right == 0)
+    width = sum(w for (down, _), (_, (_, w)) in laid.items() if down == 0)
+    for shift, (places, size) in laid.items():
+        if _lengths((height, width), places) != size:
+            without = math.prod(stride) - len(sizes)
             raise ValueError(
                 f"the passes do not interlace: on {height}x{width} pixels the one shifted by {shift} has "
-                f"{part.shape[2]}x{part.shape[3]} outputs. Is {stride} the output stride of the net?"
+                f"{size[0]}x{size[1]} outputs. Is {stride} the output stride of the net?"
+                + (f" And is the image large enough? {without} passes have no output" if without else "")
             )
-        if on_gpu:
-            kernels.interlace(channels_last(part), channels_last(dense), stride, [place.start for place in places[1:]])
-        else:
-            dense[places] = part
-    return dense
+    return height, width
 
 
 def _places(shift, stride, form):
     """Where the outputs of a pass go on the fine grid, and which of them are kept: two indices of (N, C, H, W)."""
     if form == "drop":
-        return (..., *(slice(k, None, f) for k, f in zip(shift, stride))), ...
+        return (..., *(slice(k, None, f) for k, f in zip(shift, stride))), (..., slice(None), slice(None))
     places = (..., *(slice(-k % f, None, f) for k, f in zip(shift, stride)))
     return places, (..., *(slice(int(k > 0), None) for k in shift))
+
+
+def _lengths(sizes, slices):
+    """How much of each axis its slice holds."""
+    return tuple(len(range(n)[cut]) for n, cut in zip(sizes, slices))
 
 
 def _states(net):

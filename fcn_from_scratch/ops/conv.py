@@ -7,24 +7,35 @@ the same numbers up to rounding, and lie in files of their own:
 im2col     ops.conv_im2col: patches times weights, a block of patches at a time. Takes everything.
 wide       ops.conv_wide: patches times weights, a part of the channels at a time, for fc6 and fc7
 winograd   ops.winograd: F(4, 3), a quarter of the multiplications for a 3x3 kernel
+
+A forward can start from a weight that was transformed before, see `transformation`; then "wide" has Winograd's
+algorithm too, ops.winograd_wide.
 """
 
+import functools
 import math
 
 import numpy as np
 
-from fcn_from_scratch import checks
+from fcn_from_scratch import checks, threads
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.ops import shapes
 from fcn_from_scratch.ops.conv_im2col import im2col_conv2d, im2col_input_grad, im2col_weight_grad
 from fcn_from_scratch.ops.conv_wide import wide_conv2d, wide_input_grad, wide_weight_grad
-from fcn_from_scratch.ops.im2col import channels_last
+from fcn_from_scratch.ops.im2col import blocks
 from fcn_from_scratch.ops.pooling import max_pool2d_winner
 from fcn_from_scratch.ops.winograd import (
+    transformed_weight,
     winograd_conv2d,
     winograd_conv2d_relu_pool,
     winograd_input_grad,
     winograd_weight_grad,
+)
+from fcn_from_scratch.ops.winograd_wide import (
+    can_transform,
+    frequencies,
+    transformed_wide_weight,
+    winograd_wide_conv2d,
 )
 
 ALGORITHMS = ("auto", "im2col", "wide", "winograd")
@@ -44,6 +55,7 @@ def conv2d(
     algorithm="auto",
     *,
     relu=False,
+    transformed=None,
     workspace=None,
 ):
     """Slide a kernel over the image; each output is the weighted sum of the pixels below it.
@@ -53,9 +65,10 @@ def conv2d(
     Pixels outside the image count as zero. With groups G, output channels f in the g-th of G equal parts see the
     g-th part of the input channels only.
     Shapes: x (N, C, H, W); weight (F, C/G, kh, kw); bias (F,) or None; stride, padding, dilation integers or pairs.
-    algorithm  one of ALGORITHMS; "auto" goes by the shapes, see `choose`
-    relu       cut off at zero what is negative, before it is written: relu(conv2d(...)), one way to memory less
-    workspace  where the memory of y comes from, a workspace.Workspace; by default it is new
+    algorithm    one of ALGORITHMS; "auto" goes by the shapes, see `choose`
+    relu         cut off at zero what is negative, before it is written: relu(conv2d(...)), one way to memory less
+    transformed  what `transformation` made of the weight, from who uses it many times
+    workspace    where the memory of y comes from, a workspace.Workspace; by default it is new
     Returns: y (N, F, oh, ow), oh = (H + 2p - d(kh - 1) - 1) // s + 1; channels last in memory.
     Identity: equals ops.loops.conv2d_loops by every algorithm  (tests/ops/test_conv.py).
     Raises: ValueError when the channels do not fit, an argument is out of range, the output would be empty, or the
@@ -67,7 +80,9 @@ def conv2d(
     checks.bias(bias, weight.shape[0])
     chosen = _choose(algorithm, x, weight, x.shape, weight.shape, geometry)
     if chosen == "winograd":
-        return winograd_conv2d(x, weight, bias, geometry.padding, relu, workspace)
+        return winograd_conv2d(x, weight, bias, geometry.padding, relu, transformed, workspace)
+    if chosen == "wide" and _starts_from(transformed, frequencies(geometry.kernel_size), x, weight):
+        return winograd_wide_conv2d(x, transformed, bias, geometry, relu, workspace)
     return (wide_conv2d if chosen == "wide" else im2col_conv2d)(x, weight, bias, geometry, relu, workspace)
 
 
@@ -82,6 +97,7 @@ def conv2d_relu_pool(
     algorithm="auto",
     *,
     ceil_mode=False,
+    transformed=None,
     workspace=None,
 ):
     """conv2d, ReLU and a 2x2 max-pool at stride 2 in one, without writing the map in between where Winograd runs.
@@ -98,12 +114,13 @@ def conv2d_relu_pool(
     geometry = _geometry(x.shape, weight, stride, padding, dilation, groups)
     arguments = stride, padding, dilation, groups
     chosen = _choose(algorithm, x, weight, x.shape, weight.shape, geometry)
-    if chosen == "winograd":
+    if chosen == "winograd" and get_array_module(x, weight, bias) is np:
         checks.bias(bias, weight.shape[0])
-        return winograd_conv2d_relu_pool(x, weight, bias, geometry.padding, ceil_mode, workspace)
-    y = conv2d(x, weight, bias, *arguments, chosen, relu=True, workspace=workspace)
+        return winograd_conv2d_relu_pool(x, weight, bias, geometry.padding, ceil_mode, transformed, workspace)
+    y = conv2d(x, weight, bias, *arguments, chosen, workspace=workspace)
     y, winner = max_pool2d_winner(y, 2, ceil_mode=ceil_mode)
-    return y, winner + winner.dtype.type(4) * ~(y > 0)
+    winner = winner + winner.dtype.type(4) * ~(y > 0)
+    return get_array_module(y).maximum(y, 0, out=y), winner  # ReLU after the pool has a quarter of the numbers
 
 
 def conv2d_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1, algorithm="auto"):
@@ -148,27 +165,38 @@ def conv2d_weight_grad(
     geometry = _geometry(x.shape, weight, stride, padding, dilation, groups)
     _check_upstream(dy, x.shape, weight, geometry)
     chosen = _choose(algorithm, dy, x, x.shape, weight.shape, geometry)
-    if chosen == "wide":
-        return wide_weight_grad(dy, x, weight, geometry, _zeros(dy, x, weight) if out is None else out)
-    if chosen == "winograd":
-        dweight = winograd_weight_grad(dy, x, geometry.padding, workspace)
-    else:
+    if chosen == "im2col":
         dweight = im2col_weight_grad(dy, x, weight, geometry)
-    if out is None:
-        return dweight
-    out += dweight
-    return out
+        if out is None:
+            return dweight
+        out += dweight
+        return out
+    out = _zeros(dy, x, weight) if out is None else out
+    if chosen == "winograd":
+        return winograd_weight_grad(dy, x, geometry.padding, out, workspace)
+    return wide_weight_grad(dy, x, weight, geometry, out)
 
 
+@threads.one_blas_thread
 def conv2d_bias_grad(dy):
     """The gradient by the bias, which every output was given once.
 
     dbias[f] = sum over n, i, j of dy[n, f, i, j]
 
-    As a product with ones: up to ten times as fast as a sum along columns, and closer to the exact one.
+    As products with ones, some rows of an image at a time: up to ten times as fast as a sum along columns, and closer
+    to the exact one.
     """
-    rows = channels_last(dy).reshape(-1, dy.shape[1])
-    return get_array_module(dy).ones(len(rows), dy.dtype) @ rows
+    xp, (n, f, h, w) = get_array_module(dy), dy.shape
+    pixels = dy.transpose(0, 2, 3, 1)
+    parts = list(blocks(n, h, w * f * dy.dtype.itemsize, most=None if xp is np else dy.nbytes))  # a GPU: all at once
+    sums = xp.empty((len(parts), f), dy.dtype)
+
+    def add_up(number):
+        rows = pixels[parts[number]].reshape(-1, f)
+        sums[number] = xp.ones(len(rows), dy.dtype) @ rows
+
+    threads.run(add_up, range(len(parts)))
+    return sums.sum(axis=0)
 
 
 def choose(x_shape, weight_shape, geometry, dtype=np.float32):
@@ -180,16 +208,35 @@ def choose(x_shape, weight_shape, geometry, dtype=np.float32):
     im2col    everything else: the narrow networks of the lessons, strides, dilation and groups
     """
     positions = x_shape[0] * math.prod(geometry.output_size)
-    if (
-        _winograd_fits(geometry)
-        and min(weight_shape[:2]) >= WINOGRAD_CHANNELS
-        and positions >= 16 * WINOGRAD_TILES
-        and dtype == np.float32
-    ):
+    _, stride, _, dilation, groups, _ = geometry
+    if positions >= 16 * WINOGRAD_TILES and _winograd_pays(weight_shape, stride, dilation, groups, dtype):
         return "winograd"
     if geometry.groups == 1 and weight_shape[0] > positions and math.prod(weight_shape) >= WIDE_WEIGHTS:
         return "wide"
     return "im2col"
+
+
+def transformation(weight, stride, dilation, groups, algorithm="auto", wide=False):
+    """The function that makes of a weight what a forward with it can start from; None where there is none.
+
+    Where `choose` may take "winograd" that is its transformed kernel, and with `wide`, where it may take "wide", that
+    of ops.winograd_wide.
+    """
+    placing = stride, dilation, groups
+    if algorithm in ("auto", "winograd") and _winograd_pays(weight.shape, *placing, weight.dtype):
+        return transformed_weight
+    pays = weight.size >= WIDE_WEIGHTS and weight.dtype == np.float32
+    if wide and algorithm in ("auto", "wide") and pays and can_transform(weight.shape[2:], *placing):
+        return transformed_wide_weight
+    return None
+
+
+def _winograd_pays(weight_shape, stride, dilation, groups, dtype):
+    return (
+        _winograd_takes(weight_shape[2:], stride, dilation, groups)
+        and min(weight_shape[:2]) >= WINOGRAD_CHANNELS
+        and dtype == np.float32
+    )
 
 
 def _choose(algorithm, a, b, x_shape, weight_shape, geometry):
@@ -198,7 +245,7 @@ def _choose(algorithm, a, b, x_shape, weight_shape, geometry):
     xp = get_array_module(a, b)
     if algorithm == "auto":
         return choose(x_shape, weight_shape, geometry, checks.floating_result(xp, a, b)) if xp is np else "im2col"
-    if algorithm == "winograd" and not _winograd_fits(geometry):
+    if algorithm == "winograd" and not _winograd_takes(*geometry[:2], *geometry[3:5]):
         raise ValueError(
             "algorithm 'winograd' takes 3x3 kernels at stride 1 without dilation or groups; got "
             f"kernel_size {geometry.kernel_size}, stride {geometry.stride}, dilation {geometry.dilation}, "
@@ -209,26 +256,39 @@ def _choose(algorithm, a, b, x_shape, weight_shape, geometry):
     return algorithm
 
 
+def _starts_from(transformed, places, x, weight):
+    """Whether `transformed` is a kernel of so many places, in the dtype of the result."""
+    return (
+        transformed is not None
+        and len(transformed) == places
+        and transformed.dtype == checks.floating_result(get_array_module(x, weight), x, weight)
+    )
+
+
 def _zeros(dy, x, weight):
     xp = get_array_module(dy, x, weight)
     return xp.zeros_like(weight, dtype=checks.floating_result(xp, dy, x))
 
 
-def _winograd_fits(geometry):
-    kernel_size, stride, _, dilation, groups, _ = geometry
-    return kernel_size == (3, 3) and stride == dilation == (1, 1) and groups == 1
+def _winograd_takes(kernel_size, stride, dilation, groups):
+    return tuple(kernel_size) == (3, 3) and stride == dilation == (1, 1) and groups == 1
 
 
 def _geometry(x_shape, weight, stride, padding, dilation, groups):
     """Check everything that places the windows."""
     checks.conv_weight(weight, x_shape, groups)
-    kernel_size, size = weight.shape[2:], x_shape[2:]
     stride = checks.pair(stride, "stride", 1)
     padding = checks.pair(padding, "padding", 0)
     dilation = checks.pair(dilation, "dilation", 1)
+    return _placed(tuple(x_shape[2:]), tuple(weight.shape[2:]), stride, padding, dilation, groups)
+
+
+@functools.lru_cache(maxsize=1024)
+def _placed(size, kernel_size, stride, padding, dilation, groups):
+    """Every layer asks the same thing three times a step."""
     out = tuple(map(shapes.conv_output_size, size, kernel_size, stride, padding, dilation))
     checks.output_fits(out, size, tuple(map(shapes.span, kernel_size, dilation)), padding, "the kernel")
-    return shapes.ConvGeometry(tuple(kernel_size), stride, padding, dilation, groups, out)
+    return shapes.ConvGeometry(kernel_size, stride, padding, dilation, groups, out)
 
 
 def _check_upstream(dy, x_shape, weight, geometry):

@@ -28,12 +28,12 @@ def wide_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
     y = empty_from(workspace, xp)((len(patches), len(weight)), dtype)
 
     def fill(outputs):
-        product = patches @ matrix[:, outputs]
+        product = matrix[:, outputs].T @ patches.T  # tall, which suits BLAS better than wide
         if bias is not None:
-            product += bias[outputs]
+            product += bias[outputs, None]
         if relu:
             xp.maximum(product, 0, out=product)
-        y[:, outputs] = product
+        y[:, outputs] = product.T
 
     threads.run(fill, _parts(len(weight)))
     return channels_first(y.reshape(len(x), *geometry.output_size, len(weight)))
@@ -68,13 +68,16 @@ def wide_weight_grad(dy, x, weight, geometry, out):
     dtype = checks.floating_result(xp, dy, x)
     f, c, kh, kw = weight.shape
     patches = _patches(x, geometry, dtype)
-    upstream, total = channels_last(dy, dtype=dtype).reshape(len(patches), f), out.transpose(0, 2, 3, 1)
+    upstream = xp.ascontiguousarray(channels_last(dy, dtype=dtype).reshape(len(patches), f).T)
+    patches, total = patches.reshape(-1, kh, kw * c), out.transpose(0, 2, 3, 1)
 
-    def add_up(outputs):
-        total[outputs] += (upstream[:, outputs].T @ patches).reshape(-1, kh, kw, c)
+    def add_up(item):
+        outputs, a = item
+        total[outputs, a] += (upstream[outputs] @ patches[:, a]).reshape(-1, kw, c)
 
-    # The product is made a few megabytes at a time: it is as large as the weights, and is added to what is there.
-    threads.run(add_up, threads.split(f, max(2 * threads.workers(), out.size * out.itemsize // PRODUCT_BYTES)))
+    # The product is made a few megabytes at a time: all of it would be as large as the weights.
+    parts = threads.split(f, max(2 * threads.workers(), out.size * out.itemsize // (kh * PRODUCT_BYTES)))
+    threads.run(add_up, product(parts, range(kh)))
     return out
 
 

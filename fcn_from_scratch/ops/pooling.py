@@ -8,7 +8,7 @@ import numpy as np
 from fcn_from_scratch import checks, kernels, threads
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.ops.im2col import channels_first, channels_last
-from fcn_from_scratch.ops.pooling_windows import Windows
+from fcn_from_scratch.ops.pooling_windows import windows
 from fcn_from_scratch.workspace import empty_from
 
 AT_ONCE = 1 << 17  # pixels of an image that one thread works on at a time
@@ -39,12 +39,12 @@ def max_pool2d_winner(x, kernel_size, stride=None, padding=0, dilation=1, ceil_m
     byte instead of eight, and backward need not look for it.
     """
     checks.ndim(x, 4, "x", "(N, C, H, W)")
-    window = Windows(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
+    window = windows(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     xp = get_array_module(x)
     if kernels.usable(x) and math.prod(window.kernel_size) <= kernels.MOST_PLACES:
         return tuple(map(channels_first, kernels.max_pool(channels_last(x), window.out, *window.geometry)))
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    padded, first = window.padded(x, lowest), window.first_tap_inside(xp)
+    padded, first = window.padded(x, lowest), xp.asarray(window.first_tap_inside)
     y = xp.empty((len(x), *window.out, x.shape[1]), x.dtype)
     winner = xp.empty(y.shape, first.dtype)
 
@@ -74,7 +74,7 @@ def max_pool2d_winner_backward(
     A winner that is no place in the window, as conv2d_relu_pool has it, passes nothing on.
     """
     checks.same_shape(winner, dy.shape, "winner", "dy has")
-    window = Windows(x_shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
+    window = windows(x_shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     xp = get_array_module(dy, winner)
     upstream, winner = channels_last(dy), channels_last(winner)
     n, c, h, w = x_shape
@@ -103,7 +103,7 @@ def winner_indices(winner, x_shape, kernel_size, stride=None, padding=0, dilatio
 
     A winner that is no place in the window counts as the first, which wins where all are equal.
     """
-    window = Windows(x_shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
+    window = windows(x_shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     xp = get_array_module(winner)
     winner = xp.where(winner < math.prod(window.kernel_size), winner, winner.dtype.type(0))
     return channels_first(window.flat_position(xp, winner.transpose(0, 2, 3, 1)))
@@ -116,18 +116,20 @@ def max_pool2d_backward(dy, indices, x_shape):
 
     Shapes: dy and indices (N, C, oh, ow); x_shape the input's (N, C, H, W). Returns: dx with shape x_shape.
     Identity: vjp_check away from ties  (tests/ops/test_pooling.py).
-    Where windows overlap, a GPU adds in an order that changes from run to run; max_pool2d_winner_backward, which the
-    layers use, does not.
-    Raises: ValueError when the shapes differ or an index lies outside the plane. Lesson 3.
+    Raises: ValueError when the shapes differ or an index lies outside the plane. (On a GPU such an index is passed
+    over, as by max_unpool2d.) Lesson 3.
     """
     checks.same_shape(indices, dy.shape, "indices", "dy has")
     if len(x_shape) != 4 or tuple(x_shape[:2]) != tuple(dy.shape[:2]):
         raise ValueError(f"x_shape is (N, C, H, W) with dy's N and C; got {tuple(x_shape)} for dy {dy.shape}")
-    xp = get_array_module(dy, indices)
-    flat = _memory_position(xp, indices, x_shape)
-    dx = xp.zeros(int(np.prod(x_shape)), dy.dtype)
-    xp.add.at(dx, flat.ravel(), dy.transpose(0, 2, 3, 1).ravel())
     n, c, h, w = x_shape
+    xp = get_array_module(dy, indices)
+    if kernels.usable(dy):
+        places = channels_last(indices, dtype=np.int64)
+        return channels_first(kernels.max_pool_indices_backward(channels_last(dy), places, (n, h, w, c)))
+    flat = _memory_position(xp, indices, x_shape)
+    dx = xp.zeros(n * h * w * c, dy.dtype)
+    xp.add.at(dx, flat.ravel(), dy.transpose(0, 2, 3, 1).ravel())
     return channels_first(dx.reshape(n, h, w, c))
 
 
@@ -187,7 +189,7 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     Raises: as max_pool2d.
     """
     checks.ndim(x, 4, "x", "(N, C, H, W)")
-    window = Windows(x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
+    window = windows(x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
     if kernels.usable(x):
         geometry = window.kernel_size, window.stride, window.padding, count_include_pad
         return channels_first(kernels.avg_pool(channels_last(x), window.out, *geometry))
@@ -207,7 +209,7 @@ def avg_pool2d_backward(dy, x_shape, kernel_size, stride=None, padding=0, ceil_m
     Shapes: dy (N, C, oh, ow); x_shape the input's. Returns: dx with shape x_shape.
     Identity: vjp_check  (tests/ops/test_pooling.py).
     """
-    window = Windows(x_shape[2:], kernel_size, stride, padding, 1, ceil_mode)
+    window = windows(x_shape[2:], kernel_size, stride, padding, 1, ceil_mode)
     checks.same_shape(dy, (*x_shape[:2], *window.out), "dy", "avg_pool2d's output has")
     xp = get_array_module(dy)
     n, c, h, w = x_shape

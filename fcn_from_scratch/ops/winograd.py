@@ -33,11 +33,12 @@ from fcn_from_scratch.ops.winograd_transforms import TAPS, transform_kernel, tra
 from fcn_from_scratch.workspace import empty_from
 
 MEAN = 7  # frequency (1, 1), of the point 1 in both axes: there A is all ones, so what is added reaches every output
-GRADIENT_BYTES = 32 << 20  # of the transformed tiles of x and of dy that the weight's gradient holds at once
+GRADIENT_BYTES = 96 << 20  # of the transformed tiles of x and of dy that the weight's gradient holds at once
 
 
-def winograd_conv2d(x, weight, bias=None, padding=(0, 0), relu=False, workspace=None):
-    """conv2d with a 3x3 kernel at stride 1, without dilation or groups; relu cuts it off at zero.
+def winograd_conv2d(x, weight, bias=None, padding=(0, 0), relu=False, transformed=None, workspace=None):
+    """conv2d with a 3x3 kernel at stride 1, without dilation or groups; relu cuts it off at zero; `transformed` may
+    bring transformed_weight(weight).
 
     Shapes: x (N, C, H, W); weight (F, C, 3, 3); bias (F,) or None; padding a pair.
     Returns: y (N, F, H + 2ph - 2, W + 2pw - 2), channels last in memory.
@@ -46,19 +47,19 @@ def winograd_conv2d(x, weight, bias=None, padding=(0, 0), relu=False, workspace=
     if kernels.usable(x, weight, bias):
         y = kernels.conv3x3(channels_last(x), weight, bias, padding)
         return channels_first(get_array_module(y).maximum(y, 0) if relu else y)
-    kernel, make, dtype = _kernel(x, weight, workspace)
+    kernel, make, dtype = _forward_kernel(x, weight, transformed, workspace)
     y = make((len(x), *_output_size(x, padding), len(weight)), dtype)
 
     def write(xp, tiles, band):
         write_tiles(xp, tiles, band, y, relu)
 
-    _convolve(x, kernel.transpose(0, 2, 1), bias, padding, write, make)
+    _convolve(x, kernel, bias, padding, write, make)
     return channels_first(y)
 
 
-def winograd_conv2d_relu_pool(x, weight, bias, padding, ceil_mode, workspace=None):
+def winograd_conv2d_relu_pool(x, weight, bias, padding, ceil_mode, transformed=None, workspace=None):
     """winograd_conv2d, ReLU and a 2x2 max-pool in one: (y, winner), see ops.conv.conv2d_relu_pool."""
-    kernel, make, dtype = _kernel(x, weight, workspace)
+    kernel, make, dtype = _forward_kernel(x, weight, transformed, workspace)
     size = _output_size(x, padding)
     pooled = [(n + ceil_mode) // 2 for n in size]
     y = make((len(x), *pooled, len(weight)), dtype)
@@ -67,7 +68,7 @@ def winograd_conv2d_relu_pool(x, weight, bias, padding, ceil_mode, workspace=Non
     def write(xp, tiles, band):
         write_pooled(xp, tiles, band, size, y, winner)
 
-    _convolve(x, kernel.transpose(0, 2, 1), bias, padding, write, make)
+    _convolve(x, kernel, bias, padding, write, make)
     return channels_first(y), channels_first(winner)
 
 
@@ -76,6 +77,8 @@ def winograd_input_grad(dy, weight, padding, workspace=None):
 
     Shapes: dy (N, F, oh, ow); weight (F, C, 3, 3). Returns: dx (N, C, H, W), channels last in memory.
     """
+    if kernels.usable(dy, weight):
+        return channels_first(kernels.conv3x3_input_grad(channels_last(dy), weight, padding))
     kernel, make, dtype = _kernel(dy, weight, workspace, turned=True)
     reach = [TAPS - 1 - p for p in padding]
     cut_h, cut_w = (max(-r, 0) for r in reach)
@@ -90,7 +93,7 @@ def winograd_input_grad(dy, weight, padding, workspace=None):
 def _convolve(x, kernel, bias, padding, write, make):
     """x (N, C, H, W) by a transformed kernel (36, C, F); `write` takes the tiles of every band."""
     xp, dtype, (_, c, f) = get_array_module(x, kernel, bias), kernel.dtype, kernel.shape
-    source = channels_last(x, dtype=dtype)
+    source = _pixels(x, dtype)
 
     def work(band, scratch):
         tiles = scratch.take("tiles", FREQUENCIES, band.tiles, c)
@@ -106,22 +109,24 @@ def _convolve(x, kernel, bias, padding, write, make):
 
 
 @threads.one_blas_thread
-def winograd_weight_grad(dy, x, padding, workspace=None):
+def winograd_weight_grad(dy, x, padding, out, workspace=None):
     """conv2d's gradient by the weight: y is linear in G w G^T, with factors B^T d B and A.
 
     d(G w G^T)[q, f, c] = sum over tiles of (A dy A^T)[q, tile, f] * (B^T d B)[q, tile, c]
 
-    Shapes: dy (N, F, oh, ow); x (N, C, H, W). Returns: dweight (F, C, 3, 3).
+    Shapes: dy (N, F, oh, ow); x (N, C, H, W); out (F, C, 3, 3), to which it is added. Returns: out.
     Identity: <dweight, v> == <dy, conv2d(x, v)>  (tests/ops/test_winograd.py).
     """
+    if kernels.usable(dy, x):
+        out += kernels.conv3x3_weight_grad(channels_last(dy), channels_last(x), padding)
+        return out
     xp = get_array_module(dy, x)
     make, dtype = empty_from(workspace, xp), checks.floating_result(xp, dy, x)
-    pixels, upstream = channels_last(x, dtype=dtype), channels_last(dy, dtype=dtype)
+    pixels, upstream = _pixels(x, dtype), _pixels(dy, dtype)
     c, f = pixels.shape[3], upstream.shape[3]
     dkernel = make((FREQUENCIES, f, c), dtype)
-    dkernel[...] = 0
     room = max(GRADIENT_BYTES // (FREQUENCIES * (c + f) * dtype.itemsize), 1)
-    for group in _groups(bands(*upstream.shape[:3], c, f, dtype.itemsize), room):
+    for number, group in enumerate(_groups(bands(*upstream.shape[:3], c, f, dtype.itemsize), room)):
         count = sum(band.tiles for band, _ in group)
         tiles, gradients = make((FREQUENCIES, count, c), dtype), make((FREQUENCIES, count, f), dtype)
 
@@ -131,14 +136,39 @@ def winograd_weight_grad(dy, x, padding, workspace=None):
             input_tiles(xp, pixels, band, padding, tiles[:, place], scratch)
             gradient_tiles(xp, upstream, band, gradients[:, place], scratch)
 
-        def multiply(frequency, scratch, tiles=tiles, gradients=gradients):
-            part = scratch.take("product", f, c)
-            xp.matmul(gradients[frequency].T, tiles[frequency], out=part)
-            dkernel[frequency] += part
+        def multiply(frequency, scratch, tiles=tiles, gradients=gradients, number=number):
+            product = scratch.take("product", f, c) if number else dkernel[frequency]
+            xp.matmul(gradients[frequency].T, tiles[frequency], out=product)
+            if number:
+                dkernel[frequency] += product
 
         for work, items in ((transform, group), (multiply, range(FREQUENCIES))):
             threads.run(work, items, lambda: Scratch(make, dtype))
-    return transform_kernel_adjoint(xp, dkernel)
+    return transform_kernel_adjoint(xp, dkernel, out)
+
+
+def _pixels(x, dtype):
+    """x (N, C, H, W) indexed as (N, H, W, C): what a band needs of it is made contiguous there, by its thread."""
+    return x.transpose(0, 2, 3, 1).astype(dtype, copy=False)
+
+
+def transformed_weight(weight):
+    """G w G^T of a weight that will be used many times: (36, C, F), four times the memory of the weight.
+
+    It lies as the matrix product reads it fastest, which a kernel that is made for one forward does not: sorting the
+    numbers takes longer than it saves there.
+    """
+    kernel, _, _ = _kernel(weight, weight, None)
+    return get_array_module(weight).ascontiguousarray(kernel.transpose(0, 2, 1))
+
+
+def _forward_kernel(x, weight, transformed, workspace):
+    """The transformed kernel (36, C, F), what makes arrays, and the dtype of the result."""
+    xp = get_array_module(x, weight)
+    if transformed is not None and transformed.dtype == checks.floating_result(xp, x, weight):
+        return transformed, empty_from(workspace, xp), transformed.dtype
+    kernel, make, dtype = _kernel(x, weight, workspace)
+    return kernel.transpose(0, 2, 1), make, dtype
 
 
 def _kernel(x, weight, workspace, turned=False):

@@ -110,11 +110,18 @@ def transform_kernel(xp, weight, out, turned=False):
     threads.run(transform, threads.split(len(taps), threads.workers()))
 
 
-def transform_kernel_adjoint(xp, dkernel):
-    """The gradient by the transformed kernel, (36, F, C) -> that by the weight, (F, C, 3, 3)."""
+@threads.one_blas_thread
+def transform_kernel_adjoint(xp, dkernel, out):
+    """Add to out (F, C, 3, 3) the gradient by the weight, made of that by the transformed kernel, (36, F, C)."""
     _, f, c = dkernel.shape
-    taps = xp.asarray(KERNEL.T.astype(dkernel.dtype)) @ dkernel.reshape(INPUTS * INPUTS, f * c)
-    return taps.reshape(TAPS, TAPS, f, c).transpose(2, 3, 0, 1)
+    factor, total = xp.asarray(KERNEL.T.astype(dkernel.dtype, order="C")), out.transpose(2, 3, 0, 1)
+
+    def add_up(filters):
+        taps = factor @ dkernel[:, filters].reshape(INPUTS * INPUTS, -1)
+        total[:, :, filters] += taps.reshape(TAPS, TAPS, -1, c)
+
+    threads.run(add_up, threads.split(f, threads.workers()))
+    return out
 
 
 def transform_input(xp, d, out, spare):
