@@ -38,6 +38,8 @@ class Mutant(NamedTuple):
 
 CONV = "ops/test_conv.py"
 WINO = "ops/test_winograd.py"
+WINO_WIDE = "ops/test_winograd_wide.py"
+PREPARE = "layers/test_prepare.py"
 RUNS = "layers/test_runs.py"
 POOL = "ops/test_pooling.py"
 LOSS = "ops/test_loss.py"
@@ -95,8 +97,15 @@ MUTANTS = [
     Mutant(
         "bias gradient without the batch (op)",
         "ops/conv.py",
-        "return get_array_module(dy).ones(len(rows), dy.dtype) @ rows",
-        "return get_array_module(dy).ones(len(rows) // len(dy), dy.dtype) @ rows[: len(rows) // len(dy)]",
+        "return sums.sum(axis=0)",
+        "return sums[: -(-len(sums) // n)].sum(axis=0)",
+        CONV,
+    ),
+    Mutant(
+        "bias gradient of the first image of a block",
+        "ops/conv.py",
+        "rows = pixels[parts[number]].reshape(-1, f)",
+        "rows = pixels[parts[number]][0].reshape(-1, f)",
         CONV,
     ),
     Mutant(
@@ -132,8 +141,8 @@ MUTANTS = [
     Mutant(
         "Winograd's weight gradient keeps the last group only",
         "ops/winograd.py",
-        "dkernel[frequency] += part",
-        "dkernel[frequency] = part",
+        "dkernel[frequency] += product",
+        "dkernel[frequency] = product",
         WINO,
     ),
     Mutant(
@@ -152,12 +161,48 @@ MUTANTS = [
     ),
     Mutant(
         "fused pool prefers the later of equal pixels",
-        "ops/winograd_tiles.py",
+        "ops/pooling.py",
         "is_lower = lower > upper",
         "is_lower = lower >= upper",
         WINO,
     ),
-    Mutant("a pooled zero learns", "ops/winograd_tiles.py", "+ 4 * (~(largest > 0))", "+ 0 * (~(largest > 0))", RUNS),
+    Mutant("a pooled zero learns", "ops/pooling.py", "+ 4 * (~(largest > 0))", "+ 0 * (~(largest > 0))", RUNS),
+    Mutant(
+        "fused pool takes the column from the row that lost",
+        "ops/pooling.py",
+        "is_right[0] ^ ((is_right[0] ^ is_right[1]) & is_lower)",
+        "is_right[1] ^ ((is_right[0] ^ is_right[1]) & is_lower)",
+        RUNS,
+    ),
+    Mutant(
+        "patches of windows transposed",
+        "ops/im2col.py",
+        "(2, sh * at_h), (2, sw * at_w)",
+        "(2, sw * at_w), (2, sh * at_h)",
+        RUNS,
+    ),
+    Mutant(
+        "a block of windows starts at the wrong row",
+        "ops/im2col.py",
+        "2 * rows.start * sh :",
+        "rows.start * sh :",
+        RUNS,
+    ),
+    Mutant("fused pool leaves out the bias", "ops/conv_im2col.py", "lines += _along_rows(bias, pw)", "pass", RUNS),
+    Mutant(
+        "fused pool drops the last row of ceil mode",
+        "ops/conv.py",
+        'if chosen == "im2col" and groups == 1 and not any(n % 2 for n in geometry.output_size):',
+        'if chosen == "im2col" and groups == 1:',
+        RUNS,
+    ),
+    Mutant(
+        "im2col's weight gradient replaces what was there",
+        "ops/conv_im2col.py",
+        "out[outputs] += ",
+        "out[outputs] = ",
+        CONV,
+    ),
     Mutant(
         "a tap within a run is lost", "layers/runs.py", "if name in taps), length)", "if name in ()), length)", RUNS
     ),
@@ -165,9 +210,168 @@ MUTANTS = [
     Mutant(
         "wide gradient replaces what was there",
         "ops/conv_wide.py",
-        "total[outputs] +=",
-        "total[outputs] =",
+        "total[outputs, a] +=",
+        "total[outputs, a] =",
         CONV,
+    ),
+    Mutant(
+        "wide gradient of a kernel's first row everywhere",
+        "ops/conv_wide.py",
+        "upstream[outputs] @ patches[:, a]",
+        "upstream[outputs] @ patches[:, 0]",
+        CONV,
+    ),
+    # weights that were transformed before
+    Mutant(
+        "the transformed weight lies as a forward makes it",
+        "ops/winograd.py",
+        "ascontiguousarray(kernel.transpose(0, 2, 1))",
+        "ascontiguousarray(kernel)",
+        f"{WINO} {PREPARE}",
+    ),
+    Mutant(
+        "the transformed weight is a view",
+        "ops/winograd.py",
+        "return get_array_module(weight).ascontiguousarray(kernel.transpose(0, 2, 1))",
+        "return kernel.transpose(0, 2, 1)",
+        WINO,
+    ),
+    Mutant(
+        "the transformed weight is for the gradient",
+        "ops/winograd.py",
+        "kernel, _, _ = _kernel(weight, weight, None)",
+        "kernel, _, _ = _kernel(weight, weight, None, turned=True)",
+        WINO,
+    ),
+    Mutant(
+        "a transformed weight of another dtype is used",
+        "ops/winograd.py",
+        "if transformed is not None and transformed.dtype == checks.floating_result(xp, x, weight):",
+        "if transformed is not None:",
+        f"{WINO} {PREPARE}",
+    ),
+    Mutant(
+        "a wide transformed weight of another dtype is used",
+        "ops/conv.py",
+        "        and transformed.dtype == checks.floating_result(get_array_module(x, weight), x, weight)\n",
+        "",
+        WINO_WIDE,
+    ),
+    Mutant(
+        "a prepared kernel outlives its weight",
+        "layers/conv.py",
+        "return transformed if weight is self.params",
+        "return transformed if weight is not None or self.params",
+        PREPARE,
+    ),
+    Mutant(
+        "a prepared kernel outlives the lock of its weight",
+        "layers/conv.py",
+        '["weight"] and not weight.flags.writeable else None',
+        '["weight"] else None',
+        PREPARE,
+    ),
+    Mutant("a prepared weight may change", "layers/conv.py", "weight.flags.writeable = False", "pass", PREPARE),
+    Mutant(
+        "training keeps the weight prepared",
+        "layers/conv.py",
+        "        if mode:\n            self.prepare(False)\n",
+        "",
+        PREPARE,
+    ),
+    Mutant(
+        "evaluation gives up what was prepared",
+        "layers/conv.py",
+        "        if mode:\n            self.prepare(False)\n",
+        "        self.prepare(False)\n",
+        PREPARE,
+    ),
+    Mutant(
+        "an unprepared weight stays read-only",
+        "layers/conv.py",
+        "            self._prepared[0].flags.writeable = True\n",
+        "",
+        PREPARE,
+    ),
+    Mutant("a state is loaded into prepared weights", "layers/base.py", "        self.prepare(False)\n", "", PREPARE),
+    Mutant("wide kernels are made unasked", "ops/conv.py", "if wide and algorithm in", "if algorithm in", WINO_WIDE),
+    Mutant(
+        "a container forgets that wide kernels were asked for",
+        "layers/container.py",
+        "child.prepare(mode, wide=wide)",
+        "child.prepare(mode)",
+        f"{PREPARE} {WINO_WIDE}",
+    ),
+    Mutant(
+        "F(2, 7) at a point whose powers are large",
+        "ops/winograd_wide.py",
+        '2, -2, "1/2", "-1/2")',
+        '2, -2, "1/2", 3)',
+        WINO_WIDE,
+    ),
+    Mutant(
+        "F(2, 7) has no tile for the last odd row",
+        "ops/winograd_wide.py",
+        "(rows, columns), inputs = [-(-n // OUTPUTS) for n in (oh, ow)],",
+        "(rows, columns), inputs = [-(-oh // OUTPUTS), max(ow // OUTPUTS, 1)],",
+        WINO_WIDE,
+    ),
+    Mutant(
+        "F(2, 7) has zeros behind the other axis",
+        "ops/winograd_wide.py",
+        "extra=(oh % OUTPUTS, ow % OUTPUTS)",
+        "extra=(ow % OUTPUTS, oh % OUTPUTS)",
+        WINO_WIDE,
+    ),
+    Mutant(
+        "F(2, 7) adds the bias after ReLU",
+        "ops/winograd_wide.py",
+        """        if bias is not None:
+            pixels += bias[filters, None, None, None]
+        if relu:
+            np.maximum(pixels, 0, out=pixels)
+""",
+        """        if relu:
+            np.maximum(pixels, 0, out=pixels)
+        if bias is not None:
+            pixels += bias[filters, None, None, None]
+""",
+        WINO_WIDE,
+    ),
+    Mutant(
+        "F(2, 7) gives every part of the filters the first biases",
+        "ops/winograd_wide.py",
+        "pixels += bias[filters, None",
+        "pixels += bias[: filters.stop - filters.start, None",
+        WINO_WIDE,
+    ),
+    Mutant(
+        "F(2, 7)'s weights transformed in float32",
+        "ops/winograd_wide.py",
+        ".astype(np.float64)",
+        ".astype(np.float32)",
+        WINO_WIDE,
+    ),
+    Mutant(
+        "F(2, 7)'s axes exchanged",
+        "ops/winograd_wide.py",
+        "np.kron(_matrices(kh)[1], _matrices(kw)[1])",
+        "np.kron(_matrices(kw)[1], _matrices(kh)[1])",
+        WINO_WIDE,
+    ),
+    Mutant(
+        "dropout draws in the order of memory",
+        "layers/activation.py",
+        "mask = channels_first(channels_last(mask))",
+        "mask = channels_first(mask.reshape(channels_last(mask).shape))",
+        "layers/test_activation.py",
+    ),
+    Mutant(
+        "dropout's mask lies channels first",
+        "layers/activation.py",
+        "if mask.ndim == 4:",
+        "if mask.ndim == 5:",
+        "layers/test_activation.py",
     ),
     Mutant(
         "a block is lent while a view looks at it",
@@ -734,9 +938,30 @@ MUTANTS = [
     ),
     Mutant(
         "outputs before row 0 are counted",
+        "layers/shift_and_stitch.py",
+        "_lengths(size, kept)",
+        "tuple(size)",
+        "test_geometry_dense.py",
+    ),
+    Mutant(
+        "a hole between stitched outputs is no matter",
+        "layers/shift_and_stitch.py",
+        "if _lengths((height, width), places) != size:",
+        "if False:",
+        "test_geometry_dense.py",
+    ),
+    Mutant(
+        "padding alone counts as an image",
         "geometry/sizes.py",
-        'made.size[0] - (layer.form == "shift" and down > 0)',
-        "made.size[0]",
+        "if min(read.size) < 1:",
+        "if min(read.size) < 0:",
+        "test_geometry_dense.py",
+    ),
+    Mutant(
+        "a dilated pool that steps over its map fits",
+        "geometry/sizes.py",
+        "layer.dilation != (1, 1)",
+        "layer.dilation == (1, 1)",
         "test_geometry_dense.py",
     ),
     Mutant(

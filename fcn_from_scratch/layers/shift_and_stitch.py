@@ -30,8 +30,8 @@ class ShiftAndStitch(Container):
     Shapes: an unpadded net with receptive field r gives y (N, C', H - r + 1, W - r + 1).
     Identity: equals dense.rarefy(net) on unpadded nets; vjp_check  (tests/layers/test_shift_and_stitch.py).
     Raises: ValueError when the outputs of the passes do not interlace, and all that the net raises for x itself. They
-    do not when f is another stride than the net's, nor (only in form "drop", of nets with padding) when passes found
-    nothing left of the image while others have a second output: a hole would be left between.
+    do not if f is another stride than the net's, if the net upsamples, and in form "drop" on an image so small that the
+    last passes find nothing left of it while padding gives the first one a second output.
     Source: Long et al. 2015, section 3.2. Lesson 7.
     """
 
@@ -150,7 +150,7 @@ def interlaced_size(sizes, stride, form="drop"):
             raise ValueError(
                 f"the passes do not interlace: on {height}x{width} pixels the one shifted by {shift} has "
                 f"{size[0]}x{size[1]} outputs. Is {stride} the output stride of the net?"
-                + (f" And is the image large enough? {without} passes have no output" if without else "")
+                + (f" And is the image large enough? Passes without an output: {without}" if without else "")
             )
     return height, width
 

@@ -20,7 +20,12 @@ import numpy as np
 from fcn_from_scratch import checks, threads
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.ops import shapes
-from fcn_from_scratch.ops.conv_im2col import im2col_conv2d, im2col_input_grad, im2col_weight_grad
+from fcn_from_scratch.ops.conv_im2col import (
+    im2col_conv2d,
+    im2col_conv2d_relu_pool,
+    im2col_input_grad,
+    im2col_weight_grad,
+)
 from fcn_from_scratch.ops.conv_wide import wide_conv2d, wide_input_grad, wide_weight_grad
 from fcn_from_scratch.ops.im2col import blocks
 from fcn_from_scratch.ops.pooling import max_pool2d_winner
@@ -100,7 +105,8 @@ def conv2d_relu_pool(
     transformed=None,
     workspace=None,
 ):
-    """conv2d, ReLU and a 2x2 max-pool at stride 2 in one, without writing the map in between where Winograd runs.
+    """conv2d, ReLU and a 2x2 max-pool at stride 2 in one, without writing the map in between where Winograd or, for
+    maps of even size, im2col runs.
 
     y[n, f, i, j] = max(0, the largest of conv2d's four pixels [n, f, 2i + a, 2j + b])
 
@@ -114,9 +120,12 @@ def conv2d_relu_pool(
     geometry = _geometry(x.shape, weight, stride, padding, dilation, groups)
     arguments = stride, padding, dilation, groups
     chosen = _choose(algorithm, x, weight, x.shape, weight.shape, geometry)
-    if chosen == "winograd" and get_array_module(x, weight, bias) is np:
+    if get_array_module(x, weight, bias) is np:
         checks.bias(bias, weight.shape[0])
-        return winograd_conv2d_relu_pool(x, weight, bias, geometry.padding, ceil_mode, transformed, workspace)
+        if chosen == "winograd":
+            return winograd_conv2d_relu_pool(x, weight, bias, geometry.padding, ceil_mode, transformed, workspace)
+        if chosen == "im2col" and groups == 1 and not any(n % 2 for n in geometry.output_size):
+            return im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace)
     y = conv2d(x, weight, bias, *arguments, chosen, workspace=workspace)
     y, winner = max_pool2d_winner(y, 2, ceil_mode=ceil_mode)
     winner = winner + winner.dtype.type(4) * ~(y > 0)
@@ -165,16 +174,10 @@ def conv2d_weight_grad(
     geometry = _geometry(x.shape, weight, stride, padding, dilation, groups)
     _check_upstream(dy, x.shape, weight, geometry)
     chosen = _choose(algorithm, dy, x, x.shape, weight.shape, geometry)
-    if chosen == "im2col":
-        dweight = im2col_weight_grad(dy, x, weight, geometry)
-        if out is None:
-            return dweight
-        out += dweight
-        return out
     out = _zeros(dy, x, weight) if out is None else out
     if chosen == "winograd":
         return winograd_weight_grad(dy, x, geometry.padding, out, workspace)
-    return wide_weight_grad(dy, x, weight, geometry, out)
+    return (wide_weight_grad if chosen == "wide" else im2col_weight_grad)(dy, x, weight, geometry, out)
 
 
 @threads.one_blas_thread

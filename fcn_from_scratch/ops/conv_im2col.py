@@ -1,7 +1,12 @@
 """Convolution as patches times weights: one matrix product (GEMM) forward, and one for each gradient.
 
+With a ReLU and a 2x2 max-pool after it, im2col_conv2d_relu_pool pools each block of outputs while it is in the
+processor's cache, and writes a quarter of the numbers.
+
 The arguments come from ops.conv, which has checked them; `geometry` is its ConvGeometry.
 """
+
+import numpy as np
 
 from fcn_from_scratch import checks, kernels, threads
 from fcn_from_scratch.backend import get_array_module
@@ -9,11 +14,13 @@ from fcn_from_scratch.ops.im2col import (
     channels_first,
     channels_last,
     gather,
+    gather_windows,
     patch_bytes,
     rarefy_kernel,
     shares,
     spread,
 )
+from fcn_from_scratch.ops.pooling import relu_pool
 from fcn_from_scratch.workspace import empty_from
 
 
@@ -38,14 +45,42 @@ def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
                     kernels.bias_relu(part, bias, out=part)  # of one stretch of memory, which a group's part is not
                     continue
                 if groups == 1:
-                    part = part.reshape(-1, ow * f)  # additions of whole rows take a third of the time
+                    part = part.reshape(-1, ow * f)
                 if bias is not None:
-                    part += xp.tile(bias, ow) if groups == 1 else bias[outputs]
+                    part += _along_rows(bias, ow) if groups == 1 else bias[outputs]
                 if relu:
                     xp.maximum(part, 0, out=part)
 
         threads.run(fill, shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
     return channels_first(y)
+
+
+@threads.one_blas_thread
+def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
+    """im2col_conv2d, ReLU and a 2x2 max-pool in one: (y, winner), see ops.conv.conv2d_relu_pool.
+
+    For NumPy's arrays, one group, and an even number of rows and columns of outputs.
+    """
+    kernel_size, stride, padding, dilation, _, size = geometry
+    ph, pw = (length // 2 for length in size)
+    dtype = checks.floating_result(np, x, weight)
+    n, (f, c) = x.shape[0], weight.shape[:2]
+    padded, matrix = channels_last(x, padding, dtype=dtype), weight_matrix(weight, dtype)
+    make = empty_from(workspace, np)
+    y = make((n, ph, pw, f), dtype)
+    winner = make(y.shape, "uint8")
+
+    def fill(share):
+        for image, rows in share:
+            part = gather_windows(padded[image], rows, pw, kernel_size, stride, dilation) @ matrix
+            if bias is not None:
+                lines = part.reshape(-1, pw * f)
+                lines += _along_rows(bias, pw)
+            pooled = y[image, rows]
+            pooled[...], winner[image, rows] = relu_pool(np, part.reshape(2, 2, *pooled.shape))
+
+    threads.run(fill, shares(np, n, ph, 4 * patch_bytes(pw, kernel_size, c, dtype)))
+    return channels_first(y), channels_first(winner)
 
 
 def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
@@ -71,14 +106,13 @@ def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
 
 
 @threads.one_blas_thread
-def im2col_weight_grad(dy, x, weight, geometry):
-    """dweight[(a, b, c), f] = sum over (n, i, j) of patches[(n, i, j), (a, b, c)] * dy[(n, i, j), f]"""
+def im2col_weight_grad(dy, x, weight, geometry, out):
+    """out[(a, b, c), f] += sum over (n, i, j) of patches[(n, i, j), (a, b, c)] * dy[(n, i, j), f]"""
     kernel_size, stride, padding, dilation, groups, (oh, ow) = geometry
     xp = get_array_module(dy, x)
     dtype = checks.floating_result(xp, dy, x)
     n, (f, c) = x.shape[0], weight.shape[:2]
     padded, source = channels_last(x, padding, dtype=dtype), channels_last(dy, dtype=dtype)
-    dweight = xp.empty(weight.shape, dtype)
     for inputs, outputs in _group_slices(groups, c, f):
         dealt = shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype))
         totals = [None] * len(dealt)
@@ -91,8 +125,8 @@ def im2col_weight_grad(dy, x, weight, geometry):
 
         threads.run(add_up, range(len(dealt)))
         total = sum(totals[1:], start=totals[0])  # in a fixed order, whichever thread was first
-        dweight[outputs] = total.reshape(*kernel_size, c, f // groups).transpose(3, 2, 0, 1)
-    return dweight
+        out[outputs] += total.reshape(*kernel_size, c, f // groups).transpose(3, 2, 0, 1)
+    return out
 
 
 def _correlate(x, weight, geometry, workspace):
@@ -108,6 +142,11 @@ def _group_slices(groups, c, f):
     per_group = f // groups
     for g in range(groups):
         yield slice(g * c, (g + 1) * c), slice(g * per_group, (g + 1) * per_group)
+
+
+def _along_rows(bias, ow):
+    """The bias of a row of ow pixels, channels last: additions of whole rows take a third of the time."""
+    return bias[None].repeat(ow, axis=0).reshape(-1)
 
 
 def weight_matrix(weight, dtype):

@@ -80,16 +80,32 @@ def gather(padded, rows, ow, kernel_size, stride, dilation):
     xp = get_array_module(padded)
     if kernels.usable(padded):
         return kernels.im2col(xp.ascontiguousarray(padded), rows, ow, kernel_size, stride, dilation)
-    (kh, kw), (sh, sw), (dh, dw) = kernel_size, stride, dilation
-    n, _, _, c = padded.shape
-    count = rows.stop - rows.start
-    at_n, at_h, at_w, at_c = padded.strides
-    windows = xp.lib.stride_tricks.as_strided(
-        padded[:, rows.start * sh :],
-        shape=(n, count, ow, kh, kw, c),
-        strides=(at_n, sh * at_h, sw * at_w, dh * at_h, dw * at_w, at_c),
-    )
-    return windows.reshape(n * count * ow, kh * kw * c)
+    (sh, sw), (at_n, at_h, at_w, _) = stride, padded.strides
+    positions = (len(padded), at_n), (rows.stop - rows.start, sh * at_h), (ow, sw * at_w)
+    return _patches(xp, padded[:, rows.start * sh :], positions, kernel_size, dilation)
+
+
+def gather_windows(padded, rows, ow, kernel_size, stride, dilation):
+    """The patches below some rows of 2x2 windows of output pixels. Those of one place (a, b) in all windows come
+    together, so that what a pool compares lies in four stretches of memory.
+
+    patches[(a, b, n, r, q), ...] = gather's patches[(n, 2r + a, 2q + b), ...]
+
+    Shapes: rows and ow count windows. Returns: (4 * n * rows * ow, kh * kw * C).
+    """
+    (sh, sw), (at_n, at_h, at_w, _) = stride, padded.strides
+    places = (2, sh * at_h), (2, sw * at_w)
+    positions = (len(padded), at_n), (rows.stop - rows.start, 2 * sh * at_h), (ow, 2 * sw * at_w)
+    source = padded[:, 2 * rows.start * sh :]
+    return _patches(get_array_module(padded), source, (*places, *positions), kernel_size, dilation)
+
+
+def _patches(xp, source, positions, kernel_size, dilation):
+    """The patches at some positions, for each axis how many there are and how far apart in memory, as a matrix."""
+    (kh, kw), (dh, dw), (_, at_h, at_w, at_c) = kernel_size, dilation, source.strides
+    c = source.shape[3]
+    shape, strides = zip(*positions, (kh, dh * at_h), (kw, dw * at_w), (c, at_c))
+    return xp.lib.stride_tricks.as_strided(source, shape, strides).reshape(-1, kh * kw * c)
 
 
 @threads.one_blas_thread

@@ -98,6 +98,22 @@ def max_pool2d_winner_backward(
     return channels_first(dx[:, ph : ph + h, pw : pw + w])
 
 
+def relu_pool(xp, windows):
+    """Max-pool and ReLU of 2x2 windows side by side: (max(0, largest), winner) as ops.conv.conv2d_relu_pool returns
+    them, with the winner of the two pixels of a row found first, and then that of the two rows.
+
+    windows (2, 2, ...), the places in a window first, of memory that may be overwritten.
+    """
+    left, right = windows[:, 0], windows[:, 1]
+    is_right = right > left
+    upper, lower = xp.maximum(left, right, out=left)
+    is_lower = lower > upper
+    largest = xp.maximum(upper, lower, out=upper)
+    is_right = is_right[0] ^ ((is_right[0] ^ is_right[1]) & is_lower)  # that of the row that won
+    winner = is_right.view("uint8") + 2 * is_lower.view("uint8") + 4 * (~(largest > 0)).view("uint8")
+    return xp.maximum(largest, 0, out=largest), winner
+
+
 def winner_indices(winner, x_shape, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
     """The winners (N, C, oh, ow) as flat positions i*W + j in the unpadded plane, int64: what max_pool2d returns.
 

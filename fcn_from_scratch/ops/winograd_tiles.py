@@ -8,6 +8,7 @@ import math
 from typing import NamedTuple
 
 from fcn_from_scratch import threads
+from fcn_from_scratch.ops.pooling import relu_pool
 from fcn_from_scratch.ops.winograd_transforms import (
     INPUTS,
     OUTPUTS,
@@ -150,15 +151,9 @@ def write_pooled(xp, tiles, band, size, y, winner):
     below, beyond = size[0] - OUTPUTS * (band.rows.stop - 1), size[1] - OUTPUTS * (band.columns - 1)
     tiles[below:, :, :, -1] = -math.inf  # what the last tiles have outside the output never wins
     tiles[:, beyond:, :, :, -1] = -math.inf
-    left, right = tiles[:, 0::2], tiles[:, 1::2]
-    is_right = right > left
-    upper, lower = xp.maximum(left, right, out=left)[0::2], left[1::2]
-    is_lower = lower > upper
-    largest = xp.maximum(upper, lower, out=upper)
-    is_right = is_right[0::2] ^ ((is_right[0::2] ^ is_right[1::2]) & is_lower)  # that of the row that won
-    place = is_right.view("uint8") + 2 * is_lower.view("uint8") + 4 * (~(largest > 0)).view("uint8")
-    xp.maximum(largest, 0, out=largest)
     half = OUTPUTS // 2
+    windows = xp.moveaxis(tiles.reshape(half, 2, half, 2, *tiles.shape[2:]), (1, 3), (0, 1))
+    largest, place = relu_pool(xp, windows)
     for whole, parts in ((y, largest), (winner, place)):
         part = whole[band.images, half * band.rows.start : half * band.rows.stop]
         for i in range(half):

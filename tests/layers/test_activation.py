@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from arrays import refuses
+from arrays import LAYOUTS, refuses
 
 from fcn_from_scratch.layers import ChannelDropout, Dropout, Flatten, ReLU
 from fcn_from_scratch.ops import loops
@@ -103,6 +103,15 @@ class TestDropout:
         assert (first != second).any()
         layer.generators()["rng"].bit_generator.state = state
         np.testing.assert_array_equal(layer(x), first)
+
+    @pytest.mark.parametrize("layout", [np.ascontiguousarray, LAYOUTS["channels_last"]])
+    def test_the_mask_is_drawn_in_the_order_of_the_indices(self, layout):
+        """However x lies in memory; it is kept channels last, as the maps of a network lie."""
+        layer, drawn = Dropout(0.3, rng=np.random.default_rng(4)), np.random.default_rng(4).random((2, 3, 4, 5), "f4")
+        y = layer(layout(np.ones((2, 3, 4, 5))))
+        np.testing.assert_array_equal(y > 0, drawn >= 0.3)
+        mask, _ = layer.kept()
+        assert np.moveaxis(mask, 1, -1).flags.c_contiguous
 
     def test_masks_are_the_same_for_every_dtype(self):
         masks = [Dropout(rng=np.random.default_rng(3))(np.ones(SHAPE, dtype)) > 0 for dtype in ("f4", "f8")]

@@ -6,6 +6,7 @@ import pytest
 from fcn_from_scratch.layers import AvgPool2d, Conv2d, Dropout, MaxPool2d, ReLU, Sequential
 from fcn_from_scratch.layers.runs import runs
 from fcn_from_scratch.models.trunk import Trunk
+from fcn_from_scratch.ops import im2col
 from fcn_from_scratch.workspace import Workspace
 
 
@@ -55,6 +56,7 @@ class TestRuns:
 
 CONVS = {
     "im2col": {"kernel_size": (3, 2), "stride": (1, 2), "padding": 1},
+    "im2col, even": {"kernel_size": (3, 5), "stride": (2, 1), "padding": (1, 2), "dilation": (2, 1)},
     "groups": {"kernel_size": 3, "groups": 3},
     "wide": {"kernel_size": (3, 4), "algorithm": "wide"},
     "winograd": {"kernel_size": 3, "padding": (1, 2), "algorithm": "winograd"},
@@ -116,6 +118,19 @@ def test_any_array_module(xp, rng, options):
 
 def to_host(array):
     return array if isinstance(array, np.ndarray) else array.get()
+
+
+@pytest.mark.parametrize("budget", [1, 20_000, 50_000])
+def test_blocks_of_windows(rng, monkeypatch, budget):
+    """Blocks of one row of windows, of some rows, and of a whole image."""
+    monkeypatch.setattr(im2col, "BLOCK_BYTES", budget)
+    x = rng.normal(size=(3, 3, 21, 24)).astype(np.float32)
+    together, apart = (layers_of(CONVS["im2col, even"], False, "float32") for _ in range(2))
+    y = x
+    for layer in apart:
+        y = layer(y)
+    np.testing.assert_array_equal(Sequential(*together)(x), y)
+    np.testing.assert_array_equal(together[2].indices, apart[2].indices)
 
 
 def test_a_tapped_relu_is_handed_out(rng):

@@ -131,6 +131,13 @@ class TestForward:
         for a, b in [(0, 0), (1, 4), (2, 3)]:
             close(dweight[:, :, a, b], np.einsum("nfhw,nchw->fc", dy, x[:, :, a : a + oh, b : b + ow]))
 
+    @pytest.mark.parametrize("budget", [1, 200, 500, 2000], ids="{} bytes".format)
+    def test_bias_gradient_of_several_blocks(self, rng, layout, budget):
+        """Of 3 images of 960 bytes, 192 a row: some rows at a time, or some images."""
+        dy = rng.normal(size=(3, 4, 5, 6))
+        with mock.patch.object(im2col, "BLOCK_BYTES", budget):
+            close(conv.conv2d_bias_grad(layout(dy)), np.einsum("nfhw->f", dy))
+
     @given(st.integers(1, 6), st.integers(1, 20), st.integers(1, 50), st.integers(1, 400))
     def test_blocks_cover_every_row_once_and_keep_to_the_budget(self, images, rows, row_bytes, budget):
         seen = np.zeros((images, rows), int)

@@ -12,7 +12,13 @@ from fcn_from_scratch import threads
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.ops import loops, winner_indices, winograd_tiles
 from fcn_from_scratch.ops import winograd_transforms as transforms
-from fcn_from_scratch.ops.winograd import winograd_conv2d, winograd_input_grad, winograd_weight_grad
+from fcn_from_scratch.ops.winograd import (
+    transformed_weight,
+    winograd_conv2d,
+    winograd_conv2d_relu_pool,
+    winograd_input_grad,
+    winograd_weight_grad,
+)
 
 A, G, B = transforms.cook_toom(transforms.POINTS, 4, 3)  # B is B^T: its rows make the rows of the product
 
@@ -138,6 +144,27 @@ def test_any_shape_and_layout(data):
     plain = np.vdot(dy, expected - bias[:, None, None])
     assert np.vdot(winograd_input_grad(layout(dy), layout(weight), padding), x) == pytest.approx(plain, abs=1e-9)
     assert np.vdot(weight_grad(layout(dy), layout(x), padding), weight) == pytest.approx(plain, abs=1e-9)
+
+
+class TestTransformedWeight:
+    def test_is_all_that_is_read(self, rng):
+        x, weight, bias, _ = arrays(rng, (9, 6), (1, 0))
+        transformed, nothing = transformed_weight(weight), np.full_like(weight, np.nan)
+        assert transformed.shape == (36, 3, 4)
+        assert transformed.flags.c_contiguous
+        expected = loops.conv2d_loops(x, weight, bias, 1, (1, 0))
+        close(winograd_conv2d(x, nothing, bias, (1, 0), transformed=transformed), expected)
+        y, winner = winograd_conv2d_relu_pool(x, nothing, bias, (1, 0), False, transformed)
+        pooled, _ = loops.max_pool2d_loops(np.maximum(expected, 0), 2)
+        close(y, pooled)
+        np.testing.assert_array_equal(winner < 4, pooled > 0)
+
+    def test_of_another_dtype_is_left_alone(self, rng):
+        x, weight, bias, _ = arrays(rng, (7, 8), (1, 1))
+        weight = weight.astype(np.float32)
+        y = winograd_conv2d(x, weight, bias, (1, 1), transformed=transformed_weight(weight))
+        assert y.dtype == np.float64
+        close(y, loops.conv2d_loops(x, weight.astype(np.float64), bias, 1, 1))
 
 
 def test_a_wide_frame_of_padding(rng):

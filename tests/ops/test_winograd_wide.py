@@ -6,7 +6,7 @@ from arrays import close
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcn_from_scratch.layers import Conv2d
+from fcn_from_scratch.layers import Conv2d, ReLU, Sequential
 from fcn_from_scratch.ops import conv2d, loops
 from fcn_from_scratch.ops.conv import WIDE_WEIGHTS, transformation
 from fcn_from_scratch.ops.shapes import ConvGeometry
@@ -29,8 +29,18 @@ def test_equals_loops(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 9)))
     x, weight, bias = rng.normal(size=(n, c, *size)), rng.normal(size=(f, c, *kernel_size)), rng.normal(size=f)
     expected = loops.conv2d_loops(x, weight, bias, 1, padding)
-    close(by_transform(x, weight, bias, padding), expected, 1e-9)
-    close(by_transform(x, weight, None, padding, relu=True), np.maximum(expected - bias[:, None, None], 0), 1e-9)
+    close(by_transform(x, weight, bias, padding, relu=True), np.maximum(expected, 0), 1e-9)
+    close(by_transform(x, weight, None, padding), expected - bias[:, None, None], 1e-9)
+
+
+@pytest.mark.parametrize("size", [(10, 9), (9, 10), (9, 9)])
+def test_the_last_tiles_do_not_reach_into_the_next_image(size):
+    """Of an odd number of outputs the last one has half a tile; what that tile reads beyond the image is zero."""
+    rng = np.random.default_rng(3)
+    x, weight = rng.normal(size=(2, 3, *size)), rng.normal(size=(2, 3, 3, 5))
+    x[1] = np.nan
+    y = by_transform(x, weight, None, (0, 0))
+    close(y[0], loops.conv2d_loops(x[:1], weight)[0], 1e-9)
 
 
 def test_what_float32_costs():
@@ -57,6 +67,10 @@ class TestPreparedLayer:
         assert layer._transformed().shape == (64, 1024, 32)
         assert not np.array_equal(fast, plain)  # another algorithm did run
         np.testing.assert_allclose(fast, plain, atol=3e-5 * abs(plain).max())
+
+    def test_is_asked_for_in_a_chain(self, layer):
+        Sequential(ReLU(), layer).eval().prepare(wide=True)
+        assert layer._transformed() is not None
 
     def test_wider_input_takes_the_weight_itself(self, layer):
         x = np.random.default_rng(2).standard_normal((1, 32, 10, 11))
