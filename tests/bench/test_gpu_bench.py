@@ -7,6 +7,7 @@ import sys
 import pytest
 import standin
 from arrays import close
+from children import Environment
 
 from fcn_from_scratch.bench import gpu
 from fcn_from_scratch.bench.pieces import PIECES
@@ -238,13 +239,3 @@ def test_the_environment_says_whether_tf32_is_allowed(tf32, monkeypatch):
         assert process.ask("get", "NVIDIA_TF32_OVERRIDE") == (None if tf32 else "0")
         assert process.ask("get", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE") is None
         assert process.ask("allowed") is tf32
-
-
-class Environment:
-    def get(self, name):
-        import os
-
-        return os.environ.get(name)
-
-    def allowed(self):
-        return gpu.tf32_allowed()

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from children import Full, Timed
 
 from fcn_from_scratch import memory, threads
 from fcn_from_scratch.bench.numpy_rival import NumpyRival
@@ -36,13 +37,6 @@ def test_an_exception_comes_through(capfd):
     assert "Traceback" in capfd.readouterr().err
 
 
-class Full:
-    """Runs out of a GPU's memory as CuPy, PyTorch and CUDA itself say it."""
-
-    def say(self, kind, text):
-        raise kind(text)
-
-
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
@@ -56,21 +50,6 @@ def test_no_memory_is_one_line_with_the_rivals_name(kind, text, capfd):
         process.ask("say", kind, text)
     assert str(full.value) == f"PyTorch NCHW: {text.splitlines()[0]}"
     assert "Traceback" not in capfd.readouterr().err
-
-
-class Timed:
-    """Has a clock and a peak of its own."""
-
-    def clock(self, call, calls, ahead):
-        for _ in range(calls):
-            call()
-        return calls * (7.0 if ahead else 3.0)
-
-    def work(self):
-        pass
-
-    def peak(self):
-        return 12345
 
 
 def test_what_has_a_clock_of_its_own_is_timed_by_it():
