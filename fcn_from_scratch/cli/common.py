@@ -117,10 +117,11 @@ def load_model(path, name=None, num_classes=None, preprocessing=None):
     return model.eval(), extra
 
 
-def for_pictures(model, count, device):
-    """A network in eval mode, on its device and ready for so many pictures: from a few on, preparing it pays."""
+def for_pictures(model, count, device, wide=False):
+    """A network in eval mode, on its device and ready for so many pictures: from a few on, preparing it pays; `wide`,
+    as prepare's, is asked for and done for any number."""
     model.to(device).use(Workspace())
-    return model.prepare(count >= PREPARED_FROM)
+    return model.prepare(wide or count >= PREPARED_FROM, wide=wide)
 
 
 def build_model(name, num_classes, seed=0, /, **options):

@@ -66,9 +66,7 @@ def run(args):
         model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
     if common.channels_of(model) != 3:
         raise InputError(f"a {model.name} reads {common.channels_of(model)} channels; a photo has 3, its colours")
-    common.for_pictures(model, len(args.images), args.device)
-    if args.fast_fc6:
-        model.prepare(wide=True)
+    common.for_pictures(model, len(args.images), args.device, args.fast_fc6)
     predictor = ZeroFrame(model) if args.zero_frame else model
     folder = common.output_folder(args.out)
     palette = common.palette_of(extra)

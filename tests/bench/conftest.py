@@ -1,9 +1,10 @@
-"""One measurement of a tiny network in the two shapes that a result can have."""
+"""The command with its output, and one measurement of a tiny network in the two shapes that a result can have."""
 
 import pytest
 
 from fcn_from_scratch.bench import LESSON, Ceilings, Result, Work
 from fcn_from_scratch.bench.measuring import compared
+from fcn_from_scratch.cli import main
 
 SAMPLES = {"fcn": [0.04, 0.01, 0.03, 0.02, 0.9], "torch": [0.5, 0.12, 0.1, 0.11, 0.09], "torch_cl": [0.06] * 5}
 
@@ -33,3 +34,18 @@ def hurried(monkeypatch):
 
     monkeypatch.setattr(timing, "TURN", 1e-9)
     monkeypatch.setattr(timing, "PAUSE", (0.0, 0.0))
+
+
+@pytest.fixture
+def fcn(capsys):
+    """`fcn bench` with these words: (exit status, standard output, standard error)."""
+
+    def run(*words):
+        try:
+            status = main(["bench", *map(str, words)])
+        except SystemExit as end:
+            status = end.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run

@@ -6,22 +6,9 @@ import json
 import pytest
 
 from fcn_from_scratch import threads
-from fcn_from_scratch.cli import bench, main
+from fcn_from_scratch.cli import bench
 
 TINY = ("--model", "mini_fcn8s", "--width", "4", "--size", "32x41", "--repeats", "2")
-
-
-@pytest.fixture
-def fcn(capsys):
-    def run(*words):
-        try:
-            status = main(["bench", *map(str, words)])
-        except SystemExit as end:
-            status = end.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 def test_without_torch(fcn, hurried, monkeypatch, tmp_path):

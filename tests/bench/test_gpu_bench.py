@@ -12,7 +12,6 @@ from children import Environment
 from fcn_from_scratch.bench import gpu
 from fcn_from_scratch.bench.pieces import PIECES
 from fcn_from_scratch.bench.processes import Process
-from fcn_from_scratch.cli import main
 from fcn_from_scratch.kernels import emulator
 
 TINY = ("--device", "cuda", "--model", "mini_fcn8s", "--width", "4", "--size", "32x41", "--repeats", "1")
@@ -41,19 +40,6 @@ def device(tmp_path, monkeypatch, hurried):
     (folder / "cupy.py").write_text(ALIAS)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setitem(sys.modules, "cupy", standin)
-
-
-@pytest.fixture
-def fcn(capsys):
-    def run(*words):
-        try:
-            status = main(["bench", *map(str, words)])
-        except SystemExit as end:
-            status = end.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 def test_the_whole_way(device, fcn, tmp_path):
