@@ -13,6 +13,9 @@ import operator
 import numpy as np
 
 
+REALS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
+
+
 class InputError(ValueError):
     """A mistake in what the user gave: one sentence, no traceback."""
 
@@ -22,13 +25,14 @@ class InputError(ValueError):
 
 def pair(value, name, minimum):
     """An integer or a pair of integers (vertical, horizontal) as a pair; each at least `minimum`, if there is one."""
-    values = value if isinstance(value, (tuple, list)) else (value, value)
-    try:
-        values = tuple(operator.index(v) for v in values)
-    except TypeError:
-        raise ValueError(f"{name} is an integer or a pair of integers; got {value!r}") from None
-    if len(values) != 2:
-        raise ValueError(f"{name} is an integer or a pair of integers; got {value!r}")
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if [*map(type, values)] != [int, int]:  # mostly they are, and every operation asks for several pairs
+        try:
+            values = tuple(map(operator.index, values))
+        except TypeError:
+            raise ValueError(f"{name} is an integer or a pair of integers; got {value!r}") from None
+        if len(values) != 2:
+            raise ValueError(f"{name} is an integer or a pair of integers; got {value!r}")
     if minimum is not None and min(values) < minimum:
         raise ValueError(f"{name} is at least {minimum}; got {value!r}")
     return values
@@ -103,20 +107,21 @@ def output_fits(out, size, span, padding, what):
 
 def floating_result(xp, *arrays):
     """The dtype that arithmetic on these arrays has: theirs, or float64 if all of them are integers."""
+    dtypes = {array.dtype for array in arrays}
+    if len(dtypes) == 1 and dtypes <= REALS:  # nearly always, and every operation asks
+        return dtypes.pop()
     dtype = xp.result_type(*arrays)
     return dtype if dtype.kind == "f" else np.dtype(np.float64)
 
 
-def conv_weight(weight, x_shape, groups):
+def conv_channels(weight_shape, x_shape, groups):
     """A convolution's weight (F, C/G, kh, kw) fits x (N, C, H, W) and the groups divide both channel counts."""
-    ndim(weight, 4, "weight", "(out_channels, in_channels / groups, kh, kw)")
-    groups = integer(groups, "groups", 1)
-    f, c = weight.shape[:2]
+    f, c = weight_shape[:2]
     if f % groups:
         raise ValueError(f"groups divide the channels evenly; got {groups} groups of {f} output channels")
     if x_shape[1] != c * groups:
         raise ValueError(
-            f"conv2d expects {c * groups} input channels (weight is {tuple(weight.shape)}, groups {groups}); "
+            f"conv2d expects {c * groups} input channels (weight is {tuple(weight_shape)}, groups {groups}); "
             f"got x with shape {tuple(x_shape)}"
         )
 
@@ -178,6 +183,8 @@ def label_range(labels, num_classes, ignore_index, name="labels"):
     Raises: ValueError that gives the id, how often it occurs and what is allowed.
     """
     integer_labels(labels, name)
+    if labels.size and labels.min() >= 0 and labels.max() < num_classes:  # half the time of what comes below
+        return
     wrong = (labels < 0) | (labels >= num_classes)
     if ignore_index is not None:
         wrong &= labels != ignore_index

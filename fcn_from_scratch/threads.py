@@ -67,7 +67,7 @@ def run(function, items, local=None):
     local    called once in each thread; function(item, local()) may work in what it returns without asking others
     """
     items = list(items)
-    number, waiting = min(len(items), workers()), iter(items)
+    number, waiting = 1 if len(items) < 2 else min(len(items), workers()), iter(items)
 
     def work():
         own = () if local is None else (local(),)

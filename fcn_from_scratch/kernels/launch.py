@@ -35,8 +35,10 @@ ON = True  # False: ops compute on the GPU without kernels, by CuPy's functions 
 
 def usable(*arrays):
     """Whether the kernels can take these arrays: they lie on the GPU, and all hold float32 or all float64."""
+    if not ON or get_array_module(*arrays) is np:
+        return False
     dtypes = {array.dtype for array in arrays if array is not None}
-    return ON and get_array_module(*arrays) is not np and len(dtypes) == 1 and dtypes <= REALS.keys()
+    return len(dtypes) == 1 and dtypes <= REALS.keys()
 
 
 def launch(name, count, *arguments, real=None, blocks=None):

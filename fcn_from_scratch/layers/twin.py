@@ -25,7 +25,7 @@ def twin(layer, workspace=None):
 def _second(value, workspace, known):
     """The twin of a layer, or of what a layer holds; `known` are the twins made so far, by the id of the first."""
     kind = type(value)
-    if kind in PLAIN:
+    if kind in PLAIN or kind is tuple and PLAIN.issuperset(map(type, value)):
         return value
     if id(value) in known:
         return known[id(value)]

@@ -81,9 +81,8 @@ def conv2d(
     Source: Long et al. 2015, section 3. Lesson 2.
     """
     checks.ndim(x, 4, "x", "(N, C, H, W)")
-    geometry = _geometry(x.shape, weight, stride, padding, dilation, groups)
+    geometry, chosen = _plan(algorithm, (x, weight), x.shape, weight, stride, padding, dilation, groups)
     checks.bias(bias, weight.shape[0])
-    chosen = _choose(algorithm, x, weight, x.shape, weight.shape, geometry)
     if chosen == "winograd":
         return winograd_conv2d(x, weight, bias, geometry.padding, relu, transformed, workspace)
     if chosen == "wide" and _starts_from(transformed, frequencies(geometry.kernel_size), x, weight):
@@ -117,9 +116,8 @@ def conv2d_relu_pool(
     Identity: equal, bit for bit, to the three ops one after another  (tests/ops/test_conv.py).
     """
     checks.ndim(x, 4, "x", "(N, C, H, W)")
-    geometry = _geometry(x.shape, weight, stride, padding, dilation, groups)
     arguments = stride, padding, dilation, groups
-    chosen = _choose(algorithm, x, weight, x.shape, weight.shape, geometry)
+    geometry, chosen = _plan(algorithm, (x, weight), x.shape, weight, *arguments)
     if get_array_module(x, weight, bias) is np:
         checks.bias(bias, weight.shape[0])
         if chosen == "winograd":
@@ -153,9 +151,8 @@ def conv2d_input_grad(
 
     This is transposed convolution.
     """
-    geometry = _geometry(x_shape, weight, stride, padding, dilation, groups)
+    geometry, chosen = _plan(algorithm, (dy, weight), x_shape, weight, stride, padding, dilation, groups)
     _check_upstream(dy, x_shape, weight, geometry)
-    chosen = _choose(algorithm, dy, weight, x_shape, weight.shape, geometry)
     if chosen == "winograd":
         return winograd_input_grad(dy, weight, geometry.padding, workspace)
     return (wide_input_grad if chosen == "wide" else im2col_input_grad)(dy, x_shape, weight, geometry, workspace)
@@ -171,9 +168,8 @@ def conv2d_weight_grad(
     Only the shape of `weight` is used.
     out   an array like weight to which the gradient is added, and which is returned; by default a new one
     """
-    geometry = _geometry(x.shape, weight, stride, padding, dilation, groups)
+    geometry, chosen = _plan(algorithm, (dy, x), x.shape, weight, stride, padding, dilation, groups)
     _check_upstream(dy, x.shape, weight, geometry)
-    chosen = _choose(algorithm, dy, x, x.shape, weight.shape, geometry)
     out = _zeros(dy, x, weight) if out is None else out
     if chosen == "winograd":
         return winograd_weight_grad(dy, x, geometry.padding, out, workspace)
@@ -242,23 +238,6 @@ def _winograd_pays(weight_shape, stride, dilation, groups, dtype):
     )
 
 
-def _choose(algorithm, a, b, x_shape, weight_shape, geometry):
-    """The algorithm asked for, if it takes such a convolution; `a` and `b` are the two arrays it multiplies."""
-    checks.choice(algorithm, "algorithm", ALGORITHMS)
-    xp = get_array_module(a, b)
-    if algorithm == "auto":
-        return choose(x_shape, weight_shape, geometry, checks.floating_result(xp, a, b)) if xp is np else "im2col"
-    if algorithm == "winograd" and not _winograd_takes(*geometry[:2], *geometry[3:5]):
-        raise ValueError(
-            "algorithm 'winograd' takes 3x3 kernels at stride 1 without dilation or groups; got "
-            f"kernel_size {geometry.kernel_size}, stride {geometry.stride}, dilation {geometry.dilation}, "
-            f"groups {geometry.groups}"
-        )
-    if algorithm == "wide" and geometry.groups != 1:
-        raise ValueError(f"algorithm 'wide' takes convolutions without groups; got groups {geometry.groups}")
-    return algorithm
-
-
 def _starts_from(transformed, places, x, weight):
     """Whether `transformed` is a kernel of so many places, in the dtype of the result."""
     return (
@@ -277,21 +256,38 @@ def _winograd_takes(kernel_size, stride, dilation, groups):
     return tuple(kernel_size) == (3, 3) and stride == dilation == (1, 1) and groups == 1
 
 
-def _geometry(x_shape, weight, stride, padding, dilation, groups):
-    """Check everything that places the windows."""
-    checks.conv_weight(weight, x_shape, groups)
-    stride = checks.pair(stride, "stride", 1)
-    padding = checks.pair(padding, "padding", 0)
-    dilation = checks.pair(dilation, "dilation", 1)
-    return _placed(tuple(x_shape[2:]), tuple(weight.shape[2:]), stride, padding, dilation, groups)
+def _plan(algorithm, multiplied, x_shape, weight, stride, padding, dilation, groups):
+    """(geometry, the algorithm to take), everything that places the windows having been checked.
+
+    multiplied  the two arrays of which the products are made
+    """
+    xp = get_array_module(*multiplied)
+    checks.choice(algorithm, "algorithm", ALGORITHMS)
+    pairs = checks.pair(stride, "stride", 1), checks.pair(padding, "padding", 0), checks.pair(dilation, "dilation", 1)
+    checks.ndim(weight, 4, "weight", "(out_channels, in_channels / groups, kh, kw)")
+    groups = checks.integer(groups, "groups", 1)
+    dtype = checks.floating_result(xp, *multiplied)
+    return _planned(algorithm, tuple(x_shape), tuple(weight.shape), *pairs, groups, dtype if xp is np else None)
 
 
-@functools.lru_cache(maxsize=1024)
-def _placed(size, kernel_size, stride, padding, dilation, groups):
-    """Every layer asks the same thing three times a step."""
+@functools.lru_cache(maxsize=1024)  # every layer asks the same thing three times a step
+def _planned(algorithm, x_shape, weight_shape, stride, padding, dilation, groups, dtype):
+    """The same; dtype: of the result, None on a GPU."""
+    checks.conv_channels(weight_shape, x_shape, groups)
+    size, kernel_size = x_shape[2:], weight_shape[2:]
     out = tuple(map(shapes.conv_output_size, size, kernel_size, stride, padding, dilation))
     checks.output_fits(out, size, tuple(map(shapes.span, kernel_size, dilation)), padding, "the kernel")
-    return shapes.ConvGeometry(kernel_size, stride, padding, dilation, groups, out)
+    geometry = shapes.ConvGeometry(kernel_size, stride, padding, dilation, groups, out)
+    if algorithm == "auto":
+        return geometry, "im2col" if dtype is None else choose(x_shape, weight_shape, geometry, dtype)
+    if algorithm == "winograd" and not _winograd_takes(kernel_size, stride, dilation, groups):
+        raise ValueError(
+            "algorithm 'winograd' takes 3x3 kernels at stride 1 without dilation or groups; got "
+            f"kernel_size {kernel_size}, stride {stride}, dilation {dilation}, groups {groups}"
+        )
+    if algorithm == "wide" and groups != 1:
+        raise ValueError(f"algorithm 'wide' takes convolutions without groups; got groups {groups}")
+    return geometry, algorithm
 
 
 def _check_upstream(dy, x_shape, weight, geometry):

@@ -34,7 +34,7 @@ def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
     padded = channels_last(x, geometry.padding, dtype=dtype)
     y = empty_from(workspace, xp)((n, oh, ow, f), dtype)
     for inputs, outputs in _group_slices(groups, c, f):
-        source = padded[..., inputs]
+        source = xp.ascontiguousarray(padded[..., inputs])
         matrix = weight_matrix(weight[outputs], dtype)
 
         def fill(share, source=source, matrix=matrix, outputs=outputs):
@@ -77,7 +77,7 @@ def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
                 lines = part.reshape(-1, pw * f)
                 lines += _along_rows(bias, pw)
             pooled = y[image, rows]
-            pooled[...], winner[image, rows] = relu_pool(np, part.reshape(2, 2, *pooled.shape))
+            relu_pool(np, part.reshape(2, 2, *pooled.shape), (pooled, winner[image, rows]))
 
     threads.run(fill, shares(np, n, ph, 4 * patch_bytes(pw, kernel_size, c, dtype)))
     return channels_first(y), channels_first(winner)
@@ -107,25 +107,28 @@ def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
 
 @threads.one_blas_thread
 def im2col_weight_grad(dy, x, weight, geometry, out):
-    """out[(a, b, c), f] += sum over (n, i, j) of patches[(n, i, j), (a, b, c)] * dy[(n, i, j), f]"""
+    """out[f, (a, b, c)] += sum over (n, i, j) of dy[(n, i, j), f] * patches[(n, i, j), (a, b, c)]"""
     kernel_size, stride, padding, dilation, groups, (oh, ow) = geometry
     xp = get_array_module(dy, x)
     dtype = checks.floating_result(xp, dy, x)
     n, (f, c) = x.shape[0], weight.shape[:2]
     padded, source = channels_last(x, padding, dtype=dtype), channels_last(dy, dtype=dtype)
     for inputs, outputs in _group_slices(groups, c, f):
+        mine = xp.ascontiguousarray(padded[..., inputs])
         dealt = shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype))
         totals = [None] * len(dealt)
 
-        def add_up(worker, inputs=inputs, outputs=outputs, dealt=dealt, totals=totals):
+        def add_up(worker, mine=mine, outputs=outputs, dealt=dealt, totals=totals):
             for image, rows in dealt[worker]:
-                patches = gather(padded[image][..., inputs], rows, ow, kernel_size, stride, dilation)
-                part = patches.T @ source[image, rows, :, outputs].reshape(-1, f // groups)
+                patches = gather(mine[image], rows, ow, kernel_size, stride, dilation)
+                upstream = source[image, rows, :, outputs].reshape(-1, f // groups)
+                by_columns = patches.flags.f_contiguous  # then the product is faster the other way round
+                part = (patches.T @ upstream).T if by_columns else upstream.T @ patches
                 totals[worker] = part if totals[worker] is None else totals[worker] + part
 
         threads.run(add_up, range(len(dealt)))
         total = sum(totals[1:], start=totals[0])  # in a fixed order, whichever thread was first
-        out[outputs] += total.reshape(*kernel_size, c, f // groups).transpose(3, 2, 0, 1)
+        out[outputs] += total.reshape(f // groups, *kernel_size, c).transpose(0, 3, 1, 2)
     return out
 
 

@@ -35,39 +35,39 @@ def softmax_cross_entropy(scores, labels, ignore_index=255, reduction="mean", we
     checks.label_range(labels, scores.shape[1], ignore_index)
     scores, shape = checks.floating(scores), scores.shape
     n, c = scores.shape[:2]
-    counted = labels != ignore_index
-    safe = xp.where(counted, labels, 0).astype(np.int64, copy=False).reshape(n, -1)
-    value = counted.astype(scores.dtype)
-    if weight is not None:
-        value *= weight.astype(scores.dtype)[safe].reshape(value.shape)
-    if mask is not None:
-        value *= mask
-    value = value.reshape(n, -1)
-    divisor = float(value.sum(dtype=np.float64)) if reduction == "mean" else 1.0
-    divisor = divisor if divisor > 0 else 1.0
+    labels, value = _values(xp, scores, labels, ignore_index, weight, mask)
+    divisor = 1.0
+    if reduction == "mean":
+        divisor = float(labels.size if value is None else value.sum(dtype=np.float64))
+        divisor = divisor if divisor > 0 else 1.0
+    one, by = scores.dtype.type(1), scores.dtype.type(divisor)
 
     scores, memory, dscores = _planes(xp, scores)
     strides = [stride // memory.itemsize for stride in dscores.strides]
-    cuts = list(blocks(n, value.shape[1], c * memory.itemsize, 1, BLOCK_BYTES if xp is np else GPU_BLOCK_BYTES))
+    cuts = list(blocks(n, labels.shape[1], c * memory.itemsize, 1, BLOCK_BYTES if xp is np else GPU_BLOCK_BYTES))
     losses = [0.0] * len(cuts)
 
     def work(number):
         images, pixels = cuts[number]
-        v, p = value[images, pixels], dscores[images, :, pixels]
-        at_label = _positions(xp, images, safe[images, pixels], pixels, strides)
-        xp.subtract(scores[images, :, pixels], scores[images, :, pixels].max(axis=1)[:, None], out=p)
-        surprise = -memory[at_label]
+        own, p = scores[images, :, pixels], dscores[images, :, pixels]
+        v = one if value is None else value[images, pixels]
+        at_label = _positions(xp, images, labels[images, pixels], pixels, strides)
+        xp.subtract(own, own.max(axis=1)[:, None], out=p)
+        of_label = memory.take(at_label)
         xp.exp(p, out=p)
         total = p.sum(axis=1)
-        surprise += xp.log(total)
-        factor = v / v.dtype.type(divisor)
+        surprise = xp.log(total)
+        surprise -= of_label
+        factor = v / by
         p *= (factor / total)[:, None]
         memory[at_label] -= factor
-        if not bool((v > 0).all()):  # a pixel that does not count is left out by selection: 0 * nan would be nan
-            surprise = xp.where(v > 0, surprise, 0)
-            if not bool(xp.isfinite(total).all()):
-                p[...] = xp.where((v > 0)[:, None], p, 0)
-        losses[number] = (surprise * v).sum(dtype=np.float64)
+        if value is not None:
+            if not bool((v > 0).all()):  # a pixel that does not count is left out by selection: 0 * nan would be nan
+                surprise = xp.where(v > 0, surprise, 0)
+                if not bool(xp.isfinite(total).all()):
+                    p[...] = xp.where((v > 0)[:, None], p, 0)
+            surprise *= v
+        losses[number] = surprise.sum(dtype=np.float64)
 
     threads.run(work, range(len(cuts)))
     return sum(losses) / divisor, dscores.reshape(shape)
@@ -78,6 +78,22 @@ def softmax(scores):
     exponential overflows. Shapes: scores (N, C, ...)."""
     exponentials = get_array_module(scores).exp(scores - scores.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def _values(xp, scores, labels, ignore_index, weight, mask):
+    """The labels (N, pixels), with some class where a pixel does not count, and v; None where every pixel counts as one,
+    as most do: then there is less to compute."""
+    n, counted = len(labels), labels != ignore_index
+    everything = bool(counted.all())
+    labels = (labels if everything else xp.where(counted, labels, 0)).astype(np.int64, copy=False).reshape(n, -1)
+    if everything and weight is None and mask is None:
+        return labels, None
+    value = counted.astype(scores.dtype)
+    if weight is not None:
+        value *= weight.astype(scores.dtype)[labels].reshape(value.shape)
+    if mask is not None:
+        value *= mask
+    return labels, value.reshape(n, -1)
 
 
 def _planes(xp, scores):
@@ -92,9 +108,10 @@ def _planes(xp, scores):
 def _positions(xp, images, labels, pixels, strides):
     """Where in memory, as strides count it, the scores stand that belong to the labels (images, pixels)."""
     of_image, of_class, of_pixel = strides
+    at_image = xp.arange(images.start * of_image, images.stop * of_image, of_image)
+    at_pixel = xp.arange(pixels.start * of_pixel, pixels.stop * of_pixel, of_pixel)
     at = labels * of_class
-    at += xp.arange(images.start, images.stop)[:, None] * of_image
-    at += xp.arange(pixels.start, pixels.stop) * of_pixel
+    at += at_image[:, None] + at_pixel
     return at
 
 

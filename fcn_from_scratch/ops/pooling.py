@@ -1,7 +1,6 @@
 """Pooling over windows: the maximum with its position, the average, and max-unpooling."""
 
 import math
-from itertools import product
 
 import numpy as np
 
@@ -83,14 +82,14 @@ def max_pool2d_winner_backward(
     (ph, pw), (eh, ew) = window.padding, window.extra
     dx = empty_from(workspace, xp)((n, h + 2 * ph + eh, w + 2 * pw + ew, c), dy.dtype)
     if window.tiles:  # every pixel lies in one window: the rows can be shared out, and nothing has to be added
+        (oh, ow), (kh, kw) = window.out, window.kernel_size
+        taps = dx.reshape(n, oh, kh, ow, kw, c).transpose(2, 4, 0, 1, 3, 5)
+        places = xp.arange(kh * kw, dtype=winner.dtype).reshape(kh, kw, 1, 1, 1, 1)
 
         def fill(rows):
-            part = dx[:, rows.start * window.stride[0] : rows.stop * window.stride[0]]
-            for number, (a, b) in enumerate(product(*map(range, window.kernel_size))):
-                tap = part[:, a :: window.stride[0], b :: window.stride[1]]
-                xp.multiply(upstream[:, rows], winner[:, rows] == number, out=tap)
+            xp.multiply(upstream[:, rows], winner[:, rows] == places, out=taps[:, :, :, rows])
 
-        threads.run(fill, threads.split(window.out[0], dx.size // AT_ONCE))
+        threads.run(fill, threads.split(oh, dx.size // AT_ONCE))
     else:
         dx[...] = 0
         for number, tap in enumerate(window.taps(dx)):
@@ -98,20 +97,22 @@ def max_pool2d_winner_backward(
     return channels_first(dx[:, ph : ph + h, pw : pw + w])
 
 
-def relu_pool(xp, windows):
+def relu_pool(xp, windows, out=(None, None)):
     """Max-pool and ReLU of 2x2 windows side by side: (max(0, largest), winner) as ops.conv.conv2d_relu_pool returns
-    them, with the winner of the two pixels of a row found first, and then that of the two rows.
+    them. The winner is counted from behind, [not first] * (1 + [not second] * (1 + [not third])).
 
-    windows (2, 2, ...), the places in a window first, of memory that may be overwritten.
+    windows  (2, 2, ...), the places in a window first
+    out      two arrays to write to; by default new ones
     """
-    left, right = windows[:, 0], windows[:, 1]
-    is_right = right > left
-    upper, lower = xp.maximum(left, right, out=left)
-    is_lower = lower > upper
-    largest = xp.maximum(upper, lower, out=upper)
-    is_right = is_right[0] ^ ((is_right[0] ^ is_right[1]) & is_lower)  # that of the row that won
-    winner = is_right.view("uint8") + 2 * is_lower.view("uint8") + 4 * (~(largest > 0)).view("uint8")
-    return xp.maximum(largest, 0, out=largest), winner
+    largest = windows.max(axis=(0, 1))
+    smaller = (windows != largest).view(np.uint8)
+    winner = smaller[1, 0]
+    winner += 1
+    winner *= smaller[0, 1]
+    winner += 1
+    winner *= smaller[0, 0]
+    positive = (largest > 0).view(np.uint8)
+    return xp.maximum(largest, 0, out=out[0]), xp.bitwise_or(winner, positive - 1, out=out[1])  # 0 - 1 is 255
 
 
 def winner_indices(winner, x_shape, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):

@@ -1,6 +1,5 @@
 """The training loop: batch, scores, loss, gradients, step."""
 
-import contextlib
 import math
 import time
 
@@ -81,11 +80,16 @@ class Trainer:
     def _backward(self, x, labels, shares=None):
         """Forward and backward over a batch; returns its loss. shares: None, or what to multiply each head's by."""
         x, labels = (to_device(array, self.device) for array in (x, labels))
-        slices = self._micro_batches.cut(x)
+        slices, failure = self._micro_batches.cut(x), None
         if len(slices) > 1:
-            with contextlib.suppress(ValueError):  # is raised again below, where it says it of the whole batch
+            try:
                 return self._in_parts(x, labels, shares, slices)
-        return self._pass(self.model, x, labels, shares)
+            except ValueError as error:  # is raised again below, where it says it of the whole batch
+                failure = error
+        loss = self._pass(self.model, x, labels, shares)
+        if failure is not None:
+            raise failure
+        return loss
 
     def _in_parts(self, x, labels, shares, slices):
         """The same part by part."""

@@ -47,27 +47,31 @@ class MicroBatches:
 
     @threads.one_blas_thread
     def run(self, slices, work):
-        """work(number, twin) for each part, the twin being a model of its own on the same parameters; then the model
-        has the sum of the twins' gradients added to its own, and its generators stand where the whole batch leaves
-        them. Returns the list of what work returned."""
-        done = [None] * len(slices)
-        total = slices[-1].stop
+        """work(number, model) for each part: the first gets the model, the others each a twin of it, a model of its own
+        on the same parameters. Then the model has the sum of all their gradients added to its own, and its generators
+        stand where the whole batch leaves them. Returns the list of what work returned."""
+        done, total = [None] * len(slices), slices[-1].stop
+        own = [self.model, *(twin(self.model) for _ in slices[1:])]
+        others = [layer.others for layer in _dropouts(self.model)]
+        for part, model in zip(slices, own):
+            for layer, (before, after) in zip(_dropouts(model), others):
+                layer.others = before + part.start, after + total - part.stop
 
         @threads.one_blas_thread
         def one(number, workspace):
-            own = twin(self.model, workspace)
-            for layer in parts.layers(own):
-                if isinstance(layer, Dropout):
-                    before, after = layer.others
-                    layer.others = before + slices[number].start, after + total - slices[number].stop
-            done[number] = work(number, own), [layer.grads for layer in _leaves(own)], own.generators()
+            model, own[number] = own[number], None  # what it keeps for backward goes with it
+            if number > 0:
+                model.use(workspace)
+            done[number] = work(number, model), [layer.grads for layer in _leaves(model)], model.generators()
 
         lent = []
         try:
             threads.run(one, range(len(slices)), lambda: self._lend(lent))
         finally:
             self._workspaces += lent
-        for layer, *grads in zip(_leaves(self.model), *(each for _, each, _ in done)):
+            for layer, mine in zip(_dropouts(self.model), others):
+                layer.others = mine
+        for layer, *grads in zip(_leaves(self.model), *(each for _, each, _ in done[1:])):
             for name in layer.grads:
                 for gradient in grads:
                     layer.accumulate(name, gradient[name])
@@ -78,6 +82,10 @@ class MicroBatches:
     def _lend(self, lent):
         lent.append(self._workspaces.pop() if self._workspaces else Workspace())
         return lent[-1]
+
+
+def _dropouts(model):
+    return [layer for layer in parts.layers(model) if isinstance(layer, Dropout)]
 
 
 def _leaves(model):

@@ -68,12 +68,14 @@ class SGD:
             kernels.sgd(weight, velocity, gradient, self.momentum, rate, decay)
             return
 
+        momentum, rate, decay = map(weight.dtype.type, (self.momentum, rate, decay))
+
         def move(rows):
             v, w = velocity[rows], weight[rows]
-            v *= velocity.dtype.type(self.momentum)
-            v += gradient[rows] * weight.dtype.type(rate)
+            v *= momentum
+            v += gradient[rows] * rate
             if decay:
-                v += w * weight.dtype.type(decay)
+                v += w * decay
             w -= v
 
         threads.run(move, threads.split(len(weight), weight.size // AT_ONCE))

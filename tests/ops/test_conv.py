@@ -296,8 +296,8 @@ def test_equals_torch(case, rng, dtype, tolerance):
 
 def choice(x_shape, weight_shape, dtype, stride=1, padding=0, dilation=1, groups=1):
     weight = np.broadcast_to(np.float32(0), weight_shape)
-    geometry = conv._geometry(x_shape, weight, stride, padding, dilation, groups)
-    return conv.choose(x_shape, weight_shape, geometry, np.dtype(dtype))
+    x = np.broadcast_to(np.zeros((), dtype), x_shape)
+    return conv._plan("auto", (x, x), x_shape, weight, stride, padding, dilation, groups)[1]
 
 
 class TestChoice:
