@@ -12,7 +12,6 @@ import operator
 
 import numpy as np
 
-
 REALS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
 

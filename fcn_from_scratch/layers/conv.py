@@ -90,9 +90,9 @@ class Conv2d(Layer):
         return self.call(ops.conv2d, x), x
 
     def _backward(self, dy, x):
-        self.backward_params(dy)
         arguments = self.params["weight"], *self._arguments()
-        return ops.conv2d_input_grad(dy, x.shape, *arguments, workspace=self.workspace)
+        gradients = self.gradient_of("weight"), self.gradient_of("bias") if "bias" in self.params else None
+        return ops.conv2d_backward(dy, x, *arguments, out=gradients, workspace=self.workspace)[0]
 
     def backward_params(self, dy):
         """Only add to `grads`: what the first layer of a network needs, since nobody asks for the image's gradient."""

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 
-from fcn_from_scratch.layers.base import Layer, zeros_beside
+from fcn_from_scratch.layers.base import Layer
 
 PLAIN = frozenset((type(None), bool, int, float, str, np.ndarray))  # what nobody changes, and the parameters
 
@@ -25,14 +25,14 @@ def twin(layer, workspace=None):
 def _second(value, workspace, known):
     """The twin of a layer, or of what a layer holds; `known` are the twins made so far, by the id of the first."""
     kind = type(value)
-    if kind in PLAIN or kind is tuple and PLAIN.issuperset(map(type, value)):
+    if kind in PLAIN or (kind is tuple and PLAIN.issuperset(map(type, value))):
         return value
     if id(value) in known:
         return known[id(value)]
     if isinstance(value, Layer):
         other = known[id(value)] = object.__new__(kind)
         if id(value._grads) not in known:  # a SkipFusion's are those of its convolution
-            known[id(value._grads)] = {name: zeros_beside(array) for name, array in value._params.items()}
+            known[id(value._grads)] = {name: np.zeros_like(array) for name, array in value._params.items()}
         own = vars(other)
         for name, held in vars(value).items():
             own[name] = held if type(held) in PLAIN else _second(held, workspace, known)

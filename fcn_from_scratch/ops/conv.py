@@ -21,6 +21,7 @@ from fcn_from_scratch import checks, threads
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.ops import shapes
 from fcn_from_scratch.ops.conv_im2col import (
+    im2col_backward,
     im2col_conv2d,
     im2col_conv2d_relu_pool,
     im2col_input_grad,
@@ -130,16 +131,29 @@ def conv2d_relu_pool(
     return get_array_module(y).maximum(y, 0, out=y), winner  # ReLU after the pool has a quarter of the numbers
 
 
-def conv2d_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1, algorithm="auto"):
+def conv2d_backward(
+    dy, x, weight, stride=1, padding=0, dilation=1, groups=1, algorithm="auto", *, out=None, workspace=None
+):
     """The gradients of conv2d: (dx, dweight, dbias) for the upstream gradient dy.
 
     Shapes: dy like conv2d's result; dx like x; dweight like weight; dbias (F,).
+    out   two arrays to which dweight and dbias are added, and which are returned; by default new ones. None in the
+          place of dbias: it is not wanted
     Identity: <dy, conv2d(v)> == <dx, v>, and vjp_check  (tests/ops/test_conv.py).
     Raises: ValueError when dy does not have conv2d's output shape, and all that conv2d raises. Lesson 3.
     """
-    args = (weight, stride, padding, dilation, groups, algorithm)
-    dx = conv2d_input_grad(dy, x.shape, *args)
-    return dx, conv2d_weight_grad(dy, x, *args), conv2d_bias_grad(dy)
+    args = weight, stride, padding, dilation, groups, algorithm
+    geometry, chosen = _plan(algorithm, (dy, x, weight), x.shape, *args[:-1])
+    _check_upstream(dy, x.shape, weight, geometry)
+    dweight, dbias = (_zeros(dy, x, weight), 0) if out is None else out
+    if chosen == "im2col" and geometry.stride == (1, 1) and groups == 1 and dy.dtype == x.dtype == weight.dtype:
+        dx = im2col_backward(dy, x, weight, geometry, dweight, workspace)
+    else:
+        conv2d_weight_grad(dy, x, *args, out=dweight, workspace=workspace)
+        dx = conv2d_input_grad(dy, x.shape, *args, workspace=workspace)
+    if dbias is not None:
+        dbias += conv2d_bias_grad(dy)
+    return dx, dweight, dbias
 
 
 def conv2d_input_grad(
@@ -188,14 +202,14 @@ def conv2d_bias_grad(dy):
     xp, (n, f, h, w) = get_array_module(dy), dy.shape
     pixels = dy.transpose(0, 2, 3, 1)
     parts = list(blocks(n, h, w * f * dy.dtype.itemsize, most=None if xp is np else dy.nbytes))  # a GPU: all at once
-    sums = xp.empty((len(parts), f), dy.dtype)
+    sums = [None] * len(parts)
 
     def add_up(number):
         rows = pixels[parts[number]].reshape(-1, f)
         sums[number] = xp.ones(len(rows), dy.dtype) @ rows
 
     threads.run(add_up, range(len(parts)))
-    return sums.sum(axis=0)
+    return sum(sums[1:], start=sums[0])
 
 
 def choose(x_shape, weight_shape, geometry, dtype=np.float32):

@@ -19,6 +19,7 @@ from fcn_from_scratch.ops.im2col import (
     rarefy_kernel,
     shares,
     spread,
+    with_border,
 )
 from fcn_from_scratch.ops.pooling import relu_pool
 from fcn_from_scratch.workspace import empty_from
@@ -31,10 +32,10 @@ def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
     xp = get_array_module(x, weight, bias)
     dtype = checks.floating_result(xp, x, weight)
     n, (f, c) = x.shape[0], weight.shape[:2]
-    padded = channels_last(x, geometry.padding, dtype=dtype)
+    padded = with_border(x, geometry.padding, kernel_size, dtype)
     y = empty_from(workspace, xp)((n, oh, ow, f), dtype)
     for inputs, outputs in _group_slices(groups, c, f):
-        source = xp.ascontiguousarray(padded[..., inputs])
+        source = padded if groups == 1 else xp.ascontiguousarray(padded[..., inputs])
         matrix = weight_matrix(weight[outputs], dtype)
 
         def fill(share, source=source, matrix=matrix, outputs=outputs):
@@ -65,7 +66,7 @@ def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
     ph, pw = (length // 2 for length in size)
     dtype = checks.floating_result(np, x, weight)
     n, (f, c) = x.shape[0], weight.shape[:2]
-    padded, matrix = channels_last(x, padding, dtype=dtype), weight_matrix(weight, dtype)
+    padded, matrix = with_border(x, padding, kernel_size, dtype), weight_matrix(weight, dtype)
     make = empty_from(workspace, np)
     y = make((n, ph, pw, f), dtype)
     winner = make(y.shape, "uint8")
@@ -86,14 +87,11 @@ def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
 def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
     """At stride 1 a convolution of dy with the kernel turned by 180 degrees, which needs no overlapping additions;
     else each pixel of dy lays its scaled kernel over the image."""
-    kernel_size, stride, (ph, pw), dilation, groups, _ = geometry
+    _, stride, (ph, pw), dilation, groups, _ = geometry
+    if stride == (1, 1):
+        return im2col_conv2d(*_turned(dy, weight, geometry, x_shape), workspace=workspace)
     xp = get_array_module(dy, weight)
     f, c = weight.shape[:2]
-    if stride == (1, 1):
-        grouped = weight.reshape(groups, f // groups, c, *kernel_size)
-        turned = grouped[..., ::-1, ::-1].swapaxes(1, 2).reshape(groups * c, f // groups, *kernel_size)
-        reach = (dilation[0] * (kernel_size[0] - 1) - ph, dilation[1] * (kernel_size[1] - 1) - pw)
-        return _correlate(dy, turned, geometry._replace(padding=reach, output_size=x_shape[2:]), workspace)
     n, c_all, h, w = x_shape
     dtype = checks.floating_result(xp, dy, weight)
     source = channels_last(dy, dtype=dtype)
@@ -112,9 +110,9 @@ def im2col_weight_grad(dy, x, weight, geometry, out):
     xp = get_array_module(dy, x)
     dtype = checks.floating_result(xp, dy, x)
     n, (f, c) = x.shape[0], weight.shape[:2]
-    padded, source = channels_last(x, padding, dtype=dtype), channels_last(dy, dtype=dtype)
+    padded, source = with_border(x, padding, kernel_size, dtype), channels_last(dy, dtype=dtype)
     for inputs, outputs in _group_slices(groups, c, f):
-        mine = xp.ascontiguousarray(padded[..., inputs])
+        mine = padded if groups == 1 else xp.ascontiguousarray(padded[..., inputs])
         dealt = shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype))
         totals = [None] * len(dealt)
 
@@ -132,12 +130,47 @@ def im2col_weight_grad(dy, x, weight, geometry, out):
     return out
 
 
-def _correlate(x, weight, geometry, workspace):
-    """A convolution whose padding may be negative: then x is cropped."""
-    crop_h, crop_w = (max(-p, 0) for p in geometry.padding)
-    x = x[:, :, crop_h : x.shape[2] - crop_h, crop_w : x.shape[3] - crop_w]
-    geometry = geometry._replace(padding=tuple(max(p, 0) for p in geometry.padding))
-    return im2col_conv2d(x, weight, None, geometry, workspace=workspace)
+@threads.one_blas_thread
+def im2col_backward(dy, x, weight, geometry, out, workspace=None):
+    """Both gradients at stride 1, without groups, from one patch matrix, that of dy: dx, returned, as im2col_input_grad
+    finds it, and
+
+    out[f, (kh-1-a, kw-1-b, c)] += sum over (n, i, j) of patches[(n, i, j), (a, b, f)] * x[(n, i, j), c]
+    """
+    (n, c, h, w), f = x.shape, len(weight)
+    xp = get_array_module(dy, x, weight)
+    dtype = checks.floating_result(xp, dy, x, weight)
+    dy, turned, _, (kernel_size, stride, padding, dilation, _, _) = _turned(dy, weight, geometry, x.shape)
+    padded, matrix = with_border(dy, padding, kernel_size, dtype), weight_matrix(turned, dtype)
+    pixels, dx = channels_last(x, dtype=dtype), empty_from(workspace, xp)((n, h, w, c), dtype)
+    dealt = shares(xp, n, h, patch_bytes(w, kernel_size, f, dtype))
+    totals = [None] * len(dealt)
+
+    def fill(worker):
+        for image, rows in dealt[worker]:
+            patches = gather(padded[image], rows, w, kernel_size, stride, dilation)
+            xp.matmul(patches, matrix, out=dx[image, rows].reshape(-1, c))
+            part = patches.T @ pixels[image, rows].reshape(-1, c)
+            totals[worker] = part if totals[worker] is None else totals[worker] + part
+
+    threads.run(fill, range(len(dealt)))
+    total = sum(totals[1:], start=totals[0])
+    out += total.reshape(*kernel_size, f, c)[::-1, ::-1].transpose(2, 3, 0, 1)
+    return channels_first(dx)
+
+
+def _turned(dy, weight, geometry, x_shape):
+    """The arguments of the convolution, at stride 1, that is the gradient by the input: of dy, cropped where its border
+    would have a negative width, with the kernel turned by 180 degrees, without bias."""
+    kernel_size, _, padding, dilation, groups, _ = geometry
+    f, c = weight.shape[:2]
+    grouped = weight.reshape(groups, f // groups, c, *kernel_size)
+    turned = grouped[..., ::-1, ::-1].swapaxes(1, 2).reshape(groups * c, f // groups, *kernel_size)
+    border = [d * (k - 1) - p for k, d, p in zip(kernel_size, dilation, padding)]
+    crop_h, crop_w = (max(-width, 0) for width in border)
+    dy = dy[:, :, crop_h : dy.shape[2] - crop_h, crop_w : dy.shape[3] - crop_w]
+    border = tuple(max(width, 0) for width in border)
+    return dy, turned, None, geometry._replace(padding=border, output_size=tuple(x_shape[2:]))
 
 
 def _group_slices(groups, c, f):

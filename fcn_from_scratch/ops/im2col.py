@@ -16,7 +16,8 @@ from fcn_from_scratch.backend import get_array_module
 BLOCK_BYTES = 4 << 20  # the patch matrix of one block; larger ones fall out of the cache, smaller ones cost calls
 GPU_BLOCK_BYTES = 256 << 20  # the same on a GPU, which wants much work at once: it bounds the memory only
 LEAST_BYTES = 512 * 1024  # below this a block is not worth handing to another thread
-SHORT_ROW = 12  # numbers in one row of a patch; see _patches
+SHORT_ROW = 12  # numbers in one row of a patch, see with_border: so few are slow to copy
+SMALL = 1 << 18  # numbers in an array that is sooner set to zero as a whole than only at its border
 N, H, W, C = range(4)  # the axes of an array that lies channels last
 
 
@@ -33,13 +34,32 @@ def channels_last(x, padding=(0, 0), fill=0, dtype=None, extra=(0, 0)):
     if ph == pw == eh == ew == 0:
         return xp.ascontiguousarray(x, dtype=dtype)
     n, h, w, c = x.shape
-    padded = xp.empty((n, h + 2 * ph + eh, w + 2 * pw + ew, c), dtype)
+    shape = n, h + 2 * ph + eh, w + 2 * pw + ew, c
+    if fill == 0 and math.prod(shape) <= SMALL:
+        padded = xp.zeros(shape, dtype)
+        padded[:, ph : ph + h, pw : pw + w] = x
+        return padded
+    padded = xp.empty(shape, dtype)
     padded[:, :ph] = fill
     padded[:, ph + h :] = fill
     padded[:, ph : ph + h, :pw] = fill
     padded[:, ph : ph + h, pw + w :] = fill
     padded[:, ph : ph + h, pw : pw + w] = x
     return padded
+
+
+def with_border(x, padding, kernel_size, dtype):
+    """x (N, C, H, W) with a border of zeros as (N, H + 2ph, W + 2pw, C), for `gather`.
+
+    It lies channels last in memory or, where a row of a patch is short, plane by plane: then `gather` copies whole rows
+    of a plane to a column of the patch matrix.
+    """
+    (n, c, h, w), (ph, pw), kw = x.shape, padding, kernel_size[1]
+    if get_array_module(x) is not np or kw == 1 or kw * c > SHORT_ROW:
+        return channels_last(x, padding, dtype=dtype)
+    planes = np.zeros((c, n, h + 2 * ph, w + 2 * pw), dtype)
+    planes[:, :, ph : ph + h, pw : pw + w] = x.transpose(1, 0, 2, 3)
+    return planes.transpose(1, 2, 3, 0)
 
 
 def channels_first(x):
@@ -77,7 +97,7 @@ def gather(padded, rows, ow, kernel_size, stride, dilation):
 
     patches[(n, r, q), (a, b, c)] = padded[n, s*r + d*a, s*q + d*b, c]
 
-    Shapes: padded (n, Hp, Wp, C), contiguous. Returns: (n * rows * ow, kh * kw * C).
+    Shapes: padded (n, Hp, Wp, C), see with_border. Returns: (n * rows * ow, kh * kw * C).
     """
     if kernels.usable(padded):
         return kernels.im2col(padded, rows, ow, kernel_size, stride, dilation)
@@ -101,29 +121,24 @@ def gather_windows(padded, rows, ow, kernel_size, stride, dilation):
 
 
 def _patches(padded, top, positions, kernel_size, dilation):
-    """The patches at some positions from row `top` on, as a matrix.
+    """The patches at some positions from row `top` on, as a matrix; of planes it lies in memory column by column.
 
-    A row of a patch is copied at once, which is slow where it is short. With few channels the matrix is therefore
-    written column by column (and lies in memory so): each is a piece of one channel's plane.
     positions  tuples (axis of `padded`, how many there are, how many pixels they lie apart)
     """
-    xp, (kh, kw), (dh, dw), c = get_array_module(padded), kernel_size, dilation, padded.shape[C]
+    (kh, kw), (dh, dw), c = kernel_size, dilation, padded.shape[C]
     taps = (H, kh, dh), (W, kw, dw), (C, c, 1)
-    if kw == 1 or kw * c > SHORT_ROW:
-        return _strided(xp, padded, top, padded.strides, (*positions, *taps)).reshape(-1, kh * kw * c)
-    rows = 1 + sum((count - 1) * apart for axis, count, apart in (*positions, *taps) if axis == H)
-    planes = xp.ascontiguousarray(padded[:, top : top + rows].transpose(3, 0, 1, 2))
-    strides = [*planes.strides[1:], planes.strides[0]]
-    return _strided(xp, planes, 0, strides, (*taps, *positions)).reshape(kh * kw * c, -1).T
+    if padded.strides[W] == padded.itemsize:
+        return _strided(padded, top, (*taps, *positions)).reshape(kh * kw * c, -1).T
+    return _strided(padded, top, (*positions, *taps)).reshape(-1, kh * kw * c)
 
 
-def _strided(xp, memory, top, strides, axes):
-    """A view of contiguous memory: its axes as _patches has them, over axes of these strides in bytes."""
+def _strided(array, top, axes):
+    """A view of an array from row `top` on, its axes as _patches has them."""
     shape = [count for _, count, _ in axes]
-    steps = [apart * strides[axis] for axis, _, apart in axes]
-    if xp is np:  # a tenth of as_strided's time, and a view beyond the memory is refused
-        return np.ndarray(shape, memory.dtype, memory, top * strides[H], steps)
-    return xp.lib.stride_tricks.as_strided(memory[:, top:], shape, steps)
+    strides = [apart * array.strides[axis] for axis, _, apart in axes]
+    if isinstance(array, np.ndarray) and array.flags.c_contiguous:  # a tenth of as_strided's time
+        return np.ndarray(shape, array.dtype, array, top * array.strides[H], strides)
+    return get_array_module(array).lib.stride_tricks.as_strided(array[:, top:], shape, strides)
 
 
 @threads.one_blas_thread

@@ -81,8 +81,8 @@ def softmax(scores):
 
 
 def _values(xp, scores, labels, ignore_index, weight, mask):
-    """The labels (N, pixels), with some class where a pixel does not count, and v; None where every pixel counts as one,
-    as most do: then there is less to compute."""
+    """The labels (N, pixels), with some class where a pixel does not count, and v; None where every pixel counts as
+    one, which takes less to compute."""
     n, counted = len(labels), labels != ignore_index
     everything = bool(counted.all())
     labels = (labels if everything else xp.where(counted, labels, 0)).astype(np.int64, copy=False).reshape(n, -1)

@@ -12,6 +12,8 @@ from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.ops import shapes
 from fcn_from_scratch.ops.im2col import channels_first, channels_last
 
+AT_ONCE = 1 << 17  # numbers that one thread works on at a time
+
 
 def upsample_nearest(x, scale):
     """Repeat every pixel over a block of scale x scale.
@@ -140,11 +142,19 @@ def _cells(dy, scale):
 
 @threads.one_blas_thread
 def _both_axes(vertical, x, horizontal):
-    """vertical @ x @ horizontal.T for every image and channel, as two large products and not one for each plane."""
-    n, c, h, w = x.shape
-    tall = vertical @ x.transpose(2, 0, 1, 3).reshape(h, n * c * w)
-    tall = tall.reshape(-1, n * c, w).transpose(1, 0, 2)
-    return (tall.reshape(-1, w) @ horizontal.T).reshape(n, c, len(vertical), len(horizontal))
+    """vertical @ x @ horizontal.T for every image and channel. Whichever order has the smaller map in between."""
+    (n, c, h, w), oh, ow = x.shape, len(vertical), len(horizontal)
+    xp = get_array_module(x)
+    planes, y = xp.ascontiguousarray(x).reshape(n * c, h, w), xp.empty((n * c, oh, ow), x.dtype)
+
+    def fill(part):
+        if oh < h:
+            xp.matmul((vertical @ planes[part]).reshape(-1, w), horizontal.T, out=y[part].reshape(-1, ow))
+        else:
+            xp.matmul(vertical, (planes[part].reshape(-1, w) @ horizontal.T).reshape(-1, h, ow), out=y[part])
+
+    threads.run(fill, threads.split(n * c, max(planes.size, y.size) // AT_ONCE))
+    return y.reshape(n, c, oh, ow)
 
 
 def _kernel_row(size):

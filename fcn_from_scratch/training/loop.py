@@ -95,8 +95,8 @@ class Trainer:
         """The same part by part."""
         if self.reduction == "mean":
             weights = [parts.weights(labels[part], self.ignore_index, self.class_weight) for part in slices]
-            outer = 1.0 if shares is None else np.array(shares)
-            own = [(parts.shares(each, sum(weights)) * outer).tolist() for each in weights]
+            own = parts.shares(np.array(weights), sum(weights))
+            own = (own if shares is None else own * shares).tolist()
         else:
             own = [shares] * len(slices)
 
@@ -114,7 +114,9 @@ class Trainer:
             for head, (each, ids) in enumerate(heads.pairs(scores, labels))
         ]
         if shares is not None:
-            results = [(loss * share, gradient * share) for (loss, gradient), share in zip(results, shares)]
+            for (_, gradient), share in zip(results, shares):
+                gradient *= share
+            results = [(loss * share, gradient) for (loss, gradient), share in zip(results, shares)]
         dscores = tuple(gradient for _, gradient in results)
         model.backward_params(dscores if isinstance(scores, tuple) else dscores[0])
         return sum(float(loss) for loss, _ in results)

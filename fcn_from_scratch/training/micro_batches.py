@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from fcn_from_scratch import threads
-from fcn_from_scratch.layers import Dropout, Layer
+from fcn_from_scratch.layers import Layer
 from fcn_from_scratch.layers.twin import twin
 from fcn_from_scratch.training import parts
 from fcn_from_scratch.workspace import Workspace
@@ -52,9 +52,9 @@ class MicroBatches:
         stand where the whole batch leaves them. Returns the list of what work returned."""
         done, total = [None] * len(slices), slices[-1].stop
         own = [self.model, *(twin(self.model) for _ in slices[1:])]
-        others = [layer.others for layer in _dropouts(self.model)]
-        for part, model in zip(slices, own):
-            for layer, (before, after) in zip(_dropouts(model), others):
+        others = [layer.others for layer in parts.dropouts(self.model)]
+        for part, model in zip(slices, own if others else ()):
+            for layer, (before, after) in zip(parts.dropouts(model), others):
                 layer.others = before + part.start, after + total - part.stop
 
         @threads.one_blas_thread
@@ -69,12 +69,13 @@ class MicroBatches:
             threads.run(one, range(len(slices)), lambda: self._lend(lent))
         finally:
             self._workspaces += lent
-            for layer, mine in zip(_dropouts(self.model), others):
+            for layer, mine in zip(parts.dropouts(self.model), others):
                 layer.others = mine
         for layer, *grads in zip(_leaves(self.model), *(each for _, each, _ in done[1:])):
             for name in layer.grads:
+                total = layer.gradient_of(name)
                 for gradient in grads:
-                    layer.accumulate(name, gradient[name])
+                    total += gradient[name]
         for name, generator in self.model.generators().items():  # each part has passed over the numbers of all others
             generator.bit_generator.state = done[-1][2][name].bit_generator.state
         return [result for result, _, _ in done]
@@ -82,10 +83,6 @@ class MicroBatches:
     def _lend(self, lent):
         lent.append(self._workspaces.pop() if self._workspaces else Workspace())
         return lent[-1]
-
-
-def _dropouts(model):
-    return [layer for layer in parts.layers(model) if isinstance(layer, Dropout)]
 
 
 def _leaves(model):

@@ -11,7 +11,6 @@ import numpy as np
 from fcn_from_scratch.backend import to_numpy
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets import collate
-from fcn_from_scratch.layers import Dropout
 from fcn_from_scratch.metrics import ConfusionMatrix
 from fcn_from_scratch.training import evaluation, parts
 from fcn_from_scratch.training.loop import Trainer
@@ -35,7 +34,7 @@ class ParallelTrainer(Trainer):
         super().__init__(model, optimizer, batches, *args, **options)
         self.group = group
         self._class_weight = None if self.class_weight is None else to_numpy(self.class_weight)
-        self._dropouts = [layer for layer in parts.layers(model) if isinstance(layer, Dropout)]
+        self._dropouts = parts.dropouts(model)
         pictures = batches.batch_size * self.iter_size
         if pictures < group.size:
             raise InputError(

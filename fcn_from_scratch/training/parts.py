@@ -10,6 +10,8 @@ parts are summed so: those of processes (training.parallel), and those of thread
 
 import numpy as np
 
+from fcn_from_scratch.layers import Dropout
+
 
 def weights(labels, ignore_index, class_weight=None):
     """v of labels (N, ...) or (N, maps, H, W): for each label map what its mean loss divides by.
@@ -21,7 +23,7 @@ def weights(labels, ignore_index, class_weight=None):
 
 
 def shares(mine, whole):
-    """v[p] / V for each label map; 0 where nothing counts in the whole batch."""
+    """v[p] / V for each label map; 0 where nothing counts in the whole batch. mine: of one part, or of several."""
     return mine / np.where(whole > 0, whole, 1)
 
 
@@ -30,6 +32,11 @@ def layers(layer):
     yield layer
     for child in getattr(layer, "children", {}).values():
         yield from layers(child)
+
+
+def dropouts(layer):
+    """Those of a network, which draw the numbers of other parts too, and drop them (layers.Dropout.others)."""
+    return [each for each in layers(layer) if isinstance(each, Dropout)]
 
 
 def _weight(labels, ignore_index, class_weight):

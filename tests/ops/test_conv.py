@@ -117,10 +117,14 @@ class TestForward:
         expected = loops.conv2d_loops(x, weight, None, (2, 2), (1, 1), (3, 3))
         close(ops.conv2d(x, weight, stride=2, padding=1, dilation=3), expected)
 
-    @pytest.mark.parametrize("shape", [(1, 8, 150, 141), (5, 8, 37, 41)], ids=["rows_of_an_image", "images"])
+    @pytest.mark.parametrize(
+        "shape",
+        [(1, 8, 150, 141), (5, 8, 37, 41), (1, 2, 301, 280), (5, 2, 75, 82)],
+        ids=["rows_of_an_image", "images", "rows_of_planes", "planes"],
+    )
     def test_blocks_join_without_a_seam(self, rng, shape):
-        """The patch matrix of either input is larger than one block."""
-        x, weight = rng.normal(size=shape), rng.normal(size=(4, 8, 3, 5))
+        """The patch matrix of each input is larger than one block."""
+        x, weight = rng.normal(size=shape), rng.normal(size=(4, shape[1], 3, 5))
         assert x.nbytes * 15 > im2col.BLOCK_BYTES
         y = ops.conv2d(x, weight)
         close(y, by_taps(x, weight))
@@ -129,7 +133,9 @@ class TestForward:
         assert np.vdot(dx, x) == pytest.approx(np.vdot(dy, y), rel=1e-9)
         oh, ow = y.shape[2:]
         for a, b in [(0, 0), (1, 4), (2, 3)]:
-            close(dweight[:, :, a, b], np.einsum("nfhw,nchw->fc", dy, x[:, :, a : a + oh, b : b + ow]))
+            expected = np.einsum("nfhw,nchw->fc", dy, x[:, :, a : a + oh, b : b + ow])
+            close(dweight[:, :, a, b], expected)
+            close(ops.conv2d_weight_grad(dy, x, weight)[:, :, a, b], expected)
 
     @pytest.mark.parametrize("budget", [1, 200, 500, 2000], ids="{} bytes".format)
     def test_bias_gradient_of_several_blocks(self, rng, layout, budget):
@@ -236,6 +242,41 @@ class TestBackward:
             seen[top : top + 2, left : left + 2] = True
         assert (dx[:, :, ~seen] == 0).all()
         assert (dx[:, :, seen] != 0).all()
+
+    def test_together_as_one_by_one(self, case, layout, rng):
+        """One patch matrix may serve two gradients."""
+        (x, weight, _), options = case
+        dy = rng.normal(size=ops.conv2d(x, weight, **options).shape)
+        dx, dweight, dbias = ops.conv2d_backward(*map(layout, (dy, x, weight)), **options)
+        close(dx, ops.conv2d_input_grad(dy, x.shape, weight, **options))
+        close(dweight, ops.conv2d_weight_grad(dy, x, weight, **options))
+        close(dbias, np.einsum("nfhw->f", dy))
+
+    def test_added_to_what_is_there(self, case, layout, rng):
+        (x, weight, bias), options = case
+        dy = rng.normal(size=ops.conv2d(x, weight, **options).shape)
+        expected = ops.conv2d_backward(dy, x, weight, **options)
+        out = layout(rng.normal(size=weight.shape)), rng.normal(size=bias.shape)
+        before = [array.copy() for array in out]
+        dx, dweight, dbias = ops.conv2d_backward(dy, x, weight, **options, out=out)
+        assert dweight is out[0]
+        assert dbias is out[1]
+        close(dx, expected[0])
+        close(dweight, before[0] + expected[1])
+        close(dbias, before[1] + expected[2])
+        assert ops.conv2d_backward(dy, x, weight, **options, out=(out[0], None))[2] is None
+
+    @pytest.mark.parametrize("kind", [int, np.float32])
+    def test_dtypes_that_differ(self, kind, rng):
+        """float64 wherever one of the two arrays of a product has it; integers do not wrap."""
+        x, weight, dy = (rng.normal(size=s) * 9 for s in [(2, 3, 6, 7), (4, 3, 3, 3), (2, 4, 4, 5)])
+        x, weight = x.astype(kind), weight.astype(kind)
+        arrays = dy.astype(kind) if kind is int else dy, x, weight
+        for actual, expected in zip(
+            ops.conv2d_backward(*arrays), ops.conv2d_backward(*(a.astype(float) for a in arrays))
+        ):
+            assert actual.dtype == np.float64
+            close(actual, expected)
 
 
 class TestOptions:

@@ -10,6 +10,7 @@ from fcn_from_scratch import ops
 from fcn_from_scratch.backend import to_numpy
 from fcn_from_scratch.gradcheck import spaced, vjp_check
 from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops.pooling import relu_pool
 
 SHAPE = (2, 3, 8, 7)
 SHARED = {
@@ -97,6 +98,19 @@ class TestWinner:
         np.testing.assert_array_equal(
             ops.winner_indices(nobody, SHAPE, **options), ops.winner_indices(first, SHAPE, **options)
         )
+
+    def test_relu_and_pool_in_one(self, rng):
+        """Of ties the first pixel wins; where nothing is above zero nobody does; nan stays."""
+        x = rng.integers(-2, 3, (3, 4, 8, 6)).astype(float)
+        x[0, 0, 2, 3] = np.nan
+        windows = x.reshape(3, 4, 4, 2, 3, 2).transpose(3, 5, 0, 1, 2, 4)
+        y, winner = relu_pool(np, windows.copy())
+        expected, places = ops.max_pool2d_winner(x, 2)
+        np.testing.assert_array_equal(y, np.maximum(expected, 0))
+        np.testing.assert_array_equal(np.where(expected > 0, places, 9), np.minimum(winner, 9))
+        out = np.empty_like(y), np.empty_like(winner)
+        relu_pool(np, windows.copy(), out)
+        np.testing.assert_equal(out, (y, winner))
 
     def test_shapes(self, rng):
         y, winner = ops.max_pool2d_winner(rng.normal(size=SHAPE), 2)
