@@ -272,11 +272,10 @@ class TestBackward:
         x, weight, dy = (rng.normal(size=s) * 9 for s in [(2, 3, 6, 7), (4, 3, 3, 3), (2, 4, 4, 5)])
         x, weight = x.astype(kind), weight.astype(kind)
         arrays = dy.astype(kind) if kind is int else dy, x, weight
-        for actual, expected in zip(
-            ops.conv2d_backward(*arrays), ops.conv2d_backward(*(a.astype(float) for a in arrays))
-        ):
+        expected = ops.conv2d_backward(*(array.astype(float) for array in arrays))
+        for actual, gradient in zip(ops.conv2d_backward(*arrays)[:2], expected):
             assert actual.dtype == np.float64
-            close(actual, expected)
+            close(actual, gradient)
 
 
 class TestOptions:
