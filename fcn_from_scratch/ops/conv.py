@@ -146,13 +146,13 @@ def conv2d_backward(
     geometry, chosen = _plan(algorithm, (dy, x, weight), x.shape, *args[:-1])
     _check_upstream(dy, x.shape, weight, geometry)
     dweight, dbias = (_zeros(dy, x, weight), 0) if out is None else out
+    if dbias is not None:
+        dbias += conv2d_bias_grad(dy)
     if chosen == "im2col" and geometry.stride == (1, 1) and groups == 1 and dy.dtype == x.dtype == weight.dtype:
         dx = im2col_backward(dy, x, weight, geometry, dweight, workspace)
     else:
         conv2d_weight_grad(dy, x, *args, out=dweight, workspace=workspace)
-        dx = conv2d_input_grad(dy, x.shape, *args, workspace=workspace)
-    if dbias is not None:
-        dbias += conv2d_bias_grad(dy)
+        dx = conv2d_input_grad(dy, x.shape, *args, workspace=workspace)  # the largest array: last
     return dx, dweight, dbias
 
 

@@ -153,7 +153,7 @@ def _both_axes(vertical, x, horizontal):
         else:
             xp.matmul(vertical, (planes[part].reshape(-1, w) @ horizontal.T).reshape(-1, h, ow), out=y[part])
 
-    threads.run(fill, threads.split(n * c, max(planes.size, y.size) // AT_ONCE))
+    threads.run(fill, threads.split(n * c, max(planes.size, y.size) // AT_ONCE if xp is np else 1))
     return y.reshape(n, c, oh, ow)
 
 

@@ -86,6 +86,7 @@ class Trainer:
                 return self._in_parts(x, labels, shares, slices)
             except ValueError as error:  # is raised again below, where it says it of the whole batch
                 failure = error
+                self.model.zero_grad()  # of what other parts added
         loss = self._pass(self.model, x, labels, shares)
         if failure is not None:
             raise failure

@@ -162,17 +162,32 @@ def test_what_is_not_cut(monkeypatch):
     assert len(plain.cut(x)) == 1
 
 
-def test_wrong_labels_are_counted_over_the_batch(cut):
-    """One in the first part and two in the last: the same sentence as without parts."""
+@pytest.mark.parametrize("pictures", [(0, 4), (4,), (0,)])
+def test_wrong_labels_are_counted_over_the_batch(pictures, cut):
+    """In the first part, in the last, in both: the same sentence as without parts."""
     run = trainer()
     x, labels = next(run.batches)
-    for picture, number in ((0, 1), (4, 2)):
-        labels[picture, 0, :number] = 77
+    for picture in pictures:
+        labels[picture, 0, : picture + 2] = 77
     run.batches = iter([(x, labels)])
-    with refuses("labels contain the id 77 (3 pixels out of range)"):
+    with refuses(f"labels contain the id 77 ({sum(pictures) + 2 * len(pictures)} pixels out of range)"):
         run.step()
     assert cut == [3]
     assert not any(gradient.any() for gradient in run.model.grads.values()), "nothing was added by halves"
+
+
+def test_what_only_a_part_refuses_is_raised(cut, monkeypatch):
+    """The whole batch, which is asked for a better message, may have none."""
+    run, original = trainer(), Trainer._pass
+
+    def refuse(self, model, x, *rest):
+        if len(x) < 2:
+            raise ValueError("too small")
+        return original(self, model, x, *rest)
+
+    monkeypatch.setattr(Trainer, "_pass", refuse)
+    with refuses("too small"):
+        run.step()
 
 
 def test_a_loss_that_is_not_finite(cut):
