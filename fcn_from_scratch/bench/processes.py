@@ -9,11 +9,16 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import time
 import traceback
 
 from fcn_from_scratch import memory
 from fcn_from_scratch.bench.clocks import wall
 from fcn_from_scratch.checks import InputError
+
+# Threads that wake up after a rest may share a core for some 60 ms, until the system gives each its own; and others
+# have had the caches meanwhile. So a rival that makes short calls makes them for so many seconds before it is timed.
+SETTLE = 0.2
 
 # what sets the number of threads of ours, of NumPy's BLAS and of PyTorch
 THREADS = ("FCN_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
@@ -44,7 +49,7 @@ class Process:
         return self._request("ask", method, *arguments)
 
     def seconds(self, method, calls=1, ahead=False):
-        """How long a call of the method takes: the mean of so many, after one that is not counted if they are many.
+        """How long a call of the method takes: the mean of so many, after some that are not counted if they are many.
 
         By the object's `clock`, if it has one, or by the wall; ahead: see bench.clocks.
         """
@@ -112,10 +117,13 @@ def _ask(rival, method, *arguments):
 
 
 def _seconds(rival, method, calls, ahead=False):
-    call = getattr(rival, method)
-    if calls > 1:
-        call()  # others have had the caches meanwhile; in a loop of such short calls nobody would have
-    return getattr(rival, "clock", wall)(call, calls, ahead) / calls
+    call, clock = getattr(rival, method), getattr(rival, "clock", wall)
+    if calls > 1:  # in a loop of such short calls nobody rests
+        rested = time.perf_counter()
+        call()
+        while clock is wall and time.perf_counter() - rested < SETTLE:
+            call()
+    return clock(call, calls, ahead) / calls
 
 
 def _peak(rival):

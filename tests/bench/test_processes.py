@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from children import Full, Timed
 
 from fcn_from_scratch import memory, threads
+from fcn_from_scratch.bench import processes
 from fcn_from_scratch.bench.numpy_rival import NumpyRival
 from fcn_from_scratch.bench.processes import ANSWERS, THREADS, Process
 from fcn_from_scratch.bench.torch_rival import TorchRival
@@ -22,11 +24,33 @@ def test_answers_come_back():
 
 
 @pytest.mark.parametrize(("calls", "made"), [(1, 1), (4, 5)])
-def test_one_call_more_where_they_are_many(calls, made):
+def test_one_call_more_where_they_are_many(calls, made, monkeypatch):
     """It brings the data back into the caches, and is not timed."""
+    monkeypatch.setattr(processes, "SETTLE", 0)
     left = list(range(9))
     assert ANSWERS["seconds"](left, "pop", calls) > 0
     assert len(left) == 9 - made
+
+
+def test_short_calls_are_made_for_a_while_before_they_are_timed(monkeypatch):
+    """Not where the device is timed, which needs no core."""
+    monkeypatch.setattr(processes, "SETTLE", 0.1)
+    ends = []
+
+    class Rival:
+        def work(self):
+            time.sleep(0.002)
+            ends.append(time.perf_counter())
+
+    start = time.perf_counter()
+    assert 0.002 <= ANSWERS["seconds"](Rival(), "work", 3) < ends[-1] - start
+    assert ends[-4] - start >= 0.1, "the three last ones come after it"
+    assert len(ends) > 5
+
+    ends.clear()
+    Rival.clock = lambda self, call, calls, ahead: [call() for _ in range(calls)] and 6.0
+    assert ANSWERS["seconds"](Rival(), "work", 3) == 2.0
+    assert len(ends) == 4
 
 
 def test_an_exception_comes_through(capfd):
