@@ -1239,7 +1239,13 @@ MUTANTS = [
     Mutant(
         "frozen parameters move", "training/optim.py", "if name in frozen or lr_mult == 0:", "if lr_mult == 0:", STEP
     ),
-    Mutant("gradients not reset between steps", "training/loop.py", "self.model.zero_grad()", "pass", STEP),
+    Mutant(
+        "gradients not reset between steps",
+        "training/loop.py",
+        "self.model.zero_grad()\n        with np.errstate",
+        "with np.errstate",
+        STEP,
+    ),
     Mutant(
         "both heads learn the semantic labels",
         "training/heads.py",
