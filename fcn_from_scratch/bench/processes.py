@@ -119,9 +119,9 @@ def _ask(rival, method, *arguments):
 def _seconds(rival, method, calls, ahead=False):
     call, clock = getattr(rival, method), getattr(rival, "clock", wall)
     if calls > 1:  # in a loop of such short calls nobody rests
-        rested = time.perf_counter()
+        start = time.perf_counter()
         call()
-        while clock is wall and time.perf_counter() - rested < SETTLE:
+        while clock is wall and time.perf_counter() - start < SETTLE:
             call()
     return clock(call, calls, ahead) / calls
 

@@ -273,7 +273,7 @@ def _winograd_takes(kernel_size, stride, dilation, groups):
 def _plan(algorithm, multiplied, x_shape, weight, stride, padding, dilation, groups):
     """(geometry, the algorithm to take), everything that places the windows having been checked.
 
-    multiplied  the two arrays of which the products are made
+    multiplied  the arrays of which the products are made
     """
     xp = get_array_module(*multiplied)
     checks.choice(algorithm, "algorithm", ALGORITHMS)

@@ -89,7 +89,8 @@ def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
     else each pixel of dy lays its scaled kernel over the image."""
     _, stride, (ph, pw), dilation, groups, _ = geometry
     if stride == (1, 1):
-        return im2col_conv2d(*_turned(dy, weight, geometry, x_shape), workspace=workspace)
+        dy, turned, geometry = _turned(dy, weight, geometry, x_shape)
+        return im2col_conv2d(dy, turned, None, geometry, workspace=workspace)
     xp = get_array_module(dy, weight)
     f, c = weight.shape[:2]
     n, c_all, h, w = x_shape
@@ -113,19 +114,14 @@ def im2col_weight_grad(dy, x, weight, geometry, out):
     padded, source = with_border(x, padding, kernel_size, dtype), channels_last(dy, dtype=dtype)
     for inputs, outputs in _group_slices(groups, c, f):
         mine = padded if groups == 1 else xp.ascontiguousarray(padded[..., inputs])
-        dealt = shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype))
-        totals = [None] * len(dealt)
 
-        def add_up(worker, mine=mine, outputs=outputs, dealt=dealt, totals=totals):
-            for image, rows in dealt[worker]:
-                patches = gather(mine[image], rows, ow, kernel_size, stride, dilation)
-                upstream = source[image, rows, :, outputs].reshape(-1, f // groups)
-                by_columns = patches.flags.f_contiguous  # then the product is faster the other way round
-                part = (patches.T @ upstream).T if by_columns else upstream.T @ patches
-                totals[worker] = part if totals[worker] is None else totals[worker] + part
+        def part(image, rows, mine=mine, outputs=outputs):
+            patches = gather(mine[image], rows, ow, kernel_size, stride, dilation)
+            upstream = source[image, rows, :, outputs].reshape(-1, f // groups)
+            by_columns = patches.flags.f_contiguous  # then the product is faster the other way round
+            return (patches.T @ upstream).T if by_columns else upstream.T @ patches
 
-        threads.run(add_up, range(len(dealt)))
-        total = sum(totals[1:], start=totals[0])  # in a fixed order, whichever thread was first
+        total = _sum_of(part, shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
         out[outputs] += total.reshape(f // groups, *kernel_size, c).transpose(0, 3, 1, 2)
     return out
 
@@ -140,28 +136,37 @@ def im2col_backward(dy, x, weight, geometry, out, workspace=None):
     (n, c, h, w), f = x.shape, len(weight)
     xp = get_array_module(dy, x, weight)
     dtype = checks.floating_result(xp, dy, x, weight)
-    dy, turned, _, (kernel_size, stride, padding, dilation, _, _) = _turned(dy, weight, geometry, x.shape)
+    dy, turned, (kernel_size, stride, padding, dilation, _, _) = _turned(dy, weight, geometry, x.shape)
     padded, matrix = with_border(dy, padding, kernel_size, dtype), weight_matrix(turned, dtype)
     pixels, dx = channels_last(x, dtype=dtype), empty_from(workspace, xp)((n, h, w, c), dtype)
-    dealt = shares(xp, n, h, patch_bytes(w, kernel_size, f, dtype))
-    totals = [None] * len(dealt)
 
-    def fill(worker):
-        for image, rows in dealt[worker]:
-            patches = gather(padded[image], rows, w, kernel_size, stride, dilation)
-            xp.matmul(patches, matrix, out=dx[image, rows].reshape(-1, c))
-            part = patches.T @ pixels[image, rows].reshape(-1, c)
-            totals[worker] = part if totals[worker] is None else totals[worker] + part
+    def part(image, rows):
+        patches = gather(padded[image], rows, w, kernel_size, stride, dilation)
+        xp.matmul(patches, matrix, out=dx[image, rows].reshape(-1, c))
+        return patches.T @ pixels[image, rows].reshape(-1, c)
 
-    threads.run(fill, range(len(dealt)))
-    total = sum(totals[1:], start=totals[0])
+    total = _sum_of(part, shares(xp, n, h, patch_bytes(w, kernel_size, f, dtype)))
     out += total.reshape(*kernel_size, f, c)[::-1, ::-1].transpose(2, 3, 0, 1)
     return channels_first(dx)
 
 
+def _sum_of(part, dealt):
+    """The sum of part(image, rows) over all blocks, as `shares` deals them out; in a fixed order, whichever thread was
+    first."""
+    totals = [None] * len(dealt)
+
+    def add_up(worker):
+        for block in dealt[worker]:
+            found = part(*block)
+            totals[worker] = found if totals[worker] is None else totals[worker] + found
+
+    threads.run(add_up, range(len(dealt)))
+    return sum(totals[1:], start=totals[0])
+
+
 def _turned(dy, weight, geometry, x_shape):
-    """The arguments of the convolution, at stride 1, that is the gradient by the input: of dy, cropped where its border
-    would have a negative width, with the kernel turned by 180 degrees, without bias."""
+    """(dy, weight, geometry) of the convolution that is, at stride 1, the gradient by the input: dy cropped where its
+    border would have a negative width, and the kernel turned by 180 degrees."""
     kernel_size, _, padding, dilation, groups, _ = geometry
     f, c = weight.shape[:2]
     grouped = weight.reshape(groups, f // groups, c, *kernel_size)
@@ -170,7 +175,7 @@ def _turned(dy, weight, geometry, x_shape):
     crop_h, crop_w = (max(-width, 0) for width in border)
     dy = dy[:, :, crop_h : dy.shape[2] - crop_h, crop_w : dy.shape[3] - crop_w]
     border = tuple(max(width, 0) for width in border)
-    return dy, turned, None, geometry._replace(padding=border, output_size=tuple(x_shape[2:]))
+    return dy, turned, geometry._replace(padding=border, output_size=tuple(x_shape[2:]))
 
 
 def _group_slices(groups, c, f):

@@ -4,8 +4,8 @@ With the whole batch at once the threads share out the work of every layer, and 
 lesson-size network that takes as long as the work. And its maps leave the processor's cache before the next layer reads
 them. With a part for each, the threads meet once a step, where the gradients are added up.
 
-Each part has gradients of its own, and they are summed in the order of the parts. So a run repeats bit for bit, and
-does not depend on the number of threads.
+The first part adds to the model's gradients. Each other one has gradients of its own, which are then added in the order
+of the parts. So a run repeats bit for bit, and does not depend on the number of threads.
 """
 
 import math
@@ -73,9 +73,9 @@ class MicroBatches:
                 layer.others = mine
         for layer, *grads in zip(_leaves(self.model), *(each for _, each, _ in done[1:])):
             for name in layer.grads:
-                total = layer.gradient_of(name)
+                mine = layer.gradient_of(name)
                 for gradient in grads:
-                    total += gradient[name]
+                    mine += gradient[name]
         for name, generator in self.model.generators().items():  # each part has passed over the numbers of all others
             generator.bit_generator.state = done[-1][2][name].bit_generator.state
         return [result for result, _, _ in done]
