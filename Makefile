@@ -44,11 +44,11 @@ gradcheck: $(STAMP)
 	@$(BIN)/fcn gradcheck
 
 kernels: $(STAMP)
-	@$(BIN)/python tests/nvrtc.py
-	@$(BIN)/python tests/kernel_errors.py
+	@$(BIN)/python tests/tools/nvrtc.py
+	@$(BIN)/python tests/tools/kernel_errors.py
 
 kernels-sanitize: $(STAMP)
-	@$(BIN)/python tests/sanitize.py
+	@$(BIN)/python tests/tools/sanitize.py
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

@@ -480,7 +480,7 @@ save_figure(figure, "02_time")
 # why), so conv1_2 receives 698x698. Predict the size of its patch matrix in float32, for one image.
 
 # %%
-from fcn_from_scratch.ops.im2col import BLOCK_BYTES, patch_bytes
+from fcn_from_scratch.engine.im2col import BLOCK_BYTES, patch_bytes
 
 float32 = np.dtype("float32")
 side = conv_output_size(500, 3, padding=100)
@@ -550,13 +550,13 @@ save_figure(figure, "02_memory")
 
 # %% [markdown]
 # # The package's patches
-# `ops.im2col.gather` is the function that fills a block: a strided view, then the reshape that
+# `engine.im2col.gather` is the function that fills a block: a strided view, then the reshape that
 # copies. It takes the image with the *channels last* in memory, so that the C numbers of a pixel
 # lie side by side and are copied in one go. Therefore its columns come in the order (a, b, c), and
 # ours come in the order (c, a, b). Apart from that the two matrices are the same.
 
 # %%
-from fcn_from_scratch.ops.im2col import channels_last, gather
+from fcn_from_scratch.engine.im2col import channels_last, gather
 
 c, kh, kw = weight.shape[1:]
 oh, ow = by_loops.shape[2:]

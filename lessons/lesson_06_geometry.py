@@ -140,7 +140,7 @@ check("the effective field is smaller than the theoretical one", effective.size 
 from matplotlib.patches import Rectangle
 from fcn_from_scratch import viz
 
-fields = geometry.grids(geometry.steps(nets["fcn8s"]))
+fields = geometry.grids(geometry.graph(nets["fcn8s"]))
 height, width = photo.shape[:2]
 figure, axes = viz.new_figure("What an output sees, and what it listens to", columns=2, width=8.4, height=4.9)
 axes[0].imshow(photo)

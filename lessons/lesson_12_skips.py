@@ -36,8 +36,8 @@ import numpy as np
 
 from fcn_from_scratch import datasets, models, ops, viz
 from fcn_from_scratch.backend import to_device
-from fcn_from_scratch.compare import Rarefied, Stitched, Whole
-from fcn_from_scratch.compare.measuring import predict
+from fcn_from_scratch.lab.compare import Rarefied, Stitched, Whole
+from fcn_from_scratch.lab.compare.measuring import predict
 from fcn_from_scratch.course import check, claims, device, seed
 from fcn_from_scratch.metrics import ConfusionMatrix, boundary_band
 from fcn_from_scratch.objects import recall_by_size

@@ -45,7 +45,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.course import check, claims, seed
 from fcn_from_scratch.metrics import ConfusionMatrix
 from fcn_from_scratch.models import vgg
-from fcn_from_scratch.published import table
+from fcn_from_scratch.lab.published import table
 from fcn_from_scratch.training import fit, segment
 
 SEED = seed()

@@ -1,6 +1,6 @@
 """What all tests share: seeded random numbers, the array modules, memory layouts, hypothesis profiles.
 
-Helpers that are no fixtures stand in tests/arrays.py; setup.cfg puts this folder on the path.
+Helpers that are no fixtures stand in tests/tools/arrays.py; setup.cfg puts this folder on the path.
 """
 
 import os
@@ -24,7 +24,7 @@ def rng():
 
 @pytest.fixture(params=["numpy", "standin", pytest.param("cupy", marks=NEEDS_GPU)])
 def xp(request, monkeypatch):
-    """The array module a test runs with: NumPy, the stand-in for CuPy (tests/standin.py), CuPy itself."""
+    """The array module a test runs with: NumPy, the stand-in for CuPy (tests/tools/standin.py), CuPy itself."""
     if request.param == "numpy":
         return np
     if request.param == "standin":

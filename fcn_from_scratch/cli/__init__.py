@@ -13,8 +13,9 @@ import os
 import sys
 import warnings
 
-from fcn_from_scratch import __version__, launcher
+from fcn_from_scratch import __version__
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.lab.mpi import launcher
 
 COMMANDS = (
     *("lessons", "gradcheck", "inspect", "data", "train", "evaluate", "segment", "compare", "published", "doctor"),

@@ -3,15 +3,17 @@
 import datetime
 import warnings
 
-from fcn_from_scratch import backend, bench, memory, models, threads, viz
-from fcn_from_scratch.bench import chart, gpu, kernel_report, report
-from fcn_from_scratch.bench.measuring import load
-from fcn_from_scratch.bench.pieces import Sizes
-from fcn_from_scratch.bench.processes import Process
-from fcn_from_scratch.bench.rivals import PEERS
-from fcn_from_scratch.bench.torch_rival import installed
+from fcn_from_scratch import backend, models, viz
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
+from fcn_from_scratch.engine import threads
+from fcn_from_scratch.lab import bench, memory
+from fcn_from_scratch.lab.bench import chart, gpu, kernel_report, report
+from fcn_from_scratch.lab.bench.kernel_cases import Sizes
+from fcn_from_scratch.lab.bench.measuring import load
+from fcn_from_scratch.lab.bench.processes import Process
+from fcn_from_scratch.lab.bench.rivals import PEERS
+from fcn_from_scratch.lab.bench.torch_rival import installed
 
 HELP = "Measure how fast a network runs and trains here, beside PyTorch in the same run: times, ratios, memory, errors."
 EXAMPLE = """  fcn bench                                   FCN-8s on VGG16, a picture of 500x500; about two minutes

@@ -7,9 +7,9 @@ import numpy as np
 
 from fcn_from_scratch import backend, checks, datasets, models, weights
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.training import checkpoint
-from fcn_from_scratch.workspace import Workspace
 
 CHECKPOINT = "checkpoint.npz"  # in a run's folder
 PREPARED_FROM = 4  # pictures: preparing a network takes as long as it saves on two or three

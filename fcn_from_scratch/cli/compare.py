@@ -9,11 +9,11 @@ from fcn_from_scratch import datasets, geometry, viz
 from fcn_from_scratch.backend import to_device
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
-from fcn_from_scratch.compare import METHODS, Nets, Settings, measure, predictor, remarks, report
-from fcn_from_scratch.compare.figure import slide
-from fcn_from_scratch.compare.measuring import predict
-from fcn_from_scratch.compare.stages import NETWORKS, fingerprint
-from fcn_from_scratch.compare.trunk_file import read_trunk
+from fcn_from_scratch.lab.compare import METHODS, Nets, Settings, footnotes, measure, predictor, report
+from fcn_from_scratch.lab.compare.figure import slide
+from fcn_from_scratch.lab.compare.measuring import predict
+from fcn_from_scratch.lab.compare.training_plan import NETWORKS, fingerprint
+from fcn_from_scratch.lab.compare.trunk_file import read_trunk
 
 HELP = "Compare the ways to a dense prediction: shift-and-stitch, rarefied filters, upsampling, skips, unpooling."
 EXAMPLE = """  fcn compare                                          drawn shapes, nothing to download
@@ -80,7 +80,7 @@ def run(args):
     transform = nets[METHODS[args.methods[0]].stage].transform
     rows = measure(METHODS, predictors, pictures, transform, nets.settings, truth, args.device)
     x = to_device(transform(pictures[0].image)[None], args.device)
-    notes = remarks.sentences(nets, {METHODS[name].way for name in args.methods}, args.stride, x)
+    notes = footnotes.sentences(nets, {METHODS[name].way for name in args.methods}, args.stride, x)
     subtitle = _subtitle(args, pictures, nets.settings)
     print("\n".join(["", subtitle, "", report.text(rows), "", report.LEGEND, "", *notes]))
 

@@ -4,9 +4,10 @@ import textwrap
 from itertools import chain
 from pathlib import Path
 
-from fcn_from_scratch import doctor, models, weights
+from fcn_from_scratch import models, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
+from fcn_from_scratch.lab import doctor
 from fcn_from_scratch.training import checkpoint
 
 HELP = "Look for what may be wrong with this machine, or with labels, weights and settings; each finding has a remedy."

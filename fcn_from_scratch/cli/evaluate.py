@@ -1,8 +1,9 @@
 """`fcn evaluate`: score a trained network on a dataset."""
 
-from fcn_from_scratch import published, viz
+from fcn_from_scratch import viz
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
+from fcn_from_scratch.lab import published
 from fcn_from_scratch.training.evaluation import evaluate_heads, segment
 
 HELP = "Score a trained network: the paper's four metrics and a line a class, over the whole set."

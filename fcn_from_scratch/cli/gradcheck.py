@@ -6,7 +6,7 @@ from fcn_from_scratch import checks
 from fcn_from_scratch.backend import DEVICES, device_module
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.gradcheck.cases import find, names, run_cases
-from fcn_from_scratch.gradcheck.own_layer import check_own_layer
+from fcn_from_scratch.gradcheck.user_layer import check_own_layer
 from fcn_from_scratch.gradcheck.vjp import LIMIT
 
 LARGEST = 20_000  # numbers in the input of a layer of one's own: more cannot all keep away from kinks

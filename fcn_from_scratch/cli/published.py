@@ -1,6 +1,6 @@
 """`fcn published`: the paper's tables."""
 
-from fcn_from_scratch import published
+from fcn_from_scratch.lab import published
 
 HELP = "Print what was published: the paper's five tables, and what its released weights score."
 EXAMPLE = """  fcn published

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fcn_from_scratch import datasets, memory, viz
+from fcn_from_scratch import datasets, viz
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.geometry.table import memory as bytes_in_words
+from fcn_from_scratch.lab import memory
 from fcn_from_scratch.models import ZeroFrame
 from fcn_from_scratch.progress import bar
 from fcn_from_scratch.training.evaluation import segment

@@ -12,8 +12,9 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.cli.evaluate import report
 from fcn_from_scratch.files import remove_leftovers, write_atomically
-from fcn_from_scratch.training import SGD, Trainer, checkpoint, constant, parallel, polynomial, recipes, warm_up
-from fcn_from_scratch.training.group import join
+from fcn_from_scratch.lab.mpi import parallel
+from fcn_from_scratch.lab.mpi.group import join
+from fcn_from_scratch.training import SGD, Trainer, checkpoint, constant, polynomial, recipes, warm_up
 
 HELP = "Train a network on drawn shapes or on your own pictures."
 EXAMPLE = """  fcn train --model mini_fcn8s --steps 600 --out runs/shapes
@@ -95,7 +96,7 @@ def run(args):
 
 
 def _train(args, group):
-    """The command; with a training.group.Group, as one of several processes that work on it (training.parallel)."""
+    """The command; with a lab.mpi.group.Group, as one of several processes that work on it (lab.mpi.parallel)."""
     _choose(args)
     folder = Path(args.out or f"runs/{args.model}-{args.dataset or 'shapes'}")
     path = folder / common.CHECKPOINT

@@ -8,7 +8,7 @@ labels_at_cells, patches          what a cell is to answer, and the window of th
 """
 
 from fcn_from_scratch.dense.classifier import convolutionalize
-from fcn_from_scratch.dense.patches import cell_mask, labels_at_cells, patches, pixel_mask
+from fcn_from_scratch.dense.loss_sampling import cell_mask, labels_at_cells, patches, pixel_mask
 from fcn_from_scratch.dense.rarefaction import rarefy
 from fcn_from_scratch.dense.stitching import shift_and_stitch
 

@@ -18,7 +18,7 @@ def convolutionalize(classifier, kernel_size=None):
     Returns: a Sequential with the classifier's names whose parameters are the classifier's own arrays, fully connected
     weights as reshaped views of them: what one net learns the other knows, until either is moved or converted.
     Identity: for an unpadded trunk each output equals the classifier on the crop below it, to 1e-10
-    (tests/test_convolutionalize.py). A padded trunk sees zeros round each crop, and in the large image the
+    (tests/dense/test_classifier.py). A padded trunk sees zeros round each crop, and in the large image the
     pixels there.
     Raises: ValueError when there is no Flatten followed by a Linear, or the sizes do not come out.
     Source: Long et al. 2015, section 3.1. Lesson 5.

@@ -16,7 +16,7 @@ class DilatedAvgPool2d(AvgPool2d):
     pool    the AvgPool2d (dilated or not) whose window, padding and count it takes over; not its ceil mode: windows
             are whole
     stride  s;  factor  by how much more its taps stand apart: d and the padding p are so many times the pool's
-    Identity: on every d-th pixel it is the pool at stride 1; vjp_check  (tests/test_dense.py).
+    Identity: on every d-th pixel it is the pool at stride 1; vjp_check  (tests/dense/test_rarefaction.py).
     """
 
     def __init__(self, pool, stride, factor, *, name=None):

@@ -24,8 +24,9 @@ def rarefy(net, stride=1):
             stride 2 the first stays, as in later work ("à trous").
     Returns: a Sequential of new layers that SHARE the weights: its params and grads are the net's own arrays.
     The receptive field and the place of the first output stay (geometry.receptive_field); only the stride changes.
-    Identity: for an unpadded net, rarefy(net)(x) == shift_and_stitch(net, x)  (tests/test_dense.py): the same products
-    summed, equal to the last bit where sums are exact or the matrix product adds in the same order, else to 1e-12.
+    Identity: for an unpadded net, rarefy(net)(x) == shift_and_stitch(net, x)  (tests/dense/test_rarefaction.py): the
+    same products summed, equal to the last bit where sums are exact or the matrix product adds in the same order, else
+    to 1e-12.
     With padding, as long as pools round down: every f-th output of rarefy(net)(x) still is net(x), also at the border.
     Shift-and-stitch agrees wherever the output's receptive field lies inside the image (for form "drop", inside what
     its pass sees of it). In the rows before, as many as the first field begins ahead of the image, it need not: each

@@ -16,8 +16,8 @@ def shift_and_stitch(net, x, stride=None, form="drop"):
     form    "drop", as above, or "shift", the paper's: the image moves down and right, zeros follow
     Shapes: x (N, C, H, W); for an unpadded net with receptive field r, y is (N, C', H - r + 1, W - r + 1). Passes may
     have outputs of different sizes, or none.
-    Identity: equals rarefy(net)(x) on unpadded nets  (tests/test_dense.py). For the gradient there is the layer
-    ShiftAndStitch.
+    Identity: equals rarefy(net)(x) on unpadded nets  (tests/dense/test_rarefaction.py). For the gradient there is
+    the layer ShiftAndStitch.
     Raises: ValueError when `stride` is not the net's.
     Source: Long et al. 2015, section 3.2. Lesson 7.
     """

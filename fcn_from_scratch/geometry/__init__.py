@@ -1,7 +1,7 @@
 """Which pixels an output sees, where it stands, and what a layer costs: all from sizes, before anything runs.
 
 fields    receptive field, stride, start; the crops that follow from them
-steps     any network as a list of layers and the maps they read
+graph     any network as a list of layers and the maps they read
 sizes     how large every map is; which images fit, and with which padding
 table     a row for each layer: field, size, multiply-adds, parameters, memory
 crops     a crop offset in words
@@ -10,13 +10,13 @@ measured  receptive fields again, from gradients: the theoretical and the effect
 
 from fcn_from_scratch.geometry.crops import explain_crop, explain_crops
 from fcn_from_scratch.geometry.fields import IMAGE, Axis, ReceptiveField, crop_offset, joint, overlap, receptive_field
+from fcn_from_scratch.geometry.graph import Node, along, graph, grids
 from fcn_from_scratch.geometry.measured import (
     EffectiveField,
     effective_receptive_field,
     measured_receptive_field,
 )
 from fcn_from_scratch.geometry.sizes import Map, fits, map_sizes, sizes_that_fit, smallest_pad
-from fcn_from_scratch.geometry.steps import Step, along, grids, steps
 from fcn_from_scratch.geometry.table import Row, Table, table
 
 __all__ = [
@@ -24,9 +24,9 @@ __all__ = [
     "Axis",
     "EffectiveField",
     "Map",
+    "Node",
     "ReceptiveField",
     "Row",
-    "Step",
     "Table",
     "along",
     "crop_offset",
@@ -34,6 +34,7 @@ __all__ = [
     "explain_crop",
     "explain_crops",
     "fits",
+    "graph",
     "grids",
     "joint",
     "map_sizes",
@@ -42,6 +43,5 @@ __all__ = [
     "receptive_field",
     "sizes_that_fit",
     "smallest_pad",
-    "steps",
     "table",
 ]

@@ -1,8 +1,8 @@
 """A crop offset, and where it comes from, in words."""
 
 from fcn_from_scratch.geometry.fields import crop_offset
+from fcn_from_scratch.geometry.graph import graph, grids
 from fcn_from_scratch.geometry.sizes import cropped
-from fcn_from_scratch.geometry.steps import grids, steps
 from fcn_from_scratch.layers import NearestUpsample
 
 
@@ -25,20 +25,20 @@ def explain_crop(field, reference, name="the map", reference_name="the reference
 def explain_crops(net):
     """(name, offset, text) for every crop of a network, from coarse to fine: what was upsampled, which two maps meet,
     and the offset between them. No image size occurs in any of it."""
-    found = steps(net)
-    fields, by_name, explained = grids(found), {step.name: step for step in found}, []
-    for step in found:
-        if step.crops:
-            cut, reference = cropped(step)
+    found = graph(net)
+    fields, by_name, explained = grids(found), {node.name: node for node in found}, []
+    for node in found:
+        if node.crops:
+            cut, reference = cropped(node)
             offset = crop_offset(fields[cut], fields[reference])
             text = explain_crop(fields[cut], fields[reference], cut, "the image" if reference == "image" else reference)
-            explained.append((step.name, offset, f"{_upsampled(by_name[step.sources[0]], fields)}\n{text}"))
+            explained.append((node.name, offset, f"{_upsampled(by_name[node.sources[0]], fields)}\n{text}"))
     return explained
 
 
-def _upsampled(step, fields):
+def _upsampled(node, fields):
     """Why an upsampled map starts before the map it was made of: by half its kernel, or half its block."""
-    name, layer, (source,) = step
+    name, layer, (source,) = node
     k = (layer.scale if isinstance(layer, NearestUpsample) else layer.kernel_size)[0]
     before, after = fields[source], fields[name]
     return (

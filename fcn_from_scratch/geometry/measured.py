@@ -14,7 +14,7 @@ import numpy as np
 from fcn_from_scratch import checks, layers, ops
 from fcn_from_scratch.backend import get_array_module, to_numpy
 from fcn_from_scratch.geometry.fields import Axis, ReceptiveField, receptive_field
-from fcn_from_scratch.geometry.steps import POINTWISE, steps
+from fcn_from_scratch.geometry.graph import POINTWISE, graph
 
 WINDOWS = (layers.Conv2d, layers.MaxPool2d, layers.AvgPool2d)
 
@@ -27,7 +27,7 @@ def measured_receptive_field(net):
     window is a vertical and a horizontal one, so that a line of pixels is enough for each axis. The line is doubled
     until neither cell sees its ends.
     net   a layer, a list of layers, a Sequential or a model: the way to its coarsest scores
-    Identity: measured_receptive_field(net) == receptive_field(net)  (tests/test_geometry_measured.py)
+    Identity: measured_receptive_field(net) == receptive_field(net)  (tests/geometry/test_measured.py)
     Raises: ValueError at a layer that is neither a window nor pixel by pixel. Lesson 6.
     """
     path = _path(net)
@@ -80,8 +80,8 @@ def effective_receptive_field(net, images, share=0.95, rng=None):
 
 def _path(net):
     """The layers from the image to the coarsest scores, without dropout."""
-    chain = steps(getattr(net, "coarse_path", net))
-    path = [step.layer for step in chain if not isinstance(step.layer, layers.Dropout)]
+    chain = graph(getattr(net, "coarse_path", net))
+    path = [node.layer for node in chain if not isinstance(node.layer, layers.Dropout)]
     for layer in path:
         if not isinstance(layer, (*WINDOWS, *POINTWISE)):
             raise ValueError(f"a receptive field is measured through windows; {layer.label} is not one")

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from fcn_from_scratch import layers
 from fcn_from_scratch.checks import pair
+from fcn_from_scratch.engine.pooling_windows import windows
 from fcn_from_scratch.geometry.fields import crop_offset
-from fcn_from_scratch.geometry.steps import JOINS, POINTWISE, entries, grids, steps, with_padding, with_rounding
+from fcn_from_scratch.geometry.graph import JOINS, POINTWISE, entries, graph, grids, with_padding, with_rounding
 from fcn_from_scratch.layers.shift_and_stitch import interlaced_size
 from fcn_from_scratch.ops import shapes
-from fcn_from_scratch.ops.pooling_windows import windows
 
 LARGEST = 1499  # pixels: sizes up to here are tried when a network is asked for "every size"
 
@@ -56,7 +56,7 @@ def smallest_pad(net, sizes=range(1, LARGEST + 1), *, ceil_mode=None, largest=20
     """The smallest padding of the first convolution with which every one of the sizes fits; None up to `largest`.
 
     97 for FCN-32s, 16s and 8s, whose public code has 100: with 96 an image of one pixel leaves fc6 nothing to look at.
-    Below 81 the scores of FCN-32s start inside the image, whatever its size (tests/test_geometry_sizes.py).
+    Below 81 the scores of FCN-32s start inside the image, whatever its size (tests/geometry/test_sizes.py).
     Source: FCN's public networks. Lesson 6.
     """
     sizes = list(sizes)
@@ -72,7 +72,7 @@ def smallest_pad(net, sizes=range(1, LARGEST + 1), *, ceil_mode=None, largest=20
 
 
 def _variant(net, pad, ceil_mode):
-    found = steps(net)
+    found = graph(net)
     if pad is not None:
         found = with_padding(found, pad)
     if ceil_mode is not None:
@@ -80,36 +80,36 @@ def _variant(net, pad, ceil_mode):
     return found
 
 
-def _offsets(steps):
-    """name -> the (vertical, horizontal) crop offset of each step that crops one map to another."""
-    fields, found = grids(steps), {}
-    for step in steps:
-        if step.crops:
-            cut, reference = (fields[source] for source in cropped(step))
-            found[step.name] = pair(crop_offset(cut, reference), "offset", None)
+def _offsets(nodes):
+    """name -> the (vertical, horizontal) crop offset of each node that crops one map to another."""
+    fields, found = grids(nodes), {}
+    for node in nodes:
+        if node.crops:
+            cut, reference = (fields[source] for source in cropped(node))
+            found[node.name] = pair(crop_offset(cut, reference), "offset", None)
     return found
 
 
-def cropped(step):
-    """(the map that is cropped, the map it is cropped to) of a step that crops."""
-    first, second = step.sources
-    return (second, first) if isinstance(step.layer, layers.SkipFusion) else (first, second)
+def cropped(node):
+    """(the map that is cropped, the map it is cropped to) of a node that crops."""
+    first, second = node.sources
+    return (second, first) if isinstance(node.layer, layers.SkipFusion) else (first, second)
 
 
-def _misfit(steps, offsets, size):
+def _misfit(nodes, offsets, size):
     try:
-        _walk(steps, offsets, _image(steps, size))
+        _walk(nodes, offsets, _image(nodes, size))
     except ValueError:
         return True
     return False
 
 
-def _walk(steps, offsets, image):
+def _walk(nodes, offsets, image):
     maps = {"image": image}
-    for step in steps:
-        name, layer, sources = step
-        if step.crops:
-            cut, reference = cropped(step)
+    for node in nodes:
+        name, layer, sources = node
+        if node.crops:
+            cut, reference = cropped(node)
             across = zip(maps[cut].size, maps[reference].size, offsets[name])
             out = tuple(_joined_size(name, layer, cut, reference, *numbers) for numbers in across)
             maps[name] = Map(maps[sources[0]].channels, out)
@@ -135,7 +135,7 @@ def _together(name, layer, before):
 def _unpooled(name, layer, coarse, read=None, made=None):
     """The size of the map that the pool had read, if the coarse map has that of the one it made."""
     if read is None:
-        raise ValueError(f"the size of {name} is that of the map its pool had read, and no step says which")
+        raise ValueError(f"the size of {name} is that of the map its pool had read, and no node says which")
     if made.size != coarse.size:
         raise ValueError(
             f"{name} undoes {layer.pool.label}, which makes {made.size[0]}x{made.size[1]} cells here; its input has "
@@ -149,7 +149,7 @@ def passes(layer, before):
 
     A pass that has dropped the whole image has none, though padding alone may be enough for a window.
     """
-    found = steps(layer.net)
+    found = graph(layer.net)
     offsets = _offsets(found)
     for shift in product(*map(range, layer.stride)):
         read = before._replace(size=tuple(n - k if layer.form == "drop" else n + k for n, k in zip(before.size, shift)))
@@ -184,7 +184,7 @@ def _after(name, layer, before):
     out = tuple(_output_size(layer, n, axis) for axis, n in enumerate(size))
     if min(out) < 1:
         raise ValueError(f"{name} has nothing to look at: its input is {size[0]}x{size[1]}, its output would be empty")
-    if isinstance(layer, layers.MaxPool2d) and layer.dilation != (1, 1):  # its taps can step over a small map: refused
+    if isinstance(layer, layers.MaxPool2d) and layer.dilation != (1, 1):  # its taps can node over a small map: refused
         windows(size, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
     return Map(getattr(layer, "out_channels", channels), out)
 
@@ -229,6 +229,6 @@ def _joined_size(name, layer, cut, reference, have, wanted, offset):
     return wanted
 
 
-def _image(steps, size):
+def _image(nodes, size):
     """The image: as many channels as the convolutions that look at it expect, each of its own; 1 if there is none."""
-    return Map(sum(step.layer.in_channels for step in entries(steps)) or 1, pair(size, "size", 1))
+    return Map(sum(node.layer.in_channels for node in entries(nodes)) or 1, pair(size, "size", 1))

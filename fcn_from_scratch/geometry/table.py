@@ -7,8 +7,8 @@ import numpy as np
 from fcn_from_scratch import layers
 from fcn_from_scratch.checks import pair
 from fcn_from_scratch.geometry.fields import ReceptiveField
+from fcn_from_scratch.geometry.graph import POINTWISE, graph, grids
 from fcn_from_scratch.geometry.sizes import map_sizes, passes
-from fcn_from_scratch.geometry.steps import POINTWISE, grids, steps
 
 # They can write over their input, or hand on a part of it: no map of their own.
 IN_PLACE = (*POINTWISE, layers.Flatten, layers.Crop)
@@ -71,7 +71,7 @@ def table(net, size, dtype=np.float32):
     makes those of its net in every pass. A comparison, an addition and a copy count nothing.
     Raises: ValueError when the size does not fit (see geometry.map_sizes). Lesson 6.
     """
-    found = steps(net)
+    found = graph(net)
     fields, maps = grids(found), map_sizes(net, size)
     rows = []
     for name, layer, sources in found:
@@ -101,11 +101,11 @@ def _multiply_adds(layer, before, out):
     if isinstance(layer, layers.SkipFusion):
         return _multiply_adds(layer.score, before[1:], out._replace(size=before[1].size))
     if isinstance(layer, layers.ShiftAndStitch):
-        net = steps(layer.net)
+        net = graph(layer.net)
         return sum(
-            _multiply_adds(step.layer, [maps[source] for source in step.sources], maps[step.name])
+            _multiply_adds(node.layer, [maps[source] for source in node.sources], maps[node.name])
             for _, maps in passes(layer, before[0])
-            for step in net
+            for node in net
         )
     taps = np.prod(getattr(layer, "kernel_size", 1)).item()
     if isinstance(layer, layers.Conv2d):

@@ -7,7 +7,7 @@ built once and kept by a hash of everything that goes into it, in FCN_EMU_CACHE 
 ORDER     0: blocks and threads run in ascending order; 1: descending; others: shuffled, each in its own way. A GPU
           promises none, so each must give the same result
 BLOCKS    the slice of a grid's blocks that run: all, but in tests of arrays that are larger than the memory
-SANITIZE  extra flags, from FCN_EMU_SANITIZE, for tests/sanitize.py
+SANITIZE  extra flags, from FCN_EMU_SANITIZE, for tests/tools/sanitize.py
 
 Undefined behaviour (an int that overflows, an index outside a shared array, a shift by 64) is an error, always.
 """

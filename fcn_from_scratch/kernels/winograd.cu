@@ -5,7 +5,7 @@
 //   dw = G^T (sum over tiles of (A dy A^T) * (B^T d B)) G
 //
 // The gradient by x is the convolution of dy with the kernel turned by 180 degrees, its channels exchanged.
-// ops/winograd_transforms.py derives the matrices; here they are, written out. The 36 places (a, b) of a transformed
+// engine/winograd_transforms.py derives the matrices; here they are, written out. The 36 places (a, b) of a transformed
 // tile are numbered 6b + a, columns first, as on the CPU.
 //
 // Memory: x (N, H, W, C), y, dy (N, oh, ow, F), channels last; weight, dweight (F, C, 3, 3);

@@ -6,8 +6,8 @@ import numpy as np
 
 from fcn_from_scratch import checks, kernels, ops
 from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.engine.im2col import channels_first, channels_last
 from fcn_from_scratch.layers.base import Layer
-from fcn_from_scratch.ops.im2col import channels_first, channels_last
 
 
 class ReLU(Layer):
@@ -21,7 +21,7 @@ class ReLU(Layer):
         return dy if y is DONE else ops.relu_backward(dy, y, self.workspace)
 
 
-DONE = "done"  # what a ReLU keeps whose backward the layer after it does on the way, see layers.runs
+DONE = "done"  # what a ReLU keeps whose backward the layer after it does on the way, see layers.fused
 
 
 class Dropout(Layer):
@@ -37,7 +37,10 @@ class Dropout(Layer):
         super().__init__(name)
         self.p = checks.probability(p, "p")
         self.rng = np.random.default_rng() if rng is None else rng
-        self.others = 0, 0  # pictures of the batch before and after x, which other parts of it have (training.parts)
+        self.others = (
+            0,
+            0,
+        )  # pictures of the batch before and after x, in other parts of it (engine.loss_shares)
 
     def _forward(self, x):
         if not self.training or self.p == 0:

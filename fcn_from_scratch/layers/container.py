@@ -1,7 +1,7 @@
 """Layers made of layers: their parameters under dotted names, and a chain."""
 
 from fcn_from_scratch.layers.base import Layer
-from fcn_from_scratch.layers.runs import forward, runs
+from fcn_from_scratch.layers.fused import forward, runs
 
 
 class Container(Layer):
@@ -67,7 +67,7 @@ class Container(Layer):
 
 
 class Sequential(Container):
-    """A chain: forward runs the layers in order, some of them in one pass (see layers.runs), backward in reverse.
+    """A chain: forward runs the layers in order, some of them in one pass (see layers.fused), backward in reverse.
 
     Layers without a name are called by number.
     """

@@ -4,9 +4,9 @@ import numpy as np
 
 from fcn_from_scratch import checks, ops
 from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.engine.im2col import channels_first, channels_last
 from fcn_from_scratch.layers.base import Layer
 from fcn_from_scratch.ops.conv import ALGORITHMS, conv2d_bias_grad, transformation
-from fcn_from_scratch.ops.im2col import channels_first, channels_last
 
 
 class Conv2d(Layer):
@@ -63,7 +63,7 @@ class Conv2d(Layer):
 
     def prepare(self, mode=True, *, wide=False):
         """As Layer.prepare: where Winograd's algorithm may run, it finds its kernel made, four times the memory of the
-        weight; with `wide`, ops.winograd_wide's too, (kh + 1)(kw + 1) / (kh * kw) times. (On a GPU and for other
+        weight; with `wide`, engine.winograd_wide's too, (kh + 1)(kw + 1) / (kh * kw) times. (On a GPU and for other
         convolutions nothing happens.)"""
         super().prepare(mode)
         if self._prepared is not None:

@@ -5,8 +5,8 @@ from itertools import product
 
 from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.engine.im2col import channels_first, channels_last
 from fcn_from_scratch.layers.container import Container
-from fcn_from_scratch.ops.im2col import channels_first, channels_last
 
 FORMS = ("drop", "shift")
 

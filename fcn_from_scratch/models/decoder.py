@@ -51,12 +51,12 @@ class UnpoolingDecoder(Segmenter):
     def _backward_heads(self, dscores):
         return self.decoder.backward(dscores), {}
 
-    def steps(self):
+    def graph(self):
         """Which layer reads which maps, for geometry. An unpooling also looks at what its pool had read and made."""
         found = geometry.along([*self.trunk.layers, *self.decoder.layers])
-        maps = {id(step.layer): (*step.sources, step.name) for step in found}
-        pooled = {step.name: maps[id(step.layer.pool)] for step in found if isinstance(step.layer, MaxUnpool2d)}
-        return [step._replace(sources=step.sources + pooled.get(step.name, ())) for step in found]
+        maps = {id(node.layer): (*node.sources, node.name) for node in found}
+        pooled = {node.name: maps[id(node.layer.pool)] for node in found if isinstance(node.layer, MaxUnpool2d)}
+        return [node._replace(sources=node.sources + pooled.get(node.name, ())) for node in found]
 
 
 def _mirror(trunk, rng, dtype):

@@ -56,7 +56,7 @@ class FCN(Segmenter):
     def _backward_heads(self, dscores):
         return self.head.backward(dscores)
 
-    def steps(self):
+    def graph(self):
         """Which layer reads which maps, for geometry."""
         trunk = geometry.along(self.trunk)
-        return [*trunk, *self.head.steps(trunk[-1].name)]
+        return [*trunk, *self.head.graph(trunk[-1].name)]

@@ -82,13 +82,13 @@ class Head(Container):
             dscores = upscore.backward(dscores)
         return self.score_fr.backward(dscores), dmaps
 
-    def steps(self, top):
+    def graph(self, top):
         """The geometry of the head: which layer reads which maps; `top` is the name of the trunk's last map."""
-        found = [geometry.Step(self.score_fr.name, self.score_fr, (top,))]
+        found = [geometry.Node(self.score_fr.name, self.score_fr, (top,))]
         for pool, upscore, fuse in self.skips:
-            found.append(geometry.Step(upscore.name, upscore, (found[-1].name,)))
-            found.append(geometry.Step(fuse.name, fuse, (upscore.name, pool)))
-        return [*found, *steps_up(self.upscore, self.crop, found[-1].name)]
+            found.append(geometry.Node(upscore.name, upscore, (found[-1].name,)))
+            found.append(geometry.Node(fuse.name, fuse, (upscore.name, pool)))
+        return [*found, *nodes_up(self.upscore, self.crop, found[-1].name)]
 
 
 def score_layer(path, num_classes, dtype, name):
@@ -118,10 +118,10 @@ def way_up(field, num_classes, upsampling, dtype, name, suffix=""):
     return upscore, Crop(offset, name="crop" + suffix)
 
 
-def steps_up(upscore, crop, scores):
+def nodes_up(upscore, crop, scores):
     """The geometry of way_up's layers, which read the map of the name `scores`."""
-    up = geometry.Step(upscore.name, upscore, (scores,))
-    return [up, geometry.Step(crop.name, crop, (up.name, "image"))]
+    up = geometry.Node(upscore.name, upscore, (scores,))
+    return [up, geometry.Node(crop.name, crop, (up.name, "image"))]
 
 
 def _path_to(pool, trunk):

@@ -5,7 +5,7 @@ import numpy as np
 from fcn_from_scratch import checks, geometry
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.layers import Container, Sum
-from fcn_from_scratch.models.head import score_layer, steps_up, way_up
+from fcn_from_scratch.models.head import nodes_up, score_layer, way_up
 from fcn_from_scratch.models.segmenter import Segmenter
 from fcn_from_scratch.models.trunk import Trunk, vgg_trunk
 
@@ -80,11 +80,11 @@ class LateFusion(Segmenter):
         dscores = self.fuse.backward(self.upscore.backward(self.crop.backward(dscores)))
         return [score.backward(dy) for score, dy in zip(self.scores, dscores)], {}
 
-    def steps(self):
+    def graph(self):
         """Which layer reads which maps, for geometry."""
         streams = [geometry.along([*trunk.layers, score]) for trunk, score in zip(self.trunk.trunks, self.scores)]
-        fused = geometry.Step(self.fuse.name, self.fuse, tuple(stream[-1].name for stream in streams))
-        return [*(step for stream in streams for step in stream), fused, *steps_up(self.upscore, self.crop, fused.name)]
+        fused = geometry.Node(self.fuse.name, self.fuse, tuple(stream[-1].name for stream in streams))
+        return [*(node for stream in streams for node in stream), fused, *nodes_up(self.upscore, self.crop, fused.name)]
 
 
 def late_fusion(config, num_classes, rng, dtype=np.float32, fusion="average", upsampling="fixed", name=None):

@@ -55,10 +55,10 @@ class TwoHeads(Segmenter):
         (dtop, dmaps), (dtop_too, dmaps_too) = (head.backward(dy) for head, dy in zip(self.heads, dscores))
         return dtop + dtop_too, {pool: dmaps[pool] + dmaps_too[pool] for pool in dmaps}
 
-    def steps(self):
+    def graph(self):
         """Which layer reads which maps, for geometry."""
         trunk = geometry.along(self.trunk)
-        return [*trunk, *(step for head in self.heads for step in head.steps(trunk[-1].name))]
+        return [*trunk, *(node for head in self.heads for node in head.graph(trunk[-1].name))]
 
 
 def two_heads(config, stride, num_classes, rng, dtype=np.float32, upsampling="fixed", name=None):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fcn_from_scratch.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
-from fcn_from_scratch.layers.runs import forward, runs
+from fcn_from_scratch.layers.fused import forward, runs
 
 
 class VGGConfig(NamedTuple):

@@ -16,13 +16,13 @@ import numpy as np
 from fcn_from_scratch import checks, geometry
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.dense.chain import twin
+from fcn_from_scratch.engine.im2col import channels_first, channels_last
+from fcn_from_scratch.engine.winograd_transforms import OUTPUTS
 from fcn_from_scratch.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU
-from fcn_from_scratch.layers.runs import forward, runs
+from fcn_from_scratch.layers.fused import forward, runs
 from fcn_from_scratch.models.fcn import FCN
 from fcn_from_scratch.ops import shapes
 from fcn_from_scratch.ops.conv import choose
-from fcn_from_scratch.ops.im2col import channels_first, channels_last
-from fcn_from_scratch.ops.winograd_transforms import OUTPUTS
 
 POINTWISE = (ReLU, Dropout, LocalResponseNorm)  # each output pixel reads the one input pixel in its place
 
@@ -92,7 +92,7 @@ class ZeroFrame:
 
 
 class _Part(NamedTuple):
-    """A run of layers (see layers.runs), and the window of its input that has to be looked at.
+    """A run of layers (see layers.fused), and the window of its input that has to be looked at.
 
     layers   without padding of their own: the window brings it along
     window   (N, C, h, w); around what changes from image to image it holds the frame

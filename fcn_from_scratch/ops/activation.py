@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from fcn_from_scratch import checks, kernels, threads
+from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.ops.im2col import channels_first
-from fcn_from_scratch.workspace import empty_from
+from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine.im2col import channels_first
+from fcn_from_scratch.engine.workspace import empty_from
 
 AT_ONCE = 1 << 17  # numbers that one thread works on at a time
 

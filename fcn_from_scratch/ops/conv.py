@@ -4,12 +4,12 @@ The word is the field's; what is computed is a cross-correlation (the kernel is 
 plain loops is ops.loops.conv2d_loops. Here the arguments are checked and an algorithm is chosen; the three compute
 the same numbers up to rounding, and lie in files of their own:
 
-im2col     ops.conv_im2col: patches times weights, a block of patches at a time. Takes everything.
-wide       ops.conv_wide: patches times weights, a part of the channels at a time, for fc6 and fc7
-winograd   ops.winograd: F(4, 3), a quarter of the multiplications for a 3x3 kernel
+im2col     engine.conv_im2col: patches times weights, a block of patches at a time. Takes everything.
+wide       engine.conv_wide: patches times weights, a part of the channels at a time, for fc6 and fc7
+winograd   engine.winograd: F(4, 3), a quarter of the multiplications for a 3x3 kernel
 
 A forward can start from a weight that was transformed before, see `transformation`; then "wide" has Winograd's
-algorithm too, ops.winograd_wide.
+algorithm too, engine.winograd_wide.
 """
 
 import functools
@@ -17,32 +17,33 @@ import math
 
 import numpy as np
 
-from fcn_from_scratch import checks, threads
+from fcn_from_scratch import checks
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.ops import shapes
-from fcn_from_scratch.ops.conv_im2col import (
+from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine.conv_im2col import (
     im2col_backward,
     im2col_conv2d,
     im2col_conv2d_relu_pool,
     im2col_input_grad,
     im2col_weight_grad,
 )
-from fcn_from_scratch.ops.conv_wide import wide_conv2d, wide_input_grad, wide_weight_grad
-from fcn_from_scratch.ops.im2col import blocks
-from fcn_from_scratch.ops.pooling import max_pool2d_winner
-from fcn_from_scratch.ops.winograd import (
+from fcn_from_scratch.engine.conv_wide import wide_conv2d, wide_input_grad, wide_weight_grad
+from fcn_from_scratch.engine.im2col import blocks
+from fcn_from_scratch.engine.winograd import (
     transformed_weight,
     winograd_conv2d,
     winograd_conv2d_relu_pool,
     winograd_input_grad,
     winograd_weight_grad,
 )
-from fcn_from_scratch.ops.winograd_wide import (
+from fcn_from_scratch.engine.winograd_wide import (
     can_transform,
     frequencies,
     transformed_wide_weight,
     winograd_wide_conv2d,
 )
+from fcn_from_scratch.ops import shapes
+from fcn_from_scratch.ops.pooling import max_pool2d_winner
 
 ALGORITHMS = ("auto", "im2col", "wide", "winograd")
 WINOGRAD_CHANNELS = 64  # with fewer, transforming the pixels costs more than the multiplications saved
@@ -233,7 +234,7 @@ def transformation(weight, stride, dilation, groups, algorithm="auto", wide=Fals
     """The function that makes of a weight what a forward with it can start from; None where there is none.
 
     Where `choose` may take "winograd" that is its transformed kernel, and with `wide`, where it may take "wide", that
-    of ops.winograd_wide.
+    of engine.winograd_wide.
     """
     placing = stride, dilation, groups
     if algorithm in ("auto", "winograd") and _winograd_pays(weight.shape, *placing, weight.dtype):

@@ -6,9 +6,9 @@ routines serves both, and the tests hold them to that identity.
 
 from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.engine.im2col import channels_first, channels_last, spread
 from fcn_from_scratch.ops import shapes
 from fcn_from_scratch.ops.conv import conv2d, conv2d_weight_grad
-from fcn_from_scratch.ops.im2col import channels_first, channels_last, spread
 
 
 def conv_transpose2d(x, weight, bias=None, stride=1, padding=0):

@@ -1,7 +1,8 @@
 """The fully connected layer of a classifier: what lesson 5 turns into a convolution."""
 
-from fcn_from_scratch import checks, threads
+from fcn_from_scratch import checks
 from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.engine import threads
 
 
 @threads.one_blas_thread

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from fcn_from_scratch import checks, kernels, threads
+from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.ops.im2col import GPU_BLOCK_BYTES, blocks
+from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine.im2col import GPU_BLOCK_BYTES, blocks
 
 REDUCTIONS = ("mean", "sum")
 BLOCK_BYTES = 1 << 20  # scores that one thread works on at a time: they stay in the cache through all passes

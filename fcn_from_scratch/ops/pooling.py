@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 
-from fcn_from_scratch import checks, kernels, threads
+from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.ops.im2col import channels_first, channels_last
-from fcn_from_scratch.ops.pooling_windows import windows
-from fcn_from_scratch.workspace import empty_from
+from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine.im2col import channels_first, channels_last
+from fcn_from_scratch.engine.pooling_windows import windows
+from fcn_from_scratch.engine.workspace import empty_from
 
 AT_ONCE = 1 << 17  # pixels of an image that one thread works on at a time
 

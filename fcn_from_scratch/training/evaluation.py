@@ -2,10 +2,10 @@
 
 from fcn_from_scratch import datasets
 from fcn_from_scratch.backend import to_device, to_numpy
+from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.metrics import ConfusionMatrix
 from fcn_from_scratch.progress import bar
-from fcn_from_scratch.training import heads
-from fcn_from_scratch.workspace import Workspace
+from fcn_from_scratch.training import pair_heads
 
 
 def predict(model, x):
@@ -38,7 +38,7 @@ def evaluate_heads(model, dataset, device="cpu", progress=False):
     matrices = {}
     batches = datasets.epoch(dataset, 1, model.transform)
     for x, labels, _ in bar(batches, total=len(dataset), disable=not progress, unit="image"):
-        found = heads.pairs(model(to_device(x, device)), labels)
+        found = pair_heads.pairs(model(to_device(x, device)), labels)
         for (name, classes), (scores, ids) in zip(dataset.heads.items(), found):
             matrix = matrices.setdefault(name, ConfusionMatrix(len(classes), dataset.ignore_index))
             matrix.update(ids, to_numpy(scores.argmax(axis=1)))

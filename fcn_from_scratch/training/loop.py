@@ -8,11 +8,12 @@ import numpy as np
 from fcn_from_scratch import checks
 from fcn_from_scratch.backend import to_device
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.engine import loss_shares
+from fcn_from_scratch.engine.micro_batches import MicroBatches
+from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.ops import softmax_cross_entropy
 from fcn_from_scratch.progress import bar
-from fcn_from_scratch.training import heads, parts
-from fcn_from_scratch.training.micro_batches import MicroBatches
-from fcn_from_scratch.workspace import Workspace
+from fcn_from_scratch.training import pair_heads
 
 
 class Trainer:
@@ -95,8 +96,8 @@ class Trainer:
     def _in_parts(self, x, labels, shares, slices):
         """The same part by part."""
         if self.reduction == "mean":
-            weights = [parts.weights(labels[part], self.ignore_index, self.class_weight) for part in slices]
-            own = parts.shares(np.array(weights), sum(weights))
+            weights = [loss_shares.weights(labels[part], self.ignore_index, self.class_weight) for part in slices]
+            own = loss_shares.shares(np.array(weights), sum(weights))
             own = (own if shares is None else own * shares).tolist()
         else:
             own = [shares] * len(slices)
@@ -112,7 +113,7 @@ class Trainer:
         scores = model(x)
         results = [
             softmax_cross_entropy(each, ids, self.ignore_index, self.reduction, None if head else self.class_weight)
-            for head, (each, ids) in enumerate(heads.pairs(scores, labels))
+            for head, (each, ids) in enumerate(pair_heads.pairs(scores, labels))
         ]
         if shares is not None:
             for (_, gradient), share in zip(results, shares):

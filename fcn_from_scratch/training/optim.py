@@ -4,8 +4,9 @@ from fnmatch import fnmatch
 
 import numpy as np
 
-from fcn_from_scratch import checks, kernels, threads
+from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module, to_numpy
+from fcn_from_scratch.engine import threads
 
 # (learning-rate factor, decay factor) for the parameters whose name matches; the first match counts. Biases learn
 # twice as fast and are not decayed, as in the paper's public networks.

@@ -83,7 +83,7 @@ net = [
     *(MaxPool2d(2, ceil_mode=True, name=f"pool{number}") for number in range(1, 6)),
     *(Conv2d(1, 1, 7), BilinearUpsample(64, 32)),
 ]
-names = [step.name for step in geometry.steps(net)]
+names = [step.name for step in geometry.graph(net)]
 counted = {n: geometry.map_sizes(net, n)[names[-1]].size[0] - n for n in range(1, 700)}
 check("the formula counts what the layers make", all(counted[n] == surplus(n) for n in counted))
 check("38 to 69 pixels too many, so never fewer than 19", (min(counted.values()), max(counted.values())) == (38, 69))

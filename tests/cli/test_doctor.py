@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn_from_scratch import datasets, doctor, models
+from fcn_from_scratch import datasets, models
 from fcn_from_scratch.cli import evaluate
+from fcn_from_scratch.lab import doctor
 from fcn_from_scratch.metrics import METRICS
 
 

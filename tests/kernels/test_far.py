@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from fcn_from_scratch import ops
+from fcn_from_scratch.engine.winograd_transforms import OUTPUTS, POINTS, TAPS, cook_toom
 from fcn_from_scratch.kernels import emulator, launch
 from fcn_from_scratch.kernels.random import LOW, RUN
 from fcn_from_scratch.kernels.table import KERNELS
-from fcn_from_scratch.ops.winograd_transforms import OUTPUTS, POINTS, TAPS, cook_toom
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is promised as Linux does it")
 

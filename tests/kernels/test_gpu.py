@@ -14,7 +14,7 @@ from arrays import NEEDS_GPU, close
 
 from fcn_from_scratch import models, ops
 from fcn_from_scratch.cli import main
-from fcn_from_scratch.ops import im2col
+from fcn_from_scratch.engine import im2col
 from fcn_from_scratch.training import SGD
 
 ON_A_GPU = pytest.param("cupy", marks=NEEDS_GPU)

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcn_from_scratch import kernels
+from fcn_from_scratch.engine.im2col import channels_last, gather
 from fcn_from_scratch.kernels import loss as loss_kernels
 from fcn_from_scratch.kernels import winograd
 from fcn_from_scratch.ops import loops, shapes
-from fcn_from_scratch.ops.im2col import channels_last, gather
 
 TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
 WINOGRAD = {"float32": 2e-5, "float64": 1e-13}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fcn_from_scratch.kernels import counts, emulator, launch, patches, random
+from fcn_from_scratch.kernels import convolution, counts, emulator, launch, random
 from fcn_from_scratch.kernels.table import KERNELS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ def test_every_kernel_is_declared_with_its_names(source):
     ("header", "name", "value"),
     [
         ("reduce.cuh", "BLOCK", launch.THREADS),
-        ("gemm.cu", "TILE", patches.TILE),
+        ("gemm.cu", "TILE", convolution.TILE),
         ("dropout.cu", "RUN", random.RUN),
         ("confusion_matrix.cu", "MOST_CLASSES", counts.MOST_CLASSES),
     ],

@@ -6,9 +6,9 @@ from arrays import TORCH_TOLERANCES, close, refuses, torch_module
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fcn_from_scratch.engine.im2col import BLOCK_BYTES
 from fcn_from_scratch.layers import Conv2d, ConvTranspose2d, Linear
 from fcn_from_scratch.ops import loops
-from fcn_from_scratch.ops.im2col import BLOCK_BYTES
 
 MAP = (2, 4, 6, 5)
 

@@ -7,9 +7,10 @@ import pytest
 
 from fcn_from_scratch import models
 from fcn_from_scratch.dense.chain import twin
+from fcn_from_scratch.engine import winograd
 from fcn_from_scratch.layers import Conv2d, MaxPool2d, ReLU, Sequential
 from fcn_from_scratch.models import ZeroFrame
-from fcn_from_scratch.ops import conv2d, winograd
+from fcn_from_scratch.ops import conv2d
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((2, 64, 24, 28)).astype(np.float32)

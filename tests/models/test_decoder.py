@@ -253,8 +253,8 @@ class TestGeometry:
     @pytest.mark.parametrize(("options", "size"), CASES)
     def test_sizes_and_places_are_those_of_the_mirrored_map(self, options, size):
         net = build("mini_unpool", 2, width=1, **options).eval()
-        maps, fields = geometry.map_sizes(net, size), geometry.grids(geometry.steps(net))
-        read = {step.layer: step.sources[0] for step in geometry.steps(net)}
+        maps, fields = geometry.map_sizes(net, size), geometry.grids(geometry.graph(net))
+        read = {node.layer: node.sources[0] for node in geometry.graph(net)}
         h = np.zeros((1, 3, *size), np.float32)
         for key, layer in net.children.items():
             h = layer(h)

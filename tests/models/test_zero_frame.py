@@ -5,11 +5,11 @@ import pytest
 
 from fcn_from_scratch import geometry, models
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.layers import ReLU
-from fcn_from_scratch.layers.runs import forward, runs
+from fcn_from_scratch.layers.fused import forward, runs
 from fcn_from_scratch.models.zero_frame import ZeroFrame
 from fcn_from_scratch.training import predict, segment
-from fcn_from_scratch.workspace import Workspace
 
 # (model, width): 32 and more make Winograd's algorithm run, in tiles; the others compute everything as patches
 NETWORKS = [("fcn32s", 2), ("fcn16s", 3), ("fcn8s", 32), ("fcn8s_atonce", 2), ("fcn_alexnet", 12), ("fcn_googlenet", 8)]

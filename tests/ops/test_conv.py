@@ -10,8 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fcn_from_scratch import ops
+from fcn_from_scratch.engine import im2col
 from fcn_from_scratch.gradcheck import vjp_check
-from fcn_from_scratch.ops import conv, im2col, loops
+from fcn_from_scratch.ops import conv, loops
 
 # Input channels, output channels, kernel, and the arguments; the input is 2 x channels x 9 x 11.
 CASES = {

@@ -10,9 +10,9 @@ from arrays import refuses
 from fcn_from_scratch import datasets, models
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets import Sample
+from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.training import SGD, Trainer, recipes
 from fcn_from_scratch.training.evaluation import evaluate, predict, segment
-from fcn_from_scratch.workspace import Workspace
 
 
 def net(seed=0, dtype=np.float64, name="mini_fcn8s", **options):

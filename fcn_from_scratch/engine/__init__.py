@@ -1,0 +1,1 @@
+"""What makes the plain code of `ops` fast on a CPU. `ops` calls it; a reader may skip it."""

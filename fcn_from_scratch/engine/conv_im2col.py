@@ -1,0 +1,197 @@
+"""Convolution as patches times weights: one matrix product (GEMM) forward, and one for each gradient.
+
+With a ReLU and a 2x2 max-pool after it, im2col_conv2d_relu_pool pools each block of outputs while it is in the
+processor's cache, and writes a quarter of the numbers.
+
+The arguments come from ops.conv, which has checked them; `geometry` is its ConvGeometry.
+"""
+
+import numpy as np
+
+from fcn_from_scratch import checks, kernels
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine.im2col import (
+    channels_first,
+    channels_last,
+    gather,
+    gather_windows,
+    patch_bytes,
+    rarefy_kernel,
+    shares,
+    spread,
+    with_border,
+)
+from fcn_from_scratch.engine.workspace import empty_from
+from fcn_from_scratch.ops.pooling import relu_pool
+
+
+@threads.one_blas_thread
+def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
+    """y[(n, i, j), f] = bias[f] + sum over (a, b, c) of patches[(n, i, j), (a, b, c)] * weight[(a, b, c), f]"""
+    kernel_size, stride, _, dilation, groups, (oh, ow) = geometry
+    xp = get_array_module(x, weight, bias)
+    dtype = checks.floating_result(xp, x, weight)
+    n, (f, c) = x.shape[0], weight.shape[:2]
+    padded = with_border(x, geometry.padding, kernel_size, dtype)
+    y = empty_from(workspace, xp)((n, oh, ow, f), dtype)
+    for inputs, outputs in _group_slices(groups, c, f):
+        source = padded if groups == 1 else xp.ascontiguousarray(padded[..., inputs])
+        matrix = weight_matrix(weight[outputs], dtype)
+
+        def fill(share, source=source, matrix=matrix, outputs=outputs):
+            for image, rows in share:
+                part = y[image, rows].reshape(-1, f)[:, outputs]
+                xp.matmul(gather(source[image], rows, ow, kernel_size, stride, dilation), matrix, out=part)
+                if relu and bias is not None and groups == 1 and kernels.usable(part, bias):
+                    kernels.bias_relu(part, bias, out=part)  # of one stretch of memory, which a group's part is not
+                    continue
+                if groups == 1:
+                    part = part.reshape(-1, ow * f)
+                if bias is not None:
+                    part += _along_rows(bias, ow) if groups == 1 else bias[outputs]
+                if relu:
+                    xp.maximum(part, 0, out=part)
+
+        threads.run(fill, shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
+    return channels_first(y)
+
+
+@threads.one_blas_thread
+def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
+    """im2col_conv2d, ReLU and a 2x2 max-pool in one: (y, winner), see ops.conv.conv2d_relu_pool.
+
+    For NumPy's arrays, one group, and an even number of rows and columns of outputs.
+    """
+    kernel_size, stride, padding, dilation, _, size = geometry
+    ph, pw = (length // 2 for length in size)
+    dtype = checks.floating_result(np, x, weight)
+    n, (f, c) = x.shape[0], weight.shape[:2]
+    padded, matrix = with_border(x, padding, kernel_size, dtype), weight_matrix(weight, dtype)
+    make = empty_from(workspace, np)
+    y = make((n, ph, pw, f), dtype)
+    winner = make(y.shape, "uint8")
+
+    def fill(share):
+        for image, rows in share:
+            part = gather_windows(padded[image], rows, pw, kernel_size, stride, dilation) @ matrix
+            if bias is not None:
+                lines = part.reshape(-1, pw * f)
+                lines += _along_rows(bias, pw)
+            pooled = y[image, rows]
+            relu_pool(np, part.reshape(2, 2, *pooled.shape), (pooled, winner[image, rows]))
+
+    threads.run(fill, shares(np, n, ph, 4 * patch_bytes(pw, kernel_size, c, dtype)))
+    return channels_first(y), channels_first(winner)
+
+
+def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
+    """At stride 1 a convolution of dy with the kernel turned by 180 degrees, which needs no overlapping additions;
+    else each pixel of dy lays its scaled kernel over the image."""
+    _, stride, (ph, pw), dilation, groups, _ = geometry
+    if stride == (1, 1):
+        dy, turned, geometry = _turned(dy, weight, geometry, x_shape)
+        return im2col_conv2d(dy, turned, None, geometry, workspace=workspace)
+    xp = get_array_module(dy, weight)
+    f, c = weight.shape[:2]
+    n, c_all, h, w = x_shape
+    dtype = checks.floating_result(xp, dy, weight)
+    source = channels_last(dy, dtype=dtype)
+    dx = empty_from(workspace, xp)((n, h, w, c_all), dtype)
+    for inputs, outputs in _group_slices(groups, c, f):
+        part = xp.ascontiguousarray(source[..., outputs])
+        full = spread(part, rarefy_kernel(weight[outputs], dilation), stride, (h + 2 * ph, w + 2 * pw))
+        dx[..., inputs] = full[:, ph : ph + h, pw : pw + w]
+    return channels_first(dx)
+
+
+@threads.one_blas_thread
+def im2col_weight_grad(dy, x, weight, geometry, out):
+    """out[f, (a, b, c)] += sum over (n, i, j) of dy[(n, i, j), f] * patches[(n, i, j), (a, b, c)]"""
+    kernel_size, stride, padding, dilation, groups, (oh, ow) = geometry
+    xp = get_array_module(dy, x)
+    dtype = checks.floating_result(xp, dy, x)
+    n, (f, c) = x.shape[0], weight.shape[:2]
+    padded, source = with_border(x, padding, kernel_size, dtype), channels_last(dy, dtype=dtype)
+    for inputs, outputs in _group_slices(groups, c, f):
+        mine = padded if groups == 1 else xp.ascontiguousarray(padded[..., inputs])
+
+        def part(image, rows, mine=mine, outputs=outputs):
+            patches = gather(mine[image], rows, ow, kernel_size, stride, dilation)
+            upstream = source[image, rows, :, outputs].reshape(-1, f // groups)
+            by_columns = patches.flags.f_contiguous  # then the product is faster the other way round
+            return (patches.T @ upstream).T if by_columns else upstream.T @ patches
+
+        total = _sum_of(part, shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
+        out[outputs] += total.reshape(f // groups, *kernel_size, c).transpose(0, 3, 1, 2)
+    return out
+
+
+@threads.one_blas_thread
+def im2col_backward(dy, x, weight, geometry, out, workspace=None):
+    """Both gradients at stride 1, without groups, from one patch matrix, that of dy: dx, returned, as im2col_input_grad
+    finds it, and
+
+    out[f, (kh-1-a, kw-1-b, c)] += sum over (n, i, j) of patches[(n, i, j), (a, b, f)] * x[(n, i, j), c]
+    """
+    (n, c, h, w), f = x.shape, len(weight)
+    xp = get_array_module(dy, x, weight)
+    dtype = checks.floating_result(xp, dy, x, weight)
+    dy, turned, (kernel_size, stride, padding, dilation, _, _) = _turned(dy, weight, geometry, x.shape)
+    padded, matrix = with_border(dy, padding, kernel_size, dtype), weight_matrix(turned, dtype)
+    pixels, dx = channels_last(x, dtype=dtype), empty_from(workspace, xp)((n, h, w, c), dtype)
+
+    def part(image, rows):
+        patches = gather(padded[image], rows, w, kernel_size, stride, dilation)
+        xp.matmul(patches, matrix, out=dx[image, rows].reshape(-1, c))
+        return patches.T @ pixels[image, rows].reshape(-1, c)
+
+    total = _sum_of(part, shares(xp, n, h, patch_bytes(w, kernel_size, f, dtype)))
+    out += total.reshape(*kernel_size, f, c)[::-1, ::-1].transpose(2, 3, 0, 1)
+    return channels_first(dx)
+
+
+def _sum_of(part, dealt):
+    """The sum of part(image, rows) over all blocks, as `shares` deals them out; in a fixed order, whichever thread was
+    first."""
+    totals = [None] * len(dealt)
+
+    def add_up(worker):
+        for block in dealt[worker]:
+            found = part(*block)
+            totals[worker] = found if totals[worker] is None else totals[worker] + found
+
+    threads.run(add_up, range(len(dealt)))
+    return sum(totals[1:], start=totals[0])
+
+
+def _turned(dy, weight, geometry, x_shape):
+    """(dy, weight, geometry) of the convolution that is, at stride 1, the gradient by the input: dy cropped where its
+    border would have a negative width, and the kernel turned by 180 degrees."""
+    kernel_size, _, padding, dilation, groups, _ = geometry
+    f, c = weight.shape[:2]
+    grouped = weight.reshape(groups, f // groups, c, *kernel_size)
+    turned = grouped[..., ::-1, ::-1].swapaxes(1, 2).reshape(groups * c, f // groups, *kernel_size)
+    border = [d * (k - 1) - p for k, d, p in zip(kernel_size, dilation, padding)]
+    crop_h, crop_w = (max(-width, 0) for width in border)
+    dy = dy[:, :, crop_h : dy.shape[2] - crop_h, crop_w : dy.shape[3] - crop_w]
+    border = tuple(max(width, 0) for width in border)
+    return dy, turned, geometry._replace(padding=border, output_size=tuple(x_shape[2:]))
+
+
+def _group_slices(groups, c, f):
+    """The (input channels, output channels) of each group; c is the group's input channels, f all outputs."""
+    per_group = f // groups
+    for g in range(groups):
+        yield slice(g * c, (g + 1) * c), slice(g * per_group, (g + 1) * per_group)
+
+
+def _along_rows(bias, ow):
+    """The bias of a row of ow pixels, channels last: additions of whole rows take a third of the time."""
+    return bias[None].repeat(ow, axis=0).reshape(-1)
+
+
+def weight_matrix(weight, dtype):
+    """weight (F, C, kh, kw) as the (kh*kw*C, F) factor of a patch matrix; a view where it lies channels last."""
+    f = weight.shape[0]
+    return weight.transpose(2, 3, 1, 0).reshape(-1, f).astype(dtype, copy=False)

@@ -1,0 +1,93 @@
+"""Convolution with more weights than patches, such as fc6: the work is split by channels and not by pixels.
+
+fc6 of VGG16 has 411 MB of weights and, on a 500-pixel image, 22x22 places: 48 MB of patches. Taking the patches block
+by block, as conv_im2col does, would read all the weights once for every block; and its gradient by the input, a
+convolution of the padded dy, would have 1.6 times as many places and 8 times the channels. So all patches are gathered
+at once, and each thread computes some of the output channels, with the part of the weights that belongs to them.
+
+Weights that lie channels last in memory are never copied. `geometry` is ops.conv's ConvGeometry, without groups.
+"""
+
+from itertools import product
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine.conv_im2col import weight_matrix
+from fcn_from_scratch.engine.im2col import channels_first, channels_last, gather
+from fcn_from_scratch.engine.workspace import empty_from
+
+PRODUCT_BYTES = 16 << 20
+
+
+@threads.one_blas_thread
+def wide_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
+    """y[(n, i, j), f] = bias[f] + sum over (a, b, c) of patches[(n, i, j), (a, b, c)] * weight[(a, b, c), f]"""
+    xp = get_array_module(x, weight, bias)
+    dtype = checks.floating_result(xp, x, weight)
+    patches, matrix = _patches(x, geometry, dtype), weight_matrix(weight, dtype)
+    y = empty_from(workspace, xp)((len(patches), len(weight)), dtype)
+
+    def fill(outputs):
+        product = matrix[:, outputs].T @ patches.T  # tall, which suits BLAS better than wide
+        if bias is not None:
+            product += bias[outputs, None]
+        if relu:
+            xp.maximum(product, 0, out=product)
+        y[:, outputs] = product.T
+
+    threads.run(fill, _parts(len(weight)))
+    return channels_first(y.reshape(len(x), *geometry.output_size, len(weight)))
+
+
+@threads.one_blas_thread
+def wide_input_grad(dy, x_shape, weight, geometry, workspace=None):
+    """dx[n, s*i + d*a - p, s*j + d*b - p, c] += dy[(n, i, j), f] @ weight[a, b][f, c], one tap (a, b) after another"""
+    _, (sh, sw), (ph, pw), (dh, dw), _, (oh, ow) = geometry
+    xp = get_array_module(dy, weight)
+    dtype = checks.floating_result(xp, dy, weight)
+    n, c, h, w = x_shape
+    upstream = channels_last(dy, dtype=dtype).reshape(n * oh * ow, -1)
+    taps = weight.transpose(2, 3, 0, 1).astype(dtype, copy=False)
+    dx = empty_from(workspace, xp)((n, h + 2 * ph, w + 2 * pw, c), dtype)
+    dx[...] = 0
+
+    def add_up(inputs):
+        for a, b in product(*map(range, geometry.kernel_size)):
+            top, left = dh * a, dw * b
+            target = dx[:, top : top + sh * (oh - 1) + 1 : sh, left : left + sw * (ow - 1) + 1 : sw, inputs]
+            target += (upstream @ taps[a, b][:, inputs]).reshape(target.shape)
+
+    threads.run(add_up, _parts(c))
+    return channels_first(dx[:, ph : ph + h, pw : pw + w])
+
+
+@threads.one_blas_thread
+def wide_weight_grad(dy, x, weight, geometry, out):
+    """out[f, c, a, b] += sum over (n, i, j) of dy[(n, i, j), f] * patches[(n, i, j), (a, b, c)]"""
+    xp = get_array_module(dy, x, out)
+    dtype = checks.floating_result(xp, dy, x)
+    f, c, kh, kw = weight.shape
+    patches = _patches(x, geometry, dtype)
+    upstream = xp.ascontiguousarray(channels_last(dy, dtype=dtype).reshape(len(patches), f).T)
+    patches, total = patches.reshape(-1, kh, kw * c), out.transpose(0, 2, 3, 1)
+
+    def add_up(item):
+        outputs, a = item
+        total[outputs, a] += (upstream[outputs] @ patches[:, a]).reshape(-1, kw, c)
+
+    # The product is made a few megabytes at a time: all of it would be as large as the weights.
+    parts = threads.split(f, max(2 * threads.workers(), out.size * out.itemsize // (kh * PRODUCT_BYTES)))
+    threads.run(add_up, product(parts, range(kh)))
+    return out
+
+
+def _patches(x, geometry, dtype):
+    """All patches, (N * oh * ow, kh * kw * C)."""
+    kernel_size, stride, padding, dilation, _, (oh, ow) = geometry
+    return gather(channels_last(x, padding, dtype=dtype), slice(0, oh), ow, kernel_size, stride, dilation)
+
+
+def _parts(channels):
+    """Slices of the channels, two for each thread: one that is held up leaves some of its work to the others."""
+    return threads.split(channels, 2 * threads.workers())

@@ -1,0 +1,206 @@
+"""Patches: gathering them into the rows of a matrix, and spreading such rows back over an image.
+
+Both turn convolution into one matrix product (GEMM), the operation a processor does best. Arrays are indexed
+(N, C, H, W) at every function a reader calls, but lie in memory channels last, (N, H, W, C): then a row of a
+patch, kw pixels of C channels, is one run of memory. A patch matrix is kh*kw times the size of the image, so
+it is never built whole: it is made a block of rows at a time, and a block stays in the processor's cache.
+"""
+
+import math
+
+import numpy as np
+
+from fcn_from_scratch import kernels
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.engine import threads
+
+BLOCK_BYTES = 4 << 20  # the patch matrix of one block; larger ones fall out of the cache, smaller ones cost calls
+GPU_BLOCK_BYTES = 256 << 20  # the same on a GPU, which wants much work at once: it bounds the memory only
+LEAST_BYTES = 512 * 1024  # below this a block is not worth handing to another thread
+SHORT_ROW = 12  # numbers in one row of a patch, see with_border: so few are slow to copy
+SMALL = 1 << 18  # numbers in an array that is sooner set to zero as a whole than only at its border
+N, H, W, C = range(4)  # the axes of an array that lies channels last
+
+
+def channels_last(x, padding=(0, 0), fill=0, dtype=None, extra=(0, 0)):
+    """x (N, C, H, W) as a contiguous (N, H + 2ph + eh, W + 2pw + ew, C) array; no copy if it is one already.
+
+    padding  per axis, on both sides
+    extra    per axis, more of the same at the end only
+    """
+    xp = get_array_module(x)
+    dtype = x.dtype if dtype is None else dtype
+    x = x.transpose(0, 2, 3, 1)
+    (ph, pw), (eh, ew) = padding, extra
+    if ph == pw == eh == ew == 0:
+        return xp.ascontiguousarray(x, dtype=dtype)
+    n, h, w, c = x.shape
+    shape = n, h + 2 * ph + eh, w + 2 * pw + ew, c
+    if fill == 0 and math.prod(shape) <= SMALL:
+        padded = xp.zeros(shape, dtype)
+        padded[:, ph : ph + h, pw : pw + w] = x
+        return padded
+    padded = xp.empty(shape, dtype)
+    padded[:, :ph] = fill
+    padded[:, ph + h :] = fill
+    padded[:, ph : ph + h, :pw] = fill
+    padded[:, ph : ph + h, pw + w :] = fill
+    padded[:, ph : ph + h, pw : pw + w] = x
+    return padded
+
+
+def with_border(x, padding, kernel_size, dtype):
+    """x (N, C, H, W) with a border of zeros as (N, H + 2ph, W + 2pw, C), for `gather`.
+
+    It lies channels last in memory or, where a row of a patch is short, plane by plane: then `gather` copies whole rows
+    of a plane to a column of the patch matrix.
+    """
+    (n, c, h, w), (ph, pw), kw = x.shape, padding, kernel_size[1]
+    if get_array_module(x) is not np or kw == 1 or kw * c > SHORT_ROW:
+        return channels_last(x, padding, dtype=dtype)
+    planes = np.zeros((c, n, h + 2 * ph, w + 2 * pw), dtype)
+    planes[:, :, ph : ph + h, pw : pw + w] = x.transpose(1, 0, 2, 3)
+    return planes.transpose(1, 2, 3, 0)
+
+
+def channels_first(x):
+    """(N, H, W, C) indexed as (N, C, H, W): a view, the memory stays as it is."""
+    return x.transpose(0, 3, 1, 2)
+
+
+def blocks(images, rows, row_bytes, parts=1, most=None):
+    """Cut (images, rows) into at least `parts` slices whose patches take at most `most` bytes (BLOCK_BYTES):
+    several whole images, or some rows of one, at least one. Each part of a channels-last array that they select is
+    contiguous."""
+    budget = min(most or BLOCK_BYTES, max(images * rows * row_bytes // parts, LEAST_BYTES))
+    images_at_once = budget // max(rows * row_bytes, 1)
+    if images_at_once >= 1:
+        for n in range(0, images, images_at_once):
+            yield slice(n, min(n + images_at_once, images)), slice(0, rows)
+        return
+    rows_at_once = max(budget // row_bytes, 1)
+    for n in range(images):
+        for r in range(0, rows, rows_at_once):
+            yield slice(n, n + 1), slice(r, min(r + rows_at_once, rows))
+
+
+def shares(xp, images, rows, row_bytes):
+    """The blocks dealt out to the threads, a list of blocks for each; one list on a device with threads of its own."""
+    if xp is not np:
+        return [list(blocks(images, rows, row_bytes, 1, GPU_BLOCK_BYTES))]
+    count = threads.workers()
+    everything = list(blocks(images, rows, row_bytes, count))
+    return [everything[worker::count] for worker in range(min(count, len(everything)))]
+
+
+def gather(padded, rows, ow, kernel_size, stride, dilation):
+    """im2col: the patches below some output rows, one patch a matrix row.
+
+    patches[(n, r, q), (a, b, c)] = padded[n, s*r + d*a, s*q + d*b, c]
+
+    Shapes: padded (n, Hp, Wp, C), see with_border. Returns: (n * rows * ow, kh * kw * C).
+    """
+    if kernels.usable(padded):
+        return kernels.im2col(padded, rows, ow, kernel_size, stride, dilation)
+    sh, sw = stride
+    positions = (N, len(padded), 1), (H, rows.stop - rows.start, sh), (W, ow, sw)
+    return _patches(padded, sh * rows.start, positions, kernel_size, dilation)
+
+
+def gather_windows(padded, rows, ow, kernel_size, stride, dilation):
+    """The patches below some rows of 2x2 windows of output pixels. Those of one place (a, b) in all windows come
+    together, so that what a pool compares lies in four stretches of memory.
+
+    patches[(a, b, n, r, q), ...] = gather's patches[(n, 2r + a, 2q + b), ...]
+
+    Shapes: rows and ow count windows. Returns: (4 * n * rows * ow, kh * kw * C).
+    """
+    sh, sw = stride
+    places = (H, 2, sh), (W, 2, sw)
+    positions = (N, len(padded), 1), (H, rows.stop - rows.start, 2 * sh), (W, ow, 2 * sw)
+    return _patches(padded, 2 * sh * rows.start, (*places, *positions), kernel_size, dilation)
+
+
+def _patches(padded, top, positions, kernel_size, dilation):
+    """The patches at some positions from row `top` on, as a matrix; of planes it lies in memory column by column.
+
+    positions  tuples (axis of `padded`, how many there are, how many pixels they lie apart)
+    """
+    (kh, kw), (dh, dw), c = kernel_size, dilation, padded.shape[C]
+    taps = (H, kh, dh), (W, kw, dw), (C, c, 1)
+    if padded.strides[W] == padded.itemsize:
+        return _strided(padded, top, (*taps, *positions)).reshape(kh * kw * c, -1).T
+    return _strided(padded, top, (*positions, *taps)).reshape(-1, kh * kw * c)
+
+
+def _strided(array, top, axes):
+    """A view of an array from row `top` on, its axes as _patches has them."""
+    shape = [count for _, count, _ in axes]
+    strides = [apart * array.strides[axis] for axis, _, apart in axes]
+    if isinstance(array, np.ndarray) and array.flags.c_contiguous:  # a tenth of as_strided's time
+        return np.ndarray(shape, array.dtype, array, top * array.strides[H], strides)
+    return get_array_module(array).lib.stride_tricks.as_strided(array[:, top:], shape, strides)
+
+
+@threads.one_blas_thread
+def spread(x, weight, stride, size):
+    """Lay a scaled kernel over the image for every pixel of x and add up: the transpose of gather + product.
+
+    y[n, s*i + a, s*j + b, o] += x[n, i, j, c] * weight[c, o, a, b]
+
+    With kernel tap a = s*u + phase, all taps of one u land on a shifted copy of the whole grid, so the sum has
+    ceil(kh/s) * ceil(kw/s) large terms and not kh*kw small ones: four for the paper's kernels of size 2s.
+    Shapes: x (N, H, W, C) channels last; weight (C, O, kh, kw); size (oh, ow) of the result.
+    Returns: (N, oh, ow, O). What falls outside `size` is dropped, what nothing reaches is zero.
+    """
+    xp = get_array_module(x, weight)
+    n, h, w, c = x.shape
+    _, out_channels, kh, kw = weight.shape
+    if kernels.usable(x, weight):
+        return _spread_on_gpu(x, weight, stride, size)
+    sh, sw = stride
+    uh, uw = -(-kh // sh), -(-kw // sw)
+    taps = xp.zeros((c, uh * sh, uw * sw, out_channels), x.dtype)
+    taps[:, :kh, :kw] = weight.transpose(0, 2, 3, 1)
+    matrix = taps.reshape(c, -1)
+    tiles_h = max(h + uh - 1, -(-size[0] // sh))
+    tiles_w = max(w + uw - 1, -(-size[1] // sw))
+    y = xp.zeros((n, tiles_h, sh, tiles_w, sw, out_channels), x.dtype)
+    row_bytes = w * matrix.shape[1] * x.dtype.itemsize
+    for image, rows in blocks(n, h, row_bytes):
+        part = x[image, rows]
+        count = part.shape[1]
+        cells = (part.reshape(-1, c) @ matrix).reshape(-1, count, w, uh, sh, uw, sw, out_channels)
+        for u in range(uh):
+            for v in range(uw):
+                target = y[image, rows.start + u : rows.stop + u, :, v : v + w]
+                target += cells[:, :, :, u, :, v].transpose(0, 1, 3, 2, 4, 5)
+    y = y.reshape(n, tiles_h * sh, tiles_w * sw, out_channels)
+    return y[:, : size[0], : size[1]]
+
+
+def _spread_on_gpu(x, weight, stride, size):
+    """spread as one product and col2im, some images at a time."""
+    (n, h, w, c), (_, out_channels, kh, kw) = x.shape, weight.shape
+    matrix = weight.transpose(0, 2, 3, 1).reshape(c, -1)
+    y = get_array_module(x).empty((n, *size, out_channels), x.dtype)
+    for image, _ in blocks(n, 1, h * w * matrix.shape[1] * x.dtype.itemsize, 1, GPU_BLOCK_BYTES):
+        columns = x[image].reshape(-1, c) @ matrix
+        y[image] = kernels.col2im(columns, y[image].shape, (h, w), (kh, kw), stride)
+    return y
+
+
+def rarefy_kernel(weight, dilation):
+    """The same kernel with d - 1 zeros between its taps: what a dilation of d means, written out."""
+    if dilation == (1, 1):
+        return weight
+    xp = get_array_module(weight)
+    (dh, dw), (kh, kw) = dilation, weight.shape[2:]
+    full = xp.zeros((*weight.shape[:2], dh * (kh - 1) + 1, dw * (kw - 1) + 1), weight.dtype)
+    full[:, :, ::dh, ::dw] = weight
+    return full
+
+
+def patch_bytes(ow, kernel_size, channels, dtype):
+    """Bytes of the patches below one output row."""
+    return ow * math.prod(kernel_size) * channels * dtype.itemsize

@@ -1,0 +1,92 @@
+"""fc6 in half the time: Winograd's F(2, 7) for a weight that stays, at a third more memory than the weight has.
+
+Where there are more weights than patches (engine.conv_wide), Winograd's algorithm saves multiplications as anywhere:
+tiles of 2x2 outputs under a 7x7 kernel take 64 of them, where the direct sum takes 196. But it transforms the weights,
+all 411 MB of fc6's into 537 MB, which takes longer than one forward does. So it is for weights that are transformed
+once and used for many pictures (layers.Layer.prepare), and has no gradients.
+
+The matrices A, G and B are those of engine.winograd_transforms for other points. With seven of them and infinity the
+numbers grow more before they cancel: in float32 the error is some 20 times the direct sum's.
+"""
+
+from functools import cache
+from itertools import product
+
+import numpy as np
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine.im2col import channels_first, channels_last, gather
+from fcn_from_scratch.engine.winograd_transforms import cook_toom
+from fcn_from_scratch.engine.workspace import empty_from
+
+POINTS = (0, 1, -1, 2, -2, "1/2", "-1/2")  # and infinity
+OUTPUTS = 2
+FILTERS = 32  # that are transformed at a time, in float64
+
+
+def can_transform(kernel_size, stride, dilation, groups):
+    """Whether there is an F(2, k) here for such a convolution: for kernels of 2 to 7 pixels a side at stride 1."""
+    return all(2 <= k <= len(POINTS) for k in kernel_size) and stride == dilation == (1, 1) and groups == 1
+
+
+def frequencies(kernel_size):
+    """The number of places of a transformed tile."""
+    kh, kw = kernel_size
+    return (kh + OUTPUTS - 1) * (kw + OUTPUTS - 1)
+
+
+@threads.one_blas_thread
+def transformed_wide_weight(weight):
+    """G weight G^T for weight (F, C, kh, kw): (frequencies, F, C)."""
+    f, c, kh, kw = weight.shape
+    factor = np.kron(_matrices(kh)[1], _matrices(kw)[1])
+    kernel = np.empty((len(factor), f, c), weight.dtype)
+    taps = weight.transpose(0, 2, 3, 1)
+
+    def transform(filters):
+        for number in range(filters.start, filters.stop):
+            kernel[:, number] = factor @ taps[number].reshape(kh * kw, c).astype(np.float64)
+
+    threads.run(transform, threads.split(f, -(-f // FILTERS)))
+    return kernel
+
+
+@threads.one_blas_thread
+def winograd_wide_conv2d(x, kernel, bias, geometry, relu=False, workspace=None):
+    """conv2d by a transformed weight, where `can_transform` says so; of NumPy arrays.
+
+    Shapes: x (N, C, H, W); kernel, transformed_wide_weight(weight); geometry, ops.conv's ConvGeometry.
+    Returns: y (N, F, oh, ow), channels last in memory.
+    Identity: equals ops.loops.conv2d_loops  (tests/engine/test_winograd_wide.py).
+    """
+    (kh, kw), (oh, ow), f = geometry.kernel_size, geometry.output_size, kernel.shape[1]
+    dtype = checks.floating_result(np, x, kernel)
+    (rows, columns), inputs = [-(-n // OUTPUTS) for n in (oh, ow)], (kh + OUTPUTS - 1, kw + OUTPUTS - 1)
+    source = channels_last(x, geometry.padding, dtype=dtype, extra=(oh % OUTPUTS, ow % OUTPUTS))
+    tiles = gather(source, slice(0, rows), columns, inputs, (OUTPUTS, OUTPUTS), (1, 1))
+    (output_h, _, input_h), (output_w, _, input_w) = map(_matrices, (kh, kw))
+    tiles = tiles.reshape(len(tiles), inputs[0] * inputs[1], -1).transpose(1, 2, 0)  # (frequencies, C, tiles)
+    tiles = np.tensordot(np.kron(input_h, input_w).astype(dtype), tiles, 1)
+    output = np.kron(output_h, output_w).T.astype(dtype, order="C")
+    y = empty_from(workspace, np)((len(x), oh, ow, f), dtype)
+
+    def fill(filters):
+        products = np.matmul(kernel[:, filters], tiles)
+        pixels = (output @ products.reshape(len(kernel), -1)).reshape(OUTPUTS, OUTPUTS, -1, len(x), rows, columns)
+        if bias is not None:
+            pixels += bias[filters, None, None, None]
+        if relu:
+            np.maximum(pixels, 0, out=pixels)
+        for i, j in product(range(OUTPUTS), repeat=2):
+            target = y[:, i::OUTPUTS, j::OUTPUTS, filters]
+            target[...] = pixels[i, j].transpose(1, 2, 3, 0)[:, : target.shape[1], : target.shape[2]]
+
+    threads.run(fill, threads.split(f, 8 * threads.workers()))
+    return channels_first(y)
+
+
+@cache
+def _matrices(taps):
+    """(A, G, B^T) of F(2, taps), float64: (inputs, 2), (inputs, taps) and (inputs, inputs), inputs = taps + 1."""
+    return [np.array(matrix, float) for matrix in cook_toom(POINTS[:taps], OUTPUTS, taps)]

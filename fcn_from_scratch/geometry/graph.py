@@ -1,0 +1,137 @@
+"""A network as a list of nodes: which layer reads which maps. Sizes, costs and crops are walks along it."""
+
+from copy import copy
+from typing import NamedTuple
+
+from fcn_from_scratch import layers
+from fcn_from_scratch.geometry.fields import IMAGE, joint, overlap, receptive_field
+
+# A ReLU's output has the size and the place of its input.
+POINTWISE = (layers.ReLU, layers.Dropout, layers.LocalResponseNorm)
+# Their maps have one size and one place.
+JOINS = (layers.Concat, layers.Sum)
+
+# Containers with one input and one output, of which it is known how they run.
+CHAINS = (layers.Sequential, layers.Branches, layers.ShiftAndStitch)
+
+
+class Node(NamedTuple):
+    """One layer at its place in the network.
+
+    sources   the names of the maps it reads; "image" is the network's input. Two maps are read by a SkipFusion, the
+              coarse scores and the skip; by an FCN's last Crop, the scores and the image whose size they get; and by
+              a MaxUnpool2d, the coarse map, the one its pool had read, whose size it gets, and the one the pool made.
+              Concat and Sum read any number.
+    """
+
+    name: str
+    layer: layers.Layer
+    sources: tuple
+
+    @property
+    def crops(self):
+        """Does it bring two maps to one grid, by cropping one of them?"""
+        return len(self.sources) == 2 and isinstance(self.layer, (layers.Crop, layers.SkipFusion))
+
+
+def graph(net):
+    """The nodes of a layer, a list of layers, a Sequential, or a network that says them itself, in `net.graph()`.
+
+    Of any other model, its `coarse_path`: the way to its coarsest scores.
+    Raises: ValueError for a network that says of itself none of these.
+    """
+    if hasattr(net, "graph"):
+        return net.graph()
+    path = getattr(net, "coarse_path", net)
+    if isinstance(path, layers.Container) and not isinstance(path, CHAINS):
+        raise ValueError(f"{path.label} does not say in which order its layers run: it has no coarse_path")
+    return along(path)
+
+
+def along(chain, source="image", prefix=""):
+    """The nodes of a layer, a list of layers or a Sequential that reads the map `source`; what is in them laid open.
+
+    Names are dotted in a Sequential and joined by slashes in Branches, after `prefix`, as those of the parameters.
+    """
+    found = []
+    for name, layer in _named(chain):
+        name, before = prefix + name, found[-1].name if found else source
+        if isinstance(layer, layers.Sequential):
+            found += along(layer, before, name + layer.separator)
+        elif isinstance(layer, layers.Branches):
+            found += _side_by_side(layer, before, name + layer.separator)
+        else:
+            found.append(Node(name, layer, (before,)))
+    names = ["image", *(node.name for node in found)]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"the layers of a chain have different names, none of them 'image'; got {', '.join(names[1:])}"
+        )
+    return found
+
+
+def _named(chain):
+    """(name, layer) of what stands in a row."""
+    if isinstance(chain, layers.Sequential):
+        return chain.children.items()
+    if isinstance(chain, (list, tuple)):
+        return [(layer.name or str(number), layer) for number, layer in enumerate(chain)]
+    return [(chain.name or type(chain).__name__, chain)]
+
+
+def _side_by_side(branches, source, prefix):
+    """The nodes of several chains that read one map, and of the layer that stacks what they make."""
+    chains = [along(branch, source, prefix) for branch in branches.branches]
+    ends = tuple(chain[-1].name for chain in chains)
+    return [*(node for chain in chains for node in chain), Node(prefix + "output", branches.output, ends)]
+
+
+def entries(nodes):
+    """The convolutions that look at the image itself: the first one, or one of each stream."""
+    seen, found = {"image"}, []
+    for node in nodes:
+        if seen.issuperset(node.sources):
+            if isinstance(node.layer, layers.Conv2d):
+                found.append(node)
+            else:
+                seen.add(node.name)
+    return found
+
+
+def with_padding(nodes, padding):
+    """The same nodes, the first convolution (of each stream) with another padding; the network stays as it is."""
+    first = entries(nodes)
+    if not first:
+        raise ValueError("the network has no convolution whose padding could be changed")
+    return [_changed(node, padding=(padding, padding)) if node in first else node for node in nodes]
+
+
+def with_rounding(nodes, ceil_mode):
+    """The same nodes, every pool rounding its size up (True) or down (False)."""
+    pools = (layers.MaxPool2d, layers.AvgPool2d)
+    return [_changed(node, ceil_mode=ceil_mode) if isinstance(node.layer, pools) else node for node in nodes]
+
+
+def grids(nodes):
+    """name -> ReceptiveField: the grid of the image and of each node's map. A vector stands nowhere: None.
+
+    The output of a node that crops one map to another lies where both of them are.
+    """
+    fields = {"image": IMAGE}
+    for node in nodes:
+        before = [fields[source] for source in node.sources]
+        if None in before or isinstance(node.layer, (layers.Flatten, layers.Linear)):
+            fields[node.name] = None
+        elif isinstance(node.layer, JOINS):
+            fields[node.name] = joint(before)
+        else:
+            fields[node.name] = overlap(*before) if node.crops else receptive_field(node.layer, before[0])
+    return fields
+
+
+def _changed(node, **attributes):
+    """The node with a copy of its layer that has other hyper-parameters, and shares the weights."""
+    layer = copy(node.layer)
+    for name, value in attributes.items():
+        setattr(layer, name, value)
+    return node._replace(layer=layer)

@@ -1,0 +1,62 @@
+"""im2col, col2im and the product of matrices between them: a 3x3 convolution's."""
+
+import numpy as np
+
+from fcn_from_scratch import kernels
+from fcn_from_scratch.lab.bench.kernel_cases.work import REAL, Piece, moved, normal, times
+
+K, ONE = (3, 3), (1, 1)
+
+
+def im2col(sizes, xp, rng):
+    (n, h, w, c), (_, oh, ow, _), (ph, pw) = sizes.conv
+    x = normal(xp, rng, n, h + 2 * ph, w + 2 * pw, c)
+
+    def theirs():
+        windows = xp.lib.stride_tricks.sliding_window_view(x, K, axis=(1, 2))
+        return windows.transpose(0, 1, 2, 4, 5, 3).reshape(n * oh * ow, 9 * c)
+
+    patch_bytes = n * oh * ow * 9 * c * x.itemsize
+    return Piece(
+        lambda: kernels.im2col(x, slice(0, oh), ow, K, ONE, ONE),
+        theirs,
+        "windows.reshape(...)",
+        times(x),
+        x.nbytes + patch_bytes,
+    )
+
+
+def col2im(sizes, xp, rng):
+    (n, h, w, c), (_, oh, ow, _), (ph, pw) = sizes.conv
+    columns = normal(xp, rng, n * oh * ow, 9 * c)
+    size = n, h + 2 * ph, w + 2 * pw, c
+
+    def theirs():
+        x, cells = xp.zeros(size, REAL), columns.reshape(n, oh, ow, *K, c)
+        for a, b in np.ndindex(K):
+            x[:, a : a + oh, b : b + ow] += cells[:, :, :, a, b]
+        return x
+
+    return Piece(
+        lambda: kernels.col2im(columns, size, (oh, ow), K, ONE),
+        theirs,
+        "nine x[...] += columns[...]",
+        times(columns),
+        columns.nbytes + int(np.prod(size)) * columns.itemsize,
+    )
+
+
+def gemm(sizes, xp, rng):
+    (_, _, _, c), (n, oh, ow, f), _ = sizes.conv
+    a, b = normal(xp, rng, n * oh * ow, 9 * c), normal(xp, rng, 9 * c, f)
+    return Piece(
+        lambda: kernels.gemm(a, b),
+        lambda: a @ b,
+        "a @ b (cuBLAS)",
+        f"{times(a)} @ {times(b)}",
+        moved(a, b) + len(a) * f * a.itemsize,
+        2 * a.size * f,
+    )
+
+
+PIECES = {"im2col": im2col, "col2im": col2im, "gemm": gemm}

@@ -1,0 +1,116 @@
+"""The transforms around Winograd's products, as products with the 36x36, 36x9 and 16x36 matrices they stand for."""
+
+import numpy as np
+
+from fcn_from_scratch.engine.winograd_transforms import KERNEL, POINTS, cook_toom
+from fcn_from_scratch.kernels.launch import launch
+from fcn_from_scratch.kernels.winograd import FREQUENCIES, OUTPUTS, TAPS
+from fcn_from_scratch.lab.bench.kernel_cases.work import REAL, Piece, moved, normal, times
+
+INPUTS = OUTPUTS + TAPS - 1
+
+
+def _matrices():
+    """B^T and A^T along both axes, (36, 36) and (16, 36); places are numbered columns first."""
+    a, _, b = (np.array(matrix, float) for matrix in cook_toom(POINTS, OUTPUTS, TAPS))
+    return np.kron(b, b), np.kron(a.T, a.T)
+
+
+INPUT, OUTPUT = _matrices()
+
+
+def _tiles(size):
+    """Tiles along both axes of an output, and the pixels they cover."""
+    counts = [-(-each // OUTPUTS) for each in size]
+    return counts, [OUTPUTS * count for count in counts]
+
+
+def winograd_input(sizes, xp, rng):
+    (n, h, w, c), (_, oh, ow, _), (ph, pw) = sizes.conv
+    x, ((rows, columns), (high, wide)) = normal(xp, rng, n, h, w, c), _tiles((oh, ow))
+    tiles, factor = xp.empty((FREQUENCIES, n * rows * columns, c), REAL), xp.asarray(INPUT.astype(REAL))
+    over = (0, 0), (ph, high + TAPS - 1 - h - ph), (pw, wide + TAPS - 1 - w - pw), (0, 0)
+
+    def ours():
+        launch("winograd_input", tiles[0].size, x, tiles, n, h, w, c, 0, rows, columns, ph, pw)
+        return tiles
+
+    def theirs():
+        windows = xp.lib.stride_tricks.sliding_window_view(xp.pad(x, over), (INPUTS, INPUTS), axis=(1, 2))
+        places = windows[:, ::OUTPUTS, ::OUTPUTS].transpose(5, 4, 0, 1, 2, 3)
+        return (factor @ places.reshape(FREQUENCIES, -1)).reshape(tiles.shape)
+
+    return Piece(ours, theirs, "matrix @ windows.reshape(...)", times(x), moved(x, tiles))
+
+
+def winograd_output(sizes, xp, rng):
+    n, oh, ow, f = sizes.conv[1]
+    (rows, columns), (high, wide) = _tiles((oh, ow))
+    products, bias = normal(xp, rng, FREQUENCIES, n * rows * columns, f), normal(xp, rng, f)
+    y, factor = xp.empty((n, oh, ow, f), REAL), xp.asarray(OUTPUT.astype(REAL))
+
+    def ours():
+        launch("winograd_output", products[0].size, products, bias, y, n, oh, ow, f, 0, rows, columns)
+        return y
+
+    def theirs():
+        cells = (factor @ products.reshape(FREQUENCIES, -1)).reshape(OUTPUTS, OUTPUTS, n, rows, columns, f)
+        return cells.transpose(2, 3, 1, 4, 0, 5).reshape(n, high, wide, f)[:, :oh, :ow] + bias
+
+    return Piece(ours, theirs, "matrix @ products + bias", times(products), moved(products, bias, y))
+
+
+def winograd_output_adjoint(sizes, xp, rng):
+    n, oh, ow, f = sizes.conv[1]
+    (rows, columns), (high, wide) = _tiles((oh, ow))
+    dy, gradients = normal(xp, rng, n, oh, ow, f), xp.empty((FREQUENCIES, f, n * rows * columns), REAL)
+    factor, over = xp.asarray(OUTPUT.T.astype(REAL)), ((0, 0), (0, high - oh), (0, wide - ow), (0, 0))
+
+    def ours():
+        launch("winograd_output_adjoint", gradients[0].size, dy, gradients, n, oh, ow, f, 0, rows, columns)
+        return gradients
+
+    def theirs():
+        cells = xp.pad(dy, over).reshape(n, rows, OUTPUTS, columns, OUTPUTS, f)
+        return (factor @ cells.transpose(4, 2, 5, 0, 1, 3).reshape(OUTPUTS**2, -1)).reshape(gradients.shape)
+
+    return Piece(ours, theirs, "matrix @ dy.reshape(...)", times(dy), moved(dy, gradients))
+
+
+def winograd_kernel(sizes, xp, rng):
+    c, f = sizes.conv[0][3], sizes.conv[1][3]
+    weight, kernel = normal(xp, rng, f, c, TAPS, TAPS), xp.empty((FREQUENCIES, c, f), REAL)
+    factor = xp.asarray(KERNEL.astype(REAL))
+
+    def ours():
+        launch("winograd_kernel", kernel[0].size, weight, kernel, f, c, 0)
+        return kernel
+
+    def theirs():
+        return (factor @ weight.transpose(2, 3, 1, 0).reshape(TAPS**2, -1)).reshape(kernel.shape)
+
+    return Piece(ours, theirs, "matrix @ weight.reshape(...)", times(weight), moved(weight, kernel))
+
+
+def winograd_kernel_adjoint(sizes, xp, rng):
+    c, f = sizes.conv[0][3], sizes.conv[1][3]
+    dkernel, dweight = normal(xp, rng, FREQUENCIES, f, c), xp.empty((f, c, TAPS, TAPS), REAL)
+    factor = xp.asarray(KERNEL.T.astype(REAL))
+
+    def ours():
+        launch("winograd_kernel_adjoint", f * c, dkernel, dweight, f, c)
+        return dweight
+
+    def theirs():
+        return (factor @ dkernel.reshape(FREQUENCIES, -1)).reshape(TAPS, TAPS, f, c).transpose(2, 3, 0, 1)
+
+    return Piece(ours, theirs, "matrix @ dkernel.reshape(...)", times(dkernel), moved(dkernel, dweight))
+
+
+PIECES = {
+    "winograd_input": winograd_input,
+    "winograd_kernel": winograd_kernel,
+    "winograd_output": winograd_output,
+    "winograd_output_adjoint": winograd_output_adjoint,
+    "winograd_kernel_adjoint": winograd_kernel_adjoint,
+}

@@ -1,0 +1,210 @@
+"""One work, all its rivals: who is right, how long each takes, and how much memory."""
+
+import os
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import numpy as np
+
+from fcn_from_scratch.lab.bench import gpu
+from fcn_from_scratch.lab.bench.ceiling import Ceiling
+from fcn_from_scratch.lab.bench.processes import Process
+from fcn_from_scratch.lab.bench.rivals import COMPETITIONS, RIVALS
+from fcn_from_scratch.lab.bench.timing import GPU_TURN, ROUNDS, in_turn, summary
+from fcn_from_scratch.lab.bench.work import convolutions
+from fcn_from_scratch.progress import bar
+
+
+class Row(NamedTuple):
+    """One rival at one part of the work.
+
+    part         "whole", or layers and a pass: "conv1_1 forward", "conv3_2, conv3_3 weight_grad"; or a kernel's name
+    seconds      the median over all rounds;  low, high, the quartiles
+    ratio        seconds / ours: how many times as long it takes
+    gflops       effective GFLOP/s: two for each multiply-add of the direct sum, whatever the algorithm makes of it
+    gbytes       effective GB/s: what is read and written at least, each array once; None for a whole
+    peak_bytes   on the CPU of the process, Python and libraries included; on a GPU of the arrays; None for a part
+    error        largest difference of a score from float64's, relative to the largest score; None for a part
+    agreement    of pixels, how many have float64's class; None for a part
+    """
+
+    part: str
+    rival: str
+    seconds: float
+    low: float
+    high: float
+    ratio: float
+    gflops: float
+    gbytes: float | None = None
+    peak_bytes: int | None = None
+    error: float | None = None
+    agreement: float | None = None
+
+
+class Ceilings(NamedTuple):
+    """What the machine does at best, measured between the rivals' turns.
+
+    gflops   GFLOP/s of the best matrix product;  gbytes, GB/s of the best copy, read and written; None on the CPU
+    """
+
+    gflops: float
+    gbytes: float | None = None
+
+    def share(self, row):
+        """(part of a ceiling that a Row reaches, which one): of that which is nearer, for this one bounds it."""
+        shares = [(row.gflops / self.gflops, "products")]
+        if self.gbytes is not None and row.gbytes is not None:
+            shares.append((row.gbytes / self.gbytes, "copy"))
+        return max(shares)
+
+
+class Result(NamedTuple):
+    """What was measured of one work.
+
+    threads     of every rival; None on a GPU
+    rows        of Row: the whole first, each rival, then the parts
+    ceilings    Ceilings
+    samples     rival -> seconds of the whole in each round
+    load        the machine's load average before anything ran, and at the end; None where the system does not tell
+    """
+
+    work: object
+    device: str
+    threads: int | None
+    rows: list
+    ceilings: Ceilings
+    samples: dict
+    load: tuple | None
+
+
+class Settings(NamedTuple):
+    """How a work is measured.
+
+    peer        "torch" or "none", see bench.rivals;  device, "cpu" or "cuda"
+    threads     of every rival on the CPU, and of the judge
+    repeats     rounds (by default as many as take 40 s)
+    layers      also measure every convolution alone, forward and both gradients
+    extras      names of more rivals of ours, at inference on the CPU: "zero_frame", "fast_fc6", "stream"
+    mallopt     every rival's malloc keeps its memory, see processes.keep_memory
+    tf32        the GPU's libraries may round factors to TF32, see bench.gpu
+    progress    show bars
+    """
+
+    peer: str
+    device: str
+    threads: int
+    repeats: int | None = None
+    layers: bool = False
+    extras: tuple = ()
+    mallopt: bool = False
+    tf32: bool = False
+    progress: bool = True
+
+    @property
+    def rivals(self):
+        """Names of those who compete, ours first."""
+        ours, *others = COMPETITIONS[self.device][self.peer][0]
+        return ours, *self.extras, *others
+
+    @property
+    def judge(self):
+        """The name of the one who says in float64 what is right."""
+        return COMPETITIONS[self.device][self.peer][1]
+
+    def process(self, make, *arguments, title="a rival"):
+        """A Process for something that is measured. On a GPU it gets one thread: the device has threads of its own."""
+        if self.device == "cpu":
+            return Process(make, *arguments, threads=self.threads, mallopt=self.mallopt, title=title)
+        return Process(make, *arguments, threads=1, variables=gpu.variables(self.tf32), title=title)
+
+    def rival(self, name, work):
+        rival = RIVALS[name]
+        return self.process(rival.make, work, *rival.arguments, title=rival.title)
+
+    def in_turn(self, calls):
+        """timing.in_turn for a part of the work."""
+        return in_turn(calls, self.repeats or ROUNDS[0], shortest=None if self.device == "cpu" else GPU_TURN)
+
+    def ceilings(self):
+        """The process that the Ceilings are measured in."""
+        make = Ceiling if self.device == "cpu" else gpu.GpuCeiling
+        return self.process(make, title="the best product of matrices")
+
+
+def measure(work, settings):
+    """The Result of a Work."""
+    before, judge = load(), RIVALS[settings.judge]
+    arguments = work._replace(train=False), *judge.arguments, "float64"
+    with Process(judge.make, *arguments, threads=settings.threads, title=f"{judge.title} in float64") as process:
+        truth = process.ask("scores")
+    with ExitStack() as stack:
+        rivals = {name: stack.enter_context(settings.rival(name, work)) for name in settings.rivals}
+        accuracy = {name: deviation(rival.ask("scores"), truth) for name, rival in rivals.items()}
+        if settings.device == "cuda":  # runs the work untimed, too: kernels are compiled, and algorithms chosen
+            peaks = {name: rival.peak() for name, rival in rivals.items()}
+        calls = {name: lambda n, rival=rival: rival.seconds("run", n) for name, rival in rivals.items()}
+        ceiling = stack.enter_context(settings.ceilings())
+        samples, ceilings = beside(ceiling, calls, settings.repeats, settings.progress)
+        if settings.device == "cpu":  # the largest that the process was
+            peaks = {name: rival.peak() for name, rival in rivals.items()}
+        rows = [
+            row._replace(peak_bytes=peaks[row.rival], error=error, agreement=agreement)
+            for row, (error, agreement) in zip(compared("whole", samples, 2 * work.multiply_adds()), accuracy.values())
+        ]
+        if settings.layers:
+            alone = {name: rival for name, rival in rivals.items() if name not in settings.extras}
+            rows += _by_layer(work, alone, settings)
+    after, number = load(), settings.threads if settings.device == "cpu" else None
+    loads = None if before is None else (before, after)
+    return Result(work, settings.device, number, rows, ceilings, samples, loads)
+
+
+def beside(ceiling, calls, repeats, progress=False):
+    """(samples of timing.in_turn, Ceilings), with the ceiling's process in turn with the others."""
+    amounts = ceiling.ask("amounts")
+    best = {f"best {name}": lambda n, name=name: ceiling.seconds(name, n) for name in amounts}
+    samples = in_turn({**calls, **best}, repeats, progress)
+    speeds = {name: amount / min(samples.pop(f"best {name}")) / 1e9 for name, amount in amounts.items()}
+    return samples, Ceilings(speeds["multiply"], speeds.get("copy"))
+
+
+def _by_layer(work, rivals, settings):
+    rows = []
+    for conv in bar(convolutions(work), disable=not settings.progress, unit="layer", desc="layers"):
+        for rival in rivals.values():
+            rival.ask("take", conv)
+        for step in conv.passes:
+            calls = {
+                name: lambda n, rival=rival, step=step: rival.seconds(step, n, ahead=True)
+                for name, rival in rivals.items()
+            }
+            rows += compared(f"{conv.names} {step}", settings.in_turn(calls), 2 * conv.multiply_adds, conv.bytes)
+    return rows
+
+
+def compared(part, samples, flops, moved=None):
+    """A Row for every rival, from its seconds in each round; the first one's are ours. moved: bytes, at least."""
+    times = {name: summary(seconds) for name, seconds in samples.items()}
+    ours = next(iter(times.values())).median
+    return [
+        Row(
+            part,
+            name,
+            *time,
+            ratio=time.median / ours,
+            gflops=flops / time.median / 1e9,
+            gbytes=None if moved is None else moved / time.median / 1e9,
+        )
+        for name, time in times.items()
+    ]
+
+
+def deviation(scores, truth):
+    """(largest difference relative to the largest true score, part of the pixels whose arg-max is the true one)."""
+    error = np.abs(scores - truth).max() / np.abs(truth).max()
+    return float(error), float((scores.argmax(axis=1) == truth.argmax(axis=1)).mean())
+
+
+def load():
+    """The system's load average over the last minute: processes that want a core; None where it does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None

@@ -1,0 +1,192 @@
+"""The numbers as tables for people, as CSV and as JSON."""
+
+import csv
+import datetime
+import io
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from fcn_from_scratch.files import write_atomically
+from fcn_from_scratch.geometry.table import memory
+from fcn_from_scratch.lab.bench.measuring import Row
+from fcn_from_scratch.lab.bench.rivals import RIVALS
+
+QUIET = 0.5  # load average up to which nothing else counts as running
+
+LEGEND = """\
+time: the median, and the middle half of all rounds. ratio: its time over ours. memory: the process's peak, Python and
+libraries included. GFLOP/s: of the direct sum, whatever the algorithm; Winograd needs fewer operations, and may pass
+the ceiling. error: the largest difference from float64's scores, relative to the largest score. same class: pixels
+whose arg-max is float64's."""
+GPU_LEGEND = """\
+time: by events on the device, the median and the middle half of all rounds; of a layer or a kernel without the host's
+part. ratio: its time over ours. memory: of all arrays alive together, at most; the libraries' own not included.
+GFLOP/s: of the direct sum, whatever the algorithm; Winograd needs fewer operations. GB/s: each array read or written
+once. of ceiling: of the best product or the best copy, whichever it comes closer to; arrays that stay in the device's
+cache may pass the copy. error: the largest difference from float64's scores on the CPU, relative to the largest score.
+same class: pixels whose arg-max is float64's."""
+NO_PEER = {
+    "cpu": "Without PyTorch to compete, this is the project against itself: its own choice of algorithms beside im2col "
+    "for every convolution, and beside the ceiling.",
+    "cuda": "Without PyTorch on the GPU to compete, this is the project against itself: its own choice of algorithms "
+    "beside Winograd's, beside CuPy's functions in its kernels' place, and beside the ceilings.",
+}
+
+
+def text(result):
+    """Everything measured of one work."""
+    work, whole = result.work, [row for row in result.rows if row.part == "whole"]
+    place = "on the GPU" if result.device == "cuda" else f"threads: {result.threads}"
+    lines = [
+        f"{work.title}; {place}, rounds: {len(next(iter(result.samples.values())))}",
+        limits(result.ceilings),
+        "",
+        aligned(
+            ("", "time", "middle half", "ratio", "GFLOP/s", "of ceiling", "memory", "error", "same class"),
+            [_line(row, result.ceilings) for row in whole],
+        ),
+    ]
+    parts = [row.part for row in result.rows if row.part != "whole"]
+    if parts:
+        lines += ["", _layers(result, list(dict.fromkeys(parts)))]
+    return "\n".join(lines)
+
+
+def limits(ceilings):
+    """The Ceilings in words."""
+    products = f"{ceilings.gflops:.0f} GFLOP/s, the best float32 matrix product"
+    if ceilings.gbytes is None:
+        return f"ceiling: {products}"
+    return f"ceilings: {products}; {ceilings.gbytes:.0f} GB/s, the best copy, read and written"
+
+
+def _line(row, ceilings):
+    return (
+        RIVALS[row.rival].title,
+        duration(row.seconds),
+        f"{duration(row.low)} .. {duration(row.high)}",
+        f"{row.ratio:.2f}",
+        f"{row.gflops:.0f}",
+        f"{ceilings.share(row)[0]:.0%}",
+        "-" if row.peak_bytes is None else memory(row.peak_bytes),
+        f"{row.error:.1e}",
+        f"{row.agreement:.3%}",
+    )
+
+
+def _layers(result, parts):
+    """A line a layer and pass: everybody's time, our speed, and the others' time over ours."""
+    at = {(row.part, row.rival): row for row in result.rows}
+    rivals = [row.rival for row in result.rows if row.part == parts[0]]
+    others = rivals[1:]
+    headings = ["layer", "pass", *(f"ms {RIVALS[name].short}" for name in rivals), "GFLOP/s"]
+    headings += ["GB/s", "of ceiling"] if result.device == "cuda" else []
+    headings += [f"ratio {RIVALS[name].short}" for name in others]
+    lines = []
+    for part in parts:
+        layer, step = part.rsplit(" ", 1)
+        rows = [at[part, name] for name in rivals]
+        numbers = [f"{1000 * row.seconds:.2f}" for row in rows] + [f"{rows[0].gflops:.0f}"]
+        numbers += [f"{rows[0].gbytes:.0f}", reached(rows[0], result.ceilings)] if result.device == "cuda" else []
+        lines.append((layer, step.replace("_", " "), *numbers, *(f"{row.ratio:.2f}" for row in rows[1:])))
+    return aligned(headings, lines, left=2)
+
+
+def reached(row, ceilings):
+    """ "83% copy": the part of a ceiling that a Row reaches, and which one."""
+    share, which = ceilings.share(row)
+    return f"{share:.0%} {which}"
+
+
+def aligned(headings, lines, left=1):
+    """Columns as wide as their widest word; the first `left` of them flush left."""
+    widths = [max(map(len, column)) for column in zip(headings, *lines)]
+    return "\n".join(
+        "  ".join(f"{word:{'<' if place < left else '>'}{widths[place]}}" for place, word in enumerate(line)).rstrip()
+        for line in (headings, *lines)
+    )
+
+
+def duration(seconds):
+    """Three digits and a unit."""
+    return f"{1000 * seconds:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
+
+
+def described(facts, tf32, peer):
+    """The GPU in words; facts as bench.gpu gives them, tf32 as it was asked for, and who competes."""
+    words = [
+        f"{facts['gpu']}, {memory(facts['memory'])}",
+        f"CUDA driver {facts['driver']}, runtime {facts['runtime']}",
+        f"CuPy {facts['cupy']}",
+    ]
+    if peer == "torch":
+        words.append(f"PyTorch {facts['torch']} for CUDA {facts['torch_cuda']}, cudnn.benchmark on")
+    asked = ("off", "on")[tf32]
+    words.append(f"TF32 {asked}" if facts["tf32"] == tf32 else f"TF32 asked to be {asked}, but products say otherwise")
+    return "; ".join(words)
+
+
+def machine():
+    """What it is measured on."""
+    versions = {"python": platform.python_version(), "numpy": np.__version__}
+    try:
+        versions["torch"] = version("torch")
+    except PackageNotFoundError:
+        versions["torch"] = None
+    return {"system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count(), **versions}
+
+
+def disturbance(load, threads=0):
+    """A sentence if more wants to run than the `threads` that are ours; None if nothing does, or nobody knows."""
+    if load is None or load <= threads + QUIET:
+        return None
+    return (
+        f"the load average is {load:.1f}: other programs are running, and take from all rivals what they like. Believe "
+        "the ratios more than the times, and neither much"
+    )
+
+
+def write_csv(path, results, kernels=None):
+    """A line a Row, after the work it belongs to; empty where nothing was measured. Kernels are parts "kernel NAME"."""
+    lines = io.StringIO(newline="")
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(("work", "device", "threads", *Row._fields))
+    for result in results:
+        writer.writerows((result.work.title, result.device, result.threads, *row) for row in result.rows)
+    if kernels is not None:
+        rows = (row._replace(part=f"kernel {row.part}") for row in kernels.rows)
+        writer.writerows((kernels.work.title, "cuda", None, *row) for row in rows)
+    write_atomically(path, lambda file: file.write(lines.getvalue().encode()))
+
+
+def write_json(path, results, about, kernels=None):
+    """{"about": how and on what, "results": [...]} with every round's seconds, and {"kernels": ...} if they were
+    measured; null where nothing was measured."""
+    value = {
+        "about": {**about, "machine": machine(), "date": datetime.date.today().isoformat()},
+        "results": [
+            {
+                **_work(result),
+                "device": result.device,
+                "threads": result.threads,
+                "load_average": result.load,
+                "rows": [row._asdict() for row in result.rows],
+                "samples": result.samples,
+            }
+            for result in results
+        ],
+    }
+    if kernels is not None:
+        rows = [row._asdict() | dict(zip(("size", "by"), kernels.facts[row.part])) for row in kernels.rows]
+        value["kernels"] = {**_work(kernels), "rows": rows}
+    write_atomically(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
+
+
+def _work(result):
+    """What both kinds of results say."""
+    ceilings = {"ceiling_gflops": result.ceilings.gflops, "ceiling_gbytes": result.ceilings.gbytes}
+    return {"work": result.work._asdict(), "title": result.work.title, **ceilings}

@@ -1,0 +1,202 @@
+"""What is measured: one network on one batch of pictures, forward alone or a whole training node."""
+
+from itertools import pairwise
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from fcn_from_scratch import geometry, layers, models
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.geometry.graph import entries
+from fcn_from_scratch.geometry.table import memory
+from fcn_from_scratch.layers.conv import Undrawn
+from fcn_from_scratch.ops.shapes import conv_output_size
+
+LESSON = "lesson"  # the network of `--small`: channels as below, a pool after each but the last
+LESSON_CHANNELS, LESSON_CLASSES = (3, 16, 32, 64, 96), 5
+
+LR, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 5e-4  # of the training step, in all rivals
+
+
+class Work(NamedTuple):
+    """A network, a batch, and what is done with it. Every rival builds it anew, from the same seed.
+
+    model     a name for models.build, or LESSON;  options, of models.build: width, say
+    size      of the pictures, (H, W);  batch, how many at a time
+    train     a training step (forward, loss, backward, SGD); else a forward in eval mode
+    """
+
+    model: str
+    size: tuple
+    batch: int = 1
+    train: bool = False
+    options: dict = {}  # noqa: RUF012  never written to
+    num_classes: int = 21
+    seed: int = 0
+
+    @property
+    def title(self):
+        """What it is, in words."""
+        height, width = self.size
+        name = f"the lesson-size network {'-'.join(map(str, LESSON_CHANNELS))}" if self.model == LESSON else self.model
+        name += "".join(f", {option} {value}" for option, value in self.options.items())
+        what = "training step" if self.train else "inference"
+        return f"{name}: {what}, {self.batch} picture{'s' * (self.batch > 1)} of {height}x{width}"
+
+    def network(self, dtype="float32"):
+        """The network with random weights, which are the same in every dtype.
+
+        Score layers usually start at zero; here they do not, so that the scores can be compared.
+        """
+        net, rng = self._build(self.seed), np.random.default_rng(self.seed + 1)
+        for name, weight in net.params.items():
+            if name.startswith("score") and name.endswith("weight"):
+                weight[...] = rng.normal(0, weight[0].size ** -0.5, weight.shape)
+        return net if dtype == "float32" else net.astype(dtype)
+
+    def outline(self):
+        """The network without weights, for who asks for sizes alone."""
+        return self._build(None)
+
+    def _build(self, seed):
+        if self.model == LESSON:
+            return lesson_network(Undrawn(np.random.PCG64(0)) if seed is None else np.random.default_rng(seed))
+        return models.build(self.model, self.num_classes, seed=seed, **self.options)
+
+    def pictures(self, net):
+        """Random numbers where pictures would be, float32 (N, C, H, W), channels last in memory."""
+        rng = np.random.default_rng(self.seed + 2)
+        channels = next(iter(net.params.values())).shape[1]
+        return rng.standard_normal((self.batch, *self.size, channels), np.float32).transpose(0, 3, 1, 2)
+
+    def labels(self):
+        """Random classes, (N, H, W)."""
+        number = LESSON_CLASSES if self.model == LESSON else self.num_classes
+        return np.random.default_rng(self.seed + 3).integers(0, number, (self.batch, *self.size))
+
+    def multiply_adds(self):
+        """Of the direct sums, for the whole batch.
+
+        A training step makes those of forward; again as many for the gradient by each layer's input, but not by the
+        image; and for each layer with weights again as many for theirs.
+        """
+        net = self.outline()
+        table, total = geometry.table(net, self.size), 0
+        for row, node in zip(table.rows, geometry.graph(net)):
+            times = 1 + self.train * ((node.sources[0] != "image") + (row.parameters > 0))
+            total += times * row.multiply_adds
+        return self.batch * total
+
+    def bytes(self):
+        """What a rival holds at least: weights and the largest map before and after a layer; in training also
+        gradients, velocities, and every map."""
+        table = geometry.table(self.outline(), self.size)
+        weights, largest = 4 * table.parameters, 2 * max(row.bytes for row in table.rows)
+        if self.train:
+            return 3 * weights + self.batch * table.activation_bytes
+        return weights + self.batch * largest
+
+    def check(self, rivals, room=None):
+        """Say in a sentence what cannot be measured, `rivals` at a time in `room` bytes of memory.
+
+        Raises: InputError for a network with more than one input or output, whose pictures do not fit, or for which
+        there is too little memory: a process that the system stops may be another one.
+        """
+        try:
+            found = geometry.graph(self.outline())
+        except (ValueError, TypeError) as error:
+            raise InputError(str(error)) from None
+        read = {source for node in found for source in node.sources}
+        ends = [node for node in found if node.name not in read]
+        starts = entries(found)
+        if len(ends) > 1 or len(starts) > 1 or any(isinstance(node.layer, layers.Flatten) for node in found):
+            raise InputError(
+                f"fcn bench measures networks with one picture in and one map of scores out; {self.model} is another"
+            )
+        try:
+            geometry.map_sizes(self.outline(), self.size)
+        except ValueError as error:
+            height, width = self.size
+            raise InputError(f"a picture of {height}x{width} does not fit {self.model}: {error}") from None
+        if room is not None and rivals * self.bytes() > room:
+            raise InputError(
+                f"{rivals} rivals hold at least {memory(rivals * self.bytes())}, and {memory(room)} are free: take a "
+                "smaller --size, --batch or --width"
+            )
+
+
+class Conv(NamedTuple):
+    """A convolution to be measured alone.
+
+    names          of the layers that have this shape, joined by commas;  first, the name of one of them
+    x_shape        of its input, (N, C, H, W)
+    multiply_adds  of one pass: the direct sum's
+    bytes          of one pass: input, weight and output once each, in float32
+    from_image     it reads the picture, so that nobody wants the gradient by its input
+    """
+
+    names: str
+    first: str
+    x_shape: tuple
+    multiply_adds: int
+    bytes: int
+    from_image: bool
+
+    @property
+    def passes(self):
+        return ("forward", "weight_grad") if self.from_image else ("forward", "input_grad", "weight_grad")
+
+
+def convolutions(work):
+    """A Conv for every shape of convolution in the network: layers of one shape cost the same."""
+    net = work.outline()
+    table, maps = geometry.table(net, work.size), geometry.map_sizes(net, work.size)
+    found = {}
+    for node in geometry.graph(net):
+        conv = convolution(node.layer)
+        if conv is None:
+            continue
+        source = node.sources[-1]  # of a skip fusion the map that it scores
+        x_shape = work.batch, maps[source].channels, *maps[source].size
+        shape = x_shape, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups
+        multiply_adds = work.batch * table.row(node.name).multiply_adds
+        moved = 4 * (prod(x_shape) + conv.params["weight"].size + prod(output_shape(conv, x_shape)))
+        found.setdefault(shape, []).append(Conv(node.name, node.name, x_shape, multiply_adds, moved, source == "image"))
+    return [group[0]._replace(names=", ".join(conv.names for conv in group)) for group in found.values()]
+
+
+def convolution(layer):
+    """The Conv2d in a layer that is one or, as a SkipFusion, has one; else None."""
+    layer = layer.score if isinstance(layer, layers.SkipFusion) else layer
+    return layer if isinstance(layer, layers.Conv2d) else None
+
+
+def output_shape(conv, x_shape):
+    """(N, F, oh, ow) of a Conv2d for maps of x_shape."""
+    n, _, *size = x_shape
+    window = conv.kernel_size, conv.stride, conv.padding, conv.dilation
+    return n, conv.out_channels, *map(conv_output_size, size, *window)
+
+
+def takes_winograd(node):
+    """Whether a layer of a network is a 3x3 convolution at stride 1 that does not read the picture."""
+    conv = convolution(node.layer)
+    return (
+        conv is not None
+        and (conv.kernel_size, conv.stride, conv.dilation, conv.groups) == ((3, 3), (1, 1), (1, 1), 1)
+        and node.sources[-1] != "image"
+    )
+
+
+def lesson_network(rng):
+    """Four 3x3 convolutions with ReLU, 2x2 pools between them, a 1x1 score and eightfold bilinear upsampling."""
+    chain, last = [], len(LESSON_CHANNELS) - 1
+    for number, (before, after) in enumerate(pairwise(LESSON_CHANNELS), start=1):
+        chain.append(layers.Conv2d(before, after, 3, padding=1, rng=rng, name=f"conv{number}"))
+        chain.append(layers.ReLU(name=f"relu{number}"))
+        if number < last:
+            chain.append(layers.MaxPool2d(2, name=f"pool{number}"))
+    chain.append(layers.Conv2d(LESSON_CHANNELS[-1], LESSON_CLASSES, 1, rng=rng, name="score"))
+    chain.append(layers.BilinearUpsample(16, 8, 4, name="upscore"))
+    return layers.Sequential(*chain)

@@ -1,0 +1,117 @@
+"""The trained networks of one comparison: made when they are asked for, kept in a folder for the next time."""
+
+import time
+from pathlib import Path
+
+from fcn_from_scratch import datasets, dense, models
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.lab.compare.labelled_patches import PatchBatches
+from fcn_from_scratch.lab.compare.training_plan import NETWORKS, STAGES, TRUNK
+from fcn_from_scratch.training import SGD, Trainer, checkpoint, polynomial, warm_up
+from fcn_from_scratch.weights import parameters
+
+TRUNK_BATCH = 16  # patches
+
+
+class Nets:
+    """name of a stage -> its trained network, in eval mode.
+
+    A stage is trained once, from the one it starts from, and written to `cache` as an ordinary checkpoint
+    (`fcn segment --weights` reads it); its name holds a digest of all that determines the weights. A file that is
+    damaged or belongs to something else is said to be so, and made anew.
+
+    settings  stages.Settings;  train, the dataset
+    trunk     a TrunkFile, or None: it is trained here
+    cache     a folder, or None to keep nothing
+    say       what is told about the progress: print, or nothing
+    """
+
+    def __init__(self, settings, train, cache=None, trunk=None, device="cpu", progress=True, say=print):
+        self.settings, self.train = settings, train
+        self.trunk = None if trunk is None else trunk.parameters
+        self.transform = None if trunk is None else trunk.transform  # else the networks' own
+        self.cache = None if cache is None else Path(cache)
+        self.device, self.progress, self.say = device, progress, say
+        self._made = {}
+
+    def __getitem__(self, name):
+        if name not in self._made:
+            net = self._cached(STAGES[name])
+            self._made[name] = (self._trained(STAGES[name]) if net is None else net).eval()
+        return self._made[name]
+
+    def build(self, stage):
+        """The stage's network before training: the weights it starts from, and the rest as it is drawn."""
+        net = self.fresh(stage.network, **stage.options)
+        if stage.start is not None:
+            before = self.trunk if stage.start == TRUNK and self.trunk is not None else self[stage.start]
+            models.transplant(net, before)
+        if stage.frozen:
+            net.freeze_trunk()
+        return net.to(self.device)
+
+    def fresh(self, network, **options):
+        """A network of the comparison's family, with random weights; a classifier is made fully convolutional."""
+        settings = self.settings
+        name = NETWORKS[settings.family][network]
+        net = models.build(name, settings.num_classes, seed=settings.seed, **settings.options, **options)
+        if network == "classifier":
+            options = net.options
+            net = dense.convolutionalize(net)
+            net.options = options
+        if self.transform is not None:
+            net.transform = self.transform
+        return net
+
+    def path(self, stage):
+        """Where the stage's weights are kept."""
+        return self.cache / f"{stage.name}-{self.settings.key(stage)[:12]}.npz"
+
+    def _trained(self, stage):
+        net, started = self.build(stage), time.perf_counter()
+        steps = self.settings.steps_of(stage)
+        schedule = warm_up(polynomial(stage.lr, steps), min(20, steps // 5))
+        trainer = Trainer(net, SGD(net, schedule, weight_decay=5e-4), self._batches(stage, net), device=self.device)
+        trainer.run(steps, self.progress)
+        if self.cache is not None:
+            checkpoint.save(self.path(stage), trainer, self._extra(stage, net))
+        self.say(f"  {stage.name:12} {steps:4} steps in {time.perf_counter() - started:.1f} s")
+        return net
+
+    def _batches(self, stage, net):
+        settings = self.settings
+        if stage.name == TRUNK:
+            size = 32 * net.options["fc6_kernel"]
+            return PatchBatches(self.train, TRUNK_BATCH, size, net.transform, settings.seed)
+        augment = None
+        if settings.crop is not None:
+            changes = datasets.RandomScale(0.5, 1.5), datasets.RandomCrop(settings.crop), datasets.RandomFlip()
+            augment = datasets.Compose(changes)
+        size = min(settings.batch_size, len(self.train))
+        return datasets.Batches(self.train, size, net.transform, augment, settings.seed, drop_last=True)
+
+    def _cached(self, stage):
+        """The stage's network from its file; None when there is none that can be used."""
+        if self.cache is None or not self.path(stage).exists():
+            return None
+        path = self.path(stage)
+        try:
+            arrays, meta = checkpoint.read(path)
+            if meta["extra"].get("key") != self.settings.key(stage):
+                raise InputError(f"{path} was trained with other settings")
+            net = self.fresh(stage.network, **stage.options)
+            net.load_state_dict(parameters(arrays))
+        except ValueError as error:
+            self.say(f"  {stage.name:12} trained again, for the cache cannot be used: {error}")
+            return None
+        self.say(f"  {stage.name:12} read from {path}")
+        return net.to(self.device)
+
+    def _extra(self, stage, net):
+        """What a checkpoint says beside the weights: the key, and what `fcn segment` draws with."""
+        return {
+            "key": self.settings.key(stage),
+            "classes": list(self.train.classes),
+            "palette": self.train.palette[: self.train.num_classes].tolist(),
+            "transform": net.transform.as_dict(),
+        }

@@ -1,0 +1,54 @@
+"""A trunk that was trained elsewhere, read from its file."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+from fcn_from_scratch import datasets, models, weights
+from fcn_from_scratch.checks import InputError, few
+from fcn_from_scratch.lab.compare.training_plan import NETWORKS
+from fcn_from_scratch.training import checkpoint
+
+MINI = {"width": 16, "fc6_kernel": 3}  # what models.build takes where a checkpoint's options say nothing
+
+
+class TrunkFile(NamedTuple):
+    """What a file says about the trunk: the networks it fits, its parameters, and the preprocessing they expect.
+
+    family, options   as in stages.Settings;  digest, of the file's bytes
+    """
+
+    family: str
+    options: dict
+    parameters: dict
+    transform: datasets.Preprocess
+    digest: str
+
+
+def read_trunk(path, family="mini", options=None):
+    """The trunk in a file of any kind weights.load reads. A checkpoint knows which network it is of; of plain weights
+    `family` and `options` must say.
+
+    Raises: InputError that names the file, when it is none of weights, or parameters of the trunk are missing or have
+    other shapes.
+    """
+    options = options or {}
+    try:
+        _, meta = checkpoint.read(path)
+    except InputError:
+        pass
+    else:
+        family = "mini" if str(meta["model"]).startswith("mini") else "vgg16"
+        options = {key: value for key, value in meta["options"].items() if key not in ("num_classes", "upsampling")}
+        if family == "mini":
+            options = {**MINI, **options}
+    try:
+        net = models.build(NETWORKS[family]["32s"], **options)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: {error}") from None
+    report = weights.load(net, path, new_scores=True)
+    missing = [name for name in net.trunk.params if name in report.missing]
+    if missing:
+        raise InputError(f"{path} lacks parameters of the trunk: {few(missing)}")
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return TrunkFile(family, options, net.trunk.state_dict(), net.transform, digest)

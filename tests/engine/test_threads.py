@@ -1,0 +1,168 @@
+"""Several threads give what one gives, exceptions come through, and BLAS is left as it was found."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from fcn_from_scratch import ops
+from fcn_from_scratch.engine import im2col, threads
+from fcn_from_scratch.ops.loops import conv2d_loops
+
+needs_blas = pytest.mark.skipif(threads._blas() is None, reason="NumPy's BLAS here is not an OpenBLAS we can steer")
+
+
+@pytest.fixture
+def several(monkeypatch):
+    """Three workers, and blocks so small that every one of them gets some."""
+    monkeypatch.setattr(threads, "workers", lambda: 3)
+    monkeypatch.setattr(im2col, "LEAST_BYTES", 1)
+    threads._pool.cache_clear()
+    yield
+    threads._pool().shutdown()
+    threads._pool.cache_clear()
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("images", [1, 5])
+def test_threads_agree_with_the_loops(several, rng, images, groups):
+    x, w = rng.normal(size=(images, 3, 9, 8)), rng.normal(size=(6, 3 // groups, 3, 2))
+    args = {"stride": (2, 1), "padding": 1, "groups": groups}
+    y = ops.conv2d(x, w, None, **args)
+    np.testing.assert_allclose(y, conv2d_loops(x, w, None, **args), rtol=0, atol=1e-12)
+    dy, v = rng.normal(size=y.shape), rng.normal(size=w.shape)
+    dweight = ops.conv2d_weight_grad(dy, x, w, **args)
+    np.testing.assert_allclose((dweight * v).sum(), (dy * conv2d_loops(x, v, None, **args)).sum(), rtol=1e-10)
+
+
+def test_gradients_do_not_depend_on_which_thread_is_first(several, rng):
+    x, dy = (rng.normal(size=(7, c, 12, 12)).astype(np.float32) for c in (4, 5))
+    w = np.empty((5, 4, 3, 3), np.float32)
+    first = ops.conv2d_weight_grad(dy, x, w, padding=1)
+    assert all(np.array_equal(ops.conv2d_weight_grad(dy, x, w, padding=1), first) for _ in range(20))
+
+
+def test_every_item_is_done_once(several):
+    done = []
+    threads.run(done.append, range(50))
+    assert sorted(done) == list(range(50))
+
+
+@pytest.mark.parametrize("wrong", [0, 7])
+def test_an_exception_comes_through(several, wrong):
+    def work(item):
+        if item == wrong:
+            raise ValueError(f"item {item}")
+
+    with pytest.raises(ValueError, match=f"item {wrong}"):
+        threads.run(work, range(9))
+
+
+def test_a_thread_may_share_out_work_itself(several):
+    done = []
+    threads.run(lambda outer: threads.run(lambda inner: done.append((outer, inner)), range(4)), range(5))
+    assert sorted(done) == [(outer, inner) for outer in range(5) for inner in range(4)]
+
+
+def test_inside_an_item_there_is_one_worker(monkeypatch):
+    """What an item shares out stays in its thread; afterwards all threads are there again, also after an exception."""
+    monkeypatch.setattr(threads, "most", lambda: 3)
+    threads._pool.cache_clear()
+
+    def work(item):
+        assert threads.workers() == 1
+        here = []
+        threads.run(lambda inner: here.append(threading.get_ident()), range(4))
+        assert here == [threading.get_ident()] * 4
+        if item == 5:
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        threads.run(work, range(6))
+    assert threads.workers() == 3
+    threads._pool().shutdown()
+    threads._pool.cache_clear()
+
+
+def test_warnings_are_those_of_who_asks(several):
+    """np.errstate holds in the other threads too."""
+
+    def work(item):
+        time.sleep(0.01)  # so that every thread gets some
+        np.float32(3e38) * np.full(2, 9, np.float32)
+
+    with np.errstate(over="ignore"):
+        threads.run(work, range(9))
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        threads.run(work, range(9))
+
+
+def test_nothing_runs_on_after_an_exception_came_through(several):
+    done = []
+
+    def work(item):
+        if item == 0:
+            raise ValueError("item 0")
+        time.sleep(0.01)
+        done.append(item)
+
+    with pytest.raises(ValueError, match="item 0"):
+        threads.run(work, range(9))
+    before = len(done)
+    time.sleep(0.05)
+    assert len(done) == before
+
+
+def test_what_is_local_is_made_once_in_each_thread(several):
+    made, used = [], []
+
+    def local():
+        made.append([])
+        return made[-1]
+
+    def work(item, own):
+        own.append(item)
+        used.append(threading.get_ident())
+
+    threads.run(work, range(40), local)
+    assert len(made) <= 3
+    assert sorted(item for own in made for item in own) == list(range(40))
+    assert len(set(used)) == sum(1 for own in made if own)
+
+
+@pytest.mark.parametrize(("total", "count", "lengths"), [(7, 3, [2, 2, 3]), (2, 5, [1, 1]), (4, 0, [4]), (6, 1, [6])])
+def test_split(total, count, lengths):
+    parts = threads.split(total, count)
+    assert [part.stop - part.start for part in parts] == lengths
+    assert [part.start for part in parts] == [sum(lengths[:n]) for n in range(len(lengths))]
+
+
+@needs_blas
+def test_blas_is_left_as_it_was(several):
+    get, put = threads._blas()
+    before = get()
+    try:
+        put(2)
+
+        @threads.one_blas_thread
+        def inner(depth):
+            assert get() == 1
+            if depth:
+                inner(depth - 1)
+                assert get() == 1
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            inner(1)
+        assert get() == 2
+    finally:
+        put(before)
+
+
+def test_the_environment_decides(monkeypatch):
+    monkeypatch.setattr(threads, "_blas", lambda: ("get", "put"))
+    monkeypatch.setenv("FCN_THREADS", "5")
+    assert threads.most.__wrapped__() == 5
+    monkeypatch.setattr(threads, "_blas", lambda: None)
+    assert threads.most.__wrapped__() == 1

@@ -1,0 +1,103 @@
+"""`fcn bench` as a user runs it, mistakes included."""
+
+import csv
+import json
+
+import pytest
+
+from fcn_from_scratch.cli import bench
+from fcn_from_scratch.engine import threads
+
+TINY = ("--model", "mini_fcn8s", "--width", "4", "--size", "32x41", "--repeats", "2")
+
+
+def test_without_torch(fcn, hurried, monkeypatch, tmp_path):
+    monkeypatch.setattr(bench, "installed", lambda: False)
+    status, out, _ = fcn(*TINY, "--layers", "--zero-frame", "--fast-fc6", "--threads", 1, "--out", tmp_path / "b")
+    assert status == 0
+    assert "Without PyTorch to compete" in out
+    assert "PyTorch NCHW" not in out
+    table = {line.split("  ")[0]: line.split() for line in out.splitlines()}
+    assert table["fcn_from_scratch"][-1] == table["the same by im2col"][-1] == "100.000%"
+    for name in ("the same with the zero frame", "the same with fc6 by F(2, 7)", "the same with both"):
+        assert table[name][-1] == "100.000%"
+    assert "threads: 1, rounds: 2" in out
+    with open(tmp_path / "b" / "bench.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["rival"] for row in rows[:5]] == ["fcn", "zero_frame", "fast_fc6", "stream", "im2col"]
+    assert {row["rival"] for row in rows[5:]} == {"fcn", "im2col"}
+    assert {row["threads"] for row in rows} == {"1"}
+    parts = {row["part"] for row in rows}
+    assert {"whole", "conv1_1 forward", "conv2_1 input_grad", "score_fr weight_grad"} <= parts
+    assert "conv1_1 input_grad" not in parts
+    for row in rows:
+        ours = next(each for each in rows if each["part"] == row["part"] and each["rival"] == "fcn")
+        assert float(row["ratio"]) == pytest.approx(float(row["seconds"]) / float(ours["seconds"]))
+    for row in rows[:5]:
+        assert float(row["error"]) < 1e-5
+        assert int(row["peak_bytes"]) > 10 << 20
+    result = json.loads((tmp_path / "b" / "bench.json").read_text(encoding="utf-8"))["results"][0]
+    assert [len(seconds) for seconds in result["samples"].values()] == [2] * 5
+    assert (tmp_path / "b" / "bench.png").exists()
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_with_torch(fcn, hurried, tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason="PyTorch is an optional extra")
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = fcn(*TINY, "--train", "--batch", 2)
+    assert status == 0
+    assert "mini_fcn8s, width 4: training step, 2 pictures of 32x41" in out
+    assert f"threads: {threads.workers()}" in out
+    for name in ("fcn_from_scratch", "PyTorch NCHW", "PyTorch channels_last"):
+        line = next(line for line in out.splitlines() if line.startswith(name))
+        assert line.endswith("100.000%")
+    assert not list(tmp_path.iterdir())  # nothing is written unasked
+
+
+def test_small_is_two_sizes(monkeypatch, fcn):
+    works = []
+    monkeypatch.setattr(bench.bench, "measure", lambda work, *_: works.append(work) or pytest.skip.Exception)
+    monkeypatch.setattr(bench.report, "text", lambda result: "")
+    assert fcn("--small", "--peer", "none")[0] == 0
+    assert [(work.size, work.batch, work.train) for work in works] == [((64, 64), 8, True), ((128, 128), 8, True)]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--small", "--model", "fcn8s"), "leave out --model"),
+        (("--small", "--size", "64"), "leave out --size"),
+        (("--model", "fcn9s"), "there is no model 'fcn9s'"),
+        (("--model", "mini_classifier", "--size", "96"), "one map of scores"),
+        (("--zero-frame", "--train"), "every training step changes the weights"),
+        (("--fast-fc6", "--small"), "every training step changes the weights"),
+        (("--zero-frame", "--model", "mini_unpool", "--size", "64", "--peer", "none"), "the zero frame takes"),
+        (("--threads", "0"), "invalid positive value"),
+        (("--size", "500by500"), "invalid size value"),
+        (("--model", "fcn_alexnet", "--width", "0"), "width"),
+        (("--peer", "jax"), "invalid choice"),
+    ],
+)
+def test_mistakes(fcn, words, says):
+    status, out, err = fcn(*words)
+    assert status == 2
+    assert len(err.splitlines()) == 1
+    assert says in err
+    assert not out
+
+
+def test_torch_is_missed_if_it_was_asked_for(fcn, monkeypatch):
+    monkeypatch.setattr(bench, "installed", lambda: False)
+    status, _, err = fcn("--peer", "torch")
+    assert status == 2
+    assert "PyTorch is not installed" in err
+    assert "--peer none" in err
+
+
+def test_out_is_a_folder(fcn, tmp_path):
+    (tmp_path / "file").write_text("")
+    status, _, err = fcn("--peer", "none", "--out", tmp_path / "file")
+    assert status == 2
+    assert "is a file" in err

@@ -1,0 +1,227 @@
+"""`fcn bench --device cuda` from the command line to its files, with the stand-in for CuPy in every process."""
+
+import csv
+import json
+import sys
+
+import pytest
+import standin
+from arrays import close
+from children import Environment
+
+from fcn_from_scratch.kernels import emulator
+from fcn_from_scratch.lab.bench import gpu
+from fcn_from_scratch.lab.bench.kernel_cases import PIECES
+from fcn_from_scratch.lab.bench.processes import Process
+
+TINY = ("--device", "cuda", "--model", "mini_fcn8s", "--width", "4", "--size", "32x41", "--repeats", "1")
+ALIAS = """
+import sys
+import standin
+from fcn_from_scratch.lab.bench import clocks, gpu
+clocks.BUSY_BYTES = clocks.MOST_COPIES = 1
+gpu.SIDE, gpu.COPY_BYTES = 64, 1 << 20
+sys.modules["cupy"] = standin
+"""
+FULL = """
+def full(shape, dtype=float):
+    raise MemoryError("Out of memory allocating 512 bytes")
+standin.empty = full
+"""
+
+
+@pytest.fixture
+def device(tmp_path, monkeypatch, hurried):
+    """Whoever imports CuPy, here or in a process that begins later, gets the stand-in."""
+    if emulator.missing():
+        pytest.skip(emulator.missing())
+    folder = tmp_path / "with_cupy"
+    folder.mkdir()
+    (folder / "cupy.py").write_text(ALIAS)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+
+
+def test_the_whole_way(device, fcn, tmp_path):
+    status, out, err = fcn(*TINY, "--peer", "none", "--train", "--layers", "--kernels", "--out", tmp_path / "b")
+    assert (status, [line for line in err.splitlines() if "load average" not in line]) == (0, [])
+    first = out.splitlines()[0]
+    for words in (
+        "a stand-in for a GPU, 1 GiB",
+        "driver 12.4, runtime 12.9",
+        f"CuPy {standin.__version__}",
+        "TF32 off",
+    ):
+        assert words in first
+    assert "Without PyTorch on the GPU" in out
+    assert "training step, 1 picture of 32x41; on the GPU, rounds: 1" in out
+    lines = {line.split("  ")[0]: line for line in out.splitlines()}
+    for title in ("fcn_from_scratch", "the same by Winograd", "the same without its kernels"):
+        assert lines[title].endswith("100.000%")
+    for name in PIECES:
+        assert lines[name].split("  ")[-1]
+    with open(tmp_path / "b" / "bench.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["device"] for row in rows} == {"cuda"}
+    assert [row["rival"] for row in rows[:3]] == ["cuda", "cuda_winograd", "cupy"]
+    for row in rows[:3]:
+        assert float(row["error"]) < 2e-5
+        assert int(row["peak_bytes"]) > 10_000
+    parts = {row["part"]: row for row in rows[3:]}
+    assert {"conv1_1 forward", "conv2_1 input_grad", "score_fr weight_grad"} <= set(parts)
+    assert {f"kernel {name}" for name in PIECES} <= set(parts)
+    assert all(float(row["gbytes"]) > 0 for row in parts.values())
+    value = json.loads((tmp_path / "b" / "bench.json").read_text(encoding="utf-8"))
+    assert value["about"]["gpu"]["gpu"] == "a stand-in for a GPU"
+    assert value["about"]["arguments"]["tf32"] is False
+    assert value["kernels"]["ceiling_gbytes"] > 0
+    assert len(value["kernels"]["rows"]) == 2 * len(PIECES)
+    assert (tmp_path / "b" / "bench.png").stat().st_size > 10_000
+    assert (tmp_path / "b" / "kernels.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ("--size", "500", "--peer", "none"),
+            "3 rivals hold at least 2.2 GiB, and 64 MiB are free: take a smaller --size",
+        ),
+        (("--threads", "2"), "--threads is for --device cpu"),
+        (("--mallopt",), "--mallopt is for --device cpu"),
+        (("--zero-frame",), "--zero-frame is for --device cpu"),
+        (("--model", "mini_classifier", "--size", "96", "--peer", "none"), "one map of scores"),
+    ],
+)
+def test_mistakes(device, fcn, words, says):
+    status, out, err = fcn("--device", "cuda", *words)
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert says in err
+
+
+@pytest.mark.parametrize("word", ["--kernels", "--tf32"])
+def test_what_is_for_the_gpu_is_refused_on_the_cpu(fcn, word):
+    status, out, err = fcn(word)
+    assert (status, out) == (2, "")
+    assert err == f"fcn: {word} is for --device cuda\n"
+
+
+def test_without_cupy_one_line(fcn, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    status, out, err = fcn("--device", "cuda")
+    assert (status, out) == (2, "")
+    assert err == "fcn: device 'cuda' needs CuPy, which is not installed: pip install 'fcn_from_scratch[gpu]'\n"
+
+
+def test_without_a_gpu_one_line(fcn, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    monkeypatch.setattr(standin.cuda, "is_available", lambda: False)
+    status, out, err = fcn("--device", "cuda")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert "needs an NVIDIA GPU and its driver" in err
+
+
+def test_a_full_gpu_is_one_line(device, fcn, tmp_path):
+    with open(tmp_path / "with_cupy" / "cupy.py", "a", encoding="utf-8") as file:
+        file.write(FULL)
+    status, _, err = fcn(*TINY, "--peer", "none")
+    assert status == 1
+    assert err.splitlines()[-1] == (
+        "fcn: not enough memory: fcn_from_scratch: Out of memory allocating 512 bytes. Use smaller images or a smaller "
+        "batch"
+    )
+    assert "Traceback" not in err
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_pytorch_without_cuda_cannot_compete(device, fcn):
+    torch = pytest.importorskip("torch", reason="PyTorch is an optional extra")
+    if torch.cuda.is_available():
+        pytest.skip("this one has CUDA")
+    status, out, err = fcn(*TINY, "--peer", "torch")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert "sees no GPU" in err
+    assert "--peer none" in err
+    status, out, _ = fcn(*TINY)
+    assert status == 0
+    assert "sees no GPU" in out.splitlines()[1]
+    assert "PyTorch NCHW" not in out
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_tf32_is_tried_not_believed(device, monkeypatch, tf32):
+    """A product that rounds its factors to TF32's ten bits is found out."""
+    if tf32:
+        monkeypatch.setattr(standin.ndarray, "__matmul__", lambda a, b: standin.ndarray(rounded(a) @ rounded(b)))
+    assert gpu.Gpu().facts()["tf32"] is tf32
+
+
+def test_the_ceilings_do_what_they_say(device, monkeypatch):
+    """A copy reads and writes every byte; a product is a product; neither takes more than its part of the memory."""
+    monkeypatch.setattr(gpu, "SIDE", 8192)
+    monkeypatch.setattr(gpu, "COPY_BYTES", 1 << 30)
+    ceiling = gpu.GpuCeiling()
+    free, side = standin.MEMORY[0], len(ceiling.a)
+    assert ceiling.amounts() == {"multiply": 2 * side**3, "copy": 2 * ceiling.busy[0].nbytes}
+    assert free // gpu.PART - 2 <= ceiling.busy.nbytes <= free // gpu.PART
+    assert 0.98 * free / gpu.PART < ceiling.a.nbytes + ceiling.b.nbytes + ceiling.c.nbytes <= free / gpu.PART
+    ceiling.multiply()
+    close(ceiling.c, ceiling.a._host.astype(float) @ ceiling.b._host, 1e-5)
+    ceiling.busy[1] = 7
+    ceiling.copy()
+    assert int(ceiling.busy[0].min()) == 7
+
+
+def test_the_peak_is_that_of_arrays_alive_together(device):
+    kept = standin.empty(1000, "uint8")
+
+    def call():
+        first = standin.empty(300, "uint8")
+        second = standin.empty(500, "uint8")
+        del first, second
+        standin.empty(600, "uint8")
+
+    before = standin.get_default_memory_pool().used_bytes()
+    assert gpu.highest(standin, call) == before + 800
+    assert before >= kept.nbytes
+
+
+def rounded(array):
+    """An array's numbers to the nearest that TF32 holds: 13 of float32's 23 bits are gone."""
+    bits = array._host.view("uint32")
+    return ((bits + 0x0FFF + (bits >> 13 & 1)) & 0xFFFFE000).view("float32")
+
+
+def test_the_gpu_rival_without_kernels_launches_none(device, monkeypatch):
+    from fcn_from_scratch.kernels import launch
+    from fcn_from_scratch.lab.bench import Work
+    from fcn_from_scratch.lab.bench.cupy_rival import CupyRival
+
+    monkeypatch.setattr(launch, "ON", True)
+    work = Work("mini_fcn8s", (32, 41), options={"width": 4})
+    launches, algorithms = [], []
+    for arguments in (("auto",), ("winograd",), ("auto", False)):
+        rival = CupyRival(work, *arguments)
+        standin.counts.clear()
+        rival.run()
+        launches.append(standin.counts["kernels"])
+        algorithms.append({conv.algorithm for conv in rival.layers.values() if conv})
+        if launches[-1]:  # scores that nobody asked for stay where they are
+            assert standin.counts["to host"] == 0
+    assert launches[0] > 0 < launches[1]
+    assert launches[2] == 0
+    assert algorithms == [{"auto"}, {"auto", "winograd"}, {"auto"}]
+    assert rival.layers["conv1_1"].algorithm == "auto"
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_the_environment_says_whether_tf32_is_allowed(tf32, monkeypatch):
+    """As CuPy, cuBLAS and PyTorch read it; and what a user has set does not come through."""
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0" if tf32 else "1")
+    monkeypatch.setenv("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "1")
+    with Process(Environment, threads=1, variables=gpu.variables(tf32)) as process:
+        assert process.ask("get", "CUPY_TF32") == str(int(tf32))
+        assert process.ask("get", "NVIDIA_TF32_OVERRIDE") == (None if tf32 else "0")
+        assert process.ask("get", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE") is None
+        assert process.ask("allowed") is tf32
