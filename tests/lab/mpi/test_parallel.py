@@ -219,7 +219,7 @@ def test_evaluation_is_shared(size, heads):
     expected = evaluation.evaluate_heads(model, pictures)
 
     def work(ranks):
-        return trainer.evaluate_heads(ranks, new_run(heads=heads).model, pictures)
+        return parallel.evaluate_heads(ranks, new_run(heads=heads).model, pictures)
 
     for matrices in on_ranks(size, work):
         assert list(matrices) == list(expected)
