@@ -26,7 +26,7 @@ from fcn_from_scratch import backend, models
 from fcn_from_scratch.backend import to_numpy
 from fcn_from_scratch.cli import main
 from fcn_from_scratch.engine import micro_batches, threads
-from fcn_from_scratch.lab.mpi import group, launcher
+from fcn_from_scratch.lab.mpi import group, launcher, parallel
 from fcn_from_scratch.lab.mpi.group import Group
 from fcn_from_scratch.layers import Dropout
 from fcn_from_scratch.training import checkpoint, evaluation
