@@ -1,15 +1,42 @@
-"""Which array module an array belongs to, and how arrays travel between host and device.
+"""Who computes: NumPy or CuPy, the plain code or the engine; and how arrays travel between host and device.
 
 The device follows the array: there is no global switch, so one process can run the same network on the
 CPU and on the GPU and compare them. This is the only file that imports CuPy.
 """
 
+import contextlib
+import contextvars
+import os
 import sys
 
 import numpy as np
 
 DEVICES = ("cpu", "cuda")
 HOST = frozenset((np.ndarray, type(None)))
+
+
+_plain = contextvars.ContextVar("plain", default=os.environ.get("FCN_PLAIN") == "1")
+
+
+@contextlib.contextmanager
+def plain(on=True):
+    """Inside `with plain():` the plain code of `ops` computes everything.
+
+    No engine, no threads, no fused layers and no CUDA kernels; on a GPU it uses CuPy's array functions. A debugger then
+    steps through code that reads like its equations. The tests hold the engine to it.
+    It holds for the code in the block alone, not for other threads (it is a ContextVar). `plain(False)` lets the engine
+    compute again in a block within. FCN_PLAIN=1 in the environment makes it the default of a whole process.
+    """
+    token = _plain.set(bool(on))
+    try:
+        yield
+    finally:
+        _plain.reset(token)
+
+
+def is_plain():
+    """Whether this runs inside `with plain():`."""
+    return _plain.get()
 
 
 def get_array_module(*arrays):

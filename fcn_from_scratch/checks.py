@@ -125,13 +125,33 @@ def conv_channels(weight_shape, x_shape, groups):
         )
 
 
-def conv_transpose_weight(weight, x_shape):
-    """A transposed convolution's weight (C, O, kh, kw) fits x (N, C, H, W)."""
-    ndim(weight, 4, "weight", "(in_channels, out_channels, kh, kw)")
+def groups(number, in_channels, out_channels):
+    """The groups of a layer divide both numbers of channels."""
+    if in_channels % number or out_channels % number:
+        raise ValueError(
+            f"groups divide the channels evenly; got {number} groups of {in_channels} input and {out_channels} output "
+            "channels"
+        )
+
+
+def conv_transpose_weight(weight, x_shape, groups=1):
+    """A transposed convolution's weight (C, O/G, kh, kw) fits x (N, C, H, W), and the groups divide its channels."""
+    ndim(weight, 4, "weight", "(in_channels, out_channels / groups, kh, kw)")
     if x_shape[1] != weight.shape[0]:
         raise ValueError(
             f"conv_transpose2d expects {weight.shape[0]} input channels (weight is {tuple(weight.shape)}, input "
             f"channels first); got x with shape {tuple(x_shape)}"
+        )
+    if x_shape[1] % groups:
+        raise ValueError(f"groups divide the channels evenly; got {groups} groups of {x_shape[1]} input channels")
+
+
+def output_padding(extra, stride, dilation):
+    """More rows and columns at the end of a transposed convolution's output: fewer than a stride or a dilation."""
+    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
+        raise ValueError(
+            f"output_padding is smaller than the stride or the dilation; got {extra} for stride {stride} and dilation "
+            f"{dilation}"
         )
 
 

@@ -126,12 +126,13 @@ def find(name, folder=None):
     raise InputError(f"there is no lesson {str(name)!r}; the lessons are: {known}")
 
 
-def run(lesson, figures=None, device=None, seed=None):
+def run(lesson, figures=None, device=None, seed=None, plain=False):
     """Run one lesson in a fresh Python process; its output streams through. Returns Outcome.
 
     figures  folder for its figures (default: lessons/figures/), handed over as FCN_FIGURES
     device   "cpu" or "cuda", handed over as FCN_DEVICE
     seed     a number, handed over as FCN_SEED
+    plain    True: by the plain code alone, handed over as FCN_PLAIN
     """
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
     if figures is not None:
@@ -140,6 +141,8 @@ def run(lesson, figures=None, device=None, seed=None):
         environment["FCN_DEVICE"] = choice(device, "device", DEVICES)
     if seed is not None:
         environment["FCN_SEED"] = str(seed)
+    if plain:
+        environment["FCN_PLAIN"] = "1"
     sys.stdout.flush()
     started = time.perf_counter()
     process = subprocess.run([sys.executable, str(lesson.path)], env=environment, stdin=subprocess.DEVNULL)

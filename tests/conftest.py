@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 import standin
 from arrays import LAYOUTS, NEEDS_GPU
+from conv_cases import conv_case
+
+__all__ = ["conv_case"]  # a fixture that stands with its cases
 
 hypothesis.settings.register_profile("local", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True)

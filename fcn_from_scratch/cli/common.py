@@ -21,6 +21,15 @@ def add_run_arguments(parser):
     parser.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where the arrays live (default cpu)")
 
 
+def add_plain_argument(parser):
+    """--plain, of the commands in which somebody may want to step through the code."""
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="compute by the plain code of ops alone, as inside `with fcn_from_scratch.plain():`; slower",
+    )
+
+
 def add_data_arguments(parser):
     """Which pictures."""
     group = parser.add_argument_group("data")

@@ -3,8 +3,9 @@
 import math
 
 from fcn_from_scratch import checks
-from fcn_from_scratch.backend import DEVICES, device_module
+from fcn_from_scratch.backend import DEVICES, device_module, plain
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.cli import common
 from fcn_from_scratch.gradcheck.cases import find, names, run_cases
 from fcn_from_scratch.gradcheck.user_layer import check_own_layer
 from fcn_from_scratch.gradcheck.vjp import LIMIT
@@ -14,6 +15,7 @@ LARGEST = 20_000  # numbers in the input of a layer of one's own: more cannot al
 HELP = "check every gradient of the package, or of a layer of your own, against finite differences"
 EXAMPLE = """  fcn gradcheck                       every op and layer
   fcn gradcheck Conv2d maxpool2d      some of them
+  fcn gradcheck --plain               the plain code, without the engine
   fcn gradcheck my_layer.py:MyConv --args "3, 4, kernel_size=3" --shape 2,3,7,6"""
 
 
@@ -27,6 +29,7 @@ def add_arguments(parser):
     parser.add_argument("--list", action="store_true", help="list the names, check nothing")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn at random (default 0)")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="where the package's own are checked")
+    common.add_plain_argument(parser)
     own = parser.add_argument_group("for a layer of your own")
     own.add_argument("--shape", default="2,3,7,6", help="the shape of its input x (default 2,3,7,6)")
     own.add_argument("--args", default="", help="its constructor's arguments, such as '3, 4, kernel_size=3'")
@@ -43,9 +46,10 @@ def run(args):
     own = [word for word in args.layer if ".py" in word]
     chosen = list(dict.fromkeys(name for word in args.layer if word not in own for name in _find(word)))
     shape = _shape(args.shape)
-    held = [_own_layer(word, args.args, shape, seed) for word in own]
-    if chosen or not own:
-        held.append(_table(chosen or names(), seed, args.device))
+    with plain(args.plain):
+        held = [_own_layer(word, args.args, shape, seed) for word in own]
+        if chosen or not own:
+            held.append(_table(chosen or names(), seed, args.device))
     return 0 if all(held) else 1
 
 

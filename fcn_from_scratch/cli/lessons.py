@@ -5,6 +5,7 @@ from pathlib import Path
 from fcn_from_scratch import course
 from fcn_from_scratch.backend import DEVICES
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.cli import common
 
 HELP = "run the lessons, each in a process of its own; every claim a lesson makes is checked as it runs"
 EXAMPLE = """  fcn lessons                 all, in order
@@ -29,6 +30,8 @@ def add_arguments(parser):
         "--seed", type=int, metavar="N", help="seed of lessons that train (handed to them as FCN_SEED). Default: 0"
     )
 
+    common.add_plain_argument(parser)
+
 
 def run(args):
     """List or run; returns 1 if a lesson failed. The others run all the same."""
@@ -42,7 +45,7 @@ def run(args):
     for lesson in chosen:
         title = f"Lesson {lesson.number}: {lesson.question}"
         print(f"\n{title}\n{'=' * len(title)}")
-        outcomes.append(course.run(lesson, figures=args.out, device=args.device, seed=args.seed))
+        outcomes.append(course.run(lesson, figures=args.out, device=args.device, seed=args.seed, plain=args.plain))
         if outcomes[-1].status:
             print(f"lesson {lesson.number} failed (exit status {outcomes[-1].status})")
     print(f"\n{_summary(outcomes)}")

@@ -83,6 +83,7 @@ def add_arguments(parser):
     group.add_argument("--save-seconds", type=float, default=60, metavar="S", help=argparse.SUPPRESS)
     parser.add_argument("--out", metavar="DIR", help="folder for the run (default runs/MODEL-DATASET)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings")
+    common.add_plain_argument(parser)
     common.add_run_arguments(parser)
 
 
@@ -90,7 +91,7 @@ def run(args):
     if args.recipe == "list":
         print(recipes.table())
         return 0
-    with join() as group:
+    with backend.plain(args.plain), join() as group:
         _train(args, group)
     return 0
 
@@ -246,7 +247,9 @@ def _resumed(args, path):
 
 def _extra(args, dataset, model):
     keep = {
-        k: v for k, v in vars(args).items() if k not in ("run", "resume", "out", "device", "save_seconds", "transform")
+        k: v
+        for k, v in vars(args).items()
+        if k not in ("run", "resume", "out", "device", "plain", "save_seconds", "transform")
     }
     return {
         "arguments": keep,

@@ -1,1 +1,46 @@
-"""What makes the plain code of `ops` fast on a CPU. `ops` calls it; a reader may skip it."""
+"""What makes the plain code of `ops` fast on a CPU, and the CUDA kernels' way in. `ops` calls it; a reader may skip it.
+
+Every function here computes what the op of the same name says. Inside `with fcn_from_scratch.plain():` none of them is
+called. The tests hold both to the same results.
+
+convolution      conv: the choice of an algorithm; im2col, conv_im2col, conv_wide: patches times weights;
+                 winograd, winograd_tiles, winograd_transforms, winograd_wide: fewer multiplications; conv_transpose
+other ops        pooling, pooling_windows, loss, pixelwise; gpu: ops that are one CUDA kernel
+memory, cores    workspace: memory that is used again; threads: blocks of work on several cores
+whole networks   replica, micro_batches, loss_shares: parts of a batch, each on a thread of its own
+"""
+
+from fcn_from_scratch.engine import gpu
+from fcn_from_scratch.engine.conv import (
+    conv2d,
+    conv2d_backward,
+    conv2d_bias_grad,
+    conv2d_input_grad,
+    conv2d_relu_pool,
+    conv2d_weight_grad,
+)
+from fcn_from_scratch.engine.conv_transpose import conv_transpose2d, conv_transpose2d_backward
+from fcn_from_scratch.engine.loss import softmax_cross_entropy
+from fcn_from_scratch.engine.pixelwise import both_axes, matrix_product, relu_backward, sgd
+from fcn_from_scratch.engine.pooling import max_pool2d, max_pool2d_winner, max_pool2d_winner_backward, winner_indices
+
+__all__ = [
+    "both_axes",
+    "conv2d",
+    "conv2d_backward",
+    "conv2d_bias_grad",
+    "conv2d_input_grad",
+    "conv2d_relu_pool",
+    "conv2d_weight_grad",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
+    "gpu",
+    "matrix_product",
+    "max_pool2d",
+    "max_pool2d_winner",
+    "max_pool2d_winner_backward",
+    "relu_backward",
+    "sgd",
+    "softmax_cross_entropy",
+    "winner_indices",
+]

@@ -3,7 +3,7 @@
 With a ReLU and a 2x2 max-pool after it, im2col_conv2d_relu_pool pools each block of outputs while it is in the
 processor's cache, and writes a quarter of the numbers.
 
-The arguments come from ops.conv, which has checked them; `geometry` is its ConvGeometry.
+The arguments come from ops.conv, which has checked them; `geometry` is its Geometry.
 """
 
 import numpy as np
@@ -14,16 +14,16 @@ from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.im2col import (
     channels_first,
     channels_last,
+    dealt_out,
     gather,
     gather_windows,
     patch_bytes,
     rarefy_kernel,
-    shares,
-    spread,
+    scatter_add,
     with_border,
 )
+from fcn_from_scratch.engine.pooling import relu_pool
 from fcn_from_scratch.engine.workspace import empty_from
-from fcn_from_scratch.ops.pooling import relu_pool
 
 
 @threads.one_blas_thread
@@ -53,13 +53,13 @@ def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
                 if relu:
                     xp.maximum(part, 0, out=part)
 
-        threads.run(fill, shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
+        threads.run(fill, dealt_out(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
     return channels_first(y)
 
 
 @threads.one_blas_thread
 def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
-    """im2col_conv2d, ReLU and a 2x2 max-pool in one: (y, winner), see ops.conv.conv2d_relu_pool.
+    """im2col_conv2d, ReLU and a 2x2 max-pool in one: (y, winner), see engine.conv.conv2d_relu_pool.
 
     For NumPy's arrays, one group, and an even number of rows and columns of outputs.
     """
@@ -81,7 +81,7 @@ def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
             pooled = y[image, rows]
             relu_pool(np, part.reshape(2, 2, *pooled.shape), (pooled, winner[image, rows]))
 
-    threads.run(fill, shares(np, n, ph, 4 * patch_bytes(pw, kernel_size, c, dtype)))
+    threads.run(fill, dealt_out(np, n, ph, 4 * patch_bytes(pw, kernel_size, c, dtype)))
     return channels_first(y), channels_first(winner)
 
 
@@ -100,7 +100,7 @@ def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
     dx = empty_from(workspace, xp)((n, h, w, c_all), dtype)
     for inputs, outputs in _group_slices(groups, c, f):
         part = xp.ascontiguousarray(source[..., outputs])
-        full = spread(part, rarefy_kernel(weight[outputs], dilation), stride, (h + 2 * ph, w + 2 * pw))
+        full = scatter_add(part, rarefy_kernel(weight[outputs], dilation), stride, (h + 2 * ph, w + 2 * pw))
         dx[..., inputs] = full[:, ph : ph + h, pw : pw + w]
     return channels_first(dx)
 
@@ -122,7 +122,7 @@ def im2col_weight_grad(dy, x, weight, geometry, out):
             by_columns = patches.flags.f_contiguous  # then the product is faster the other way round
             return (patches.T @ upstream).T if by_columns else upstream.T @ patches
 
-        total = _sum_of(part, shares(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
+        total = _sum_of(part, dealt_out(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
         out[outputs] += total.reshape(f // groups, *kernel_size, c).transpose(0, 3, 1, 2)
     return out
 
@@ -146,14 +146,14 @@ def im2col_backward(dy, x, weight, geometry, out, workspace=None):
         xp.matmul(patches, matrix, out=dx[image, rows].reshape(-1, c))
         return patches.T @ pixels[image, rows].reshape(-1, c)
 
-    total = _sum_of(part, shares(xp, n, h, patch_bytes(w, kernel_size, f, dtype)))
+    total = _sum_of(part, dealt_out(xp, n, h, patch_bytes(w, kernel_size, f, dtype)))
     out += total.reshape(*kernel_size, f, c)[::-1, ::-1].transpose(2, 3, 0, 1)
     return channels_first(dx)
 
 
 def _sum_of(part, dealt):
-    """The sum of part(image, rows) over all blocks, as `shares` deals them out; in a fixed order, whichever thread was
-    first."""
+    """The sum of part(image, rows) over all blocks, as `dealt_out` deals them out. The order is fixed, whichever thread
+    was first."""
     totals = [None] * len(dealt)
 
     def add_up(worker):

@@ -5,7 +5,7 @@ by block, as conv_im2col does, would read all the weights once for every block; 
 convolution of the padded dy, would have 1.6 times as many places and 8 times the channels. So all patches are gathered
 at once, and each thread computes some of the output channels, with the part of the weights that belongs to them.
 
-Weights that lie channels last in memory are never copied. `geometry` is ops.conv's ConvGeometry, without groups.
+Weights that lie channels last in memory are never copied. `geometry` is an ops.shapes.Geometry, without groups.
 """
 
 from itertools import product

@@ -84,7 +84,7 @@ def blocks(images, rows, row_bytes, parts=1, most=None):
             yield slice(n, n + 1), slice(r, min(r + rows_at_once, rows))
 
 
-def shares(xp, images, rows, row_bytes):
+def dealt_out(xp, images, rows, row_bytes):
     """The blocks dealt out to the threads, a list of blocks for each; one list on a device with threads of its own."""
     if xp is not np:
         return [list(blocks(images, rows, row_bytes, 1, GPU_BLOCK_BYTES))]
@@ -143,7 +143,7 @@ def _strided(array, top, axes):
 
 
 @threads.one_blas_thread
-def spread(x, weight, stride, size):
+def scatter_add(x, weight, stride, size):
     """Lay a scaled kernel over the image for every pixel of x and add up: the transpose of gather + product.
 
     y[n, s*i + a, s*j + b, o] += x[n, i, j, c] * weight[c, o, a, b]
@@ -157,7 +157,7 @@ def spread(x, weight, stride, size):
     n, h, w, c = x.shape
     _, out_channels, kh, kw = weight.shape
     if kernels.usable(x, weight):
-        return _spread_on_gpu(x, weight, stride, size)
+        return _scatter_add_on_gpu(x, weight, stride, size)
     sh, sw = stride
     uh, uw = -(-kh // sh), -(-kw // sw)
     taps = xp.zeros((c, uh * sh, uw * sw, out_channels), x.dtype)
@@ -179,8 +179,8 @@ def spread(x, weight, stride, size):
     return y[:, : size[0], : size[1]]
 
 
-def _spread_on_gpu(x, weight, stride, size):
-    """spread as one product and col2im, some images at a time."""
+def _scatter_add_on_gpu(x, weight, stride, size):
+    """scatter_add as one product and col2im, some images at a time."""
     (n, h, w, c), (_, out_channels, kh, kw) = x.shape, weight.shape
     matrix = weight.transpose(0, 2, 3, 1).reshape(c, -1)
     y = get_array_module(x).empty((n, *size, out_channels), x.dtype)

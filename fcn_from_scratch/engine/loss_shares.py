@@ -1,4 +1,4 @@
-"""How the parts of a batch add up to the whole, where a loss is a mean over the pixels that count.
+"""The share of each part of a batch in the loss of the whole batch, when that is a mean over the pixels that count.
 
 With p a part of the batch, v[p] the weights of its pixels that count, together, and V the sum over all v[p]:
 
@@ -10,8 +10,6 @@ parts are summed so: those of processes (lab.mpi.parallel), and those of threads
 
 import numpy as np
 
-from fcn_from_scratch.layers import Dropout
-
 
 def weights(labels, ignore_index, class_weight=None):
     """v of labels (N, ...) or (N, maps, H, W): for each label map what its mean loss divides by.
@@ -22,9 +20,16 @@ def weights(labels, ignore_index, class_weight=None):
     return np.array([_weight(ids, ignore_index, None if head else class_weight) for head, ids in enumerate(maps)])
 
 
-def shares(mine, whole):
+def part_shares(mine, whole):
     """v[p] / V for each label map; 0 where nothing counts in the whole batch. mine: of one part, or of several."""
     return mine / np.where(whole > 0, whole, 1)
+
+
+def of_parts(labels, slices, shares, ignore_index, class_weight=None):
+    """For each part of a batch a list, with a share for each label map; times `shares`, those of the batch itself."""
+    counts = [weights(labels[part], ignore_index, class_weight) for part in slices]
+    own = [part_shares(mine, sum(counts)) for mine in counts]
+    return [(each if shares is None else each * shares).tolist() for each in own]
 
 
 def layers(layer):
@@ -35,8 +40,8 @@ def layers(layer):
 
 
 def dropouts(layer):
-    """Those of a network, which draw the numbers of other parts too, and drop them (layers.Dropout.others)."""
-    return [each for each in layers(layer) if isinstance(each, Dropout)]
+    """The dropout layers of a network. They pass over the numbers of other parts (layers.Dropout.skip_before)."""
+    return [each for each in layers(layer) if hasattr(each, "skip_before")]
 
 
 def _weight(labels, ignore_index, class_weight):

@@ -1,21 +1,21 @@
-"""A batch cut into parts of a few pictures, each of which a thread takes through the whole network alone.
+"""A batch cut into parts of a few pictures. Each thread takes its own part through the whole network.
 
-With the whole batch at once the threads share out the work of every layer, and wait for each other at its end; in a
-lesson-size network that takes as long as the work. And its maps leave the processor's cache before the next layer reads
-them. With a part for each, the threads meet once a step, where the gradients are added up.
+With the whole batch at once, the threads share the work of every layer and wait for each other at its end. In a
+lesson-size network this waiting takes as long as the work. The maps also leave the processor's cache before the next
+layer reads them. With a part for each thread, the threads meet once a step, where the gradients are added up.
 
-The first part adds to the model's gradients. Each other one has gradients of its own, which are then added in the order
-of the parts. So a run repeats bit for bit, and does not depend on the number of threads.
+The first part adds to the model's gradients. Each other part has gradients of its own, which are then added in the
+order of the parts. So a run repeats bit for bit, and does not depend on the number of threads.
 """
 
 import math
 
 import numpy as np
 
+from fcn_from_scratch.backend import is_plain
 from fcn_from_scratch.engine import loss_shares, threads
-from fcn_from_scratch.engine.replica import twin
+from fcn_from_scratch.engine.replica import replica
 from fcn_from_scratch.engine.workspace import Workspace
-from fcn_from_scratch.layers import Layer
 
 LEAST_PIXELS = 1 << 14  # of the pictures of one part, together: with fewer, Python's own work is most of it
 MOST_PIXELS = 1 << 15  # of a part that has more than one picture
@@ -32,29 +32,43 @@ class MicroBatches:
         self._workspaces = []  # those that no thread uses
 
     def cut(self, x):
-        """The parts of a batch x (N, ...), a list of slices: two or more, or a single one where they would gain nothing
-        (few pixels, a large network, a GPU) or could change the result.
+        """The parts of a batch x (N, ...), as a list of slices.
 
-        A layer that a reader wrote may look at the whole batch, as batch normalisation does: only a network made of
-        this package's layers is cut.
+        There is a single one where parts gain nothing (few pixels, a large network, a GPU), inside `plain()`, and
+        where a layer may look at the whole batch, as batch normalisation does: see `uncut`.
         """
-        if isinstance(x, np.ndarray) and _ours(self.model) and _numbers(self.model) <= MOST_NUMBERS:
+        if isinstance(x, np.ndarray) and not is_plain() and self.uncut is None and _numbers(self.model) <= MOST_NUMBERS:
             size = math.prod(x.shape[2:])
             at_once = max(MOST_PIXELS // size, 1)
             return threads.split(len(x), min(max(-(-len(x) // at_once), 2), len(x) * size // LEAST_PIXELS))
         return [slice(0, len(x))]
 
+    @property
+    def uncut(self):
+        """Why no batch is cut, in a sentence: a layer that this package did not make, and that does not declare that it
+        works picture by picture. None if there is no such layer."""
+        for layer in loss_shares.layers(self.model):
+            if not _per_picture(layer):
+                name = getattr(layer, "label", type(layer).__name__)
+                return (
+                    f"{name} may look at the whole batch, so no batch is cut into parts for the threads. If each of "
+                    "its outputs follows from one picture alone, declare per_picture = True in its class"
+                )
+        return None
+
     @threads.one_blas_thread
     def run(self, slices, work):
-        """work(number, model) for each part: the first gets the model, the others each a twin of it, a model of its own
-        on the same parameters. Then the model has the sum of all their gradients added to its own, and its generators
-        stand where the whole batch leaves them. Returns the list of what work returned."""
+        """Call work(number, model) for each part: the first gets the model, every other one a replica of it.
+
+        Afterwards the model has the sum of all their gradients added to its own, and its generators stand where the
+        whole batch leaves them. Returns the list of what work returned.
+        """
         done, total = [None] * len(slices), slices[-1].stop
-        own = [self.model, *(twin(self.model) for _ in slices[1:])]
-        others = [layer.others for layer in loss_shares.dropouts(self.model)]
-        for part, model in zip(slices, own if others else ()):
-            for layer, (before, after) in zip(loss_shares.dropouts(model), others):
-                layer.others = before + part.start, after + total - part.stop
+        own = [self.model, *(replica(self.model) for _ in slices[1:])]
+        skips = [(layer.skip_before, layer.skip_after) for layer in loss_shares.dropouts(self.model)]
+        for part, model in zip(slices, own if skips else ()):
+            for layer, (before, after) in zip(loss_shares.dropouts(model), skips):
+                layer.skip_before, layer.skip_after = before + part.start, after + total - part.stop
 
         @threads.one_blas_thread
         def one(number, workspace):
@@ -68,8 +82,8 @@ class MicroBatches:
             threads.run(one, range(len(slices)), lambda: self._lend(lent))
         finally:
             self._workspaces += lent
-            for layer, mine in zip(loss_shares.dropouts(self.model), others):
-                layer.others = mine
+            for layer, (before, after) in zip(loss_shares.dropouts(self.model), skips):
+                layer.skip_before, layer.skip_after = before, after
         for layer, *grads in zip(_leaves(self.model), *(each for _, each, _ in done[1:])):
             for name in layer.grads:
                 mine = layer.gradient_of(name)
@@ -93,9 +107,10 @@ def _numbers(model):
     return sum(array.size for array in model.params.values())
 
 
-def _ours(model):
-    """Whether all is made of this package's layers, none of whose methods was replaced."""
-    return isinstance(model, Layer) and all(
-        type(layer).__module__.partition(".")[0] == PACKAGE and METHODS.isdisjoint(vars(layer))
-        for layer in loss_shares.layers(model)
-    )
+def _per_picture(layer):
+    """Whether each output follows from one picture alone: it is a layer of this package whose methods are its own, or
+    its class declares it."""
+    kind = type(layer)
+    if not METHODS.isdisjoint(vars(layer)):
+        return False
+    return vars(kind).get("per_picture", kind.__module__.partition(".")[0] == PACKAGE)

@@ -1,50 +1,24 @@
-"""Where pooling windows lie, and the pixels below them: what all kinds of pooling share."""
+"""Where pooling windows lie in maps that are channels last, and the pixels below them."""
 
 import functools
 from itertools import product
 
 import numpy as np
 
-from fcn_from_scratch import checks
 from fcn_from_scratch.engine.im2col import channels_last
-from fcn_from_scratch.ops import shapes
-
-
-def windows(size, kernel_size, stride, padding, dilation, ceil_mode):
-    """The Windows of pooling with these arguments, integers or pairs; stride defaults to kernel_size."""
-    kernel_size = checks.pair(kernel_size, "kernel_size", 1)
-    stride = kernel_size if stride is None else checks.pair(stride, "stride", 1)
-    padding, dilation = checks.pair(padding, "padding", 0), checks.pair(dilation, "dilation", 1)
-    return Windows(tuple(size), kernel_size, stride, padding, dilation, bool(ceil_mode))
 
 
 @functools.lru_cache(maxsize=1024)  # a layer asks for the same ones at every step
 class Windows:
-    """The windows over maps of `size` (H, W): pairs for each argument, and `out`, how many there are.
+    """The windows of a pool over maps of `size` (H, W), placed by an ops.shapes.Geometry; `out`, how many there are.
 
     extra   the rows and columns that the last, partial windows of ceil mode reach beyond the padded image
     tiles   whether they lie side by side and leave nothing over
-    Raises: ValueError for padding above half the window, and when there would be no window.
     """
 
-    def __init__(self, size, kernel_size, stride, padding, dilation, ceil_mode):
-        self.size, self.geometry = size, (kernel_size, stride, padding, dilation)
-        self.kernel_size, self.stride, self.padding, self.dilation = self.geometry
-        self.span = tuple(map(shapes.span, self.kernel_size, self.dilation))
-        for p, e in zip(self.padding, self.span):
-            if 2 * p > e:
-                raise ValueError(
-                    f"pooling's padding is at most half the window, else a window could lie in padding alone; got "
-                    f"padding {self.padding} for a window of {self.span[0]}x{self.span[1]}"
-                )
-        self.out = tuple(map(shapes.pool_output_size, size, *self.geometry, (ceil_mode, ceil_mode)))
-        checks.output_fits(self.out, size, self.span, self.padding, "the pooling window")
-        for n, o, s, p, d in zip(size, self.out, self.stride, self.padding, self.dilation):
-            # The first tap of a window that lies in the image, if any does: dilated taps may step over it.
-            if any((s * i - p) % d >= n for i in range(o) if s * i < p):
-                raise ValueError(
-                    f"a pooling window of dilation {self.dilation} steps over the whole input, {size[0]}x{size[1]}"
-                )
+    def __init__(self, size, geometry):
+        self.size, self.out, self.placing = size, geometry.output_size, geometry[:4]
+        self.kernel_size, self.stride, self.padding, self.dilation = self.placing
         self.tiles = (
             self.stride == self.kernel_size
             and self.dilation == (1, 1)
@@ -52,8 +26,7 @@ class Windows:
             and all(o * k >= n for o, k, n in zip(self.out, self.kernel_size, size))
         )
         self.extra = tuple(
-            max((o - 1) * s + e - n - 2 * p, 0)
-            for o, s, e, n, p in zip(self.out, self.stride, self.span, size, self.padding)
+            max((o - 1) * s + d * (k - 1) + 1 - n - 2 * p, 0) for o, n, k, s, p, d in zip(self.out, size, *self.placing)
         )
 
     def padded(self, x, fill):
@@ -86,14 +59,3 @@ class Windows:
         rows, columns = (xp.arange(out) * s - p for out, s, p in zip(self.out, self.stride, self.padding))
         corner = rows[:, None] * width + columns
         return place.ravel()[winner] + corner[..., None]
-
-    def counts(self, xp, count_include_pad, dtype):
-        """The number of pixels each window's mean divides by, (oh, ow)."""
-        lengths = []
-        for n, out, k, s, p in zip(self.size, self.out, self.kernel_size, self.stride, self.padding):
-            start = np.arange(out) * s - p
-            end = np.minimum(start + k, n + p)
-            if not count_include_pad:
-                start, end = np.maximum(start, 0), np.minimum(end, n)
-            lengths.append(end - start)
-        return xp.asarray((lengths[0][:, None] * lengths[1]).astype(dtype))

@@ -27,6 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
+AT_ONCE = 1 << 17  # numbers that one thread works on at a time: fewer, and the threads wait for each other
+
 
 def workers():
     """How many threads work at once: 1 inside an item of `run`, whose threads have work already; else `most`."""
@@ -93,6 +95,11 @@ def split(total, count):
     count = max(min(count, total), 1)
     edges = [total * part // count for part in range(count + 1)]
     return [slice(*pair) for pair in itertools.pairwise(edges)]
+
+
+def pieces(length, size):
+    """0..length as slices that each hold about AT_ONCE of an array's `size` numbers."""
+    return split(length, size // AT_ONCE)
 
 
 def one_blas_thread(function):

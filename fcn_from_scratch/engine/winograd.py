@@ -58,11 +58,13 @@ def winograd_conv2d(x, weight, bias=None, padding=(0, 0), relu=False, transforme
     return channels_first(y)
 
 
-def winograd_conv2d_relu_pool(x, weight, bias, padding, ceil_mode, transformed=None, workspace=None):
-    """winograd_conv2d, ReLU and a 2x2 max-pool in one: (y, winner), see ops.conv.conv2d_relu_pool."""
+def winograd_conv2d_relu_pool(x, weight, bias, padding, pooled, transformed=None, workspace=None):
+    """winograd_conv2d, ReLU and a 2x2 max-pool in one: (y, winner), see engine.conv.conv2d_relu_pool.
+
+    pooled   the size (ph, pw) of the pool's output
+    """
     kernel, make, dtype = _forward_kernel(x, weight, transformed, workspace)
     size = _output_size(x, padding)
-    pooled = [(n + ceil_mode) // 2 for n in size]
     y = make((len(x), *pooled, len(weight)), dtype)
     winner = make(y.shape, "uint8")
 

@@ -8,6 +8,7 @@ import math
 from typing import NamedTuple
 
 from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine.pooling import relu_pool
 from fcn_from_scratch.engine.winograd_transforms import (
     INPUTS,
     OUTPUTS,
@@ -15,7 +16,6 @@ from fcn_from_scratch.engine.winograd_transforms import (
     transform_output,
     transform_output_adjoint,
 )
-from fcn_from_scratch.ops.pooling import relu_pool
 
 FREQUENCIES = INPUTS * INPUTS
 WIDE = 256  # channels; from here on GEMMs gain more from tall matrices than the transforms lose

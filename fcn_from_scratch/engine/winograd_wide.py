@@ -56,7 +56,7 @@ def transformed_wide_weight(weight):
 def winograd_wide_conv2d(x, kernel, bias, geometry, relu=False, workspace=None):
     """conv2d by a transformed weight, where `can_transform` says so; of NumPy arrays.
 
-    Shapes: x (N, C, H, W); kernel, transformed_wide_weight(weight); geometry, ops.conv's ConvGeometry.
+    Shapes: x (N, C, H, W); kernel, transformed_wide_weight(weight); geometry, an ops.shapes.Geometry.
     Returns: y (N, F, oh, ow), channels last in memory.
     Identity: equals ops.loops.conv2d_loops  (tests/engine/test_winograd_wide.py).
     """

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from fcn_from_scratch import layers
 from fcn_from_scratch.checks import pair
-from fcn_from_scratch.engine.pooling_windows import windows
 from fcn_from_scratch.geometry.fields import crop_offset
 from fcn_from_scratch.geometry.graph import JOINS, POINTWISE, entries, graph, grids, with_padding, with_rounding
 from fcn_from_scratch.layers.shift_and_stitch import interlaced_size
 from fcn_from_scratch.ops import shapes
+from fcn_from_scratch.ops.shapes import pool_geometry
 
 LARGEST = 1499  # pixels: sizes up to here are tried when a network is asked for "every size"
 
@@ -185,7 +185,7 @@ def _after(name, layer, before):
     if min(out) < 1:
         raise ValueError(f"{name} has nothing to look at: its input is {size[0]}x{size[1]}, its output would be empty")
     if isinstance(layer, layers.MaxPool2d) and layer.dilation != (1, 1):  # its taps can node over a small map: refused
-        windows(size, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
+        pool_geometry(size, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
     return Map(getattr(layer, "out_channels", channels), out)
 
 

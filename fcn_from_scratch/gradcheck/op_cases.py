@@ -52,17 +52,6 @@ def max_pool2d(rng, **options):
     return forward, backward, [spaced(rng, SHAPE)]
 
 
-def max_pool2d_winner(rng, **options):
-    def forward(x):
-        return ops.max_pool2d_winner(x, **options)[0]
-
-    def backward(dy, x):
-        winner = ops.max_pool2d_winner(x, **options)[1]
-        return ops.max_pool2d_winner_backward(dy, winner, x.shape, **options)
-
-    return forward, backward, [spaced(rng, SHAPE)]
-
-
 def max_unpool2d(rng, **options):
     indices = ops.max_pool2d(rng.normal(size=SHAPE), **options)[1]
 
@@ -204,13 +193,6 @@ OPS = {
             {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0)},  # windows overlap
             {"kernel_size": (2, 3), "stride": (2, 2), "padding": (1, 1), "ceil_mode": True},
             {"kernel_size": (2, 3), "stride": (1, 2), "dilation": (3, 2)},
-        ],
-    ),
-    "max_pool2d_winner": (
-        max_pool2d_winner,
-        [
-            {"kernel_size": 2, "ceil_mode": True},
-            {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)},
         ],
     ),
     "max_unpool2d": (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.backend import get_array_module, is_plain
 from fcn_from_scratch.kernels.table import KERNELS
 
 SOURCES = Path(__file__).parent
@@ -30,12 +30,12 @@ DTYPES = {
     "bool": np.dtype(np.bool_),
 }
 HOST = None  # takes NumPy's arrays as CuPy takes its own: the emulator, while emulator.emulated() lasts
-ON = True  # False: ops compute on the GPU without kernels, by CuPy's functions alone; `fcn bench` compares the two
 
 
 def usable(*arrays):
-    """Whether the kernels can take these arrays: they lie on the GPU, and all hold float32 or all float64."""
-    if not ON or get_array_module(*arrays) is np:
+    """Whether the kernels take these arrays: they lie on the GPU, all hold float32 or all float64, and this is not
+    inside `with plain():`."""
+    if get_array_module(*arrays) is np or is_plain():
         return False
     dtypes = {array.dtype for array in arrays if array is not None}
     return len(dtypes) == 1 and dtypes <= REALS.keys()

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fcn_from_scratch import checks, kernels, ops
-from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.backend import get_array_module, is_plain
 from fcn_from_scratch.engine.im2col import channels_first, channels_last
 from fcn_from_scratch.layers.base import Layer
 
@@ -15,13 +15,11 @@ class ReLU(Layer):
 
     def _forward(self, x):
         y = ops.relu(x)
-        return y, y
+        return y, (y,)
 
-    def _backward(self, dy, y):
-        return dy if y is DONE else ops.relu_backward(dy, y, self.workspace)
-
-
-DONE = "done"  # what a ReLU keeps whose backward the layer after it does on the way, see layers.fused
+    def _backward(self, dy, cache):
+        """An empty cache: the max-pool that ran in one pass with it stops the gradient already (layers.fused)."""
+        return ops.relu_backward(dy, *cache, self.workspace) if cache else dy
 
 
 class Dropout(Layer):
@@ -37,29 +35,30 @@ class Dropout(Layer):
         super().__init__(name)
         self.p = checks.probability(p, "p")
         self.rng = np.random.default_rng() if rng is None else rng
-        self.others = (
-            0,
-            0,
-        )  # pictures of the batch before and after x, in other parts of it (engine.loss_shares)
+        self.skip_before = self.skip_after = 0  # pictures of the batch before and after x, held by other parts
 
     def _forward(self, x):
         if not self.training or self.p == 0:
             return x, ()
         shape, p = self._mask_shape(x), checks.probability(self.p, "p")
-        before, after = (count * math.prod(shape[1:]) for count in self.others)
-        kernels.skip(self.rng, before)
+        self._skip(self.skip_before, shape)
         mask = self._draw(get_array_module(x), shape, p)
-        kernels.skip(self.rng, after)
+        self._skip(self.skip_after, shape)
         return ops.dropout(x, mask, self.p), (mask, self.p)
 
     def _backward(self, dy, cache):
         return ops.dropout_backward(dy, *cache) if cache else dy
 
+    def _skip(self, pictures, shape):
+        """Pass over the numbers of pictures that other parts of the batch draw: all masks together are the batch's."""
+        if pictures:
+            kernels.skip(self.rng, pictures * math.prod(shape[1:]))
+
     def _draw(self, xp, shape, p):
         if xp is not np and isinstance(self.rng.bit_generator, np.random.PCG64):
             return kernels.dropout_mask(xp, self.rng, shape, p)
         mask = self.rng.random(shape, dtype=np.float32) >= p
-        if mask.ndim == 4:
+        if mask.ndim == 4 and not is_plain():
             mask = channels_first(channels_last(mask))  # drawn in the order of the indices, kept as x lies in memory
         return xp.asarray(mask)
 

@@ -64,6 +64,11 @@ class Layer:
         """Keep something for backward, in training mode."""
         self._cache = cache if self.training else None
 
+    def forget(self):
+        """Drop what the last forward kept: backward asks for a new forward. Returns the layer."""
+        self._cache = None
+        return self
+
     def kept(self):
         """What the last forward kept for backward."""
         if self._cache is None:

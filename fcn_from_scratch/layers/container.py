@@ -1,7 +1,8 @@
 """Layers made of layers: their parameters under dotted names, and a chain."""
 
+from fcn_from_scratch.backend import is_plain
+from fcn_from_scratch.layers import fused
 from fcn_from_scratch.layers.base import Layer
-from fcn_from_scratch.layers.fused import forward, runs
 
 
 class Container(Layer):
@@ -35,6 +36,11 @@ class Container(Layer):
             child.train(mode)
         return super().train(mode)
 
+    def forget(self):
+        for child in self.children.values():
+            child.forget()
+        return super().forget()
+
     def use(self, workspace):
         for child in self.children.values():
             child.use(workspace)
@@ -67,7 +73,8 @@ class Container(Layer):
 
 
 class Sequential(Container):
-    """A chain: forward runs the layers in order, some of them in one pass (see layers.fused), backward in reverse.
+    """A chain: forward runs the layers in order, backward in reverse order. The engine may run several layers in one
+    pass over memory (layers.fused); the backward of each layer still is its own gradient.
 
     Layers without a name are called by number.
     """
@@ -85,8 +92,10 @@ class Sequential(Container):
         return list(self.children.values())
 
     def forward(self, x):
-        for run in runs(self.children):
-            x = forward([self.children[name] for name in run], x)
+        if not is_plain():
+            return fused.forward(self.children, x)[0]
+        for layer in self.layers:
+            x = layer(x)
         return x
 
     def backward(self, dy):

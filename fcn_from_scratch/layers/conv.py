@@ -4,9 +4,9 @@ import numpy as np
 
 from fcn_from_scratch import checks, ops
 from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.engine.conv import ALGORITHMS, transformation
 from fcn_from_scratch.engine.im2col import channels_first, channels_last
 from fcn_from_scratch.layers.base import Layer
-from fcn_from_scratch.ops.conv import ALGORITHMS, conv2d_bias_grad, transformation
 
 
 class Conv2d(Layer):
@@ -14,7 +14,7 @@ class Conv2d(Layer):
 
     The weight starts as He et al. 2015 draw it, normal with variance 2 / fan_in, which keeps the size of
     activations through ReLUs; the bias starts at zero.
-    algorithm  how to compute it, one of ops.conv.ALGORITHMS
+    algorithm  how to compute it, one of engine.conv.ALGORITHMS
     rng        the generator to draw from; dtype, that of the parameters
     Lessons 2 and 3.
     """
@@ -44,11 +44,7 @@ class Conv2d(Layer):
         self.dilation = checks.pair(dilation, "dilation", 1)
         self.groups = checks.integer(groups, "groups", 1)
         self.algorithm = checks.choice(algorithm, "algorithm", ALGORITHMS)
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"groups divide the channels evenly; got {groups} groups of {in_channels} input and {out_channels} "
-                "output channels"
-            )
+        checks.groups(groups, in_channels, out_channels)
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         weight = he_normal(shape, np.prod(shape[1:]), rng, dtype)
         self.add_param("weight", channels_first(channels_last(weight)))  # in memory as the algorithms read it
@@ -78,8 +74,9 @@ class Conv2d(Layer):
             self._prepared = weight, transform(weight)
         return self
 
-    def _transformed(self):
-        """What prepare made, if the weight is still the one it was made of."""
+    @property
+    def transformed(self):
+        """What prepare made of the weight, if the weight is still the same; else None."""
         if self._prepared is None:
             return None
         weight, transformed = self._prepared
@@ -87,28 +84,30 @@ class Conv2d(Layer):
 
     def _forward(self, x):
         checks.channels(self, x, self.in_channels)
-        return self.call(ops.conv2d, x), x
+        arguments = self.params["weight"], self.params.get("bias"), *self.placing
+        return ops.conv2d(x, *arguments, transformed=self.transformed, **self.engine_options), x
 
     def _backward(self, dy, x):
-        arguments = self.params["weight"], *self._arguments()
         gradients = self.gradient_of("weight"), self.gradient_of("bias") if "bias" in self.params else None
-        return ops.conv2d_backward(dy, x, *arguments, out=gradients, workspace=self.workspace)[0]
+        arguments = self.params["weight"], *self.placing
+        return ops.conv2d_backward(dy, x, *arguments, out=gradients, **self.engine_options)[0]
 
     def backward_params(self, dy):
         """Only add to `grads`: what the first layer of a network needs, since nobody asks for the image's gradient."""
-        x = self.kept()
-        arguments = self.params["weight"], *self._arguments()
-        ops.conv2d_weight_grad(dy, x, *arguments, out=self.gradient_of("weight"), workspace=self.workspace)
+        arguments = self.params["weight"], *self.placing
+        ops.conv2d_weight_grad(dy, self.kept(), *arguments, out=self.gradient_of("weight"), **self.engine_options)
         if "bias" in self.params:
-            self.accumulate("bias", conv2d_bias_grad(dy))
+            self.accumulate("bias", ops.conv2d_bias_grad(dy))
 
-    def call(self, function, x, **options):
-        """ops.conv2d, or a function that takes the same arguments, with this layer's."""
-        arguments = self.params["weight"], self.params.get("bias"), *self._arguments()
-        return function(x, *arguments, transformed=self._transformed(), workspace=self.workspace, **options)
+    @property
+    def placing(self):
+        """The arguments of ops.conv2d that place the windows."""
+        return self.stride, self.padding, self.dilation, self.groups
 
-    def _arguments(self):
-        return self.stride, self.padding, self.dilation, self.groups, self.algorithm
+    @property
+    def engine_options(self):
+        """What the engine is told and the plain code does not need: see engine.conv.conv2d."""
+        return {"algorithm": self.algorithm, "workspace": self.workspace}
 
 
 class ConvTranspose2d(Layer):
@@ -125,7 +124,10 @@ class ConvTranspose2d(Layer):
         kernel_size,
         stride=1,
         padding=0,
+        output_padding=0,
+        groups=1,
         bias=True,
+        dilation=1,
         *,
         rng=None,
         dtype=np.float32,
@@ -137,7 +139,12 @@ class ConvTranspose2d(Layer):
         self.kernel_size = checks.pair(kernel_size, "kernel_size", 1)
         self.stride = checks.pair(stride, "stride", 1)
         self.padding = checks.pair(padding, "padding", 0)
-        shape = (in_channels, out_channels, *self.kernel_size)
+        self.output_padding = checks.pair(output_padding, "output_padding", 0)
+        self.dilation = checks.pair(dilation, "dilation", 1)
+        self.groups = checks.integer(groups, "groups", 1)
+        checks.output_padding(self.output_padding, self.stride, self.dilation)
+        checks.groups(groups, in_channels, out_channels)
+        shape = (in_channels, out_channels // groups, *self.kernel_size)
         reached_by = in_channels * np.prod(self.kernel_size) / np.prod(self.stride)
         self.add_param("weight", he_normal(shape, reached_by, rng, dtype))
         if bias:
@@ -163,14 +170,19 @@ class ConvTranspose2d(Layer):
     def _forward(self, x):
         checks.channels(self, x, self.in_channels)
         weight, bias = self.params["weight"], self.params.get("bias")
-        return ops.conv_transpose2d(x, weight, bias, self.stride, self.padding), x
+        return ops.conv_transpose2d(x, weight, bias, *self.placing), x
 
     def _backward(self, dy, x):
-        dx, dweight, dbias = ops.conv_transpose2d_backward(dy, x, self.params["weight"], self.stride, self.padding)
+        dx, dweight, dbias = ops.conv_transpose2d_backward(dy, x, self.params["weight"], *self.placing)
         self.accumulate("weight", dweight)
         if "bias" in self.params:
             self.accumulate("bias", dbias)
         return dx
+
+    @property
+    def placing(self):
+        """The arguments of ops.conv_transpose2d that place the windows."""
+        return self.stride, self.padding, self.output_padding, self.groups, self.dilation
 
 
 class Linear(Layer):

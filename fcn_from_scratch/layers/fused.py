@@ -1,20 +1,50 @@
 """Several layers in one pass over memory: a convolution, the ReLU after it, and the 2x2 max-pool after that.
 
-Layer by layer, the map between two of them is written to memory and read again. A chain (Sequential, Trunk) asks
-`runs` which of its layers can be computed together, and lets `forward` do so. Each layer of a run keeps what its own
-backward needs, so that backward goes layer by layer as ever; the numbers are the same, bit for bit
-(tests/layers/test_fused.py).
+Layer by layer, the map between two of them is written to memory and read again. A chain (Sequential, Trunk) lets
+`forward` find the layers that one pass can compute. The numbers are the same, bit for bit (tests/layers/test_fused.py).
+
+Each layer keeps what its own backward needs, as if it had run alone. A max-pool is the exception: the pass that pools
+never writes the ReLU's map, so ReLU.backward could not tell where it was positive. Pools are therefore fused only
+where nobody can ask a layer in between: in eval mode, and inside `with unobserved():`, where the caller runs forward
+and backward of the whole network and then makes it forget (the trainer does).
 """
 
-from fcn_from_scratch import checks, ops
-from fcn_from_scratch.layers.activation import DONE, ReLU
+import contextlib
+import contextvars
+
+from fcn_from_scratch import checks, engine, ops
+from fcn_from_scratch.layers.activation import ReLU
 from fcn_from_scratch.layers.conv import Conv2d
 from fcn_from_scratch.layers.pooling import MaxPool2d
-from fcn_from_scratch.ops.shapes import conv_output_size
+from fcn_from_scratch.ops.shapes import conv_geometry
+
+_unobserved = contextvars.ContextVar("unobserved", default=False)
 
 
-def runs(children, taps=()):
-    """Cut a chain, a dict name -> layer, into lists of names that one pass computes; a tapped map ends its run."""
+@contextlib.contextmanager
+def unobserved(model):
+    """Nobody looks at a single layer of the model until this ends: its pools may be fused in training mode too. At the
+    end the model forgets what forward kept."""
+    token = _unobserved.set(True)
+    try:
+        yield
+    finally:
+        _unobserved.reset(token)
+        model.forget()
+
+
+def forward(children, x, taps=()):
+    """Run a chain, a dict name -> layer, in as few passes as possible: (y, the maps after the layers named in taps)."""
+    maps = {}
+    for names in groups(children, taps):
+        x = run([children[name] for name in names], x)
+        if names[-1] in taps:
+            maps[names[-1]] = x
+    return x, maps
+
+
+def groups(children, taps=()):
+    """Cut a chain into lists of names that one pass computes. A tapped map ends its group."""
     names = list(children)
     while names:
         length = _joint([children[name] for name in names[:3]])
@@ -26,27 +56,34 @@ def runs(children, taps=()):
 def _joint(layers):
     """How many of these layers, from the first one on, one pass computes.
 
-    Subclasses, and layers whose forward was replaced, may do something else: they stand alone.
+    A subclass, or a layer whose forward was replaced, may do something else: it stands alone.
     """
     kinds = [None if "forward" in vars(layer) else type(layer) for layer in layers]
     if kinds[:2] != [Conv2d, ReLU]:
         return 1
-    return 3 if kinds[2:] == [MaxPool2d] and layers[2].halves else 2
+    return 3 if kinds[2:] == [MaxPool2d] and layers[2].is_2x2 and _may_pool(layers) else 2
 
 
-def forward(layers, x):
-    """The layers of a run; each keeps what its backward needs."""
+def _may_pool(layers):
+    return _unobserved.get() or not any(layer.training for layer in layers)
+
+
+def run(layers, x):
+    """The layers of one group. Each of them keeps what its backward needs."""
     if len(layers) == 1:
         return layers[0](x)
     conv, relu, *pools = layers
     checks.channels(conv, x, conv.in_channels)
+    weight, bias, options = conv.params["weight"], conv.params.get("bias"), conv.engine_options
     if not pools:
-        y = conv.call(ops.conv2d, x, relu=True)
-        relu.remember(y)
+        y = ops.conv2d(x, weight, bias, *conv.placing, relu=True, transformed=conv.transformed, **options)
+        relu.remember((y,))
     else:
-        y, winner = conv.call(ops.conv2d_relu_pool, x, ceil_mode=pools[0].ceil_mode)
-        size = map(conv_output_size, x.shape[2:], conv.kernel_size, conv.stride, conv.padding, conv.dilation)
-        pools[0].remember(pools[0].keep(winner, (*y.shape[:2], *size)))
-        relu.remember(DONE)
+        (pool,), geometry = pools, conv_geometry(x.shape, weight, *conv.placing)
+        shape = (len(x), conv.out_channels, *geometry.output_size)
+        arguments = x, weight, bias, geometry, pool.geometry(shape)
+        y, winner = engine.conv2d_relu_pool(*arguments, transformed=conv.transformed, **options)
+        pool.remember(pool.keep(winner, shape))
+        relu.remember(())  # the pool's winners say where nothing was positive: it stops the gradient there
     conv.remember(x)
     return y

@@ -119,6 +119,10 @@ class SkipFusion(Layer):
         self.score.train(mode)
         return super().train(mode)
 
+    def forget(self):
+        self.score.forget()
+        return super().forget()
+
     def use(self, workspace):
         self.score.use(workspace)
         return super().use(workspace)

@@ -1,7 +1,11 @@
 """Pooling layers, and the unpooling that undoes their shrinking."""
 
-from fcn_from_scratch import checks, ops
+import numpy as np
+
+from fcn_from_scratch import checks, engine, ops
+from fcn_from_scratch.backend import is_plain
 from fcn_from_scratch.layers.base import Layer
+from fcn_from_scratch.ops.shapes import pool_geometry
 
 
 class MaxPool2d(Layer):
@@ -18,27 +22,41 @@ class MaxPool2d(Layer):
         self.winner = self.input_size = None
 
     def _forward(self, x):
-        y, winner = ops.max_pool2d_winner(x, *self._arguments())
+        checks.ndim(x, 4, "x", "(N, C, H, W)")
+        if is_plain():
+            y, winner = ops.max_pool2d(x, *self._arguments())
+        else:
+            y, winner = engine.max_pool2d_winner(x, self.geometry(x.shape))
         return y, self.keep(winner, x.shape)
 
     def _backward(self, dy, cache):
-        return ops.max_pool2d_winner_backward(dy, *cache, *self._arguments(), workspace=self.workspace)
+        winner, x_shape = cache
+        if winner.dtype == np.int64:  # of the plain code: positions in the plane
+            return ops.max_pool2d_backward(dy, winner, x_shape)
+        return engine.max_pool2d_winner_backward(dy, winner, x_shape, self.geometry(x_shape), self.workspace)
 
     def keep(self, winner, x_shape):
-        """Remember who won, for `indices`; returns the cache for backward."""
+        """Remember who won, for `indices`; returns the cache for backward.
+
+        winner   what ops.max_pool2d returns as indices or, in a byte each, the engine's places in the window
+        """
         self.winner, self.input_size = winner, x_shape[2:]
         return winner, x_shape
+
+    def geometry(self, x_shape):
+        """The ops.shapes.Geometry of the windows over x."""
+        return pool_geometry(x_shape[2:], *self._arguments())
 
     @property
     def indices(self):
         """Where the last forward's maxima stood, (N, C, oh, ow), as max_pool2d returns them; None before it."""
-        if self.winner is None:
-            return None
+        if self.winner is None or self.winner.dtype == np.int64:
+            return self.winner
         x_shape = (*self.winner.shape[:2], *self.input_size)
-        return ops.winner_indices(self.winner, x_shape, *self._arguments())
+        return engine.winner_indices(self.winner, x_shape, self.geometry(x_shape))
 
     @property
-    def halves(self):
+    def is_2x2(self):
         """Whether the windows are 2x2, side by side."""
         return (self.kernel_size, self.stride, self.padding, self.dilation) == ((2, 2), (2, 2), (0, 0), (1, 1))
 

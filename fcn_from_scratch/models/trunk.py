@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fcn_from_scratch.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
-from fcn_from_scratch.layers.fused import forward, runs
+from fcn_from_scratch.backend import is_plain
+from fcn_from_scratch.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential, fused
 
 
 class VGGConfig(NamedTuple):
@@ -54,11 +54,13 @@ class Trunk(Sequential):
         self.taps = tuple(taps)
 
     def forward(self, x):
+        if not is_plain():
+            return fused.forward(self.children, x, self.taps)
         maps = {}
-        for run in runs(self.children, self.taps):
-            x = forward([self.children[name] for name in run], x)
-            if run[-1] in self.taps:
-                maps[run[-1]] = x
+        for name, layer in self.children.items():
+            x = layer(x)
+            if name in self.taps:
+                maps[name] = x
         return x, maps
 
     def backward(self, dtop, dmaps):

@@ -16,13 +16,12 @@ import numpy as np
 from fcn_from_scratch import checks, geometry
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.dense.chain import twin
+from fcn_from_scratch.engine.conv import choose
 from fcn_from_scratch.engine.im2col import channels_first, channels_last
 from fcn_from_scratch.engine.winograd_transforms import OUTPUTS
-from fcn_from_scratch.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU
-from fcn_from_scratch.layers.fused import forward, runs
+from fcn_from_scratch.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, fused
 from fcn_from_scratch.models.fcn import FCN
 from fcn_from_scratch.ops import shapes
-from fcn_from_scratch.ops.conv import choose
 
 POINTWISE = (ReLU, Dropout, LocalResponseNorm)  # each output pixel reads the one input pixel in its place
 
@@ -115,7 +114,7 @@ class _Frame:
 
     def __init__(self, trunk, shape, dtype):
         self.children, self.taps = trunk.children, trunk.taps
-        self.parts, self.rest, self.weights = [], list(runs(self.children, self.taps)), set()
+        self.parts, self.rest, self.weights = [], list(fused.groups(self.children, self.taps)), set()
         images, size = shape[0], shape[2:]
         sizes = {name: found.size for name, found in geometry.map_sizes(trunk, size).items()}
         zeros, path, before, computed = np.zeros((1, *shape[1:]), dtype), [], "image", _everything(size)
@@ -136,7 +135,7 @@ class _Frame:
             for layer, name in zip(reversed(run), reversed([before, *names[:-1]])):
                 needed = tuple(map(_read_by, [layer] * 2, (0, 1), needed, sizes[name]))
             window = _cut(zeros, needed, images)
-            zeros = forward(layers, zeros)
+            zeros = fused.run(layers, zeros)
             whole = _copies(zeros, images) if names[-1] in self.taps else None
             source, target = _meeting(computed, needed)
             self.parts.append(_Part(names[-1], _unpadded(layers), window, source, target, place, whole))
@@ -151,14 +150,14 @@ class _Frame:
         maps = {}
         for part in self.parts:
             part.window[part.target] = x[part.source]
-            x = forward(part.layers, part.window)
+            x = fused.run(part.layers, part.window)
             if part.whole is not None:
                 part.whole[(..., *part.place)] = x
                 maps[part.name] = part.whole
         if self.parts:
             x = self.parts[-1].whole
         for names in self.rest:
-            x = forward([self.children[name] for name in names], x)
+            x = fused.run([self.children[name] for name in names], x)
             if names[-1] in self.taps:
                 maps[names[-1]] = x
         return x, maps
@@ -240,7 +239,7 @@ def _settled(run, images, size, x):
     conv = layers[0]
     if isinstance(conv, Conv2d) and conv.algorithm == "auto":
         weight = conv.params["weight"]
-        windows = shapes.ConvGeometry(conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, size)
+        windows = shapes.Geometry(conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, size)
         dtype = checks.floating_result(np, x, weight)
         conv.algorithm = choose((images, *x.shape[1:]), weight.shape, windows, dtype)
     return layers

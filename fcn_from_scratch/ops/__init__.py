@@ -1,14 +1,16 @@
 """Pure functions of arrays: each forward beside its backward, no state.
 
-Arrays are indexed (N, C, H, W). ops.loops holds the same functions as plain loops: the definitions.
+Arrays are indexed (N, C, H, W). Each op checks its arguments and then lets one of two compute: the plain code that
+stands beside it here, or the engine, which is faster. `with fcn_from_scratch.plain():` takes the plain code.
+ops.loops holds the same functions as plain loops: the definitions.
 """
 
 from fcn_from_scratch.ops.activation import dropout, dropout_backward, relu, relu_backward
 from fcn_from_scratch.ops.conv import (
     conv2d,
     conv2d_backward,
+    conv2d_bias_grad,
     conv2d_input_grad,
-    conv2d_relu_pool,
     conv2d_weight_grad,
 )
 from fcn_from_scratch.ops.conv_transpose import conv_transpose2d, conv_transpose2d_backward
@@ -21,11 +23,8 @@ from fcn_from_scratch.ops.pooling import (
     avg_pool2d_backward,
     max_pool2d,
     max_pool2d_backward,
-    max_pool2d_winner,
-    max_pool2d_winner_backward,
     max_unpool2d,
     max_unpool2d_backward,
-    winner_indices,
 )
 from fcn_from_scratch.ops.upsample import (
     bed_of_nails,
@@ -49,8 +48,8 @@ __all__ = [
     "bilinear_upsample_backward",
     "conv2d",
     "conv2d_backward",
+    "conv2d_bias_grad",
     "conv2d_input_grad",
-    "conv2d_relu_pool",
     "conv2d_weight_grad",
     "conv_transpose2d",
     "conv_transpose2d_backward",
@@ -66,8 +65,6 @@ __all__ = [
     "local_response_norm_backward",
     "max_pool2d",
     "max_pool2d_backward",
-    "max_pool2d_winner",
-    "max_pool2d_winner_backward",
     "max_unpool2d",
     "max_unpool2d_backward",
     "relu",
@@ -76,5 +73,4 @@ __all__ = [
     "softmax_cross_entropy",
     "upsample_nearest",
     "upsample_nearest_backward",
-    "winner_indices",
 ]

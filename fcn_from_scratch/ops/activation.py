@@ -1,14 +1,7 @@
 """Element by element: ReLU and dropout."""
 
-import numpy as np
-
-from fcn_from_scratch import checks, kernels
-from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.engine import threads
-from fcn_from_scratch.engine.im2col import channels_first
-from fcn_from_scratch.engine.workspace import empty_from
-
-AT_ONCE = 1 << 17  # numbers that one thread works on at a time
+from fcn_from_scratch import checks, engine, kernels
+from fcn_from_scratch.backend import get_array_module, is_plain
 
 
 def relu(x):
@@ -20,20 +13,13 @@ def relu_backward(dy, y, workspace=None):
     """Pass the gradient where the output is positive: dx = dy * [y > 0]. At a kink, x = 0, it is zero.
 
     y is the forward's OUTPUT, which the next layer keeps anyway; [y > 0] and [x > 0] are the same.
+    workspace   where the memory of dx comes from (engine.workspace); by default it is new
     Identity: vjp_check away from the kink  (tests/ops/test_activation.py). Lesson 3.
     """
     checks.same_shape(dy, y.shape, "dy", "y has")
-    xp = get_array_module(dy, y)
-    if y.ndim != 4 or xp is not np:
-        return dy * (y > 0)
-    n, c, h, w = y.shape
-    dx = channels_first(empty_from(workspace, xp)((n, h, w, c), dy.dtype))
-
-    def mask(rows):
-        xp.multiply(dy[:, :, rows], y[:, :, rows] > 0, out=dx[:, :, rows])
-
-    threads.run(mask, threads.split(h, y.size // AT_ONCE))
-    return dx
+    if not is_plain():
+        return engine.relu_backward(dy, y, workspace)
+    return dy * (y > 0)
 
 
 def dropout(x, mask, p):
@@ -60,7 +46,6 @@ def _dropped(x, mask, p):
         )
     xp = get_array_module(x, mask)
     if kernels.usable(x):
-        by_pixel = xp.ascontiguousarray(xp.moveaxis(x, 1, -1))
-        return xp.moveaxis(kernels.dropout(by_pixel, xp.ascontiguousarray(mask), p), -1, 1)
+        return engine.gpu.dropout(x, mask, p)
     mask = mask.reshape(*mask.shape, *(1,) * (x.ndim - mask.ndim))
     return x * (mask.astype(checks.floating_result(xp, x)) / (1 - p))

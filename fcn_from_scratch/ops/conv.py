@@ -1,70 +1,17 @@
-"""Convolution: forward, and the gradients by input, weight and bias.
+"""Convolution, and its gradients by input, weight and bias.
 
-The word is the field's; what is computed is a cross-correlation (the kernel is not flipped). The definition as
-plain loops is ops.loops.conv2d_loops. Here the arguments are checked and an algorithm is chosen; the three compute
-the same numbers up to rounding, and lie in files of their own:
-
-im2col     engine.conv_im2col: patches times weights, a block of patches at a time. Takes everything.
-wide       engine.conv_wide: patches times weights, a part of the channels at a time, for fc6 and fc7
-winograd   engine.winograd: F(4, 3), a quarter of the multiplications for a 3x3 kernel
-
-A forward can start from a weight that was transformed before, see `transformation`; then "wide" has Winograd's
-algorithm too, engine.winograd_wide.
+The word is the field's. What is computed is a cross-correlation: the kernel is not flipped. ops.loops.conv2d_loops is
+the definition as plain loops. The plain code here goes through the kernel tap by tap; engine.conv computes the same
+faster.
 """
 
-import functools
-import math
-
-import numpy as np
-
-from fcn_from_scratch import checks
-from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.engine import threads
-from fcn_from_scratch.engine.conv_im2col import (
-    im2col_backward,
-    im2col_conv2d,
-    im2col_conv2d_relu_pool,
-    im2col_input_grad,
-    im2col_weight_grad,
-)
-from fcn_from_scratch.engine.conv_wide import wide_conv2d, wide_input_grad, wide_weight_grad
-from fcn_from_scratch.engine.im2col import blocks
-from fcn_from_scratch.engine.winograd import (
-    transformed_weight,
-    winograd_conv2d,
-    winograd_conv2d_relu_pool,
-    winograd_input_grad,
-    winograd_weight_grad,
-)
-from fcn_from_scratch.engine.winograd_wide import (
-    can_transform,
-    frequencies,
-    transformed_wide_weight,
-    winograd_wide_conv2d,
-)
-from fcn_from_scratch.ops import shapes
-from fcn_from_scratch.ops.pooling import max_pool2d_winner
-
-ALGORITHMS = ("auto", "im2col", "wide", "winograd")
-WINOGRAD_CHANNELS = 64  # with fewer, transforming the pixels costs more than the multiplications saved
-WINOGRAD_TILES = 64  # of 4x4 outputs: with fewer, transforming the weights does
-WIDE_WEIGHTS = 1 << 20  # fewer stay in the processor's cache, and may be read again for every block of patches
+from fcn_from_scratch import checks, engine
+from fcn_from_scratch.backend import get_array_module, is_plain
+from fcn_from_scratch.ops.shapes import conv_geometry
+from fcn_from_scratch.ops.windows import pad, taps
 
 
-def conv2d(
-    x,
-    weight,
-    bias=None,
-    stride=1,
-    padding=0,
-    dilation=1,
-    groups=1,
-    algorithm="auto",
-    *,
-    relu=False,
-    transformed=None,
-    workspace=None,
-):
+def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, **engine_options):
     """Slide a kernel over the image; each output is the weighted sum of the pixels below it.
 
     y[n, f, i, j] = bias[f] + sum over c, a, b of x[n, c, s*i + d*a - p, s*j + d*b - p] * weight[f, c, a, b]
@@ -72,110 +19,53 @@ def conv2d(
     Pixels outside the image count as zero. With groups G, output channels f in the g-th of G equal parts see the
     g-th part of the input channels only.
     Shapes: x (N, C, H, W); weight (F, C/G, kh, kw); bias (F,) or None; stride, padding, dilation integers or pairs.
-    algorithm    one of ALGORITHMS; "auto" goes by the shapes, see `choose`
-    relu         cut off at zero what is negative, before it is written: relu(conv2d(...)), one way to memory less
-    transformed  what `transformation` made of the weight, from who uses it many times
-    workspace    where the memory of y comes from, a workspace.Workspace; by default it is new
-    Returns: y (N, F, oh, ow), oh = (H + 2p - d(kh - 1) - 1) // s + 1; channels last in memory.
+    engine_options   algorithm, transformed, relu and workspace: see engine.conv.conv2d. The plain code needs none
+    Returns: y (N, F, oh, ow), oh = (H + 2p - d(kh - 1) - 1) // s + 1.
     Identity: equals ops.loops.conv2d_loops by every algorithm  (tests/ops/test_conv.py).
     Raises: ValueError when the channels do not fit, an argument is out of range, the output would be empty, or the
     algorithm does not take such a convolution.
     Source: Long et al. 2015, section 3. Lesson 2.
     """
     checks.ndim(x, 4, "x", "(N, C, H, W)")
-    geometry, chosen = _plan(algorithm, (x, weight), x.shape, weight, stride, padding, dilation, groups)
+    geometry = conv_geometry(x.shape, weight, stride, padding, dilation, groups)
     checks.bias(bias, weight.shape[0])
-    if chosen == "winograd":
-        return winograd_conv2d(x, weight, bias, geometry.padding, relu, transformed, workspace)
-    if chosen == "wide" and _starts_from(transformed, frequencies(geometry.kernel_size), x, weight):
-        return winograd_wide_conv2d(x, transformed, bias, geometry, relu, workspace)
-    return (wide_conv2d if chosen == "wide" else im2col_conv2d)(x, weight, bias, geometry, relu, workspace)
+    if not is_plain():
+        return engine.conv2d(x, weight, bias, geometry, **engine_options)
+    y = correlate(x, weight, geometry)
+    return y if bias is None else y + bias[:, None, None]
 
 
-def conv2d_relu_pool(
-    x,
-    weight,
-    bias=None,
-    stride=1,
-    padding=0,
-    dilation=1,
-    groups=1,
-    algorithm="auto",
-    *,
-    ceil_mode=False,
-    transformed=None,
-    workspace=None,
-):
-    """conv2d, ReLU and a 2x2 max-pool at stride 2 in one, without writing the map in between where Winograd or, for
-    maps of even size, im2col runs.
-
-    y[n, f, i, j] = max(0, the largest of conv2d's four pixels [n, f, 2i + a, 2j + b])
-
-    Shapes: as conv2d's; ceil_mode as max_pool2d's.
-    Returns: y (N, F, ph, pw), and winner, uint8, like y: the place 2a + b of each window's first largest pixel, and 4
-    or more where none is positive. There ReLU lets no gradient through, so that max_pool2d_winner_backward(dy,
-    winner, ...) is the gradient by conv2d's output, ReLU included.
-    Identity: equal, bit for bit, to the three ops one after another  (tests/ops/test_conv.py).
-    """
-    checks.ndim(x, 4, "x", "(N, C, H, W)")
-    arguments = stride, padding, dilation, groups
-    geometry, chosen = _plan(algorithm, (x, weight), x.shape, weight, *arguments)
-    if get_array_module(x, weight, bias) is np:
-        checks.bias(bias, weight.shape[0])
-        if chosen == "winograd":
-            return winograd_conv2d_relu_pool(x, weight, bias, geometry.padding, ceil_mode, transformed, workspace)
-        if chosen == "im2col" and groups == 1 and not any(n % 2 for n in geometry.output_size):
-            return im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace)
-    y = conv2d(x, weight, bias, *arguments, chosen, workspace=workspace)
-    y, winner = max_pool2d_winner(y, 2, ceil_mode=ceil_mode)
-    winner = winner + winner.dtype.type(4) * ~(y > 0)
-    return get_array_module(y).maximum(y, 0, out=y), winner  # ReLU after the pool has a quarter of the numbers
-
-
-def conv2d_backward(
-    dy, x, weight, stride=1, padding=0, dilation=1, groups=1, algorithm="auto", *, out=None, workspace=None
-):
+def conv2d_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1, *, out=None, **engine_options):
     """The gradients of conv2d: (dx, dweight, dbias) for the upstream gradient dy.
 
+    dbias[f] = sum over n, i, j of dy[n, f, i, j]; the other two are those of the functions below.
     Shapes: dy like conv2d's result; dx like x; dweight like weight; dbias (F,).
     out   two arrays to which dweight and dbias are added, and which are returned; by default new ones. None in the
           place of dbias: it is not wanted
     Identity: <dy, conv2d(v)> == <dx, v>, and vjp_check  (tests/ops/test_conv.py).
     Raises: ValueError when dy does not have conv2d's output shape, and all that conv2d raises. Lesson 3.
     """
-    args = weight, stride, padding, dilation, groups, algorithm
-    geometry, chosen = _plan(algorithm, (dy, x, weight), x.shape, *args[:-1])
-    _check_upstream(dy, x.shape, weight, geometry)
-    dweight, dbias = (_zeros(dy, x, weight), 0) if out is None else out
-    if dbias is not None:
-        dbias += conv2d_bias_grad(dy)
-    if chosen == "im2col" and geometry.stride == (1, 1) and groups == 1 and dy.dtype == x.dtype == weight.dtype:
-        dx = im2col_backward(dy, x, weight, geometry, dweight, workspace)
-    else:
-        conv2d_weight_grad(dy, x, *args, out=dweight, workspace=workspace)
-        dx = conv2d_input_grad(dy, x.shape, *args, workspace=workspace)  # the largest array: last
-    return dx, dweight, dbias
+    geometry = _checked_geometry(dy, x.shape, weight, stride, padding, dilation, groups)
+    if not is_plain():
+        return engine.conv2d_backward(dy, x, weight, geometry, out, **engine_options)
+    dx = scatter_add(dy, weight, geometry, x.shape)
+    return dx, *accumulated(out, weight_gradient(dy, x, weight.shape, geometry), dy.sum(axis=(0, 2, 3)))
 
 
-def conv2d_input_grad(
-    dy, x_shape, weight, stride=1, padding=0, dilation=1, groups=1, algorithm="auto", *, workspace=None
-):
+def conv2d_input_grad(dy, x_shape, weight, stride=1, padding=0, dilation=1, groups=1, **engine_options):
     """The gradient by the input: every output hands its gradient back along the weights it came through.
 
     dx[n, c, s*i + d*a - p, s*j + d*b - p] += dy[n, f, i, j] * weight[f, c, a, b]
 
     This is transposed convolution.
     """
-    geometry, chosen = _plan(algorithm, (dy, weight), x_shape, weight, stride, padding, dilation, groups)
-    _check_upstream(dy, x_shape, weight, geometry)
-    if chosen == "winograd":
-        return winograd_input_grad(dy, weight, geometry.padding, workspace)
-    return (wide_input_grad if chosen == "wide" else im2col_input_grad)(dy, x_shape, weight, geometry, workspace)
+    geometry = _checked_geometry(dy, x_shape, weight, stride, padding, dilation, groups)
+    if not is_plain():
+        return engine.conv2d_input_grad(dy, x_shape, weight, geometry, **engine_options)
+    return scatter_add(dy, weight, geometry, x_shape)
 
 
-def conv2d_weight_grad(
-    dy, x, weight, stride=1, padding=0, dilation=1, groups=1, algorithm="auto", *, out=None, workspace=None
-):
+def conv2d_weight_grad(dy, x, weight, stride=1, padding=0, dilation=1, groups=1, *, out=None, **engine_options):
     """The gradient by the weight: each tap sums its pixel times the output's gradient over all positions.
 
     dweight[f, c, a, b] = sum over n, i, j of dy[n, f, i, j] * x[n, c, s*i + d*a - p, s*j + d*b - p]
@@ -183,127 +73,76 @@ def conv2d_weight_grad(
     Only the shape of `weight` is used.
     out   an array like weight to which the gradient is added, and which is returned; by default a new one
     """
-    geometry, chosen = _plan(algorithm, (dy, x), x.shape, weight, stride, padding, dilation, groups)
-    _check_upstream(dy, x.shape, weight, geometry)
-    out = _zeros(dy, x, weight) if out is None else out
-    if chosen == "winograd":
-        return winograd_weight_grad(dy, x, geometry.padding, out, workspace)
-    return (wide_weight_grad if chosen == "wide" else im2col_weight_grad)(dy, x, weight, geometry, out)
+    geometry = _checked_geometry(dy, x.shape, weight, stride, padding, dilation, groups)
+    if not is_plain():
+        return engine.conv2d_weight_grad(dy, x, weight, geometry, out, **engine_options)
+    return accumulated(None if out is None else (out,), weight_gradient(dy, x, weight.shape, geometry))[0]
 
 
-@threads.one_blas_thread
 def conv2d_bias_grad(dy):
-    """The gradient by the bias, which every output was given once.
-
-    dbias[f] = sum over n, i, j of dy[n, f, i, j]
-
-    As products with ones, some rows of an image at a time: up to ten times as fast as a sum along columns, and closer
-    to the exact one.
-    """
-    xp, (n, f, h, w) = get_array_module(dy), dy.shape
-    pixels = dy.transpose(0, 2, 3, 1)
-    parts = list(blocks(n, h, w * f * dy.dtype.itemsize, most=None if xp is np else dy.nbytes))  # a GPU: all at once
-    sums = [None] * len(parts)
-
-    def add_up(number):
-        rows = pixels[parts[number]].reshape(-1, f)
-        sums[number] = xp.ones(len(rows), dy.dtype) @ rows
-
-    threads.run(add_up, range(len(parts)))
-    return sum(sums[1:], start=sums[0])
+    """The gradient by the bias, which every output was given once: dbias[f] = sum over n, i, j of dy[n, f, i, j]"""
+    return dy.sum(axis=(0, 2, 3)) if is_plain() else engine.conv2d_bias_grad(dy)
 
 
-def choose(x_shape, weight_shape, geometry, dtype=np.float32):
-    """The algorithm that is fastest for these shapes, as measured on two cores.
-
-    winograd  3x3, stride 1, at least 64 channels in and out, at least 64 tiles of outputs, float32: its rounding
-              errors are 20 times those of the others, which float64 is meant to avoid
-    wide      the weights are more than all patches
-    im2col    everything else: the narrow networks of the lessons, strides, dilation and groups
-    """
-    positions = x_shape[0] * math.prod(geometry.output_size)
-    _, stride, _, dilation, groups, _ = geometry
-    if positions >= 16 * WINOGRAD_TILES and _winograd_pays(weight_shape, stride, dilation, groups, dtype):
-        return "winograd"
-    if geometry.groups == 1 and weight_shape[0] > positions and math.prod(weight_shape) >= WIDE_WEIGHTS:
-        return "wide"
-    return "im2col"
+# --- the plain code ---------------------------------------------------------------------------------------------
+# With groups G the channels are split into (G, C/G), and each group has a matrix product of its own.
 
 
-def transformation(weight, stride, dilation, groups, algorithm="auto", wide=False):
-    """The function that makes of a weight what a forward with it can start from; None where there is none.
-
-    Where `choose` may take "winograd" that is its transformed kernel, and with `wide`, where it may take "wide", that
-    of engine.winograd_wide.
-    """
-    placing = stride, dilation, groups
-    if algorithm in ("auto", "winograd") and _winograd_pays(weight.shape, *placing, weight.dtype):
-        return transformed_weight
-    pays = weight.size >= WIDE_WEIGHTS and weight.dtype == np.float32
-    if wide and algorithm in ("auto", "wide") and pays and can_transform(weight.shape[2:], *placing):
-        return transformed_wide_weight
-    return None
+def correlate(x, weight, geometry):
+    """y[n, f, i, j] = sum over a, b, c of weight[f, c, a, b] * pixels[n, c, i, j], the pixels under tap (a, b)"""
+    kernel, dtype = _tap_matrices(weight, geometry), _result(x, weight)
+    y = 0
+    for matrix, pixels in zip(kernel, taps(pad(x.astype(dtype, copy=False), geometry.padding), geometry)):
+        y = y + matrix @ _grouped(pixels, geometry)
+    return y.reshape(len(x), len(weight), *geometry.output_size)
 
 
-def _winograd_pays(weight_shape, stride, dilation, groups, dtype):
-    return (
-        _winograd_takes(weight_shape[2:], stride, dilation, groups)
-        and min(weight_shape[:2]) >= WINOGRAD_CHANNELS
-        and dtype == np.float32
-    )
+def scatter_add(dy, weight, geometry, x_shape):
+    """dpixels[n, c, i, j] += sum over f of weight[f, c, a, b] * dy[n, f, i, j], for each tap (a, b)"""
+    (n, c, h, w), (ph, pw) = x_shape, geometry.padding
+    kernel, dtype = _tap_matrices(weight, geometry), _result(dy, weight)
+    upstream = _grouped(dy.astype(dtype, copy=False), geometry)
+    padded = get_array_module(dy).zeros((n, c, h + 2 * ph, w + 2 * pw), dtype)
+    for matrix, dpixels in zip(kernel, taps(padded, geometry)):
+        dpixels += (matrix.swapaxes(1, 2) @ upstream).reshape(dpixels.shape)
+    return padded[:, :, ph : ph + h, pw : pw + w]
 
 
-def _starts_from(transformed, places, x, weight):
-    """Whether `transformed` is a kernel of so many places, in the dtype of the result."""
-    return (
-        transformed is not None
-        and len(transformed) == places
-        and transformed.dtype == checks.floating_result(get_array_module(x, weight), x, weight)
-    )
+def weight_gradient(dy, x, weight_shape, geometry):
+    """dweight[f, c, a, b] = sum over n, i, j of dy[n, f, i, j] * pixels[n, c, i, j], the pixels under tap (a, b)"""
+    dtype, (f, c, kh, kw) = _result(dy, x), weight_shape
+    upstream = _grouped(dy.astype(dtype, copy=False), geometry)
+    padded = pad(x.astype(dtype, copy=False), geometry.padding)
+    found = [(upstream @ _grouped(pixels, geometry).swapaxes(2, 3)).sum(axis=0) for pixels in taps(padded, geometry)]
+    return get_array_module(dy, x).stack(found).reshape(kh, kw, f, c).transpose(2, 3, 0, 1)
 
 
-def _zeros(dy, x, weight):
-    xp = get_array_module(dy, x, weight)
-    return xp.zeros_like(weight, dtype=checks.floating_result(xp, dy, x))
+def _tap_matrices(weight, geometry):
+    """weight (F, C/G, kh, kw) as one matrix for each tap and group: (kh * kw, G, F/G, C/G)."""
+    f, c, kh, kw = weight.shape
+    return weight.transpose(2, 3, 0, 1).reshape(kh * kw, geometry.groups, f // geometry.groups, c)
 
 
-def _winograd_takes(kernel_size, stride, dilation, groups):
-    return tuple(kernel_size) == (3, 3) and stride == dilation == (1, 1) and groups == 1
+def _grouped(x, geometry):
+    """A map (N, C, H, W) as (N, G, C/G, H * W)."""
+    return x.reshape(len(x), geometry.groups, x.shape[1] // geometry.groups, -1)
 
 
-def _plan(algorithm, multiplied, x_shape, weight, stride, padding, dilation, groups):
-    """(geometry, the algorithm to take), everything that places the windows having been checked.
-
-    multiplied  the arrays of which the products are made
-    """
-    xp = get_array_module(*multiplied)
-    checks.choice(algorithm, "algorithm", ALGORITHMS)
-    pairs = checks.pair(stride, "stride", 1), checks.pair(padding, "padding", 0), checks.pair(dilation, "dilation", 1)
-    checks.ndim(weight, 4, "weight", "(out_channels, in_channels / groups, kh, kw)")
-    groups = checks.integer(groups, "groups", 1)
-    dtype = checks.floating_result(xp, *multiplied)
-    return _planned(algorithm, tuple(x_shape), tuple(weight.shape), *pairs, groups, dtype if xp is np else None)
+def _result(*arrays):
+    return checks.floating_result(get_array_module(*arrays), *arrays)
 
 
-@functools.lru_cache(maxsize=1024)  # every layer asks the same thing three times a step
-def _planned(algorithm, x_shape, weight_shape, stride, padding, dilation, groups, dtype):
-    """The same; dtype: of the result, None on a GPU."""
-    checks.conv_channels(weight_shape, x_shape, groups)
-    size, kernel_size = x_shape[2:], weight_shape[2:]
-    out = tuple(map(shapes.conv_output_size, size, kernel_size, stride, padding, dilation))
-    checks.output_fits(out, size, tuple(map(shapes.span, kernel_size, dilation)), padding, "the kernel")
-    geometry = shapes.ConvGeometry(kernel_size, stride, padding, dilation, groups, out)
-    if algorithm == "auto":
-        return geometry, "im2col" if dtype is None else choose(x_shape, weight_shape, geometry, dtype)
-    if algorithm == "winograd" and not _winograd_takes(kernel_size, stride, dilation, groups):
-        raise ValueError(
-            "algorithm 'winograd' takes 3x3 kernels at stride 1 without dilation or groups; got "
-            f"kernel_size {kernel_size}, stride {stride}, dilation {dilation}, groups {groups}"
-        )
-    if algorithm == "wide" and groups != 1:
-        raise ValueError(f"algorithm 'wide' takes convolutions without groups; got groups {groups}")
-    return geometry, algorithm
+def accumulated(out, *gradients):
+    """The gradients. With `out`, these arrays after adding the gradients to them; None there is one not wanted."""
+    if out is None:
+        return gradients
+    for total, gradient in zip(out, gradients):
+        if total is not None:
+            total += gradient
+    return tuple(out)
 
 
-def _check_upstream(dy, x_shape, weight, geometry):
+def _checked_geometry(dy, x_shape, weight, *arguments):
+    geometry = conv_geometry(x_shape, weight, *arguments)
     checks.same_shape(dy, (x_shape[0], weight.shape[0], *geometry.output_size), "dy", "conv2d's output has")
+    return geometry

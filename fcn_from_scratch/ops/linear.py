@@ -1,11 +1,9 @@
 """The fully connected layer of a classifier: what lesson 5 turns into a convolution."""
 
-from fcn_from_scratch import checks
-from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.engine import threads
+from fcn_from_scratch import checks, engine
+from fcn_from_scratch.backend import get_array_module, is_plain
 
 
-@threads.one_blas_thread
 def linear(x, weight, bias=None):
     """Every output is a weighted sum of all inputs: y = x @ weight.T + bias.
 
@@ -15,11 +13,10 @@ def linear(x, weight, bias=None):
     _check(x, weight)
     checks.bias(bias, weight.shape[0])
     dtype = checks.floating_result(get_array_module(x, weight), x, weight)
-    y = x.astype(dtype, copy=False) @ weight.T
+    y = _product(x.astype(dtype, copy=False), weight.T)
     return y if bias is None else y + bias
 
 
-@threads.one_blas_thread
 def linear_backward(dy, x, weight):
     """(dx, dweight, dbias) = (dy @ weight, dy.T @ x, column sums of dy).
 
@@ -27,7 +24,11 @@ def linear_backward(dy, x, weight):
     """
     _check(x, weight)
     checks.same_shape(dy, (x.shape[0], weight.shape[0]), "dy", "linear's output has")
-    return dy @ weight, dy.T @ x, dy.sum(axis=0)
+    return _product(dy, weight), _product(dy.T, x), dy.sum(axis=0)
+
+
+def _product(a, b):
+    return a @ b if is_plain() else engine.matrix_product(a, b)
 
 
 def _check(x, weight):

@@ -2,13 +2,10 @@
 
 import numpy as np
 
-from fcn_from_scratch import checks, kernels
-from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.engine import threads
-from fcn_from_scratch.engine.im2col import GPU_BLOCK_BYTES, blocks
+from fcn_from_scratch import checks, engine, kernels
+from fcn_from_scratch.backend import get_array_module, is_plain
 
 REDUCTIONS = ("mean", "sum")
-BLOCK_BYTES = 1 << 20  # scores that one thread works on at a time: they stay in the cache through all passes
 
 
 def softmax_cross_entropy(scores, labels, ignore_index=255, reduction="mean", weight=None, mask=None):
@@ -29,49 +26,30 @@ def softmax_cross_entropy(scores, labels, ignore_index=255, reduction="mean", we
     Raises: ValueError when the shapes differ, or a label is neither 0..C-1 nor ignore_index (named by its number).
     Source: Long et al. 2015, section 3.4 (the mask is its loss sampling). Lessons 4, 11 and 13.
     """
-    xp = get_array_module(scores, labels, weight, mask)
     _check(scores, labels, reduction, weight, mask)
     if kernels.usable(scores):
-        return _on_gpu(scores, labels, ignore_index, reduction, weight, mask)
+        loss, dscores, wrong_labels = engine.gpu.softmax_cross_entropy(
+            scores, labels, ignore_index, reduction, weight, mask
+        )
+        if wrong_labels:
+            checks.label_range(labels, scores.shape[1], ignore_index)  # names them
+        return loss, dscores
     checks.label_range(labels, scores.shape[1], ignore_index)
-    scores, shape = checks.floating(scores), scores.shape
-    n, c = scores.shape[:2]
-    labels, value = _values(xp, scores, labels, ignore_index, weight, mask)
-    divisor = 1.0
-    if reduction == "mean":
-        divisor = float(labels.size if value is None else value.sum(dtype=np.float64))
-        divisor = divisor if divisor > 0 else 1.0
-    one, by = scores.dtype.type(1), scores.dtype.type(divisor)
-
-    scores, memory, dscores = _planes(xp, scores)
-    strides = [stride // memory.itemsize for stride in dscores.strides]
-    cuts = list(blocks(n, labels.shape[1], c * memory.itemsize, 1, BLOCK_BYTES if xp is np else GPU_BLOCK_BYTES))
-    losses = [0.0] * len(cuts)
-
-    def work(number):
-        images, pixels = cuts[number]
-        own, p = scores[images, :, pixels], dscores[images, :, pixels]
-        v = one if value is None else value[images, pixels]
-        at_label = _positions(xp, images, labels[images, pixels], pixels, strides)
-        xp.subtract(own, own.max(axis=1)[:, None], out=p)
-        of_label = memory.take(at_label)
-        xp.exp(p, out=p)
-        total = p.sum(axis=1)
-        surprise = xp.log(total)
-        surprise -= of_label
-        factor = v / by
-        p *= (factor / total)[:, None]
-        memory[at_label] -= factor
-        if value is not None:
-            if not bool((v > 0).all()):  # a pixel that does not count is left out by selection: 0 * nan would be nan
-                surprise = xp.where(v > 0, surprise, 0)
-                if not bool(xp.isfinite(total).all()):
-                    p[...] = xp.where((v > 0)[:, None], p, 0)
-            surprise *= v
-        losses[number] = surprise.sum(dtype=np.float64)
-
-    threads.run(work, range(len(cuts)))
-    return sum(losses) / divisor, dscores.reshape(shape)
+    scores = checks.floating(scores)
+    if not is_plain():
+        return engine.softmax_cross_entropy(scores, labels, ignore_index, reduction, weight, mask)
+    xp = get_array_module(scores, labels, weight, mask)
+    v = pixel_weights(scores, labels, ignore_index, weight, mask)
+    counts = v > 0
+    is_label = xp.arange(scores.shape[1]).reshape(-1, *(1,) * (labels.ndim - 1)) == labels[:, None]  # [c == label]
+    shifted = scores - scores.max(axis=1, keepdims=True)  # the same number off all scores: exp cannot overflow
+    total = xp.exp(shifted).sum(axis=1)
+    surprise = xp.log(total) - xp.where(is_label, shifted, 0).sum(axis=1)
+    gradient = xp.exp(shifted) / total[:, None] - is_label
+    # A pixel that does not count is left out by selection: 0 * nan would be nan.
+    divisor = (float(v.sum(dtype=np.float64)) or 1.0) if reduction == "mean" else 1.0
+    loss = xp.where(counts, v * surprise, 0).sum(dtype=np.float64) / divisor
+    return np.float64(float(loss)), xp.where(counts[:, None], (v / scores.dtype.type(divisor))[:, None] * gradient, 0)
 
 
 def softmax(scores):
@@ -81,53 +59,13 @@ def softmax(scores):
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def _values(xp, scores, labels, ignore_index, weight, mask):
-    """The labels (N, pixels), with some class where a pixel does not count, and v; None where every pixel counts as
-    one, which takes less to compute."""
-    n, counted = len(labels), labels != ignore_index
-    everything = bool(counted.all())
-    labels = (labels if everything else xp.where(counted, labels, 0)).astype(np.int64, copy=False).reshape(n, -1)
-    if everything and weight is None and mask is None:
-        return labels, None
-    value = counted.astype(scores.dtype)
+def pixel_weights(scores, labels, ignore_index, weight=None, mask=None):
+    """v, the weight of every pixel in the loss: weight[label] * mask, zero where the label is ignore_index."""
+    counted = labels != ignore_index
+    v = counted.astype(scores.dtype)
     if weight is not None:
-        value *= weight.astype(scores.dtype)[labels].reshape(value.shape)
-    if mask is not None:
-        value *= mask
-    return labels, value.reshape(n, -1)
-
-
-def _planes(xp, scores):
-    """The scores (N, C, ...) as (N, C, pixels), memory for as many numbers, and this memory as such an array: in the
-    order in which the scores lie, channels first or last."""
-    n, c = scores.shape[:2]
-    last = scores.ndim > 2 and scores.strides[1] == min(scores.strides)
-    scores, memory = scores.reshape(n, c, -1), xp.empty(scores.size, scores.dtype)
-    return scores, memory, memory.reshape(n, -1, c).transpose(0, 2, 1) if last else memory.reshape(n, c, -1)
-
-
-def _positions(xp, images, labels, pixels, strides):
-    """Where in memory, as strides count it, the scores stand that belong to the labels (images, pixels)."""
-    of_image, of_class, of_pixel = strides
-    at_image = xp.arange(images.start * of_image, images.stop * of_image, of_image)
-    at_pixel = xp.arange(pixels.start * of_pixel, pixels.stop * of_pixel, of_pixel)
-    at = labels * of_class
-    at += at_image[:, None] + at_pixel
-    return at
-
-
-def _on_gpu(scores, labels, ignore_index, reduction, weight, mask):
-    """The same by kernels; the loss comes back as NumPy's float64, and a wrong label with it."""
-    xp = get_array_module(scores)
-    by_pixel = xp.ascontiguousarray(xp.moveaxis(scores, 1, -1))
-    flat = xp.ascontiguousarray(labels).ravel().astype(np.int64, copy=False)
-    extra = [None if a is None else xp.ascontiguousarray(a).ravel().astype(scores.dtype) for a in (weight, mask)]
-    loss, wrong, dscores = kernels.softmax_cross_entropy(
-        by_pixel.reshape(-1, scores.shape[1]), flat, ignore_index, reduction == "mean", *extra
-    )
-    if wrong:
-        checks.label_range(labels, scores.shape[1], ignore_index)  # names them
-    return loss, xp.moveaxis(dscores.reshape(by_pixel.shape), -1, 1)
+        v = v * weight.astype(scores.dtype)[get_array_module(labels).where(counted, labels, 0)]
+    return v if mask is None else v * mask.astype(v.dtype)
 
 
 def _check(scores, labels, reduction, weight, mask):

@@ -1,6 +1,6 @@
 """Local response normalisation, as AlexNet and GoogLeNet use it."""
 
-from fcn_from_scratch import checks, kernels
+from fcn_from_scratch import checks, engine, kernels
 from fcn_from_scratch.backend import get_array_module
 
 
@@ -20,7 +20,7 @@ def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
     checks.not_empty(x, "x")
     x = checks.floating(x)
     if kernels.usable(x):
-        return _channels_second(kernels.local_response_norm(_channels_last(x), size, alpha, beta, k))
+        return engine.gpu.local_response_norm(x, size, alpha, beta, k)
     return x * _energy(x, size, alpha, k) ** -beta
 
 
@@ -36,22 +36,11 @@ def local_response_norm_backward(dy, x, size, alpha=1e-4, beta=0.75, k=1.0):
     checks.same_shape(dy, x.shape, "dy", "x has")
     x = checks.floating(x)
     if kernels.usable(dy, x):
-        arrays = _channels_last(dy), _channels_last(x)
-        return _channels_second(kernels.local_response_norm_backward(*arrays, size, alpha, beta, k))
+        return engine.gpu.local_response_norm_backward(dy, x, size, alpha, beta, k)
     energy = _energy(x, size, alpha, k)
     scaled = dy * energy**-beta
     shared = _window_sum(scaled * x / energy, (size - 1) // 2, size // 2)
     return scaled - (2 * alpha * beta / size) * x * shared
-
-
-def _channels_last(x):
-    """x (N, C, ...) as a contiguous (N, ..., C)."""
-    xp = get_array_module(x)
-    return xp.ascontiguousarray(xp.moveaxis(x, 1, -1))
-
-
-def _channels_second(x):
-    return get_array_module(x).moveaxis(x, -1, 1)
 
 
 def _energy(x, size, alpha, k):

@@ -1,17 +1,20 @@
-"""The output-size formulas, one axis at a time.
+"""Where windows lie: output sizes, and the checked geometry of convolution and pooling.
 
 With input size n, kernel size k, stride s, padding p and dilation d, and the kernel's span e = d(k - 1) + 1:
 
 convolution             floor((n + 2p - e) / s) + 1
 pooling, ceil mode      ceil((n + 2p - e) / s) + 1, less one if the last window would start beyond n + p
-transposed convolution  s(n - 1) + e - 2p
+transposed convolution  s(n - 1) + e - 2p + output_padding
 """
 
+import functools
 from typing import NamedTuple
 
+from fcn_from_scratch import checks
 
-class ConvGeometry(NamedTuple):
-    """What places the windows of a convolution: pairs (vertical, horizontal), and the number of groups."""
+
+class Geometry(NamedTuple):
+    """What places the windows of a convolution or a pool: pairs (vertical, horizontal), and the number of groups."""
 
     kernel_size: tuple
     stride: tuple
@@ -27,13 +30,13 @@ def span(kernel_size, dilation=1):
 
 
 def conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
-    """Output size of a convolution, and of pooling in floor mode."""
+    """Output size of a convolution, and of pooling in floor mode, along one axis."""
     return (size + 2 * padding - span(kernel_size, dilation)) // stride + 1
 
 
 def pool_output_size(size, kernel_size, stride, padding=0, dilation=1, ceil_mode=False):
-    """Output size of pooling. In ceil mode a last, partial window counts if it starts inside the image or the
-    leading padding: Caffe's rule and PyTorch's."""
+    """Output size of pooling along one axis. In ceil mode a last, partial window counts if it starts inside the image
+    or the leading padding: Caffe's rule and PyTorch's."""
     out = conv_output_size(size, kernel_size, stride, padding, dilation)
     if ceil_mode:
         room = size + 2 * padding - span(kernel_size, dilation)
@@ -43,6 +46,73 @@ def pool_output_size(size, kernel_size, stride, padding=0, dilation=1, ceil_mode
     return out
 
 
-def conv_transpose_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
-    """Output size of a transposed convolution: the smallest input a convolution maps to `size`."""
-    return stride * (size - 1) + span(kernel_size, dilation) - 2 * padding
+def conv_transpose_output_size(size, kernel_size, stride=1, padding=0, dilation=1, output_padding=0):
+    """Output size of a transposed convolution along one axis. Without output_padding it is the smallest input that a
+    convolution maps to `size`."""
+    return stride * (size - 1) + span(kernel_size, dilation) - 2 * padding + output_padding
+
+
+def conv_geometry(x_shape, weight, stride, padding, dilation, groups):
+    """The Geometry of a convolution of x (N, C, H, W) with a weight; every argument is checked."""
+    stride, padding = checks.pair(stride, "stride", 1), checks.pair(padding, "padding", 0)
+    dilation, groups = checks.pair(dilation, "dilation", 1), checks.integer(groups, "groups", 1)
+    checks.ndim(weight, 4, "weight", "(out_channels, in_channels / groups, kh, kw)")
+    return _conv_geometry(tuple(x_shape), tuple(weight.shape), stride, padding, dilation, groups)
+
+
+@functools.lru_cache(maxsize=1024)  # a layer asks for the same one at every step
+def _conv_geometry(x_shape, weight_shape, stride, padding, dilation, groups):
+    checks.conv_channels(weight_shape, x_shape, groups)
+    size, kernel_size = x_shape[2:], weight_shape[2:]
+    out = tuple(map(conv_output_size, size, kernel_size, stride, padding, dilation))
+    checks.output_fits(out, size, tuple(map(span, kernel_size, dilation)), padding, "the kernel")
+    return Geometry(kernel_size, stride, padding, dilation, groups, out)
+
+
+def conv_transpose_geometry(x_shape, weight, stride, padding, output_padding, groups, dilation):
+    """(the Geometry of the convolution that is transposed, the output size); every argument is checked.
+
+    The convolution maps the output to x: its windows stand at x's pixels.
+    """
+    stride, padding = checks.pair(stride, "stride", 1), checks.pair(padding, "padding", 0)
+    dilation, groups = checks.pair(dilation, "dilation", 1), checks.integer(groups, "groups", 1)
+    output_padding = checks.pair(output_padding, "output_padding", 0)
+    checks.conv_transpose_weight(weight, x_shape, groups)
+    checks.output_padding(output_padding, stride, dilation)
+    size, kernel_size = tuple(x_shape[2:]), tuple(weight.shape[2:])
+    out = tuple(map(conv_transpose_output_size, size, kernel_size, stride, padding, dilation, output_padding))
+    if min(out) < 1:
+        raise ValueError(
+            f"the transposed convolution's output would be empty, {out[0]}x{out[1]}: input {size[0]}x{size[1]}, "
+            f"kernel {kernel_size[0]}x{kernel_size[1]}, stride {stride}, padding {padding}"
+        )
+    return Geometry(kernel_size, stride, padding, dilation, groups, size), out
+
+
+def pool_geometry(size, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """The Geometry of pooling over maps of `size` (H, W); every argument is checked. Stride defaults to kernel_size.
+
+    Raises: ValueError for padding above half the window, and when there would be no window.
+    """
+    kernel_size = checks.pair(kernel_size, "kernel_size", 1)
+    stride = kernel_size if stride is None else checks.pair(stride, "stride", 1)
+    padding, dilation = checks.pair(padding, "padding", 0), checks.pair(dilation, "dilation", 1)
+    return _pool_geometry(tuple(size), kernel_size, stride, padding, dilation, bool(ceil_mode))
+
+
+@functools.lru_cache(maxsize=1024)  # a layer asks for the same one at every step
+def _pool_geometry(size, kernel_size, stride, padding, dilation, ceil_mode):
+    reach = tuple(map(span, kernel_size, dilation))
+    for p, e in zip(padding, reach):
+        if 2 * p > e:
+            raise ValueError(
+                f"pooling's padding is at most half the window, else a window could lie in padding alone; got "
+                f"padding {padding} for a window of {reach[0]}x{reach[1]}"
+            )
+    out = tuple(map(pool_output_size, size, kernel_size, stride, padding, dilation, (ceil_mode, ceil_mode)))
+    checks.output_fits(out, size, reach, padding, "the pooling window")
+    for n, o, s, p, d in zip(size, out, stride, padding, dilation):
+        # A window that begins in the padding must have a tap inside the image: dilated taps may step over it.
+        if any((s * i - p) % d >= n for i in range(o) if s * i < p):
+            raise ValueError(f"a pooling window of dilation {dilation} steps over the whole input, {size[0]}x{size[1]}")
+    return Geometry(kernel_size, stride, padding, dilation, 1, out)

@@ -7,13 +7,9 @@ import functools
 
 import numpy as np
 
-from fcn_from_scratch import checks, kernels
-from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.engine import threads
-from fcn_from_scratch.engine.im2col import channels_first, channels_last
+from fcn_from_scratch import checks, engine, kernels
+from fcn_from_scratch.backend import get_array_module, is_plain
 from fcn_from_scratch.ops import shapes
-
-AT_ONCE = 1 << 17  # numbers that one thread works on at a time
 
 
 def upsample_nearest(x, scale):
@@ -85,7 +81,7 @@ def bilinear_upsample(x, kernel_size, stride, padding=0):
     x = checks.floating(x)
     if kernels.usable(x):
         _, *geometry = _spread_geometry(x.shape[2:], kernel_size, stride, padding)
-        return channels_first(kernels.bilinear(channels_last(x), *geometry))
+        return engine.gpu.bilinear_upsample(x, *geometry)
     vertical, horizontal = _spread_matrices(x, x.shape[2:], kernel_size, stride, padding)
     return _both_axes(vertical, x, horizontal)
 
@@ -98,8 +94,7 @@ def bilinear_upsample_backward(dy, x_shape, kernel_size, stride, padding=0):
     out, *geometry = _spread_geometry(x_shape[2:], kernel_size, stride, padding)
     checks.same_shape(dy, (*x_shape[:2], *out), "dy", "bilinear_upsample's output has")
     if kernels.usable(dy):
-        n, c, h, w = x_shape
-        return channels_first(kernels.bilinear_backward(channels_last(dy), (n, h, w, c), *geometry))
+        return engine.gpu.bilinear_upsample_backward(dy, x_shape, *geometry)
     vertical, horizontal = _spread_matrices(dy, x_shape[2:], kernel_size, stride, padding)
     return _both_axes(vertical.T, dy, horizontal.T)
 
@@ -141,21 +136,11 @@ def _cells(dy, scale):
     return dy.reshape(n, c, h // sh, sh, w // sw, sw)
 
 
-@threads.one_blas_thread
 def _both_axes(vertical, x, horizontal):
-    """vertical @ x @ horizontal.T for every image and channel. Whichever order has the smaller map in between."""
-    (n, c, h, w), oh, ow = x.shape, len(vertical), len(horizontal)
-    xp = get_array_module(x)
-    planes, y = xp.ascontiguousarray(x).reshape(n * c, h, w), xp.empty((n * c, oh, ow), x.dtype)
-
-    def fill(part):
-        if oh < h:
-            xp.matmul((vertical @ planes[part]).reshape(-1, w), horizontal.T, out=y[part].reshape(-1, ow))
-        else:
-            xp.matmul(vertical, (planes[part].reshape(-1, w) @ horizontal.T).reshape(-1, h, ow), out=y[part])
-
-    threads.run(fill, threads.split(n * c, max(planes.size, y.size) // AT_ONCE if xp is np else 1))
-    return y.reshape(n, c, oh, ow)
+    """vertical @ x @ horizontal.T for every image and channel."""
+    if not is_plain():
+        return engine.both_axes(vertical, x, horizontal)
+    return vertical @ x @ horizontal.T
 
 
 def _kernel_row(size):

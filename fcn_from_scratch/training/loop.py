@@ -1,6 +1,7 @@
 """The training loop: batch, scores, loss, gradients, step."""
 
 import math
+import sys
 import time
 
 import numpy as np
@@ -11,6 +12,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.engine import loss_shares
 from fcn_from_scratch.engine.micro_batches import MicroBatches
 from fcn_from_scratch.engine.workspace import Workspace
+from fcn_from_scratch.layers import fused
 from fcn_from_scratch.ops import softmax_cross_entropy
 from fcn_from_scratch.progress import bar
 from fcn_from_scratch.training import pair_heads
@@ -58,70 +60,68 @@ class Trainer:
 
         Raises: InputError when the loss is not finite: nothing learned after that would mean anything.
         """
+
+        def gradients(model, x, labels, shares):
+            """Of a batch, or of a part of one that a replica of the model takes: forward, loss, backward."""
+            scores = model(x)
+            loss, dscores = self.loss(scores, labels, shares)
+            model.backward_params(dscores)
+            return loss
+
         self.model.zero_grad()
-        with np.errstate(over="ignore", invalid="ignore"):  # what that leads to is said once, below
-            loss = self._gradients()
-        if not math.isfinite(loss):
-            raise InputError(
-                f"the loss of step {self.steps} is {loss}: the learning rate {self.optimizer.lr:g} is too large for "
-                f"reduction {self.reduction!r}. Try a tenth of it"
-            )
+        with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
+            loss = self.over_batches(gradients) / self.iter_size
+        self._require_finite(loss)
         self.optimizer.step(self.iter_size)
         self.losses.append(loss)
         return loss
 
-    def _gradients(self):
-        """Add up the gradients of the next iter_size batches; returns the mean of their losses."""
-        return sum(self._batch() for _ in range(self.iter_size)) / self.iter_size
+    def loss(self, scores, labels, shares=None):
+        """(loss, dscores). Of a network with several heads the losses are added, and dscores is a tuple.
 
-    def _batch(self):
-        """Forward and backward over the next batch; returns its loss."""
-        return self._backward(*next(self.batches))
+        shares   None, or for each head the share of this part in the whole batch's mean (engine.loss_shares)
+        """
+        pairs = pair_heads.pairs(scores, labels)
+        shares = (1.0,) * len(pairs) if shares is None else shares
+        weights = (self.class_weight, *(None,) * (len(pairs) - 1))
+        total, gradients = 0.0, []
+        for (each, ids), share, weight in zip(pairs, shares, weights):
+            loss, dscores = softmax_cross_entropy(each, ids, self.ignore_index, self.reduction, weight)
+            if share != 1:
+                dscores *= share
+            total, gradients = total + float(loss) * share, [*gradients, dscores]
+        return total, tuple(gradients) if isinstance(scores, tuple) else gradients[0]
 
-    def _backward(self, x, labels, shares=None):
-        """Forward and backward over a batch; returns its loss. shares: None, or what to multiply each head's by."""
+    # --- who works on which pictures: strategies, which change nothing in what comes out ---------------------------
+
+    def over_batches(self, gradients):
+        """Call `gradients` on the next iter_size batches; returns the sum of their losses. Several processes override
+        this (lab.mpi)."""
+        return sum(self.over_parts(gradients, *next(self.batches)) for _ in range(self.iter_size))
+
+    def over_parts(self, gradients, x, labels, shares=None):
+        """Call `gradients` on a batch, or on parts of it, each on a thread of its own (engine.micro_batches)."""
         x, labels = (to_device(array, self.device) for array in (x, labels))
-        slices, failure = self._micro_batches.cut(x), None
-        if len(slices) > 1:
-            try:
-                return self._in_parts(x, labels, shares, slices)
-            except ValueError as error:  # is raised again below, where it says it of the whole batch
-                failure = error
-                self.model.zero_grad()  # of what other parts added
-        loss = self._pass(self.model, x, labels, shares)
-        if failure is not None:
-            raise failure
-        return loss
-
-    def _in_parts(self, x, labels, shares, slices):
-        """The same part by part."""
+        slices = self._micro_batches.cut(x)
+        if len(slices) == 1:
+            return gradients(self.model, x, labels, shares)
         if self.reduction == "mean":
-            weights = [loss_shares.weights(labels[part], self.ignore_index, self.class_weight) for part in slices]
-            own = loss_shares.shares(np.array(weights), sum(weights))
-            own = (own if shares is None else own * shares).tolist()
+            own = loss_shares.of_parts(labels, slices, shares, self.ignore_index, self.class_weight)
         else:
             own = [shares] * len(slices)
 
         def work(number, model):
             part = slices[number]
-            return self._pass(model, x[part], labels[part], own[number])
+            return gradients(model, x[part], labels[part], own[number])
 
         return sum(self._micro_batches.run(slices, work))
 
-    def _pass(self, model, x, labels, shares):
-        """Forward and backward over a batch through a model, which is ours or its twin."""
-        scores = model(x)
-        results = [
-            softmax_cross_entropy(each, ids, self.ignore_index, self.reduction, None if head else self.class_weight)
-            for head, (each, ids) in enumerate(pair_heads.pairs(scores, labels))
-        ]
-        if shares is not None:
-            for (_, gradient), share in zip(results, shares):
-                gradient *= share
-            results = [(loss * share, gradient) for (loss, gradient), share in zip(results, shares)]
-        dscores = tuple(gradient for _, gradient in results)
-        model.backward_params(dscores if isinstance(scores, tuple) else dscores[0])
-        return sum(float(loss) for loss, _ in results)
+    def _require_finite(self, loss):
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss of step {self.steps} is {loss}: the learning rate {self.optimizer.lr:g} is too large for "
+                f"reduction {self.reduction!r}. Try a tenth of it"
+            )
 
     def run(self, steps, progress=True, save=None, save_seconds=60):
         """Train until `steps` steps are done in all, those before a resume included.
@@ -131,6 +131,8 @@ class Trainer:
         Returns: the trainer.
         """
         self.model.train()
+        if progress and self._micro_batches.uncut is not None:
+            print(f"note: {self._micro_batches.uncut}", file=sys.stderr)
         recent, saved = None, time.monotonic()
         with bar(total=steps, initial=self.steps, disable=not progress, unit="step") as shown:
             while self.steps < steps:

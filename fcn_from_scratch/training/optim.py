@@ -4,14 +4,12 @@ from fnmatch import fnmatch
 
 import numpy as np
 
-from fcn_from_scratch import checks, kernels
-from fcn_from_scratch.backend import get_array_module, to_numpy
-from fcn_from_scratch.engine import threads
+from fcn_from_scratch import checks, engine, kernels
+from fcn_from_scratch.backend import get_array_module, is_plain, to_numpy
 
 # (learning-rate factor, decay factor) for the parameters whose name matches; the first match counts. Biases learn
 # twice as fast and are not decayed, as in the paper's public networks.
 CAFFE_MULTIPLIERS = {"*bias": (2.0, 0.0), "*": (1.0, 1.0)}
-AT_ONCE = 1 << 18  # numbers of each array that are worked on at a time: fewer, and the threads wait for each other
 
 
 class SGD:
@@ -63,23 +61,16 @@ class SGD:
         self.steps += 1
 
     def _move(self, weight, gradient, velocity, rate, decay):
-        """The rule above for one parameter, some rows at a time: what the cache holds is used four times.
-        On a GPU one kernel does it."""
+        """The rule above for one parameter; the engine and the CUDA kernel compute the same in one pass."""
         if kernels.usable(weight, gradient, velocity):
             kernels.sgd(weight, velocity, gradient, self.momentum, rate, decay)
             return
-
         momentum, rate, decay = map(weight.dtype.type, (self.momentum, rate, decay))
-
-        def move(rows):
-            v, w = velocity[rows], weight[rows]
-            v *= momentum
-            v += gradient[rows] * rate
-            if decay:
-                v += w * decay
-            w -= v
-
-        threads.run(move, threads.split(len(weight), weight.size // AT_ONCE))
+        if not is_plain():
+            engine.sgd(weight, velocity, gradient, momentum, rate, decay)
+            return
+        velocity[...] = momentum * velocity + rate * gradient + decay * weight
+        weight -= velocity
 
     def state_dict(self):
         """Copies of the velocities, on the host."""

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from arrays import refuses
 
+import fcn_from_scratch
 from fcn_from_scratch import models
-from fcn_from_scratch.engine import micro_batches, threads
+from fcn_from_scratch.engine import loss_shares, micro_batches, threads
 from fcn_from_scratch.layers import Conv2d, Layer, MaxPool2d, ReLU, Sequential
 from fcn_from_scratch.training import SGD, Trainer
 
@@ -154,8 +155,14 @@ def test_what_is_not_cut(monkeypatch):
     replaced = Sequential(Conv2d(3, 2, 3), MaxPool2d(2))
     assert len(micro_batches.MicroBatches(replaced).cut(x)) == 2
     replaced.layers[1].forward = replaced.layers[1].forward
-    for model in (own, replaced, lambda x: x):
-        assert micro_batches.MicroBatches(model).cut(x) == [slice(0, 4)]
+    for model, name in ((own, "Centred 'own'"), (replaced, "MaxPool2d '1'"), (lambda x: x, "function")):
+        batches = micro_batches.MicroBatches(model)
+        assert batches.cut(x) == [slice(0, 4)]
+        assert batches.uncut.startswith(f"{name} may look at the whole batch, so no batch is cut")
+    declared = Sequential(Conv2d(3, 2, 3), type("Doubled", (Centred,), {"per_picture": True})(name="own"))
+    assert len(micro_batches.MicroBatches(declared).cut(x)) == 2
+    with fcn_from_scratch.plain():
+        assert len(micro_batches.MicroBatches(declared).cut(x)) == 1
     plain = micro_batches.MicroBatches(Sequential(Conv2d(3, 2, 3)))
     monkeypatch.setattr(micro_batches, "MOST_NUMBERS", 3 * 2 * 9 + 2)
     assert len(plain.cut(x)) == 2
@@ -164,29 +171,35 @@ def test_what_is_not_cut(monkeypatch):
 
 
 @pytest.mark.parametrize("pictures", [(0, 4), (4,), (0,)])
-def test_wrong_labels_are_counted_over_the_batch(pictures, cut):
-    """In the first part, in the last, in both: the same sentence as without parts."""
-    run = trainer()
+def test_wrong_labels_are_named_and_leave_nothing_behind(pictures, cut):
+    """In the first part, in the last, in both. The next step is that of a fresh trainer."""
+    run, fresh = trainer(), trainer()
     x, labels = next(run.batches)
+    good = x, labels.copy()
     for picture in pictures:
         labels[picture, 0, : picture + 2] = 77
-    run.batches = iter([(x, labels)])
-    with refuses(f"labels contain the id 77 ({sum(pictures) + 2 * len(pictures)} pixels out of range)"):
+    run.batches, fresh.batches = iter([(x, labels), good]), iter([good])
+    for layer in loss_shares.dropouts(run.model) + loss_shares.dropouts(fresh.model):
+        layer.p = 0.0
+    with refuses("labels contain the id 77 ("):
         run.step()
     assert cut == [3]
-    assert not any(gradient.any() for gradient in run.model.grads.values()), "nothing was added by halves"
+    with pytest.raises(RuntimeError, match="forward"):
+        run.model.backward(np.zeros((len(x), 6, *x.shape[2:]), x.dtype))
+    assert run.step() == fresh.step()
+    for name, gradient in fresh.model.grads.items():
+        np.testing.assert_array_equal(run.model.grads[name], gradient)
 
 
 def test_what_only_a_part_refuses_is_raised(cut, monkeypatch):
-    """The whole batch, which is asked for a better message, may have none."""
-    run, original = trainer(), Trainer._pass
+    run, original = trainer(), Trainer.loss
 
-    def refuse(self, model, x, *rest):
-        if len(x) < 2:
+    def refuse(self, scores, *rest):
+        if len(scores) < 2:
             raise ValueError("too small")
-        return original(self, model, x, *rest)
+        return original(self, scores, *rest)
 
-    monkeypatch.setattr(Trainer, "_pass", refuse)
+    monkeypatch.setattr(Trainer, "loss", refuse)
     with refuses("too small"):
         run.step()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fcn_from_scratch import models
-from fcn_from_scratch.engine.replica import twin
+from fcn_from_scratch.engine.replica import replica
 from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 
@@ -40,7 +40,7 @@ def test_the_same_numbers(name, rng):
     model = built(name)
     channels = 6 if "late_fusion" in name else next(iter(model.params.values())).shape[1]
     x = rng.standard_normal((2, channels, 37, 40))
-    other = twin(model, Workspace())
+    other = replica(model, Workspace())
     for seed in (5, 6):
         theirs = run(other, x, np.random.default_rng(seed))
         ours = run(model, x, np.random.default_rng(seed))
@@ -54,7 +54,7 @@ def test_parameters_are_shared_and_nothing_else(rng):
     kept = {key: layer._cache for key, layer in model.children.items()}
     pool, state = model.children["2"], rng.bit_generator.state
     before, winner = {name: np.array(g) for name, g in model.grads.items()}, pool.winner
-    other = twin(model)
+    other = replica(model)
     assert all(other.params[name] is array for name, array in model.params.items())
     run(other, -x, np.random.default_rng(0))
     assert all(layer._cache is kept[key] for key, layer in model.children.items())
@@ -69,13 +69,13 @@ def test_parameters_are_shared_and_nothing_else(rng):
 def test_what_stands_in_two_places(rng):
     """One generator for two dropouts; a convolution's gradients that are its fusion's; a pool that is unpooled."""
     model = built("mini_fcn8s")
-    other = twin(model)
+    other = replica(model)
     first, second = other.generators().values()
     assert first is second is not next(iter(model.generators().values()))
     fusions = [layer for layer in _all(other) if hasattr(layer, "score")]
     assert fusions
     assert all(layer.grads is layer.score.grads for layer in fusions)
-    other = twin(built("mini_unpool"))
+    other = replica(built("mini_unpool"))
     layers = set(map(id, _all(other)))
     pools = [layer.pool for layer in _all(other) if getattr(layer, "pool", None) is not None]
     assert pools
@@ -93,7 +93,7 @@ def test_settings_of_now(rng):
     model = Sequential(Dropout(0.5, rng=rng), Linear(3, 2, rng=rng))
     model.layers[0].p = 0.25
     workspace = Workspace()
-    other = twin(model.eval(), workspace)
+    other = replica(model.eval(), workspace)
     assert not other.training
     assert other.layers[0].p == 0.25
     assert all(layer.workspace is workspace for layer in (other, *other.layers))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.engine import threads, winograd_tiles
+from fcn_from_scratch.engine import threads, winner_indices, winograd_tiles
 from fcn_from_scratch.engine import winograd_transforms as transforms
 from fcn_from_scratch.engine.winograd import (
     transformed_weight,
@@ -18,7 +18,8 @@ from fcn_from_scratch.engine.winograd import (
     winograd_input_grad,
     winograd_weight_grad,
 )
-from fcn_from_scratch.ops import loops, winner_indices
+from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops.shapes import pool_geometry
 
 A, G, B = transforms.cook_toom(transforms.POINTS, 4, 3)  # B is B^T: its rows make the rows of the product
 
@@ -154,7 +155,7 @@ class TestTransformedWeight:
         assert transformed.flags.c_contiguous
         expected = loops.conv2d_loops(x, weight, bias, 1, (1, 0))
         close(winograd_conv2d(x, nothing, bias, (1, 0), transformed=transformed), expected)
-        y, winner = winograd_conv2d_relu_pool(x, nothing, bias, (1, 0), False, transformed)
+        y, winner = winograd_conv2d_relu_pool(x, nothing, bias, (1, 0), (4, 2), transformed)
         pooled, _ = loops.max_pool2d_loops(np.maximum(expected, 0), 2)
         close(y, pooled)
         np.testing.assert_array_equal(winner < 4, pooled > 0)
@@ -230,7 +231,8 @@ def test_pooled_tiles_with_ties(xp, rng, size, ceil_mode):
     winner = xp.empty(y.shape, "uint8")
     winograd_tiles.write_pooled(xp, xp.asarray(tiles), band, size, y, winner)
     close(y.transpose(0, 3, 1, 2), expected, 0)
-    place = winner_indices(winner.transpose(0, 3, 1, 2), relu.shape, 2, ceil_mode=ceil_mode)
+    geometry = pool_geometry(size, 2, ceil_mode=ceil_mode)
+    place = winner_indices(winner.transpose(0, 3, 1, 2), relu.shape, geometry)
     close(place, indices, 0)
 
 

@@ -6,17 +6,17 @@ from arrays import close
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fcn_from_scratch.engine.conv import WIDE_WEIGHTS, transformation
 from fcn_from_scratch.engine.winograd_wide import can_transform, transformed_wide_weight, winograd_wide_conv2d
 from fcn_from_scratch.layers import Conv2d, ReLU, Sequential
 from fcn_from_scratch.ops import conv2d, loops
-from fcn_from_scratch.ops.conv import WIDE_WEIGHTS, transformation
-from fcn_from_scratch.ops.shapes import ConvGeometry
+from fcn_from_scratch.ops.shapes import Geometry
 
 
 def by_transform(x, weight, bias, padding, relu=False):
     kernel_size, size = weight.shape[2:], x.shape[2:]
     out = tuple(n + 2 * p - k + 1 for n, p, k in zip(size, padding, kernel_size))
-    geometry = ConvGeometry(kernel_size, (1, 1), padding, (1, 1), 1, out)
+    geometry = Geometry(kernel_size, (1, 1), padding, (1, 1), 1, out)
     return winograd_wide_conv2d(x, transformed_wide_weight(weight), bias, geometry, relu)
 
 
@@ -62,15 +62,15 @@ class TestPreparedLayer:
     def test_is_asked_for(self, layer):
         x = np.random.default_rng(2).standard_normal((2, 32, 10, 11)).astype(np.float32)
         plain = layer.prepare()(x)
-        assert layer._transformed() is None
+        assert layer.transformed is None
         fast = layer.prepare(wide=True)(x)
-        assert layer._transformed().shape == (64, 1024, 32)
+        assert layer.transformed.shape == (64, 1024, 32)
         assert not np.array_equal(fast, plain)  # another algorithm did run
         np.testing.assert_allclose(fast, plain, atol=3e-5 * abs(plain).max())
 
     def test_is_asked_for_in_a_chain(self, layer):
         Sequential(ReLU(), layer).eval().prepare(wide=True)
-        assert layer._transformed() is not None
+        assert layer.transformed is not None
 
     def test_wider_input_takes_the_weight_itself(self, layer):
         x = np.random.default_rng(2).standard_normal((1, 32, 10, 11))

@@ -7,11 +7,12 @@ import pytest
 import standin
 from arrays import close
 
-from fcn_from_scratch import models, ops
+from fcn_from_scratch import engine, models, ops
 from fcn_from_scratch.cli import main
 from fcn_from_scratch.kernels import emulator
 from fcn_from_scratch.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, Sequential, ShiftAndStitch
 from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops.shapes import conv_geometry, pool_geometry
 from fcn_from_scratch.training import SGD
 
 NETWORKS = {
@@ -169,6 +170,12 @@ def test_gradients_by_name_in_any_layout(xp, rng, dtype, layout, algorithm):
     close(total, 1 + expected[1], tolerance)
 
 
+def conv2d_relu_pool(x, weight, bias, padding, algorithm, ceil_mode=False):
+    geometry = conv_geometry(x.shape, weight, 1, padding, 1, 1)
+    pool = pool_geometry(geometry.output_size, 2, ceil_mode=ceil_mode)
+    return engine.conv2d_relu_pool(x, weight, bias, geometry, pool, algorithm)
+
+
 @pytest.mark.parametrize("algorithm", ["im2col", "winograd", "wide"])
 def test_a_convolution_by_name_copies_nothing(built, rng, monkeypatch, algorithm):
     monkeypatch.setitem(sys.modules, "cupy", standin)
@@ -177,7 +184,7 @@ def test_a_convolution_by_name_copies_nothing(built, rng, monkeypatch, algorithm
     standin.counts.clear()
     options = {"padding": (1, 2), "algorithm": algorithm}
     ops.conv2d(x, weight, bias, **options)
-    ops.conv2d_relu_pool(x, weight, bias, **options)
+    conv2d_relu_pool(x, weight, bias, **options)
     ops.conv2d_backward(dy, x, weight, **options)
     assert count_copies() == {}
 
@@ -186,9 +193,9 @@ def test_a_convolution_by_name_copies_nothing(built, rng, monkeypatch, algorithm
 def test_convolution_relu_and_pool_in_one(xp, rng, dtype, ceil_mode):
     x, weight, bias = (rng.normal(size=s).astype(dtype) for s in ((2, 5, 9, 7), (4, 5, 3, 3), (4,)))
     options = {"padding": 1, "algorithm": "winograd"}
-    y, winner = ops.conv2d_relu_pool(*map(xp.asarray, (x, weight, bias)), **options, ceil_mode=ceil_mode)
+    y, winner = conv2d_relu_pool(*map(xp.asarray, (x, weight, bias)), **options, ceil_mode=ceil_mode)
     expected = ops.conv2d(x, weight, bias, **options, relu=True)
-    pooled, places = ops.max_pool2d_winner(expected, 2, ceil_mode=ceil_mode)
+    pooled, places = engine.max_pool2d_winner(expected, pool_geometry(expected.shape[2:], 2, ceil_mode=ceil_mode))
     close(y, pooled, 2e-5)
     positive = pooled > 0
     assert (xp.asnumpy(winner)[positive] == places[positive]).all()

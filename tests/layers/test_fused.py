@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from fcn_from_scratch import plain
 from fcn_from_scratch.engine import im2col
 from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.layers import AvgPool2d, Conv2d, Dropout, MaxPool2d, ReLU, Sequential
-from fcn_from_scratch.layers.fused import runs
+from fcn_from_scratch.layers.fused import groups, unobserved
 from fcn_from_scratch.models.trunk import Trunk
 
 
@@ -14,19 +15,22 @@ class OwnReLU(ReLU):
     """A subclass may do something else."""
 
 
-def chain(*layers):
-    return Sequential(*layers).children
+class TestGroups:
+    """In eval mode, in which nobody asks a layer for its gradient."""
 
-
-class TestRuns:
     def lengths(self, layers, taps=()):
-        return [len(run) for run in runs(chain(*layers), taps)]
+        return [len(names) for names in groups(Sequential(*layers).eval().children, taps)]
+
+    def test_in_training_mode_a_pool_stands_alone(self):
+        net = Sequential(Conv2d(3, 3, 3), ReLU(), MaxPool2d(2))
+        assert list(groups(net.children)) == [["0", "1"], ["2"]]
+        with unobserved(net):
+            assert list(groups(net.children)) == [["0", "1", "2"]]
+        assert list(groups(net.children)) == [["0", "1"], ["2"]]
 
     def test_covers_the_chain_in_order(self):
-        layers = chain(
-            ReLU(), Conv2d(3, 3, 3), ReLU(), MaxPool2d(2), MaxPool2d(2), Conv2d(3, 3, 3), ReLU(), Conv2d(3, 3, 1)
-        )
-        assert list(runs(layers)) == [["0"], ["1", "2", "3"], ["4"], ["5", "6"], ["7"]]
+        layers = [ReLU(), Conv2d(3, 3, 3), ReLU(), MaxPool2d(2), MaxPool2d(2), Conv2d(3, 3, 3), ReLU(), Conv2d(3, 3, 1)]
+        assert list(groups(Sequential(*layers).eval().children)) == [["0"], ["1", "2", "3"], ["4"], ["5", "6"], ["7"]]
 
     @pytest.mark.parametrize(
         "pool",
@@ -50,7 +54,7 @@ class TestRuns:
         assert self.lengths([Conv2d(3, 3, 3), replaced, MaxPool2d(2)]) == [1, 1, 1]
 
     @pytest.mark.parametrize(("tap", "lengths"), [("0", [1, 1, 1]), ("1", [2, 1]), ("2", [3])])
-    def test_a_tap_ends_a_run(self, tap, lengths):
+    def test_a_tap_ends_a_group(self, tap, lengths):
         assert self.lengths([Conv2d(3, 3, 3), ReLU(), MaxPool2d(2)], (tap,)) == lengths
 
 
@@ -84,15 +88,18 @@ def test_one_pass_gives_the_numbers_of_three(rng, ceil_mode, size, conv, dtype, 
     y = x
     for layer in apart:
         y = layer(y)
-    np.testing.assert_array_equal(net(x), y)
     dy = rng.normal(size=y.shape).astype(dtype)
-    dx, back = net.backward(dy), dy
+    with unobserved(net):
+        np.testing.assert_array_equal(net(x), y)
+        dx, back = net.backward(dy), dy
     for layer in reversed(apart):
         back = layer.backward(back)
     np.testing.assert_array_equal(dx, back)
     for ours, theirs in zip(together[0].grads.values(), apart[0].grads.values()):
         np.testing.assert_array_equal(ours, theirs)
     assert dx.dtype == y.dtype == dtype
+    with pytest.raises(RuntimeError, match="forward"):
+        net.backward(dy)
     if pooled:
         np.testing.assert_array_equal(together[2].indices, apart[2].indices)
         assert together[2].input_size == apart[2].input_size
@@ -105,14 +112,16 @@ def test_one_pass_gives_the_numbers_of_three(rng, ceil_mode, size, conv, dtype, 
 def test_any_array_module(xp, rng, options):
     net = Sequential(*layers_of(options, True, "float64", bias=False))
     x = rng.normal(size=(2, 3, 9, 14))
-    y = net(x)
-    dy = rng.normal(size=y.shape)
-    dx, grad = net.backward(dy), net.grads["0.weight"].copy()
+    with plain():
+        y = net(x)
+        dy = rng.normal(size=y.shape)
+        dx, grad = net.backward(dy), net.grads["0.weight"].copy()
     net.zero_grad()
     for arrays in (net.layers[0].params, net.layers[0].grads):
         arrays["weight"] = xp.asarray(arrays["weight"])
-    np.testing.assert_allclose(to_host(net(xp.asarray(x))), y, atol=1e-12)
-    np.testing.assert_allclose(to_host(net.backward(xp.asarray(dy))), dx, atol=1e-12)
+    with unobserved(net):
+        np.testing.assert_allclose(to_host(net(xp.asarray(x))), y, atol=1e-12)
+        np.testing.assert_allclose(to_host(net.backward(xp.asarray(dy))), dx, atol=1e-12)
     np.testing.assert_allclose(to_host(net.grads["0.weight"]), grad, atol=1e-11)
 
 
@@ -129,7 +138,7 @@ def test_blocks_of_windows(rng, monkeypatch, budget):
     y = x
     for layer in apart:
         y = layer(y)
-    np.testing.assert_array_equal(Sequential(*together)(x), y)
+    np.testing.assert_array_equal(Sequential(*together).eval()(x), y)
     np.testing.assert_array_equal(together[2].indices, apart[2].indices)
 
 
@@ -144,7 +153,8 @@ def test_a_tapped_relu_is_handed_out(rng):
 def test_where_nothing_is_positive_nothing_learns(rng):
     net = Sequential(*layers_of(CONVS["winograd"], True, "float64"))
     net.layers[0].params["bias"][...] = -1000
-    y = net(rng.normal(size=(2, 3, 9, 14)))
-    assert (y == 0).all()
-    assert (net.backward(rng.normal(size=y.shape)) == 0).all()
+    with unobserved(net):
+        y = net(rng.normal(size=(2, 3, 9, 14)))
+        assert (y == 0).all()
+        assert (net.backward(rng.normal(size=y.shape)) == 0).all()
     assert (net.layers[2].indices < 9 * 2 * 18).all()

@@ -85,7 +85,7 @@ def test_changed_weights_are_seen(how):
 def test_a_second_layer_on_the_same_weight_notices_too():
     layer = conv().prepare()
     other = twin(layer, "other")
-    assert other._transformed() is layer._transformed() is not None
+    assert other.transformed is layer.transformed is not None
     layer.prepare(False).params["weight"] *= 2
     np.testing.assert_allclose(other(X), conv2d(X, layer.params["weight"], padding=1, algorithm="im2col"), atol=1e-3)
 
@@ -102,7 +102,7 @@ def test_a_second_layer_on_the_same_weight_notices_too():
     ],
 )
 def test_other_convolutions_are_left_alone(layer):
-    assert layer.prepare()._transformed() is None
+    assert layer.prepare().transformed is None
     layer.params["weight"][...] = 0
 
 

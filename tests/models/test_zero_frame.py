@@ -7,7 +7,7 @@ from fcn_from_scratch import geometry, models
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.layers import ReLU
-from fcn_from_scratch.layers.fused import forward, runs
+from fcn_from_scratch.layers.fused import groups, run
 from fcn_from_scratch.models.zero_frame import ZeroFrame
 from fcn_from_scratch.training import predict, segment
 
@@ -82,9 +82,9 @@ def test_computes_what_pictures_change_and_no_more(name, width, size):
     assert len(frame.parts) > 4
     places = {part.name: part.place for part in frame.parts}
     zeros = np.zeros((1, *x.shape[1:]))
-    for names in runs(model.trunk.children, model.trunk.taps):
+    for names in groups(model.trunk.children, model.trunk.taps):
         layers = [model.trunk.children[key] for key in names]
-        x, zeros = forward(layers, x), forward(layers, zeros)
+        x, zeros = run(layers, x), run(layers, zeros)
         changed = (np.abs(x - zeros) > 1e-9 * np.abs(zeros).max()).any(axis=(0, 1))  # by more than rounding
         for axis, whole in enumerate(changed.shape):
             lines = np.flatnonzero(changed.any(axis=1 - axis))

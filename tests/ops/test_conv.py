@@ -1,70 +1,18 @@
 """Convolution: the loops, PyTorch, finite differences, and identities."""
 
 import tracemalloc
-from unittest import mock
 
 import numpy as np
 import pytest
 from arrays import LAYOUTS, TORCH_TOLERANCES, close, refuses, torch_gradients, torch_module
+from conv_cases import by_loops
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fcn_from_scratch import ops
 from fcn_from_scratch.engine import im2col
 from fcn_from_scratch.gradcheck import vjp_check
-from fcn_from_scratch.ops import conv, loops
-
-# Input channels, output channels, kernel, and the arguments; the input is 2 x channels x 9 x 11.
-CASES = {
-    "plain": (3, 4, (3, 2), {}),
-    "pointwise": (3, 4, (1, 1), {}),
-    "pointwise_strided": (3, 4, (1, 1), {"stride": (2, 3)}),
-    "strided": (3, 4, (3, 2), {"stride": (2, 3)}),
-    "stride_above_kernel": (3, 4, (2, 1), {"stride": (3, 4)}),
-    "padded": (3, 4, (3, 4), {"padding": (1, 2)}),
-    "padded_beyond_kernel": (3, 4, (2, 3), {"padding": (4, 3)}),
-    "dilated": (3, 4, (3, 2), {"dilation": (2, 3)}),
-    "dilated_padded": (3, 4, (3, 2), {"padding": (3, 1), "dilation": (2, 3)}),
-    "all": (3, 4, (3, 2), {"stride": (2, 3), "padding": (1, 2), "dilation": (2, 4)}),
-    "whole_input": (3, 4, (9, 11), {}),
-    "groups": (4, 6, (3, 2), {"groups": 2, "padding": (1, 0)}),
-    "groups_strided": (4, 6, (3, 2), {"groups": 2, "stride": (1, 2), "padding": (0, 1), "dilation": (2, 1)}),
-    "depthwise": (4, 8, (2, 3), {"groups": 4, "stride": (2, 1)}),
-}
-
-
-# What only some algorithms take. Together with CASES and "auto", each one that takes it is asked for by name.
-CASES |= {
-    "three_by_three": (3, 4, (3, 3), {}),
-    "three_by_three_padded": (3, 4, (3, 3), {"padding": (1, 2)}),
-}
-
-
-def takes(algorithm, kernel_size, options):
-    """Whether an algorithm is made for such a convolution."""
-    if algorithm == "winograd":
-        return kernel_size == (3, 3) and not options.keys() & {"stride", "dilation", "groups"}
-    return algorithm != "wide" or "groups" not in options
-
-
-ASKED = {
-    f"{name}-{algorithm}": (*case[:3], {**case[3], "algorithm": algorithm})
-    for name, case in CASES.items()
-    for algorithm in ("im2col", "wide", "winograd")
-    if takes(algorithm, *case[2:])
-}
-
-
-@pytest.fixture(params=CASES | ASKED)
-def case(request, rng):
-    """Arrays (x, weight, bias) and the arguments."""
-    c, f, kernel_size, options = (CASES | ASKED)[request.param]
-    weight = rng.normal(size=(f, c // options.get("groups", 1), *kernel_size))
-    return (rng.normal(size=(2, c, 9, 11)), weight, rng.normal(size=f)), options
-
-
-def by_loops(*arrays, algorithm=None, **options):
-    return loops.conv2d_loops(*arrays, **options)
+from fcn_from_scratch.ops import loops
 
 
 def by_taps(x, weight):
@@ -77,16 +25,16 @@ def by_taps(x, weight):
 
 
 class TestForward:
-    def test_equals_loops(self, xp, case):
-        arrays, options = case
+    def test_equals_loops(self, xp, conv_case):
+        arrays, options = conv_case
         close(ops.conv2d(*map(xp.asarray, arrays), **options), by_loops(*arrays, **options))
 
     def test_without_bias(self, rng):
         x, weight = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(4, 3, 2, 3))
         close(ops.conv2d(x, weight), loops.conv2d_loops(x, weight))
 
-    def test_any_memory_layout(self, case, layout):
-        arrays, options = case
+    def test_any_memory_layout(self, conv_case, layout):
+        arrays, options = conv_case
         close(ops.conv2d(*map(layout, arrays), **options), by_loops(*arrays, **options))
 
     @given(st.data())
@@ -138,24 +86,6 @@ class TestForward:
             close(dweight[:, :, a, b], expected)
             close(ops.conv2d_weight_grad(dy, x, weight)[:, :, a, b], expected)
 
-    @pytest.mark.parametrize("budget", [1, 200, 500, 2000], ids="{} bytes".format)
-    def test_bias_gradient_of_several_blocks(self, rng, layout, budget):
-        """Of 3 images of 960 bytes, 192 a row: some rows at a time, or some images."""
-        dy = rng.normal(size=(3, 4, 5, 6))
-        with mock.patch.object(im2col, "BLOCK_BYTES", budget):
-            close(conv.conv2d_bias_grad(layout(dy)), np.einsum("nfhw->f", dy))
-
-    @given(st.integers(1, 6), st.integers(1, 20), st.integers(1, 50), st.integers(1, 400))
-    def test_blocks_cover_every_row_once_and_keep_to_the_budget(self, images, rows, row_bytes, budget):
-        seen = np.zeros((images, rows), int)
-        with mock.patch.object(im2col, "BLOCK_BYTES", budget):
-            everything = list(im2col.blocks(images, rows, row_bytes))
-        for image, part in everything:
-            seen[image, part] += 1
-            size = (image.stop - image.start) * (part.stop - part.start)
-            assert size == 1 or size * row_bytes <= budget
-        assert (seen == 1).all()
-
     def test_kernel_with_a_single_one_shifts_the_image(self, rng):
         x = rng.normal(size=(2, 3, 6, 7))
         weight = np.zeros((3, 3, 3, 4))
@@ -200,8 +130,8 @@ class TestForward:
 
 
 class TestBackward:
-    def test_finite_differences(self, xp, case, rng):
-        arrays, options = case
+    def test_finite_differences(self, xp, conv_case, rng):
+        arrays, options = conv_case
         x, weight, bias = map(xp.asarray, arrays)
         error = vjp_check(
             lambda x, weight, bias: ops.conv2d(x, weight, bias, **options),
@@ -211,8 +141,8 @@ class TestBackward:
         )
         assert error < 1e-7
 
-    def test_any_memory_layout(self, case, layout, rng):
-        (x, weight, bias), options = case
+    def test_any_memory_layout(self, conv_case, layout, rng):
+        (x, weight, bias), options = conv_case
         error = vjp_check(
             lambda x, weight, bias: ops.conv2d(x, weight, bias, **options),
             lambda dy: ops.conv2d_backward(*map(layout, (dy, x, weight)), **options),
@@ -244,17 +174,17 @@ class TestBackward:
         assert (dx[:, :, ~seen] == 0).all()
         assert (dx[:, :, seen] != 0).all()
 
-    def test_together_as_one_by_one(self, case, layout, rng):
+    def test_together_as_one_by_one(self, conv_case, layout, rng):
         """One patch matrix may serve two gradients."""
-        (x, weight, _), options = case
+        (x, weight, _), options = conv_case
         dy = rng.normal(size=ops.conv2d(x, weight, **options).shape)
         dx, dweight, dbias = ops.conv2d_backward(*map(layout, (dy, x, weight)), **options)
         close(dx, ops.conv2d_input_grad(dy, x.shape, weight, **options))
         close(dweight, ops.conv2d_weight_grad(dy, x, weight, **options))
         close(dbias, np.einsum("nfhw->f", dy))
 
-    def test_added_to_what_is_there(self, case, layout, rng):
-        (x, weight, bias), options = case
+    def test_added_to_what_is_there(self, conv_case, layout, rng):
+        (x, weight, bias), options = conv_case
         dy = rng.normal(size=ops.conv2d(x, weight, **options).shape)
         expected = ops.conv2d_backward(dy, x, weight, **options)
         out = layout(rng.normal(size=weight.shape)), rng.normal(size=bias.shape)
@@ -280,28 +210,8 @@ class TestBackward:
 
 
 class TestOptions:
-    def test_relu_on_the_way_out(self, xp, case):
-        arrays, options = case
-        y = ops.conv2d(*map(xp.asarray, arrays), **options, relu=True)
-        close(y, np.maximum(by_loops(*arrays, **options), 0))
-
-    @pytest.mark.parametrize("ceil_mode", [False, True])
-    def test_relu_and_pool_on_the_way_out(self, case, ceil_mode):
-        arrays, options = case
-        plain = np.maximum(by_loops(*arrays, **options), 0)
-        if not ceil_mode and min(plain.shape[2:]) < 2:
-            with refuses("empty"):
-                ops.conv2d_relu_pool(*arrays, **options, ceil_mode=ceil_mode)
-            return
-        y, winner = ops.conv2d_relu_pool(*arrays, **options, ceil_mode=ceil_mode)
-        pooled, indices = loops.max_pool2d_loops(plain, 2, ceil_mode=ceil_mode)
-        close(y, pooled)
-        assert winner.dtype == np.uint8
-        np.testing.assert_array_equal(winner > 3, pooled == 0)
-        np.testing.assert_array_equal(ops.winner_indices(winner, plain.shape, 2, ceil_mode=ceil_mode), indices)
-
-    def test_the_weights_gradient_is_added_to_what_is_there(self, case, layout, rng):
-        (x, weight, _), options = case
+    def test_the_weights_gradient_is_added_to_what_is_there(self, conv_case, layout, rng):
+        (x, weight, _), options = conv_case
         dy = rng.normal(size=ops.conv2d(x, weight, **options).shape)
         expected = ops.conv2d_weight_grad(dy, x, weight, **options)
         out = layout(rng.normal(size=weight.shape))
@@ -311,8 +221,8 @@ class TestOptions:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_dtype_is_kept(xp, case, rng, dtype):
-    arrays, options = case
+def test_dtype_is_kept(xp, conv_case, rng, dtype):
+    arrays, options = conv_case
     x, weight, bias = (xp.asarray(array.astype(dtype)) for array in arrays)
     y = ops.conv2d(x, weight, bias, **options)
     dy = xp.asarray(rng.normal(size=y.shape).astype(dtype))
@@ -322,8 +232,8 @@ def test_dtype_is_kept(xp, case, rng, dtype):
 
 @pytest.mark.torch
 @pytest.mark.parametrize(("dtype", "tolerance"), TORCH_TOLERANCES)
-def test_equals_torch(case, rng, dtype, tolerance):
-    arrays, options = case
+def test_equals_torch(conv_case, rng, dtype, tolerance):
+    arrays, options = conv_case
     arrays = [array.astype(dtype) for array in arrays]
     y = ops.conv2d(*arrays, **options)
     dy = rng.normal(size=y.shape).astype(dtype)
@@ -333,59 +243,6 @@ def test_equals_torch(case, rng, dtype, tolerance):
     close(y, expected, tolerance)
     for actual, gradient in zip(ops.conv2d_backward(dy, *arrays[:2], **options), expected_gradients):
         close(actual, gradient, tolerance)
-
-
-def choice(x_shape, weight_shape, dtype, stride=1, padding=0, dilation=1, groups=1):
-    weight = np.broadcast_to(np.float32(0), weight_shape)
-    x = np.broadcast_to(np.zeros((), dtype), x_shape)
-    return conv._plan("auto", (x, x), x_shape, weight, stride, padding, dilation, groups)[1]
-
-
-class TestChoice:
-    """What "auto" takes."""
-
-    @pytest.mark.parametrize(
-        ("x_shape", "weight_shape", "options", "dtype", "chosen"),
-        [
-            ((1, 64, 40, 36), (64, 64, 3, 3), {"padding": 1}, "float32", "winograd"),
-            ((2, 96, 26, 25), (64, 96, 3, 3), {}, "float32", "winograd"),
-            ((1, 64, 40, 36), (64, 64, 3, 3), {"padding": 1}, "float64", "im2col"),
-            ((1, 48, 40, 36), (64, 48, 3, 3), {"padding": 1}, "float32", "im2col"),
-            ((1, 64, 40, 36), (48, 64, 3, 3), {"padding": 1}, "float32", "im2col"),
-            ((1, 64, 9, 12), (64, 64, 3, 3), {"padding": 1}, "float32", "im2col"),
-            ((1, 64, 40, 36), (64, 64, 3, 3), {"stride": (1, 2)}, "float32", "im2col"),
-            ((1, 64, 40, 36), (64, 64, 3, 3), {"dilation": 2}, "float32", "im2col"),
-            ((1, 128, 40, 36), (128, 64, 3, 3), {"groups": 2}, "float32", "im2col"),
-            ((1, 64, 40, 36), (64, 64, 3, 2), {}, "float32", "im2col"),
-            ((1, 128, 9, 8), (300, 128, 6, 5), {}, "float32", "wide"),
-            ((1, 128, 9, 8), (300, 128, 6, 5), {}, "float64", "wide"),
-            ((1, 128, 25, 24), (300, 128, 6, 5), {}, "float32", "im2col"),
-            ((1, 8, 9, 8), (300, 8, 6, 5), {}, "float32", "im2col"),
-        ],
-    )
-    def test_by_shape(self, x_shape, weight_shape, options, dtype, chosen):
-        assert choice(x_shape, weight_shape, dtype, **options) == chosen
-
-    def test_auto_gives_the_chosen_ones_numbers(self, rng):
-        x, weight = (rng.normal(size=s).astype(np.float32) for s in [(1, 64, 40, 36), (66, 64, 3, 3)])
-        y = ops.conv2d(x, weight, padding=1)
-        dy = rng.normal(size=y.shape).astype(np.float32)
-        by_auto = [y, *ops.conv2d_backward(dy, x, weight, padding=1)[:2]]
-        for algorithm, same in [("winograd", True), ("im2col", False)]:
-            asked = {"padding": 1, "algorithm": algorithm}
-            by_name = [ops.conv2d(x, weight, **asked), *ops.conv2d_backward(dy, x, weight, **asked)[:2]]
-            assert [np.array_equal(*pair) for pair in zip(by_auto, by_name)] == [same] * 3
-
-    def test_vgg_uses_all_three(self):
-        def chosen(channels, out_channels, kernel_size, size, padding):
-            weight_shape = (out_channels, channels, kernel_size, kernel_size)
-            return choice((1, channels, size, size), weight_shape, "float32", padding=padding)
-
-        assert chosen(3, 64, 3, 500, 100) == "im2col"
-        assert chosen(64, 64, 3, 698, 1) == "winograd"
-        assert chosen(512, 512, 3, 44, 1) == "winograd"
-        assert chosen(512, 4096, 7, 22, 0) == chosen(4096, 4096, 1, 16, 0) == "wide"
-        assert chosen(4096, 21, 1, 16, 0) == chosen(256, 21, 1, 88, 0) == "im2col"
 
 
 class TestErrors:
@@ -458,28 +315,6 @@ class TestErrors:
             ops.conv2d(self.x, self.weight, **{name: value})
         with refuses(name, str(value)):
             ops.conv2d_backward(self.dy, self.x, self.weight, **{name: value})
-
-    @pytest.mark.parametrize(
-        ("weight_shape", "options", "fragments"),
-        [
-            ((6, 4, 3, 2), {"algorithm": "winograd"}, ["3x3", "(3, 2)"]),
-            ((6, 4, 3, 3), {"algorithm": "winograd", "stride": (1, 2)}, ["stride 1", "(1, 2)"]),
-            ((6, 4, 3, 3), {"algorithm": "winograd", "dilation": 2}, ["dilation", "(2, 2)"]),
-            ((6, 2, 3, 3), {"algorithm": "winograd", "groups": 2}, ["groups", "groups 2"]),
-            ((6, 2, 3, 2), {"algorithm": "wide", "groups": 2}, ["without groups", "groups 2"]),
-            ((6, 4, 3, 2), {"algorithm": "fft"}, ["algorithm", "'im2col'", "'winograd'", "'fft'"]),
-        ],
-    )
-    def test_algorithms(self, weight_shape, options, fragments):
-        x, weight = np.ones((2, 4, 8, 8)), np.ones(weight_shape)
-        plain = {key: value for key, value in options.items() if key != "algorithm"}
-        dy = np.ones_like(ops.conv2d(x, weight, **plain))
-        with refuses(*fragments):
-            ops.conv2d(x, weight, **options)
-        with refuses(*fragments):
-            ops.conv2d_input_grad(dy, x.shape, weight, **options)
-        with refuses(*fragments):
-            ops.conv2d_weight_grad(dy, x, weight, **options)
 
     def test_upstream_gradient_of_another_shape(self):
         with refuses("dy", "(2, 6, 3, 5)", "(2, 6, 3, 4)"):

@@ -5,39 +5,12 @@ import pytest
 from arrays import LAYOUTS, TORCH_TOLERANCES, close, refuses, torch_gradients, torch_module
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from pool_cases import MAX, SHAPE, avg_options, max_options, with_ties
 
 from fcn_from_scratch import ops
 from fcn_from_scratch.backend import to_numpy
 from fcn_from_scratch.gradcheck import spaced, vjp_check
 from fcn_from_scratch.ops import loops
-from fcn_from_scratch.ops.pooling import relu_pool
-
-SHAPE = (2, 3, 8, 7)
-SHARED = {
-    "plain": {"kernel_size": (3, 2)},
-    "paper": {"kernel_size": 2, "ceil_mode": True},
-    "overlapping": {"kernel_size": (3, 4), "stride": (1, 2)},
-    "gaps": {"kernel_size": (1, 2), "stride": (3, 3)},
-    "padded": {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0)},
-    "half_the_window_padded": {"kernel_size": (2, 4), "stride": (2, 3), "padding": (1, 2)},
-    "ceil": {"kernel_size": (3, 2), "stride": (2, 3), "ceil_mode": True},
-    "ceil_padded": {"kernel_size": (2, 3), "stride": 3, "padding": 1, "ceil_mode": True},
-    "whole": {"kernel_size": (8, 7)},
-}
-MAX = SHARED | {
-    "dilated": {"kernel_size": (3, 2), "stride": 1, "dilation": (2, 3)},
-    "all": {
-        "kernel_size": (2, 3),
-        "stride": (2, 3),
-        "padding": (1, 1),
-        "dilation": (3, 2),
-        "ceil_mode": True,
-    },
-}
-AVG = SHARED | {f"{name}_uncounted": {**options, "count_include_pad": False} for name, options in SHARED.items()}
-
-max_options = pytest.mark.parametrize("options", MAX.values(), ids=MAX.keys())
-avg_options = pytest.mark.parametrize("options", AVG.values(), ids=AVG.keys())
 
 
 def draw_window(data, dilation=1):
@@ -55,67 +28,9 @@ def draw_window(data, dilation=1):
     return size, {**options, "ceil_mode": data.draw(st.booleans())}, dilations
 
 
-def with_ties(rng, shape=SHAPE):
-    return rng.integers(0, 4, shape).astype(float)
-
-
 def flat(array):
     """The two image axes as one."""
     return array.reshape(*array.shape[:2], -1)
-
-
-class TestWinner:
-    """The winner's place in its window, instead of its position in the plane."""
-
-    @max_options
-    def test_same_as_indices(self, xp, rng, options):
-        x = with_ties(rng)
-        y, indices = ops.max_pool2d(x, **options)
-        dy = rng.normal(size=y.shape)
-        other, winner = ops.max_pool2d_winner(xp.asarray(x), **options)
-        close(other, y, 0)
-        assert winner.dtype.kind == "u"
-        close(ops.winner_indices(winner, SHAPE, **options), indices, 0)
-        dx = ops.max_pool2d_winner_backward(xp.asarray(dy), winner, SHAPE, **options)
-        close(dx, ops.max_pool2d_backward(dy, indices, SHAPE))
-
-    @pytest.mark.parametrize("size", [(13, 9), (12, 10), (2, 3), (1, 1)])
-    def test_blocks_of_rows_join(self, rng, size, monkeypatch):
-        monkeypatch.setattr("fcn_from_scratch.ops.pooling.AT_ONCE", 40)
-        x = with_ties(rng, (2, 3, *size))
-        y, winner = ops.max_pool2d_winner(x, 2, ceil_mode=True)
-        close(y, loops.max_pool2d_loops(x, 2, ceil_mode=True)[0], 0)
-        dy = rng.normal(size=y.shape)
-        expected = ops.max_pool2d_backward(dy, loops.max_pool2d_loops(x, 2, ceil_mode=True)[1], x.shape)
-        close(ops.max_pool2d_winner_backward(dy, winner, x.shape, 2, ceil_mode=True), expected, 0)
-
-    @pytest.mark.parametrize("options", [{"kernel_size": 2}, {"kernel_size": (3, 2), "stride": 1}])
-    def test_no_place_in_the_window_passes_nothing(self, rng, options):
-        y, winner = ops.max_pool2d_winner(rng.normal(size=SHAPE), **options)
-        nobody = np.full_like(winner, 6)
-        assert (ops.max_pool2d_winner_backward(np.ones_like(y), nobody, SHAPE, **options) == 0).all()
-        first = np.zeros_like(winner)
-        np.testing.assert_array_equal(
-            ops.winner_indices(nobody, SHAPE, **options), ops.winner_indices(first, SHAPE, **options)
-        )
-
-    def test_relu_and_pool_in_one(self, rng):
-        """Of ties the first pixel wins; where nothing is above zero nobody does; nan stays."""
-        x = rng.integers(-2, 3, (3, 4, 8, 6)).astype(float)
-        x[0, 0, 2, 3] = np.nan
-        windows = x.reshape(3, 4, 4, 2, 3, 2).transpose(3, 5, 0, 1, 2, 4)
-        y, winner = relu_pool(np, windows.copy())
-        expected, places = ops.max_pool2d_winner(x, 2)
-        np.testing.assert_array_equal(y, np.maximum(expected, 0))
-        np.testing.assert_array_equal(np.where(expected > 0, places, 9), np.minimum(winner, 9))
-        out = np.empty_like(y), np.empty_like(winner)
-        relu_pool(np, windows.copy(), out)
-        np.testing.assert_equal(out, (y, winner))
-
-    def test_shapes(self, rng):
-        y, winner = ops.max_pool2d_winner(rng.normal(size=SHAPE), 2)
-        with refuses("winner", "dy", "(2, 3, 4, 2)"):
-            ops.max_pool2d_winner_backward(y, winner[..., :-1], SHAPE, 2)
 
 
 class TestMaxForward:

@@ -150,7 +150,7 @@ class TestBilinearUpsample:
         """As one thread after another takes them; to a larger map and to a smaller one."""
         x = rng.normal(size=SHAPE)
         expected = loops.conv_transpose2d_loops(x, diagonal_kernel(4), stride=2)
-        monkeypatch.setattr("fcn_from_scratch.ops.upsample.AT_ONCE", 1)
+        monkeypatch.setattr("fcn_from_scratch.engine.threads.AT_ONCE", 1)
         close(ops.bilinear_upsample(x, 4, 2), expected)
         dy = rng.normal(size=expected.shape)
         dx = ops.bilinear_upsample_backward(dy, SHAPE, 4, 2)

@@ -55,7 +55,7 @@ class TestCaffe:
     def test_some_rows_at_a_time_give_the_same_bits(self, monkeypatch):
         batches, moved = gradients(3), []
         for at_once in (1 << 16, 5):
-            monkeypatch.setattr("fcn_from_scratch.training.optim.AT_ONCE", at_once)
+            monkeypatch.setattr("fcn_from_scratch.engine.threads.AT_ONCE", at_once)
             model = Model(np.float32)
             optimizer = SGD(model, 0.1, 0.9, 0.01)
             train(model, optimizer, batches)

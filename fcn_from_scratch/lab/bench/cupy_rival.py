@@ -1,7 +1,8 @@
 """The work in CuPy: this project on a GPU, with its kernels or without them."""
 
-from fcn_from_scratch.backend import device_module
-from fcn_from_scratch.kernels import launch
+from contextlib import ExitStack
+
+from fcn_from_scratch.backend import device_module, plain
 from fcn_from_scratch.lab.bench.clocks import CupyClock
 from fcn_from_scratch.lab.bench.gpu import highest
 from fcn_from_scratch.lab.bench.numpy_rival import NumpyRival
@@ -13,14 +14,14 @@ class CupyRival(NumpyRival):
 
     algorithm  "auto" is the project's own choice; "winograd" takes it for every 3x3 convolution at stride 1 but those
                that read the pictures, whose three channels would not pay for the transforms
-    kernels    False: what the project computes by kernels of its own, CuPy computes by the array code that also runs
-               in NumPy. That holds for the whole process
+    kernels    False: CuPy's array functions run the plain code of ops. That holds for as long as the rival lives
     """
 
     device = "cuda"
 
     def __init__(self, work, algorithm="auto", kernels=True):
-        launch.ON = kernels
+        self.mode = ExitStack()  # open for as long as the rival lives
+        self.mode.enter_context(plain(not kernels))
         self.cupy = device_module("cuda")
         self.clock = CupyClock(self.cupy)
         super().__init__(work, algorithm)

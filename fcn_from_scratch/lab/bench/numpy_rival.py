@@ -17,7 +17,7 @@ from fcn_from_scratch.training.optim import SGD
 class NumpyRival:
     """One Work, and its convolutions alone. TorchRival has the same methods.
 
-    algorithm  of all convolutions, one of ops.conv.ALGORITHMS: "auto" is the project's own choice for each
+    algorithm  of all convolutions, one of engine.conv.ALGORITHMS: "auto" is the project's own choice for each
     dtype      "float64" makes a reference for the scores
     """
 
@@ -74,7 +74,7 @@ class NumpyRival:
         self.conv.zero_grad()
 
     def forward(self):
-        return self.conv.call(ops.conv2d, self.conv_x)
+        return self.conv(self.conv_x)
 
     def input_grad(self):
         return ops.conv2d_input_grad(self.conv_dy, self.conv_x.shape, self.conv.params["weight"], **self._options())

@@ -51,13 +51,13 @@ class ParallelTrainer(Trainer):
         self._agree()
         return self
 
-    def _gradients(self):
-        loss = sum(self._part(turn) for turn in range(self.iter_size))
+    def over_batches(self, gradients):
+        loss = sum(self._part(gradients, turn) for turn in range(self.iter_size))
         frozen = self.model.frozen_params() if hasattr(self.model, "frozen_params") else ()
         self.group.add_up([gradient for name, gradient in self.model.grads.items() if name not in frozen])
-        return sum(self.group.gather(loss)) / self.iter_size
+        return sum(self.group.gather(loss))
 
-    def _part(self, turn):
+    def _part(self, gradients, turn):
         """Forward and backward over this rank's part of the next batch; returns its share of the loss."""
         places = self.batches.advance()
         own = self.group.part(len(places), turn)
@@ -68,9 +68,9 @@ class ParallelTrainer(Trainer):
         if samples:
             x, labels = collate(*zip(*samples), size=np.max(sizes, axis=0))
             for layer in self._dropouts:
-                layer.others = own.start, len(places) - own.stop
-            shares = loss_shares.shares(told[self.group.rank][1], sum(weights)).tolist()
-            loss = self._backward(x, labels, None if self.reduction == "sum" else shares)
+                layer.skip_before, layer.skip_after = own.start, len(places) - own.stop
+            shares = loss_shares.part_shares(told[self.group.rank][1], sum(weights)).tolist()
+            loss = self.over_parts(gradients, x, labels, None if self.reduction == "sum" else shares)
         if None in told:
             self._catch_up(next(rank for rank, each in enumerate(told) if each is not None))
         return loss

@@ -1,0 +1,229 @@
+"""Convolution and its gradients by three algorithms, and the choice between them.
+
+The three compute the same numbers up to rounding:
+
+im2col     engine.conv_im2col: patches times weights, a block of patches at a time. Takes everything.
+wide       engine.conv_wide: patches times weights, a part of the channels at a time, for fc6 and fc7
+winograd   engine.winograd: F(4, 3), a quarter of the multiplications for a 3x3 kernel
+
+ops.conv has checked the arguments; `geometry` is its ops.shapes.Geometry. A forward can start from a weight that was
+transformed before, see `transformation`. Then "wide" has Winograd's algorithm too, engine.winograd_wide.
+"""
+
+import functools
+import math
+
+import numpy as np
+
+from fcn_from_scratch import checks
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine.conv_im2col import (
+    im2col_backward,
+    im2col_conv2d,
+    im2col_conv2d_relu_pool,
+    im2col_input_grad,
+    im2col_weight_grad,
+)
+from fcn_from_scratch.engine.conv_wide import wide_conv2d, wide_input_grad, wide_weight_grad
+from fcn_from_scratch.engine.im2col import blocks
+from fcn_from_scratch.engine.pooling import max_pool2d_winner
+from fcn_from_scratch.engine.winograd import (
+    transformed_weight,
+    winograd_conv2d,
+    winograd_conv2d_relu_pool,
+    winograd_input_grad,
+    winograd_weight_grad,
+)
+from fcn_from_scratch.engine.winograd_wide import (
+    can_transform,
+    frequencies,
+    transformed_wide_weight,
+    winograd_wide_conv2d,
+)
+
+ALGORITHMS = ("auto", "im2col", "wide", "winograd")
+WINOGRAD_CHANNELS = 64  # with fewer, transforming the pixels costs more than the multiplications saved
+WINOGRAD_TILES = 64  # of 4x4 outputs: with fewer, transforming the weights does
+WIDE_WEIGHTS = 1 << 20  # fewer stay in the processor's cache, and may be read again for every block of patches
+
+
+def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transformed=None, workspace=None):
+    """ops.conv2d.
+
+    algorithm    one of ALGORITHMS; "auto" goes by the shapes, see `choose`
+    relu         cut off at zero what is negative before it is written: relu(conv2d(...)) without a second pass
+    transformed  what `transformation` made of the weight, for a weight that is used many times
+    workspace    where the memory of y comes from, a workspace.Workspace; by default it is new
+    Returns: y (N, F, oh, ow), channels last in memory.
+    """
+    chosen = _chosen(algorithm, (x, weight), x.shape, weight, geometry)
+    if chosen == "winograd":
+        return winograd_conv2d(x, weight, bias, geometry.padding, relu, transformed, workspace)
+    if chosen == "wide" and _starts_from(transformed, frequencies(geometry.kernel_size), x, weight):
+        return winograd_wide_conv2d(x, transformed, bias, geometry, relu, workspace)
+    return (wide_conv2d if chosen == "wide" else im2col_conv2d)(x, weight, bias, geometry, relu, workspace)
+
+
+def conv2d_relu_pool(x, weight, bias, geometry, pool, algorithm="auto", *, transformed=None, workspace=None):
+    """conv2d, ReLU and a 2x2 max-pool at stride 2 in one pass. The map in between is not written where Winograd or,
+    for maps of even size, im2col runs.
+
+    y[n, f, i, j] = max(0, the largest of conv2d's four pixels [n, f, 2i + a, 2j + b])
+
+    pool     the ops.shapes.Geometry of the pool; the others are conv2d's
+    Returns: y (N, F, ph, pw), and winner, uint8, like y: the place 2a + b of each window's first largest pixel, and 4
+    or more where none is positive. ReLU lets no gradient through there, so that max_pool2d_winner_backward(dy,
+    winner, ...) is the gradient by conv2d's output, ReLU included.
+    Identity: equal, bit for bit, to the three ops one after another  (tests/engine/test_fused.py).
+    """
+    chosen = _chosen(algorithm, (x, weight), x.shape, weight, geometry)
+    if get_array_module(x, weight, bias) is np:
+        if chosen == "winograd":
+            sizes = geometry.padding, pool.output_size
+            return winograd_conv2d_relu_pool(x, weight, bias, *sizes, transformed, workspace)
+        if chosen == "im2col" and geometry.groups == 1 and not any(n % 2 for n in geometry.output_size):
+            return im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace)
+    y = conv2d(x, weight, bias, geometry, chosen, workspace=workspace)
+    y, winner = max_pool2d_winner(y, pool)
+    winner = winner + winner.dtype.type(4) * ~(y > 0)
+    return get_array_module(y).maximum(y, 0, out=y), winner  # ReLU after the pool has a quarter of the numbers
+
+
+def conv2d_backward(dy, x, weight, geometry, out=None, algorithm="auto", *, workspace=None):
+    """ops.conv2d_backward: (dx, dweight, dbias), the last two being added to `out` if it is given."""
+    chosen = _chosen(algorithm, (dy, x, weight), x.shape, weight, geometry)
+    dweight, dbias = (_zeros(dy, x, weight), 0) if out is None else out
+    if dbias is not None:
+        dbias += conv2d_bias_grad(dy)
+    if chosen == "im2col" and geometry.stride == (1, 1) and geometry.groups == 1 and _same_dtype(dy, x, weight):
+        dx = im2col_backward(dy, x, weight, geometry, dweight, workspace)
+    else:
+        conv2d_weight_grad(dy, x, weight, geometry, dweight, algorithm, workspace=workspace)
+        dx = conv2d_input_grad(dy, x.shape, weight, geometry, algorithm, workspace=workspace)  # the largest: last
+    return dx, dweight, dbias
+
+
+def conv2d_input_grad(dy, x_shape, weight, geometry, algorithm="auto", *, workspace=None):
+    """ops.conv2d_input_grad."""
+    chosen = _chosen(algorithm, (dy, weight), x_shape, weight, geometry)
+    if chosen == "winograd":
+        return winograd_input_grad(dy, weight, geometry.padding, workspace)
+    return (wide_input_grad if chosen == "wide" else im2col_input_grad)(dy, x_shape, weight, geometry, workspace)
+
+
+def conv2d_weight_grad(dy, x, weight, geometry, out=None, algorithm="auto", *, workspace=None):
+    """ops.conv2d_weight_grad."""
+    chosen = _chosen(algorithm, (dy, x), x.shape, weight, geometry)
+    out = _zeros(dy, x, weight) if out is None else out
+    if chosen == "winograd":
+        return winograd_weight_grad(dy, x, geometry.padding, out, workspace)
+    return (wide_weight_grad if chosen == "wide" else im2col_weight_grad)(dy, x, weight, geometry, out)
+
+
+@threads.one_blas_thread
+def conv2d_bias_grad(dy):
+    """The gradient by the bias, which every output was given once.
+
+    dbias[f] = sum over n, i, j of dy[n, f, i, j]
+
+    As products with ones, some rows of an image at a time: up to ten times as fast as a sum along columns, and closer
+    to the exact one.
+    """
+    xp, (n, f, h, w) = get_array_module(dy), dy.shape
+    pixels = dy.transpose(0, 2, 3, 1)
+    parts = list(blocks(n, h, w * f * dy.dtype.itemsize, most=None if xp is np else dy.nbytes))  # a GPU: all at once
+    sums = [None] * len(parts)
+
+    def add_up(number):
+        rows = pixels[parts[number]].reshape(-1, f)
+        sums[number] = xp.ones(len(rows), dy.dtype) @ rows
+
+    threads.run(add_up, range(len(parts)))
+    return sum(sums[1:], start=sums[0])
+
+
+def choose(x_shape, weight_shape, geometry, dtype=np.float32):
+    """The algorithm that is fastest for these shapes, as measured on two cores.
+
+    winograd  3x3, stride 1, at least 64 channels in and out, at least 64 tiles of outputs, float32: its rounding
+              errors are 20 times those of the others, which float64 is meant to avoid
+    wide      the weights are more than all patches
+    im2col    everything else: the narrow networks of the lessons, strides, dilation and groups
+    """
+    positions = x_shape[0] * math.prod(geometry.output_size)
+    _, stride, _, dilation, groups, _ = geometry
+    if positions >= 16 * WINOGRAD_TILES and _winograd_pays(weight_shape, stride, dilation, groups, dtype):
+        return "winograd"
+    if geometry.groups == 1 and weight_shape[0] > positions and math.prod(weight_shape) >= WIDE_WEIGHTS:
+        return "wide"
+    return "im2col"
+
+
+def transformation(weight, stride, dilation, groups, algorithm="auto", wide=False):
+    """The function that makes of a weight what a forward with it can start from; None where there is none.
+
+    Where `choose` may take "winograd" that is its transformed kernel, and with `wide`, where it may take "wide", that
+    of engine.winograd_wide.
+    """
+    placing = stride, dilation, groups
+    if algorithm in ("auto", "winograd") and _winograd_pays(weight.shape, *placing, weight.dtype):
+        return transformed_weight
+    pays = weight.size >= WIDE_WEIGHTS and weight.dtype == np.float32
+    if wide and algorithm in ("auto", "wide") and pays and can_transform(weight.shape[2:], *placing):
+        return transformed_wide_weight
+    return None
+
+
+def _winograd_pays(weight_shape, stride, dilation, groups, dtype):
+    return (
+        _winograd_takes(weight_shape[2:], stride, dilation, groups)
+        and min(weight_shape[:2]) >= WINOGRAD_CHANNELS
+        and dtype == np.float32
+    )
+
+
+def _starts_from(transformed, places, x, weight):
+    """Whether `transformed` is a kernel of so many places, in the dtype of the result."""
+    return (
+        transformed is not None
+        and len(transformed) == places
+        and transformed.dtype == checks.floating_result(get_array_module(x, weight), x, weight)
+    )
+
+
+def _zeros(dy, x, weight):
+    xp = get_array_module(dy, x, weight)
+    return xp.zeros_like(weight, dtype=checks.floating_result(xp, dy, x))
+
+
+def _same_dtype(*arrays):
+    return len({array.dtype for array in arrays}) == 1
+
+
+def _winograd_takes(kernel_size, stride, dilation, groups):
+    return tuple(kernel_size) == (3, 3) and stride == dilation == (1, 1) and groups == 1
+
+
+def _chosen(algorithm, multiplied, x_shape, weight, geometry):
+    """The algorithm to take; `multiplied` are the arrays of which the products are made."""
+    xp = get_array_module(*multiplied)
+    checks.choice(algorithm, "algorithm", ALGORITHMS)
+    dtype = checks.floating_result(xp, *multiplied) if xp is np else None
+    return _resolved(algorithm, tuple(x_shape), tuple(weight.shape), geometry, dtype)
+
+
+@functools.lru_cache(maxsize=1024)  # every layer asks the same thing three times a step
+def _resolved(algorithm, x_shape, weight_shape, geometry, dtype):
+    """The same; dtype: of the result, None on a GPU."""
+    kernel_size, stride, _, dilation, groups, _ = geometry
+    if algorithm == "auto":
+        return "im2col" if dtype is None else choose(x_shape, weight_shape, geometry, dtype)
+    if algorithm == "winograd" and not _winograd_takes(kernel_size, stride, dilation, groups):
+        raise ValueError(
+            "algorithm 'winograd' takes 3x3 kernels at stride 1 without dilation or groups; got "
+            f"kernel_size {kernel_size}, stride {stride}, dilation {dilation}, groups {groups}"
+        )
+    if algorithm == "wide" and groups != 1:
+        raise ValueError(f"algorithm 'wide' takes convolutions without groups; got groups {groups}")
+    return algorithm

@@ -1,0 +1,60 @@
+"""Passes over memory that the threads share."""
+
+import numpy as np
+
+from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine.im2col import channels_first
+from fcn_from_scratch.engine.workspace import empty_from
+
+
+def relu_backward(dy, y, workspace=None):
+    """ops.relu_backward."""
+    xp = get_array_module(dy, y)
+    if y.ndim != 4 or xp is not np:
+        return dy * (y > 0)
+    n, c, h, w = y.shape
+    dx = channels_first(empty_from(workspace, xp)((n, h, w, c), dy.dtype))
+
+    def mask(rows):
+        xp.multiply(dy[:, :, rows], y[:, :, rows] > 0, out=dx[:, :, rows])
+
+    threads.run(mask, threads.pieces(h, y.size))
+    return dx
+
+
+@threads.one_blas_thread
+def matrix_product(a, b):
+    """a @ b on one of BLAS's threads, which leaves the other cores to other parts of a batch."""
+    return a @ b
+
+
+@threads.one_blas_thread
+def both_axes(vertical, x, horizontal):
+    """vertical @ x @ horizontal.T for every image and channel. The order with the smaller map in between is taken."""
+    (n, c, h, w), oh, ow = x.shape, len(vertical), len(horizontal)
+    xp = get_array_module(x)
+    planes, y = xp.ascontiguousarray(x).reshape(n * c, h, w), xp.empty((n * c, oh, ow), x.dtype)
+
+    def fill(part):
+        if oh < h:
+            xp.matmul((vertical @ planes[part]).reshape(-1, w), horizontal.T, out=y[part].reshape(-1, ow))
+        else:
+            xp.matmul(vertical, (planes[part].reshape(-1, w) @ horizontal.T).reshape(-1, h, ow), out=y[part])
+
+    threads.run(fill, threads.pieces(n * c, max(planes.size, y.size)) if xp is np else [slice(0, n * c)])
+    return y.reshape(n, c, oh, ow)
+
+
+def sgd(weight, velocity, gradient, momentum, rate, decay):
+    """training.optim's step for one parameter, some rows at a time: the numbers in the cache are used four times."""
+
+    def move(rows):
+        v, w = velocity[rows], weight[rows]
+        v *= momentum
+        v += gradient[rows] * rate
+        if decay:
+            v += w * decay
+        w -= v
+
+    threads.run(move, threads.pieces(len(weight), weight.size // 2))
