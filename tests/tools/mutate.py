@@ -42,7 +42,7 @@ def copy_tree(folder):
     shutil.copy(ROOT / "setup.cfg", folder)
 
 
-def run_tests(folder, tests, limit=TIME_LIMIT):
+def run_tests(folder, tests):
     """pytest's exit status over the copy in `folder` (1: a test failed), and the last lines of its output."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header"]
     command += ["-m", "not torch and not gpu and not slow", *(f"tests/{part}" for part in tests.split())]
@@ -50,7 +50,7 @@ def run_tests(folder, tests, limit=TIME_LIMIT):
     environment = os.environ | {"PYTHONPATH": str(folder), "CI": "1", "OMP_NUM_THREADS": "1"}
     environment |= {"OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit)
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIME_LIMIT)
     except subprocess.TimeoutExpired:
         return 1, "out of time"
     return done.returncode, done.stdout[-1500:] + done.stderr[-500:]
@@ -71,15 +71,16 @@ def try_mutant(mutant, package):
     return verdict, time.monotonic() - start, said if verdict == BROKEN else f"not noticed by tests/{mutant.tests}"
 
 
-def unharmed(mutants):
-    """Whether the same tests pass without a mutant. If not, a failure would mean nothing."""
-    tests = " ".join(sorted({part for mutant in mutants for part in mutant.tests.split()}))
-    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+def unharmed(mutants, jobs):
+    """Whether the same tests, each by itself, pass without a mutant. If not, a failure would mean nothing."""
+    tests = sorted({mutant.tests for mutant in mutants})
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder, ThreadPoolExecutor(jobs) as pool:
         copy_tree(Path(folder))
-        status, said = run_tests(Path(folder), tests, 6 * TIME_LIMIT)
-    if status:
-        print(f"the tests fail without any mutant:\n{said}", file=sys.stderr)
-    return status == 0
+        results = list(pool.map(lambda part: run_tests(Path(folder), part), tests))
+    for part, (status, said) in zip(tests, results):
+        if status:
+            print(f"tests/{part} fails without any mutant:\n{said}", file=sys.stderr)
+    return not any(status for status, _ in results)
 
 
 def changed_since(revision):
@@ -174,9 +175,10 @@ def main(arguments=None):
     if not mutants:
         print("no mutant was chosen; --list shows all", file=sys.stderr)
         return 0 if args.changed_since else 2
-    if not unharmed(mutants):
+    jobs = max(args.jobs, 1)
+    if not unharmed(mutants, jobs):
         return 2
-    verdicts = run(mutants, package, max(args.jobs, 1))
+    verdicts = run(mutants, package, jobs)
     print(summary(verdicts))
     return 1 if set(verdicts.values()) != {KILLED} else 0
 

@@ -53,8 +53,14 @@ def test_the_last_line_names_the_others(tree, monkeypatch, capsys):
 
 
 def test_a_suite_that_fails_without_a_mutant_proves_nothing(tree, monkeypatch, capsys):
-    (tree / "tests" / "test_ops.py").write_text(TEST.replace("== 1", "== 2"))
-    assert run(monkeypatch, capsys, [SWAPPED]) == (2, [])
+    (tree / "tests" / "test_more.py").write_text(TEST.replace("== 1", "== 2"))
+    more = SWAPPED._replace(name="more", tests="test_more.py")
+    monkeypatch.setattr(mutate, "MUTANTS", [SWAPPED, more])
+    assert mutate.main([]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert "tests/test_more.py fails without any mutant" in err
+    assert "test_ops.py" not in err
 
 
 def test_changed_since(tree, monkeypatch, capsys):
