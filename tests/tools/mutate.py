@@ -136,7 +136,7 @@ def run(mutants, package, jobs):
         running = {pool.submit(try_mutant, mutant, package): mutant for mutant in mutants}
         for future in as_completed(running):
             mutant, (verdict, seconds, remark) = running[future], future.result()
-            print(f"{verdict:9} {seconds:6.1f} s  {mutant.place:44} {mutant.name}", flush=True)
+            print(f"{verdict:9} {seconds:6.1f} s  {mutant.place:52} {mutant.name}", flush=True)
             if verdict != KILLED:
                 print(f"          {remark}", flush=True)
             verdicts[mutant.name] = verdict
@@ -170,7 +170,7 @@ def main(arguments=None):
         parser.error(str(error))
     if args.list:
         for mutant in mutants:
-            print(f"{mutant.place:44} {mutant.name}")
+            print(f"{mutant.place:52} {mutant.name}")
         return 0
     if not mutants:
         print("no mutant was chosen; --list shows all", file=sys.stderr)
