@@ -1,0 +1,30 @@
+"""A standing list of mistakes that the suite must notice, by room. ../mutate.py plants them, ../planting.py finds
+their places in the package, and ../test_mutants.py, which runs with the suite, sees to it that all of them fit."""
+
+from mutants import (
+    activation,
+    bench,
+    cli,
+    compare,
+    convolution,
+    datasets,
+    dense,
+    geometry,
+    gradcheck,
+    kernels,
+    lab,
+    layers,
+    loss,
+    metrics,
+    models,
+    parallel,
+    pooling,
+    training,
+    upsampling,
+    weights,
+    winograd,
+)
+
+ROOMS = [convolution, winograd, pooling, upsampling, activation, loss, layers, geometry, models, dense, metrics]
+ROOMS += [gradcheck, datasets, training, parallel, weights, kernels, cli, lab, bench, compare]
+MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]

@@ -1,0 +1,34 @@
+"""Mistakes in the commands."""
+
+from planting import Mutant
+
+MUTANTS = [
+    Mutant(
+        "a resumed run forgets what its weights expect",
+        "cli.train.build_trainer",
+        "datasets.Preprocess.from_dict(saved) if saved else",
+        "",
+        "cli/test_weights_cli.py",
+    ),
+    Mutant(
+        "a recipe's biases follow the usual rule",
+        "cli.train.build_trainer",
+        "args.momentum, args.weight_decay, multipliers)",
+        "args.momentum, args.weight_decay)",
+        "cli/test_recipes.py",
+    ),
+    Mutant(
+        "every picture once an epoch, whatever the recipe",
+        "cli.train.build_trainer",
+        "args.sampling,",
+        '"epoch",',
+        "cli/test_recipes.py",
+    ),
+    Mutant(
+        "a recipe trains on crops",
+        "cli.train._settle",
+        "recipe.whole and args.crop is None",
+        "False",
+        "cli/test_recipes.py",
+    ),
+]

@@ -1,0 +1,111 @@
+"""Mistakes in receptive fields, crops and sizes."""
+
+from planting import Mutant
+
+MUTANTS = [
+    Mutant(
+        "off-by-one crop",
+        "geometry.fields.crop_offset",
+        "offset = (there.start - here.start) / here.stride",
+        "offset = (there.start - here.start) / here.stride + 1",
+        "geometry/test_fields.py",
+    ),
+    Mutant(
+        "crops rounded",
+        "geometry.fields.crop_offset",
+        "if offset.denominator != 1:",
+        "if not offset.denominator:",
+        "geometry/test_fields.py",
+    ),
+    Mutant(
+        "padding moves the grid the wrong way",
+        "geometry.fields._move",
+        "centre = Fraction(reach, 2) - layer.padding[number]",
+        "centre = Fraction(reach, 2) + layer.padding[number]",
+        "geometry/test_fields.py",
+    ),
+    Mutant(
+        "dilation does not widen the field",
+        "geometry.fields._move",
+        "reach = dilation * (layer",
+        "reach = (layer",
+        "geometry/test_fields.py",
+    ),
+    Mutant(
+        "upsampling's shift in coarse pixels",
+        "geometry.fields._move",
+        "start - (Fraction(k - 1, 2) - p) * finer)",
+        "start - (Fraction(k - 1, 2) - p) * stride)",
+        "geometry/test_fields.py",
+    ),
+    Mutant(
+        "a skip's grid starts where the earlier map does",
+        "geometry.fields.overlap",
+        "a.stride, max(a.start, b.start))",
+        "a.stride, min(a.start, b.start))",
+        "models/test_alignment.py geometry/test_fields.py",
+    ),
+    Mutant(
+        "the last branch's field counts",
+        "geometry.fields.joint",
+        "first = overlap(first, other)",
+        "first = other",
+        "geometry/test_branches.py models/test_googlenet.py",
+    ),
+    Mutant(
+        "upsampled fields one cell too small",
+        "geometry.fields._move",
+        "-(-k // s) - 1",
+        "k // s - 1",
+        "geometry/test_fields.py",
+    ),
+    Mutant(
+        "stitched outputs begin at the image's corner",
+        "geometry.fields._stitched",
+        "axis._replace(stride=before.stride) for axis",
+        "axis._replace(stride=before.stride, start=before.start) for axis",
+        "geometry/test_shift_and_stitch.py",
+    ),
+    Mutant(
+        "an unpooled map begins where the coarse one does",
+        "geometry.fields._kernel",
+        "return owner.kernel_size[number], owner.stride[number], owner.padding[number]",
+        "return 1 if owner is not layer else owner.kernel_size[number], owner.stride[number], owner.padding[number]",
+        "models/test_decoder.py",
+    ),
+    Mutant(
+        "padding alone counts as an image",
+        "geometry.sizes.passes",
+        "if min(read.size) < 1:",
+        "if min(read.size) < 0:",
+        "geometry/test_shift_and_stitch.py",
+    ),
+    Mutant(
+        "a dilated pool that steps over its map fits",
+        "geometry.sizes._after",
+        "layer.dilation != (1, 1)",
+        "layer.dilation == (1, 1)",
+        "geometry/test_shift_and_stitch.py",
+    ),
+    Mutant(
+        "the size of maps that start together is the reference's",
+        "geometry.sizes._joined_size",
+        "return min(have, wanted)",
+        "return wanted",
+        "models/test_nearest.py",
+    ),
+    Mutant(
+        "stitching costs one pass",
+        "geometry.table._multiply_adds",
+        "for _, maps in passes(layer, before[0])",
+        "for _, maps in list(passes(layer, before[0]))[:1]",
+        "geometry/test_shift_and_stitch.py",
+    ),
+    Mutant(
+        "measured fields one pixel too small",
+        "geometry.measured._measured_axis",
+        "Axis(Fraction(last - first + 1), stride",
+        "Axis(Fraction(last - first), stride",
+        "geometry/test_measured.py",
+    ),
+]

@@ -1,0 +1,174 @@
+"""Mistakes in the CUDA kernels, their launcher and the emulator."""
+
+from planting import Mutant
+
+EMULATOR = "kernels/test_emulator.py"
+FAR = "kernels/test_far.py"
+KERNELS = "kernels/test_kernels.py"
+
+MUTANTS = [
+    Mutant(
+        "kernels take NumPy's arrays for ever",
+        "kernels.emulator.emulated",
+        "ORDER, launch.HOST = before",
+        "ORDER, _ = before",
+        EMULATOR,
+    ),
+    Mutant(
+        "the emulator runs in one order",
+        "kernels.emulator.emulated",
+        "(ORDER, launch.HOST), order,",
+        "(ORDER, launch.HOST), 0,",
+        EMULATOR,
+    ),
+    Mutant(
+        "the emulator shuffles nothing",
+        "kernels/emulator.cpp",
+        "if (order > 1) std::shuffle",
+        "if (order < 0) std::shuffle",
+        EMULATOR,
+    ),
+    Mutant(
+        "an atomic addition forgets its start",
+        "kernels/emulator.h",
+        "= before + value;",
+        "= value;",
+        EMULATOR,
+    ),
+    Mutant(
+        "shared memory begins with zeros",
+        "kernels/emulator.cpp",
+        "memset(shared, 0xFF, shared_bytes)",
+        "memset(shared, 0, shared_bytes)",
+        EMULATOR,
+    ),
+    Mutant(
+        "im2col without dilation",
+        "kernels/im2col.cu",
+        "const int u = sh * i + dh * a - ph",
+        "const int u = sh * i + a - ph",
+        KERNELS,
+    ),
+    Mutant(
+        "the GPU's pool takes the last of equals",
+        "kernels/max_pool.cu",
+        "value > best",
+        "value >= best",
+        KERNELS,
+    ),
+    Mutant(
+        "no barrier in the tree of a sum",
+        "kernels/reduce.cuh",
+        """
+            shared[threadIdx.x + step];
+                __syncthreads();
+        """,
+        "shared[threadIdx.x + step];",
+        KERNELS,
+    ),
+    Mutant(
+        "the weight of a pixel is left out of its gradient",
+        "kernels/softmax_cross_entropy.cu",
+        "const REAL factor = weight / divisor",
+        "const REAL factor = 1 / divisor",
+        KERNELS,
+    ),
+    Mutant(
+        "a strip begins before its readers are done",
+        "kernels/gemm.cu",
+        """
+              }
+              __syncthreads();  // everybody is done with them; the next ones may be written
+            }
+        """,
+        """
+              }
+            }
+        """,
+        KERNELS,
+    ),
+    Mutant(
+        "the first window that covers a pixel is left out",
+        "kernels/windows.cuh",
+        "beyond > 0 ? (beyond + s - 1) / s : 0",
+        "beyond > 0 ? (beyond + s) / s : 0",
+        KERNELS,
+    ),
+    Mutant(
+        "windows behind the last one",
+        "kernels/windows.cuh",
+        "last < windows ? last : windows - 1",
+        "last <= windows ? last : windows - 1",
+        KERNELS,
+    ),
+    Mutant(
+        "between two taps is on a tap",
+        "kernels/windows.cuh",
+        "from_first % d == 0 ? from_first / d : -1",
+        "from_first / d",
+        KERNELS,
+    ),
+    Mutant(
+        "the GPU turns the kernel about one axis only",
+        "kernels/winograd.cu",
+        "transform_kernel(w + first + step * j, 3 * step,",
+        "transform_kernel(w + (turned ? 6 : 0) + j, 3 * step,",
+        KERNELS,
+    ),
+    Mutant(
+        "the last band's products are the whole gradient",
+        "kernels.winograd.conv3x3_weight_grad",
+        "dkernel += xp.matmul(gradients, tiles)",
+        "dkernel = xp.matmul(gradients, tiles)",
+        KERNELS,
+    ),
+    Mutant(
+        "a pixel gets its first window's gradient only",
+        "kernels/max_pool.cu",
+        "sum += dy[plane + order[next] * C];",
+        "sum = dy[plane + order[at] * C];",
+        KERNELS,
+    ),
+    Mutant(
+        "a thread's number is 32 bits wide",
+        "kernels/common.cuh",
+        "idx_t i = (idx_t)blockIdx.x * blockDim.x + threadIdx.x",
+        "idx_t i = blockIdx.x * blockDim.x + threadIdx.x",
+        FAR,
+    ),
+    Mutant(
+        "a product of matrices is placed in 32 bits",
+        "kernels/gemm.cu",
+        "C[(idx_t)m * N + n] = sum[r][q]",
+        "C[m * N + n] = sum[r][q]",
+        FAR,
+    ),
+    Mutant(
+        "the emulator runs another block than it is told",
+        "kernels/emulator.cpp",
+        "std::iota(turns.begin(), turns.end(), first);",
+        "std::iota(turns.begin(), turns.end(), 0u);",
+        FAR,
+    ),
+    Mutant(
+        "the halves of a random number exchanged",
+        "kernels/dropout.cu",
+        "half % 2 ? 32 : 0",
+        "half % 2 ? 0 : 32",
+        "kernels/test_random.py",
+    ),
+    Mutant(
+        "the spare half of a random number is forgotten",
+        "kernels.random.skip",
+        'halves = count - before["has_uint32"]',
+        "halves = count",
+        "kernels/test_random.py",
+    ),
+    Mutant(
+        "a kernel is given any dtype",
+        "kernels.launch._array",
+        "if array.dtype != dtype:",
+        "if False:",
+        "kernels/test_launch.py",
+    ),
+]

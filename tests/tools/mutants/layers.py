@@ -1,0 +1,123 @@
+"""Mistakes in the layers' contract, and in the layers that join others."""
+
+from planting import Mutant
+
+CONTRACT = "layers/test_contract.py"
+PREPARE = "layers/test_prepare.py"
+RUNS = "layers/test_fused.py"
+WINO_WIDE = "engine/test_winograd_wide.py"
+
+MUTANTS = [
+    Mutant(
+        "a tap within a run is lost",
+        "layers.fused.runs",
+        "if name in taps), length)",
+        "if name in ()), length)",
+        RUNS,
+    ),
+    Mutant(
+        "a state is loaded into prepared weights",
+        "layers.base.Layer.load_state_dict",
+        "self.prepare(False)",
+        "",
+        PREPARE,
+    ),
+    Mutant(
+        "a container forgets that wide kernels were asked for",
+        "layers.container.Container.prepare",
+        "child.prepare(mode, wide=wide)",
+        "child.prepare(mode)",
+        f"{PREPARE} {WINO_WIDE}",
+    ),
+    Mutant(
+        "gradients overwritten",
+        "layers.base.Layer.accumulate",
+        "self.gradient_of(name)[...] += gradient",
+        "self.gradient_of(name)[...] = gradient",
+        CONTRACT,
+    ),
+    Mutant(
+        "eval mode keeps its input",
+        "layers.base.Layer.remember",
+        "self._cache = cache if self.training else None",
+        "self._cache = cache",
+        CONTRACT,
+    ),
+    Mutant(
+        "a state of another shape is broadcast",
+        "layers.base.Layer.load_state_dict",
+        "if tuple(ours.shape) != tuple(np.shape(theirs)):",
+        "if np.size(ours) < np.size(theirs):",
+        "layers/test_base.py",
+    ),
+    Mutant(
+        "a crop's gradient one column off",
+        "ops.crop.crop_backward",
+        "dx[:, :, oy : oy + h, ox : ox + w] = dy",
+        "dx[:, :, oy : oy + h, ox : ox + w] = np.roll(dy, 1, -1)",
+        "ops/test_crop.py",
+    ),
+    Mutant(
+        "crop offsets exchanged",
+        "ops.crop.crop",
+        "return x[:, :, oy : oy + h, ox : ox + w]",
+        "return x[:, :, ox : ox + h, oy : oy + w]",
+        "ops/test_crop.py layers/test_fusion.py",
+    ),
+    Mutant(
+        "scores scaled, not features",
+        "layers.fusion.SkipFusion.forward",
+        "fine = self.score(_scaled(skip, self.scale))",
+        "fine = _scaled(self.score(skip), self.scale)",
+        "layers/test_fusion.py",
+    ),
+    Mutant(
+        "the skip's gradient not scaled",
+        "layers.fusion.SkipFusion._backward",
+        "return dscores, _scaled(dskip, self.scale)",
+        "return dscores, dskip",
+        "layers/test_fusion.py",
+    ),
+    Mutant(
+        "negative offsets not cropped",
+        "layers.fusion.SkipFusion.forward",
+        "cut_coarse = tuple(max(-o, 0) for o in self.offset)",
+        "cut_coarse = tuple(0 for o in self.offset)",
+        "layers/test_fusion.py",
+    ),
+    Mutant(
+        "a skip that starts at one",
+        "layers.fusion.SkipFusion.__init__",
+        "array[...] = 0",
+        "array[...] = 1",
+        "layers/test_fusion.py",
+    ),
+    Mutant(
+        "eval mode keeps what forward kept before",
+        "layers.base.Layer.train",
+        "if not mode:",
+        "if mode:",
+        CONTRACT,
+    ),
+    Mutant(
+        "only one branch's gradient comes back",
+        "layers.branches.Branches.backward",
+        "return sum(branch.backward(part) for branch, part in zip(self.branches, self.output.backward(dy)))",
+        "return [branch.backward(part) for branch, part in zip(self.branches, self.output.backward(dy))][-1]",
+        "layers/test_branches.py",
+    ),
+    Mutant(
+        "every branch gets the first channels of dy",
+        "layers.fusion.Concat._backward",
+        "tuple(dy[:, end - count : end] for",
+        "tuple(dy[:, :count] for",
+        "layers/test_branches.py",
+    ),
+    Mutant(
+        "scores that start with the skip keep their size",
+        "layers.fusion.SkipFusion.forward",
+        "c if o > 0 else f if o < 0 else min(c, f)",
+        "f if o < 0 else c",
+        "layers/test_fusion.py",
+    ),
+]

@@ -1,0 +1,108 @@
+"""Mistakes in what splits a batch: threads, micro-batches, MPI ranks; and in the memory they share."""
+
+from planting import Mutant
+
+MICRO = "engine/test_micro_batches.py"
+PARALLEL = "lab/mpi/test_parallel.py"
+THREADS = "engine/test_threads.py"
+
+MUTANTS = [
+    Mutant(
+        "a block is lent while a view looks at it",
+        "engine.workspace.Workspace.empty",
+        "return np.asarray(_Loan(self._block(size), self._returned, shape, dtype))",
+        "return np.array(_Loan(self._block(size), self._returned, shape, dtype)).view()",
+        "engine/test_workspace.py",
+    ),
+    Mutant(
+        "the mean of the parts' means",
+        "engine.loss_shares.shares",
+        "return mine / np.where(whole > 0, whole, 1)",
+        "return mine * 0 + 1 / 2",
+        PARALLEL,
+    ),
+    Mutant(
+        "parts of a batch drop the same values",
+        "engine.micro_batches.MicroBatches.run",
+        "layer.others = before + part.start, after + total - part.stop",
+        "layer.others = before, after",
+        MICRO,
+    ),
+    Mutant(
+        "the generators stay behind",
+        "engine.micro_batches.MicroBatches.run",
+        "generator.bit_generator.state = done[-1][2][name].bit_generator.state",
+        "pass",
+        MICRO,
+    ),
+    Mutant(
+        "the last part's gradient alone",
+        "engine.micro_batches.MicroBatches.run",
+        "for gradient in grads:",
+        "for gradient in grads[-1:]:",
+        MICRO,
+    ),
+    Mutant(
+        "a reader's own layers are cut",
+        "engine.micro_batches._ours",
+        'type(layer).__module__.partition(".")[0] == PACKAGE and',
+        "True and",
+        MICRO,
+    ),
+    Mutant(
+        "a fusion's gradients are not its convolution's",
+        "engine.replica._second",
+        "if id(value._grads) not in known:",
+        "if True:",
+        "engine/test_replica.py",
+    ),
+    Mutant(
+        "twins share a generator",
+        "engine.replica._second",
+        "copy.deepcopy(value)",
+        "value",
+        "engine/test_replica.py",
+    ),
+    Mutant(
+        "threads wait inside a part",
+        "engine.threads.workers",
+        "return 1 if _here.busy else most()",
+        "return most()",
+        THREADS,
+    ),
+    Mutant(
+        "a part is padded to its own size",
+        "lab.mpi.parallel.ParallelTrainer._part",
+        "size=np.max(sizes, axis=0))",
+        "size=None)",
+        PARALLEL,
+    ),
+    Mutant(
+        "all ranks drop the same values",
+        "lab.mpi.parallel.ParallelTrainer._part",
+        "own.start, len(places) - own.stop",
+        "0, 0",
+        PARALLEL,
+    ),
+    Mutant(
+        "a rank without pictures falls behind",
+        "lab.mpi.parallel.ParallelTrainer._part",
+        "if None in told:",
+        "if False:",
+        PARALLEL,
+    ),
+    Mutant(
+        "every rank saves",
+        "lab.mpi.parallel.ParallelTrainer.run",
+        "save if first else None",
+        "save",
+        PARALLEL,
+    ),
+    Mutant(
+        "a bucket's end is summed at its beginning",
+        "lab.mpi.group.Group.add_up",
+        "start += piece.size",
+        "start += 0",
+        PARALLEL,
+    ),
+]

@@ -1,0 +1,103 @@
+"""Mistakes in the optimiser, the loop, checkpoints and recipes."""
+
+from planting import Mutant
+
+PARALLEL = "lab/mpi/test_parallel.py"
+STEP = "models/test_training_step.py"
+
+MUTANTS = [
+    Mutant(
+        "scoring keeps its workspace",
+        "training.evaluation.evaluate_heads",
+        "model.train(was_training).use(workspace)",
+        "model.train(was_training)",
+        "training/test_loop.py",
+    ),
+    Mutant(
+        "decay after momentum",
+        "training.optim.SGD._move",
+        "v += w * decay",
+        "w -= w * decay",
+        STEP,
+    ),
+    Mutant(
+        "biases decay",
+        "training.optim.CAFFE_MULTIPLIERS",
+        '"*bias": (2.0, 0.0)',
+        '"*bias": (2.0, 1.0)',
+        STEP,
+    ),
+    Mutant(
+        "accumulated gradients summed",
+        "training.optim.SGD.step",
+        "velocity[name], rate / iter_size,",
+        "velocity[name], rate,",
+        STEP,
+    ),
+    Mutant(
+        "frozen parameters move",
+        "training.optim.SGD.step",
+        "if name in frozen or lr_mult == 0:",
+        "if lr_mult == 0:",
+        STEP,
+    ),
+    Mutant(
+        "gradients not reset between steps",
+        "training.loop.Trainer.step",
+        """
+            self.model.zero_grad()
+                    with np.errstate
+        """,
+        "with np.errstate",
+        STEP,
+    ),
+    Mutant(
+        "both heads learn the semantic labels",
+        "training.pair_heads.pairs",
+        "labels[:, head]) for",
+        "labels[:, 0]) for",
+        "training/test_pair_heads.py",
+    ),
+    Mutant(
+        "a resumed run draws other dropout masks",
+        "training.checkpoint.load",
+        "generator.bit_generator.state = states[name]",
+        "pass",
+        STEP,
+    ),
+    Mutant(
+        "a resumed run starts its schedule again",
+        "training.checkpoint.load",
+        '_velocities(arrays), meta["steps"])',
+        "_velocities(arrays), 0)",
+        STEP,
+    ),
+    Mutant(
+        "a resumed run draws the first batches again",
+        "training.checkpoint.load",
+        'batches.load_state_dict(meta["batches"])',
+        "pass",
+        STEP,
+    ),
+    Mutant(
+        "a part's share of a rank's share is forgotten",
+        "training.loop.Trainer._in_parts",
+        "own if shares is None else own * shares",
+        "own",
+        PARALLEL,
+    ),
+    Mutant(
+        "evaluated with dropout",
+        "training.evaluation.evaluate_heads",
+        "model.eval().use",
+        "model.use",
+        "training",
+    ),
+    Mutant(
+        "FCN-8s at FCN-16s's rate",
+        "training.recipes.RECIPES",
+        'model="fcn8s", lr=1e-14, start="fcn16s-heavy"',
+        'model="fcn8s", lr=1e-12, start="fcn16s-heavy"',
+        "training/test_recipes.py",
+    ),
+]
