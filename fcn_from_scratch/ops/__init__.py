@@ -1,6 +1,7 @@
 """Pure functions of arrays: each forward beside its backward, no state.
 
-Arrays are indexed (N, C, H, W). ops.loops holds the same functions as plain loops: the definitions.
+Arrays are indexed (N, C, H, W). ops.loops holds the same functions as plain loops, the definitions,
+and ops.loops_backward their gradients.
 """
 
 from fcn_from_scratch.ops.activation import dropout, dropout_backward, relu, relu_backward
