@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fcn_from_scratch import ops
 from fcn_from_scratch.engine import im2col
 from fcn_from_scratch.gradcheck import vjp_check
-from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops import loops, loops_backward
 
 # Kernel and arguments; the input is 2 x 3 x 4 x 5 and there are 4 output channels.
 CASES = {
@@ -67,6 +67,9 @@ class TestForward:
         assert np.vdot(dy, expected) == pytest.approx(np.vdot(dx, x), rel=1e-9, abs=1e-9)
         assert np.vdot(dy, expected) == pytest.approx(np.vdot(dweight, weight), rel=1e-9, abs=1e-9)
         close(dbias, np.einsum("nfhw->f", dy))
+        by_loops = loops_backward.conv_transpose2d_backward_loops(dy, x, weight, stride, padding)
+        for actual, gradient in zip((dx, dweight, dbias), by_loops):
+            close(actual, gradient)
 
     @pytest.mark.parametrize("shape", [(2, 16, 80, 70), (20, 16, 17, 20)], ids=["rows_of_an_image", "images"])
     def test_blocks_join_without_a_seam(self, rng, shape):
@@ -109,6 +112,14 @@ class TestForward:
 
 
 class TestBackward:
+    def test_equals_loops(self, xp, case, rng):
+        (x, weight, _), options = case
+        dy = rng.normal(size=ops.conv_transpose2d(x, weight, **options).shape)
+        gradients = ops.conv_transpose2d_backward(*map(xp.asarray, (dy, x, weight)), **options)
+        by_loops = loops_backward.conv_transpose2d_backward_loops(dy, x, weight, **options)
+        for actual, expected in zip(gradients, by_loops):
+            close(actual, expected)
+
     def test_finite_differences(self, xp, case, rng):
         arrays, options = case
         x, weight, bias = map(xp.asarray, arrays)
