@@ -257,7 +257,7 @@ CASES = {
     "avg_pool2d": avg_pool2d(kernel_size=(3, 2)),
     "avg_pool2d_padded": avg_pool2d(kernel_size=(3, 2), stride=(2, 1), padding=(1, 1)),
     "avg_pool2d_uncounted": avg_pool2d(kernel_size=(3, 2), stride=(2, 1), padding=(1, 1), count_include_pad=False),
-    "avg_pool2d_ceil": avg_pool2d(kernel_size=(2, 3), stride=(3, 2), padding=(1, 1), ceil_mode=True),
+    "avg_pool2d_ceil": avg_pool2d(kernel_size=(4, 3), stride=(3, 2), padding=(2, 1), ceil_mode=True),
     "max_unpool2d": max_unpool2d(),
     "upsample_nearest": upsample_nearest((2, 3)),
     "bed_of_nails": bed_of_nails((2, 3)),
@@ -376,6 +376,13 @@ class TestByHand:
         halves = back.softmax_cross_entropy_backward_loops(scores, labels)
         np.testing.assert_array_equal(halves, dscores / 2)
         assert (back.softmax_cross_entropy_backward_loops(scores, labels * 0 + 255) == 0).all()
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_softmax_cross_entropy_of_a_pixel_without_weight_is_zero(self, value):
+        scores, labels = np.array([[[0.0, value], [0, 1]]]), np.array([[0, 1]])
+        for options in ({"mask": np.array([[1, 0]])}, {"weight": np.array([1.0, 0])}):
+            dscores = back.softmax_cross_entropy_backward_loops(scores, labels, **options)
+            assert dscores.tolist() == [[[-0.5, 0], [0.5, 0]]]
 
 
 class TestAdjoint:
