@@ -7,6 +7,7 @@ from fcn_from_scratch.layers.container import Container, Sequential
 from fcn_from_scratch.layers.conv import Conv2d, ConvTranspose2d, Linear
 from fcn_from_scratch.layers.fusion import Concat, Crop, SkipFusion, Sum
 from fcn_from_scratch.layers.normalization import LocalResponseNorm
+from fcn_from_scratch.layers.pixel_shuffle import PixelShuffle
 from fcn_from_scratch.layers.pooling import AvgPool2d, MaxPool2d, MaxUnpool2d
 from fcn_from_scratch.layers.shift_and_stitch import ShiftAndStitch
 from fcn_from_scratch.layers.upsampler import upsampler
@@ -31,6 +32,7 @@ __all__ = [
     "MaxPool2d",
     "MaxUnpool2d",
     "NearestUpsample",
+    "PixelShuffle",
     "ReLU",
     "Sequential",
     "ShiftAndStitch",

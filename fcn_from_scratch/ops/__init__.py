@@ -2,7 +2,7 @@
 
 Arrays are indexed (N, C, H, W). Each op checks its arguments and then lets one of two compute: the plain code that
 stands beside it here, or the engine, which is faster. `with fcn_from_scratch.plain():` takes the plain code.
-ops.loops holds the same functions as plain loops: the definitions.
+ops.loops holds the same functions as plain loops, the definitions, and ops.loops_backward their gradients.
 """
 
 from fcn_from_scratch.ops.activation import dropout, dropout_backward, relu, relu_backward
@@ -18,6 +18,7 @@ from fcn_from_scratch.ops.crop import crop, crop_backward
 from fcn_from_scratch.ops.linear import linear, linear_backward
 from fcn_from_scratch.ops.loss import softmax, softmax_cross_entropy
 from fcn_from_scratch.ops.normalization import local_response_norm, local_response_norm_backward
+from fcn_from_scratch.ops.pixel_shuffle import pixel_shuffle, pixel_shuffle_backward
 from fcn_from_scratch.ops.pooling import (
     avg_pool2d,
     avg_pool2d_backward,
@@ -67,6 +68,8 @@ __all__ = [
     "max_pool2d_backward",
     "max_unpool2d",
     "max_unpool2d_backward",
+    "pixel_shuffle",
+    "pixel_shuffle_backward",
     "relu",
     "relu_backward",
     "softmax",

@@ -1,10 +1,10 @@
 """What every op computes, as plain loops: slow on purpose, short enough to check against the equation by eye.
 
-The tests hold each fast op to these definitions, and the lessons begin with them. Nothing is validated here:
-the arguments are NumPy arrays that fit. `np.ndindex(2, 3)` counts (0, 0), (0, 1), (0, 2), (1, 0) and so on:
-two nested `for` in one line. Everywhere n counts images, c channels, f output channels, (i, j) output pixels,
-(a, b) kernel taps and (u, v) input pixels. A stride, padding or size is an integer or a pair (vertical,
-horizontal).
+The tests hold each fast op to these definitions, and the lessons begin with them. ops.loops_backward has their
+gradients, written the same way. Nothing is validated here: the arguments are NumPy arrays that fit.
+`np.ndindex(2, 3)` counts (0, 0), (0, 1), (0, 2), (1, 0) and so on: two nested `for` in one line. Everywhere n counts
+images, c channels, f output channels, (i, j) output pixels, (a, b) kernel taps and (u, v) input pixels. A stride,
+padding or size is an integer or a pair (vertical, horizontal).
 """
 
 import math
@@ -43,24 +43,31 @@ def conv2d_loops(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1
     return y
 
 
-def conv_transpose2d_loops(x, weight, bias=None, stride=1, padding=0):
+def conv_transpose2d_loops(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """Each input pixel lays down a copy of the kernel, scaled by its value; where copies overlap they add up.
 
-    y[n, f, s*u + a - p, s*v + b - p] += x[n, c, u, v] * weight[c, f, a, b]
+    y[n, g + f, s*u + d*a - p, s*v + d*b - p] += x[n, c, u, v] * weight[c, f, a, b]
+
+    where g is the first output channel of the group that c belongs to. Then bias[f] is added to each pixel.
+    The padding is cut off all around, and `output_padding` makes y larger at the bottom and on the right:
+    oh = s*(H - 1) + d*(kh - 1) + output_padding + 1 - 2*p.
     """
     x = floating(x)
     (sh, sw), (ph, pw) = pair(stride, "stride", 1), pair(padding, "padding", 0)
+    (eh, ew), (dh, dw) = pair(output_padding, "output_padding", 0), pair(dilation, "dilation", 1)
     N, C, H, W = x.shape
-    _, F, kh, kw = weight.shape
-    oh, ow = sh * (H - 1) + kh - 2 * ph, sw * (W - 1) + kw - 2 * pw
-    y = np.zeros((N, F, oh, ow), x.dtype)
+    _, per_group, kh, kw = weight.shape
+    oh = sh * (H - 1) + dh * (kh - 1) + eh + 1 - 2 * ph
+    ow = sw * (W - 1) + dw * (kw - 1) + ew + 1 - 2 * pw
+    y = np.zeros((N, groups * per_group, oh, ow), x.dtype)
     for n, c, u, v in np.ndindex(N, C, H, W):
-        for f, a, b in np.ndindex(F, kh, kw):
-            i, j = sh * u + a - ph, sw * v + b - pw
+        g = c // (C // groups) * per_group
+        for f, a, b in np.ndindex(per_group, kh, kw):
+            i, j = sh * u + dh * a - ph, sw * v + dw * b - pw
             if 0 <= i < oh and 0 <= j < ow:
-                y[n, f, i, j] += x[n, c, u, v] * weight[c, f, a, b]
+                y[n, g + f, i, j] += x[n, c, u, v] * weight[c, f, a, b]
     if bias is not None:
-        for f in range(F):
+        for f in range(groups * per_group):
             y[:, f] += bias[f]
     return y
 
@@ -179,6 +186,19 @@ def bed_of_nails_loops(x, scale):
     return y
 
 
+def pixel_shuffle_loops(x, upscale_factor):
+    """Lay the pixels of r*r channels side by side in a cell of r x r, with r = upscale_factor.
+
+    y[n, c, r*u + a, r*v + b] = x[n, c*r*r + a*r + b, u, v]
+    """
+    r = upscale_factor
+    N, C, H, W = x.shape
+    y = np.zeros((N, C // (r * r), r * H, r * W), x.dtype)
+    for n, c, u, v, a, b in np.ndindex(N, C // (r * r), H, W, r, r):
+        y[n, c, r * u + a, r * v + b] = x[n, c * r * r + a * r + b, u, v]
+    return y
+
+
 def bilinear_kernel_loops(size):
     """A square tent: 1 at its centre, falling by 1/f per pixel along each axis, with f = (size + 1) // 2.
 
@@ -191,6 +211,30 @@ def bilinear_kernel_loops(size):
     for a, b in np.ndindex(size, size):
         kernel[a, b] = (1 - abs(a - centre) / f) * (1 - abs(b - centre) / f)
     return kernel
+
+
+def tent(a, size):
+    """One factor of the bilinear kernel: kernel[a, b] = tent(a, kh) * tent(b, kw)."""
+    f, centre = (size + 1) // 2, (size - 1) / 2
+    return 1 - abs(a - centre) / f
+
+
+def bilinear_upsample_loops(x, kernel_size, stride, padding=0):
+    """A transposed convolution of each channel by itself with the one bilinear kernel.
+
+    y[n, c, s*u + a - p, s*v + b - p] += x[n, c, u, v] * kernel[a, b]
+    """
+    x = floating(x)
+    (kh, kw), (sh, sw) = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
+    ph, pw = pair(padding, "padding", 0)
+    N, C, H, W = x.shape
+    y = np.zeros((N, C, sh * (H - 1) + kh - 2 * ph, sw * (W - 1) + kw - 2 * pw), x.dtype)
+    for n, c, u, v in np.ndindex(x.shape):
+        for a, b in np.ndindex(kh, kw):
+            i, j = sh * u + a - ph, sw * v + b - pw
+            if 0 <= i < y.shape[2] and 0 <= j < y.shape[3]:
+                y[n, c, i, j] += x[n, c, u, v] * tent(a, kh) * tent(b, kw)
+    return y
 
 
 def source_position(i, n_in, n_out, align_corners):

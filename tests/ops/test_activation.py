@@ -6,7 +6,7 @@ from arrays import TORCH_TOLERANCES, close, refuses, torch_gradients, torch_modu
 
 from fcn_from_scratch import ops
 from fcn_from_scratch.gradcheck import away_from_zero, vjp_check
-from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops import loops, loops_backward
 
 SHAPE = (2, 3, 4, 5)
 
@@ -22,6 +22,11 @@ class TestRelu:
         y = xp.asarray(layout(loops.relu_loops(x)))
         error = vjp_check(ops.relu, lambda dy: ops.relu_backward(dy, y), [xp.asarray(x)], rng)
         assert error < 1e-7
+
+    def test_backward_equals_loops(self, xp, rng, layout):
+        y, dy = loops.relu_loops(rng.normal(size=SHAPE)), rng.normal(size=SHAPE)
+        dx = ops.relu_backward(xp.asarray(layout(dy)), xp.asarray(y))
+        close(dx, loops_backward.relu_backward_loops(dy, y), 0)
 
     def test_backward_at_the_kink_is_zero(self):
         y = np.array([0.0, 0.0, 1e-300, 5.0])
@@ -76,6 +81,12 @@ class TestDropout:
         x = xp.asarray(layout(rng.normal(size=SHAPE)))
         error = vjp_check(lambda x: ops.dropout(x, mask, 0.4), lambda dy: ops.dropout_backward(dy, mask, 0.4), [x], rng)
         assert error < 1e-7
+
+    @masks
+    def test_backward_equals_loops(self, xp, rng, layout, shape):
+        dy, mask = rng.normal(size=SHAPE), rng.random(shape) >= 0.5
+        dx = ops.dropout_backward(xp.asarray(layout(dy)), xp.asarray(mask), 0.4)
+        close(dx, loops_backward.dropout_backward_loops(dy, mask, 0.4))
 
     def test_features_of_a_linear_layer(self, rng):
         x, mask = rng.normal(size=(4, 6)), rng.random((4, 6)) >= 0.5

@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 from fcn_from_scratch import ops
 from fcn_from_scratch.engine import im2col
 from fcn_from_scratch.gradcheck import vjp_check
-from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops import loops, loops_backward
+
+
+def gradients_by_loops(*arrays, algorithm=None, **options):
+    return loops_backward.conv2d_backward_loops(*arrays, **options)
 
 
 def by_taps(x, weight):
@@ -60,6 +64,8 @@ class TestForward:
         assert np.vdot(dy, expected) == pytest.approx(np.vdot(dx, x), rel=1e-9, abs=1e-9)
         assert np.vdot(dy, expected) == pytest.approx(np.vdot(dweight, weight), rel=1e-9, abs=1e-9)
         close(dbias, np.einsum("nfhw->f", dy))
+        for actual, gradient in zip((dx, dweight, dbias), gradients_by_loops(dy, x, weight, **options)):
+            close(actual, gradient)
 
     def test_integers_stand_for_pairs(self, rng):
         x, weight = rng.normal(size=(2, 3, 8, 9)), rng.normal(size=(4, 3, 2, 2))
@@ -130,6 +136,13 @@ class TestForward:
 
 
 class TestBackward:
+    def test_equals_loops(self, xp, conv_case, rng):
+        (x, weight, _), options = conv_case
+        dy = rng.normal(size=ops.conv2d(x, weight, **options).shape)
+        gradients = ops.conv2d_backward(*map(xp.asarray, (dy, x, weight)), **options)
+        for actual, expected in zip(gradients, gradients_by_loops(dy, x, weight, **options)):
+            close(actual, expected)
+
     def test_finite_differences(self, xp, conv_case, rng):
         arrays, options = conv_case
         x, weight, bias = map(xp.asarray, arrays)

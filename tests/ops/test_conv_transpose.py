@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fcn_from_scratch import ops
 from fcn_from_scratch.engine import im2col
 from fcn_from_scratch.gradcheck import vjp_check
-from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops import loops, loops_backward
 
 # Kernel and arguments; the input is 2 x 3 x 4 x 5 and there are 4 output channels.
 CASES = {
@@ -22,6 +22,10 @@ CASES = {
     "padded": ((3, 4), {"padding": (1, 2)}),
     "strided_padded": ((4, 5), {"stride": (2, 3), "padding": (1, 2)}),
     "padding_above_the_kernel": ((2, 3), {"stride": 3, "padding": (4, 3)}),
+    "output_padding": ((3, 2), {"stride": (2, 3), "output_padding": (1, 2)}),
+    "dilated": ((3, 2), {"stride": (2, 1), "padding": 1, "dilation": (1, 2)}),
+    "groups": ((3, 2), {"groups": 2, "stride": (1, 2)}),
+    "all": ((2, 3), {"stride": (3, 2), "padding": (1, 2), "output_padding": (2, 0), "groups": 2, "dilation": (2, 3)}),
 }
 
 
@@ -29,7 +33,10 @@ CASES = {
 def case(request, rng):
     """Arrays (x, weight, bias) and the arguments."""
     kernel_size, options = CASES[request.param]
-    return (rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 4, *kernel_size)), rng.normal(size=4)), options
+    groups = options.get("groups", 1)
+    channels = 4 if groups == 2 else 3
+    weight = rng.normal(size=(channels, 6 // groups if groups == 2 else 4, *kernel_size))
+    return (rng.normal(size=(2, channels, 4, 5)), weight, rng.normal(size=weight.shape[1] * groups)), options
 
 
 class TestForward:
@@ -67,6 +74,9 @@ class TestForward:
         assert np.vdot(dy, expected) == pytest.approx(np.vdot(dx, x), rel=1e-9, abs=1e-9)
         assert np.vdot(dy, expected) == pytest.approx(np.vdot(dweight, weight), rel=1e-9, abs=1e-9)
         close(dbias, np.einsum("nfhw->f", dy))
+        by_loops = loops_backward.conv_transpose2d_backward_loops(dy, x, weight, stride, padding)
+        for actual, gradient in zip((dx, dweight, dbias), by_loops):
+            close(actual, gradient)
 
     @pytest.mark.parametrize("shape", [(2, 16, 80, 70), (20, 16, 17, 20)], ids=["rows_of_an_image", "images"])
     def test_blocks_join_without_a_seam(self, rng, shape):
@@ -109,6 +119,14 @@ class TestForward:
 
 
 class TestBackward:
+    def test_equals_loops(self, xp, case, rng):
+        (x, weight, _), options = case
+        dy = rng.normal(size=ops.conv_transpose2d(x, weight, **options).shape)
+        gradients = ops.conv_transpose2d_backward(*map(xp.asarray, (dy, x, weight)), **options)
+        by_loops = loops_backward.conv_transpose2d_backward_loops(dy, x, weight, **options)
+        for actual, expected in zip(gradients, by_loops):
+            close(actual, expected)
+
     def test_finite_differences(self, xp, case, rng):
         arrays, options = case
         x, weight, bias = map(xp.asarray, arrays)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fcn_from_scratch import ops
 from fcn_from_scratch.gradcheck import vjp_check
-from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops import loops, loops_backward
 
 SHAPE = (2, 3, 7, 9)
 WINDOWS = [((1, 3), (4, 5)), (2, 3), (0, (7, 9)), ((6, 8), 1), ((0, 2), (7, 7))]
@@ -46,7 +46,9 @@ def test_any_window(data):
     offset = [data.draw(st.integers(0, 4)) for _ in range(2)]
     shape = [n + o + data.draw(st.integers(0, 3)) for n, o in zip(size, offset)]
     x = np.random.default_rng(0).normal(size=(2, 3, *shape))
-    close(ops.crop(x, offset, size), loops.crop_loops(x, offset, size), 0)
+    y = ops.crop(x, offset, size)
+    close(y, loops.crop_loops(x, offset, size), 0)
+    close(ops.crop_backward(y, x.shape, offset), loops_backward.crop_backward_loops(y, x.shape, offset), 0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])

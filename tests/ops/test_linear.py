@@ -6,7 +6,7 @@ from arrays import TORCH_TOLERANCES, close, refuses, torch_gradients, torch_modu
 
 from fcn_from_scratch import ops
 from fcn_from_scratch.gradcheck import vjp_check
-from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops import loops, loops_backward
 
 
 @pytest.fixture
@@ -18,6 +18,13 @@ def arrays(rng):
 def test_equals_loops(xp, arrays, layout):
     close(ops.linear(*(xp.asarray(layout(array)) for array in arrays)), loops.linear_loops(*arrays))
     close(ops.linear(*map(xp.asarray, arrays[:2])), loops.linear_loops(*arrays[:2]))
+
+
+def test_backward_equals_loops(xp, arrays, layout, rng):
+    dy, (x, weight, _) = rng.normal(size=(3, 4)), arrays
+    gradients = ops.linear_backward(*(xp.asarray(layout(array)) for array in (dy, x, weight)))
+    for actual, expected in zip(gradients, loops_backward.linear_backward_loops(dy, x, weight)):
+        close(actual, expected)
 
 
 def test_finite_differences(xp, arrays, layout, rng):

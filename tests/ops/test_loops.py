@@ -43,6 +43,23 @@ class TestByHand:
         y = loops.conv_transpose2d_loops(plane([1, 10]), plane([1, 2, 3]), stride=(1, 2), padding=(0, 1))
         assert y.tolist() == [[[[2, 13, 20]]]]
 
+    def test_conv_transpose2d_output_padding_adds_rows_and_columns_at_the_end(self):
+        y = loops.conv_transpose2d_loops(plane([1, 10]), plane([1, 2, 3]), stride=2, output_padding=1)
+        assert y.tolist() == [[[[1, 2, 13, 20, 30, 0], [0] * 6]]]
+        # what the padding had cut off on the right is there again
+        y = loops.conv_transpose2d_loops(plane([1, 10]), plane([1, 2, 3]), None, 2, (0, 1), (0, 1))
+        assert y.tolist() == [[[[2, 13, 20, 30]]]]
+
+    def test_conv_transpose2d_dilation(self):
+        y = loops.conv_transpose2d_loops(plane([1, 10]), plane([1, 2], [3, 4]), dilation=(1, 3))
+        assert y.tolist() == [[[[1, 10, 0, 2, 20], [3, 30, 0, 4, 40]]]]
+
+    def test_conv_transpose2d_groups_do_not_see_each_other(self):
+        x = np.arange(1.0, 5).reshape(1, 4, 1, 1)
+        weight = np.array([[1, 10], [100, 1000]] * 2, float).reshape(4, 2, 1, 1)
+        y = loops.conv_transpose2d_loops(x, weight, np.array([0, 0, 0, 0.5]), groups=2)
+        assert y.ravel().tolist() == [201, 2010, 403, 4030.5]
+
     def test_linear(self):
         y = loops.linear_loops(np.array([[1.0, 2]]), np.array([[3.0, 4], [5, 6]]), np.array([0, 100.0]))
         assert y.tolist() == [[11, 117]]
@@ -85,12 +102,26 @@ class TestByHand:
         assert loops.upsample_nearest_loops(x, (2, 3)).tolist() == [[[[1, 1, 1, 2, 2, 2]] * 2]]
         assert loops.bed_of_nails_loops(x, (2, 3)).tolist() == [[[[1, 0, 0, 2, 0, 0], [0] * 6]]]
 
+    def test_pixel_shuffle(self):
+        x = np.arange(1.0, 17).reshape(1, 8, 1, 2)
+        assert loops.pixel_shuffle_loops(x, 2).tolist() == [
+            [[[1, 3, 2, 4], [5, 7, 6, 8]], [[9, 11, 10, 12], [13, 15, 14, 16]]]
+        ]
+
     def test_bilinear_kernels(self):
         even = np.array([1, 3, 3, 1]) / 4
         odd = np.array([1, 2, 3, 2, 1]) / 3
         assert loops.bilinear_kernel_loops(4).tolist() == np.outer(even, even).tolist()
         np.testing.assert_allclose(loops.bilinear_kernel_loops(5), np.outer(odd, odd), rtol=1e-15)
         assert loops.bilinear_kernel_loops(1).tolist() == [[1]]
+
+    def test_bilinear_upsample(self):
+        x = np.array([[[[4.0, 8]], [[0, 40]]]])
+        y = loops.bilinear_upsample_loops(x, (1, 4), (1, 2))
+        assert y.tolist() == [[[[1, 3, 5, 7, 6, 2]], [[0, 0, 10, 30, 30, 10]]]]
+        assert loops.bilinear_upsample_loops(x, (1, 4), (1, 2), (0, 1))[:, :1].tolist() == [[[[3, 5, 7, 6]]]]
+        tall = loops.bilinear_upsample_loops(plane([1]), (2, 3), 1)
+        assert tall.tolist() == [[[[0.25, 0.5, 0.25], [0.25, 0.5, 0.25]]]]
 
     def test_interpolate_bilinear(self):
         x = plane([0, 4])
@@ -163,9 +194,21 @@ class TestAgainstTorch:
         y = loops.conv2d_loops(x, weight, bias, **options)
         self.same(y, F.conv2d(*map(torch_module().tensor, (x, weight, bias)), **options))
 
-    @pytest.mark.parametrize("options", [{}, {"stride": (2, 3), "padding": (1, 0)}, {"stride": 4}])
-    def test_conv_transpose2d(self, F, rng, options):
-        x, weight, bias = rng.normal(size=(2, 3, 3, 4)), rng.normal(size=(3, 4, 5, 2)), rng.normal(size=4)
+    @pytest.mark.parametrize(
+        ("channels", "options"),
+        [
+            ((3, 4), {}),
+            ((3, 4), {"stride": (2, 3), "padding": (1, 0)}),
+            ((3, 4), {"stride": 4}),
+            ((3, 4), {"stride": (2, 3), "padding": (3, 0), "output_padding": (1, 2)}),
+            ((3, 4), {"dilation": (2, 3), "padding": (1, 2), "output_padding": (1, 0)}),
+            ((4, 6), {"stride": (2, 1), "groups": 2}),
+        ],
+    )
+    def test_conv_transpose2d(self, F, rng, channels, options):
+        c, f = channels
+        x, bias = rng.normal(size=(2, c, 3, 4)), rng.normal(size=f)
+        weight = rng.normal(size=(c, f // options.get("groups", 1), 5, 2))
         y = loops.conv_transpose2d_loops(x, weight, bias, **options)
         self.same(y, F.conv_transpose2d(*map(torch_module().tensor, (x, weight, bias)), **options))
 
@@ -205,6 +248,11 @@ class TestAgainstTorch:
         x = rng.normal(size=(2, 3, 3, 4))
         expected = F.interpolate(torch_module().tensor(x), scale_factor=(2, 3), mode="nearest")
         self.same(loops.upsample_nearest_loops(x, (2, 3)), expected)
+
+    @pytest.mark.parametrize("r", [1, 2, 3])
+    def test_pixel_shuffle(self, F, rng, r):
+        x = rng.normal(size=(2, 3 * r * r, 3, 4))
+        self.same(loops.pixel_shuffle_loops(x, r), F.pixel_shuffle(torch_module().tensor(x), r))
 
     @pytest.mark.parametrize("align_corners", [False, True])
     @pytest.mark.parametrize("size", [(8, 13), (3, 2), (1, 1), (5, 7), (10, 3)])

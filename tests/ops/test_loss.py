@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fcn_from_scratch import ops
 from fcn_from_scratch.backend import to_numpy
 from fcn_from_scratch.gradcheck import vjp_check
-from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops import loops, loops_backward
 
 SHAPE = (2, 4, 3, 5)
 PIXELS = (2, 3, 5)
@@ -86,6 +86,7 @@ class TestLoss:
         assert loss == pytest.approx(expected, rel=1e-12, abs=1e-12)
         assert dscores.shape == scores.shape
         close(dscores.sum(axis=1), np.zeros(labels.shape))
+        close(dscores, loops_backward.softmax_cross_entropy_backward_loops(scores, labels, ignore, reduction))
 
     def test_one_label_for_each_image(self, rng):
         scores, labels = rng.normal(size=(5, 3)), np.array([0, 2, 1, 255, 2])
@@ -138,6 +139,15 @@ class TestLoss:
 
 
 class TestGradient:
+    @reductions
+    def test_equals_loops(self, xp, scores, labels, options, reduction):
+        on_device = on(xp, {"scores": scores, "labels": labels} | options)
+        _, dscores = ops.softmax_cross_entropy(**on_device, reduction=reduction)
+        close(
+            dscores,
+            loops_backward.softmax_cross_entropy_backward_loops(scores, labels, reduction=reduction, **options),
+        )
+
     @reductions
     def test_finite_differences(self, xp, rng, scores, labels, options, reduction):
         labels, options = xp.asarray(labels), on(xp, options)

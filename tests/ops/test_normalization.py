@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fcn_from_scratch import ops
 from fcn_from_scratch.gradcheck import vjp_check
-from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops import loops, loops_backward
 
 SHAPE = (2, 5, 3, 4)
 SETTINGS = {"alpha": 0.7, "beta": 0.6, "k": 1.3}
@@ -38,6 +38,16 @@ def test_any_shape_and_argument(shape, size, alpha, beta, k, layout):
     x = np.random.default_rng(0).normal(size=shape)
     y = ops.local_response_norm(LAYOUTS[layout](x), size, alpha, beta, k)
     close(y, loops.local_response_norm_loops(x, size, alpha, beta, k))
+    dy = np.random.default_rng(1).normal(size=shape)
+    dx = ops.local_response_norm_backward(LAYOUTS[layout](dy), x, size, alpha, beta, k)
+    close(dx, loops_backward.local_response_norm_backward_loops(dy, x, size, alpha, beta, k))
+
+
+@window_sizes
+def test_backward_equals_loops(xp, rng, layout, size):
+    x, dy = rng.normal(size=SHAPE), rng.normal(size=SHAPE)
+    dx = ops.local_response_norm_backward(*(xp.asarray(layout(array)) for array in (dy, x)), size, **SETTINGS)
+    close(dx, loops_backward.local_response_norm_backward_loops(dy, x, size, **SETTINGS))
 
 
 @window_sizes

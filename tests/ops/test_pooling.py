@@ -10,7 +10,7 @@ from pool_cases import MAX, SHAPE, avg_options, max_options, with_ties
 from fcn_from_scratch import ops
 from fcn_from_scratch.backend import to_numpy
 from fcn_from_scratch.gradcheck import spaced, vjp_check
-from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops import loops, loops_backward
 
 
 def draw_window(data, dilation=1):
@@ -58,6 +58,9 @@ class TestMaxForward:
         expected, expected_indices = loops.max_pool2d_loops(x, **options, dilation=dilation)
         close(y, expected, 0)
         close(indices, expected_indices, 0)
+        dy = np.random.default_rng(1).normal(size=y.shape)
+        dx = ops.max_pool2d_backward(dy, indices, x.shape)
+        close(dx, loops_backward.max_pool2d_backward_loops(dy, indices, x.shape))
 
     def test_the_index_is_where_the_maximum_stands(self, rng):
         x = rng.normal(size=SHAPE)
@@ -106,6 +109,13 @@ class TestMaxForward:
 
 
 class TestMaxBackward:
+    @max_options
+    def test_equals_loops(self, xp, rng, options):
+        y, indices = loops.max_pool2d_loops(with_ties(rng), **options)
+        dy = rng.normal(size=y.shape)
+        dx = ops.max_pool2d_backward(xp.asarray(dy), xp.asarray(indices), SHAPE)
+        close(dx, loops_backward.max_pool2d_backward_loops(dy, indices, SHAPE))
+
     @max_options
     def test_finite_differences(self, xp, rng, options):
         x = xp.asarray(spaced(rng, SHAPE))
@@ -184,6 +194,11 @@ class TestUnpool:
         )
         assert error < 1e-7
 
+    def test_backward_equals_loops(self, xp, rng):
+        dy, indices = rng.normal(size=SHAPE), rng.integers(0, 56, (2, 3, 4, 5))
+        dx = ops.max_unpool2d_backward(xp.asarray(dy), xp.asarray(indices))
+        close(dx, loops_backward.max_unpool2d_backward_loops(dy, indices), 0)
+
     def test_backward_in_any_memory_layout(self, rng, layout):
         dy, indices = rng.normal(size=SHAPE), rng.integers(0, 56, (2, 3, 4, 5))
         expected = np.take_along_axis(flat(dy), flat(indices), 2).reshape(indices.shape)
@@ -220,6 +235,13 @@ class TestAvg:
         dy = rng.normal(size=y.shape)
         dx = ops.avg_pool2d_backward(dy, x.shape, **options)
         assert np.vdot(dx, x) == pytest.approx(np.vdot(dy, expected), rel=1e-9, abs=1e-9)
+        close(dx, loops_backward.avg_pool2d_backward_loops(dy, x.shape, **options))
+
+    @avg_options
+    def test_backward_equals_loops(self, xp, rng, options):
+        dy = rng.normal(size=loops.avg_pool2d_loops(rng.normal(size=SHAPE), **options).shape)
+        dx = ops.avg_pool2d_backward(xp.asarray(dy), SHAPE, **options)
+        close(dx, loops_backward.avg_pool2d_backward_loops(dy, SHAPE, **options))
 
     @avg_options
     def test_finite_differences(self, xp, rng, options):

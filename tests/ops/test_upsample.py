@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fcn_from_scratch import ops
 from fcn_from_scratch.gradcheck import vjp_check
-from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops import loops, loops_backward
 
 SHAPE = (2, 3, 4, 5)
 SCALES = [1, 2, (2, 3), (3, 1)]
@@ -50,6 +50,15 @@ class TestNearestAndNails:
     def test_equals_loops(self, xp, rng, forward, backward, definition, scale):
         x = rng.normal(size=SHAPE)
         close(forward(xp.asarray(x), scale), definition(x, scale), 0)
+
+    @scales
+    def test_backward_equals_loops(self, xp, rng, scale):
+        sh, sw = np.broadcast_to(scale, 2)
+        dy = rng.normal(size=(2, 3, 4 * sh, 5 * sw))
+        dx = ops.upsample_nearest_backward(xp.asarray(dy), scale)
+        close(dx, loops_backward.upsample_nearest_backward_loops(dy, scale))
+        dx = ops.bed_of_nails_backward(xp.asarray(dy), scale)
+        close(dx, loops_backward.bed_of_nails_backward_loops(dy, scale), 0)
 
     @BOTH
     def test_any_memory_layout(self, rng, layout, forward, backward, definition):
@@ -128,6 +137,16 @@ class TestBilinearKernel:
 
 
 class TestBilinearUpsample:
+    @kernels
+    @pytest.mark.parametrize("padding", [0, (1, 0)], ids=str)
+    def test_equals_loops(self, xp, rng, kernel_size, stride, padding):
+        x, arguments = rng.normal(size=SHAPE), (kernel_size, stride, padding)
+        expected = loops.bilinear_upsample_loops(x, *arguments)
+        close(ops.bilinear_upsample(xp.asarray(x), *arguments), expected)
+        dy = rng.normal(size=expected.shape)
+        dx = ops.bilinear_upsample_backward(xp.asarray(dy), SHAPE, *arguments)
+        close(dx, loops_backward.bilinear_upsample_backward_loops(dy, SHAPE, *arguments))
+
     @kernels
     def test_equals_transposed_convolution_with_the_kernel_on_the_diagonal(self, xp, rng, kernel_size, stride):
         x = rng.normal(size=SHAPE)
@@ -242,6 +261,14 @@ class TestInterpolateBilinear:
         dy = rng.normal(size=y.shape)
         dx = ops.interpolate_bilinear_backward(dy, x.shape, align_corners)
         assert np.vdot(dx, x) == pytest.approx(np.vdot(dy, expected), rel=1e-9, abs=1e-9)
+        close(dx, loops_backward.interpolate_bilinear_backward_loops(dy, x.shape, align_corners))
+
+    @sizes
+    @corners
+    def test_backward_equals_loops(self, xp, rng, size, align_corners):
+        dy = rng.normal(size=(2, 3, *size))
+        dx = ops.interpolate_bilinear_backward(xp.asarray(dy), SHAPE, align_corners)
+        close(dx, loops_backward.interpolate_bilinear_backward_loops(dy, SHAPE, align_corners))
 
     @sizes
     @corners
