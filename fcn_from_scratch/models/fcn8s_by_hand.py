@@ -48,7 +48,7 @@ def crop_offsets():
     upscore2 = fc6 - (4 - 1) / 2 * 16
     upscore_pool4 = upscore2 - (4 - 1) / 2 * 8
     upscore8 = upscore_pool4 - (16 - 1) / 2 * 1
-    # A crop leaves out the cells before the start of the other map. Both have one stride, so these are whole numbers.
+    # A crop leaves out the cells before the start of the other map, which has the same stride.
     crop_pool4 = (upscore2 - pool4) / 16
     crop_pool3 = (upscore_pool4 - pool3) / 8
     crop_image = (0 - upscore8) / 1

@@ -12,7 +12,7 @@ from fcn_from_scratch.models.fcn8s_by_hand import FCN8sByHand, crop_offsets, sgd
 from fcn_from_scratch.ops import softmax_cross_entropy
 from fcn_from_scratch.training import SGD
 
-SIZES = [(9, 14), (33, 50), (70, 37)]
+SIZES = [(1, 1), (9, 14), (33, 50), (70, 37)]
 SOURCE = ast.parse(inspect.getsource(fcn8s_by_hand))
 (CLASS,) = (node for node in SOURCE.body if isinstance(node, ast.ClassDef))
 METHODS = {node.name: node for node in CLASS.body if isinstance(node, ast.FunctionDef)}
