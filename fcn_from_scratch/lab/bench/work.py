@@ -1,4 +1,4 @@
-"""What is measured: one network on one batch of pictures, forward alone or a whole training node."""
+"""What is measured: one network on one batch of pictures, forward alone or a whole training step."""
 
 from itertools import pairwise
 from math import prod
