@@ -137,7 +137,10 @@ def _together(name, layer, before):
 
 
 def _unpooled(name, layer, coarse, read=None, made=None):
-    """The output of a MaxUnpool2d, which restores the size of its pool's input."""
+    """The output of a MaxUnpool2d: it has the size of its pool's input.
+
+    Its own input must have the size of the pool's output.
+    """
     if read is None:
         raise ValueError(f"the size of {name} is that of the map its pool had read, and no node says which")
     if made.size != coarse.size:
