@@ -1,8 +1,8 @@
-"""What the lessons stand on: claims that are checked while a lesson runs, and the runner of the course.
+"""Support for the lessons: claims that are checked while a lesson runs, and the runner of the course.
 
-A lesson is a script, lessons/lesson_NN_name.py, that opens as a notebook in any editor that knows `# %%`
-cells. Its first docstring line is "Lesson N: the question", a later one begins with "Needs" and one with
-"Runtime". The package never imports a lesson: it reads the docstring and runs the script in its own process.
+A lesson is a script, lessons/lesson_NN_name.py. Any editor that knows `# %%` cells opens it as a notebook. The first
+line of its docstring is "Lesson N: the question"; a later line begins with "Needs" and another with "Runtime". The
+package never imports a lesson. It reads the docstring and runs the script in its own process.
 """
 
 import ast
@@ -28,9 +28,9 @@ LESSONS = Path(__file__).resolve().parent.parent / "lessons"
 def check(claim, holds, detail=None):
     """Print "  ok  claim (detail)", or raise AssertionError that names the claim when it does not hold.
 
-    holds   a bool or a 0-d array of bools. Anything else is a TypeError: text and lists would count as true.
-    detail  what was measured, printed in either case.
-    The test is an explicit raise, so it also runs under `python -O`.
+    holds   a bool or a 0-d array of bools. Anything else is a TypeError, since text and lists would count as true
+    detail  what was measured; it is printed in either case
+    This is an explicit raise and no assert statement, so it also works under `python -O`.
     """
     _require_bool(claim, holds)
     text = claim if detail is None else f"{claim} ({detail})"
@@ -40,9 +40,9 @@ def check(claim, holds, detail=None):
 
 
 def claims(rows):
-    """A lesson's last cell: check every (claim, holds, reason) and print all of them before failing on any.
+    """Check every (claim, holds, reason) of a lesson's last cell. All are printed before any of them raises an error.
 
-    reason   why the tolerance is what it is: "exact: both count pixels", "1e-12: two orders of summation".
+    reason   why the tolerance has this value: "exact: both count pixels", "1e-12: two orders of summation"
     Raises: AssertionError that names every claim that does not hold.
     """
     broken = []
@@ -56,12 +56,12 @@ def claims(rows):
 
 
 def device():
-    """The device a lesson trains on: the environment variable FCN_DEVICE, "cpu" if it is not set."""
+    """The device on which a lesson trains: the environment variable FCN_DEVICE, or "cpu" if it is not set."""
     return choice(os.environ.get("FCN_DEVICE", "cpu"), "FCN_DEVICE", DEVICES)
 
 
 def seed():
-    """The seed of a lesson that trains: the environment variable FCN_SEED, 0 if it is not set."""
+    """The seed of a lesson that trains: the environment variable FCN_SEED, or 0 if it is not set."""
     text = os.environ.get("FCN_SEED", "0")
     if not text.isdecimal():
         raise InputError(f"FCN_SEED is a whole number, 0 or more; got {text!r}")
@@ -97,9 +97,9 @@ class Outcome(NamedTuple):
 
 
 def lessons(folder=None):
-    """All lessons of a folder (default: the checkout's), in order.
+    """All lessons of a folder (by default the checkout's), in order.
 
-    Raises: InputError when there are none: the lessons are not part of the installed package.
+    Raises: InputError when there are none. The lessons are not part of the installed package.
     """
     folder = Path(folder or LESSONS)
     found = sorted(folder.glob("lesson_[0-9][0-9]_*.py"))
@@ -112,9 +112,9 @@ def lessons(folder=None):
 
 
 def find(name, folder=None):
-    """The lesson called `name`: its number (1, 01), its name (metrics), its file name or its path.
+    """Find a lesson by its number (1, 01), its name (metrics), its file name or its path.
 
-    Raises: InputError that lists the names there are.
+    Raises: InputError that lists the known names.
     """
     everything = lessons(folder)
     word = Path(str(name)).name.removesuffix(".py")
@@ -127,12 +127,13 @@ def find(name, folder=None):
 
 
 def run(lesson, figures=None, device=None, seed=None, plain=False):
-    """Run one lesson in a fresh Python process; its output streams through. Returns Outcome.
+    """Run one lesson in a new Python process. Its output goes straight to the terminal.
 
-    figures  folder for its figures (default: lessons/figures/), handed over as FCN_FIGURES
-    device   "cpu" or "cuda", handed over as FCN_DEVICE
-    seed     a number, handed over as FCN_SEED
-    plain    True: by the plain code alone, handed over as FCN_PLAIN
+    figures  the folder for its figures (by default lessons/figures/), passed on as FCN_FIGURES
+    device   "cpu" or "cuda", passed on as FCN_DEVICE
+    seed     a number, passed on as FCN_SEED
+    plain    True: compute by the plain code alone, passed on as FCN_PLAIN=1
+    Returns: Outcome.
     """
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
     if figures is not None:
@@ -150,7 +151,7 @@ def run(lesson, figures=None, device=None, seed=None, plain=False):
 
 
 def _read(path):
-    """Number and name from the file name; the rest from the docstring, "" where it says nothing."""
+    """Read number and name from the file name, and the rest from the docstring. What it does not say is ""."""
     _, number, name = path.stem.split("_", 2)
     try:
         docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
@@ -161,6 +162,6 @@ def _read(path):
 
 
 def _field(docstring, name):
-    """What follows `name` in the docstring, up to the end of the line."""
+    """The text after `name` in the docstring, up to the end of the line."""
     match = re.search(rf"^\s*{name}:?\s+(.+?)\.?\s*$", docstring, re.MULTILINE)
     return match.group(1) if match else ""

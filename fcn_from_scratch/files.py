@@ -1,4 +1,4 @@
-"""Writing files so that nothing is ever half written."""
+"""Write files so that none is ever half written."""
 
 import os
 import tempfile
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def write_atomically(path, write):
-    """Call write(file) on a temporary binary file beside `path`, then rename it over `path`: all of it or nothing.
+    """Call write(file) on a temporary binary file beside `path`, then rename it to `path`.
 
-    Whoever is interrupted or killed leaves the old file or the new one. Missing folders are made.
-    Raises: OSError when the folder cannot be written to, and whatever `write` raises; `path` is untouched then.
+    A process that is interrupted or killed leaves either the old file or the new one. Missing folders are made.
+    Raises: OSError when the folder cannot be written to, and every error that `write` raises. `path` is then unchanged.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,14 +27,14 @@ def write_atomically(path, write):
 
 
 def remove_leftovers(path):
-    """Remove the temporary files of writers of `path` that were killed. No other may be writing it now."""
+    """Remove the temporary files left by killed writers of `path`. Nobody else may be writing it at the same time."""
     path = Path(path)
     for leftover in path.parent.glob(f".{path.name}.*.part"):
         leftover.unlink(missing_ok=True)
 
 
 def _umask():
-    """The process's umask: temporary files are private, ours are as readable as any file the user makes."""
+    """The process's umask. Temporary files are private; with it our files become as readable as the user's others."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,7 +1,7 @@
-"""What a segmentation is worth: the four metrics of the paper, all read off one confusion matrix.
+"""How good a segmentation is: the four metrics of the paper, all computed from one confusion matrix.
 
-Let n[i, j] count the pixels of true class i that were called class j, over a whole set of images, and let
-t[i] = sum_j n[i, j] be the pixels of class i. Then, over K classes,
+Let n[i, j] count the pixels of true class i that were predicted as class j, over a whole set of images. Let
+t[i] = sum_j n[i, j] be the number of pixels of class i. Then, over K classes,
 
 pixel accuracy           sum_i n[i, i] / sum_i t[i]
 mean accuracy            mean over i of  n[i, i] / t[i]
@@ -9,9 +9,9 @@ mean IU                  mean over i of  IU[i] = n[i, i] / (t[i] + sum_j n[j, i]
 frequency weighted IU    sum_i t[i] * IU[i] / sum_i t[i]
 
 IU is intersection over union: the pixels where truth and prediction agree on the class, divided by the pixels
-where either of them names it. Pixels with the ignore label (VOC's rim around objects) enter no count.
+where either of them names it. Pixels with the ignore label (VOC's border around objects) are not counted.
 
-The "geometric accuracy" of SIFT Flow is the pixel accuracy of the geometric head, over a matrix of its own.
+The "geometric accuracy" of SIFT Flow is the pixel accuracy of the geometric head, computed from its own matrix.
 
 Source: Long et al. 2015, section 5. Lesson 1.
 """
@@ -28,7 +28,7 @@ METRICS = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu"
 
 
 class PerClass(NamedTuple):
-    """Three numbers per class, arrays of shape (K,); NaN where a class gives nothing to divide by."""
+    """Three numbers for each class, as arrays of shape (K,). NaN stands for 0/0."""
 
     iu: np.ndarray  # intersection over union
     accuracy: np.ndarray  # the part of the class's pixels that was found
@@ -36,11 +36,12 @@ class PerClass(NamedTuple):
 
 
 class ConfusionMatrix:
-    """Counts of (true class, predicted class) over any number of images: rows are truth, columns prediction.
+    """Counts of (true class, predicted class) over any number of images. Rows are the truth, columns the prediction.
 
     matrix[i, j] = number of pixels with label i and prediction j     int64, (K, K)
 
-    One matrix is filled over the whole set and read once. The mean of each image's scores is another number.
+    Fill one matrix over the whole set, then compute the scores once. The mean of the single images' scores is a
+    different number.
     """
 
     def __init__(self, num_classes, ignore_index=255):
@@ -49,14 +50,14 @@ class ConfusionMatrix:
         self.matrix = np.zeros((self.num_classes, self.num_classes), np.int64)
 
     def update(self, labels, predictions):
-        """Add the pixels of one image or of a batch; returns the matrix object itself.
+        """Add the pixels of one image or of a batch. Returns: this object.
 
         matrix[i, j] += bincount(K * labels + predictions)[K * i + j]     over the pixels not ignored
 
-        Shapes: labels and predictions any equal shape, any integer dtype, NumPy or CuPy.
+        Shapes: labels and predictions have any equal shape and any integer dtype, NumPy or CuPy.
         Raises: ValueError for shapes that differ, for numbers that are not integers, for a label outside
-        0..K-1 that is not the ignore label, and for a prediction outside 0..K-1, under ignored labels too.
-        Nothing is counted then. (A prediction of K would pass for column 0 of the next row.)
+        0..K-1 that is not the ignore label, and for a prediction outside 0..K-1, under ignored labels too. (A
+        prediction of K would be counted in column 0 of the next row.) After an error nothing has been counted.
         """
         same_shape(predictions, labels.shape, "predictions", "labels have")
         if get_array_module(labels, predictions) is not np and self._update_on_gpu(labels, predictions):
@@ -73,7 +74,7 @@ class ConfusionMatrix:
         return self
 
     def _update_on_gpu(self, labels, predictions):
-        """Count where the arrays are. False if nothing was counted: too many classes, or an id out of range."""
+        """Count on the GPU. Returns: False if nothing was counted: too many classes, or an id out of range."""
         for array, name in ((labels, "labels"), (predictions, "predictions")):
             integer_labels(array, name)
         if self.num_classes > kernels.MOST_CLASSES or labels.size == 0:
@@ -85,9 +86,9 @@ class ConfusionMatrix:
         return not wrong
 
     def merge(self, other):
-        """Add another matrix's counts, as if its images had been seen here; returns the matrix object itself.
+        """Add another matrix's counts, as if its images had been counted here. Returns: this object.
 
-        Raises: ValueError when the two count different classes or ignore different labels.
+        Raises: ValueError when the two matrices count different classes or ignore different labels.
         """
         ours, theirs = ((m.num_classes, m.ignore_index) for m in (self, other))
         if ours != theirs:
@@ -99,10 +100,10 @@ class ConfusionMatrix:
         return self
 
     def per_class(self):
-        """IU, accuracy and share of each class, as PerClass(iu, accuracy, share), float64 arrays (K,).
+        """IU, accuracy and share of each class. Returns: PerClass(iu, accuracy, share), float64 arrays (K,).
 
-        NaN marks 0/0: the accuracy of a class with no pixel, the IU of a class that is also never predicted,
-        every share when no pixel was counted.
+        NaN marks 0/0: the accuracy of a class without pixels, the IU of such a class when it is never predicted either,
+        and every share when no pixel was counted.
         """
         hits, true, called = self._counts()
         return PerClass(
@@ -112,13 +113,13 @@ class ConfusionMatrix:
         )
 
     def scores(self, absent="reference"):
-        """The four metrics as a dict of floats in 0..1 with METRICS as keys; all NaN if no pixel was counted.
+        """The four metrics as a dict of floats in 0..1 with METRICS as keys. All are NaN if no pixel was counted.
 
-        absent   what mean IU does with a class that has no pixel in the truth but was predicted somewhere:
-                 "reference"  its IU, 0/(false alarms) = 0, enters the mean, as in the paper's released code
-                 "skip"       it is left out: the mean is over the classes present, as the paper's footnote 9
-                              has it for SIFT Flow, where 3 of the 33 classes do not occur in the test set
-                 A class that is neither present nor predicted is left out by both. The other metrics agree.
+        absent   how mean IU treats a class that has no pixel in the truth but was predicted somewhere:
+                 "reference"  its IU, 0/(false alarms) = 0, counts in the mean, as in the paper's released code
+                 "skip"       it is left out, so the mean is over the classes present. The paper's footnote 9 says
+                              so for SIFT Flow, where 3 of the 33 classes do not occur in the test set
+                 Both leave out a class that is neither present nor predicted. The other metrics do not differ.
 
         Example: labels 0 0 0 1 1 255 255, predictions 0 0 2 1 0 2 1, K = 4: mean IU is 1/3, with "skip" 1/2.
         """
@@ -135,7 +136,7 @@ class ConfusionMatrix:
         }
 
     def table(self, class_names=None):
-        """The numbers as text, in percent: one line per class, then the four metrics. A dash stands for 0/0.
+        """The numbers as text, in percent: one line for each class, then the four metrics. A dash stands for 0/0.
 
         Raises: ValueError when there are not K names.
         """
@@ -156,19 +157,19 @@ class ConfusionMatrix:
         return "\n".join(lines)
 
     def _counts(self):
-        """Per class: pixels that were right, pixels of the truth, pixels of the prediction; each (K,)."""
+        """For each class: its correct pixels, its pixels in the truth, its pixels in the prediction. Each is (K,)."""
         return np.diag(self.matrix), self.matrix.sum(axis=1), self.matrix.sum(axis=0)
 
 
 def boundary_band(labels, width, ignore_index=255):
-    """The pixels close to where the label changes: there a coarse segmentation fails first.
+    """The pixels close to a change of the label. There a coarse segmentation fails first.
 
     band[y, x] = labels[y, x] is valid  and  the window of 2*width + 1 pixels a side around (y, x), cut off at
                  the image's edge, holds more than one label
 
-    So the distance is the chessboard's, and width 1 marks the pixels that touch another label, corners
-    included. The ignore label counts as a label here: VOC draws its rim on the boundary itself, so the band
-    lies on both sides of the rim.
+    The distance is that of a chessboard. A width of 1 marks the pixels that touch another label, also at a corner. The
+    ignore label counts as a label here: VOC draws its border on the boundary itself, so the band lies on both sides of
+    the border.
 
     Shapes: labels (..., H, W), integers. Returns: bool (..., H, W).
     Source: the idea of a trimap around boundaries, Kohli et al. 2009. Lesson 12.
@@ -186,7 +187,7 @@ def boundary_band(labels, width, ignore_index=255):
 
 
 def _window(array, width, axis):
-    """For each position the 2*width + 1 values around it along `axis`, on a new last axis; edges repeat."""
+    """The 2*width + 1 values around each position along `axis`, on a new last axis. Edge values are repeated."""
     padding = [(0, 0)] * array.ndim
     padding[axis] = (width, width)
     padded = np.pad(array, padding, mode="edge")

@@ -1,7 +1,7 @@
-"""Objects in a label map: connected pixels of one class, and how much of each was found.
+"""Objects in a label map: connected pixels of one class, and how much of each object was found.
 
-Mean IU weighs pixels, so a small object hardly moves it. Counting per object, by size, shows what a coarse
-prediction loses. An object here is a 4-connected component: two touching instances of one class are one.
+Mean IU counts pixels, so a small object hardly changes it. Counting by objects and their size shows what a coarse
+prediction loses. An object here is a 4-connected component: two instances of one class that touch are one object.
 """
 
 from typing import NamedTuple
@@ -13,23 +13,24 @@ from fcn_from_scratch.checks import integer_labels, ndim, same_shape
 
 
 class ObjectRecall(NamedTuple):
-    """One row per object, in reading order of their first pixels; arrays of shape (number of objects,)."""
+    """One entry for each object, in reading order of their first pixels. Arrays of shape (number of objects,)."""
 
-    area: np.ndarray  # pixels in the truth
+    area: np.ndarray  # the number of its pixels in the truth
     recall: np.ndarray  # the part of them that was predicted with the object's class
-    label: np.ndarray  # the class
+    label: np.ndarray  # its class
 
 
 def objects(labels, ignore_index=255, background=0):
     """Number the objects of a label map.
 
-    Two pixels belong to one object when a path of horizontal and vertical steps joins them on which the label
-    never changes. Pixels of `background` and of `ignore_index` belong to none; None switches either rule off.
+    Two pixels belong to one object when a path of horizontal and vertical steps joins them and the label never changes
+    along the path. Pixels of `background` and of `ignore_index` belong to no object; None switches either rule off.
 
-    Shapes: labels (H, W), integers. Returns: (numbers int64 (H, W), count): 0 is no object, 1..count are
-    objects in reading order of their first pixels.
-    Method: rows are cut into runs of one label; equal neighbours in adjacent rows tie runs together; ties are
-    resolved for all runs at once (`_roots`). Held equal to a flood fill in tests/test_metrics.py.
+    Shapes: labels (H, W), integers.
+    Returns: (numbers int64 (H, W), count): 0 is no object, 1..count are objects in reading order of their first pixels.
+    Method: rows are cut into runs of one label. Two runs in adjacent rows are tied where equal pixels touch. `_roots`
+    resolves the ties of all runs at once.
+    Identity: equals a flood fill  (tests/test_metrics.py).
     """
     labels = to_numpy(labels)
     ndim(labels, 2, "labels", "(H, W)")
@@ -51,7 +52,7 @@ def objects(labels, ignore_index=255, background=0):
 
 
 def recall_by_size(labels, predictions, ignore_index=255, background=0):
-    """How much of each object was found, next to its size.
+    """How much of each object was found, together with its size.
 
     recall[o] = pixels of object o that were predicted with its class / area[o]
 
@@ -72,8 +73,8 @@ def recall_by_size(labels, predictions, ignore_index=255, background=0):
 def _roots(count, a, b):
     """The smallest member of each node's component, in a graph of `count` nodes with edges a[i] - b[i].
 
-    Every node points to a node not above it, at first to itself. Each round points the top of every tree to
-    the lowest top it has an edge to, then lets all nodes point straight at their tops.
+    Every node points to a node whose number is not larger, at first to itself; this makes trees. Each round points the
+    root of every tree to the smallest root that an edge leads to, and then points all nodes directly to their roots.
     """
     root = np.arange(count)
     while True:

@@ -1,7 +1,7 @@
 """Pictures: label maps in colour, overlays, error maps, panels and curves, and writing them to disk.
 
-Everything is drawn through `matplotlib.figure.Figure`, never pyplot: no display is needed, no global state is
-touched, and one figure cannot leak into the next. A figure's file has the same bytes on every run.
+Everything is drawn through `matplotlib.figure.Figure` and never through pyplot. So no display is needed, no global
+state is changed, and one figure cannot affect the next. A figure's file has the same bytes on every run.
 """
 
 import os
@@ -59,7 +59,7 @@ def colourise(labels, palette=None):
 
 
 def overlay(image, labels, palette=None, alpha=0.5, background=0):
-    """Tint an image with its label map: (1 - alpha) * image + alpha * colour, the background left as it is.
+    """Tint an image with its label map: (1 - alpha) * image + alpha * colour. The background is not tinted.
 
     Shapes: image uint8 (H, W, 3), labels (H, W). Returns: uint8 (H, W, 3).
     """
@@ -71,7 +71,7 @@ def overlay(image, labels, palette=None, alpha=0.5, background=0):
 
 
 def error_map(labels, predictions, ignore_index=255):
-    """Where a prediction is wrong: red. Right pixels are pale green, ignored ones nearly white.
+    """Draw where a prediction is wrong. Wrong pixels are red, right pixels pale green, ignored pixels nearly white.
 
     Shapes: labels and predictions (H, W), integers. Returns: uint8 (H, W, 3).
     """
@@ -88,8 +88,10 @@ def error_map(labels, predictions, ignore_index=255):
 def new_figure(caption=None, rows=1, columns=1, width=7.0, height=3.6, titles=None):
     """An empty figure in the course's style, for plots that `panels` and `curves` do not cover.
 
-    caption   the figure's title: what is to be seen;  titles   one per plot of the first row
-    Returns: (figure, axes): one Axes, or the array of them that matplotlib's `subplots` gives. Sizes: inches.
+    caption         the figure's title
+    width, height   in inches
+    titles          one for each plot, row by row
+    Returns: (figure, axes), where axes is one Axes or an array of them, as in matplotlib's `subplots`.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -104,11 +106,13 @@ def new_figure(caption=None, rows=1, columns=1, width=7.0, height=3.6, titles=No
 def panels(rows, titles=None, caption=None, row_titles=None, classes=None, palette=None, size=2.0):
     """A grid of pictures, for example rows of [image, truth, prediction].
 
-    rows        list of lists; a picture is RGB (H, W, 3), a label map (H, W) of integers, which is coloured,
-                or a map (H, W) of floats, which is drawn from dark to bright; None leaves the place empty
-    titles      one per column;  row_titles one per row;  caption above all
-    classes     class names: a legend below shows those that occur in the label maps
-    size        inches per picture
+    rows        list of lists of pictures. A picture is RGB (H, W, 3), or a label map (H, W) of integers, which is
+                coloured, or a map (H, W) of floats, which is drawn from dark to bright. None leaves the place empty
+    titles      one for each column
+    caption     the title of the whole figure
+    row_titles  one for each row
+    classes     class names; a legend below shows those that occur in the label maps
+    size        inches for each picture
     Returns: Figure.
     """
     columns = max(len(row) for row in rows)
@@ -133,9 +137,11 @@ def panels(rows, titles=None, caption=None, row_titles=None, classes=None, palet
 
 
 def curves(series, xlabel, ylabel, caption=None, log=False):
-    """Lines over a common axis: series is a dict from name to y values, or to a pair (x values, y values).
+    """Lines over a common axis.
 
-    log   a logarithmic y axis.  Returns: Figure.
+    series  a dict from a name to y values, or to a pair (x values, y values)
+    log     make the y axis logarithmic
+    Returns: Figure.
     """
     figure, ax = new_figure(caption)
     for name, values in series.items():
@@ -170,7 +176,7 @@ def _palette(palette):
 
 
 def figures_folder():
-    """Where bare names go: FCN_FIGURES if set, else lessons/figures of the checkout, else ./figures."""
+    """The folder for bare names: FCN_FIGURES if set, else lessons/figures of the checkout, else ./figures."""
     if os.environ.get("FCN_FIGURES"):
         return Path(os.environ["FCN_FIGURES"])
     lessons = Path(__file__).resolve().parent.parent / "lessons"
@@ -178,10 +184,10 @@ def figures_folder():
 
 
 def save_figure(figure, name):
-    """Write a figure as PNG, print where, and return the path.
+    """Write a figure as PNG, print where it is, and return the path.
 
-    name   a bare name ("08_stitch") goes into figures_folder(); a path ("out/loss.png") is taken as it is
-    The file appears whole or not at all, and its bytes depend on nothing but the figure.
+    name   a bare name ("08_stitch") is written into figures_folder(); a path ("out/loss.png") is used as it is
+    The file is written whole or not at all. Its bytes depend only on the figure.
     """
     path = Path(name)
     if path.name == str(name) and not path.suffix:
@@ -194,7 +200,7 @@ def save_figure(figure, name):
 
 
 def save_index_png(path, labels, palette=None):
-    """Write a label map as a palette PNG: pixels are ids, the palette only says how viewers draw them.
+    """Write a label map as a palette PNG. The pixels are ids; the palette only tells viewers how to draw them.
 
     Shapes: labels (H, W), integers in 0..255. Returns: the path.
     Raises: ValueError for an id outside 0..255.
@@ -209,6 +215,6 @@ def save_index_png(path, labels, palette=None):
 
 
 def _relative(path):
-    """The path as seen from the current folder, if it lies below it."""
+    """The path relative to the current folder, if it lies below it."""
     path = path.resolve()
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,4 +1,4 @@
-"""`fcn gradcheck`: is every backward the derivative of its forward? The package's own, and the reader's."""
+"""`fcn gradcheck`: is every backward the derivative of its forward? It checks the package's layers and the user's."""
 
 import math
 
@@ -7,10 +7,10 @@ from fcn_from_scratch.backend import DEVICES, device_module, plain
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.gradcheck.cases import find, names, run_cases
-from fcn_from_scratch.gradcheck.user_layer import check_own_layer
+from fcn_from_scratch.gradcheck.user_layer import check_user_layer
 from fcn_from_scratch.gradcheck.vjp import LIMIT
 
-LARGEST = 20_000  # numbers in the input of a layer of one's own: more cannot all keep away from kinks
+LARGEST = 20_000  # the most numbers in the input of a user's layer; more could not all keep away from kinks
 
 HELP = "check every gradient of the package, or of a layer of your own, against finite differences"
 EXAMPLE = """  fcn gradcheck                       every op and layer
@@ -47,7 +47,7 @@ def run(args):
     chosen = list(dict.fromkeys(name for word in args.layer if word not in own for name in _find(word)))
     shape = _shape(args.shape)
     with plain(args.plain):
-        held = [_own_layer(word, args.args, shape, seed) for word in own]
+        held = [_user_layer(word, args.args, shape, seed) for word in own]
         if chosen or not own:
             held.append(_table(chosen or names(), seed, args.device))
     return 0 if all(held) else 1
@@ -76,8 +76,8 @@ def _table(chosen, seed, device):
     return not failed
 
 
-def _own_layer(word, arguments, shape, seed):
-    report = check_own_layer(word, arguments, shape, seed)
+def _user_layer(word, arguments, shape, seed):
+    report = check_user_layer(word, arguments, shape, seed)
     print(f"{word}, x of shape {shape}, seed {seed}")
     width = max(map(len, report.errors), default=0)
     for name, error in report.errors.items():

@@ -1,4 +1,4 @@
-"""Labelled pictures: drawn on the fly or read from disk, prepared for a network, and put into batches."""
+"""Labelled pictures. They are drawn on the fly or read from disk, prepared for a network, and put into batches."""
 
 import inspect
 
@@ -77,14 +77,14 @@ NAMES = tuple(_DATASETS)
 
 
 def build(name, root=None, split="train", num_classes=None, **options):
-    """Make a dataset from words that a user typed.
+    """Make a dataset from the words that a user typed.
 
     name         one of NAMES
-    root         the folder with the data; shapes has none, voc without one is the project's drawn sample
-    num_classes  decides for "folder"; the others have a fixed number, which it must equal
-    options      what the dataset's class takes besides: see the class
-    Raises: InputError for an unknown name or option (the right ones are listed), and for whatever the dataset
-    itself complains about, with a hint where its files are to be had.
+    root         the folder with the data; "shapes" takes none; "voc" without one reads the project's drawn sample
+    num_classes  the number of classes of a "folder"; every other dataset has a fixed number, which this must equal
+    options      further arguments of the dataset's class
+    Raises: InputError for an unknown name or option; the message lists the right ones. Every complaint of the
+    dataset itself also becomes an InputError, with a hint where to get its files.
     """
     if name not in _DATASETS:
         raise InputError(f"there is no dataset {name!r}; there are {', '.join(NAMES)}")

@@ -1,4 +1,4 @@
-"""Looking through a dataset's labels before an hour of training is spent on them."""
+"""Check a dataset's labels before spending an hour of training on them."""
 
 from typing import NamedTuple
 
@@ -9,18 +9,21 @@ from fcn_from_scratch.datasets.labels import IGNORE
 
 
 class Survey(NamedTuple):
-    """What was seen in a dataset's samples."""
+    """What `survey` found in a dataset's samples."""
 
-    unreadable: list  # a sentence for each sample that cannot be read
-    findings: list  # a sentence for each other thing that looks wrong
-    counts: np.ndarray  # int64 (heads, 256): how many pixels have each label id; entry 255 counts the ignored ones
+    unreadable: list  # one sentence for each sample that cannot be read
+    findings: list  # one sentence for each other thing that looks wrong
+    counts: np.ndarray  # int64 (heads, 256): the number of pixels of each label id; entry 255 counts ignored pixels
 
 
 def survey(dataset, limit=None, watch=iter):
-    """Read the first `limit` samples (all when None). `watch` wraps what is gone through, as a progress bar does.
+    """Read the first `limit` samples (all when None) and collect what looks wrong.
 
-    Found are samples that cannot be read (with the reason), samples whose every pixel is ignored, classes that
-    never occur, and two-class masks saved as 0 and 255.
+    It finds samples that cannot be read (and says why), samples whose every pixel is ignored, classes that never
+    occur, and two-class masks saved as 0 and 255.
+
+    watch  wraps the range of sample numbers that is looped over, as a progress bar does
+    Returns: Survey.
     """
     unreadable, findings = [], []
     counts = np.zeros((len(dataset.heads), 256), np.int64)
@@ -45,17 +48,18 @@ def survey(dataset, limit=None, watch=iter):
 
 
 def audit(dataset, limit=None):
-    """What looks wrong in the first `limit` samples (all when None), one sentence each; [] is good news: see survey.
+    """List what looks wrong in the first `limit` samples (all when None); `survey` says what is looked for.
 
-    Returns: list of str.
+    Returns: list of str, one sentence for each finding. An empty list is good news.
     """
     seen = survey(dataset, limit)
     return seen.unreadable + seen.findings
 
 
 def count_ids(dataset, limit=None):
-    """How many pixels have each label id in the first `limit` samples (all when None); of a dataset with several
-    labellings, the first one's ids.
+    """Count the pixels of each label id in the first `limit` samples (all when None).
+
+    Where a dataset has several labellings, the first one is counted.
 
     Returns: int64 (256,); entry 255 counts the ignored pixels.
     Raises: InputError for labels that cannot be read.
@@ -72,14 +76,14 @@ def _number(dataset, limit):
 
 
 def _count(labels):
-    """How many pixels have each id, a row for each label map."""
+    """Count the pixels of each id. Returns: int64 (heads, 256), one row for each label map."""
     return np.stack([np.bincount(ids.ravel(), minlength=256) for ids in labels.reshape(-1, *labels.shape[-2:])])
 
 
 def swallowed_foreground(counts):
-    """The complaint about masks that say 255 for the foreground, given how often each id occurs, or None.
+    """The complaint about masks whose foreground is saved as 255, or None; `counts` says how often each id occurs.
 
-    Such a foreground is ignored everywhere: a net learns nothing but background, and its IU is 0.
+    Such a foreground is ignored everywhere. The network learns nothing but background, and the foreground's IU is 0.
     """
     if counts[IGNORE] == 0 or counts[1:IGNORE].any():
         return None

@@ -1,7 +1,8 @@
 """Random changes to a picture together with its labels.
 
-Each takes (image, labels, rng), image (H, W, C) and labels (H, W) or several maps (heads, H, W), and returns the
-changed pair. All randomness comes from that rng, so one seed gives one result. The inputs are never written to.
+Each change takes (image, labels, rng) and returns the changed pair. The image is (H, W, C). The labels are (H, W),
+or (heads, H, W) where there are several label maps. All randomness comes from that rng, so one seed gives one result.
+The inputs are never written to.
 """
 
 from dataclasses import dataclass
@@ -12,12 +13,12 @@ from PIL import Image
 from fcn_from_scratch import checks
 from fcn_from_scratch.datasets.labels import IGNORE
 
-MEAN_COLOUR = (123, 117, 104)  # VOC's mean, RGB: close to 0 once it is subtracted
+MEAN_COLOUR = (123, 117, 104)  # VOC's mean, RGB: a pixel of this colour is close to 0 once the mean is subtracted
 
 
 @dataclass(frozen=True)
 class Compose:
-    """Several changes, one after the other."""
+    """Make several changes, one after the other."""
 
     steps: tuple
 
@@ -41,10 +42,11 @@ class RandomFlip:
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """A window of the given size, pixels or (H, W), anywhere in the picture.
+    """Cut out a window of the given size, an integer or (H, W) in pixels, from anywhere in the picture.
 
-    A smaller picture is first padded evenly: its labels with 255, each of its channels with a number of `fill` and
-    channels beyond those with 0. Preprocess.neutral gives the numbers that a network sees as 0.
+    A picture that is smaller than the window is first padded evenly on all sides. Its labels are padded with 255.
+    Channel c is padded with fill[c], and with 0 where `fill` has no number for it. Preprocess.neutral gives the
+    numbers that a network sees as 0.
     """
 
     size: int | tuple[int, int]
@@ -78,9 +80,10 @@ class RandomCrop:
 
 @dataclass(frozen=True)
 class RandomScale:
-    """Resize by a factor between `low` and `high`, uniform in its logarithm: twice as often as half.
+    """Resize by a random factor between `low` and `high`.
 
-    The image is interpolated; labels take the nearest pixel's id: the mean of two ids is a third class.
+    The factor's logarithm is uniform, so doubling is as likely as halving. The image is interpolated. The labels
+    take the nearest pixel's id, since the mean of two ids would be a third class.
     """
 
     low: float = 0.5
@@ -93,7 +96,7 @@ class RandomScale:
     def __call__(self, image, labels, rng):
         factor = self.low * (self.high / self.low) ** rng.random()
         size = tuple(max(1, round(factor * n)) for n in labels.shape[-2:])
-        # channel by channel: Pillow would weigh the colours of a four-channel picture by the fourth
+        # Resize each channel on its own: Pillow takes a fourth channel for alpha and weighs the colours by it.
         channels = [_resized(channel, size, Image.Resampling.BILINEAR) for channel in image.transpose(2, 0, 1)]
         maps = labels.reshape(-1, *labels.shape[-2:])
         maps = [_resized(ids, size, Image.Resampling.NEAREST) for ids in maps]
@@ -101,15 +104,15 @@ class RandomScale:
 
 
 def _resized(plane, size, by):
-    """One channel or label map (H, W) at another size."""
+    """Resize one channel or label map (H, W)."""
     return np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize(size[::-1], by))
 
 
 @dataclass(frozen=True)
 class ColourJitter:
-    """Vary brightness, contrast and saturation, each by a factor between 1 - strength and 1 + strength.
+    """Multiply brightness, contrast and saturation by random factors between 1 - strength and 1 + strength.
 
-    Labels stay as they are, and so do channels after the first three.
+    The labels stay as they are, and so do channels after the first three.
     """
 
     strength: float = 0.3

@@ -1,8 +1,8 @@
-"""What every dataset is: a sequence of samples, with names and colours for its classes.
+"""What all datasets share. A dataset is a sequence of samples, with names and colours for its classes.
 
-A dataset has a length and `dataset[i]` gives a Sample; its `classes` are names, its `palette` has one colour
-for each id, and 255 always means "ignore this pixel", whatever the files on disk use. PairDataset is what the
-readers of files share: a list of (name, picture, labels) that are opened when they are asked for.
+A dataset has a length, and `dataset[i]` gives a Sample. `classes` holds the classes' names, and `palette` one colour
+for each id. The id 255 always means "ignore this pixel", whatever the files on disk use. The datasets that read files
+derive from PairDataset: a list of (name, picture, labels) whose files are opened when a sample is asked for.
 """
 
 from typing import NamedTuple
@@ -18,8 +18,8 @@ from fcn_from_scratch.palette import voc_palette
 class Sample(NamedTuple):
     """One labelled picture.
 
-    image   (H, W, C), uint8 unless a channel needs more: RGB; or RGB and depth; or RGB and HHA, which are three
-            channels made of depth; or HHA alone
+    image   (H, W, C), uint8 unless a channel needs more. The channels are RGB; RGB and depth; RGB and HHA (three
+            channels computed from depth); or HHA alone
     labels  uint8 (H, W); or (heads, H, W) where the dataset labels each pixel in several ways
     """
 
@@ -35,7 +35,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     palette = voc_palette()
     more_heads = ()  # further labellings of the same pixels: (name, class names)
-    preprocess = None  # how the paper's public code prepares these pictures, where it does
+    preprocess = None  # how the paper's public code prepares these pictures; None where it does not
 
     @property
     def num_classes(self):
@@ -44,7 +44,7 @@ class Dataset:
 
     @property
     def heads(self):
-        """The labellings, name -> class names, in the order of the label maps; most datasets have one."""
+        """The labellings as a dict, name -> class names, in the order of the label maps. Most datasets have one."""
         return {"semantic": self.classes, **dict(self.more_heads)}
 
     def __len__(self):
@@ -55,16 +55,18 @@ class Dataset:
 
 
 class PairDataset(Dataset):
-    """Pictures and their label files, read one at a time. A subclass may read them its own way: image_at, labels_at.
+    """Pictures and their label files, read one at a time.
 
-    pairs         list of (name, path of the picture, path of its labels, and further paths a subclass reads)
+    A subclass that reads other kinds of files overrides image_at and labels_at.
+
+    pairs         list of (name, path of the picture, path of its labels, further paths that a subclass reads)
     classes       the class names
     ignore        ids in the files that mean "ignore" besides 255
-    mask_palette  colours (K, 3) of labels that were saved as RGB pictures; None refuses those
+    mask_palette  colours (K, 3) of labels that were saved as RGB pictures; None refuses such labels
     cache         keep decoded samples in memory until `cache_bytes` are used
-    Samples are read-only arrays, since the cache may hand out the same one again.
-    Raises: InputError when there are no pairs or a file is missing (named), and, when a sample is read, for a
-    file that is no picture, a label id out of range, or labels of another size than their picture.
+    A sample's arrays are read-only, since the cache may hand out the same sample again.
+    Raises: InputError when there are no pairs, or when a file is missing, which it names. Reading a sample raises
+    InputError for a file that is no picture, a label id out of range, or labels of another size than their picture.
     """
 
     def __init__(self, pairs, classes, ignore=(), mask_palette=None, cache=False, cache_bytes=256 * 2**20):
@@ -86,7 +88,7 @@ class PairDataset(Dataset):
         if index in self._cache:
             return self._cache[index]
         sample = self._read(index)
-        # A full cache keeps what it has: where each epoch visits everything once, making room for the newest
+        # A full cache keeps what it has. Each epoch visits every sample once, so making room for the newest
         # sample would throw each one out just before it is wanted again.
         size = sample.image.nbytes + sample.labels.nbytes
         if size <= self._room:
@@ -107,12 +109,12 @@ class PairDataset(Dataset):
         return read_image(self.pairs[index][1])
 
     def labels_at(self, index):
-        """The labels of one sample, uint8, without reading the picture."""
+        """The labels of one sample, uint8. The picture is not read."""
         return read_labels(self.pairs[index][2], self.num_classes, self.ignore, self.mask_palette)
 
 
 class InMemory(Dataset):
-    """Another dataset with every sample made once and kept: for a small set that is visited many times."""
+    """Make every sample of another dataset once and keep it. This suits a small set that is visited many times."""
 
     def __init__(self, dataset):
         self.classes, self.palette, self.ignore_index = dataset.classes, dataset.palette, dataset.ignore_index
@@ -146,7 +148,7 @@ def read_list(path):
 def first_folder(candidates, wanted, what):
     """The first candidate folder that holds the folder `wanted`.
 
-    Raises: InputError, one sentence with the path that was expected.
+    Raises: InputError with one sentence that names the expected path.
     """
     candidates = list(candidates)
     for folder in candidates:

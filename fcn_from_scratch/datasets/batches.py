@@ -1,25 +1,27 @@
-"""Batches: pictures of one or several sizes put into one array, and the order in which training sees them."""
+"""Put pictures of one or several sizes into batches, and decide the order in which training sees them."""
 
 import numpy as np
 
 from fcn_from_scratch import checks
 from fcn_from_scratch.datasets.labels import IGNORE
 
-ORDER, CHANGES = 0, 1  # random streams
+ORDER, CHANGES = 0, 1  # two random streams: the order of the samples, and the changes that `augment` makes
 
 
 def collate(images, labels, size=None):
-    """Put pictures and their labels into one array each, the smaller ones padded at the bottom and the right.
+    """Put pictures into one array and their labels into another. Smaller pictures are padded at the bottom and right.
 
-    Images are padded with 0, the mean colour once it is subtracted, and labels with 255, not learnt.
+    Images are padded with 0, which is the mean colour once the mean is subtracted. Labels are padded with 255, so the
+    loss ignores the padding.
 
-    size   (H, W) of the arrays; None is the smallest that holds all pictures, max H_i and max W_i
-    Shapes: images a list of (C, H_i, W_i), labels a list of (H_i, W_i); where each picture has several label maps,
-    (heads, H_i, W_i).
-    Returns: x float32 (N, C, H, W), channels last in memory as the convolutions like it, and labels int64
-    (N, H, W) or (N, heads, H, W): bytes would wrap in such sums as num_classes * labels + predictions.
-    Raises: ValueError for an empty list, differing channels or numbers of label maps, or labels of another size
-    than their image.
+    size   (H, W) of the arrays; None takes the smallest that holds all pictures, max H_i and max W_i
+    Shapes: images a list of (C, H_i, W_i); labels a list of (H_i, W_i), or of (heads, H_i, W_i) where each picture
+    has several label maps.
+    Returns: x float32 (N, C, H, W) and labels int64 (N, H, W) or (N, heads, H, W). In memory x has its channels
+    last, the layout in which the convolutions are fastest. The labels are int64 because bytes would wrap around in
+    sums such as num_classes * labels + predictions.
+    Raises: ValueError for an empty list, for pictures that differ in their channels or their number of label maps,
+    and for labels of another size than their image.
     """
     if not images or len(images) != len(labels):
         raise ValueError(f"a batch has one image or more, each with labels; got {len(images)} and {len(labels)}")
@@ -41,13 +43,13 @@ class Batches:
     """An endless iterator of training batches (x, labels), as `collate` makes them.
 
     preprocess  image uint8 (H, W, C) -> float32 (C, H, W)
-    augment     None, or (image, labels, rng) -> (image, labels), applied before
-    shuffle     "epoch": each epoch a new order of all samples; "replacement": each sample is drawn from all,
-                as in the reference's training; None: the dataset's order
-    drop_last   leave out the last batch of an epoch when it is smaller (never with "replacement")
+    augment     None, or (image, labels, rng) -> (image, labels), applied before `preprocess`
+    shuffle     "epoch": a new order of all samples in each epoch; "replacement": each sample is drawn from all
+                samples, as the paper's public code does in training; None: the dataset's order
+    drop_last   leave out the last batch of an epoch when it is smaller (with "replacement" every batch is full)
 
-    Every random number is a function of (seed, epoch, position in the epoch), so the state of a run is two
-    integers, and a run that is resumed draws bit for bit what it would have drawn.
+    Every random number is a function of (seed, epoch, position in the epoch). The state of a run is therefore two
+    integers, and a resumed run draws, bit for bit, what it would have drawn without the break.
     Raises: ValueError when drop_last would leave no batch at all.
     """
 
@@ -65,7 +67,7 @@ class Batches:
             raise ValueError(f"a batch of {batch_size} is larger than the dataset, which has {len(dataset)} samples")
 
     def __len__(self):
-        """Batches in one epoch."""
+        """The number of batches in one epoch."""
         whole, rest = divmod(len(self.dataset), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
@@ -76,7 +78,7 @@ class Batches:
         return collate(*zip(*self.samples(self.advance())))
 
     def advance(self):
-        """Move on by a batch; returns its places in the epoch's order, a range."""
+        """Move on by one batch. Returns: the range of the batch's places in the epoch's order."""
         if self.position >= len(self._order()):
             self.epoch, self.position = self.epoch + 1, 0
         start = self.position
@@ -84,7 +86,7 @@ class Batches:
         return range(start, self.position)
 
     def samples(self, places):
-        """(x, labels) of the pictures at these places of the epoch's order."""
+        """The samples at these places of the epoch's order. Returns: list of (image, labels), prepared for collate."""
         order = self._order()
         return [self._sample(int(order[place]), place) for place in places]
 
@@ -120,11 +122,11 @@ class Batches:
         }
 
     def state_dict(self):
-        """Where the run is, as JSON can hold it."""
+        """The position of the run, in values that JSON can hold."""
         return {"seed": self.seed, "epoch": self.epoch, "position": self.position, **self._settings()}
 
     def load_state_dict(self, state):
-        """Go on where `state_dict()` was taken; the seed is taken over too.
+        """Continue from the position that `state_dict()` recorded. The seed comes from the state too.
 
         Raises: InputError when the state belongs to other data or other settings.
         """
@@ -139,7 +141,7 @@ class Batches:
 
 
 def epoch(dataset, batch_size, preprocess):
-    """Every sample once, in order, for evaluation: yields (x, labels, names); the last may be smaller."""
+    """Every sample once, in order, for evaluation. Yields (x, labels, names); the last batch may be smaller."""
     checks.integer(batch_size, "batch_size", 1)
     for start in range(0, len(dataset), batch_size):
         samples = [dataset[i] for i in range(start, min(start + batch_size, len(dataset)))]

@@ -7,10 +7,10 @@ from fcn_from_scratch.datasets.base import PairDataset, first_folder, read_list
 from fcn_from_scratch.palette import voc_palette
 
 SPLITS = ("train", "val", "test")
-UNLABELLED = 11  # the id that the files give to what nobody labelled
+UNLABELLED = 11  # the id of unlabelled pixels in the files
 
-# name: (colour, class weight). The weights are those of SegNet's published training files, a constant: median
-# frequency balancing of the published labels gives nearly the same, except for SignSymbol (3.85).
+# name: (colour, class weight). The weights are copied from SegNet's published training files. Median frequency
+# balancing of the published labels gives nearly the same numbers, except for SignSymbol (3.85).
 _TABLE = {
     "Sky": ((128, 128, 128), 0.2595),
     "Building": ((128, 0, 0), 0.1826),
@@ -29,7 +29,7 @@ CLASS_WEIGHTS = tuple(weight for _, weight in _TABLE.values())
 
 
 def camvid_palette():
-    """CamVid's colours for ids 0..10, VOC's for the rest. Returns: uint8 (256, 3) RGB."""
+    """CamVid's colours for ids 0..10 and VOC's for the rest. Returns: uint8 (256, 3) RGB."""
     palette = voc_palette()
     palette[: len(CLASSES)] = [colour for colour, _ in _TABLE.values()]
     return palette
@@ -39,11 +39,11 @@ class CamVid(PairDataset):
     """root/{split}/X.png with labels root/{split}annot/X.png: 367 train, 101 val, 233 test pairs of 480x360.
 
     root    the folder that holds train/ and trainannot/, or one above it (CamVid/, SegNet/CamVid/)
-    split   "train", "val" or "test". Where there is a list root/{split}.txt it is followed; of its paths only
-            the last two parts count ("/SegNet/CamVid/train/X.png"). Else all files are taken, by name.
+    split   "train", "val" or "test". A list root/{split}.txt is followed where there is one. Only the last two parts
+            of its paths count ("/SegNet/CamVid/train/X.png"). Without a list all files are taken, sorted by name
     others  cache, cache_bytes: see PairDataset
-    11 classes and no background; the files' id 11 (unlabelled) is read as 255, ignore.
-    Raises: InputError with the path that is missing; and see PairDataset.
+    There are 11 classes and no background. The files' id 11 (unlabelled) is read as 255, ignore.
+    Raises: InputError with the path that is missing; see also PairDataset.
     """
 
     palette = camvid_palette()

@@ -1,21 +1,21 @@
-"""Where the datasets of others are to be had, as data: `fcn data` prints it. Nothing here is ever downloaded.
+"""Where to get the datasets of others. `fcn data` prints this list; the package itself downloads nothing.
 
-Addresses are those of the data's authors or of the paper's public code. Counts are those of complete sets, as the
-paper or its public code state them.
+The addresses are those of the data's authors or of the paper's public code. The counts are those of complete sets, as
+the paper or its public code states them.
 """
 
 from typing import NamedTuple
 
 
 class Source(NamedTuple):
-    """How one dataset comes to lie on disk."""
+    """How to get one dataset onto the disk."""
 
     what: str
-    steps: tuple  # what to do, in order, so that --root data finds it
+    steps: tuple  # what to do, in this order; afterwards --root data finds the dataset
     licence: str
     splits: tuple  # the splits a complete set has
-    counts: dict  # split -> number of pictures, where known
-    more_splits: tuple = ()  # splits that need another set besides
+    counts: dict  # split -> number of pictures, where it is known
+    more_splits: tuple = ()  # splits that need another dataset too
 
 
 _VOC_PAGE = "http://host.robots.ox.ac.uk/pascal/VOC"

@@ -1,4 +1,4 @@
-"""How a drawn object looks: its outline as a coverage map, and the pattern and colours that fill it."""
+"""How an object is drawn: its outline as a coverage map, and the pattern and colours that fill it."""
 
 import colorsys
 import math
@@ -6,20 +6,20 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-OVERSAMPLING = 3  # outlines are drawn this much larger and averaged down, which smooths their edges
-REACH = 1.3  # radii: no outline goes further from its centre than this and THINNEST
-THINNEST = 1.5  # pixels: the least width of a rim, an arm or a string, so that each leaves labels behind
+OVERSAMPLING = 3  # outlines are drawn this many times larger and averaged down, which smooths their edges
+REACH = 1.3  # in radii: no outline goes further from its centre than REACH * radius + THINNEST
+THINNEST = 1.5  # in pixels: the least width of a rim, an arm or a string; a thinner one might leave no labels
 
 
 # --- outlines -----------------------------------------------------------------------------------------------
 
 
 def coverage(kind, size, centre, radius, angle):
-    """How much of each pixel an object covers.
+    """Draw how much of each pixel an object covers.
 
     kind    a name in OUTLINES
     size    (H, W); centre (row, column) and radius in pixels; angle in radians, anticlockwise
-    Returns: uint8 (H, W), 0 outside to 255 inside. Thin parts are at least THINNEST pixels wide.
+    Returns: uint8 (H, W), from 0 outside to 255 inside. Thin parts are at least THINNEST pixels wide.
     """
     s = OVERSAMPLING
     canvas = Image.new("L", (size[1] * s, size[0] * s))
@@ -29,7 +29,7 @@ def coverage(kind, size, centre, radius, angle):
 
 
 def _place(points, centre, radius, angle):
-    """Points (x to the right, y down) round the origin, turned, scaled and moved; as Pillow takes them."""
+    """Turn, scale and move points (x to the right, y down) around the origin. Returns: a list for Pillow."""
     cos, sin = math.cos(angle), math.sin(angle)
     turned = np.asarray(points, float) @ [[cos, -sin], [sin, cos]]
     return [tuple(point) for point in (turned * radius + centre).tolist()]
@@ -40,7 +40,7 @@ def _ellipse(draw, centre, radius, fill):
 
 
 def _balloon(draw, centre, radius, angle, thinnest):
-    """A disc on a thin, wavy string that hangs down: it turns by a quarter of the angle only."""
+    """A disc on a thin, wavy string. It turns by only a quarter of the angle, so that the string hangs down."""
     y = np.linspace(0, 1.2, 9)
     string = np.stack([0.1 * np.sin(6 * y), y], 1)
     width = max(thinnest, 0.06 * radius)

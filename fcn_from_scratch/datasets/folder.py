@@ -1,4 +1,4 @@
-"""Your own data: a folder with `images/` and `labels/`, whose files pair up by their stems."""
+"""Your own data: a folder with `images/` and `labels/`. A picture and its labels have the same stem."""
 
 import warnings
 from pathlib import Path
@@ -11,23 +11,23 @@ from fcn_from_scratch.datasets.audit import count_ids, swallowed_foreground
 from fcn_from_scratch.datasets.base import PairDataset, first_folder, read_list
 from fcn_from_scratch.datasets.labels import IGNORE, read_labels
 
-PEEK = 16  # label files looked at when the dataset is built, to warn early
+PEEK = 16  # so many label files are read when the dataset is built, to warn early
 
 
 class Folder(PairDataset):
     """`root/images/*` and `root/labels/*` with equal stems, in any format that Pillow reads.
 
-    split        where there is a list `root/{split}.txt` of stems, it is followed. A folder without any lists
+    split        A list of stems, `root/{split}.txt`, is followed where there is one. A folder without any lists
                  is split by its sorted stems: every fifth goes to "val" (the last one where there are fewer
-                 than five), the others to "train" (a single pair serves as both). "all" is everything.
-    num_classes  number of classes, the background included; without it the number of lines of
-                 `root/classes.txt` (one name a line); without that the largest id in any label file, plus one
+                 than five), the others to "train". A single pair serves as both. "all" is everything
+    num_classes  the number of classes, the background included. None takes the number of lines of
+                 `root/classes.txt` (one name a line), or without that file the largest id in any label file, plus one
     others       mask_palette, cache, cache_bytes: see PairDataset
-    Labels are palette or grey pictures of class ids, 255 = ignore.
+    Labels are palette or grey pictures of class ids; 255 means ignore.
 
-    Warns: when 255 fills most of the labels and no id above 0 occurs: a two-class mask saved as 0 and 255.
-    Raises: InputError for a missing folder or list, stems without a partner (named), two files of one stem, a
-    number of classes that contradicts classes.txt, labels that hold no class but 0; and see PairDataset.
+    Warns: when the first label files hold 255 and no id from 1 up. They are probably masks saved as 0 and 255.
+    Raises: InputError for a missing folder or list, stems without a partner (named), two files with one stem, a
+    number of classes that contradicts classes.txt, labels that hold no class but 0; see also PairDataset.
     """
 
     def __init__(self, root, split="train", num_classes=None, mask_palette=None, cache=False, cache_bytes=256 * 2**20):
@@ -43,7 +43,7 @@ class Folder(PairDataset):
 
 
 def _by_stem(folder):
-    """The pictures of a folder by their stems. Files of other kinds and hidden ones are passed over."""
+    """The pictures of a folder as a dict, stem -> path. Hidden files and files of other kinds are skipped."""
     if not folder.is_dir():
         raise checks.InputError(
             f"folder data is images/* and labels/* with the same stems: there is no folder {folder}"
@@ -62,7 +62,7 @@ def _by_stem(folder):
 
 
 def _split(root, split, images, labels):
-    """The stems of a split; each of them has a picture and labels."""
+    """The stems of a split. Each of them is checked to have a picture and labels."""
     path = root / f"{split}.txt"
     if path.is_file():
         stems = read_list(path)
@@ -101,7 +101,7 @@ def _class_names(root, num_classes):
 
 
 def _found_classes(root, paths, mask_palette):
-    """Names for ids 0 to the largest one in all label files, those of other splits too."""
+    """Names for the ids from 0 to the largest one in all label files, those of other splits included."""
     counts = sum(np.bincount(read_labels(path, palette=mask_palette).ravel(), minlength=256) for path in paths)
     count = int(np.flatnonzero(counts[:IGNORE]).max(initial=0)) + 1
     if count < 2:

@@ -1,4 +1,4 @@
-"""Pictures from disk: what Pillow can open becomes uint8 (H, W, 3) RGB, the rest a clear complaint."""
+"""Read pictures from disk. What Pillow can open becomes uint8 (H, W, 3) RGB; anything else is a clear error."""
 
 import warnings
 from pathlib import Path
@@ -10,17 +10,17 @@ from fcn_from_scratch.checks import InputError
 
 
 def open_picture(path, raw=False):
-    """Decode a picture as it is displayed, with its EXIF orientation applied, in whatever mode it was stored.
+    """Decode a picture with its EXIF orientation applied, as a viewer displays it, in the mode it was stored in.
 
-    Returns: PIL image, loaded, its file closed; the first frame where there are several. `raw` gives a grey
-    PNG of 2 or 4 bits as stored (ids), which Pillow would stretch to 0..255.
-    Raises: InputError naming the file when it is missing, empty, cut short, damaged, no picture, or has more
-    pixels than Pillow's MAX_IMAGE_PIXELS (a small file may claim a huge size).
+    raw  keep the stored values of a grey PNG of 2 or 4 bits, which are ids; Pillow would stretch them to 0..255
+    Returns: PIL image, loaded, with its file closed. Of several frames it is the first.
+    Raises: InputError naming the file when it is missing, empty, cut short, damaged or no picture. A picture with
+    more pixels than Pillow's MAX_IMAGE_PIXELS is refused too, since a small file may claim a huge size.
     """
     path = Path(path)
     try:
         with warnings.catch_warnings():
-            # beyond the limit Pillow only warns; a picture that large would not fit a network either
+            # Above this limit Pillow only warns. A picture of that size would not fit through a network either.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as picture:
                 format, stretch = picture.format, _stretch(picture)
@@ -36,26 +36,27 @@ def open_picture(path, raw=False):
         limit = Image.MAX_IMAGE_PIXELS / 1e6
         raise InputError(f"{path} is larger than {limit:.0f} megapixels; make it smaller first") from None
     except Exception as error:
-        # decoders raise OSError, SyntaxError, ValueError, struct.error, ...: whichever, the file is at fault
+        # Decoders raise OSError, SyntaxError, ValueError, struct.error and others. The file is at fault each time.
         reason = str(error) or type(error).__name__
         raise InputError(f"{path} cannot be read as a picture: {reason}") from error
 
 
 def _stretch(picture):
-    """The factor by which Pillow multiplies the values of a grey PNG of few bits: 85 for 2 bits, 17 for 4."""
+    """The factor by which Pillow multiplies the values of a grey PNG: 85 for 2 bits, 17 for 4 bits, otherwise 1."""
     if picture.format != "PNG" or picture.mode != "L" or not picture.tile:
         return 1
     return {"L;2": 85, "L;4": 17}.get(picture.tile[0][3], 1)
 
 
 def read_image(path):
-    """Read a picture as the network's datasets want it.
+    """Read a picture as RGB.
 
-    Grey is repeated, CMYK and the like are converted, transparent parts are laid on white, 16-bit values v
-    become v / 257. EXIF orientation is applied, so the array shows what a viewer shows; labels must fit that.
+    Grey is repeated for the three channels. CMYK and the like are converted. Transparent parts are laid on white.
+    16-bit values v become v / 257. The EXIF orientation is applied, so the array shows what a viewer shows, and the
+    labels must fit that.
 
     Returns: uint8 (H, W, 3) RGB.
-    Raises: InputError naming the file: see open_picture; and for floating-point pixels, of unknown range.
+    Raises: InputError naming the file, as open_picture does, and for floating-point pixels, whose range is unknown.
     """
     picture = open_picture(path)
     if picture.mode.startswith("I"):
@@ -76,9 +77,9 @@ def _from_16_bit(values, path):
 
 
 def read_depth(path):
-    """Read a depth map, a grey PNG of 8 or 16 bits, and take logarithms: what the paper's RGB-D networks see.
+    """Read a depth map, a grey PNG of 8 or 16 bits, and take logarithms. The paper's RGB-D networks see ln(d).
 
-    Returns: float32 (H, W), ln(d) with d as stored.
+    Returns: float32 (H, W), ln(d) of the stored values d.
     Raises: InputError naming the file for a picture in colour and for a depth of 0, which has no logarithm.
     """
     picture = open_picture(path)

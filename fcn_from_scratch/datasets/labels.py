@@ -1,8 +1,8 @@
-"""Label files and the colours they are shown in.
+"""Read and write label files.
 
-A label file holds one class id per pixel. A palette PNG stores it as the palette INDEX: asked for RGB it
-would give the colours and lose the ids, so labels are never converted. Whatever means "ignore" (255, -1, an
-id that a dataset names) is 255 once it is read.
+A label file holds one class id per pixel. A palette PNG stores the id as the palette INDEX. Converting it to RGB
+would give the colours and lose the ids, so labels are never converted. Every value that means "ignore" (255, -1, an
+id that a dataset names) is read as 255.
 """
 
 import numpy as np
@@ -19,11 +19,11 @@ IGNORE = 255
 def read_labels(path, num_classes=None, ignore=(), palette=None):
     """Read the class ids of a label file.
 
-    Palette and 8-bit grey files give their values as stored, 16- and 32-bit ones too. -1, 255 and the ids in
-    `ignore` become 255. An EXIF orientation is applied as to pictures: both are read as displayed.
+    Palette files and grey files of 8, 16 or 32 bits give their values as stored. -1, 255 and the ids in `ignore`
+    become 255. The EXIF orientation is applied as it is to pictures, so both are read as displayed.
 
     num_classes  ids 0..num_classes-1 are allowed, at most 255 classes; None allows 0..254
-    palette      (K, 3) colours: then an RGB file is decoded, colour k giving id k
+    palette      (K, 3) colours, by which an RGB file is decoded: colour k becomes id k
     Returns: uint8 (H, W).
     Raises: InputError naming the file for an id out of range, an RGB file without `palette`, a colour not in
     `palette`, a JPEG (its compression alters ids), or a file that is no picture.
@@ -42,12 +42,12 @@ def read_labels(path, num_classes=None, ignore=(), palette=None):
 def read_mat_labels(path, variable, num_classes=None, field=None, first=0, ignore=()):
     """Read the class ids that a MATLAB file holds as one array.
 
-    variable, field  where in the file they are: see mat.read_mat
+    variable, field  where the array is in the file: see mat.read_mat
     num_classes      as for read_labels
-    first            the file's number for class 0: 1 where a file counts from 1, its 0 meaning "ignore"
-    ignore           what else means "ignore", in the file's numbers
+    first            the file's number for class 0. It is 1 where a file counts from 1 and its 0 means "ignore"
+    ignore           further numbers in the file that mean "ignore"
     Returns: uint8 (H, W).
-    Raises: InputError naming the file for an id out of range, an array that is no map of whole numbers; and see
+    Raises: InputError naming the file for an id out of range or an array that is no map of whole numbers; see also
     mat.read_mat.
     """
     ids = mat_ids(path, variable, field) - first
@@ -56,7 +56,7 @@ def read_mat_labels(path, variable, num_classes=None, field=None, first=0, ignor
 
 
 def mat_ids(path, variable, field=None):
-    """The numbers of a label map in a MATLAB file as they stand there. Returns: int64 (H, W)."""
+    """Read a label map from a MATLAB file and keep the file's own numbers. Returns: int64 (H, W)."""
     values = read_mat(path, variable, field)
     if values.ndim != 2 or 0 in values.shape:
         raise checks.InputError(f"{path}: {variable} has shape {values.shape}; a label map has rows and columns")
@@ -68,7 +68,7 @@ def mat_ids(path, variable, field=None):
 
 
 def _in_range(ids, num_classes, ignore, path):
-    """The ids as uint8 with 255 for those to ignore, after a look at their range."""
+    """Check the range of the ids and replace those to ignore by 255. Returns: uint8."""
     ids = np.where(np.isin(ids, (-1, *ignore)), IGNORE, ids)
     checks.file_label_range(ids, num_classes, IGNORE, path)
     return ids.astype(np.uint8)
@@ -104,7 +104,10 @@ def _from_colours(pixels, palette, path):
 
 
 def save_labels(path, labels, palette=None):
-    """Write labels, integers (H, W) in 0..255, as a palette PNG in VOC's colours or those given (256, 3)."""
+    """Write labels, integers (H, W) in 0..255, as a palette PNG.
+
+    palette  colours (256, 3); None takes VOC's
+    """
     picture = Image.fromarray(np.asarray(labels).astype(np.uint8))
     picture.putpalette((voc_palette() if palette is None else np.asarray(palette, np.uint8)).tobytes())
     picture.save(path, format="PNG", optimize=True)

@@ -1,12 +1,13 @@
-"""One array out of a MATLAB file (.mat, level 5: what MATLAB 5 to 7.2 and SciPy write), for label maps.
+"""Read one array, a label map, from a MATLAB file (.mat, level 5: the format of MATLAB 5 to 7.2 and of SciPy).
 
-Such a file is a header of 128 bytes and then elements, each a tag (type, size) and that many bytes. A variable is
-an element MATRIX, often wrapped in an element COMPRESSED; inside it are again elements: flags, dimensions, name,
-and the numbers, or the fields of a struct. What is not asked for is stepped over by its size and never looked at.
+The file is a header of 128 bytes followed by elements. Each element is a tag (type, size) and that many bytes. A
+variable is an element MATRIX, often wrapped in an element COMPRESSED. Inside a MATRIX are elements again: flags,
+dimensions, name, and then the numbers or the fields of a struct. Elements that nobody asked for are skipped by their
+size and never read.
 
-This is the one corner of the format that the datasets need, so SciPy is not. And nobody vouches for these files:
-every size is held against what is there before anything is taken, and one file may unpack to no more than LARGEST
-bytes in all, so that a small file that claims to be huge costs nothing.
+This module reads only the part of the format that the datasets need, so they do not need SciPy. The files come from
+strangers. Every size is compared with the bytes that are there before anything is read, and one file may unpack to at
+most LARGEST bytes in all. So a small file that claims to be huge costs nothing.
 
 Source: The MathWorks, "MAT-File Format", the level 5 chapter.
 """
@@ -20,22 +21,22 @@ import numpy as np
 
 from fcn_from_scratch.checks import InputError, few
 
-LARGEST = 64 * 2**20  # bytes of a file, and of all that is unpacked from it: 8 million pixels as doubles
+LARGEST = 64 * 2**20  # the most bytes of a file, and of all that is unpacked from it: 8 million pixels as doubles
 
 HEADER = 128
 INT8, INT32, UINT32, MATRIX, COMPRESSED = 1, 5, 6, 14, 15  # types of elements
 STRUCT, NUMBERS = 2, range(6, 16)  # classes of matrices: NUMBERS are double, single, int8 to uint64
 COMPLEX = 0x0800  # a flag of a matrix
-# how numbers may lie in a file, by the type of their element: a matrix of doubles often lies there as bytes
+# The NumPy type of the numbers in a file, by the type of their element. A matrix of doubles is often stored as bytes.
 STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 
 
 def read_mat(path, variable, field=None):
-    """The numbers of a variable, or of one field of a variable that is a single struct.
+    """Read the numbers of a variable, or of one field of a variable that is a single struct.
 
-    Returns: an array in the type the file stores, which may be narrower than the one MATLAB shows.
+    Returns: an array of the type that the file stores, which may be narrower than the one MATLAB shows.
     Raises: InputError naming the file when it is missing, damaged, of another format (level 4, or 7.3, which is
-    HDF5), larger than LARGEST when unpacked, or does not hold what is asked for; it says then what it does hold.
+    HDF5), or larger than LARGEST when unpacked. When the variable or field is not there, the error says what is.
     """
     data = _contents(Path(path))
     try:
@@ -65,7 +66,7 @@ def _contents(path):
 
 
 def _byte_order(data):
-    """ "<" or ">", from the last two bytes of the header: the letters MI as the writing machine stores them."""
+    """ "<" or ">". The header ends with the letters MI, stored as a 16-bit number in the writing machine's order."""
     order = {b"IM": "<", b"MI": ">"}.get(data[HEADER - 2 : HEADER])
     if order is None:
         raise ValueError("it does not begin as one of level 5 does")
@@ -92,14 +93,14 @@ def _matrices(data, order):
 
 
 def _elements(data, order):
-    """(type, bytes) of one element after the other."""
+    """Yield (type, bytes) of one element after the other."""
     at = 0
     while at < len(data):
         if len(data) - at < 8:
             raise ValueError("it is cut short")
         kind, size = struct.unpack_from(f"{order}II", data, at)
         start = at + 8
-        if kind >> 16:  # a short form: size and type share one word, and up to four bytes follow
+        if kind >> 16:  # the short form: size and type share one word, and up to four bytes follow
             kind, size, start = kind & 0xFFFF, kind >> 16, at + 4
             if size > 4:
                 raise ValueError(f"a short element claims {size} bytes")
@@ -112,7 +113,7 @@ def _elements(data, order):
 
 
 def _head(matrix, order):
-    """(flags, shape, name, the elements that follow) of a matrix."""
+    """Read the head of a matrix. Returns: (flags, shape, name, iterator over the elements that follow)."""
     parts = _elements(matrix, order)
     flags = _integers(parts, UINT32, order)
     shape = _integers(parts, INT32, order)
@@ -162,4 +163,4 @@ def _numbers(flags, shape, parts, order):
     dtype = np.dtype(order + STORED[kind])
     if math.prod(shape) * dtype.itemsize != len(body):
         raise ValueError(f"an array of shape {shape} does not lie in {len(body)} bytes of {dtype.name}")
-    return np.frombuffer(body, dtype).reshape(shape, order="F")  # MATLAB stores columns one after the other
+    return np.frombuffer(body, dtype).reshape(shape, order="F")  # MATLAB stores a matrix column by column

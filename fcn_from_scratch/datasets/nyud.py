@@ -1,7 +1,7 @@
-"""NYUDv2, indoor scenes in colour and depth with 40 classes, as laid out by the paper's public code.
+"""NYUDv2: indoor scenes in colour and depth with 40 classes, in the layout of the paper's public code.
 
-The pictures come in three kinds: colour, depth, and HHA, three channels made of the depth (disparity, height above
-the ground, angle with gravity). HHA is read as it was computed: nothing here computes it.
+The pictures come in three kinds: colour, depth and HHA. HHA is three channels computed from the depth: horizontal
+disparity, height above the ground, angle with gravity. The HHA files are only read; nothing here computes them.
 
 Source: Gupta et al. 2013 (the classes) and 2014 (HHA); Long et al. 2015, section 5, NYUDv2. Lesson 14.
 """
@@ -59,9 +59,9 @@ CLASSES = (
     "otherprop",
 )
 MEAN_BGR = (116.190, 97.203, 92.318)
-LOG_DEPTH_MEAN = 7.844  # ln of the depth as its files store it
+LOG_DEPTH_MEAN = 7.844  # the mean of ln(d), with the depth d as the files store it
 _COLOUR = Preprocess(MEAN_BGR, depth_mean=LOG_DEPTH_MEAN)
-# modality: (the folders its channels come from, how the paper's public code prepares them)
+# modality: (the folders that its channels come from, how the paper's public code prepares them)
 _MODALITIES = {
     "color": (("images",), _COLOUR),
     "color-d": (("images", "depth"), _COLOUR),
@@ -75,13 +75,13 @@ class NYUD(PairDataset):
     """data/{images,depth,hha}/img_X.png and segmentation/img_X.mat (segmentation) for each X in {split}.txt.
 
     root      the folder that holds data/ and segmentation/, or the one above it (nyud/)
-    split     "train", "val", "test" (381, 414 and 654 pictures), or a list of yours; "trainval" is both of the
-              first where there is no list
-    modality  the channels of an image: "color" 3; "color-d" 4, the fourth being the logarithm of the depth, float32;
-              "hha" 3; "color-hha" 6
+    split     "train", "val", "test" (381, 414 and 654 pictures), or a list of yours. "trainval" is "train" and "val"
+              together when it has no list of its own
+    modality  the channels of an image. "color" has 3 and "hha" has 3; "color-d" has 4, float32, the fourth of which is
+              the logarithm of the depth; "color-hha" has 6
     others    cache, cache_bytes: see PairDataset
-    40 classes and no background; the files' 0 is read as 255, ignore, and their 1 as class 0.
-    Raises: InputError with the path that is missing; and see PairDataset.
+    There are 40 classes and no background. The files' 0 is read as 255, ignore, and their 1 as class 0.
+    Raises: InputError with the path that is missing; see also PairDataset.
     """
 
     def __init__(self, root, split="train", modality="color", cache=False, cache_bytes=256 * 2**20):

@@ -1,4 +1,4 @@
-"""What the three readers of PASCAL VOC's pictures share: the classes, where the folders are, who is in which list."""
+"""What the three readers of PASCAL VOC's pictures share: the classes, the folders and the list seg11valid."""
 
 from pathlib import Path
 
@@ -31,14 +31,14 @@ CLASSES = (
 
 
 def devkits(root):
-    """`root` and the folders of VOC's years under it, the last year first, where its archives unpack to."""
+    """`root`, then the folders of VOC's years below it, the last year first. VOC's archives unpack to these places."""
     patterns = ("VOC2*", "VOCdevkit/VOC2*", "TrainVal/VOCdevkit/VOC2*")
     found = [folder for pattern in patterns for folder in Path(root).glob(pattern)]
     return [Path(root), *sorted(found, key=lambda folder: folder.name, reverse=True)]
 
 
 def sbd_folder(root):
-    """The folder of SBD with img/, cls/ and the lists: `root`, or where its archive unpacks to under it.
+    """SBD's folder with img/, cls/ and the lists: `root` itself, or the place below it where the archive unpacks.
 
     Raises: InputError with the path that is missing.
     """
@@ -47,13 +47,14 @@ def sbd_folder(root):
 
 
 def seg11valid(root, sbd=None):
-    """The names on VOC 2011's validation list that are not on SBD's training list, in the order of the former.
+    """The names on VOC 2011's validation list that are not on SBD's training list, in the order of VOC's list.
 
-    Networks trained on SBD, as the paper's are, have seen the others. With both lists complete there are 736.
+    The paper's networks are trained on SBD and have seen the names that are left out. When both lists are complete,
+    736 names remain.
 
-    root  a folder of VOC; VOC2011's list is looked for there and in up to three folders above
+    root  a folder of VOC; VOC2011's list is looked for there and in up to three folders above it
     sbd   SBD's folder or one above it; None looks in the same places
-    Raises: InputError that says which list is not there.
+    Raises: InputError that says which list is missing.
     """
     root = Path(root).absolute()
     above = [root, *root.parents[:3]]

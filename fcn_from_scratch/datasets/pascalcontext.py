@@ -1,4 +1,4 @@
-"""PASCAL-Context: VOC 2010's pictures with every pixel labelled, by 459 names of which 59 make the task.
+"""PASCAL-Context: VOC 2010's pictures with every pixel labelled. There are 459 names, and 59 of them are the classes.
 
 Source: Mottaghi et al. 2014; Long et al., section on PASCAL-Context in the paper's later versions.
 """
@@ -75,19 +75,20 @@ CLASSES = (
     "window",
     "wood",
 )
-RENAMED = {"diningtable": "table", "bedcloth": "bedclothes", "clothes": "cloth"}  # as the list of all 459 has them
+RENAMED = {"diningtable": "table", "bedcloth": "bedclothes", "clothes": "cloth"}  # its name among the 459
 MEAN_BGR = (104.007, 116.669, 122.679)
 
 
 class PascalContext(PairDataset):
     """JPEGImages/X.jpg of VOC2010 and trainval/X.mat (LabelMap) for each X in VOC2010/ImageSets/Main/{split}.txt.
 
-    root    the folder that holds VOC2010/ (or VOCdevkit/, or what is in VOC2010) and, itself or in pascal-context/,
-            the labels: trainval/ and labels.txt, the names of the 459 numbers. Both may also lie in VOC2010/
+    root    the folder that holds the pictures: VOC2010/, VOCdevkit/ or what is in VOC2010. The labels are trainval/
+            and labels.txt (the names of the 459 numbers); they lie in root, root/pascal-context/, VOC2010/ or the
+            folder above VOC2010/
     split   "train", "val" (5,105 pictures), "trainval", or a list of yours
     others  cache, cache_bytes: see PairDataset
-    59 classes and 0, the background: all that is none of them. Nothing is ignored.
-    Raises: InputError with the path that is missing; and see PairDataset.
+    There are 59 classes. Every other pixel is 0, the background. Nothing is ignored.
+    Raises: InputError with the path that is missing; see also PairDataset.
     """
 
     preprocess = Preprocess(MEAN_BGR)
@@ -114,7 +115,7 @@ class PascalContext(PairDataset):
 
 
 def _ids(path):
-    """The class id of each number in the files, uint8, read off a list of lines "number: name"."""
+    """Read a list of lines "number: name". Returns: uint8, the class id of each number in the label files."""
     numbers = {}
     for line in read_list(path):
         number, _, name = line.partition(":")

@@ -14,14 +14,14 @@ from fcn_from_scratch.datasets.shapes import Shapes
 from fcn_from_scratch.datasets.voc import SAMPLE
 
 COUNTS = {"train": 8, "val": 4}
-# The VOC ids that stand for background, balloon, square, triangle, ring and cross: far apart, else arbitrary.
+# The VOC ids for background, balloon, square, triangle, ring and cross. They are far apart and otherwise arbitrary.
 VOC_IDS = np.array([0, 1, 5, 12, 15, 20], np.uint8)
 
 
 def write_sample(root):
-    """Write the sample under `root`: pictures as JPEG, labels as palette PNG, lists of the splits.
+    """Write the sample under `root`: the pictures as JPEG, the labels as palette PNG, and the lists of the splits.
 
-    The same Pillow writes the same bytes each time.
+    The same version of Pillow writes the same bytes each time.
     """
     folders = [Path(root, *parts) for parts in (["JPEGImages"], ["SegmentationClass"], ["ImageSets", "Segmentation"])]
     for folder in folders:

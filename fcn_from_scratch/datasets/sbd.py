@@ -1,7 +1,7 @@
-"""SBD, the Semantic Boundaries Dataset: more of PASCAL VOC's pictures labelled, with VOC's classes.
+"""SBD, the Semantic Boundaries Dataset: labels of VOC's classes for many more of PASCAL VOC's pictures.
 
-Its training list is what the paper's networks are trained on. It holds pictures of VOC's own validation lists:
-whoever trains on it validates on VOC's "seg11valid" (see voc.py), or the scores are too good.
+The paper's networks are trained on SBD's training list. This list also holds pictures of VOC's own validation lists.
+Whoever trains on it must therefore validate on VOC's "seg11valid" (see voc.py), or the scores come out too high.
 """
 
 from fcn_from_scratch.datasets.base import PairDataset, read_list
@@ -16,8 +16,8 @@ class SBD(PairDataset):
     root    the folder that holds these, or one above it (benchmark_RELEASE/ or its parent)
     split   a list there: "train" (8,498 pictures), "val", or one of yours
     others  cache, cache_bytes: see PairDataset
-    21 classes with the background, VOC's.
-    Raises: InputError with the path that is missing; and see PairDataset.
+    The classes are VOC's: 21 with the background.
+    Raises: InputError with the path that is missing; see also PairDataset.
     """
 
     preprocess = CAFFE

@@ -1,8 +1,8 @@
-"""Shapes: a small world that is drawn on the fly, so that everything here runs with nothing downloaded.
+"""Shapes: small scenes drawn on the fly, so that the whole course runs with nothing downloaded.
 
-Balloons, squares, triangles, rings and crosses lie on a dull, textured ground and cover one another. Strings,
-rims and arms are a few pixels wide: a prediction with a stride of 32 cannot keep them, which is what skip
-connections are for. As in PASCAL VOC a thin border round each thing is 255, ignored.
+Balloons, squares, triangles, rings and crosses lie on a dull, textured ground and cover one another. Strings, rims and
+arms are a few pixels wide. A prediction with a stride of 32 loses them; skip connections bring them back. As in PASCAL
+VOC, a thin border around each thing is labelled 255 and ignored.
 """
 
 from typing import NamedTuple
@@ -31,18 +31,18 @@ class Thing(NamedTuple):
 
 
 class Shapes(Dataset):
-    """`count` drawn scenes; sample i depends on (seed, split, i) alone and can be drawn by itself.
+    """`count` drawn scenes. Sample i depends only on the settings and (seed, split, i), so it can be drawn by itself.
 
-    size         pixels, an integer or (H, W), at least 16
-    split        "train", "val" or "test": separate random streams, so no scene is in two of them
-    classes_by   "shape": a thing's class is its outline and its colour says nothing.
-                 "colour": its class is its colour and its outline says nothing. That is easy; what remains
-                 is to say where things end, so resolution is the bottleneck
-    depth        add a fourth channel: 0 far to 255 near; each thing is nearer than all it covers
-    void_border  width in pixels of the ignored border round each thing; 0 for none
+    size         in pixels, an integer or (H, W), at least 16
+    split        "train", "val" or "test". They use separate random streams, so no scene is in two of them
+    classes_by   "shape": the class of a thing is its outline, and its colour says nothing.
+                 "colour": the class is the colour, and the outline says nothing. Telling the colours apart is easy;
+                 finding where things end is not, so resolution is the bottleneck
+    depth        add a fourth channel, from 0 (far) to 255 (near); each thing is nearer than everything it covers
+    void_border  width in pixels of the ignored border around each thing; 0 for none
     things       how many things a scene has; None for two to five, more in elongated pictures
     noise        standard deviation of the pixel noise, in grey levels
-    antialias    smooth edges in the image; the labels' edges are always hard
+    antialias    smooth the edges in the image; the labels' edges are always hard
     Raises: ValueError for an argument out of range; IndexError for an index beyond `count`.
     """
 
@@ -112,9 +112,9 @@ class Shapes(Dataset):
 
     def _paint(self, rng, scene):
         """Paint a scene from far to near. Returns: image uint8 (H, W, 3 or 4), labels uint8 (H, W)."""
-        image = self._ground(rng)  # channels first, as long as there is arithmetic: that is faster
+        image = self._ground(rng)  # channels come first until the arithmetic is done, because that is faster
         labels = np.zeros(self.size, np.uint8)
-        # the ground comes nearer from top to bottom; each thing stands in a slice of its own in front of it
+        # The ground comes nearer from top to bottom. Each thing stands in front of it, in a slice of depth of its own.
         distance = np.empty(self.size, np.float32)
         distance[:] = np.linspace(10, 80, self.size[0])[:, None]
         for place, thing in enumerate(scene, start=1):
@@ -136,7 +136,7 @@ class Shapes(Dataset):
         return np.ascontiguousarray(image.transpose(1, 2, 0)), labels
 
     def _window(self, thing):
-        """The rows and columns that a thing can touch, as two slices: painting no more than these is fast."""
+        """The rows and columns that a thing can touch, as two slices. Painting only these is fast."""
         reach = drawing.REACH * thing.radius + drawing.THINNEST
         return tuple(
             slice(max(0, int(at - reach)), min(length, int(at + reach) + 1))
@@ -149,7 +149,7 @@ class Shapes(Dataset):
         return drawing.coverage(thing.kind, size, centre, thing.radius, thing.angle)
 
     def _ground(self, rng):
-        """A dull ground: two greyish tones under two patterns. Returns: float32 (3, H, W)."""
+        """A dull ground: two greyish tones mixed by two patterns. Returns: float32 (3, H, W)."""
         mix = (drawing.pattern(rng, self.size) + drawing.pattern(rng, self.size)) / 2
         tones = [
             drawing.colour(rng.random(), rng.uniform(0, 0.25), value)
@@ -159,7 +159,7 @@ class Shapes(Dataset):
 
 
 def _grown(mask, border):
-    """The mask and all pixels within `border` of it, across corners too."""
+    """The mask and all pixels within `border` pixels of it, diagonals included."""
     for _ in range(border):
         tall = mask.copy()
         tall[1:] |= mask[:-1]

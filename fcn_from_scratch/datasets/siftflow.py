@@ -1,4 +1,6 @@
-"""SIFT Flow: outdoor scenes with two labels a pixel, what it is (33 classes) and how it lies in space (3 classes).
+"""SIFT Flow: outdoor scenes with two labels for each pixel.
+
+One says what the pixel shows (33 classes), the other how it lies in space (3 classes).
 
 Source: Liu et al. 2011 (the labels), Tighe and Lazebnik 2010 (the geometry); Long et al. 2015, section 5, SIFT Flow.
 Lesson 14.
@@ -50,23 +52,25 @@ CLASSES = (
 )
 GEOMETRIC = ("sky", "horizontal", "vertical")
 MEAN_BGR = (114.578, 115.294, 108.353)
-UNLABELLED = ("highway_bost181", "street_urb506")  # pictures nobody labelled
-# there is no set to choose settings by: the paper trains on all that is not tested on
+UNLABELLED = ("highway_bost181", "street_urb506")  # two pictures without labels
+# SIFT Flow has no validation set: the paper trains on all pictures that are not in the test set.
 SPLITS = {"train": "trainval", "val": "test"}
 _SCENES = "spatial_envelope_256x256_static_8outdoorcategories"
 
 
 class SIFTFlow(PairDataset):
-    """Images/S/X.jpg, SemanticLabels/S/X.mat and GeoLabels/S/X.mat, S being the name of the one folder in each.
+    """Images/S/X.jpg, SemanticLabels/S/X.mat and GeoLabels/S/X.mat, where S is the name of the one folder in each.
 
     root    the folder that holds Images/, SemanticLabels/ and GeoLabels/, or the one above it
-    split   "test": the 200 pictures of root/test.txt; of its lines the names count, not folders and endings.
-            "trainval": root/trainval.txt, or without it all other pictures but two that nobody labelled (2,486).
-            "train" and "val" are these two again, under the names that commands ask for
+    split   "test": the 200 pictures of root/test.txt. Only the names in its lines count, not folders and endings.
+            "trainval": the pictures of root/trainval.txt. Without this list it is all pictures that are neither in
+            the test set nor among the two that nobody labelled, 2,486 in all.
+            Commands ask for "train" and "val": "train" is "trainval", and "val" is "test"
     others  cache, cache_bytes: see PairDataset
-    A sample's labels are (2, H, W): 33 semantic classes, 3 geometric ones, 255 for the files' 0 and -1, ignore.
-    Three classes (cow, desert, moon) do not occur in the test set: see ConfusionMatrix.scores, absent="skip".
-    Raises: InputError with the path that is missing; and see PairDataset.
+    A sample's labels are (2, H, W): a map of 33 semantic classes and one of 3 geometric classes. The files' 0 and -1
+    are read as 255, ignore. Three classes (cow, desert, moon) do not occur in the test set: see
+    ConfusionMatrix.scores, absent="skip".
+    Raises: InputError with the path that is missing; see also PairDataset.
     """
 
     more_heads = (("geometric", GEOMETRIC),)
@@ -98,6 +102,6 @@ class SIFTFlow(PairDataset):
 def _names(root, split):
     path = root / f"{split}.txt"
     if split != "trainval" or path.is_file():
-        return [PureWindowsPath(line).stem for line in read_list(path)]  # which splits at / and \ alike
+        return [PureWindowsPath(line).stem for line in read_list(path)]  # splits at / and at \
     others = {*_names(root, "test"), *UNLABELLED}
     return sorted(image.stem for image in (root / "Images" / _SCENES).glob("*.jpg") if image.stem not in others)

@@ -1,4 +1,4 @@
-"""From a picture to what a network eats. A checkpoint carries these settings: weights are useless without."""
+"""Turn a picture into a network's input. A checkpoint carries these settings: its weights are useless without them."""
 
 from dataclasses import asdict, dataclass
 
@@ -7,23 +7,24 @@ import numpy as np
 from fcn_from_scratch import checks
 
 VOC_MEAN_BGR = (104.00698793, 116.66876762, 122.67891434)
-HHA_MEAN = (132.431, 94.076, 118.477)  # of NYUDv2's, in the order of the files
+HHA_MEAN = (132.431, 94.076, 118.477)  # the mean of NYUDv2's HHA, in the order of the files' channels
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """x = (scale * image - mean) / std, its channels in the given order.
+    """x = (scale * image - mean) / std, with the channels in the given order.
 
-    The default is that of the paper's nets and of Caffe's VGG16: BGR, 0..255, minus the mean, no std.
+    The default is the preprocessing of the paper's networks and of Caffe's VGG16: BGR, 0..255, minus the mean, no std.
+
     mean, std    three numbers each, in `order` and in units of the scaled image; std None divides by nothing
-    order        "BGR" or "RGB"; pictures come in RGB
-    scale        1/255 for nets trained on 0..1
-    depth_mean   where depth is a fourth channel, x[3] = scale * (depth - depth_mean) / depth_std
+    order        "BGR" or "RGB", the order of the colours in x; the picture's own order is RGB
+    scale        1/255 for networks trained on 0..1
+    depth_mean   a fourth channel is depth: x[3] = scale * (depth - depth_mean) / depth_std
     depth_std
-    hha_mean     where HHA follows the colours, x[3:6] = scale * (hha - hha_mean) / std; it is never turned round
+    hha_mean     three channels after the colours are HHA: x[3:6] = scale * (hha - hha_mean) / std; their order stays
 
-    Shapes: image (H, W, C) -> x float32 (C, H, W), channels last in memory. C = 3 is colours (HHA alone too, with
-    order "RGB" and mean HHA_MEAN), 4 colours and depth, 6 colours and HHA.
+    Shapes: image (H, W, C) -> x float32 (C, H, W), channels last in memory. C is 3 for colours, 4 for colours and
+    depth, 6 for colours and HHA. HHA alone is C = 3 too, with order "RGB" and mean HHA_MEAN.
     Identity: undo(self(image)) == image for every uint8 image (tests/datasets/test_transforms.py).
     Raises: ValueError for settings or images of another form.
     """
@@ -58,35 +59,35 @@ class Preprocess:
         return x.transpose(2, 0, 1)
 
     def undo(self, x):
-        """The picture that x, (C, H, W), was made from: uint8 (H, W, C), rounded and clipped."""
+        """The picture that x (C, H, W) was made from. Returns: uint8 (H, W, C), rounded and clipped."""
         mean, factor = self._constants(len(x))
         image = np.rint(x.transpose(1, 2, 0) / factor + mean).clip(0, 255)
         return image[:, :, self._channels(len(x))].astype(np.uint8)
 
     def neutral(self, number):
-        """The pixel that becomes 0: what a picture of so many channels is padded with. A tuple of floats."""
+        """The pixel that becomes 0. Pictures of so many channels are padded with it. Returns: a tuple of floats."""
         mean, _ = self._constants(number)
         return tuple(mean[self._channels(number)].tolist())
 
     def _channels(self, number):
-        """Where the network's channels are in the picture; the same list leads back."""
+        """The picture's channel for each channel of x. The list is its own inverse, so undo uses it too."""
         colours = [2, 1, 0] if self.order == "BGR" else [0, 1, 2]
         return [*colours, 3, 4, 5][:number]
 
     def _constants(self, number):
-        """mean and factor with which x = (image - mean) * factor, one number a channel."""
+        """(mean, factor) such that x = (image - mean) * factor, with one number for each channel."""
         std = self.std or (1.0, 1.0, 1.0)
         more_means, more_std = (self.hha_mean, std) if number == 6 else ((self.depth_mean,), (self.depth_std,))
         mean = [*(m / self.scale for m in self.mean), *more_means]
         return np.float32(mean[:number]), np.float32([self.scale / s for s in (*std, *more_std)[:number]])
 
     def as_dict(self):
-        """The settings as JSON can hold them."""
+        """The settings as a dict of values that JSON can hold."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, settings):
-        """The inverse of as_dict. Raises: InputError for settings that make no sense, as from a bad file."""
+        """The inverse of as_dict. Raises: InputError for settings that make no sense; they may come from a bad file."""
         try:
             return cls(**settings)
         except (TypeError, ValueError) as error:

@@ -7,7 +7,7 @@ from fcn_from_scratch.datasets.base import PairDataset, first_folder, read_list
 from fcn_from_scratch.datasets.pascal import CLASSES, devkits, seg11valid
 from fcn_from_scratch.datasets.transforms import CAFFE
 
-# the sample that the project drew itself; a checkout has it, an installed package has not
+# The sample that the project drew itself. A checkout has it; an installed package does not.
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
 
 
@@ -17,14 +17,15 @@ SEG11VALID = "seg11valid"
 class VOC(PairDataset):
     """JPEGImages/X.jpg and SegmentationClass/X.png for each X in ImageSets/Segmentation/{split}.txt.
 
-    root    the folder that holds these three, or one above it (VOCdevkit/, TrainVal/ or their parent; of several
-            years the last is taken); None is the project's own small sample
-    split   a list in ImageSets/Segmentation: "train", "val", "trainval", one of yours, or "seg11valid", on which
-            the paper validates: where there is no such list it is VOC 2011's val less SBD's train (pascal.py)
+    root    the folder that holds these three, or one above it (VOCdevkit/, TrainVal/ or their parent). Of several
+            years the last is taken. None is the project's own small sample
+    split   the name of a list in ImageSets/Segmentation: "train", "val", "trainval" or one of yours. The paper
+            validates on "seg11valid". Where there is no such list, it is made as VOC 2011's val without SBD's train
+            (pascal.py)
     sbd     where SBD is, for "seg11valid"; None looks around root
     others  cache, cache_bytes: see PairDataset
-    21 classes with the background; 255 is the border round the objects and is ignored.
-    Raises: InputError with the path that is missing; and see PairDataset.
+    There are 21 classes with the background. 255 is the border around the objects and is ignored.
+    Raises: InputError with the path that is missing; see also PairDataset.
     """
 
     preprocess = CAFFE
@@ -33,7 +34,7 @@ class VOC(PairDataset):
         if root is None and not SAMPLE.is_dir():
             raise InputError("voc needs a root: the folder with JPEGImages/ (the drawn sample is not installed)")
         folders = devkits(SAMPLE if root is None else root)
-        if split == SEG11VALID:  # its labels are those of 2011 where there is a choice
+        if split == SEG11VALID:  # prefer the labels of 2011 where there are several years
             folders.sort(key=lambda folder: folder.name != "VOC2011")
         root = first_folder(
             folders,

@@ -1,10 +1,10 @@
-"""What turns one net into another, so that it predicts densely: lessons 5, 7, 8 and 13.
+"""Functions that turn one net into another that predicts densely: lessons 5, 7, 8 and 13.
 
 convolutionalize(classifier)      a classifier of one crop -> a net for any image size, with the same weights
 rarefy(net, stride)               a net of large output stride -> one of a smaller stride, with the same weights
-shift_and_stitch(net, x, stride)  the same dense output from many passes of the net as it is
+shift_and_stitch(net, x, stride)  the same dense output from many passes of the unchanged net
 pixel_mask, cell_mask             which cells' losses count: patchwise training as loss sampling
-labels_at_cells, patches          what a cell is to answer, and the window of the image it sees
+labels_at_cells, patches          the label of each cell, and the window of the image that the cell sees
 """
 
 from fcn_from_scratch.dense.classifier import convolutionalize

@@ -1,4 +1,4 @@
-"""A net as a plain chain of layers, and a second chain beside it."""
+"""A net as a plain chain of layers, and the making of a second chain with the same weights."""
 
 import copy
 
@@ -6,10 +6,10 @@ from fcn_from_scratch.layers import Sequential
 
 
 def chain(net):
-    """The net's layers in order, as a dict name -> layer; chains within it are laid open, under dotted names.
+    """The net's layers in order, as a dict name -> layer. Layers of inner chains are listed under dotted names.
 
-    net is a Sequential, a list of layers, or a segmentation network: of that, the layers from the image to the
-    coarsest scores (its `coarse_path`).
+    net  a Sequential, a list of layers, or a segmentation network, which counts as its layers from the image to the
+         coarsest scores (its `coarse_path`)
     Raises: ValueError for anything else.
     """
     if hasattr(net, "coarse_path"):
@@ -28,10 +28,10 @@ def chain(net):
 
 
 def twin(layer, name, bound=True):
-    """A second layer on the same parameters and gradients, with a cache of its own.
+    """A second layer with the same parameters and gradients and its own cache.
 
-    bound   True: both have the same `params` and `grads` dicts, and stay together when either is moved or converted.
-            False: dicts of their own with the same arrays, which part then
+    bound   True: both layers have the same `params` and `grads` dicts, and go on sharing when either is moved or
+            converted. False: each has its own dicts, which hold the same arrays; moving or converting ends the sharing
     """
     other = copy.copy(layer)
     other.name = name
@@ -41,7 +41,7 @@ def twin(layer, name, bound=True):
 
 
 def rebuild(net, layers):
-    """A Sequential of the layers, with the name, the mode and the preprocessing of the net."""
+    """A Sequential of the layers, with the net's name, mode and preprocessing."""
     new = Sequential(*layers, name=getattr(net, "name", None))
     new.training = getattr(net, "training", True)
     if hasattr(net, "transform"):

@@ -1,4 +1,4 @@
-"""Convolutionalization: a classifier of one crop as a net for images of any size."""
+"""Convolutionalization: turn a classifier of one crop into a net for images of any size."""
 
 from math import isqrt
 
@@ -8,19 +8,20 @@ from fcn_from_scratch.layers import Conv2d, Flatten, Linear
 
 
 def convolutionalize(classifier, kernel_size=None):
-    """Read a fully connected layer as the convolution whose kernel covers its whole input, and the net never ends.
+    """Turn each fully connected layer into a convolution whose kernel covers the layer's whole input.
 
-    The first Linear after Flatten, of in_features = C * kh * kw, becomes a kh x kw convolution of C channels; every
-    further one becomes a 1x1 convolution:  weight[f, c, a, b] = linear_weight[f, c*kh*kw + a*kw + b].
+    The first Linear after Flatten, with in_features = C * kh * kw, becomes a kh x kw convolution of C channels. Every
+    later Linear becomes a 1x1 convolution:  weight[f, c, a, b] = linear_weight[f, c*kh*kw + a*kw + b].
 
-    classifier   a Sequential (or list) of map layers, Flatten, and Linear layers with what lies between
-    kernel_size  kh, kw of the first one; None: square, k*k = in_features / C. Needed for crops that are not square.
-    Returns: a Sequential with the classifier's names whose parameters are the classifier's own arrays, fully connected
-    weights as reshaped views of them: what one net learns the other knows, until either is moved or converted.
+    classifier   a Sequential (or list) of map layers, then Flatten, then Linear layers and the layers between them
+    kernel_size  kh, kw of the first convolution. None: a square, k*k = in_features / C. A crop that is not square
+                 needs it
+    Returns: a Sequential with the classifier's names. Its parameters are the classifier's own arrays; fully connected
+    weights are reshaped views of them. When one net learns, so does the other, until either is moved or converted.
     Identity: for an unpadded trunk each output equals the classifier on the crop below it, to 1e-10
-    (tests/dense/test_classifier.py). A padded trunk sees zeros round each crop, and in the large image the
-    pixels there.
-    Raises: ValueError when there is no Flatten followed by a Linear, or the sizes do not come out.
+    (tests/dense/test_classifier.py). A padded trunk differs: it sees zeros around a crop, but in the large image it
+    sees the pixels there.
+    Raises: ValueError when no Linear follows a Flatten, or when the sizes do not match.
     Source: Long et al. 2015, section 3.1. Lesson 5.
     """
     layers, channels, flat, converted = [], None, False, False
@@ -43,7 +44,7 @@ def convolutionalize(classifier, kernel_size=None):
 
 
 def _kernel_size(linear, channels, kernel_size):
-    """The map that the first Linear reads, in cells."""
+    """The size, in cells, of the map that the first Linear reads."""
     if channels is None:
         raise ValueError(f"no convolution comes before {linear.label}: how many channels its map has is not known")
     cells = linear.in_features // channels
@@ -58,7 +59,7 @@ def _kernel_size(linear, channels, kernel_size):
 
 
 def _as_convolution(linear, size, name):
-    """A convolution on views of the Linear layer's parameters and gradients."""
+    """A convolution whose parameters and gradients are views of the Linear layer's."""
     channels = linear.in_features // (size[0] * size[1])
     bias, dtype = "bias" in linear.params, linear.params["weight"].dtype
     conv = Conv2d(channels, linear.out_features, size, bias=bias, dtype=dtype, name=name)

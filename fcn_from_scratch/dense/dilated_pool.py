@@ -1,4 +1,4 @@
-"""Average pooling with holes, for rarefied nets: ops.avg_pool2d knows no dilation, and does not need one."""
+"""Dilated average pooling, for rarefied nets. It is built from ops.avg_pool2d, which has no dilation."""
 
 from itertools import product
 
@@ -9,13 +9,17 @@ from fcn_from_scratch.ops import shapes
 
 
 class DilatedAvgPool2d(AvgPool2d):
-    """The mean of windows whose taps stand d apart: ordinary windows on every d-th pixel, d*d times, interlaced.
+    """The mean of windows whose taps are d pixels apart.
 
     y[n, c, i, j] = (sum over u, v of x[n, c, s*i + d*u - p, s*j + d*v - p]) / count
 
-    pool    the AvgPool2d (dilated or not) whose window, padding and count it takes over; not its ceil mode: windows
-            are whole
-    stride  s;  factor  by how much more its taps stand apart: d and the padding p are so many times the pool's
+    The pixels are split into d*d phases, each with every d-th row and column. Ordinary windows pool each phase, and the
+    results are interlaced.
+
+    pool    the AvgPool2d (dilated or not) whose window, padding and count are taken over. Its ceil mode is not: all
+            windows are whole
+    stride  the stride s
+    factor  the dilation d and the padding p are `factor` times the pool's
     Identity: on every d-th pixel it is the pool at stride 1; vjp_check  (tests/dense/test_rarefaction.py).
     """
 
@@ -25,7 +29,7 @@ class DilatedAvgPool2d(AvgPool2d):
         before = getattr(pool, "dilation", (1, 1))
         self.dilation = tuple(d * f for d, f in zip(before, factor))
         self.padding = tuple(p * f for p, f in zip(pool.padding, factor))
-        padding = tuple(p // d for p, d in zip(self.padding, self.dilation))  # in taps, on every d-th pixel
+        padding = tuple(p // d for p, d in zip(self.padding, self.dilation))  # counted on every d-th pixel
         self.every_dth = (pool.kernel_size, 1, padding, False, count)
 
     def _forward(self, x):
@@ -44,13 +48,13 @@ class DilatedAvgPool2d(AvgPool2d):
         return dx
 
     def _phases(self, every):
-        """An index for each choice of every d-th pixel that holds a whole window."""
+        """Yield an index for each phase, the pixels a, a + d, a + 2d, ..., that holds a whole window."""
         starts = (range(min(d, size)) for d, size in zip(self.dilation, every.shape[2:]))
         for a, b in product(*starts):
             yield ..., slice(a, None, self.dilation[0]), slice(b, None, self.dilation[1])
 
     def _size(self, x_shape):
-        """How many windows there are at stride 1."""
+        """The number of windows at stride 1, along each axis."""
         size, span = x_shape[2:], tuple(map(shapes.span, self.kernel_size, self.dilation))
         out = tuple(map(shapes.conv_output_size, size, span, (1, 1), self.padding))
         checks.output_fits(out, size, span, self.padding, self.label)

@@ -1,8 +1,9 @@
-"""Patchwise training as loss sampling: which cells' losses count, and the patches these cells stand for.
+"""Patchwise training as loss sampling: masks that say which cells' losses count, and the patches that cells stand for.
 
-Two schemes, both a mask for ops.softmax_cross_entropy. The paper drops cells of the final layer: on a coarse map and
-its coarse labels that is pixel_mask; for a loss on upsampled scores, at the image's size, it is cell_mask, where all
-pixels of a cell share one fate. pixel_mask on upsampled scores is another scheme: nearly every cell keeps some pixels.
+There are two masks for ops.softmax_cross_entropy. The paper drops cells of the final layer. For a loss on the coarse
+map with coarse labels, pixel_mask does this. For a loss on upsampled scores, at the image's size, cell_mask does it: it
+keeps or drops all pixels of a cell together. pixel_mask on upsampled scores is another scheme, in which nearly every
+cell keeps some pixels.
 """
 
 from math import floor
@@ -14,16 +15,16 @@ from fcn_from_scratch.backend import get_array_module, to_numpy
 
 
 def pixel_mask(shape, keep, rng):
-    """A coin for each place of a map, independently: kept with probability `keep`.
+    """Keep each place of a map with probability `keep`, independently of all others.
 
     mask[n, i, j] = (u < keep), u uniform in [0, 1)
 
-    shape   of the labels the loss is taken with: (N, H, W), or (N, h, w) for the cells of a coarse map
-    rng     a numpy Generator: the only source of chance here
+    shape   the shape of the labels in the loss: (N, H, W), or (N, h, w) for the cells of a coarse map
+    rng     a numpy Generator, the only source of random numbers here
     Returns: a bool array of that shape, on the host.
-    Identity: gradients of the summed loss under the mask, divided by keep, average to that of the whole loss
-    (tests/dense/test_loss_sampling.py).
-    Raises: ValueError for a probability that is not above 0 and at most 1, an rng that is none, an empty shape.
+    Identity: the gradient of the summed loss under the mask, divided by keep, is on average the gradient of the whole
+    loss  (tests/dense/test_loss_sampling.py).
+    Raises: ValueError for a probability that is not above 0 and at most 1, an rng that is no Generator, an empty shape.
     Source: Long et al. 2015, sections 3.4 and 4.3. Lesson 13.
     """
     shape, keep = _shape(shape), _keep(keep)
@@ -31,16 +32,18 @@ def pixel_mask(shape, keep, rng):
 
 
 def cell_mask(shape, field, keep, rng):
-    """A coin for each cell of a coarse map, and all pixels nearest to the cell follow it: the paper's scheme for a loss
-    at the image's size.
+    """Keep each cell of a coarse map with probability `keep`, together with all pixels that are nearest to the cell.
+
+    This is the paper's scheme for a loss at the image's size.
 
     mask[n, y, x] = coin[n, round((y - start) / stride), round((x - start) / stride)]
 
-    shape   (N, H, W) of the labels;  field, the grid of the coarse scores: geometry.receptive_field(net). The grid goes
-            on where the map ends, so that every pixel has a cell. Half way between two, the later one counts.
+    shape       the shape (N, H, W) of the labels
+    field       the grid of the coarse scores: geometry.receptive_field(net). The grid continues beyond the map, so that
+                every pixel has a cell. A pixel half way between two cells belongs to the later one
     keep, rng   as in pixel_mask
     Returns: a bool array (N, H, W), on the host.
-    Raises: ValueError as pixel_mask, and for a shape that has not three axes.
+    Raises: ValueError as pixel_mask does, and for a shape that does not have three axes.
     Source: Long et al. 2015, sections 3.4 and 4.3. Lesson 13.
     """
     shape = _shape(shape)
@@ -60,8 +63,11 @@ def labels_at_cells(labels, field, size):
 
     coarse[n, i, j] = labels[n, floor(start + stride*i), floor(start + stride*j)]
 
-    A field of an even size has its centre between pixels; the one before is taken.
-    Shapes: labels (N, H, W); size (h, w) of the scores, as in scores.shape[2:]. field: geometry.receptive_field(net).
+    The centre of a field of even size lies between two pixels; the first of them is taken.
+
+    labels  (N, H, W)
+    field   the grid of the scores: geometry.receptive_field(net)
+    size    (h, w) of the scores, scores.shape[2:]
     Returns: labels (N, h, w) of the same dtype; 255 stays 255.
     Raises: ValueError when a cell's centre lies outside the labels.
     Source: Long et al. 2015, section 3.1. Lesson 13.
@@ -82,18 +88,19 @@ def labels_at_cells(labels, field, size):
 
 
 def patches(x, field, mask=None):
-    """Cut out the receptive fields of cells: what patchwise training would have fed to the net one by one.
+    """Cut out the receptive fields of cells. Patchwise training would feed these patches to the net.
 
     y[k] = x[n, :, top : top + size, left : left + size],   top = stride*i + start - (size - 1)/2 for cell (n, i, j)
 
-    mask    (N, h, w), bool: the cells, in row-major order; None: all whose field lies inside the image
+    mask    (N, h, w), bool: the cells to cut out, in row-major order. None takes all cells whose field lies inside the
+            image
     Shapes: x (N, C, H, W); y (K, C, kh, kw) with the field's size.
     Identity: with reduction "sum" the gradients of an unpadded net over the patches add up to its gradient over the
-    image under the mask, to 1e-12 in float64  (tests/dense/test_loss_sampling.py). "mean" divides either by its own
-    count.
-    Raises: ValueError for a padded net, whose first field begins outside the image: a patch would be padded in another
-    place than the image is, and the identity would not hold. Also when a field reaches beyond the image, the net
-    upsamples, or no cell is kept.
+    image under the mask, to 1e-12 in float64  (tests/dense/test_loss_sampling.py). With "mean" each of the two losses
+    is divided by its own count.
+    Raises: ValueError for a padded net, whose first field begins outside the image. A patch would be padded in another
+    place than the image is, and the identity would not hold. Also when a field reaches beyond the image, when the net
+    upsamples, and when no cell is kept.
     Source: Long et al. 2015, section 3.4. Lesson 13.
     """
     checks.ndim(x, 4, "x", "(N, C, H, W)")
@@ -120,7 +127,7 @@ def patches(x, field, mask=None):
 
 
 def _windows(axis):
-    """Where cell 0's field begins along one axis, its size and the stride: whole pixels."""
+    """(begin, size, stride) of the fields along one axis, in whole pixels. `begin` is where cell 0's field begins."""
     begin = axis.start - (axis.size - 1) / 2
     if any(number.denominator != 1 for number in (begin, axis.size, axis.stride)):
         raise ValueError(

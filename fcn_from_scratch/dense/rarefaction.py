@@ -1,4 +1,4 @@
-"""Filter rarefaction: a net of a smaller output stride, in one pass and with the weights it has."""
+"""Filter rarefaction: make a net of smaller output stride from the same weights. It needs only one pass."""
 
 from math import gcd, prod
 
@@ -12,26 +12,28 @@ POINTWISE = (ReLU, Dropout, LocalResponseNorm)
 
 
 def rarefy(net, stride=1):
-    """Remove strides until the net's output stride is `stride`, and dilate what comes after by what was removed.
+    """Remove strides until the net's output stride is `stride`, and dilate the later layers to make up for it.
 
-    stride s = kept * removed:  the layer strides by `kept`; every later filter AND pooling window is dilated by
-    `removed` more, so that its taps, d = the product of all that was removed, stand where they stood in the image:
-    a kernel k spans d(k - 1) + 1 cells and has no more weights than before. Padding grows to d * p.
+    A stride s is split into s = kept * removed. The layer keeps the stride `kept`. Every later filter AND pooling
+    window is dilated by `removed`, on top of earlier dilations. Let d be the product of all that was removed before a
+    layer. Its taps are d cells apart, so they lie where they lay in the image: a kernel of size k spans d(k - 1) + 1
+    cells and has as many weights as before. Its padding p grows to d * p.
 
-    net     a Sequential of convolutions, pools, ReLU, dropout and LRN, or a segmentation network (its layers up to
-            the coarsest scores)
-    stride  an integer or a pair that divides the net's output stride. Earlier strides are kept first: of 2, 2, 2 and
-            stride 2 the first stays, as in later work ("à trous").
+    net     a Sequential of convolutions, pools, ReLU, dropout and LRN, or a segmentation network, which counts as its
+            layers up to the coarsest scores
+    stride  an integer or a pair that divides the net's output stride. Earlier strides are kept first: of the strides
+            2, 2, 2 the first is kept for stride=2, as in later work ("à trous")
     Returns: a Sequential of new layers that SHARE the weights: its params and grads are the net's own arrays.
-    The receptive field and the place of the first output stay (geometry.receptive_field); only the stride changes.
-    Identity: for an unpadded net, rarefy(net)(x) == shift_and_stitch(net, x)  (tests/dense/test_rarefaction.py): the
-    same products summed, equal to the last bit where sums are exact or the matrix product adds in the same order, else
-    to 1e-12.
-    With padding, as long as pools round down: every f-th output of rarefy(net)(x) still is net(x), also at the border.
-    Shift-and-stitch agrees wherever the output's receptive field lies inside the image (for form "drop", inside what
-    its pass sees of it). In the rows before, as many as the first field begins ahead of the image, it need not: each
-    pass pads at another place. Where ceil mode gives the net a last, partial window, the result has none, and ends
-    earlier.
+    The receptive field and the centre of the first output stay (geometry.receptive_field); only the stride changes.
+    Identity: for an unpadded net, rarefy(net)(x) == shift_and_stitch(net, x)  (tests/dense/test_rarefaction.py). Both
+    sum the same products. They are equal to the last bit where the sums are exact or the matrix product adds in the
+    same order, otherwise to 1e-12.
+
+    A padded net: every f-th output of rarefy(net)(x) still equals net(x), also at the border, as long as pools round
+    down. Shift-and-stitch agrees wherever the output's receptive field lies inside the image (for form "drop", inside
+    the part of it that the pass sees). It need not agree in the first rows, as many as the first field begins before
+    the image, because each pass pads in another place. Where ceil mode gives the net a last, partial window, the result
+    has no such window and ends earlier.
     Raises: ValueError for a layer that cannot be dilated (Linear: convolutionalize first), and for a stride that does
     not divide the net's.
     Source: Long et al. 2015, section 3.2. Lesson 8.
@@ -57,7 +59,7 @@ def rarefy(net, stride=1):
 
 
 def _strided(layer, stride, factor):
-    """The layer with another stride, its taps moved apart by `factor` and the padding with them."""
+    """Change the layer's stride, and multiply its dilation and padding by `factor`."""
     if isinstance(layer, AvgPool2d) and factor != (1, 1):
         pool = DilatedAvgPool2d(layer, stride, factor, name=layer.name)
         return pool.train(layer.training)

@@ -1,11 +1,11 @@
-"""Which pixels an output sees, where it stands, and what a layer costs: all from sizes, before anything runs.
+"""Which pixels an output sees, where it lies, and what a layer costs. All of it follows from sizes; nothing is run.
 
 fields    receptive field, stride, start; the crops that follow from them
 graph     any network as a list of layers and the maps they read
 sizes     how large every map is; which images fit, and with which padding
 table     a row for each layer: field, size, multiply-adds, parameters, memory
 crops     a crop offset in words
-measured  receptive fields again, from gradients: the theoretical and the effective one
+measured  receptive fields measured by gradients: the theoretical and the effective one
 """
 
 from fcn_from_scratch.geometry.crops import explain_crop, explain_crops

@@ -1,4 +1,4 @@
-"""A crop offset, and where it comes from, in words."""
+"""Explain in words where a crop offset comes from."""
 
 from fcn_from_scratch.geometry.fields import crop_offset
 from fcn_from_scratch.geometry.graph import graph, grids
@@ -7,8 +7,9 @@ from fcn_from_scratch.layers import NearestUpsample
 
 
 def explain_crop(field, reference, name="the map", reference_name="the reference"):
-    """How `crop_offset(field, reference)` comes about: the starts and strides of both maps, and the division.
+    """Explain `crop_offset(field, reference)`: the starts and strides of both maps, and the division.
 
+    Returns: str, of several lines.
     Raises: ValueError as crop_offset does.
     """
     offset = crop_offset(field, reference)
@@ -23,8 +24,11 @@ def explain_crop(field, reference, name="the map", reference_name="the reference
 
 
 def explain_crops(net):
-    """(name, offset, text) for every crop of a network, from coarse to fine: what was upsampled, which two maps meet,
-    and the offset between them. No image size occurs in any of it."""
+    """Explain every crop of a network, from coarse to fine: what was upsampled, which two maps meet, and their offset.
+
+    None of it depends on the image's size.
+    Returns: a list of (name, offset, text).
+    """
     found = graph(net)
     fields, by_name, explained = grids(found), {node.name: node for node in found}, []
     for node in found:
@@ -37,7 +41,7 @@ def explain_crops(net):
 
 
 def _upsampled(node, fields):
-    """Why an upsampled map starts before the map it was made of: by half its kernel, or half its block."""
+    """Say why an upsampled map starts before the map that it was made from: by half its kernel, or half its block."""
     name, layer, (source,) = node
     k = (layer.scale if isinstance(layer, NearestUpsample) else layer.kernel_size)[0]
     before, after = fields[source], fields[name]
@@ -58,5 +62,5 @@ def _many(number, word):
 
 
 def _brackets(start):
-    """A negative number in brackets, so that it can stand in a difference."""
+    """Put a negative number in brackets, so that it can be subtracted."""
     return f"({start})" if not isinstance(start, tuple) and start < 0 else start

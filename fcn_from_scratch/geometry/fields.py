@@ -1,16 +1,16 @@
 """Which pixels an output sees and where it stands: receptive field, stride, start, and the crops that follow.
 
 Every map is a grid laid over the image. Cell i of a map has its centre at image coordinate start + stride * i,
-where 0 is the centre of the image's first pixel, and sees `size` pixels. One rule a layer moves the grid on, with
+where 0 is the centre of the image's first pixel, and sees `size` pixels. Each layer changes the grid by one rule, with
 kernel size k, stride s, padding p, dilation d and e = d(k - 1) + 1:
 
 convolution, pooling    size += (e - 1) * stride;  start += ((e - 1) / 2 - p) * stride;  stride *= s
 transposed convolution  size += (ceil(k / s) - 1) * stride;  stride /= s;  start -= ((k - 1) / 2 - p) * stride
 
 Nearest neighbour counts as a transposed convolution with k = s, max-unpooling as one with its pool's k, s and p.
-Behind an upsampling the cells of a map do not all see as many pixels: which coarse cells reach one depends on where it
-stands. `size` is then what the rule gives, about the mean of them.
-Image sizes do not occur: neither do they in a crop offset, and rounding up or down changes none of it.
+After an upsampling the cells of a map do not all see the same number of pixels: the place of a cell decides which
+coarse cells reach it. `size` is then what the rule gives, which is about their mean.
+Image sizes do not occur here, nor in a crop offset. Rounding up or down changes none of these numbers.
 Source: Caffe's coord_map.py, from the paper's authors. Lesson 6.
 """
 
@@ -79,8 +79,8 @@ def receptive_field(net, start=IMAGE):
     net is a layer, a list of layers, a Sequential or a model with a `coarse_path` (the layers from the image to
     score_fr); start is the grid its input lies on. Of Branches the largest size counts.
     Returns: a ReceptiveField with size, stride and start.
-    Raises: ValueError at a layer whose outputs stand nowhere, such as Linear, for Branches whose outputs do not stand
-    in one place, and for ShiftAndStitch with another stride than its net's.
+    Raises: ValueError at a layer whose outputs have no place in the image, such as Linear, for Branches whose outputs
+    do not lie in the same places, and for ShiftAndStitch with another stride than its net's.
     """
     if isinstance(net, layers.Branches):
         return joint(receptive_field(branch, start) for branch in net.branches)

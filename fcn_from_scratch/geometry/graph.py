@@ -1,4 +1,4 @@
-"""A network as a list of nodes: which layer reads which maps. Sizes, costs and crops are walks along it."""
+"""A network as a list of nodes: which layer reads which maps. Sizes, costs and crops are found by walking along it."""
 
 from copy import copy
 from typing import NamedTuple
@@ -18,9 +18,9 @@ CHAINS = (layers.Sequential, layers.Branches, layers.ShiftAndStitch)
 class Node(NamedTuple):
     """One layer at its place in the network.
 
-    sources   the names of the maps it reads; "image" is the network's input. Two maps are read by a SkipFusion, the
-              coarse scores and the skip; by an FCN's last Crop, the scores and the image whose size they get; and by
-              a MaxUnpool2d, the coarse map, the one its pool had read, whose size it gets, and the one the pool made.
+    sources   the names of the maps that it reads; "image" is the network's input. A SkipFusion reads two maps: the
+              coarse scores and the skip. An FCN's last Crop reads two: the scores, and the image, whose size they get.
+              A MaxUnpool2d reads three: the coarse map, its pool's input, whose size it gets, and its pool's output.
               Concat and Sum read any number.
     """
 
@@ -30,15 +30,15 @@ class Node(NamedTuple):
 
     @property
     def crops(self):
-        """Does it bring two maps to one grid, by cropping one of them?"""
+        """Does the layer bring two maps to one grid by cropping one of them?"""
         return len(self.sources) == 2 and isinstance(self.layer, (layers.Crop, layers.SkipFusion))
 
 
 def graph(net):
-    """The nodes of a layer, a list of layers, a Sequential, or a network that says them itself, in `net.graph()`.
+    """The nodes of a layer, a list of layers, a Sequential, or a network with a method `graph()`, which lists them.
 
-    Of any other model, its `coarse_path`: the way to its coarsest scores.
-    Raises: ValueError for a network that says of itself none of these.
+    Any other model gives the nodes of its `coarse_path`, the layers up to its coarsest scores.
+    Raises: ValueError for a network that has none of these.
     """
     if hasattr(net, "graph"):
         return net.graph()
@@ -49,9 +49,10 @@ def graph(net):
 
 
 def along(chain, source="image", prefix=""):
-    """The nodes of a layer, a list of layers or a Sequential that reads the map `source`; what is in them laid open.
+    """The nodes of a layer, a list of layers or a Sequential that reads the map `source`. Inner chains are opened.
 
-    Names are dotted in a Sequential and joined by slashes in Branches, after `prefix`, as those of the parameters.
+    Names begin with `prefix`. They are joined by dots in a Sequential and by slashes in Branches, as the names of the
+    parameters are.
     """
     found = []
     for name, layer in _named(chain):
@@ -71,7 +72,7 @@ def along(chain, source="image", prefix=""):
 
 
 def _named(chain):
-    """(name, layer) of what stands in a row."""
+    """The (name, layer) pairs of a chain, in order."""
     if isinstance(chain, layers.Sequential):
         return chain.children.items()
     if isinstance(chain, (list, tuple)):
@@ -80,14 +81,14 @@ def _named(chain):
 
 
 def _side_by_side(branches, source, prefix):
-    """The nodes of several chains that read one map, and of the layer that stacks what they make."""
+    """The nodes of several chains that read one map, and of the layer that stacks their outputs."""
     chains = [along(branch, source, prefix) for branch in branches.branches]
     ends = tuple(chain[-1].name for chain in chains)
     return [*(node for chain in chains for node in chain), Node(prefix + "output", branches.output, ends)]
 
 
 def entries(nodes):
-    """The convolutions that look at the image itself: the first one, or one of each stream."""
+    """The convolutions that read the image itself: the first one, or the first of each stream."""
     seen, found = {"image"}, []
     for node in nodes:
         if seen.issuperset(node.sources):
@@ -99,7 +100,7 @@ def entries(nodes):
 
 
 def with_padding(nodes, padding):
-    """The same nodes, the first convolution (of each stream) with another padding; the network stays as it is."""
+    """The same nodes, but the first convolution (of each stream) has another padding. The network is not changed."""
     first = entries(nodes)
     if not first:
         raise ValueError("the network has no convolution whose padding could be changed")
@@ -107,15 +108,15 @@ def with_padding(nodes, padding):
 
 
 def with_rounding(nodes, ceil_mode):
-    """The same nodes, every pool rounding its size up (True) or down (False)."""
+    """The same nodes, but every pool rounds its size up (True) or down (False)."""
     pools = (layers.MaxPool2d, layers.AvgPool2d)
     return [_changed(node, ceil_mode=ceil_mode) if isinstance(node.layer, pools) else node for node in nodes]
 
 
 def grids(nodes):
-    """name -> ReceptiveField: the grid of the image and of each node's map. A vector stands nowhere: None.
+    """The grid of the image and of each node's map, as a dict name -> ReceptiveField. A vector has no grid: None.
 
-    The output of a node that crops one map to another lies where both of them are.
+    The output of a node that crops one map to another lies where the two maps overlap.
     """
     fields = {"image": IMAGE}
     for node in nodes:
@@ -130,7 +131,7 @@ def grids(nodes):
 
 
 def _changed(node, **attributes):
-    """The node with a copy of its layer that has other hyper-parameters, and shares the weights."""
+    """The node with a copy of its layer that has other hyper-parameters and shares the weights."""
     layer = copy(node.layer)
     for name, value in attributes.items():
         setattr(layer, name, value)

@@ -1,8 +1,8 @@
-"""Receptive fields from gradients: no recurrence, only what a backward brings back to the image.
+"""Receptive fields measured by gradients. No recurrence is used, only the gradient that backward gives for the image.
 
-Two questions, two answers. Which pixels CAN an output see? Those whose gradient is not zero when no weight is
-negative and nothing cancels: the theoretical field. Which pixels DOES it listen to? Those where the gradient of the
-network as it is, with its own weights, is large: the effective field, and that is smaller (Luo et al. 2016).
+There are two questions. Which pixels CAN an output see? They are the pixels whose gradient is not zero when all weights
+are positive, so that nothing cancels: the theoretical field. Which pixels DOES it use? They are the pixels whose
+gradient is large with the network's own weights: the effective field, which is smaller (Luo et al. 2016).
 """
 
 import math
@@ -20,24 +20,26 @@ WINDOWS = (layers.Conv2d, layers.MaxPool2d, layers.AvgPool2d)
 
 
 def measured_receptive_field(net):
-    """The theoretical field, measured: size, stride and start from the support of two cells' gradients.
+    """Measure the theoretical field: size, stride and start, from the pixels that two cells' gradients reach.
 
-    A probe takes each window's place: one channel, the same kernel size, stride, padding and dilation, all weights
-    positive. (A max-pool's gradient reaches one pixel of its window, though the output depends on all of them.) A
-    window is a vertical and a horizontal one, so that a line of pixels is enough for each axis. The line is doubled
-    until neither cell sees its ends.
-    net   a layer, a list of layers, a Sequential or a model: the way to its coarsest scores
+    Each window is replaced by a probe, a convolution of one channel with the same kernel size, stride, padding and
+    dilation and with positive weights. (A max-pool's gradient reaches only one pixel of its window, though the output
+    depends on all of them.) A window is the product of a vertical and a horizontal one, so a line of pixels is enough
+    for each axis. The line is doubled until neither cell sees its ends.
+    net   a layer, a list of layers, a Sequential or a model, which counts as its layers up to the coarsest scores
     Identity: measured_receptive_field(net) == receptive_field(net)  (tests/geometry/test_measured.py)
-    Raises: ValueError at a layer that is neither a window nor pixel by pixel. Lesson 6.
+    Raises: ValueError at a layer that works neither by windows nor pixel by pixel. Lesson 6.
     """
     path = _path(net)
     return ReceptiveField(_measured_axis(path, axis) for axis in (0, 1))
 
 
 class EffectiveField(NamedTuple):
-    """size    the side of the smallest square around the cell's centre that holds `share` of the energy
+    """How far an output looks.
+
+    size         the side of the smallest square around the cell's centre that holds `share` of the energy
     theoretical  the side of the theoretical field
-    energy     (H, W): the mean squared gradient of each pixel of the theoretical field, the sum 1
+    energy       (H, W): the mean squared gradient of each pixel of the theoretical field, scaled to the sum 1
     """
 
     size: int
@@ -46,12 +48,12 @@ class EffectiveField(NamedTuple):
 
 
 def effective_receptive_field(net, images, share=0.95, rng=None):
-    """How far an output listens: where the squared gradient of one cell by the image lies, with the net's own weights.
+    """Measure how far an output looks: where the squared gradient of one cell lies, with the net's own weights.
 
-    images   (N, C, H, W), large enough that one cell's whole field lies inside
-    rng      draws how much each channel of the cell counts (random signs); default a fixed seed
-    The cell nearest to the middle is asked, N images are averaged, dropout is left out. A score layer that is still
-    zero hands nothing back: it is skipped, which moves nothing when it is 1x1.
+    images   (N, C, H, W), so large that the cell's whole field lies inside
+    rng      draws the sign with which each channel of the cell counts; by default from a fixed seed
+    The cell nearest to the middle is measured. The N images are averaged. Dropout is left out. A score layer that is
+    still zero would give a zero gradient, so it is skipped; this moves nothing when the layer is 1x1.
     Returns: EffectiveField. Nothing is added to `grads`.
     Raises: ValueError when the images are too small, or when no gradient arrives. Lesson 6.
     Source: Luo, Li, Urtasun, Zemel 2016, Understanding the effective receptive field.
@@ -92,10 +94,11 @@ def _path(net):
 
 
 def _measured_axis(path, axis):
-    """Size, stride and start along one axis: of two neighbouring cells whose fields both lie inside the line.
+    """Size, stride and start along one axis, from two neighbouring cells whose fields both lie inside the line.
 
-    Where a stride is larger than the next kernel a field has holes, so that a cut-off one need not end at the line's
-    end. No hole is wider than all strides and the largest dilation multiplied: that far the ends have to be.
+    A field has holes where a stride is larger than the next kernel. So a field that the line cuts off need not reach
+    the line's end. No hole is wider than the product of all strides and the largest dilation, so the fields must keep
+    this distance from the ends.
     """
     probes = [_probe(layer, axis) for layer in path if isinstance(layer, WINDOWS)]
     margin = math.prod(probe.stride[0] for probe in probes) * max([probe.dilation[0] for probe in probes], default=1)
@@ -109,7 +112,7 @@ def _measured_axis(path, axis):
 
 
 def _probe(layer, axis):
-    """The layer's window along one axis, vertical, with one channel and positive weights."""
+    """The layer's window along one axis, as a vertical convolution of one channel with positive weights."""
     k, s, p, d = (getattr(layer, what, (1, 1))[axis] for what in ("kernel_size", "stride", "padding", "dilation"))
     probe = layers.Conv2d(1, 1, (k, 1), (s, 1), (p, 0), (d, 1), bias=False, dtype=np.float64)
     probe.params["weight"][...] = 1 / k
@@ -117,8 +120,11 @@ def _probe(layer, axis):
 
 
 def _two_supports(probes, length, margin):
-    """(cell, its first and last pixel, those of the next cell) in the middle of a line; None if one comes nearer to
-    the line's ends than the margin."""
+    """The supports of two neighbouring cells in the middle of a line.
+
+    Returns: (cell, its (first, last) pixel, the next cell's (first, last) pixel), or None when a support comes nearer
+    to the line's ends than the margin.
+    """
     y = np.ones((1, 1, length, 1))
     for probe in probes:
         if y.shape[2] + 2 * probe.padding[0] < ops.shapes.span(probe.kernel_size[0], probe.dilation[0]):
@@ -144,12 +150,12 @@ def _two_supports(probes, length, margin):
 
 
 def _forward(layer, x):
-    """What the layer computes; nothing is kept in it, so that a training in progress is not disturbed."""
+    """The layer's output. The layer keeps nothing, so a training in progress is not disturbed."""
     return layer._forward(x)[0]
 
 
 def _input_gradient(layer, x, dy):
-    """The layer's backward by its input alone: no gradient of a weight is computed, none is added."""
+    """The gradient for the layer's input only. No gradient of a weight is computed or added."""
     if isinstance(layer, layers.Conv2d):
         knobs = (layer.stride, layer.padding, layer.dilation, layer.groups)
         return ops.conv2d_input_grad(dy, x.shape, layer.params["weight"], *knobs)
@@ -157,7 +163,7 @@ def _input_gradient(layer, x, dy):
 
 
 def _inside(field, cell, size):
-    """The cell's theoretical field as slices of the image, which it must not leave."""
+    """The cell's theoretical field as slices of the image. It must lie inside the image."""
     slices = []
     for axis, number, length in zip(field.axes, cell, size):
         first = int(axis.start + axis.stride * number - (axis.size - 1) / 2)
@@ -172,7 +178,7 @@ def _inside(field, cell, size):
 
 
 def _concentration(energy, share):
-    """The smallest centred square, grown by a pixel on each side, that holds the share of the energy."""
+    """Find the smallest centred square that holds the share of the energy; it grows by a pixel on each side."""
     theoretical = max(energy.shape)
     for side in range(theoretical % 2 or 2, theoretical + 1, 2):
         top, left = ((n - min(side, n)) // 2 for n in energy.shape)

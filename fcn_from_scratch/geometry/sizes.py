@@ -1,7 +1,8 @@
-"""How large every map is, and so which images a network can take: arithmetic, no arrays.
+"""How large every map is, and which images a network can take. This is arithmetic; no arrays are made.
 
-Two rules make a size fit. No map may vanish, and every map that is cropped must cover what it is cropped to: offset
-plus the reference's size. The offset is a property of the layers; the sizes come from the image, rounded at each pool.
+A size fits under two conditions. No map may vanish. Every map that is cropped must cover its reference: it has at least
+the offset plus the reference's size. The offset is a property of the layers. The sizes come from the image and are
+rounded at each pool.
 """
 
 from itertools import product
@@ -19,18 +20,19 @@ LARGEST = 1499  # pixels: sizes up to here are tried when a network is asked for
 
 
 class Map(NamedTuple):
-    """What a layer hands on: channels and size (H, W). A vector is a map of one pixel."""
+    """The output of a layer: its channels and its size (H, W). A vector is a map of one pixel."""
 
     channels: int
     size: tuple
 
 
 def map_sizes(net, size, *, pad=None, ceil_mode=None):
-    """name -> Map for the image and every layer, for an image of `size` pixels, an integer or a pair (H, W).
+    """The Map of the image and of every layer, as a dict by name, for an image of `size` pixels.
 
-    pad        the padding of the first convolution, if not the network's own
-    ceil_mode  True or False: all pools round up or down, whatever they do in the network
-    Raises: ValueError at the first map that vanishes or does not cover its reference, with both sizes.
+    size       an integer or a pair (H, W)
+    pad        the padding of the first convolution; None keeps the network's own
+    ceil_mode  True or False: all pools round up or down; None keeps the network's own rounding
+    Raises: ValueError at the first map that vanishes or does not cover its reference; it gives both sizes.
     """
     found = _variant(net, pad, ceil_mode)
     return _walk(found, _offsets(found), _image(found, size))
@@ -42,8 +44,10 @@ def fits(net, size, *, pad=None, ceil_mode=None):
 
 
 def sizes_that_fit(net, sizes=range(1, LARGEST + 1), *, pad=None, ceil_mode=None):
-    """Those of the sizes, integers or pairs, that the network can take. Rows and columns are independent: of a pair,
-    each side must fit."""
+    """The sizes, among the given integers or pairs, that the network can take.
+
+    Rows and columns are independent: each side of a pair must fit.
+    """
     found = _variant(net, pad, ceil_mode)
     try:
         offsets = _offsets(found)
@@ -53,10 +57,10 @@ def sizes_that_fit(net, sizes=range(1, LARGEST + 1), *, pad=None, ceil_mode=None
 
 
 def smallest_pad(net, sizes=range(1, LARGEST + 1), *, ceil_mode=None, largest=200):
-    """The smallest padding of the first convolution with which every one of the sizes fits; None up to `largest`.
+    """The smallest padding of the first convolution, up to `largest`, with which all of the sizes fit, or None.
 
-    97 for FCN-32s, 16s and 8s, whose public code has 100: with 96 an image of one pixel leaves fc6 nothing to look at.
-    Below 81 the scores of FCN-32s start inside the image, whatever its size (tests/geometry/test_sizes.py).
+    It is 97 for FCN-32s, 16s and 8s, whose public code has 100. With 96 an image of one pixel leaves fc6 no whole
+    window. Below 81 the scores of FCN-32s start inside the image, whatever its size (tests/geometry/test_sizes.py).
     Source: FCN's public networks. Lesson 6.
     """
     sizes = list(sizes)
@@ -81,7 +85,7 @@ def _variant(net, pad, ceil_mode):
 
 
 def _offsets(nodes):
-    """name -> the (vertical, horizontal) crop offset of each node that crops one map to another."""
+    """The (vertical, horizontal) crop offset of each node that crops one map to another, as a dict by name."""
     fields, found = grids(nodes), {}
     for node in nodes:
         if node.crops:
@@ -91,7 +95,7 @@ def _offsets(nodes):
 
 
 def cropped(node):
-    """(the map that is cropped, the map it is cropped to) of a node that crops."""
+    """The names of two maps of a node that crops: (the map that is cropped, the map to which it is cropped)."""
     first, second = node.sources
     return (second, first) if isinstance(node.layer, layers.SkipFusion) else (first, second)
 
@@ -123,7 +127,7 @@ def _walk(nodes, offsets, image):
 
 
 def _together(name, layer, before):
-    """What Concat or Sum make of maps of one size."""
+    """The output of Concat or Sum on maps of one size."""
     sizes = {found.size for found in before.values()}
     if len(sizes) > 1:
         each = ", ".join(f"{source} {found.size[0]}x{found.size[1]}" for source, found in before.items())
@@ -133,7 +137,10 @@ def _together(name, layer, before):
 
 
 def _unpooled(name, layer, coarse, read=None, made=None):
-    """The size of the map that the pool had read, if the coarse map has that of the one it made."""
+    """The output of a MaxUnpool2d: it has the size of its pool's input.
+
+    Its own input must have the size of the pool's output.
+    """
     if read is None:
         raise ValueError(f"the size of {name} is that of the map its pool had read, and no node says which")
     if made.size != coarse.size:
@@ -145,9 +152,9 @@ def _unpooled(name, layer, coarse, read=None, made=None):
 
 
 def passes(layer, before):
-    """(shift, its maps, a dict as of map_sizes) of each of ShiftAndStitch's passes that has an output.
+    """Yield (shift, maps) for each pass of ShiftAndStitch that has an output, with maps as map_sizes gives them.
 
-    A pass that has dropped the whole image has none, though padding alone may be enough for a window.
+    A pass that drops the whole image has no output, even if padding alone would be enough for a window.
     """
     found = graph(layer.net)
     offsets = _offsets(found)
@@ -165,7 +172,7 @@ def passes(layer, before):
 
 
 def _stitched(layer, before):
-    """All outputs of the passes beside each other."""
+    """The output of ShiftAndStitch: the outputs of all passes, interlaced."""
     made = {shift: list(maps.values())[-1] for shift, maps in passes(layer, before)}
     sizes = {shift: found.size for shift, found in made.items()}
     return Map(made[0, 0].channels, interlaced_size(sizes, layer.stride, layer.form))
@@ -184,7 +191,7 @@ def _after(name, layer, before):
     out = tuple(_output_size(layer, n, axis) for axis, n in enumerate(size))
     if min(out) < 1:
         raise ValueError(f"{name} has nothing to look at: its input is {size[0]}x{size[1]}, its output would be empty")
-    if isinstance(layer, layers.MaxPool2d) and layer.dilation != (1, 1):  # its taps can node over a small map: refused
+    if isinstance(layer, layers.MaxPool2d) and layer.dilation != (1, 1):  # its taps can step over a small map: refused
         pool_geometry(size, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
     return Map(getattr(layer, "out_channels", channels), out)
 
@@ -211,10 +218,10 @@ def _output_size(layer, n, axis):
 
 
 def _joined_size(name, layer, cut, reference, have, wanted, offset):
-    """The size of two maps joined, along one axis: `cut` loses its first `offset` cells and what is too much behind.
+    """The size of two joined maps along one axis. `cut` loses its first `offset` cells and the surplus at its end.
 
-    A skip that starts later than the scores (offset < 0) has the scores cropped to its own size instead; of two that
-    start together the longer one is cropped.
+    When a skip starts later than the scores (offset < 0), the scores are cropped to the skip's size instead. When both
+    start together, the longer one is cropped.
     """
     if offset == 0 and isinstance(layer, layers.SkipFusion):
         return min(have, wanted)
@@ -230,5 +237,5 @@ def _joined_size(name, layer, cut, reference, have, wanted, offset):
 
 
 def _image(nodes, size):
-    """The image: as many channels as the convolutions that look at it expect, each of its own; 1 if there is none."""
+    """The image's Map. Its channels are those that the convolutions reading it expect, added up; 1 if there is none."""
     return Map(sum(node.layer.in_channels for node in entries(nodes)) or 1, pair(size, "size", 1))

@@ -1,4 +1,4 @@
-"""What every layer of a network sees, makes and costs: a row each, and the totals."""
+"""What every layer of a network sees, makes and costs: a row for each layer, and the totals."""
 
 from typing import NamedTuple
 
@@ -18,10 +18,12 @@ class Row(NamedTuple):
     """One layer.
 
     kind           what it is, in short: "conv 3x3"
-    channels, size of its output, size as (H, W)
+    channels       the channels of its output
+    size           the size (H, W) of its output
     field          its output's ReceptiveField: size, stride, start; None for a vector
-    multiply_adds  for one image; parameters, the numbers it learns
-    bytes          of its output for one image; 0 for ReLU, dropout and crops, which make no map of their own
+    multiply_adds  the number of multiply-adds for one image
+    parameters     the number of its parameters
+    bytes          the memory of its output for one image; 0 for ReLU, dropout and crops, which make no map of their own
     """
 
     name: str
@@ -35,14 +37,14 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The rows of a network for one image of `size` (H, W). As text: the table with its totals."""
+    """The rows of a network for one image of `size` (H, W). str(table) is the table as text, with totals."""
 
     size: tuple
     rows: list
 
     @property
     def multiply_adds(self):
-        """Of one forward. A backward takes twice as many: one product for the input, one for the weights."""
+        """Multiply-adds of one forward. A backward takes twice as many, for dx and for the weights' gradients."""
         return sum(row.multiply_adds for row in self.rows)
 
     @property
@@ -51,11 +53,11 @@ class Table(NamedTuple):
 
     @property
     def activation_bytes(self):
-        """All maps of one forward together, which is what training keeps; pool indices come on top."""
+        """The memory of all maps of one forward. Training keeps them all, and the pools' indices besides."""
         return sum(row.bytes for row in self.rows)
 
     def row(self, name):
-        """The row of the layer of that name."""
+        """The row of the layer with this name."""
         return {row.name: row for row in self.rows}[name]
 
     def __str__(self):
@@ -63,12 +65,14 @@ class Table(NamedTuple):
 
 
 def table(net, size, dtype=np.float32):
-    """A Table of the network, a layer, list of layers, Sequential or model, for an image of `size`.
+    """Make the Table of a network for an image of `size`.
 
-    size    pixels, an integer or a pair (H, W);  dtype, of the maps, for their memory
-    Multiply-adds are counted by the definition of each layer: a convolution makes kh*kw*C/groups for every output
-    number, a transposed convolution kh*kw*O for every input number, and fixed bilinear upsampling kh*kw. ShiftAndStitch
-    makes those of its net in every pass. A comparison, an addition and a copy count nothing.
+    net     a layer, a list of layers, a Sequential or a model
+    size    in pixels, an integer or a pair (H, W)
+    dtype   the dtype of the maps, for their memory
+    Multiply-adds are counted by the definition of each layer. A convolution needs kh*kw*C/groups for every number of
+    its output. A transposed convolution needs kh*kw*O for every number of its input, and fixed bilinear upsampling
+    kh*kw. ShiftAndStitch needs those of its net in every pass. Comparisons, additions and copies are not counted.
     Raises: ValueError when the size does not fit (see geometry.map_sizes). Lesson 6.
     """
     found = graph(net)
@@ -137,7 +141,7 @@ _WORDS = {
 
 
 def _kind(layer):
-    """What a layer is, and what matters for its geometry: "conv 3x3 pad 100"."""
+    """The layer's type and the hyper-parameters that matter for its geometry: "conv 3x3 pad 100"."""
     if isinstance(layer, layers.SkipFusion):
         return "score, crop, add"
     words = [_WORDS.get(type(layer), type(layer).__name__.lower())]
@@ -154,7 +158,7 @@ HEADINGS = ("layer", "", "channels", "size", "field", "stride", "start", "multip
 
 
 def _text(found):
-    """The table, right-aligned from the third column on. ReLU and dropout, which change nothing here, are left out."""
+    """The table as text, right-aligned from the third column on. ReLU and dropout are left out: they change nothing."""
     lines = [HEADINGS]
     for row in found.rows:
         if row.kind not in ("relu", "dropout", "channeldropout"):
@@ -187,17 +191,17 @@ def _number(value):
 
 
 def count(number):
-    """A large number in short: 181 G, 4.2 M."""
+    """A large number in short form: 181 G, 4.2 M."""
     return _short(number, 1000, ("", " k", " M", " G", " T"))
 
 
 def memory(number):
-    """Bytes in short: 29.7 MiB."""
+    """A number of bytes in short form: 29.7 MiB."""
     return _short(number, 1024, (" B", " KiB", " MiB", " GiB"))
 
 
 def _short(number, base, units):
-    """Three digits and a unit; four digits in front of the unit from 1000 on."""
+    """Three significant digits and a unit, or four where the number in front of the unit is 1000 or more."""
     power = 0
     while power < len(units) - 1 and number >= base ** (power + 1):
         power += 1

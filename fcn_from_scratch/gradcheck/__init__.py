@@ -1,9 +1,10 @@
-"""Is a hand-written backward the derivative of its forward? Questions and answers, by finite differences.
+"""Is a hand-written backward the derivative of its forward? Finite differences give the answer.
 
-vjp.py      the check itself, for any pair of functions, and the full Jacobian for the small cases of lesson 3
-layers.py   the same for a layer: its input, its parameters and the promises of the layer contract
-hints.py    what may be wrong with a gradient that fails
-cases.py    every op and layer of the package in many configurations; `fcn gradcheck` prints their table
+vjp.py         the check itself, for any pair of functions, and the full Jacobian for the small cases of lesson 3
+layers.py      the same check for a layer: its input, its parameters and the promises of the layer contract
+user_layer.py  the check of a layer from the user's own file
+hints.py       what may be wrong with a gradient that fails
+cases.py       every op and layer of the package in many configurations; `fcn gradcheck` prints their table
 """
 
 from fcn_from_scratch.gradcheck.layers import layer_check

@@ -1,4 +1,4 @@
-"""The table of `fcn gradcheck`: every op and every layer of the package, worst configuration first named."""
+"""The table of `fcn gradcheck`: every op and layer of the package, each with its worst configuration."""
 
 import zlib
 from itertools import product
@@ -15,13 +15,13 @@ from fcn_from_scratch.gradcheck.vjp import LIMIT, vjp_check
 
 
 class Row(NamedTuple):
-    """One op or layer: in how many configurations it was checked, and the one that went worst."""
+    """One op or layer: the number of configurations that were checked, and the worst of them."""
 
     name: str
     configurations: int
-    error: float  # the largest relative error; infinity where the check itself was refused
-    configuration: str  # the one that gave it
-    problem: str = ""  # what was refused
+    error: float  # the largest relative error; infinity when the check raised an error
+    configuration: str  # the configuration with this error
+    problem: str = ""  # the message of the error that the check raised
 
     @property
     def ok(self):
@@ -34,7 +34,7 @@ def names():
 
 
 def find(word):
-    """The names a word stands for, whatever its case and underscores: "maxpool2d" is the op and the layer."""
+    """The names that a word stands for. Case and underscores do not count: "maxpool2d" is the op and the layer."""
     return [name for name in names() if _plain(name) == _plain(word)]
 
 
@@ -45,8 +45,8 @@ def _plain(name):
 def run_cases(names_to_run=None, seed=0, device="cpu", progress=True):
     """Check the named ops and layers (all of them by default) in all their configurations.
 
-    Every configuration is checked twice, with contiguous arrays and with strided ones. What is drawn for a
-    name depends on the seed and the name alone, not on what else runs.
+    Every configuration is checked twice, with contiguous arrays and with strided ones. The random numbers for a name
+    depend only on the seed and the name, not on what else is checked.
     Returns: a list of Row.
     """
     device_module(device)
@@ -80,14 +80,14 @@ def _check_op(case, device, strided, rng):
 def _check_layer(case, device, strided, rng):
     layer, x = case
     for array in layer.params.values():
-        array[...] = rng.normal(size=array.shape)  # zeros, as a bias starts, would hide mistakes
+        array[...] = rng.normal(size=array.shape)  # a bias starts at zero, which would hide mistakes
     several = isinstance(x, tuple)
     x = tuple(_place(one, device, strided) for one in x) if several else _place(x, device, strided)
     return max(layer_check(layer.to(device), x, rng).values())
 
 
 def _place(array, device, strided):
-    """The array on the device; if strided, the same numbers in a view of every other place of its memory."""
+    """The array on the device. If strided, it is a view of every second number of an array twice as wide."""
     array = to_device(array, device)
     if not strided or array.ndim == 0:
         return array

@@ -1,20 +1,21 @@
-"""What may be wrong with a gradient that fails its check: the usual mistakes, tried one after another.
+"""What may be wrong with a gradient that fails its check. The usual mistakes are tried one after another.
 
-For a small case the whole Jacobian J is known by finite differences, and so is the right gradient Jᵀ dy for
-any upstream gradient. A wrong gradient is compared with what each usual mistake would have made of it.
+For a small case finite differences give the whole Jacobian J, and with it the right gradient Jᵀ dy for any upstream
+gradient dy. A wrong gradient is compared with the gradients that the usual mistakes would give.
 """
 
 import numpy as np
 
 from fcn_from_scratch.gradcheck.vjp import numerical_jacobian
 
-LARGEST_JACOBIAN = 4_000_000  # numbers: 32 MB
+LARGEST_JACOBIAN = 4_000_000  # the most numbers of a Jacobian: 32 MB
 
 
 def explain(forward, backward, inputs, which, rng):
-    """One clause that says how the gradient of one input differs from the right one: "has the wrong sign".
+    """Say in one clause how the gradient of one input differs from the right one, such as "has the wrong sign".
 
-    forward, backward, inputs: as `vjp_check` takes them, NumPy arrays. which: the input's position.
+    forward, backward, inputs  as for `vjp_check`; NumPy arrays
+    which                      the position of the input among `inputs`
     """
     x = inputs[which]
     y = forward(*inputs)
@@ -48,7 +49,7 @@ def explain(forward, backward, inputs, which, rng):
 
 
 def _mistakes(expected, dy, right):
-    """(clause, the gradient that this mistake makes) for mistakes people make."""
+    """Yield (clause, the gradient that this mistake gives) for the usual mistakes."""
     for axes in _flips(dy.ndim):
         yield f"matches when dy is flipped along {_named(axes)}", right(np.flip(dy, axes))
     yield "matches when dy is all ones: backward ignores dy", right(np.ones_like(dy))

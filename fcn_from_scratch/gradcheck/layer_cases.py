@@ -1,7 +1,8 @@
-"""Every layer, in a few configurations: its input, its parameters and the promises of the layer contract.
+"""Every layer in a few configurations: its input, its parameters and the promises of the layer contract.
 
-Each function below makes (layer, x) for one configuration. What op_cases shows of strides and windows is not
-repeated: a layer adds that it hands on the right arguments, keeps the right arrays and adds up its gradients.
+Each function below makes (layer, x) for one configuration. op_cases checks strides and windows; this is not repeated
+here. What is left to check of a layer is that it passes on the right arguments, keeps the right arrays and adds up its
+gradients.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ SHAPE = (2, 3, 7, 6)
 
 
 class Unpool(layers.MaxUnpool2d):
-    """MaxUnpool2d as a function of x alone: indices and size are given once and have no gradient."""
+    """MaxUnpool2d as a function of x alone. The indices and the size are fixed and have no gradient."""
 
     def __init__(self, indices, size):
         super().__init__()
@@ -25,12 +26,12 @@ class Unpool(layers.MaxUnpool2d):
 
 
 def normal(layer):
-    """A maker of (layer, x) with normal x of the usual shape."""
+    """Make a function that returns (layer, x), with normal random x of the usual shape."""
     return lambda rng, **options: (layer(**options), rng.normal(size=SHAPE))
 
 
 def drawing(layer):
-    """The same for a layer that draws random numbers."""
+    """Like `normal`, for a layer that draws random numbers."""
     return lambda rng, **options: (layer(rng=rng, **options), rng.normal(size=SHAPE))
 
 
@@ -65,12 +66,12 @@ def skip_fusion(rng, scores, skip, **options):
 
 
 def joined(layer, *channels):
-    """A maker of (layer, maps) with as many maps as there are numbers of channels."""
+    """Make a function that returns (layer, maps), with one map for each number of channels in `channels`."""
     return lambda rng, **options: (layer(**options), tuple(rng.normal(size=(2, c, 7, 6)) for c in channels))
 
 
 def branches(rng):
-    """Two chains, of one and of two layers; both begin with the same map, whose gradient is the sum of theirs."""
+    """Two chains, of one and of two layers. Both start from the same map, whose gradient is the sum of theirs."""
     one = layers.Conv2d(3, 4, (3, 2), padding=(1, 0), rng=rng, dtype=np.float64, name="one")
     two = [
         layers.AvgPool2d((1, 2), 1, name="pool"),
@@ -80,7 +81,7 @@ def branches(rng):
 
 
 def sequential(rng):
-    """A chain down and up again, of smooth layers: there is no kink to keep away from."""
+    """A chain that goes down and up again. All its layers are smooth, so there are no kinks to avoid."""
     chain = layers.Sequential(
         layers.Conv2d(3, 4, (3, 2), padding=1, rng=rng, dtype=np.float64),
         layers.LocalResponseNorm(3, alpha=0.7, k=2.0),
@@ -91,7 +92,7 @@ def sequential(rng):
 
 
 def shift_and_stitch(rng, **options):
-    """A net of output stride (2, 2); its max-pool comes first, where the values are known to be apart."""
+    """A net of output stride (2, 2). Its max-pool comes first, because only the input's values are known to differ."""
     net = layers.Sequential(
         layers.MaxPool2d(2, stride=(2, 1)),
         layers.Conv2d(3, 4, (1, 2), stride=(1, 2), rng=rng, dtype=np.float64),
@@ -99,7 +100,7 @@ def shift_and_stitch(rng, **options):
     return layers.ShiftAndStitch(net, 2, **options), spaced(rng, SHAPE)
 
 
-# name -> (what makes (layer, x), its configurations)
+# name -> (the function that makes (layer, x), its configurations)
 LAYERS = {
     "Conv2d": (
         conv2d,

@@ -1,7 +1,7 @@
 """The gradient check of a layer: its input, each of its parameters, and the promises of the layer contract.
 
-Nothing here asks for a subclass of `Layer`: an object with forward(x) and backward(dy) will do. Where it has
-`params` and `grads`, they are checked too; where it has `eval()`, so is the promise to keep nothing then.
+The layer need not be a subclass of `Layer`. Any object with forward(x) and backward(dy) will do. If it has `params` and
+`grads`, they are checked too. If it has `eval()`, the check also tests that forward keeps nothing in evaluation mode.
 """
 
 import numpy as np
@@ -11,11 +11,11 @@ from fcn_from_scratch.gradcheck.vjp import vjp_errors
 
 
 def layer_check(layer, x, rng, directions=3, eps=1e-5):
-    """The relative error of every gradient of a layer that also keeps the promises of the layer contract.
+    """Check that a layer keeps the promises of the layer contract, and measure the relative error of every gradient.
 
-    x   a float64 array, or a tuple of them for a layer whose forward takes several; away from kinks.
-    Returns: a dict: "dx" (or "dx0", "dx1", ...), then one entry per parameter under its name.
-    Raises: ValueError that lists the promises broken (see `broken_promises`), or as `vjp_errors` does.
+    x   a float64 array away from kinks, or a tuple of arrays for a layer whose forward takes several
+    Returns: a dict with "dx" (or "dx0", "dx1", ...) and then one entry for each parameter, under its name.
+    Raises: ValueError that lists the broken promises (see `broken_promises`), and the errors of `vjp_errors`.
     Source: layers/base.py states the contract. Lesson 3.
     """
     errors = layer_errors(layer, x, rng, directions, eps)
@@ -26,7 +26,7 @@ def layer_check(layer, x, rng, directions=3, eps=1e-5):
 
 
 def layer_errors(layer, x, rng, directions=3, eps=1e-5):
-    """The relative error of every gradient of a layer by name, and no question about anything else."""
+    """The relative error of every gradient of a layer, as a dict by name. The layer contract is not checked."""
     function, rng = AsFunction(layer, x), _own_stream(rng)
     try:
         errors = vjp_errors(function.forward, function.backward, function.inputs, rng, directions, eps)
@@ -36,10 +36,10 @@ def layer_errors(layer, x, rng, directions=3, eps=1e-5):
 
 
 class AsFunction:
-    """A layer as a pure function of its inputs and its parameters, which is what `vjp_check` takes.
+    """A layer as a pure function of its inputs and parameters, in the form that `vjp_check` takes.
 
     inputs   the layer's input arrays, then a copy of each parameter
-    names    "dx" (or "dx0", "dx1", ...), then the parameters' names: one per entry of `inputs`
+    names    one name for each entry of `inputs`: "dx" (or "dx0", "dx1", ...), then the parameters' names
     """
 
     def __init__(self, layer, x):
@@ -55,7 +55,7 @@ class AsFunction:
             if array.dtype != np.float64:
                 raise ValueError(f"parameter {name!r} is {array.dtype}; a gradient check needs float64")
         xs = list(x) if isinstance(x, tuple) else [x]
-        self.number = len(xs)  # of inputs that are not parameters
+        self.number = len(xs)  # how many inputs are not parameters
         self.names = ["dx"] if len(xs) == 1 else [f"dx{i}" for i in range(len(xs))]
         self.names += params
         self.inputs = xs + [array.copy() for array in params.values()]
@@ -63,7 +63,7 @@ class AsFunction:
         getattr(layer, "train", lambda: None)()
 
     def forward(self, *arrays):
-        """Put the parameters in place, rewind the generators (so that dropout repeats its mask), and run."""
+        """Set the parameters, rewind the generators so that dropout repeats its mask, and run the layer."""
         self.set_params(arrays[self.number :])
         for generator, state in self.generators:
             generator.bit_generator.state = state
@@ -75,14 +75,14 @@ class AsFunction:
             live[...] = value
 
     def backward(self, dy):
-        """The gradients of this one backward, from zero."""
+        """Set `grads` to zero, run one backward, and return its gradients."""
         grads = getattr(self.layer, "grads", {})
         for gradient in grads.values():
             gradient[...] = 0
         return self.collect(self.layer.backward(dy))
 
     def collect(self, dx):
-        """What a backward returned and what is in `grads`, one array per entry of `inputs`."""
+        """The gradients that a backward returned, then those in `grads`: one array for each entry of `inputs`."""
         dxs = list(dx) if isinstance(dx, (tuple, list)) else [dx]
         if len(dxs) != self.number:
             raise ValueError(f"backward returned {len(dxs)} arrays for {self.number} inputs")
@@ -95,22 +95,22 @@ class AsFunction:
 
 
 def _generators(layer):
-    """The random generators a layer draws from: those it lists, or the one it calls `rng`."""
+    """The random generators that a layer draws from: those it lists, and its attribute `rng`."""
     listed = layer.generators().values() if hasattr(layer, "generators") else ()
     found = [*listed, getattr(layer, "rng", None)]
     return [generator for generator in found if isinstance(generator, np.random.Generator)]
 
 
 def _own_stream(rng):
-    """A generator apart from rng, which may be the layer's own: every forward rewinds that one."""
+    """A new generator, seeded from rng. The layer may own rng itself, and every forward rewinds the layer's own."""
     return np.random.default_rng(rng.integers(2**32))
 
 
 def broken_promises(layer, x, rng):
-    """What a layer does that the layer contract forbids, one sentence each; [] for a faultless layer.
+    """Check the promises of the layer contract. Returns: a list, one sentence for each broken promise.
 
-    Checked: the same input gives the same output; a second backward gives the same dx and doubles the grads;
-    float32 stays float32 (a layer without parameters); after eval() forward keeps nothing for backward.
+    The same input gives the same output. A second backward gives the same dx and doubles the grads. float32 stays
+    float32 (checked for layers without parameters). After eval(), forward keeps nothing for backward.
     """
     function, rng = AsFunction(layer, x), _own_stream(rng)
     y = function.forward(*function.inputs).copy()

@@ -1,8 +1,8 @@
 """Every op that has a backward, in configurations that tell its axes apart.
 
-Two images, input channels unlike output channels, height unlike width, kernels unlike strides: on a square,
-symmetric case an exchanged axis would go unnoticed. Each function below returns (forward, backward, inputs)
-for one configuration, with backward(dy, *inputs).
+There are two images, and the sizes differ: input channels from output channels, height from width, kernels from
+strides. In a square, symmetric case nobody would notice an exchanged axis. Each function below returns (forward,
+backward, inputs) for one configuration, with backward(dy, *inputs).
 """
 
 from fcn_from_scratch import ops
@@ -142,7 +142,7 @@ def crop(rng, offset, size):
 
 
 def softmax_cross_entropy(rng, ignored=0, weighted=False, masked=False, **options):
-    """The gradient comes with the loss; times dy, the upstream gradient of the one number."""
+    """The op returns the gradient with the loss. backward multiplies it by dy, the upstream gradient of the loss."""
     n, c, h, w = SHAPE
     labels = rng.integers(0, c, (n, h, w))
     labels.ravel()[rng.permutation(labels.size)[:ignored]] = 255
@@ -170,7 +170,7 @@ OPS = {
             {"stride": (2, 3), "padding": (1, 0)},
             {"dilation": (2, 3), "padding": (2, 1)},
             {"groups": 2, "padding": (0, 1)},
-            {"padding": (4, 3)},  # beyond the kernel: the gradient by the input crops
+            {"padding": (4, 3)},  # larger than the kernel, so that dx is cropped
             {"stride": (3, 2), "padding": (2, 1), "dilation": (2, 1), "groups": 2},
             {"algorithm": "wide", "stride": (2, 3), "padding": (1, 0)},
             {"algorithm": "winograd", "kernel_size": (3, 3), "padding": (1, 2)},
@@ -181,7 +181,7 @@ OPS = {
         [
             {},
             {"stride": (2, 1), "padding": (1, 0)},
-            {"stride": (4, 3)},  # wider than the kernel: some outputs get nothing
+            {"stride": (4, 3)},  # larger than the kernel, so that some outputs get nothing
             {"stride": (2, 2), "padding": (2, 1)},
         ],
     ),
@@ -215,7 +215,7 @@ OPS = {
         [
             {"size": 5, "alpha": 0.7, "beta": 0.75, "k": 1.0},
             {"size": 4, "alpha": 1.3, "beta": 0.5, "k": 2.0},  # an even window is not symmetric
-            {"size": 9, "alpha": 0.7, "beta": 1.5, "k": 0.5},  # wider than the channels
+            {"size": 9, "alpha": 0.7, "beta": 1.5, "k": 0.5},  # a window larger than the number of channels
         ],
     ),
     "upsample_nearest": (upsample_nearest, [{"scale": 2}, {"scale": (3, 2)}]),

@@ -1,7 +1,7 @@
-"""The gradient check of a layer from the reader's own file: `fcn gradcheck my_layer.py:MyLayer`.
+"""The gradient check of the user's layer, from the user's own file: `fcn gradcheck my_layer.py:MyLayer`.
 
-What does not fit (no such file, no such class, arguments it does not take) is an InputError of one sentence.
-What the check finds goes into a Report.
+A layer that cannot be made (no such file, no such class, wrong arguments) is an InputError of one sentence. Everything
+that the check finds goes into a Report.
 """
 
 import ast
@@ -23,7 +23,12 @@ EXAMPLE = "as in '3, 4, kernel_size=3'"
 
 
 class Report(NamedTuple):
-    """errors: gradient -> relative error; hints: wrong gradient -> how; complaints: what else is wrong."""
+    """What the check found.
+
+    errors      gradient -> its relative error
+    hints       wrong gradient -> how it differs from the right one
+    complaints  sentences about everything else that is wrong
+    """
 
     errors: dict
     hints: dict
@@ -34,11 +39,14 @@ class Report(NamedTuple):
         return not self.hints and not self.complaints
 
 
-def check_own_layer(word, arguments, shape, seed):
-    """Check the layer that "path/to/file.py:Class" names, with x away from the kinks of ReLU and max-pooling.
+def check_user_layer(word, arguments, shape, seed):
+    """Check the user's layer on an input x that keeps away from the kinks of ReLU and max-pooling.
 
-    arguments: the constructor's, as text; shape: that of x.
-    Returns: a Report. Raises: InputError when there is no such layer, or its forward does not take such an x.
+    word       where the layer is: "path/to/file.py:Class"
+    arguments  the constructor's arguments, as text
+    shape      the shape of x
+    Returns: a Report.
+    Raises: InputError when there is no such layer, or its forward does not take such an x.
     """
     path, name = (word, "") if word.endswith(".py") or ":" not in word else word.rsplit(":", 1)
     rng = np.random.default_rng(seed)
@@ -68,7 +76,10 @@ def check_own_layer(word, arguments, shape, seed):
 
 
 def parse_arguments(text):
-    """Arguments as a call has them, "3, 4, kernel_size=3", as (args, kwargs): literals only, nothing runs."""
+    """Parse the arguments of a call, such as "3, 4, kernel_size=3". Returns: (args, kwargs).
+
+    Only literals are allowed, so no code runs.
+    """
     try:
         call = ast.parse(f"f({text})", mode="eval").body
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
@@ -83,7 +94,7 @@ def parse_arguments(text):
 
 
 def _make(cls, arguments, rng, path):
-    """An instance. A constructor that takes `dtype` or `rng` gets float64 and a seeded generator."""
+    """Make the user's layer. A constructor that takes `dtype` or `rng` gets float64 or a seeded generator."""
     args, kwargs = parse_arguments(arguments)
     try:
         accepted = inspect.signature(cls).parameters
@@ -124,12 +135,12 @@ def _layer_class(path, name):
 
 
 def _module(path):
-    """Run the reader's file as a module; what lies beside it can be imported, as for a script."""
+    """Import the user's file as a module. As in a script, it can import the files beside it."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    spec = importlib.util.spec_from_file_location(f"own_layer_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(f"user_layer_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look for the module of their class there
+    sys.modules[spec.name] = module  # dataclasses look up their module here
     sys.path.insert(0, str(path.parent.resolve()))
     try:
         spec.loader.exec_module(module)
@@ -145,9 +156,9 @@ def _defined_in(module, value):
 
 
 def _line(error, path):
-    """The error in one line, with the place in the reader's file if it passed there."""
+    """The error in one line, with the line number in the user's file when the traceback passes through it."""
     text = str(error)
-    if not (isinstance(error, ValueError) and text):  # a ValueError's sentence speaks for itself
+    if not (isinstance(error, ValueError) and text):  # a ValueError's sentence is clear without its type
         text = f"{type(error).__name__}: {text}".rstrip(": ")
     frames = traceback.extract_tb(error.__traceback__)
     lines = [f.lineno for f in frames if Path(f.filename).resolve() == Path(path).resolve()]

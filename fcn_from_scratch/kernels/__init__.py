@@ -1,10 +1,10 @@
-"""CUDA kernels written by hand, one idea a .cu file, and the functions that run them on CuPy's arrays.
+"""CUDA kernels written by hand, one idea in each .cu file, and the functions that run them on CuPy's arrays.
 
-`ops` calls these for arrays on the GPU and keeps its own code for NumPy's; what a kernel computes is what the op of the
-same name says. Maps are channels last in memory here, (N, H, W, C), as they are inside `ops`. The kernels make every
-sum in one fixed order, so that a run repeats bit for bit on one machine.
+`ops` calls these functions for arrays on the GPU and keeps its own code for NumPy's arrays. A kernel computes what the
+op of the same name defines. Maps are channels last in memory here, (N, H, W, C), as they are inside `ops`. Every sum is
+made in one fixed order, so a run repeats bit for bit on one machine.
 
-Source: the kernels are this project's own; where an idea is somebody's, its file says so. Lesson 16.
+Source: the kernels are this project's own; where an idea comes from somebody else, its file says so. Lesson 16.
 """
 
 from fcn_from_scratch.kernels.convolution import col2im, gemm, im2col

@@ -5,8 +5,8 @@
 //
 //   y[n, i, j, o] = bias[o] + sum over c, u, v of x[n, u, v, c] * weight[i + ph - sh*u, j + pw - sw*v, c, o]
 //
-// With the paper's kernels of size 2s only two values of u and two of v fit into the kernel: four pixels, whatever the
-// stride. There lies the sense of going this way: upsampling by 32 does not touch 64 x 64 taps an output.
+// With the paper's kernels of size 2s only two values of u and two of v reach an output: four pixels, whatever the
+// stride. This is why each output gathers: upsampling by 32 reads four taps for an output and not 64 x 64.
 //
 // Memory: x (N, H, W, C), y (N, oh, ow, O), channels last; weight (kh, kw, C, O); bias (O,) or a null pointer.
 // Who reads what: one thread makes one output. Neighbours have neighbouring o: they read the same pixel of x (one read

@@ -1,4 +1,4 @@
-"""Convolution's patches on the GPU, and a product of matrices. Images are channels last: (N, H, W, C)."""
+"""im2col, col2im and a matrix product on the GPU. Images are channels last: (N, H, W, C)."""
 
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.kernels.launch import MOST_BLOCKS, launch
@@ -7,7 +7,7 @@ TILE = 64  # TILE in gemm.cu
 
 
 def im2col(x, rows, ow, kernel_size, stride, dilation, padding=(0, 0)):
-    """The patches below some output rows, one a matrix row (im2col.cu).
+    """Copy the patch below each pixel of some output rows into one matrix row (im2col.cu).
 
     patches[(n, i, j), (a, b, c)] = x[n, s*i + d*a - p, s*j + d*b - p, c]
 
@@ -23,7 +23,7 @@ def im2col(x, rows, ow, kernel_size, stride, dilation, padding=(0, 0)):
 
 
 def col2im(columns, image_shape, out, kernel_size, stride, dilation=(1, 1), padding=(0, 0)):
-    """Every number of a patch matrix added to the pixel it belongs to: im2col's transpose (col2im.cu).
+    """Add every number of a patch matrix to the pixel it belongs to: the transpose of im2col (col2im.cu).
 
     Shapes: columns (N * oh * ow, kh * kw * C); out (oh, ow). Returns: image_shape, (N, H, W, C).
     Identity: <columns, im2col(x)> == <col2im(columns), x>  (tests/kernels/test_kernels.py).
@@ -34,7 +34,7 @@ def col2im(columns, image_shape, out, kernel_size, stride, dilation=(1, 1), padd
 
 
 def gemm(a, b):
-    """a @ b for two matrices, tile by tile in shared memory (gemm.cu). The layers use `@`, which is cuBLAS."""
+    """a @ b for two matrices, tile by tile in shared memory (gemm.cu). The layers use `@`, which calls cuBLAS."""
     (m, k), n = a.shape, b.shape[1]
     product = get_array_module(a).empty((m, n), a.dtype)
     tiles = -(-m // TILE) * -(-n // TILE)

@@ -1,6 +1,6 @@
 // What every emulated kernel shares: the loop over blocks and threads, stacks for threads that wait at a barrier, and
-// the messages of the compiler's checks for undefined behaviour (-fsanitize=undefined), which come here and not to
-// libubsan: the launch ends, and Python raises them with the line of the .cu file.
+// handlers for the compiler's checks for undefined behaviour (-fsanitize=undefined), in place of libubsan. A failed
+// check ends the launch, and Python raises its message with the line of the .cu file.
 #include <algorithm>
 #include <csetjmp>
 #include <cstdint>
@@ -28,12 +28,12 @@ EmuIndex threadIdx, blockIdx, blockDim, gridDim;
 }
 
 static char message[256];
-static jmp_buf way_out;  // of a launch that met undefined behaviour: going on would crash the process
+static jmp_buf way_out;  // where a launch jumps after undefined behaviour: going on would crash the process
 
 extern "C" const char* emu_message() { return message; }
 
 // --- stacks -----------------------------------------------------------------------------------------------------
-// switch_to(from, to) saves what a function call must preserve on the running stack and goes on with another one.
+// switch_to(from, to) saves the registers that a call must preserve on the running stack and goes on with another one.
 
 #if defined(__x86_64__)
 struct Stack {
@@ -64,7 +64,7 @@ emu_switch:
 static void switch_to(Stack& from, Stack& to) { emu_switch(&from.pointer, to.pointer); }
 static void prepare(Stack& stack, char* memory, size_t bytes, void (*entry)()) {
   void** top = (void**)((uintptr_t)(memory + bytes) & ~(uintptr_t)15);
-  *--top = nullptr;  // entry's return address, never used; it also makes the stack as aligned as after a call
+  *--top = nullptr;  // entry's return address: never used, but it aligns the stack as a call does
   *--top = (void*)entry;
   for (int saved = 0; saved < 6; ++saved) *--top = nullptr;
   stack.pointer = top;
@@ -88,7 +88,7 @@ static void prepare(Stack& stack, char* memory, size_t bytes, void (*entry)()) {
 struct Thread {
   Stack stack;
   bool done;
-  int line;  // of the barrier it waits at
+  int line;  // the line of the barrier at which it waits
   TSAN(void* tsan;)
 };
 
@@ -103,8 +103,9 @@ TSAN(static void* scheduler_tsan;)
 TSAN(static char begin_tag, end_tag, barrier_tags[2];)
 static unsigned barriers_passed;
 
-// For ThreadSanitizer every CUDA thread is a thread of its own, and only a barrier puts one's writes before another's
-// reads: two that meet at an address without one are reported, whatever the order they happen to run in here.
+// For ThreadSanitizer every CUDA thread is a thread of its own, and only a barrier orders one thread's writes before
+// another's reads. Two threads that use one address without a barrier between them are reported, in whatever order they
+// happen to run here.
 static void enter(unsigned thread) {
   current = thread;
   threadIdx = {thread, 0, 0};
@@ -119,7 +120,7 @@ static void leave() {
 
 extern "C" void emu_barrier(int line) {
   threads[current].line = line;
-  // Two tags in turn: a thread that is already at the next barrier must not be taken for one that came to this one.
+  // Two tags take turns, so that a thread already at the next barrier is not mistaken for one at this barrier.
   TSAN(char* tag = &barrier_tags[barriers_passed % 2];)
   TSAN(__tsan_release(tag);)
   leave();
@@ -146,7 +147,7 @@ static bool run_with_barriers(const std::vector<unsigned>& order) {
     TSAN(if (!threads[t].tsan) threads[t].tsan = __tsan_create_fiber(0);)
   }
   TSAN(scheduler_tsan = __tsan_get_current_fiber();)
-  TSAN(__tsan_release(&begin_tag);)  // a block comes after everything before it
+  TSAN(__tsan_release(&begin_tag);)  // everything before this block happens before its threads
   for (;;) {
     unsigned done = 0;
     for (unsigned t : order) {
@@ -154,7 +155,7 @@ static bool run_with_barriers(const std::vector<unsigned>& order) {
       done += threads[t].done;
     }
     if (done == count) {
-      TSAN(__tsan_acquire(&end_tag);)  // and everything behind it comes after it
+      TSAN(__tsan_acquire(&end_tag);)  // and its threads happen before everything after this block
       return true;
     }
     if (done > 0) {
@@ -198,8 +199,8 @@ static bool run_blocks(unsigned first, unsigned stop, unsigned count, int order,
   return true;
 }
 
-// order 0: blocks and threads in ascending order, 1: descending, others: shuffled. All must give the same result.
-// Of the grid's blocks only first .. stop - 1 run. Returns 0, or 1 after a mistake, which emu_message tells.
+// order 0: blocks and threads run in ascending order, 1: descending, others: shuffled. All must give the same result.
+// Only the blocks first .. stop - 1 of the grid run. Returns 0, or 1 after a mistake; emu_message says which.
 extern "C" int emu_launch(unsigned blocks, unsigned count, unsigned first, unsigned stop, int order, int barriers,
                           void (*kernel)(void*), void* given, void* shared, size_t shared_bytes) {
   gridDim = {blocks, 1, 1};
@@ -211,7 +212,7 @@ extern "C" int emu_launch(unsigned blocks, unsigned count, unsigned first, unsig
 }
 
 // --- undefined behaviour --------------------------------------------------------------------------------------------
-// The compiler calls these; the first thing each is given is where it happened.
+// The compiler's checks call these handlers. The first argument of each says where it happened.
 
 struct Place {
   const char* file;

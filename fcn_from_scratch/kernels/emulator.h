@@ -1,8 +1,8 @@
-// CUDA's words for g++: enough to compile the package's .cu files as they stand and run them on the CPU.
+// CUDA's keywords for g++: enough of them to compile the package's .cu files unchanged and run them on the CPU.
 //
-// A launch is a loop over blocks and, inside, over threads, all on one thread of the CPU. Kernels that hold a barrier
-// run each CUDA thread on a stack of its own, so that __syncthreads can leave it and come back (emulator.cpp).
-// Shared memory is filled with 0xFF, NaN or -1, before each block: what nobody wrote must show.
+// A launch is a loop over blocks and, inside it, over threads, all on one thread of the CPU. Where a kernel has a
+// barrier, each CUDA thread runs on its own stack, so that __syncthreads can leave it and come back (emulator.cpp).
+// Shared memory is filled with 0xFF (NaN, or -1) before each block, so that reading an unwritten place shows.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -33,7 +33,7 @@ using std::pow;
 inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
   return (unsigned long long)((unsigned __int128)a * b >> 64);
 }
-// Of floating-point numbers too, though the package's kernels add those up in a fixed order: lesson 16 shows why.
+// It takes floating-point numbers too, though the package's kernels add those in a fixed order: lesson 16 shows why.
 template <class T>
 inline T atomicAdd(T* place, T value) {
   T before, after;
@@ -50,7 +50,8 @@ inline int atomicMax(int* place, int value) {
   return before;
 }
 
-// A kernel's signature as text, read off its type: "const float*,double*,int". Python compares calls with it.
+// The parameters of a kernel, read from its type: the C type of each, whether it is a pointer, and whether it points to
+// const. Python compares calls with them.
 template <class T>
 constexpr const char* emu_word() {
   using U = std::remove_cv_t<T>;
@@ -74,7 +75,7 @@ constexpr EmuParameter emu_parameter() {
   return {emu_word<P>(), std::is_pointer_v<A>, std::is_pointer_v<A> && std::is_const_v<P>};
 }
 
-// The contract of cuLaunchKernel: a pointer to each argument.
+// As in cuLaunchKernel, `arguments` holds a pointer to each argument.
 template <class... A, size_t... I>
 void emu_call(void (*kernel)(A...), void** arguments, std::index_sequence<I...>) {
   kernel(*(std::remove_cv_t<A>*)arguments[I]...);

@@ -1,15 +1,16 @@
-"""CUDA kernels on the CPU: builds a kernel's source with g++ and runs it on NumPy arrays.
+"""CUDA kernels on the CPU: this module builds a kernel's source with g++ and runs it on NumPy arrays.
 
-It is how the kernels are tested, and studied (lesson 16), on a machine without a GPU; nothing is trained with it.
-RawModule and Device are what launch.py needs of CuPy; emulator.h and emulator.cpp hold the C++ half. Each source is
-built once and kept by a hash of everything that goes into it, in FCN_EMU_CACHE or the user's cache folder.
+The kernels are tested this way on a machine without a GPU, and studied this way in lesson 16. Nothing is trained with
+it. RawModule and Device are the parts of CuPy that launch.py needs; emulator.h and emulator.cpp hold the C++ half.
+Each source is built once. The library is kept in FCN_EMU_CACHE or the user's cache folder, under a hash of everything
+that went into it.
 
-ORDER     0: blocks and threads run in ascending order; 1: descending; others: shuffled, each in its own way. A GPU
-          promises none, so each must give the same result
-BLOCKS    the slice of a grid's blocks that run: all, but in tests of arrays that are larger than the memory
+ORDER     0: blocks and threads run in ascending order; 1: descending; other numbers: shuffled, each in its own way. A
+          GPU promises no order, so every order must give the same result
+BLOCKS    the slice of a grid's blocks that run. Only tests of arrays larger than the memory leave blocks out
 SANITIZE  extra flags, from FCN_EMU_SANITIZE, for tests/tools/sanitize.py
 
-Undefined behaviour (an int that overflows, an index outside a shared array, a shift by 64) is an error, always.
+Undefined behaviour (an int that overflows, an index outside a shared array, a shift by 64) is always an error.
 """
 
 import contextlib
@@ -38,7 +39,7 @@ COMPILER = "g++"
 FLAGS = ["-std=c++17", "-O1", "-g1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"]
 UNDEFINED = ["-fsanitize=undefined", "-fsanitize-recover=undefined", "-fno-sanitize=vptr"]
 
-_one_launch_at_a_time = threading.Lock()  # threadIdx and the like exist once
+_one_launch_at_a_time = threading.Lock()  # there is only one threadIdx, one blockIdx, ...
 
 
 class _Parameter(ctypes.Structure):
@@ -55,12 +56,15 @@ class _Entry(ctypes.Structure):
 
 
 class Module:
-    """The kernels of one source text. options: those CuPy would get; the definitions (-DREAL=float) are used."""
+    """The kernels of one source text.
+
+    options  those that CuPy would get; only the definitions (-DREAL=float) are used
+    """
 
     def __init__(self, code, options):
         self._runtime = runtime()
         self._library = ctypes.CDLL(str(build(code, tuple(options))))
-        # Threads that share memory run side by side, each on its own stack; others one after the other: faster.
+        # Threads that share memory run side by side, each on its own stack. Others run one after the other: faster.
         self._side_by_side = "__shared__" in code or "__syncthreads" in code or WATCH_THREADS
         entries = (_Entry * len(_names(code))).in_dll(self._library, "emu_entries")
         self._entries = {entry.name.decode(): entry for entry in entries}
@@ -68,12 +72,12 @@ class Module:
         self._shared = shared.value, ctypes.c_size_t.in_dll(self._library, "emu_shared_bytes").value
 
     def signature(self, name):
-        """[(C's word, is it a pointer, is it a pointer to const)] as the compiler sees the kernel's parameters."""
+        """The kernel's parameters as the compiler sees them: a list of (type in C, is a pointer, points to const)."""
         entry = self._entries[name]
         return [(p.word.decode(), p.pointer, p.constant) for p in entry.parameters[: entry.count]]
 
     def run(self, name, blocks, threads, arguments):
-        """Run a kernel on NumPy arrays and scalars; whatever does not fit the signature is a TypeError."""
+        """Run a kernel on NumPy arrays and scalars. Arguments that do not fit the signature are a TypeError."""
         signature = self.signature(name)
         if len(arguments) != len(signature):
             raise TypeError(f"{name} has {len(signature)} parameters; got {len(arguments)} arguments")
@@ -108,10 +112,10 @@ def _value(name, number, argument, word, pointer, constant):
 
 @contextlib.contextmanager
 def emulated(order=0):
-    """Inside this context the functions of `kernels` take NumPy's arrays, and run here.
+    """Inside this context the functions of `kernels` take NumPy's arrays and run in the emulator.
 
-    order  of the threads: see ORDER
-    Raises: RuntimeError, at the first launch, where there is no compiler (`missing` tells).
+    order  the order of the threads: see ORDER
+    Raises: RuntimeError at the first launch when there is no compiler (`missing` says so beforehand).
     """
     global ORDER
     before, ORDER, launch.HOST = (ORDER, launch.HOST), order, sys.modules[__name__]
@@ -122,7 +126,7 @@ def emulated(order=0):
 
 
 class Device:
-    """The only one."""
+    """The one device that there is."""
 
     id = 0
 
@@ -154,13 +158,13 @@ class RawModule:
 
 
 def missing():
-    """Why nothing can be built here, or None."""
+    """A sentence that says why nothing can be built on this machine, or None."""
     return None if shutil.which(COMPILER) else f"no {COMPILER} on this machine: the kernels cannot be emulated"
 
 
 @functools.cache
 def cache():
-    """The folder of what was built, the user's own; one for this run only where there is no home to write to."""
+    """The folder for the libraries. Where the user's cache cannot be written, it is a folder for this run only."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fcn_from_scratch" / "emulator"
     folder = Path(os.environ.get("FCN_EMU_CACHE") or default)
     try:
@@ -174,7 +178,8 @@ def cache():
 def runtime():
     """The loaded runtime, visible to every kernel's library."""
     source = (HERE / "emulator.cpp").read_text(encoding="utf-8")
-    # It is not watched itself: it writes threadIdx for all threads. It only tells the sanitizer about threads.
+    # ThreadSanitizer must not watch the runtime itself, which writes threadIdx for all threads. The runtime only tells
+    # the sanitizer which thread is running.
     watched = ["-DEMU_TSAN"] if WATCH_THREADS else []
     library = ctypes.CDLL(str(_compile("runtime", source, ["-O2", *watched])), mode=ctypes.RTLD_GLOBAL)
     library.emu_message.restype = ctypes.c_char_p
@@ -183,8 +188,10 @@ def runtime():
 
 
 def build(code, options):
-    """The shared library of a kernel source: the source itself, less CUDA's linkage words, between our header and a
-    table of its kernels."""
+    """Build the shared library of a kernel source.
+
+    The C++ text is our header, then the source without CUDA's linkage words, then a table of its kernels.
+    """
     names = _names(code)
     driver = "\n".join(
         [
@@ -207,7 +214,7 @@ def _names(code):
 
 
 def _compile(stem, source, flags):
-    """The library of a C++ text, from the cache if it is there."""
+    """Compile a C++ text to a library, or take the library from the cache."""
     if missing():
         raise RuntimeError(missing())
     header = (HERE / "emulator.h").read_text(encoding="utf-8")

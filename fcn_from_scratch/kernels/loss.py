@@ -1,26 +1,27 @@
-"""Softmax cross-entropy on the GPU: four launches, and three numbers that come back to the host."""
+"""Softmax cross-entropy on the GPU: four launches, and three numbers that are copied to the host."""
 
 import numpy as np
 
 from fcn_from_scratch.backend import get_array_module, to_numpy
 from fcn_from_scratch.kernels.launch import grid, launch
 
-BLOCKS = 1024  # of a sum's first stage: enough to fill a GPU, few enough for the second stage to be short
+BLOCKS = 1024  # of the first stage of a sum: enough to fill a GPU, and few enough to keep the second stage short
 NO_LABEL = np.iinfo(np.int64).min  # an ignore label that no array holds
 
 
 def softmax_cross_entropy(scores, labels, ignore_index, mean, class_weight, mask):
-    """(totals, dscores) of ops.softmax_cross_entropy (softmax_cross_entropy.cu).
+    """The loss and the gradient of ops.softmax_cross_entropy (softmax_cross_entropy.cu).
 
     Shapes: scores (pixels, C); labels (pixels,) int64; class_weight (C,) and mask (pixels,) of the scores' dtype, or
-    None. totals is a NumPy array, float64: the loss, and the number of labels out of range. It is the one copy from
-    the device to the host in a training step, and a training loop needs the loss there anyway.
+    None.
+    Returns: (loss, the number of labels out of range, dscores). Loss and number are copied to the host. This is the
+    only copy from the device in a training step, and a training loop needs the loss on the host anyway.
     """
     xp = get_array_module(scores)
     pixels, classes = scores.shape
     ignore = NO_LABEL if ignore_index is None else ignore_index
     blocks = min(grid(pixels), BLOCKS)
-    # One row: the loss, the sum of the pixels' weights, the number of labels out of range.
+    # totals holds the loss, the sum of the pixels' weights, and the number of labels out of range.
     totals, dscores = xp.empty(3, np.float64), xp.empty(scores.shape, scores.dtype)
     partials = xp.empty((blocks, 2), np.float64)
     arguments = labels, class_weight, mask

@@ -1,4 +1,4 @@
-"""Kernels that work number by number or along the channels of a pixel; x is (rows, C) in memory, channels last."""
+"""Kernels that work on single numbers or along the channels of a pixel. x is (rows, C) in memory, channels last."""
 
 import math
 
@@ -7,7 +7,7 @@ from fcn_from_scratch.kernels.launch import contiguous, launch
 
 
 def bias_relu(x, bias, out=None):
-    """max(x + bias, 0) along the last axis, in one pass (bias_relu.cu); out may be x itself."""
+    """max(x + bias, 0) along the last axis, in one pass (bias_relu.cu). `out` may be x itself."""
     y = get_array_module(x).empty(x.shape, x.dtype) if out is None else out
     launch("bias_relu", x.size, x, contiguous(bias), y, x.size // len(bias), len(bias))
     return y
@@ -31,7 +31,10 @@ def local_response_norm_backward(dy, x, size, alpha, beta, k):
 
 
 def dropout(x, mask, p):
-    """y of ops.dropout for x (N, ..., C), channels last; mask (N, C, ...), as it is drawn, or (N, C) (dropout.cu)."""
+    """y of ops.dropout (dropout.cu).
+
+    Shapes: x (N, ..., C), channels last; mask (N, C, ...), in the order in which it is drawn, or (N, C).
+    """
     y = get_array_module(x).empty(x.shape, x.dtype)
     n, c = x.shape[0], x.shape[-1]
     by_channel = mask.ndim < x.ndim
@@ -43,14 +46,14 @@ def dropout(x, mask, p):
 def sgd(weight, velocity, grad, momentum, rate, decay):
     """One step by Caffe's rule, in place (sgd.cu): velocity = momentum*velocity + rate*grad + decay*weight.
 
-    The arrays may lie in memory in any order of axes: weights of convolutions are often channels last.
+    The axes may have any order in memory. The weights of convolutions are often channels last.
     """
     order = sorted(range(weight.ndim), key=lambda axis: -weight.strides[axis])
     ordered = [array.transpose(*order) for array in (weight, velocity, grad)]
     dense = list(map(contiguous, ordered))
     launch("sgd", weight.size, *dense, weight.size, momentum, rate, decay)
     for array, worked_on in zip(ordered[:2], dense):
-        if not array.flags.c_contiguous:  # a copy was worked on
+        if not array.flags.c_contiguous:  # the kernel worked on a copy
             array[...] = worked_on
 
 

@@ -1,11 +1,11 @@
-"""Pooling on the GPU. Maps are channels last, (N, H, W, C); window geometry comes in pairs (vertical, horizontal)."""
+"""Pooling on the GPU. Maps are channels last, (N, H, W, C). Window sizes are pairs (vertical, horizontal)."""
 
 import numpy as np
 
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.kernels.launch import contiguous, launch
 
-MOST_PLACES = 255  # in a window: a winner is one byte
+MOST_PLACES = 255  # the most pixels in a window, since a winner is stored in one byte
 
 
 def max_pool(x, out, kernel_size, stride, padding, dilation):
@@ -21,7 +21,7 @@ def max_pool(x, out, kernel_size, stride, padding, dilation):
 
 
 def max_pool_backward(dy, winner, image_shape, kernel_size, stride, padding, dilation):
-    """dx of ops.max_pool2d_winner_backward, gathered, and so with one order of additions (max_pool.cu)."""
+    """dx of ops.max_pool2d_winner_backward. Each pixel gathers, so the order of additions is fixed (max_pool.cu)."""
     dx = get_array_module(dy).empty(image_shape, dy.dtype)
     window = *dy.shape[1:3], *kernel_size, *stride, *padding, *dilation
     launch("max_pool_backward", dx.size, dy, winner, dx, *image_shape, *window)
@@ -29,7 +29,7 @@ def max_pool_backward(dy, winner, image_shape, kernel_size, stride, padding, dil
 
 
 def max_pool_indices_backward(dy, indices, image_shape):
-    """dx of ops.max_pool2d_backward, with one order of additions (max_pool.cu).
+    """dx of ops.max_pool2d_backward, with a fixed order of additions (max_pool.cu).
 
     Shapes: dy, indices (N, oh, ow, C), int64; image_shape (N, H, W, C).
     """

@@ -1,4 +1,4 @@
-"""Ways up to a finer grid on the GPU. Maps are channels last, (N, H, W, C)."""
+"""Upsampling on the GPU. Maps are channels last, (N, H, W, C)."""
 
 import math
 
@@ -7,7 +7,7 @@ from fcn_from_scratch.kernels.launch import contiguous, launch
 
 
 def conv_transpose(x, weight, bias, out, stride, padding):
-    """y of ops.conv_transpose2d, gathered pixel by pixel (conv_transpose.cu).
+    """y of ops.conv_transpose2d. Each output pixel gathers its sum (conv_transpose.cu).
 
     Shapes: x (N, H, W, C); weight (C, O, kh, kw), as the op has it; bias (O,) or None; out (oh, ow).
     """
@@ -21,7 +21,7 @@ def conv_transpose(x, weight, bias, out, stride, padding):
 
 
 def bilinear(x, kernel_size, stride, padding=(0, 0)):
-    """y of ops.bilinear_upsample: one pass along the rows, one along the columns (bilinear.cu)."""
+    """y of ops.bilinear_upsample, in one pass along the height and one along the width (bilinear.cu)."""
     for axis, (k, s, p) in enumerate(zip(kernel_size, stride, padding), start=1):
         outer, inner = _around(x.shape, axis)
         shape = list(x.shape)
@@ -45,7 +45,7 @@ def bilinear_backward(dy, image_shape, kernel_size, stride, padding=(0, 0)):
 
 
 def interlace(coarse, fine, stride, shift):
-    """Write one pass of shift-and-stitch to its places: fine[:, a::sh, b::sw] = coarse (interlace.cu)."""
+    """Write the result of one pass of shift-and-stitch: fine[:, a::sh, b::sw] = coarse (interlace.cu)."""
     n, h, w, c = coarse.shape
     launch("interlace", coarse.size, coarse, fine, n, h, w, c, *fine.shape[1:3], *stride, *shift)
 

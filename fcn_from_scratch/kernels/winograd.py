@@ -1,7 +1,7 @@
 """Winograd's F(4, 3) on the GPU: 3x3 convolution at stride 1, and its gradients. Maps are channels last, (N, H, W, C).
 
-Each is 36 products of matrices between two transforms (winograd.cu). They are made band by band of tile rows, so that
-the tiles, 36/16 of the image, need not exist as a whole.
+Each of them is 36 matrix products between two transforms (winograd.cu). The work is done in bands of tile rows. The
+transformed tiles are 36/16 the size of the image, and this way they need not all exist at once.
 """
 
 from fcn_from_scratch.backend import get_array_module
@@ -9,7 +9,7 @@ from fcn_from_scratch.kernels.launch import contiguous, launch
 
 FREQUENCIES = 36
 OUTPUTS, TAPS = 4, 3  # a tile is 4x4 pixels of the output
-BAND_BYTES = 256 << 20  # of the transformed tiles of one band, on both sides of the products
+BAND_BYTES = 256 << 20  # the most bytes of one band's transformed tiles, before and after the products together
 
 
 def conv3x3(x, weight, bias, padding):
@@ -23,19 +23,21 @@ def conv3x3(x, weight, bias, padding):
 
 
 def conv3x3_input_grad(dy, weight, padding):
-    """dx of ops.conv2d_input_grad for a 3x3 kernel at stride 1: dy by the kernel turned, padded by 2 - padding.
+    """dx of ops.conv2d_input_grad for a 3x3 kernel at stride 1.
+
+    It is the convolution of dy, padded by 2 - padding, with the kernel turned by 180 degrees.
 
     Shapes: dy (N, oh, ow, F); weight (F, C, 3, 3). Returns: dx (N, H, W, C).
     Identity: <dx, v> == <dy, conv3x3(v)>  (tests/kernels/test_kernels.py).
     """
     reach = [TAPS - 1 - p for p in padding]
-    cut_h, cut_w = (max(-r, 0) for r in reach)  # more padding than the kernel is wide: outputs that saw no pixel
+    cut_h, cut_w = (max(-r, 0) for r in reach)  # with a padding above 2 the outer outputs saw no pixel
     inner = contiguous(dy[:, cut_h : dy.shape[1] - cut_h, cut_w : dy.shape[2] - cut_w])
     return _convolve(inner, _kernel(weight, weight.shape[:2], turned=True), None, [max(r, 0) for r in reach])
 
 
 def conv3x3_weight_grad(dy, x, padding):
-    """dweight of ops.conv2d_weight_grad for a 3x3 kernel at stride 1: the tiles' part by band, summed in their order.
+    """dweight of ops.conv2d_weight_grad for a 3x3 kernel at stride 1. The bands are summed in a fixed order.
 
     Shapes: dy (N, oh, ow, F); x (N, H, W, C). Returns: dweight (F, C, 3, 3).
     Identity: <dweight, v> == <dy, conv3x3(x, v)>  (tests/kernels/test_kernels.py).
@@ -54,7 +56,7 @@ def conv3x3_weight_grad(dy, x, padding):
 
 
 def _convolve(x, kernel, bias, padding):
-    """x (N, H, W, C) by a transformed kernel (36, C, F)."""
+    """Convolve x (N, H, W, C) with a transformed kernel (36, C, F)."""
     xp = get_array_module(x)
     (n, h, w, _), (_, c, f) = x.shape, kernel.shape
     oh, ow = h + 2 * padding[0] - TAPS + 1, w + 2 * padding[1] - TAPS + 1
@@ -66,14 +68,14 @@ def _convolve(x, kernel, bias, padding):
 
 
 def _kernel(weight, channels, turned):
-    """The transformed kernel, (36, *channels): those that go into the product, and those that come out."""
+    """The transformed kernel, (36, *channels), where channels is (in, out) of the matrix product."""
     kernel = get_array_module(weight).empty((FREQUENCIES, *channels), weight.dtype)
     launch("winograd_kernel", kernel[0].size, contiguous(weight), kernel, *weight.shape[:2], int(turned))
     return kernel
 
 
 def _input_tiles(x, part, padding):
-    """The transformed tiles of some tile rows, (36, tiles, C); part is (first row, rows, columns)."""
+    """The transformed tiles of some tile rows, (36, tiles, C). `part` is (first tile row, rows, columns)."""
     _, rows, columns = part
     tiles = get_array_module(x).empty((FREQUENCIES, len(x) * rows * columns, x.shape[3]), x.dtype)
     launch("winograd_input", tiles[0].size, x, tiles, *x.shape, *part, *padding)
@@ -81,8 +83,10 @@ def _input_tiles(x, part, padding):
 
 
 def bands(images, oh, ow, channels, dtype):
-    """Cut the tiles of all images into bands of at most BAND_BYTES, but at least one tile row:
-    (slice of images, how many, (first tile row, rows, columns))."""
+    """Cut the tiles of all images into bands of at most BAND_BYTES, but of at least one tile row.
+
+    Yields: (slice of images, number of images, (first tile row, rows, columns)).
+    """
     tile_rows, columns = -(-oh // OUTPUTS), -(-ow // OUTPUTS)
     row_bytes = FREQUENCIES * columns * channels * dtype.itemsize
     if images * tile_rows * row_bytes <= BAND_BYTES:

@@ -207,16 +207,18 @@ class Linear(Layer):
         return dx
 
 
-class Undrawn(np.random.Generator):
-    """A generator for networks that are about to be filled from a file: he_normal draws nothing from it and leaves
-    the weights zero, which takes neither time nor, before they are written to, memory."""
+class ZeroInit(np.random.Generator):
+    """A generator for networks whose weights are read from a file next: he_normal returns zeros and draws nothing.
+
+    Zeros take no time, and no memory before they are written to. Dropout draws from this generator as from any other.
+    """
 
 
 def he_normal(shape, fan_in, rng, dtype):
     """Normal numbers of variance 2 / fan_in (He et al. 2015, equation 10)."""
     rng = np.random.default_rng() if rng is None else rng
     dtype = np.dtype(dtype)
-    if isinstance(rng, Undrawn):
+    if isinstance(rng, ZeroInit):
         if len(shape) < 4:
             return np.zeros(shape, dtype)
         f, c, kh, kw = shape

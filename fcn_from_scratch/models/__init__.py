@@ -1,9 +1,9 @@
 """Networks by name.
 
-build("mini_fcn8s", num_classes=6)   lesson size: VGG's shape with few channels
-build("fcn8s", num_classes=21)       the paper's, on VGG16
+build("mini_fcn8s", num_classes=6)   a network of lesson size: VGG's shape with few channels
+build("fcn8s", num_classes=21)       the paper's network, on VGG16
 
-of the paper                 here
+the paper's data set         the network here
 PASCAL VOC                   fcn32s, fcn16s, fcn8s, fcn8s_atonce, fcn_alexnet, fcn_googlenet; 21 classes
 PASCAL-Context               the same with num_classes=60
 NYUDv2, colour or HHA alone  fcn32s with num_classes=40
@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 
 from fcn_from_scratch.datasets import CAFFE, VOC_MEAN_BGR, Preprocess
-from fcn_from_scratch.layers.conv import Undrawn
+from fcn_from_scratch.layers.conv import ZeroInit
 from fcn_from_scratch.models import alexnet, googlenet, multimodal, multitask, vgg
 from fcn_from_scratch.models.fcn import FCN
 from fcn_from_scratch.models.head import UPSAMPLING
@@ -55,23 +55,24 @@ _BUILDERS = {
 NAMES = tuple(_BUILDERS)
 HEAD_OPTIONS = ("fusion", "upsampling")
 
-# The lesson-size networks start from random weights, for which inputs of about unit variance are right; the paper's
-# start from Caffe's VGG16, which was trained on differences of up to 150.
+# The lesson-size networks start from random weights and need inputs of about unit variance. The paper's networks start
+# from Caffe's VGG16, which was trained on differences from the mean of up to 150.
 MINI_TRANSFORM = Preprocess(mean=VOC_MEAN_BGR, std=(60.0, 60.0, 60.0), depth_std=60.0)
 
 
 def build(name, num_classes=21, *, seed=0, dtype=np.float32, **options):
-    """A new network of the given name.
+    """Build a new network.
 
-    seed     of the random numbers its weights are drawn from; dropout goes on with the same generator
-             None draws nothing and leaves the weights zero, for who fills them from a file next
-    num_classes  of two heads a pair, semantic and geometric
-    options  the trunk's (width, pad, dropout, in_channels; VGG's also fc6_kernel, fc6_padding, convs) and the head's
-             (upsampling: "fixed", "learned", "all_learned" or "nearest"; fusion: "average" or "sum")
-             in_channels=4 is early fusion, colours and depth; of late fusion it is a pair, (3, 3)
-    The network keeps `name` and `options` (num_classes among them), with which it can be built again, and in
-    `transform` the preprocessing its weights expect.
-    Raises: ValueError for a name or an option that does not exist; the right ones are listed.
+    num_classes  the number of classes; for two heads a pair, (semantic, geometric)
+    seed         the seed of the random numbers from which the weights are drawn; dropout goes on with the same
+                 generator. None leaves the weights zero, for a network whose weights are read from a file next
+    options      the trunk's options: width, pad, dropout, in_channels, and for VGG also fc6_kernel, fc6_padding, convs.
+                 in_channels=4 is early fusion, colours and depth; for late fusion it is a pair, (3, 3)
+                 The head's options: upsampling ("fixed", "learned", "all_learned" or "nearest") and fusion ("average"
+                 or "sum")
+    The network keeps `name` and `options`, with num_classes among them, so that it can be built again. Its `transform`
+    is the preprocessing that its weights expect.
+    Raises: ValueError for a name or an option that does not exist; the message lists the right ones.
     """
     if name not in _BUILDERS:
         raise ValueError(f"there is no model {name!r}; the models are {', '.join(NAMES)}")
@@ -85,7 +86,7 @@ def build(name, num_classes=21, *, seed=0, dtype=np.float32, **options):
         )
     config = configure(**{key: value for key, value in options.items() if key in trunk_options})
     head = {key: value for key, value in options.items() if key in head_options}
-    rng = Undrawn(np.random.PCG64(0)) if seed is None else np.random.default_rng(seed)
+    rng = ZeroInit(np.random.PCG64(0)) if seed is None else np.random.default_rng(seed)
     net = construct(config, num_classes=num_classes, rng=rng, dtype=dtype, name=name, **head)
     net.options = {"num_classes": num_classes, **options}
     net.transform = MINI_TRANSFORM if name.startswith("mini") else CAFFE

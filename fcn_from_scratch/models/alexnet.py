@@ -1,4 +1,4 @@
-"""FCN-AlexNet: the paper's smallest trunk, with layers in two groups and local response normalisation."""
+"""FCN-AlexNet: the paper's shallowest trunk. It has layers in two groups and local response normalisation."""
 
 import numpy as np
 
@@ -7,21 +7,25 @@ from fcn_from_scratch.layers import Conv2d, LocalResponseNorm, MaxPool2d, ReLU
 from fcn_from_scratch.models.fcn import FCN
 from fcn_from_scratch.models.trunk import SmallerConfig, Trunk, relu_and_dropout
 
-# name: (channels at full width, kernel size, padding, groups); conv1 is padded by the option `pad`
+# name: (channels at full width, kernel size, padding, groups); the option `pad` is the padding of conv1
 CONVOLUTIONS = {"conv2": (256, 5, 2, 2), "conv3": (384, 3, 1, 1), "conv4": (384, 3, 1, 2), "conv5": (256, 3, 1, 2)}
 FULL_WIDTH = 96  # channels of conv1
 
 
 def config(width=FULL_WIDTH, pad=100, dropout=0.5, in_channels=3):
-    """width, the channels of conv1, scales every layer's, rounded up to even numbers for the groups of two."""
+    """The options of the trunk.
+
+    width  the channels of conv1. The channels of all layers scale with it, rounded up to even numbers because some
+           layers work in two groups
+    """
     return SmallerConfig(checks.integer(width, "width", 1), pad, dropout, in_channels)
 
 
 def trunk(config, rng, dtype=np.float32):
-    """The layers conv1 ... drop7 of CaffeNet, AlexNet's variant that pools before it normalises.
+    """The layers conv1 ... drop7 of CaffeNet, the variant of AlexNet that pools before it normalises.
 
-    conv2, conv4 and conv5 work in two groups: AlexNet's were on two GPUs. Each group reads half of the channels, so a
-    weight is (256, 48, 5, 5). fc6 spans 6x6 cells of pool5. Pools round sizes up.
+    conv2, conv4 and conv5 work in two groups, because AlexNet ran on two GPUs. Each group reads half of the channels,
+    so conv2's weight is (256, 48, 5, 5). fc6 spans 6x6 cells of pool5. Pools round sizes up.
     """
 
     def channels(full):
@@ -46,8 +50,8 @@ def trunk(config, rng, dtype=np.float32):
 def fcn(config, num_classes, rng, dtype=np.float32, upsampling="fixed", name=None):
     """FCN-AlexNet, of stride 32.
 
-    Its scores start on a pixel, 113 - pad, and not between two, so `upscore` has 63 taps a side: 64 would put the
-    scores half a pixel off, and no crop could mend it.
+    The centre of its first score lies on a pixel, 113 - pad, and not between two pixels. So `upscore` has 63 taps a
+    side. With 64 the scores would be half a pixel off, and no crop could correct that.
     Source: Long et al. 2015, table 1; the paper's public voc-fcn-alexnet. Krizhevsky et al. 2012. Lesson 15.
     """
     return FCN(trunk(config, rng, dtype), num_classes, upsampling=upsampling, dtype=dtype, name=name)

@@ -1,4 +1,4 @@
-"""The other way back to the image: a decoder that mirrors the trunk, and puts every maximum where it came from."""
+"""Another way back to the image's size: a decoder that mirrors the trunk and puts every maximum where it came from."""
 
 import numpy as np
 
@@ -11,23 +11,24 @@ from fcn_from_scratch.ops import bilinear_kernel
 
 
 class UnpoolingDecoder(Segmenter):
-    """The trunk, then its mirror image: every pool unpooled, every convolution transposed, last first.
+    """The trunk, then its mirror image in reverse order: every pool is unpooled, every convolution transposed.
 
     top = trunk(x)                                       the pools keep their indices
     y = score(... deconv5_1(unpool5(deconv_fc6(top)))    no skips, no crop
 
-    Each step undoes the size its counterpart made, so that the scores have the image's size whatever was padded or
-    rounded: an unpooling gives the size of the map its pool had read, a transposed convolution of stride 1 that of the
-    map the convolution of its kernel and padding had read. A coarse value goes to the place of the maximum, and the
-    transposed convolutions fill in the zeros between.
-    Layers are called after those they mirror: deconv_fc6, unpool5, deconv5_1, ... unpool1, deconv1_1, score. (fc7,
-    1x1 with as many channels before as after, has no counterpart; conv1_1's gives as many channels as it gets.) No
-    ReLU stands on the way up, as in SegNet-Basic: at lesson size, without batch normalisation, the decoder learns
-    much faster so. The score layer starts at zero, so that the first loss is log(num_classes).
+    Each step restores the size of the map that its counterpart read, so the scores have the image's size whatever was
+    padded or rounded. An unpooling restores the size before its pool. A transposed convolution of stride 1 restores the
+    size before the convolution with the same kernel and padding. A coarse value goes to the place of the maximum, and
+    the transposed convolutions fill in the zeros in between.
+
+    Layers are named after those that they mirror: deconv_fc6, unpool5, deconv5_1, ... unpool1, deconv1_1, score. fc7 is
+    1x1 and has as many output channels as input channels; it has no counterpart. The counterpart of conv1_1 keeps its
+    number of channels. There is no ReLU on the way up, as in SegNet-Basic: at lesson size, without batch normalisation,
+    the decoder learns much faster this way. The score layer starts at zero, so that the first loss is log(num_classes).
 
     trunk   a models.trunk.Trunk of stride-1 convolutions, ReLU, dropout, and max-pools whose windows lie side by side
     Shapes: x (N, 3, H, W) of any size; y (N, num_classes, H, W).
-    Backward: the indices are no function that could be differentiated; the gradient goes back along the chain alone.
+    Backward: the pools' indices cannot be differentiated. The gradient goes back only along the chain of layers.
     Raises: ValueError for a trunk of other layers.
     Source: Noh, Hong, Han 2015, Learning deconvolution network for semantic segmentation; Badrinarayanan, Kendall,
     Cipolla 2017, SegNet. Both normalise over the batch after each convolution, which this network does not.
@@ -52,7 +53,7 @@ class UnpoolingDecoder(Segmenter):
         return self.decoder.backward(dscores), {}
 
     def graph(self):
-        """Which layer reads which maps, for geometry. An unpooling also looks at what its pool had read and made."""
+        """Which layer reads which maps, for geometry. An unpooling also reads its pool's input and output."""
         found = geometry.along([*self.trunk.layers, *self.decoder.layers])
         maps = {id(node.layer): (*node.sources, node.name) for node in found}
         pooled = {node.name: maps[id(node.layer.pool)] for node in found if isinstance(node.layer, MaxUnpool2d)}
@@ -81,14 +82,14 @@ def _mirror(trunk, rng, dtype):
 
 
 def _start_smooth(layer, sparsity, rng):
-    """Start as a random mix of the channels, of the size of its input, that is spread by the bilinear kernel.
+    """Start the weight as a random mix of the channels, spread by the bilinear kernel.
 
-    Of an unpooled map one place in `sparsity` is not zero: so large is the kernel's sum, and what lies between is
-    filled in. From independent random taps a decoder of lesson size learns next to nothing in hundreds of steps:
-    where the maxima stood makes a noise that grows from stage to stage.
+    The mix keeps the size of the activations. In an unpooled map one place of `sparsity` is not zero, so the kernel is
+    scaled to the sum `sparsity` and fills in the zeros. From independent random taps a decoder of lesson size learns
+    next to nothing in hundreds of steps: the places of the maxima make a noise that grows from stage to stage.
     """
     weight, kernel = layer.params["weight"], bilinear_kernel(layer.kernel_size[0])
-    mix = he_normal(weight.shape[:2], 2 * layer.in_channels, rng, weight.dtype)  # twice: He et al. count on a ReLU
+    mix = he_normal(weight.shape[:2], 2 * layer.in_channels, rng, weight.dtype)  # no ReLU follows, hence 2 *
     weight[...] = mix[:, :, None, None] * (kernel * (sparsity / kernel.sum())).astype(weight.dtype)
 
 

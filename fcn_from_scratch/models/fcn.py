@@ -1,4 +1,4 @@
-"""The paper's networks: a trunk, and a head that scores its maps, refines the scores and brings them to the image."""
+"""The paper's networks: a trunk, and a head that turns the trunk's maps into scores at the image's size."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from fcn_from_scratch.models.segmenter import Segmenter
 
 
 class FCN(Segmenter):
-    """FCN-32s, 16s, 8s: one class, with as many skips as it is given. FCN-AlexNet and FCN-GoogLeNet are 32s too.
+    """FCN-32s, FCN-16s and FCN-8s in one class: they differ in their skips. FCN-AlexNet and FCN-GoogLeNet have none.
 
     scores = score_fr(trunk(x))
     for each skip: scores = upscore(scores) + crop(score_pool(pool))      each time twice as fine
@@ -16,14 +16,16 @@ class FCN(Segmenter):
 
     trunk        a models.trunk.Trunk that taps the pools named in `skips`
     skips        pools from coarse to fine: () is 32s, ("pool4",) 16s, ("pool4", "pool3") 8s
-    skip_scales  a factor for each skip's features (the at-once networks' 0.01 and 0.0001), default 1
-    upsampling   "fixed": bilinear and without parameters, as in all of the paper's public networks; "learned": the
-                 twofold upsamplings are transposed convolutions that start bilinear and the last one stays fixed,
-                 as the paper describes; "all_learned": the last one too; "nearest": each score over its whole block,
-                 no interpolation (of even size, so that it only fits scores that stand between pixels, as those of all
-                 VGG-shaped trunks do; AlexNet's and GoogLeNet's stand on pixels, and are refused)
+    skip_scales  a factor for each skip's features, by default 1; the at-once networks have 0.01 and 0.0001
+    upsampling   "fixed": bilinear, without parameters, as in all of the paper's public networks
+                 "learned": the twofold upsamplings are transposed convolutions that start bilinear; the last
+                 upsampling stays fixed, as the paper describes
+                 "all_learned": the last upsampling is learned too
+                 "nearest": each score fills its whole block. Blocks have an even size and fit only scores that lie
+                 between pixels. Those of all VGG-shaped trunks do; AlexNet's and GoogLeNet's lie on pixels and are
+                 refused
     Layers have the paper's names: score_fr, upscore2, score_pool4, upscore_pool4, score_pool3, upscore8. The score
-    layers start at zero, so that the first loss is log(num_classes). Crop offsets come from the layers' geometry.
+    layers start at zero, so that the first loss is log(num_classes). The layers' geometry gives the crop offsets.
     Shapes: x (N, 3, H, W) of any size; y (N, num_classes, H, W).
     Source: Long et al. 2015, sections 3.3 and 4.2. Lessons 11 and 12.
     """

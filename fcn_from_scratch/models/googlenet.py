@@ -1,4 +1,4 @@
-"""FCN-GoogLeNet: the paper's thinnest trunk, nine modules of four branches each."""
+"""FCN-GoogLeNet: the paper's trunk with the fewest parameters, nine modules of four branches each."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from fcn_from_scratch.models.trunk import SmallerConfig, Trunk
 
 FULL_WIDTH = 64  # channels of conv1/7x7_s2
 
-# name: channels at full width of 1x1; 3x3_reduce, 3x3; 5x5_reduce, 5x5; pool_proj. None stands for a pool between.
+# name: channels at full width of 1x1; 3x3_reduce, 3x3; 5x5_reduce, 5x5; pool_proj. None stands for a pool.
 MODULES = {
     "inception_3a": (64, 96, 128, 16, 32, 32),
     "inception_3b": (128, 128, 192, 32, 96, 64),
@@ -26,20 +26,22 @@ MODULES = {
 
 
 def config(width=FULL_WIDTH, pad=100, dropout=0.4, in_channels=3):
-    """width, the channels of conv1/7x7_s2, scales every layer's, rounded up. pad is that layer's padding.
+    """The options of the trunk.
 
-    The classifier pads by 3. Here it is 100, as in the paper's other networks, so that every image fits; the modules
-    keep the size of their maps, so with 3 only the smallest images do not (tests/models/test_googlenet.py).
+    width  the channels of conv1/7x7_s2. The channels of all layers scale with it, rounded up
+    pad    the padding of conv1/7x7_s2. It is 100 as in the paper's other networks, so that every image fits. The
+           classifier pads by 3. Since the modules keep the size of their maps, only the smallest images do not fit
+           with 3 (tests/models/test_googlenet.py)
     """
     return SmallerConfig(checks.integer(width, "width", 1), pad, dropout, in_channels)
 
 
 def inception(name, in_channels, widths, rng, dtype=np.float32):
-    """Four ways of looking at one map, stacked: 1x1, 3x3 and 5x5 convolutions, and the maximum of 3x3 cells.
+    """Four branches that read one map, their outputs stacked: 1x1, 3x3 and 5x5 convolutions, and a 3x3 max-pool.
 
-    A 1x1 convolution before the larger ones and after the pool keeps the channels few. All branches keep the map's
-    size and place, and see 1, 3, 5 and 3 cells of it.
-    widths   of 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj
+    1x1 convolutions before the larger kernels and after the pool keep the number of channels small. All branches keep
+    the map's size and alignment. They see 1, 3, 5 and 3 cells of it.
+    widths   the channels of 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj
     Returns: Branches, with BVLC's layer names, "inception_3a/5x5_reduce".
     """
 
@@ -59,10 +61,10 @@ def inception(name, in_channels, widths, rng, dtype=np.float32):
 
 
 def trunk(config, rng, dtype=np.float32):
-    """The layers conv1/7x7_s2 ... inception_5b and the dropout: BVLC's GoogLeNet without its last, average pool.
+    """The layers conv1/7x7_s2 ... inception_5b and the dropout: BVLC's GoogLeNet without its last pool.
 
-    That pool and the two further losses of the classifier are left out, as the paper says. With the pool the receptive
-    field would be the paper's 907 pixels; without, it is 715 (tests/models/test_googlenet.py).
+    That average pool and the classifier's two auxiliary losses are left out, as the paper says. With the pool the
+    receptive field would be the paper's 907 pixels; without it, it is 715 (tests/models/test_googlenet.py).
     """
 
     def channels(full):
@@ -92,10 +94,13 @@ def trunk(config, rng, dtype=np.float32):
 
 
 def fcn(config, num_classes, rng, dtype=np.float32, upsampling="fixed", name=None):
-    """FCN-GoogLeNet, of stride 32. The paper's own was never published; this is what the paper says of it, on the
-    geometry, names and numbers of BVLC's GoogLeNet. The score layer and the upsampling are called as in the others.
+    """FCN-GoogLeNet, of stride 32.
 
-    Its scores start on a pixel, 33 - pad, so `upscore` has 63 taps a side, as FCN-AlexNet's, and the crop is pad - 2.
+    The paper's own network was never published. This one follows the paper's description and takes its geometry, names
+    and numbers from BVLC's GoogLeNet. The score layer and the upsampling have the same names as in the other networks.
+
+    The centre of its first score lies on a pixel, 33 - pad. So `upscore` has 63 taps a side, as in FCN-AlexNet, and the
+    crop is pad - 2.
     Source: Long et al. 2015, section 4.1 and table 1. Szegedy et al. 2015. Lesson 15.
     """
     return FCN(trunk(config, rng, dtype), num_classes, upsampling=upsampling, dtype=dtype, name=name)

@@ -1,11 +1,11 @@
-"""From a trunk's maps to scores at the image's size: score layers, skips that refine them, and the way back up."""
+"""From a trunk's maps to scores at the image's size: score layers, skips that refine the scores, and upsampling."""
 
 import numpy as np
 
 from fcn_from_scratch import checks, geometry
 from fcn_from_scratch.layers import Branches, Container, Conv2d, ConvTranspose2d, Crop, SkipFusion, upsampler
 
-# the option: the methods of layers.upsampler for the twofold upsamplings and for the last one
+# option: (the method of layers.upsampler for the twofold upsamplings, the method for the last upsampling)
 UPSAMPLING = {
     "fixed": ("bilinear", "bilinear"),
     "learned": ("learned", "bilinear"),
@@ -15,15 +15,15 @@ UPSAMPLING = {
 
 
 class Head(Container):
-    """Score the trunk's top, refine the scores with those of the skips, bring them to the image's size.
+    """Score the trunk's top, refine the scores with the skips' scores, and bring them to the image's size.
 
     scores = score_fr(top)
     for each skip: scores = upscore(scores) + crop(score_pool(pool))      each time twice as fine
     y = crop(upscore(scores))
 
-    The arguments are FCN's. `suffix` is what the names of the layers end in, where a trunk has several heads.
-    forward(top, maps, size) -> y, with the trunk's tapped `maps` and the image's `size` (H, W);
-    backward(dy) -> (dtop, dmaps).
+    The arguments are those of FCN. `suffix` is added to the names of the layers, for trunks with several heads.
+    forward(top, maps, size) -> y, with the trunk's tapped `maps` and the image's `size` (H, W)
+    backward(dy) -> (dtop, dmaps)
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Head(Container):
         return self.forward(top, maps, size)
 
     def backward(self, dscores):
-        """From the image's scores back to the trunk's top and to each tapped pool."""
+        """Take the gradient of the image's scores back to the trunk's top and to each tapped pool."""
         dscores = self.upscore.backward(self.crop.backward(dscores))
         dmaps = {}
         for pool, upscore, fuse in reversed(self.skips):
@@ -83,7 +83,7 @@ class Head(Container):
         return self.score_fr.backward(dscores), dmaps
 
     def graph(self, top):
-        """The geometry of the head: which layer reads which maps; `top` is the name of the trunk's last map."""
+        """Which layer reads which maps, for geometry. `top` is the name of the trunk's last map."""
         found = [geometry.Node(self.score_fr.name, self.score_fr, (top,))]
         for pool, upscore, fuse in self.skips:
             found.append(geometry.Node(upscore.name, upscore, (found[-1].name,)))
@@ -92,8 +92,10 @@ class Head(Container):
 
 
 def score_layer(path, num_classes, dtype, name):
-    """A 1x1 convolution from a chain's output to class scores. It starts at zero, so that the first loss is
-    log(num_classes)."""
+    """A 1x1 convolution from a chain's output to class scores.
+
+    It starts at zero, so that the first loss is log(num_classes).
+    """
     layer = Conv2d(output_channels(path), num_classes, 1, dtype=dtype, name=name)
     for array in layer.params.values():
         array[...] = 0
@@ -101,11 +103,11 @@ def score_layer(path, num_classes, dtype, name):
 
 
 def way_up(field, num_classes, upsampling, dtype, name, suffix=""):
-    """The layers that bring scores on the grid `field` to the image's pixels: one upsampling, and a crop.
+    """The layers that bring scores on the grid `field` to the image's pixels: one upsampling and one crop.
 
-    The kernel has twice the stride's size where the first score stands between two pixels, and one less where it
-    stands on a pixel (AlexNet's and GoogLeNet's do): the other one would put the scores half a pixel off. Nearest
-    neighbour has no such choice: blocks of an even size do not lie around a pixel, and crop_offset refuses them.
+    The kernel has size 2s, for the stride s, where the first score lies between two pixels. Where it lies on a pixel,
+    as AlexNet's and GoogLeNet's do, the size is 2s - 1. The other size would put the scores half a pixel off. Nearest
+    neighbour has no such choice: a block of even size cannot lie around a pixel, and crop_offset refuses it.
     """
     stride = checks.integer(field.stride, "the stride of the scores", 1)
     on_a_pixel = all(axis.start.denominator == 1 for axis in field.axes)
@@ -119,7 +121,7 @@ def way_up(field, num_classes, upsampling, dtype, name, suffix=""):
 
 
 def nodes_up(upscore, crop, scores):
-    """The geometry of way_up's layers, which read the map of the name `scores`."""
+    """The nodes of way_up's two layers, for geometry. `scores` is the name of the map that they read."""
     up = geometry.Node(upscore.name, upscore, (scores,))
     return [up, geometry.Node(crop.name, crop, (up.name, "image"))]
 
@@ -132,6 +134,6 @@ def _path_to(pool, trunk):
 
 
 def output_channels(path):
-    """The channels of a chain's output."""
+    """The number of channels of a chain's output."""
     making = (Conv2d, ConvTranspose2d, Branches)
     return next(layer.out_channels for layer in reversed(path) if isinstance(layer, making))

@@ -1,4 +1,4 @@
-"""Two pictures of one scene, colour and depth: a network for each, and one answer."""
+"""Late fusion: one network for the colours, one for the depth, and their scores joined."""
 
 import numpy as np
 
@@ -14,10 +14,11 @@ FUSION = {"average": 0.5, "sum": 1.0}
 
 
 class Streams(Container):
-    """Trunks side by side, each on its own channels of the image.
+    """Trunks side by side. Each reads its own channels of the image.
 
-    forward(x) -> (their tops, no taps); backward(dtops, {}) -> dx, the trunks' gradients one above the other.
-    channels   how many of x each trunk reads, the first ones first
+    channels   how many channels of x each trunk reads, from the first channel on
+    forward(x) -> (list of the trunks' tops, {}), since there are no taps
+    backward(dtops, {}) -> dx, the trunks' gradients stacked along the channels
     """
 
     def __init__(self, trunks, channels):
@@ -43,16 +44,16 @@ class Streams(Container):
 
 
 class LateFusion(Segmenter):
-    """Two FCN-32s, one on the colours and one on the depth, whose coarse scores are joined before they go up.
+    """Two FCN-32s, one on the colours and one on the depth. Their coarse scores are joined before the upsampling.
 
     scores = scale * (score_frcolor(trunk(x[:, :3])) + score_frhha(trunk'(x[:, 3:])))
     y = crop(upscore(scores))
 
-    fusion   "average", scale 1/2: what the paper's public code does; "sum", scale 1: what the paper says. The same
-             network up to the size of its scores
-    The streams share nothing: the gradient of one does not depend on the other's features, only on the loss of the
-    joined scores. Layers are called as in the public nyud-fcn32s-color-hha: conv1_1color ... score_frcolor,
-    conv1_1hha ... score_frhha, score_fused, upscore.
+    fusion   "average", scale 1/2, is what the paper's public code does; "sum", scale 1, is what the paper says. The
+             networks differ only in the size of their scores
+    The streams share no weights. The gradient of one depends on the other only through the loss of the joined scores.
+    The layers have the names of the public nyud-fcn32s-color-hha: conv1_1color ... score_frcolor, conv1_1hha ...
+    score_frhha, score_fused, upscore.
     Shapes: x (N, 6, H, W), the three colours and then the three channels of HHA; y (N, num_classes, H, W).
     Source: Long et al. 2015, section 5, NYUDv2; Gupta et al. 2014 for HHA. Lesson 14.
     """
@@ -65,7 +66,7 @@ class LateFusion(Segmenter):
         ]
         self.fuse = Sum(FUSION[checks.choice(fusion, "fusion", tuple(FUSION))], name="score_fused")
         paths = [[*trunk.layers, score] for trunk, score in zip(streams.trunks, self.scores)]
-        self.coarse_path = paths[0]  # for geometry; the other stream's lies in the same place
+        self.coarse_path = paths[0]  # for geometry; the other stream has the same
         field = geometry.joint(geometry.receptive_field(path) for path in paths)
         self.upscore, self.crop = way_up(field, num_classes, upsampling, dtype, "upscore")
         head = [*self.scores, self.fuse, self.upscore, self.crop]
@@ -88,7 +89,7 @@ class LateFusion(Segmenter):
 
 
 def late_fusion(config, num_classes, rng, dtype=np.float32, fusion="average", upsampling="fixed", name=None):
-    """Two VGG-like trunks; config.in_channels is a pair, how many channels each of them reads."""
+    """LateFusion of two VGG-like trunks. config.in_channels is a pair: the channels that each trunk reads."""
     channels = checks.pair(config.in_channels, "in_channels", 1)
     trunks = []
     for count, modality in zip(channels, MODALITIES):

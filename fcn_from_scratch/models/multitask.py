@@ -1,4 +1,4 @@
-"""Two heads on one trunk: what stands here (semantic classes), and how it lies (geometric ones)."""
+"""Two heads on one trunk. One says what a pixel shows (semantic classes), the other how it lies (geometric classes)."""
 
 import numpy as np
 
@@ -13,18 +13,19 @@ GEOMETRIC_CLASSES = 3  # of SIFT Flow: sky, horizontal, vertical
 
 
 class TwoHeads(Segmenter):
-    """One trunk, and for each of its tasks a head of its own: score layers, skips and upsampling, as an FCN's.
+    """One trunk, and a head for each of two tasks: score layers, skips and upsampling as in an FCN.
 
     semantic, geometric = heads(trunk(x))
 
-    The trunk is computed once and learns from both: each head's backward brings a gradient to the top and to the
+    The trunk is computed once and learns from both tasks. Each head's backward gives a gradient for the top and for the
     tapped pools, and the trunk gets their sum.
-    num_classes   a pair, 33 and 3 for SIFT Flow; a single number is that of the semantic classes
-    The other arguments are FCN's. The heads' layers are called score_fr_sem, upscore2_sem, score_pool4_sem, ...
+    num_classes   a pair, (33, 3) for SIFT Flow; a single number is the number of semantic classes
+    The other arguments are those of FCN. The heads' layers are called score_fr_sem, upscore2_sem, score_pool4_sem, ...
     upscore8_sem and score_fr_geo, ... upscore8_geo, as in the paper's public siftflow-fcn32s, 16s and 8s.
     Shapes: x (N, 3, H, W); y a tuple of two, (N, num_classes[0], H, W) and (N, num_classes[1], H, W). backward takes
     such a tuple.
-    Identity: the trunk's gradient is the sum of those that each head gives alone (tests/models/test_multitask.py).
+    Identity: the trunk's gradient is the sum of the gradients that each head alone gives
+    (tests/models/test_multitask.py).
     Source: Long et al. 2015, section 5, SIFT Flow. Lesson 14.
     """
 
@@ -49,7 +50,7 @@ class TwoHeads(Segmenter):
         return tuple(head(top, maps, x.shape[2:]) for head in self.heads)
 
     def _backward_heads(self, dscores):
-        """Both heads read the top and the tapped pools: the gradient of each of them is the sum of two."""
+        """Both heads read the top and the tapped pools, so the gradient of each is the sum of the heads' gradients."""
         if not isinstance(dscores, (tuple, list)) or len(dscores) != len(self.heads):
             raise ValueError(f"{self.label} has two heads: backward takes two gradients, (semantic, geometric)")
         (dtop, dmaps), (dtop_too, dmaps_too) = (head.backward(dy) for head, dy in zip(self.heads, dscores))
@@ -62,7 +63,7 @@ class TwoHeads(Segmenter):
 
 
 def two_heads(config, stride, num_classes, rng, dtype=np.float32, upsampling="fixed", name=None):
-    """The network of one output stride ("32s", "16s", "8s") on a VGG-like trunk."""
+    """The network with the output stride "32s", "16s" or "8s" on a VGG-like trunk."""
     skips = vgg.SKIPS[stride]
     trunk = vgg_trunk(config, skips, rng, dtype)
     return TwoHeads(trunk, num_classes, skips, upsampling=upsampling, dtype=dtype, name=name)

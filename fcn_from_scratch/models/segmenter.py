@@ -1,4 +1,4 @@
-"""What every segmentation network does with its trunk: hand gradients down to it, or leave it as it is."""
+"""What all segmentation networks share: a trunk that gets the head's gradients, or that is frozen."""
 
 import numpy as np
 
@@ -7,21 +7,23 @@ from fcn_from_scratch.ops import bilinear_kernel
 
 
 class Segmenter(Container):
-    """A trunk, and a head that turns what it hands out into scores at the image's size.
+    """A trunk, and a head that turns the trunk's maps into scores at the image's size.
 
-    Subclasses write forward(x) and `_backward_heads(dscores)`, which returns the gradients by the trunk's top and by
-    its tapped maps, a dict.
+    Subclasses write forward(x) and `_backward_heads(dscores)`. The latter returns the gradient for the trunk's top and
+    a dict of the gradients for its tapped maps.
     """
 
     def __init__(self, trunk, head, name=None):
-        """`head`, a dict name -> layer, joins the trunk's layers as children of this network."""
+        """The children of this network are the trunk's layers and those of `head`, a dict name -> layer."""
         super().__init__({**trunk.children, **head}, name)
         self.trunk = trunk
         self.trunk_frozen = False
 
     def backward(self, dscores):
-        """Fill `grads` for the upstream gradient (N, num_classes, H, W); returns the image's gradient, or None when
-        the trunk is frozen."""
+        """Add to `grads`, given the upstream gradient (N, num_classes, H, W).
+
+        Returns: the image's gradient, or None when the trunk is frozen.
+        """
         dtop, dmaps = self._backward_heads(dscores)
         return None if self.trunk_frozen else self.trunk.backward(dtop, dmaps)
 
@@ -31,9 +33,9 @@ class Segmenter(Container):
             self.trunk.backward_params(dtop, dmaps)
 
     def freeze_trunk(self, frozen=True):
-        """Let only the head learn, as in the paper's FCN-32s-fixed; the trunk then runs in eval mode.
+        """Let only the head learn, as in the paper's FCN-32s-fixed. The trunk then runs in eval mode.
 
-        Returns the model.
+        Returns: the model.
         """
         self.trunk_frozen = frozen
         return self.train(self.training)
@@ -49,10 +51,10 @@ class Segmenter(Container):
         return self
 
     def load_state_dict(self, state, strict=True):
-        """As Layer.load_state_dict; a file may also hold the kernels of the fixed upsampling layers, as the public
-        ones do. They are compared with the bilinear kernel and left out.
+        """Like Layer.load_state_dict, but `state` may also hold the kernels of the fixed upsampling layers.
 
-        Raises: ValueError also when such a kernel is not bilinear: it was learned, and is not thrown away in silence.
+        The paper's public files hold them. They are compared with the bilinear kernel and left out.
+        Raises: ValueError also when such a kernel is not bilinear. It was learned, and is not silently dropped.
         """
         fixed = {f"{n}.weight": c for n, c in self.children.items() if isinstance(c, BilinearUpsample)}
         for key in fixed.keys() & state.keys():
@@ -61,7 +63,7 @@ class Segmenter(Container):
 
 
 def _check_bilinear(key, weight, kernel_size):
-    """The dense (C, C, k, k) block of a fixed upsampling layer is the bilinear kernel on the diagonal."""
+    """Check that a dense weight (C, C, k, k) of a fixed upsampling layer is the bilinear kernel on its diagonal."""
     weight = np.asarray(weight)
     channels = weight.shape[0] if weight.ndim else 1
     expected = np.eye(channels)[:, :, None, None] * bilinear_kernel(kernel_size)

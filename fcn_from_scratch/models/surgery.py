@@ -1,4 +1,4 @@
-"""Net surgery: what one network hands on to the next."""
+"""Net surgery: copy the parameters of one network into the next."""
 
 from typing import NamedTuple
 
@@ -12,10 +12,10 @@ from fcn_from_scratch.weights import fills
 class Transplant(NamedTuple):
     """What became of every parameter."""
 
-    copied: list  # in both networks, and the same shape
-    reshaped: list  # in both, with the same numbers in another shape: fc6 and fc7
-    dropped: list  # only in the old network, or of another size
-    initialised: list  # only in the new network, or of another size: as the network was built
+    copied: list  # in both networks, with the same shape
+    reshaped: list  # in both networks, with the same numbers in another shape: fc6 and fc7
+    dropped: list  # only in the old network, or of another size in the new one
+    initialised: list  # only in the new network, or of another size in the old one; left as the network was built
 
     def __str__(self):
         return "; ".join(f"{word}: {', '.join(names) or 'none'}" for word, names in self._asdict().items())
@@ -24,16 +24,17 @@ class Transplant(NamedTuple):
 def transplant(new, old, suffix=""):
     """Copy into the network `new` every parameter that `old` has under the same name.
 
-    A fully connected weight (F, C*k*k) becomes the convolution's (F, C, k, k) by a plain reshape: both list their
-    inputs channel by channel, row by row. This is what turns a classifier into a fully convolutional network. What
-    has another number of elements (a score layer for other classes) is not copied. Upsampling layers that learn are
-    copied like any other; those that do not hold no parameters, and stay bilinear.
+    A fully connected weight (F, C*k*k) becomes the convolution's (F, C, k, k) by a plain reshape, since both list their
+    inputs channel by channel, row by row. This turns a classifier into a fully convolutional network. A parameter of
+    another size, such as a score layer for other classes, is not copied. Learned upsampling layers are copied like any
+    other layer. Fixed ones have no parameters and stay bilinear.
 
     new, old  models; old may also be a state dict (name -> array)
-    suffix    an old layer goes to the new one called layer + suffix if there is one, else to the one of its own name:
-              "color" and "hha" fill the streams of late fusion, "_sem" one of two heads (and their trunk)
-    Returns: a Transplant report: `dropped` in the old network's names, the rest in the new one's.
-    Identity: a network fed to itself computes what it did  (tests/models/test_surgery.py).
+    suffix    an old layer is copied to the new layer called layer + suffix if there is one, else to the new layer with
+              its own name: "color" and "hha" fill the streams of late fusion; "_sem" fills one of two heads, and their
+              trunk
+    Returns: a Transplant report. `dropped` has the old network's names, the other lists have the new one's.
+    Identity: a network transplanted into itself computes the same as before  (tests/models/test_surgery.py).
     Source: the surgery of the paper's public code. Lessons 5, 11 and 14.
     """
     source = old if isinstance(old, dict) else {name: to_numpy(array) for name, array in old.params.items()}
@@ -54,11 +55,13 @@ def transplant(new, old, suffix=""):
 
 
 def with_depth(old, fill="mean"):
-    """The parameters of a network on three channels as those of one on four: conv1_1 becomes conv1_1_bgrd.
+    """Turn the parameters of a network on three channels into those of one on four: conv1_1 becomes conv1_1_bgrd.
 
-    weight[:, :3] is the old weight, weight[:, 3], which reads depth,
-        "mean"   the mean over the three, as in the paper's public code: depth is looked at like a grey picture
-        "zero"   zero: at first the network's scores are the old one's, whatever the depth
+    weight[:, :3] is the old weight. weight[:, 3] reads the depth.
+
+    fill     how weight[:, 3] starts. "mean": the mean over the three channels, as in the paper's public code, so that
+             depth is read like a grey picture. "zero": zeros, so that at first the scores are those of the old network,
+             whatever the depth
     old      a model or a state dict with conv1_1.weight (F, 3, kh, kw)
     Returns: a state dict for transplant(new, ...), where `new` was built with in_channels=4. Lesson 14.
     Raises: ValueError when there is no such weight.
@@ -77,6 +80,6 @@ def with_depth(old, fill="mean"):
 
 
 def _renamed(name, suffix, target):
-    """The name with the suffix after the layer's, if the target has such a parameter."""
+    """Add the suffix to the layer's name if the target has such a parameter. Otherwise keep the name."""
     layer, dot, kind = name.rpartition(".")
     return layer + suffix + dot + kind if layer + suffix + dot + kind in target else name

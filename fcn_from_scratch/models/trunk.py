@@ -1,7 +1,7 @@
-"""The trunk of a VGG-like network: five stages of convolutions, each halved by a pool, then fc6 and fc7.
+"""The trunk of a VGG-like network: five stages of convolutions, each with a pool that halves the map, then fc6 and fc7.
 
-A trunk is a chain that hands out some of its inner maps, the taps, besides its last one; its backward takes a
-gradient for each of them. VGG16 and the lesson-size networks are the same chain with other numbers.
+A trunk is a chain that returns some of its inner maps, the taps, besides its last map. Its backward takes a gradient
+for each of them. VGG16 and the lesson-size networks are the same chain with different numbers.
 """
 
 from typing import NamedTuple
@@ -13,15 +13,16 @@ from fcn_from_scratch.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d,
 
 
 class VGGConfig(NamedTuple):
-    """The numbers that make a VGG-like trunk.
+    """The numbers that define a VGG-like trunk.
 
-    channels       of the five stages; convs, how many 3x3 convolutions each has
-    fc_channels    of fc6 and fc7
+    channels       the channels of the five stages
+    convs          the number of 3x3 convolutions in each stage
+    fc_channels    the channels of fc6 and fc7
     fc6_kernel     fc6 sees fc6_kernel x fc6_kernel cells of pool5
-    pad            of conv1_1; every other convolution of the stages has 1
-    fc6_padding    0 in the paper, which pads the image by 100 instead
-    dropout        the probability after fc6 and fc7
-    in_channels    of the image: 3, or 4 with depth as the last one
+    pad            the padding of conv1_1; every other convolution of the stages has padding 1
+    fc6_padding    the padding of fc6: 0 in the paper, which pads the image by 100 instead
+    dropout        the probability of dropout after fc6 and fc7
+    in_channels    the channels of the image: 3, or 4 with depth as the last one
     """
 
     channels: tuple = (64, 128, 256, 512, 512)
@@ -35,7 +36,7 @@ class VGGConfig(NamedTuple):
 
 
 class SmallerConfig(NamedTuple):
-    """What can be changed of AlexNet's and GoogLeNet's trunks; see the function `config` of each."""
+    """The options of AlexNet's and GoogLeNet's trunks; see the function `config` of each."""
 
     width: int
     pad: int
@@ -44,9 +45,10 @@ class SmallerConfig(NamedTuple):
 
 
 class Trunk(Sequential):
-    """A Sequential that also hands out the maps after the layers named in `taps`.
+    """A Sequential that also returns the maps after the layers named in `taps`.
 
-    forward(x) -> (top, maps), maps a dict tap -> array; backward(dtop, dmaps) -> dx.
+    forward(x) -> (top, maps), where maps is a dict tap -> array
+    backward(dtop, dmaps) -> dx
     """
 
     def __init__(self, *layers, taps=(), name=None):
@@ -76,15 +78,15 @@ class Trunk(Sequential):
         return finish(self.children[first], self._both(dy, dmaps, first))
 
     def _both(self, dy, dmaps, key):
-        """A tapped map feeds two consumers, the next layer and a skip: its gradient is the sum of theirs."""
+        """Two consumers read a tapped map, the next layer and a skip. Its gradient is the sum of theirs."""
         return dy + dmaps[key] if key in dmaps else dy
 
 
 def vgg_stages(config, rng, dtype=np.float32):
     """The layers conv1_1 ... pool5: 3x3 convolutions with ReLU, and 2x2 max-pools that round sizes up.
 
-    With depth in a fourth channel the first layer is called conv1_1_bgrd, as in the paper's public code: it is another
-    layer than VGG16's, and files of weights tell them apart by name.
+    With depth in a fourth channel the first layer is called conv1_1_bgrd, as in the paper's public code. It is not the
+    layer of VGG16, and in files of weights the name tells them apart.
     """
     chain, channels, pad = [], config.in_channels, config.pad
     for stage, (width, count) in enumerate(zip(config.channels, config.convs), start=1):
@@ -116,9 +118,9 @@ def vgg_trunk(config, taps, rng, dtype=np.float32):
 
 
 def vgg_classifier(config, num_classes, rng, dtype=np.float32):
-    """The classifier that the trunk comes from: the stages, then Linear layers fc6, fc7 and fc8.
+    """The classifier that the trunk is made from: the stages, then the Linear layers fc6, fc7 and fc8.
 
-    Its images are 32 * fc6_kernel pixels square: conv1_1 pads by 1, and pool5 is what fc6 spans.
+    Its images are squares of 32 * fc6_kernel pixels: conv1_1 pads by 1, and fc6 spans the whole of pool5.
     """
     features = config.channels[-1] * config.fc6_kernel**2
     channels = config.fc_channels
@@ -134,5 +136,5 @@ def vgg_classifier(config, num_classes, rng, dtype=np.float32):
 
 
 def relu_and_dropout(number, dropout, rng):
-    """What follows fc6 and fc7."""
+    """The two layers that follow fc6, and those that follow fc7."""
     return ReLU(name=f"relu{number}"), Dropout(dropout, rng=rng, name=f"drop{number}")

@@ -1,4 +1,4 @@
-"""Networks of VGG16's shape: the paper's at full size, and the same construction at lesson size."""
+"""Networks with VGG16's shape: the paper's at full size, and the same construction at lesson size."""
 
 import numpy as np
 
@@ -8,12 +8,12 @@ from fcn_from_scratch.models.fcn import FCN
 from fcn_from_scratch.models.trunk import VGGConfig, vgg_classifier, vgg_trunk
 
 SKIPS = {"32s": (), "16s": ("pool4",), "8s": ("pool4", "pool3"), "4s": ("pool4", "pool3", "pool2")}
-# of pool4 and pool3, so that their large features do not swamp the scores at first
+# The factors for the features of pool4 and pool3, which are so large that they would swamp the scores at first.
 AT_ONCE_SCALES = (0.01, 0.0001)
 
 
 def vgg16_config(width=64, pad=100, fc6_kernel=7, fc6_padding=0, dropout=0.5, convs=(2, 2, 3, 3, 3), in_channels=3):
-    """VGG16 as the paper changes it. A smaller width keeps the geometry and makes every map thinner."""
+    """VGG16 with the paper's changes. A smaller width keeps the geometry and gives every map fewer channels."""
     width = checks.integer(width, "width", 1)
     channels = (width, 2 * width, 4 * width, 8 * width, 8 * width)
     return VGGConfig(channels, tuple(convs), 64 * width, fc6_kernel, pad, fc6_padding, dropout, in_channels)
@@ -22,9 +22,9 @@ def vgg16_config(width=64, pad=100, fc6_kernel=7, fc6_padding=0, dropout=0.5, co
 def mini_config(width=16, pad=1, fc6_kernel=3, fc6_padding=None, dropout=0.0, convs=(1, 1, 1, 1, 1), in_channels=3):
     """VGG's shape at lesson size: five stages, stride 32, few channels.
 
-    The image is padded by 1 and fc6 by half its kernel, so that maps of every image size align and no time goes
-    into a wide frame. For the paper's construction pass fc6_padding=0, fc6_kernel >= 5 and
-    pad >= 16 * (fc6_kernel - 1) + 1; below a smaller fc6 some skips end before the scores they are added to.
+    conv1_1 pads by 1 and fc6 by half its kernel, so that the maps align for every image size and no time is spent on a
+    wide frame of zeros. For the paper's construction pass fc6_padding=0, fc6_kernel >= 5 and
+    pad >= 16 * (fc6_kernel - 1) + 1. With a smaller fc6 some skips end before the scores that they are added to.
     """
     width = checks.integer(width, "width", 1)
     channels = (width, 2 * width, 4 * width, 6 * width, 8 * width)
@@ -33,7 +33,7 @@ def mini_config(width=16, pad=1, fc6_kernel=3, fc6_padding=None, dropout=0.0, co
 
 
 def fcn(config, stride, num_classes, rng, dtype=np.float32, at_once=False, upsampling="fixed", name=None):
-    """The network of one output stride ("32s", "16s", "8s", "4s") on a trunk."""
+    """The network with the output stride "32s", "16s", "8s" or "4s"."""
     skips = SKIPS[stride]
     trunk = vgg_trunk(config, skips, rng, dtype)
     scales = AT_ONCE_SCALES if at_once else None
@@ -41,13 +41,13 @@ def fcn(config, stride, num_classes, rng, dtype=np.float32, at_once=False, upsam
 
 
 def unpool(config, num_classes, rng, dtype=np.float32, name=None):
-    """The trunk with a decoder that mirrors it, in place of a score layer and upsampling."""
+    """The trunk with a decoder that mirrors it, instead of a score layer and upsampling."""
     trunk = vgg_trunk(config, (), rng, dtype)
     return UnpoolingDecoder(trunk, num_classes, rng=rng, dtype=dtype, name=name)
 
 
 def classifier(config, num_classes, rng, dtype=np.float32, name=None):
-    """The classifier the trunk comes from."""
+    """The classifier that the trunk is made from."""
     net = vgg_classifier(config, num_classes, rng, dtype)
     net.name = name
     return net

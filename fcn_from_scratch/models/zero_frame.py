@@ -1,11 +1,12 @@
-"""The zero frame: what an image does not reach is computed once, for all images of that size.
+"""The zero frame: the border of a map that the image does not reach is computed once for all images of that size.
 
-The paper pads its images by 100 zeros. Far enough out a map does not depend on the image: there it holds what an
-image of zeros gives. A ZeroFrame keeps these values, and computes of each layer only the part that sees the image.
-For a picture of 500x500 pixels that is a little more than half of the first layers, and all from pool5 on.
+The paper pads its images by 100 zeros. Far enough from the image a map does not depend on it: the values there are the
+same as for an image of zeros. A ZeroFrame keeps these values. Of each layer it computes only the part that sees the
+image. For a picture of 500x500 pixels this is a little more than half of the first layers, and everything from pool5
+on.
 
-Which part that is follows from the receptive fields. Where Winograd's algorithm computes in tiles, the part is
-enlarged to whole tiles, so that they are cut as they would be in the whole map.
+The receptive fields tell which part that is. Where Winograd's algorithm computes in tiles, the part is enlarged to
+whole tiles, so that the map is cut into the same tiles as when it is computed as a whole.
 """
 
 from math import ceil, floor
@@ -23,21 +24,22 @@ from fcn_from_scratch.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2
 from fcn_from_scratch.models.fcn import FCN
 from fcn_from_scratch.ops import shapes
 
-POINTWISE = (ReLU, Dropout, LocalResponseNorm)  # each output pixel reads the one input pixel in its place
+POINTWISE = (ReLU, Dropout, LocalResponseNorm)  # each output pixel reads only the input pixel in its place
 
 
 class ZeroFrame:
-    """An FCN that computes, on a CPU and in eval mode, only what its images reach: predictor = ZeroFrame(model).
+    """An FCN that computes only what its images reach, on a CPU and in eval mode: predictor = ZeroFrame(model).
 
-    predictor(x) is model(x), x (N, C, H, W). The first batch of a shape takes one more pass over the trunk, with an
-    image of zeros; all that follow save what lies outside the image.
-    sizes   batches of so many shapes are prepared for at once; what was used longest ago makes room
-    The frame follows from the weights. They are compared with a copy of those it was made with, at every call, and a
-    new one is made where any differs: it is never stale. Whoever changes a layer in another way, such as its padding,
-    calls reset(). Not for use by several threads at once.
-    `nbytes` says what it holds: of each size the inputs of the layers it shortens, and once a copy of their weights.
+    predictor(x) is model(x), with x (N, C, H, W). The first batch of a shape needs one more pass over the trunk, with
+    an image of zeros. Later batches of this shape save the work outside the image.
+
+    sizes   the number of batch shapes whose frames are kept; a new one replaces the one that was used longest ago
+    The frame depends on the weights. At every call they are compared with a copy of the weights that the frame was made
+    with, and if any differ, a new frame is made. So the frame is never stale. After any other change to a layer, such
+    as its padding, call reset(). A ZeroFrame must not be used by several threads at once.
+    `nbytes` is the memory it holds: for each shape the inputs of the layers it shortens, and one copy of their weights.
     Identity: predictor(x) == model(x) up to rounding, 5e-6 of the largest score  (tests/models/test_zero_frame.py).
-    Raises: InputError for another network than an FCN, in training mode (every step changes the frame), or on a GPU.
+    Raises: InputError for a network that is no FCN, in training mode (every step changes the frame), or on a GPU.
     """
 
     def __init__(self, model, sizes=2):
@@ -60,18 +62,18 @@ class ZeroFrame:
         return self.model.head(top, maps, x.shape[2:])
 
     def reset(self):
-        """Forget everything: the next batch makes a new frame."""
-        self._frames = {}  # (shape, dtype) -> _Frame, the one used last at the end
-        self._weights = {}  # name -> a copy of the parameter all frames were made with
+        """Forget all frames. The next batch makes a new one."""
+        self._frames = {}  # (shape, dtype) -> _Frame; the one used last is at the end
+        self._weights = {}  # name -> a copy of the parameter that all frames were made with
 
     @property
     def transform(self):
-        """The model's: what turns a picture into x."""
+        """The model's preprocessing, which turns a picture into x."""
         return self.model.transform
 
     @property
     def nbytes(self):
-        """The memory it holds at present."""
+        """The memory that it holds at present, in bytes."""
         frames = sum(frame.nbytes for frame in self._frames.values())
         return frames + sum(weight.nbytes for weight in self._weights.values())
 
@@ -91,13 +93,14 @@ class ZeroFrame:
 
 
 class _Part(NamedTuple):
-    """A run of layers (see layers.fused), and the window of its input that has to be looked at.
+    """A run of layers (see layers.fused), and the window of its input that must be read for each image.
 
-    layers   without padding of their own: the window brings it along
-    window   (N, C, h, w); around what changes from image to image it holds the frame
-    source   what goes into the window at `target`, of that part of the map before that was computed
-    place    of the run's map, what is computed: rows and columns
-    whole    the run's map, where more than the next window is needed of it; else None
+    layers   the run's layers without padding, because the window includes it
+    window   an array (N, C, h, w). Its border holds the frame; its inner part changes from image to image
+    source   the index of that inner part in the previous run's computed output
+    target   the index of that inner part in the window
+    place    the rows and columns of the run's map that are computed
+    whole    the run's whole map where it is needed, otherwise None
     """
 
     name: str
@@ -110,7 +113,7 @@ class _Part(NamedTuple):
 
 
 class _Frame:
-    """The trunk for batches of one shape: `parts`, of which a window is computed, then the runs of `rest`, as ever."""
+    """The trunk for batches of one shape. Of the runs in `parts` only a window is computed, those in `rest` wholly."""
 
     def __init__(self, trunk, shape, dtype):
         self.children, self.taps = trunk.children, trunk.taps
@@ -142,11 +145,11 @@ class _Frame:
             self.weights |= {n + c.separator + key for n, c in zip(names, run) for key in c.params}
             before, computed = names[-1], place
             self.rest.pop(0)
-        if self.parts:  # what comes next reads the whole map
+        if self.parts:  # the next layer reads the whole map
             self.parts[-1] = self.parts[-1]._replace(whole=_copies(zeros, images))
 
     def trunk(self, x):
-        """As the trunk's forward: (top, maps). The maps are good until the next call."""
+        """Like the trunk's forward. Returns: (top, maps). The next call overwrites the maps."""
         maps = {}
         for part in self.parts:
             part.window[part.target] = x[part.source]
@@ -175,23 +178,25 @@ def _everything(size):
 
 
 def _reached(field, image, size):
-    """The cells of a map, on the grid `field`, that see a pixel of an image."""
+    """The cells of a map on the grid `field` that see at least one pixel of an image."""
     found = []
     for (width, stride, start), pixels, cells in zip(field.axes, image, size):
-        reach = (width - 1) / 2  # cell i sees start + i * stride - reach ... + reach
+        reach = (width - 1) / 2  # cell i sees the pixels from start + i * stride - reach to start + i * stride + reach
         first, last = ceil((-reach - start) / stride), floor((pixels - 1 + reach - start) / stride)
         found.append(slice(max(first, 0), min(last + 1, cells)))
     return tuple(found)
 
 
 def _in_tiles(place, tile, size):
-    """The place enlarged to whole tiles, as far as the map goes."""
+    """Enlarge a place to whole tiles, but not beyond the map."""
     return tuple(slice(p.start // tile * tile, min(-(-p.stop // tile) * tile, n)) for p, n in zip(place, size))
 
 
 def _read_by(layer, axis, cells, size):
-    """The pixels that a layer reads for some of its cells, along an axis on which its input has `size`. Those of a
-    convolution's padding lie before 0 and beyond `size`; a pool's last window ends with the map."""
+    """The pixels that a layer reads for some of its cells, along one axis. `size` is the input's size on this axis.
+
+    Pixels of a convolution's padding lie before 0 or beyond `size`. A pool's last window ends with the map.
+    """
     if isinstance(layer, POINTWISE):
         return cells
     stride, span = layer.stride[axis], shapes.span(layer.kernel_size[axis], layer.dilation[axis])
@@ -201,7 +206,7 @@ def _read_by(layer, axis, cells, size):
 
 
 def _meeting(part, window):
-    """Where two places of a map meet: the index of that in an array (N, C, h, w) of the one, and of the other."""
+    """Where two places of a map overlap. Returns: the index of the overlap in an array (N, C, h, w) of each place."""
     both = [slice(max(p.start, w.start), min(p.stop, w.stop)) for p, w in zip(part, window)]
     return tuple(
         (..., *(slice(b.start - o.start, b.stop - o.start) for b, o in zip(both, other))) for other in (part, window)
@@ -212,7 +217,7 @@ def _meeting(part, window):
 
 
 def _cut(y, place, images):
-    """A place of a map (1, C, H, W), zero beyond the map, once for each image."""
+    """Copy one place of a map (1, C, H, W), once for each image. Pixels beyond the map are zero."""
     height, width = (axis.stop - axis.start for axis in place)
     window = channels_first(np.zeros((images, height, width, y.shape[1]), y.dtype))
     source, target = _meeting(_everything(y.shape[2:]), place)
@@ -221,20 +226,22 @@ def _cut(y, place, images):
 
 
 def _copies(y, images):
-    """A map (1, C, H, W) once for each image."""
+    """Repeat a map (1, C, H, W), once for each image."""
     return channels_first(np.repeat(channels_last(y), images, axis=0))
 
 
 def _is_local(layer):
-    """Does every output pixel follow from a window, whose pixels outside the image, if any, are zero? Subclasses, and
-    layers whose forward was replaced, may do something else."""
+    """Does every output pixel depend only on a window, in which pixels outside the image are zero?
+
+    Subclasses, and layers whose forward was replaced, may do something else, so the answer for them is no.
+    """
     if "forward" in vars(layer):
         return False
     return type(layer) in (Conv2d, *POINTWISE) or (type(layer) is MaxPool2d and layer.padding == (0, 0))
 
 
 def _settled(run, images, size, x):
-    """The layers with caches of their own, and the convolution's algorithm chosen by the size of its whole map."""
+    """Replicas of the layers: same weights, own caches. The convolution's algorithm is that of its whole map."""
     layers = [twin(layer, layer.name) for layer in run]
     conv = layers[0]
     if isinstance(conv, Conv2d) and conv.algorithm == "auto":
@@ -246,7 +253,7 @@ def _settled(run, images, size, x):
 
 
 def _unpadded(layers):
-    """The same layers, the convolution among them without padding."""
+    """The same layers, but the convolution has no padding."""
     first, *others = layers
     first = twin(first, first.name)
     if isinstance(first, Conv2d):
@@ -255,5 +262,5 @@ def _unpadded(layers):
 
 
 def _same(ours, theirs):
-    """Have two arrays the same dtype, shape and numbers? Where one is missing, None, they differ."""
+    """Do two arrays have the same dtype, shape and numbers? `ours` may be None; then they differ."""
     return ours is not None and ours.dtype == theirs.dtype and np.array_equal(ours, theirs)

@@ -1,5 +1,4 @@
-"""Weights from files: read(path) gives the arrays, load(model, path) puts them into a network and says what became
-of each."""
+"""Weights from files: read(path) gives the arrays; load(model, path) puts them into a network and reports on each."""
 
 from fcn_from_scratch.weights.formats import MODEL_PREFIX, Content, parameters, read_file
 from fcn_from_scratch.weights.identity import told_model, told_options

@@ -1,4 +1,4 @@
-"""Zip archives whose members are read one by one, after what they claim has been held against the file's size."""
+"""Zip archives. The sizes that an archive claims are compared with the file's size before any member is read."""
 
 import zipfile
 from contextlib import contextmanager
@@ -6,15 +6,19 @@ from contextlib import contextmanager
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.weights.trust import DAMAGE, size_of
 
-# An archive may hold this many bytes for each of its own. Trained weights hardly compress; a bomb does, a thousandfold.
+# An archive may unpack to at most this many times its own size. Trained weights hardly compress at all; a zip bomb
+# compresses a thousandfold.
 MOST_EXPANSION = 64
-FREE_BYTES = 64 << 20  # below this size expansion is not judged
-MOST_DIRECTORY = 2 << 20  # bytes of an archive's directory: some 20,000 members
+FREE_BYTES = 64 << 20  # an archive that unpacks to no more than this is not judged by its expansion
+MOST_DIRECTORY = 2 << 20  # the most bytes of an archive's directory: some 20,000 members
 
 
 @contextmanager
 def open_archive(file):
-    """An open zip file as a ZipFile. Nothing is ever unpacked to disk, so names like /etc/x do no harm."""
+    """Open a zip file, given as an open file, as a ZipFile.
+
+    Nothing is ever unpacked to disk, so names like /etc/x do no harm.
+    """
     size = size_of(file)
     with zipfile.ZipFile(_Doled(file)) as archive:
         members = archive.infolist()
@@ -32,7 +36,7 @@ def open_archive(file):
 
 
 def names_in(path):
-    """The names of an archive's members; none if it is damaged, of which its reader will complain."""
+    """The names of an archive's members. A damaged archive gives []; its reader complains about it later."""
     try:
         with open(path, "rb") as file, zipfile.ZipFile(_Doled(file)) as archive:
             return archive.namelist()
@@ -41,14 +45,17 @@ def names_in(path):
 
 
 class _Doled:
-    """A file that gives little at once. zipfile takes its whole directory in one piece, and each entry, of 50 bytes or
-    so, makes an object ten times as large."""
+    """A file that refuses to read much at once.
+
+    zipfile reads the whole directory of an archive in one piece, and makes of each entry, of some 50 bytes, an object
+    ten times as large.
+    """
 
     def __init__(self, file):
         self.file, self.seek, self.tell, self.seekable = file, file.seek, file.tell, file.seekable
 
     def read(self, count=-1):
-        """As a file's; without a count zipfile only reads the last few bytes."""
+        """Like a file's read, with a limit on `count`. Only for the last few bytes does zipfile give no count."""
         if count > MOST_DIRECTORY:
             raise InputError(f"its directory claims {count} bytes: this is not a file of weights")
         return self.file.read(count)

@@ -1,10 +1,10 @@
-"""Reading .caffemodel: Caffe's NetParameter, as it is written today and in the two older ways.
+"""Read .caffemodel files: Caffe's NetParameter, in today's form and in the two older forms.
 
 NetParameter   field 100 `layer`: name 1, type 2 (a word), blobs 7
                field 2 `layers`, the V1 form: name 4, type 5 (a number), blobs 6
                field 2 with a field 1 in it, the oldest form: that field's name 1, type 2 (a word), blobs 50
 BlobProto      data 5 (float) or double_data 8; shape 7 {dim 1}, or the older num 1, channels 2, height 3, width 4
-Everything else, the net's description and the gradients among it, is skipped unread.
+Everything else is skipped and never read, the network's description and the gradients included.
 Source: caffe.proto of BVLC's Caffe.
 """
 
@@ -22,7 +22,7 @@ FIRST_BYTES = bytes([0x0A, 0x12, 0x1A, 0x20, 0x22, 0x28, 0x32, 0x38, 0x42, 0xA2]
 
 
 class _Form(NamedTuple):
-    """Where a form of layer keeps what is wanted: field numbers."""
+    """The field numbers under which one form of layer keeps its name, type and blobs."""
 
     label: str
     name: int
@@ -38,12 +38,14 @@ CONVOLUTIONS = ("Convolution", "Deconvolution", "conv", 4, 39)
 
 
 def read_caffemodel(path):
-    """(arrays, form): "conv1_1.weight" -> array for every layer with blobs, and which form the layers have.
+    """Read the arrays of every layer with blobs. Returns: (arrays, form).
 
-    Blob 0 of a layer is its weight, blob 1 its bias. An old blob has always four sizes: a fully connected weight
-    (1, 1, out, in) and a bias (1, 1, 1, out) lose their leading ones, a convolution's weight does not.
-    Memory: that of the arrays. Raises: InputError that names the file when it is damaged or claims other sizes than
-    it has.
+    arrays is a dict such as "conv1_1.weight" -> array, and form names the form of the layers. Blob 0 of a layer is its
+    weight, blob 1 its bias. An old blob always has four sizes. A fully connected weight (1, 1, out, in) and a bias
+    (1, 1, 1, out) lose their leading ones; a convolution's weight keeps them.
+
+    The memory used is that of the arrays.
+    Raises: InputError naming the file when it is damaged or claims other sizes than it has.
     """
     arrays, form, layers = {}, None, 0
     with open(path, "rb") as file, sound(path, ".caffemodel"):
@@ -60,7 +62,7 @@ def read_caffemodel(path):
 
 
 def _read_layer(reader, span, form, arrays):
-    """Add a layer's blobs to `arrays`; returns the form it had."""
+    """Add a layer's blobs to `arrays`. Returns: the layer's _Form."""
     name, kind, blobs = None, None, []
     for number, wire, value in reader.fields(span):
         if form is V1 and number == V0_IN_V1 and wire == LENGTH:
@@ -103,7 +105,7 @@ def _read_blob(reader, span, key, kind, index):
 
 
 def _without_leading_ones(shape, kind, index):
-    """An old blob's own sizes among its four."""
+    """The true shape of an old blob, which is written with four sizes."""
     if index == 0 and kind in FULLY_CONNECTED:
         return shape[2:] if shape[:2] == [1, 1] else shape
     if index == 0 and (kind in CONVOLUTIONS or shape[:2] != [1, 1]):

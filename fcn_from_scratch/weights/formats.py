@@ -1,4 +1,7 @@
-"""Which format a file of weights has, told by its content; the extension decides only who complains."""
+"""Recognise the format of a file of weights by its content.
+
+The extension counts only where the content says nothing. It then chooses the reader that complains.
+"""
 
 import json
 from pathlib import Path
@@ -11,7 +14,7 @@ from fcn_from_scratch.weights.npz import read_npz
 from fcn_from_scratch.weights.safetensors import looks_like_safetensors, read_safetensors
 from fcn_from_scratch.weights.torch_files import read_torch
 
-MODEL_PREFIX = "model/"  # under which a checkpoint keeps the parameters, beside the optimiser's state
+MODEL_PREFIX = "model/"  # a checkpoint's parameters have this prefix; the optimiser's state lies beside them
 CAFFE, CHAINER, CHECKPOINT, NUMPY, PYTORCH, SAFETENSORS = (
     "Caffe .caffemodel",
     "Chainer .npz",
@@ -41,15 +44,15 @@ _OTHERS = {
 class Content(NamedTuple):
     """What is in a file of weights."""
 
-    arrays: dict  # name -> array; names as in the file, those of Caffe and Chainer as NAME.weight and NAME.bias
+    arrays: dict  # name -> array; the names are the file's; those of Caffe and Chainer become NAME.weight and NAME.bias
     format: str  # one of the words above
-    meta: dict  # what else it says: a trainer's arch and best_mean_iu, this project's transform and model
+    meta: dict  # what else the file says: a trainer's arch and best_mean_iu, this project's transform and model
 
 
 def read_file(path):
-    """The Content of a file in any format that can be read.
+    """Read a file in any format that is known here. Returns: Content.
 
-    Raises: InputError that names the file and what is wrong with it; OSError when it cannot be opened.
+    Raises: InputError naming the file and what is wrong with it; OSError when it cannot be opened.
     """
     kind = recognise(path)
     if kind == CAFFE:
@@ -67,7 +70,7 @@ def read_file(path):
 def recognise(path):
     """The format of a file.
 
-    Raises: InputError for a file that is none.
+    Raises: InputError for a file that holds no weights.
     """
     with open(path, "rb") as file:
         head = file.read(64)
@@ -92,7 +95,7 @@ def recognise(path):
 
 
 def parameters(arrays):
-    """The parameters among a checkpoint's arrays, under the names they have in the model."""
+    """The parameters among a checkpoint's arrays, as a dict with the model's own names."""
     return {name[len(MODEL_PREFIX) :]: array for name, array in arrays.items() if name.startswith(MODEL_PREFIX)}
 
 
@@ -106,13 +109,13 @@ def _npz(arrays):
 
 
 def _from_chainer(name):
-    """conv1_1/W is conv1_1.weight, conv1_1/b conv1_1.bias."""
+    """conv1_1/W becomes conv1_1.weight, and conv1_1/b becomes conv1_1.bias."""
     *layer, last = name.split("/")
     return ".".join([*layer, {"W": "weight", "b": "bias"}.get(last, last)])
 
 
 def _json(array):
-    """The dict that an archive's `meta` holds, JSON as bytes; of another, nothing."""
+    """The dict in an archive's array `meta`, which is JSON as bytes. Anything else gives {}."""
     try:
         value = json.loads(array.tobytes())
     except (AttributeError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Which network a file's weights belong to, where their names do not tell: FCN-8s and FCN-8s at-once have the same."""
+"""Which network a file's weights belong to. Names alone do not tell: FCN-8s and FCN-8s at-once have the same names."""
 
 import numpy as np
 
@@ -6,19 +6,19 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.weights import formats
 from fcn_from_scratch.weights.known_files import published
 
-# the classes that pytorch-fcn's trainer notes
+# The class names that pytorch-fcn's trainer writes into its files, and the models that they stand for.
 TRAINERS = {"FCN32s": "fcn32s", "FCN16s": "fcn16s", "FCN8s": "fcn8s", "FCN8sAtOnce": "fcn8s_atonce"}
-SCORES = ("score_fr.bias", "score_frcolor.bias", "score_fr_sem.bias", "score_fr_geo.bias")  # one number a class
-OPEN_FORMATS = (formats.PYTORCH, formats.CHAINER)  # those of the published files whose names leave something open
+SCORES = ("score_fr.bias", "score_frcolor.bias", "score_fr_sem.bias", "score_fr_geo.bias")  # one number for each class
+OPEN_FORMATS = (formats.PYTORCH, formats.CHAINER)  # formats of published files whose names leave it open
 
 
 def identify(content, path):
-    """The file's entry in the table of published files, or None."""
+    """The file's entry in the table of published files, or None. Only OPEN_FORMATS are looked up."""
     return published(path) if content.format in OPEN_FORMATS else None
 
 
 def scales_of(model):
-    """The factors by which a model scales pools before it scores them, by the names files keep them under."""
+    """The factors by which a model scales its pools before scoring them. Returns: a dict, name in a file -> factor."""
     children = getattr(model, "children", {})
     return {
         f"{name.replace('score', 'scale', 1)}.weight": child.scale
@@ -28,7 +28,7 @@ def scales_of(model):
 
 
 def is_at_once(content, known=None):
-    """Whether a file's score_pool4 and score_pool3 were trained on scaled pools; None if nothing tells."""
+    """Whether a file's score_pool4 and score_pool3 were trained on scaled pools. None when nothing tells."""
     if not any(name.startswith("score_pool") for name in content.arrays):
         return None
     scales = [array for name, array in content.arrays.items() if name.startswith("scale_pool")]
@@ -41,9 +41,10 @@ def is_at_once(content, known=None):
 
 
 def check_at_once(model, content, known, path):
-    """Refuse a file of the other kind; returns a note where only the user can know.
+    """Refuse weights of FCN-8s for the at-once network, and the reverse.
 
-    Weights of FCN-8s in the at-once network, or the reverse, load without complaint and give nonsense.
+    Such weights would load without complaint and give nonsense. Where the file does not tell, only the user can know.
+    Returns: a list of notes for the user, mostly empty.
     """
     scales = scales_of(model)
     if not any(name.replace("scale", "score") in content.arrays for name in scales):
@@ -65,7 +66,7 @@ def check_at_once(model, content, known, path):
 
 
 def told_model(content, path):
-    """The name of the model that a file's weights belong to, if its md5 or its writer says so; else None."""
+    """The name of the model that a file's weights belong to, or None when neither its md5 nor its writer says so."""
     known = identify(content, path)
     if known is not None:
         return known.model
@@ -73,14 +74,14 @@ def told_model(content, path):
 
 
 def told_options(content):
-    """What a file's shapes tell about the network: num_classes (a pair for two heads) and in_channels."""
+    """The options that a file's shapes tell about: num_classes (a pair for two heads) and in_channels."""
     counts = [array.shape[0] for name in SCORES if (array := content.arrays.get(name)) is not None and array.ndim]
     options = {"num_classes": counts[0] if len(counts) == 1 else tuple(counts)} if counts else {}
     return options | ({"in_channels": 4} if "conv1_1_bgrd.weight" in content.arrays else {})
 
 
 def _noted_model(content):
-    """The model that a checkpoint, a converted file or pytorch-fcn's trainer names beside its arrays."""
+    """The model that the file names beside its arrays: a checkpoint, a converted file or one of pytorch-fcn does."""
     model, arch = content.meta.get("model"), content.meta.get("arch")
     if isinstance(model, str):
         return model

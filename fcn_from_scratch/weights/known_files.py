@@ -1,4 +1,4 @@
-"""The weights that others have published, known by their md5."""
+"""Weights that others have published. Each file is known by its md5."""
 
 import hashlib
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from fcn_from_scratch.weights.trust import CHUNK
 
 class Published(NamedTuple):
     name: str
-    model: str | None  # of this project's, whose parameters it has; None for VGG16 itself
+    model: str | None  # the model of this project that has the same parameters; None for VGG16 itself
     preprocessing: str
 
 
@@ -43,7 +43,7 @@ PUBLISHED = {
 
 
 def md5_of(path):
-    """The md5 of a file, as text: it tells published files apart and protects against nothing."""
+    """The md5 of a file, as text. It tells published files apart; it does not protect against anything."""
     digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb") as file:
         while part := file.read(CHUNK):
@@ -52,5 +52,5 @@ def md5_of(path):
 
 
 def published(path):
-    """The Published that a file is, or None."""
+    """The file's entry in PUBLISHED, or None."""
     return PUBLISHED.get(md5_of(path))

@@ -1,4 +1,4 @@
-"""From a file's arrays into a model's parameters, and a report of what became of each."""
+"""Copy a file's arrays into a model's parameters, and report what became of each."""
 
 import math
 from typing import NamedTuple
@@ -14,10 +14,12 @@ from fcn_from_scratch.weights import preprocessing as inputs
 class Report(NamedTuple):
     """What became of a file's arrays, and what the user should know.
 
-    used, missing  the model's parameters that were filled, and those that the file has not
-    unused         the file's arrays that the model has no use for
-    fixed          those it has as constants, compared with these: bilinear kernels, the at-once scales
-    notes          sentences: which preprocessing the weights expect and how that is known, what stayed open
+    used     the model's parameters that were filled
+    missing  the model's parameters that the file does not have
+    unused   the file's arrays that the model has no use for
+    fixed    the file's arrays that are constants in the model and were compared with them: bilinear kernels and the
+             at-once scales
+    notes    sentences: which preprocessing the weights expect, how that is known, and what could not be found out
     """
 
     used: list
@@ -33,35 +35,37 @@ class Report(NamedTuple):
 
 
 def read(path):
-    """The parameters in a file: name -> array.
+    """Read the parameters in a file. Returns: a dict, name -> array.
 
-    Reads .caffemodel (all three forms of layers), what torch.save writes (zip or stream; a trainer's
-    model_state_dict is unwrapped), Chainer's .npz, .safetensors, and this project's .npz: checkpoints, of which the
-    parameters are returned, and plain archives of arrays. The content decides, not the extension. Names are the
-    file's; those of Caffe and Chainer become NAME.weight and NAME.bias.
-    Raises: InputError that names the file and what is wrong with it. No code in a file is ever run.
+    It reads .caffemodel (all three forms of layers), files of torch.save (zip or stream; a trainer's model_state_dict
+    is unwrapped), Chainer's .npz, .safetensors, and this project's .npz, both checkpoints and plain archives of arrays.
+    Of a checkpoint only the parameters are returned. The content decides on the format, not the extension. The names
+    are the file's; those of Caffe and Chainer become NAME.weight and NAME.bias. No code in a file is ever run.
+
+    Raises: InputError naming the file and what is wrong with it.
     """
     return formats.read_file(path).arrays
 
 
 def load(model, path, *, preprocessing=None, fold=False, new_scores=False):
-    """Fill a model's parameters from a file; values are copied unchanged.
+    """Fill a model's parameters from a file. The values are copied unchanged.
 
-    A fully connected weight (F, C*k*k) fills the convolution's (F, C, k, k) by a plain reshape: fc6 and fc7.
+    A fully connected weight (F, C*k*k), as of fc6 and fc7, fills the convolution's (F, C, k, k) by a plain reshape.
     torchvision's names are mapped to the paper's. model.transform becomes the preprocessing that the weights expect,
-    as far as the file or its md5 tells; the report's notes say which, and how that is known.
-    preprocessing  "caffe" or "torchvision", for files that cannot tell
+    as far as the file or its md5 tells. The report's notes say which one it is, and how that is known.
+
+    preprocessing  "caffe" or "torchvision", for files that do not tell
     fold           take the preprocessing into the first layer, which then expects BGR, 0..255 minus a mean
-    new_scores     leave out score layers for another number of classes, instead of refusing the file
+    new_scores     leave out score layers for another number of classes instead of refusing the file
     Returns: a Report with `used`, `missing`, `unused`, `fixed` and `notes`.
-    Raises: InputError when no name fits, an array of a right name has a wrong shape, or the file is of another
-    network of the same names. The model is unchanged then.
+    Raises: InputError when no name fits, when an array has a right name and a wrong shape, or when the file belongs
+    to another network with the same names. The model is then unchanged.
     """
     return fill(model, formats.read_file(path), path, preprocessing=preprocessing, fold=fold, new_scores=new_scores)
 
 
 def fill(model, content, path, *, preprocessing=None, fold=False, new_scores=False):
-    """What load does once the file is read: `content` is what formats.read_file gave for `path`."""
+    """What `load` does after reading the file. `content` is the result of formats.read_file(path)."""
     known = identity.identify(content, path)
     expected = inputs.expected(content, known, preprocessing)
     notes = identity.check_at_once(model, content, known, path)
@@ -79,9 +83,10 @@ def fill(model, content, path, *, preprocessing=None, fold=False, new_scores=Fal
 
 
 def match(model, content, path, new_scores=False):
-    """(Report, state): what of a file's Content goes where in a model, and the arrays for its load_state_dict.
+    """Find the place in a model for each array of a file's Content.
 
-    Raises: InputError for an array of a right name and a wrong shape.
+    Returns: (Report, state), where state holds the arrays for model.load_state_dict.
+    Raises: InputError for an array with a right name and a wrong shape.
     """
     params, constants = model.params, _constants(model)
     mapped = names.ours(content.arrays)
@@ -107,21 +112,24 @@ def match(model, content, path, new_scores=False):
 
 
 def fills(shape, target):
-    """The same shape, or a fully connected layer's (F, C*k*k) for a convolution's (F, C, k, k). Only the number of
-    elements would not do: a weight stored in another order has that too."""
+    """Whether an array of this shape fills a parameter of shape `target`.
+
+    The shapes are equal, or a fully connected layer's (F, C*k*k) fills a convolution's (F, C, k, k). Comparing only the
+    number of elements would not do, since a weight stored in another order has the same number.
+    """
     flat = len(shape) == 2 and len(target) == 4 and shape == (target[0], math.prod(target[1:]))
     return flat or tuple(shape) == tuple(target)
 
 
 def _constants(model):
-    """The names under which files keep what a model has as a constant."""
+    """The names in files of the arrays that are constants in the model."""
     children = getattr(model, "children", {})
     kernels = {f"{name}.weight" for name, child in children.items() if isinstance(child, BilinearUpsample)}
     return kernels | identity.scales_of(model).keys()
 
 
 def _is_score(name):
-    """Whether a parameter has one row a class."""
+    """Whether a parameter has one row for each class."""
     return name.startswith(("score", "upscore"))
 
 
@@ -139,7 +147,7 @@ def _misfit(name, ours, array, params, content):
 
 
 def _take_over(model, expected, report, fold):
-    """Give the model the preprocessing its first layer's new weights expect; returns what to tell the user."""
+    """Give the model the preprocessing that its first layer's new weights expect. Returns: notes for the user."""
     first = next(iter(model.params))
     if first not in report.used:
         return []

@@ -1,10 +1,16 @@
-"""The names of others' parameters: torchvision's numbers for the paper's words, and networks that only look alike."""
+"""Parameter names of other projects: torchvision's numbers become the paper's names.
+
+Networks that only look like the paper's are recognised and refused.
+"""
 
 import re
 
 
 def _vgg16(convolutions=(2, 2, 3, 3, 3)):
-    """torchvision counts every layer: a convolution and its ReLU are two, the pool after a stage is one more."""
+    """torchvision's number of each VGG16 convolution -> its name in the paper.
+
+    torchvision counts every layer. A convolution and its ReLU are two, and the pool after each stage is one more.
+    """
     table, number = {}, 0
     for stage, count in enumerate(convolutions, start=1):
         for nth in range(1, count + 1):
@@ -16,7 +22,7 @@ def _vgg16(convolutions=(2, 2, 3, 3, 3)):
 
 VGG16 = _vgg16()
 ALEXNET = {0: "conv1", 3: "conv2", 6: "conv3", 8: "conv4", 10: "conv5"}
-# network: (its `features`, its `classifier`)
+# network: (the layers of its `features`, the layers of its `classifier`)
 TORCHVISION = {
     "vgg16": (VGG16, {0: "fc6", 3: "fc7", 6: "fc8"}),
     "alexnet": (ALEXNET, {1: "fc6", 4: "fc7", 6: "fc8"}),
@@ -43,7 +49,7 @@ OTHER_VGG = "the numbers of its layers are those of another VGG than the 16 laye
 
 
 def stranger(names):
-    """One sentence on why these are the parameters of a network that only looks like the paper's, or None."""
+    """A sentence that says why these are the parameters of a network that only looks like the paper's, or None."""
     names = [name.removeprefix("module.") for name in names]
     if any(name.startswith("backbone.") for name in names):
         return RESNET
@@ -58,7 +64,7 @@ def stranger(names):
 
 
 def torchvision_network(names):
-    """ "vgg16" or "alexnet" if these are the names torchvision gives its parameters, or a part of them; else None."""
+    """ "vgg16" or "alexnet" when the names are torchvision's for that network or for a part of it, else None."""
     features = _numbers([name.removeprefix("module.") for name in names], "features")
     for network, (numbers, _) in TORCHVISION.items():
         if features and features <= numbers.keys():
@@ -67,9 +73,10 @@ def torchvision_network(names):
 
 
 def ours(names):
-    """Each of a file's names -> the name this project has for it; most stay as they are.
+    """This project's name for each name in a file, as a dict. Most names stay as they are.
 
-    torchvision's features.0.weight is conv1_1.weight, and so on by its tables; DataParallel's `module.` is dropped.
+    torchvision's features.0.weight becomes conv1_1.weight, and so on by the tables above. The prefix `module.` of
+    PyTorch's DataParallel is dropped.
     """
     bare = {name: name.removeprefix("module.") for name in names}
     network = torchvision_network(names)
@@ -86,6 +93,6 @@ def _renamed(name, parts):
 
 
 def _numbers(names, part):
-    """The numbers of a part's layers: those of "features" for features.0.weight, features.2.weight, ..."""
+    """The layer numbers of one part: {0, 2} for the part "features" of features.0.weight and features.2.weight."""
     matches = filter(None, map(NUMBERED.fullmatch, names))
     return {int(match[2]) for match in matches if match[1] == part}

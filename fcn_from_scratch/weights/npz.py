@@ -1,4 +1,4 @@
-"""Reading .npz archives that nobody vouches for: no pickle, and every size is checked before it is allocated."""
+"""Read .npz archives from strangers. Pickles are refused, and every size is checked before memory is allocated."""
 
 import math
 
@@ -10,10 +10,10 @@ from fcn_from_scratch.weights.trust import read_exactly, sound
 
 
 def read_npz(path):
-    """The arrays of an .npz archive, name -> array, as float, integer or boolean numbers.
+    """Read the arrays of an .npz archive. Returns: a dict, name -> array of floats, integers or booleans.
 
-    Raises: InputError that names the file when it is not an archive, is damaged, claims sizes it does not have, or
-    holds anything but numbers; OSError when it cannot be opened.
+    Raises: InputError naming the file when it is no archive, is damaged, claims sizes that it does not have, or holds
+    anything but numbers; OSError when it cannot be opened.
     """
     with open(path, "rb") as file, sound(path, ".npz archive"), open_archive(file) as archive:
         return {_name(member): _read_array(archive, member) for member in archive.infolist()}
@@ -26,7 +26,7 @@ def _name(member):
 
 
 def _read_array(archive, member):
-    """One array, after its header has been held against the size of what follows."""
+    """Read one array, after comparing the size in its header with the bytes that follow."""
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
         if version not in ((1, 0), (2, 0)):
@@ -34,7 +34,7 @@ def _read_array(archive, member):
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         try:
             shape, fortran_order, dtype = read_header(stream)
-        except MemoryError:  # Python's parser, about a header that nests without end
+        except MemoryError:  # Python's parser raises it for a header that is nested too deeply
             raise InputError(f"{member.filename} has a header that cannot be parsed") from None
         if dtype.kind not in "fiub":
             raise InputError(f"{member.filename} holds {dtype}, not numbers")

@@ -1,8 +1,9 @@
 """A pickle is a program for a small stack machine. This is that machine without the instructions that can do harm.
 
-Python's own would look up any function the file names and call it. This one builds numbers, text, tuples, lists and
-dicts, and calls only the functions it is handed; a file that names another, or uses another instruction, is refused
-with that name. What a hostile file can cost is bounded: see MOST_BYTES and MOST_STEPS. Nothing here is recursive.
+Python's own machine looks up any function that the file names and calls it. This one builds numbers, text, tuples,
+lists and dicts, and calls only the functions that it is given. A file that names another function, or uses another
+instruction, is refused, and the message names it. The cost of a hostile file is bounded: see MOST_BYTES and
+MOST_STEPS. Nothing here is recursive.
 """
 
 import pickletools
@@ -12,16 +13,16 @@ from types import FunctionType
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.weights.trust import CHUNK
 
-MOST_BYTES = 16 << 20  # of a program; that of 100 arrays has 10 KB
-MOST_STEPS = 1 << 20  # instructions: each makes at most one small object
-MOST_DIGITS = 64  # characters of a number or a name written out
-MOST_INTEGER = 1 << 60  # as a key of a dict: larger ones can be made to collide
+MOST_BYTES = 16 << 20  # the most bytes of a program; the program of 100 arrays has 10 KB
+MOST_STEPS = 1 << 20  # the most instructions; each makes at most one small object
+MOST_DIGITS = 64  # the most characters of a number or a name that is written out
+MOST_INTEGER = 1 << 60  # the keys of a dict are below this; larger ones can be made to collide
 
 _CONSTANTS = {b"N": None, b"\x88": True, b"\x89": False}
 _EMPTY = {b")": tuple, b"]": list, b"}": dict}
 _NUMBERS = {b"K": "<B", b"M": "<H", b"J": "<i", b"G": ">d"}
 _TUPLES = {b"\x85": 1, b"\x86": 2, b"\x87": 3}
-# strings: how long the length is, and how the bytes become text. Python 2 wrote its byte strings with U and T.
+# instruction: (the form of the string's length, the encoding of its bytes). Python 2 wrote byte strings with U and T.
 _STRINGS = {
     b"U": ("<B", "latin-1"),
     b"T": ("<i", "latin-1"),
@@ -37,10 +38,10 @@ _GET = {b"h": "<B", b"j": "<I"}
 
 
 class Machine:
-    """Runs one pickle from a stream.
+    """Run one pickle from a stream.
 
-    globals        what the pickle may name: "module name" -> a value; functions among them may be called
-    persistent_id  a function for the references that the format around the pickle gives a meaning to
+    globals        what the pickle may name: "module name" -> a value. Functions among the values may be called
+    persistent_id  a function that resolves references whose meaning the format around the pickle defines
     """
 
     def __init__(self, stream, globals, persistent_id=None):
@@ -51,9 +52,9 @@ class Machine:
         self.bytes_left = MOST_BYTES
 
     def run(self):
-        """The value that the pickle describes.
+        """Run the pickle. Returns: the value that it describes.
 
-        Raises: InputError for whatever it must not do, and for a pickle that is damaged.
+        Raises: InputError for everything that a pickle must not do here, and for a damaged pickle.
         """
         for _ in range(MOST_STEPS):
             instruction = self.take(1)
@@ -90,7 +91,7 @@ class Machine:
         self.bytes_left -= count
         if count < 0 or self.bytes_left < 0:
             raise InputError(f"its pickle is longer than {MOST_BYTES} bytes: this is not a file of weights")
-        data = self.stream.read(min(count, CHUNK))  # what is asked for is allocated before it is read
+        data = self.stream.read(min(count, CHUNK))  # in pieces, since read allocates all it is asked for
         while len(data) < count and (part := self.stream.read(min(count - len(data), CHUNK))):
             data += part
         if len(data) < count:
@@ -123,11 +124,11 @@ class Machine:
         return self.stack.pop()
 
     def top(self, count):
-        """The last `count` values, taken off."""
+        """Pop the last `count` values. Returns: a list, in the order they were pushed."""
         return [self.pop() for _ in range(count)][::-1]
 
     def since_mark(self):
-        """The values since the last mark, taken off with it."""
+        """Pop the values since the last mark, and the mark."""
         if not self.marks:
             raise InputError("its pickle goes back to a mark it never set")
         place = self.marks.pop()
@@ -204,7 +205,7 @@ class Machine:
         self.stack.append(function(*arguments))
 
     def build(self):
-        """Give a value its state. Of a dict these are attributes (PyTorch notes version numbers there): ignored."""
+        """Give a value its state. A dict's state is ignored: it holds attributes, PyTorch's version numbers."""
         target, state = self.top(2)
         self.stack.append(target if isinstance(target, dict) else _with_state(target, state))
 
@@ -221,7 +222,7 @@ def _with_state(target, state):
 
 
 def dict_key(key):
-    """The key if it is text or a small integer: what weights are filed under."""
+    """Return the key if it is text or a small integer. Weights have no other keys."""
     if isinstance(key, str) or (isinstance(key, int) and abs(key) < MOST_INTEGER):
         return key
     raise InputError(f"its pickle has a dict with a {type(key).__name__} as a key")
@@ -251,5 +252,5 @@ _METHODS = {
     b"b": Machine.build,
     b"Q": Machine.persistent,
     b"\x80": lambda machine: machine.take(1),  # the protocol's number
-    b"\x95": lambda machine: machine.take(8),  # a frame's length: where it ends does not matter here
+    b"\x95": lambda machine: machine.take(8),  # a frame's length, which does not matter here
 }

@@ -1,6 +1,6 @@
-"""What a network must be fed for the weights in a file: told by the file, by its md5, by the user, never by guessing.
+"""Which preprocessing the weights in a file expect. The file, its md5 or the user tells; nothing is guessed.
 
-caffe         BGR, 0..255, minus the mean of the data set: Caffe's networks and what was trained from them
+caffe         BGR, 0..255, minus the mean of the data set: Caffe's networks and those trained from them
 torchvision   RGB, 0..1, minus a mean and divided by a standard deviation
 """
 
@@ -17,18 +17,18 @@ PREPROCESSING = ("caffe", "torchvision")
 
 
 class Expected(NamedTuple):
-    """Which preprocessing weights expect, and how that is known."""
+    """Which preprocessing the weights expect, and how that is known."""
 
     kind: str | None  # one of PREPROCESSING, "recorded", or None when nothing tells
     why: str
-    transform: Preprocess | None = None  # if it is recorded
+    transform: Preprocess | None = None  # the settings, when the file records them
 
 
 def expected(content, known=None, asked=None):
-    """What is known about a file's Content.
+    """Find out which preprocessing a file's Content expects. Returns: Expected.
 
-    known   its entry in the table of published files, if its md5 is there
-    asked   what the user says, which counts most
+    known   the file's entry in the table of published files, when its md5 is there
+    asked   what the user says; this counts most
     """
     if asked is not None:
         if asked not in PREPROCESSING:
@@ -56,9 +56,9 @@ def recorded_transform(content):
 
 
 def transform_for(expectation, current):
-    """The Preprocess for a model whose present one is `current`.
+    """The Preprocess that a model gets with new weights. `current` is its present one.
 
-    A model that already takes Caffe's kind of input keeps its own mean: it may be that of another data set.
+    A model that already takes Caffe's kind of input keeps its own mean, which may be that of another data set.
     """
     if expectation.kind == "recorded":
         return expectation.transform
@@ -78,13 +78,16 @@ def describe(transform):
 
 
 def fold(weight, transform):
-    """(weight, Preprocess): a first convolution that takes BGR, 0..255 minus a mean, and gives the same numbers.
+    """Take the preprocessing into the first convolution, which then expects BGR, 0..255 minus a mean.
 
     With x = (scale * image - mean) / std in RGB,
-    weight'[o, c] = weight[o, 2 - c] * scale / std[2 - c]  and  mean' = mean[2 - c] / scale.
-    The mean goes into the preprocessing and not into the bias: where the convolution pads with zeros, a zero is the
-    mean's colour before and after, and a bias would add what is not there.
+    weight'[o, c] = weight[o, 2 - c] * scale / std[2 - c]  and  mean'[c] = mean[2 - c] / scale.
+
+    The mean stays in the preprocessing and does not go into the bias. A padded zero stands for the mean colour, before
+    and after; a bias would subtract the mean from it as well.
+
     Shapes: weight (O, 3, kh, kw).
+    Returns: (weight', Preprocess), which together give the same numbers.
     Identity: conv2d(transform(image), weight, padding=p) == conv2d(transform'(image), weight', padding=p), borders
     included  (tests/weights/test_preprocessing.py).
     """

@@ -1,4 +1,4 @@
-"""The wire format of protocol buffers: a message is a row of (field number, value), and nothing says what it means."""
+"""Read the wire format of protocol buffers. A message is a sequence of (field number, value) without any meaning."""
 
 import struct
 
@@ -7,14 +7,17 @@ import numpy as np
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.weights.trust import CHUNK, size_of
 
-VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # the wire types; 3 and 4, groups, were given up before Caffe
+VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # the wire types; Caffe's files have no 3 and 4 (groups)
 SIZES = {FIXED32: 4, FIXED64: 8}
-MOST_FIELDS = 2_000_000  # in a whole file; a run of numbers counts once
-MOST_TEXT = 1000  # bytes of a name or a shape
+MOST_FIELDS = 2_000_000  # the most fields of a whole file; a run of numbers counts once
+MOST_TEXT = 1000  # the most bytes of a name or a shape
 
 
 class Reader:
-    """Walks through the messages of an open file. A message is a span (start, stop) of bytes, read when asked for."""
+    """Walk through the messages of an open file.
+
+    A message is a span (start, stop) of bytes. It is read when it is asked for.
+    """
 
     def __init__(self, file):
         self.file = file
@@ -22,8 +25,11 @@ class Reader:
         self.fields_left = MOST_FIELDS
 
     def fields(self, span):
-        """Every (number, wire type, value) of a message. The value is an int for VARINT and a span for LENGTH; for
-        FIXED32 and FIXED64 it is the span, tags and all, of as many such fields of one number as stand in a row."""
+        """Yield (number, wire type, value) for each field of a message.
+
+        The value of VARINT is an int, and that of LENGTH a span. Fields of FIXED32 or FIXED64 with one number that
+        follow each other are yielded as one: the value is the span of the whole run, tags included.
+        """
         place, stop = span
         while place < stop:
             self.fields_left -= 1
@@ -50,11 +56,11 @@ class Reader:
             yield number, wire, value
 
     def text(self, wire, value):
-        """A short string."""
+        """Read a short string."""
         return self._read(wire, value).decode()
 
     def integers(self, wire, value):
-        """The int64 numbers of a repeated field: packed, or one of them."""
+        """Read int64 numbers of a repeated field. Packed, they are all there; otherwise it is one of them."""
         if wire == VARINT:
             return [_signed(value)]
         self._read(wire, value)
@@ -65,7 +71,7 @@ class Reader:
         return numbers
 
     def append(self, data, wire, value, itemsize):
-        """Add the bytes of a repeated field's numbers, packed or one by one, to the bytearray `data`."""
+        """Append the numbers of a repeated field, packed or one by one, to the bytearray `data`."""
         if wire != LENGTH and SIZES.get(wire) != itemsize:
             raise InputError(f"numbers of {itemsize} bytes have the wire type {wire}")
         place, stop = value
@@ -81,8 +87,11 @@ class Reader:
             place += len(part)
 
     def _end_of_run(self, tag, itemsize, place, stop):
-        """Where fields of one tag, each of `itemsize` bytes, end that stand in a row up to `place` or beyond. So
-        wrote those who did not know packed numbers; one by one they would take minutes."""
+        """Find where a run of fields with the same tag ends. Each field is the tag and `itemsize` bytes.
+
+        The run is known to reach up to `place`. Writers that do not know packed numbers make such runs; reading the
+        fields one by one would take minutes.
+        """
         while tag < 128 and place < stop:
             self.file.seek(place)
             part = self.file.read(min(CHUNK, stop - place))
@@ -101,7 +110,7 @@ class Reader:
         return self.file.read(value[1] - value[0])
 
     def _varint(self):
-        """Seven bits a byte, the lowest first; the top bit says whether more follow."""
+        """Read a number. Each byte holds seven bits, the lowest first; its top bit says whether more bytes follow."""
         value = 0
         for shift in range(0, 70, 7):
             byte = self.file.read(1)

@@ -1,4 +1,4 @@
-"""Reading .safetensors: eight bytes of length, a JSON table of dtypes, shapes and places, and then the numbers."""
+"""Read .safetensors files: a length of eight bytes, a JSON table of dtypes, shapes and offsets, and the numbers."""
 
 import json
 import math
@@ -8,7 +8,7 @@ import numpy as np
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.weights.trust import read_exactly, size_of, sound, widen_bfloat16
 
-MOST_HEADER = 4 << 20  # bytes of JSON: some 40,000 arrays
+MOST_HEADER = 4 << 20  # the most bytes of JSON: some 40,000 arrays
 BFLOAT16 = "BF16"
 DTYPES = {
     "F64": "<f8",
@@ -28,15 +28,15 @@ DTYPES = {
 
 
 def looks_like_safetensors(head):
-    """The first bytes of a file: a length below 2**32 and the opening brace of the table."""
+    """Whether a file begins with a length below 2**32 and the opening brace of the table. `head` is its first bytes."""
     return len(head) > 8 and head[4:9] == b"\0\0\0\0{"
 
 
 def read_safetensors(path):
-    """(arrays, meta): name -> array, and the strings that the file says about itself.
+    """Read a file. Returns: (arrays, meta), a dict name -> array and the strings that the file says about itself.
 
     The table must describe the data without gap or overlap, as the format demands. bfloat16 becomes float32.
-    Raises: InputError that names the file when it is damaged or claims sizes it does not have.
+    Raises: InputError naming the file when it is damaged or claims sizes that it does not have.
     """
     with open(path, "rb") as file, sound(path, ".safetensors file"):
         table, start, size = _header(file)
@@ -57,7 +57,7 @@ def read_safetensors(path):
 
 
 def _header(file):
-    """The table, where the data starts, and the file's size."""
+    """Read the header. Returns: (the table, where the data starts, the file's size)."""
     size = size_of(file)
     length = int.from_bytes(file.read(8), "little")
     if not 2 <= length <= min(size - 8, MOST_HEADER):
@@ -76,7 +76,7 @@ def _without_duplicates(pairs):
 
 
 def _entry(name, entry):
-    """(name, begin, stop, dtype, shape) of one array, its size held against its shape."""
+    """Check one array's entry: its size must fit its shape. Returns: (name, begin, stop, dtype, shape)."""
     if not isinstance(entry, dict) or not entry.keys() >= {"dtype", "shape", "data_offsets"}:
         raise InputError(f"{name} is not described by dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]

@@ -1,9 +1,9 @@
-"""Reading what torch.save writes, without PyTorch: today's zip archives and the stream of pickles before them.
+"""Read the files of torch.save without PyTorch: today's zip archives and the older stream of pickles.
 
-zip      NAME/data.pkl, the pickle; NAME/data/KEY, the storages; NAME/byteorder in newer ones
-stream   pickles of a magic number, of the version 1001, of the writer's byte order, of the content and of the list of
-         storage keys; then for each key an int64, the number of its numbers, and these
-In both the content names its storages by persistent ids.
+zip      NAME/data.pkl is the pickle; NAME/data/KEY are the storages; newer files also have NAME/byteorder
+stream   five pickles: a magic number, the version 1001, the writer's byte order, the content, the list of storage
+         keys; then, for each key, the number of its elements as an int64, and the elements
+In both forms the content refers to its storages by persistent ids.
 """
 
 import io
@@ -16,17 +16,20 @@ from fcn_from_scratch.weights.torch_objects import GLOBALS, Storages, Tensor
 from fcn_from_scratch.weights.trust import read_exactly, size_of, sound
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
-STATE_DICTS = ("model_state_dict", "state_dict", "model")  # under which trainers keep the parameters
+STATE_DICTS = ("model_state_dict", "state_dict", "model")  # trainers keep the parameters under one of these
 ADVICE = "torch.save(model.state_dict(), FILE) writes one that can be read"
 
 
 def read_torch(path):
-    """(arrays, meta): name -> array, and what a trainer noted beside them (arch, best_mean_iu, epoch, ...).
+    """Read a file of torch.save.
 
-    The file holds a state dict or a trainer's dict with one under "model_state_dict" (or "state_dict", "model").
-    Arrays may share a storage, as the tensors did. bfloat16 becomes float32; other numbers keep their dtype.
-    Raises: InputError that names the file when it is damaged, was written big-endian, or its pickle names anything but
-    tensors, dicts and numbers: nothing is run.
+    The file holds a state dict, or a trainer's dict with one under "model_state_dict" (or "state_dict", "model").
+    Arrays may share a storage, as the tensors did. bfloat16 becomes float32; other numbers keep their dtype. No code in
+    the file is ever run.
+
+    Returns: (arrays, meta), a dict name -> array and what a trainer noted beside them (arch, best_mean_iu, epoch, ...).
+    Raises: InputError naming the file when it is damaged, was written big-endian, or has a pickle that names anything
+    but tensors, dicts and numbers.
     """
     with open(path, "rb") as file, sound(path, "PyTorch file"):
         zipped = file.read(2) == b"PK"
@@ -107,7 +110,7 @@ def _little_endian(true):
 
 
 def _parameters(content, storages):
-    """The state dict in the content as arrays, and the numbers and words that stand beside it."""
+    """Take the content apart. Returns: (the state dict's arrays, the numbers and words beside the state dict)."""
     if not isinstance(content, dict):
         raise InputError(f"it holds a {type(content).__name__} and not a dict of tensors; {ADVICE}")
     state, meta = content, {}

@@ -1,7 +1,8 @@
-"""What a PyTorch file's pickle may name, and what is built for it: descriptions of tensors, not tensors.
+"""What a PyTorch file's pickle may name, and the objects built for it: descriptions of tensors, not tensors.
 
-A tensor is described by its storage (a row of numbers elsewhere in the file), an offset, a size and a stride. Nothing
-is read until `Storages.array` is asked for it, and nothing is a view before it is known to stay inside its storage.
+A tensor is described by its storage (a row of numbers elsewhere in the file), an offset, a size and a stride. Numbers
+are read only when `Storages.array` is called. It makes a view only after checking that the view stays inside its
+storage.
 """
 
 import math
@@ -18,7 +19,7 @@ MOST_AXES = 32
 
 
 class Kind(NamedTuple):
-    """A storage class: its name, and the dtype its numbers are stored in."""
+    """A storage class of PyTorch: its name, and the dtype in which its numbers are stored."""
 
     name: str
     stored: str
@@ -43,7 +44,7 @@ KINDS = [
 
 
 class Storage(NamedTuple):
-    """A reference to `length` numbers from `start` on in the storage `key`, which has `count`."""
+    """A reference to `length` numbers in the storage `key`, beginning at `start`. The storage has `count` numbers."""
 
     key: str
     kind: Kind
@@ -60,7 +61,7 @@ class Tensor(NamedTuple):
 
 
 class Storages:
-    """The storages of one file: declared by the pickle, read when an array is asked for, each at most once.
+    """The storages of one file. The pickle declares them; each is read at most once, when an array is asked for.
 
     read    a function (Storage) -> uint8 array of its bytes
     """
@@ -69,7 +70,10 @@ class Storages:
         self.declared, self.arrays, self.read = {}, {}, None
 
     def declare(self, identity):
-        """The persistent id of a storage: ("storage", kind, key, place, count) and in old files a window of it."""
+        """Declare a storage by its persistent id. Returns: Storage.
+
+        The id is ("storage", kind, key, place, count). In old files a window of the storage may follow.
+        """
         if not isinstance(identity, tuple) or len(identity) not in (5, 6) or identity[0] != "storage":
             raise InputError(
                 "its pickle refers to something that is no storage: was a whole model saved? "
@@ -90,7 +94,7 @@ class Storages:
         return Storage(key, kind, count, start, length)
 
     def array(self, name, tensor):
-        """The tensor as an array: a view of its storage, which it may share with others and need not fill in order."""
+        """The tensor as an array. It is a view of its storage, with any strides, and others may share the storage."""
         storage, offset, size, stride = tensor
         reach = 1 + sum((n - 1) * step for n, step in zip(size, stride)) if 0 not in size else 0
         if offset + reach > storage.length or math.prod(size) > storage.length:
@@ -113,7 +117,7 @@ def _numbers(data, kind):
 
 
 def rebuild_tensor(storage, offset, size, stride, *flags):
-    """A Tensor. The flags (whether it wants a gradient, hooks) say nothing about its numbers."""
+    """Describe a tensor. The flags (requires_grad, hooks) say nothing about its numbers. Returns: Tensor."""
     if not isinstance(storage, Storage) or not _is_size(offset):
         raise InputError("its pickle describes a tensor without a storage or a place in it")
     for numbers in (size, stride):
@@ -131,14 +135,14 @@ def rebuild_parameter(data, *flags):
 
 
 def ordered_dict(pairs=()):
-    """An OrderedDict, which today's dict is. Python 2 wrote the pairs as an argument."""
+    """Stand in for OrderedDict. Today's dict is ordered too. Python 2 wrote the pairs as an argument."""
     if not isinstance(pairs, (list, tuple)) or not all(isinstance(p, (list, tuple)) and len(p) == 2 for p in pairs):
         raise InputError("its pickle makes an OrderedDict of something that is no list of pairs")
     return {dict_key(key): value for key, value in pairs}
 
 
 class DType(NamedTuple):
-    """numpy.dtype, for the scores that training scripts note as NumPy's numbers."""
+    """Stand in for numpy.dtype. Training scripts note their scores as NumPy's numbers."""
 
     letters: str
     order: str = "<"
@@ -157,7 +161,7 @@ def dtype(letters, *flags):
 
 
 def scalar(form, data):
-    """One of NumPy's numbers, as Python's."""
+    """One of NumPy's scalars, as a Python number."""
     data = data.encode("latin-1") if isinstance(data, str) else data
     if not isinstance(form, DType) or not isinstance(data, bytes):
         raise InputError("its pickle makes a number out of something else")
@@ -165,7 +169,7 @@ def scalar(form, data):
 
 
 def encode(text, encoding):
-    """How protocol 2 writes bytes."""
+    """Stand in for codecs.encode, by which protocol 2 of pickle writes bytes."""
     if not isinstance(text, str) or encoding != "latin1":
         raise InputError("its pickle makes bytes out of something else")
     return text.encode("latin-1")

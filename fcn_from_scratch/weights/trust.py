@@ -1,4 +1,4 @@
-"""What every reader does about files that nobody vouches for."""
+"""What every reader here does to read files from strangers safely."""
 
 import struct
 import textwrap
@@ -11,9 +11,9 @@ import numpy as np
 
 from fcn_from_scratch.checks import InputError
 
-CHUNK = 1 << 20  # bytes read at once: nothing is in memory twice
+CHUNK = 1 << 20  # bytes read at once, so that a file is never in memory twice
 
-DAMAGE = (  # whatever a reader, Python or NumPy stumbles over in a damaged file
+DAMAGE = (  # all errors that a reader, Python or NumPy raises for a damaged file
     OSError,  # zipfile seeks to wherever a damaged entry points
     zipfile.BadZipFile,
     zlib.error,
@@ -26,13 +26,13 @@ DAMAGE = (  # whatever a reader, Python or NumPy stumbles over in a damaged file
     AttributeError,
     LookupError,
     ArithmeticError,
-    RuntimeError,  # with its kinds NotImplementedError and RecursionError
+    RuntimeError,  # and its subclasses NotImplementedError and RecursionError
 )
 
 
 @contextmanager
 def sound(path, kind):
-    """Turn whatever reading `path` raises into one sentence that names the file and what it should have been."""
+    """Turn any error in reading `path` into one sentence that names the file and what it should have been."""
     try:
         yield
     except DAMAGE as error:
@@ -41,19 +41,19 @@ def sound(path, kind):
 
 
 def printable(text):
-    """A file's own words, without what would steer a terminal."""
+    """Words from a file, with "?" for every character that could control a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def size_of(file):
-    """The bytes of an open file, which is left at its beginning."""
+    """The size of an open file in bytes. Afterwards the file is at its beginning."""
     size = file.seek(0, 2)
     file.seek(0)
     return size
 
 
 def read_exactly(stream, count, what):
-    """The next `count` bytes as a uint8 array of its own. The caller has held `count` against the file's size."""
+    """Read the next `count` bytes into a new uint8 array. The caller has compared `count` with the file's size."""
     buffer, filled = np.empty(count, np.uint8), 0
     while filled < count:
         got = stream.readinto(memoryview(buffer)[filled : filled + CHUNK])
@@ -64,7 +64,7 @@ def read_exactly(stream, count, what):
 
 
 def widen_bfloat16(words):
-    """bfloat16 numbers, as the 16-bit words they are stored in, as float32: its upper half, so the values are exact."""
+    """Turn bfloat16 numbers, given as 16-bit words, into float32. They are its upper half, so the values are exact."""
     wide = words.astype(np.uint32)
     wide <<= 16
     return wide.view(np.float32)

@@ -1,4 +1,4 @@
-"""`fcn gradcheck`: the table, the reader's own layer, and what is said about a broken one."""
+"""`fcn gradcheck`: the table, the user's layer, and the messages about a broken one."""
 
 import sys
 from textwrap import dedent

@@ -1,4 +1,4 @@
-"""Small datasets on disk for the readers to read, and the way to real ones where a machine has them."""
+"""Small datasets on disk for the readers, and the paths of real datasets where a machine has them."""
 
 import struct
 import zlib

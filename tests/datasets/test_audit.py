@@ -1,4 +1,4 @@
-"""audit finds what would spoil a training run, and is silent about good data."""
+"""audit finds what would spoil a training run, and finds nothing in good data."""
 
 import numpy as np
 from PIL import Image

@@ -1,6 +1,6 @@
 """Random changes: picture and labels move together, and one seed gives one result.
 
-Most tests code the label in the picture (channel 0 holds the id), so a change that moves one without the other shows.
+In most tests the picture encodes its label (channel 0 holds the id). A change that moves only one of them is noticed.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Batches: padding that is not learnt, each epoch everything once, and a resumed run that repeats bit for bit."""
+"""Batches: padding is ignored, each epoch visits every sample once, and a resumed run repeats bit for bit."""
 
 import itertools
 import json

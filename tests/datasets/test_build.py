@@ -1,4 +1,4 @@
-"""datasets.build: words that a user typed become a dataset or one clear sentence. And the sample that comes along."""
+"""datasets.build turns a user's words into a dataset or one clear sentence; and tests of the project's drawn sample."""
 
 import numpy as np
 import pytest

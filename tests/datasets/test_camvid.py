@@ -1,4 +1,4 @@
-"""The reader of CamVid, on a tree made here, with and without lists, and on the real data where it is."""
+"""The reader of CamVid, on a folder made here, with and without lists, and on the real data where a machine has it."""
 
 import numpy as np
 import pytest

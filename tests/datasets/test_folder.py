@@ -1,4 +1,4 @@
-"""A folder of your own: pairing by stems, splits, classes, and what it says about the usual mistakes."""
+"""A folder of your own: pairs by stem, splits, classes, and the messages for the usual mistakes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Reading pictures: every mode becomes RGB bytes, and no broken file gets further than a clear complaint."""
+"""Reading pictures: every mode becomes RGB bytes, and every broken file gives a clear error."""
 
 import contextlib
 

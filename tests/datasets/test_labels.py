@@ -1,4 +1,4 @@
-"""Label files: ids come back as stored, 255 is the one sign for "ignore", and what is no id is refused."""
+"""Label files: ids are read as stored, 255 alone means "ignore", and anything that is no id is refused."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The reader of MATLAB files: files written by hand and by SciPy where it is installed, and files that mean harm."""
+"""The reader of MATLAB files: files written by hand, by SciPy where it is installed, and by somebody who means harm."""
 
 import contextlib
 import struct

@@ -1,4 +1,4 @@
-"""NYUDv2 in its layout: four sets of channels, labels that count from one."""
+"""NYUDv2 in its layout: four modalities, and labels that count from one."""
 
 import matfile
 import numpy as np

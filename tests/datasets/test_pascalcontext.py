@@ -1,4 +1,4 @@
-"""PASCAL-Context in its layout: 459 numbers mapped by name to 59 classes and the background."""
+"""PASCAL-Context in its layout: 459 numbers are mapped by name to 59 classes and the background."""
 
 import shutil
 from pathlib import Path

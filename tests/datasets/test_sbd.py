@@ -1,4 +1,4 @@
-"""SBD in its layout: labels in a field of a struct, among other fields."""
+"""SBD in its layout: the labels are one field of a struct, among other fields."""
 
 import matfile
 import numpy as np

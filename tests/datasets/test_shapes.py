@@ -1,4 +1,4 @@
-"""Shapes: a scene follows from its number, labels and depth tell who covers whom, classes mean what they say."""
+"""Shapes: a scene depends only on its number; labels and depth tell what covers what; classes mean what they say."""
 
 import colorsys
 import itertools

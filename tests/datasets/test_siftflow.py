@@ -1,4 +1,4 @@
-"""SIFT Flow in its layout: two label maps a picture, and a training set that is all the rest."""
+"""SIFT Flow in its layout: each picture has two label maps, and the training set is all that the test set is not."""
 
 from pathlib import Path
 

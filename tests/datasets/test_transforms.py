@@ -1,4 +1,4 @@
-"""Preprocess: the paper's input convention, its inverse, and settings that survive a checkpoint."""
+"""Preprocess: the paper's input convention, its inverse, and settings that are saved in a checkpoint."""
 
 import json
 

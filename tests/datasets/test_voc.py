@@ -1,4 +1,4 @@
-"""The reader of PASCAL VOC's layout, on a tree made here and on a real pair where there is one."""
+"""The reader of PASCAL VOC's layout, on a folder made here and on a real pair where a machine has one."""
 
 import shutil
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Nets made from nets: rarefaction and shift-and-stitch, which are one map had in two ways.
+"""Rarefaction and shift-and-stitch: two ways to compute the same dense output.
 
-Most nets and images here hold small whole numbers in float64: then every sum is exact, in whatever order the matrix
-product adds, and two ways to the same number agree to the last bit or not at all.
+Most nets and images here hold small whole numbers in float64. Every sum is then exact, in whatever order the matrix
+product adds, so two ways to the same number agree to the last bit or not at all.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""Geometry of networks that are no chains: branches side by side, maps added, two ways through one network."""
+"""Geometry of networks that are no chains: parallel branches, added maps, two paths through one network."""
 
 import numpy as np
 import pytest

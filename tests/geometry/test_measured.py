@@ -1,4 +1,4 @@
-"""Receptive fields from gradients equal those of the recurrence; the effective field is smaller."""
+"""Receptive fields from gradients equal those of the recurrence, and the effective field is smaller."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The geometry of ShiftAndStitch: the net's own field and start, the stride of its input; what the passes cost."""
+"""The geometry of ShiftAndStitch: it has its net's field and start, its input's stride, and the costs of all passes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Which images fit: the paper's padding of 100, pools that round up or down, and the crops in words."""
+"""Which images fit: the paper's padding of 100, pools that round up or down, and the crops explained in words."""
 
 import numpy as np
 import pytest

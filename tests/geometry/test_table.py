@@ -1,4 +1,4 @@
-"""The table of a network: the paper's sizes, costs, parameters and memory; the rows of small nets counted by hand."""
+"""The table of a network: the paper's sizes, costs, parameters and memory, and rows of small nets counted by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The gradient check itself: right backwards pass, wrong ones do not, and nothing passes in silence."""
+"""The gradient check itself: right backwards pass, wrong ones fail, and nothing is passed without a check."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""The devices a kernel is tried on: the emulator in two orders of threads, and a GPU where there is one."""
+"""The devices on which each kernel is tested: the emulator with two orders of threads, and a GPU where there is one."""
 
 import os
 import sys

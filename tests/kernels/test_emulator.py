@@ -1,4 +1,4 @@
-"""The emulator notices the mistakes that a GPU keeps to itself: each is planted, and must be reported."""
+"""The emulator reports mistakes that a GPU does not show. Each such mistake is planted here, and must be reported."""
 
 import numpy as np
 import pytest

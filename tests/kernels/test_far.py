@@ -1,11 +1,11 @@
 """Every kernel on arrays of more than 2^31 numbers, whose indices do not fit into an int.
 
-The arrays are promises: the system maps gigabytes of addresses and gives memory only to the pages that are touched. Of
-each launch the emulator runs one block alone, that of the last piece of work, all rounds of its grid-stride loop. What
-it writes at the far end is compared with a few lines of NumPy there; everything else is never computed.
+The arrays are mostly not there: the system maps gigabytes of addresses and gives memory only to the pages that are
+touched. The emulator runs a single block of each launch, the one that does the last piece of work, with all rounds of
+its grid-stride loop. What it writes at the far end is compared with a few lines of NumPy; nothing else is computed.
 
-UBSan sees an int that wraps, but not an unsigned one, as blockIdx.x * blockDim.x is: that one is shown by what is
-missing at the end. Both mistakes are planted below.
+UBSan reports a signed int that wraps, but not an unsigned one such as blockIdx.x * blockDim.x. That mistake shows by
+numbers that are missing at the end. Both mistakes are planted below.
 """
 
 import contextlib

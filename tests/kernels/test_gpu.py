@@ -1,8 +1,8 @@
-"""What only a GPU can show; all other tests of this folder run on it too (pytest -m gpu).
+"""What only a GPU can show. All other tests of this folder run on it too (pytest -m gpu).
 
-No synchronisation inside a step, the same bits on every run, memory that stays bounded, a message when it does not
-suffice, and a network of the paper at full width. Without a GPU the quick ones run on the stand-in, where they
-show little but that they would run.
+There must be no synchronisation inside a step, the same bits on every run, memory that stays bounded, a message when
+the memory does not suffice, and a network of the paper at full width. Without a GPU the quick tests run on CuPy's
+stand-in, where they show little more than that they run.
 """
 
 import sys

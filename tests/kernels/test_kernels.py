@@ -1,7 +1,7 @@
 """Every kernel against the definition of what it computes: the plain loops of ops.loops, or a few lines of NumPy.
 
-Sizes are odd, small and different along each axis; images, channels, strides, paddings and dilations vary. Whatever can
-be equal to the bit is held to it.
+The sizes are odd, small and different along each axis; images, channels, strides, paddings and dilations vary. Results
+that can be equal to the last bit are compared bit by bit.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Nothing reaches a kernel that it does not expect, and every source is compiled once."""
+"""A launch refuses every argument that its kernel does not expect, and each source is compiled only once."""
 
 import sys
 

@@ -1,6 +1,7 @@
-"""Lesson 16 as it runs on a GPU: with CuPy, or with its stand-in, so that no line of it waits for a GPU to be tried.
+"""Lesson 16 as it runs on a GPU, with CuPy or with its stand-in, so that every line of it is tested without a GPU too.
 
-Where there is neither GPU nor compiler, it runs too: test_without_a_compiler. With the emulator it runs as all do.
+test_without_a_compiler runs it where there is neither a GPU nor a compiler. The run with the emulator is tested with
+all other lessons.
 """
 
 import runpy

@@ -1,4 +1,4 @@
-"""NVIDIA's compiler takes every kernel, for three generations of GPUs, without a warning and without spilling."""
+"""NVIDIA's compiler accepts every kernel for three generations of GPUs, without warnings and without spilling."""
 
 import nvrtc
 import pytest

@@ -1,4 +1,4 @@
-"""The mask drawn on the device is NumPy's, and leaves the generator where NumPy leaves it."""
+"""The mask drawn on the device equals NumPy's, and the generator is left where NumPy leaves it."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Whole networks on the device: the CPU's numbers, and not one copy between host and device that nobody asked for."""
+"""Whole networks on the device give the CPU's numbers, and nothing is copied between host and device without need."""
 
 import sys
 

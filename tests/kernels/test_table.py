@@ -1,4 +1,4 @@
-"""The declared parameters are those of the sources, and numbers written in two places agree."""
+"""The declared parameters match the kernels' sources, and numbers that are written in two places agree."""
 
 import re
 from configparser import ConfigParser

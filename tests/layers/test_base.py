@@ -1,4 +1,4 @@
-"""Layer: names in messages, saving and loading; what a class of one's own has to write."""
+"""Layer: names in messages, saving and loading, and the methods that a subclass must write."""
 
 import numpy as np
 import pytest

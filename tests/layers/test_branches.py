@@ -1,4 +1,4 @@
-"""Branches, Concat and Sum: maps side by side, stacked and added."""
+"""Branches, Concat and Sum: parallel maps, stacked or added."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What every layer promises (layers/base.py), and every layer's gradients by finite differences."""
+"""The promises of every layer (layers/base.py), and every layer's gradients by finite differences."""
 
 import gc
 import weakref

@@ -1,4 +1,4 @@
-"""Conv2d, ConvTranspose2d, Linear: what they compute, how they start, what they refuse."""
+"""Conv2d, ConvTranspose2d, Linear: their outputs, their initial weights, and the inputs that they refuse."""
 
 import numpy as np
 import pytest

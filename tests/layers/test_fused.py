@@ -1,4 +1,4 @@
-"""Chains compute layers in one pass: which, and that nobody can tell from the numbers."""
+"""Chains compute some layers in one pass: which layers these are, and that the numbers stay the same."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""MaxPool2d, AvgPool2d, MaxUnpool2d: arguments handed on, indices kept."""
+"""MaxPool2d, AvgPool2d, MaxUnpool2d: arguments are passed on, and indices are kept."""
 
 import numpy as np
 import pytest

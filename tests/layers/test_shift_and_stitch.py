@@ -1,4 +1,4 @@
-"""The layer ShiftAndStitch: each output is the net on its own window, in both forms, and the gradient follows."""
+"""The layer ShiftAndStitch: each output is the net on its own window, in both forms, and so is the gradient."""
 
 import gc
 import weakref

@@ -1,4 +1,4 @@
-"""BilinearUpsample, NearestUpsample, BedOfNails; and `upsampler`, which makes these and others by name."""
+"""BilinearUpsample, NearestUpsample, BedOfNails, and `upsampler`, which makes these and others by name."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""FCN-AlexNet: names, shapes, the crop of 18 and the kernel of 63, sizes, order of pooling and normalisation."""
+"""FCN-AlexNet: names, shapes, the crop of 18, the kernel of 63, sizes, and pooling before normalisation."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""build(): the networks by name, their layers, parameters and options."""
+"""build(): the networks by name, with their layers, parameters and options."""
 
 import numpy as np
 import pytest

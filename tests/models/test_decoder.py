@@ -1,4 +1,4 @@
-"""The unpooling decoder: the trunk's mirror image, held to the same network written with loops and with PyTorch."""
+"""The unpooling decoder, the trunk's mirror image, against the same network written with loops and with PyTorch."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Backward through whole networks: finite differences, the forks, the start from zero scores, a frozen trunk."""
+"""Backward through whole networks: finite differences, forks, scores that start at zero, and a frozen trunk."""
 
 import numpy as np
 import pytest

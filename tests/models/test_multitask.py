@@ -1,4 +1,4 @@
-"""Two heads on one trunk: names, shapes, places, and a trunk that hears of both."""
+"""Two heads on one trunk: names, shapes, alignment, and a trunk that gets the gradients of both heads."""
 
 import numpy as np
 import pytest

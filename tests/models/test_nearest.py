@@ -1,4 +1,4 @@
-"""FCNs that upsample by nearest neighbour: each pixel has the scores of the cell it is nearest to."""
+"""FCNs that upsample by nearest neighbour: each pixel has the scores of the nearest cell."""
 
 import numpy as np
 import pytest

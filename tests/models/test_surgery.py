@@ -1,4 +1,4 @@
-"""What one network hands on to the next: transplants, state dicts, the dense kernels of public files."""
+"""Copying parameters from one network to the next: transplants, state dicts, the dense kernels of public files."""
 
 import numpy as np
 import pytest

@@ -1,8 +1,8 @@
-"""The paper's networks against twins written with torch.nn.functional from the reference's description.
+"""The paper's networks against PyTorch networks written from the reference's description.
 
-The twins know nothing of the package: layers, paddings and crop offsets are written out as numbers. Both get the same
-random weights, score layers and biases included, and dropout is off. Thin copies run at the sizes people use; the full
-width is compared where it costs seconds.
+The PyTorch networks use torch.nn.functional and nothing of the package: layers, paddings and crop offsets are written
+out as numbers. Both networks get the same random weights, also in the score layers and biases, and dropout is off.
+Thin copies run at the sizes that people use. The full width is compared where it takes only seconds.
 """
 
 import numpy as np

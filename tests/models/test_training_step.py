@@ -1,4 +1,4 @@
-"""A network, the optimiser and a checkpoint together: Caffe's update by hand, and a run taken up again."""
+"""A network, the optimiser and a checkpoint together: Caffe's update by hand, and a run that is resumed."""
 
 import numpy as np
 import pytest

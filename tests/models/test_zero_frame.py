@@ -1,4 +1,4 @@
-"""The zero frame: what the image does not reach, made once. The plain network is the oracle."""
+"""The zero frame: the part of a map that the image does not reach is computed once. The oracle is the plain network."""
 
 import numpy as np
 import pytest

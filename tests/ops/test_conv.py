@@ -1,4 +1,4 @@
-"""Convolution: the loops, PyTorch, finite differences, and identities."""
+"""Convolution, checked by loops, PyTorch, finite differences and identities."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Transposed convolution: the loops, PyTorch, finite differences, and that it is the adjoint of conv2d."""
+"""Transposed convolution, checked by loops, PyTorch and finite differences, and as the adjoint of conv2d."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The definitions themselves: worked out by hand on tiny cases, and against PyTorch on larger ones."""
+"""The definitions themselves: computed by hand for tiny cases, and compared with PyTorch on larger ones."""
 
 import math
 

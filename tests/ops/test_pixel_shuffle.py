@@ -25,9 +25,7 @@ def test_backward_undoes_it_and_is_the_gradient(xp, rng, layout):
     x = layout(rng.normal(size=(2, 18, 3, 4)))
     np.testing.assert_array_equal(ops.pixel_shuffle_backward(ops.pixel_shuffle(x, 3), 3), x)
     x = xp.asarray(x)
-    assert (
-        vjp_check(lambda x: ops.pixel_shuffle(x, 3), lambda dy, x: ops.pixel_shuffle_backward(dy, 3), [x], rng) < 1e-7
-    )
+    assert vjp_check(lambda x: ops.pixel_shuffle(x, 3), lambda dy: ops.pixel_shuffle_backward(dy, 3), [x], rng) < 1e-7
 
 
 def test_after_a_convolution_it_is_a_transposed_convolution(rng):

@@ -1,4 +1,4 @@
-"""Pooling and unpooling: the loops, PyTorch, finite differences, ties, NaN, and what is refused."""
+"""Pooling and unpooling, checked by loops, PyTorch and finite differences; ties, NaN, and what is refused."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Upsampling without learning: the loops, PyTorch, finite differences, and how the ways relate."""
+"""Fixed upsampling, checked by loops, PyTorch and finite differences; and how its methods relate to each other."""
 
 import numpy as np
 import pytest

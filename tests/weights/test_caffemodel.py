@@ -1,4 +1,4 @@
-"""The three forms of .caffemodel, and what old blobs' four sizes mean."""
+"""Caffe's files: the three forms of .caffemodel, and the meaning of an old blob's four sizes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every format: what is written into a file comes out of it, and makes the same network."""
+"""Every format of weights: the arrays written into a file are read from it, and they make the same network."""
 
 import tracemalloc
 

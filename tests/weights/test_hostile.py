@@ -1,4 +1,4 @@
-"""Files that nobody vouches for: each is read or refused by one InputError, runs nothing and takes no memory."""
+"""Files from strangers: each is read, or refused by one InputError. None runs code or takes much memory."""
 
 import contextlib
 import io

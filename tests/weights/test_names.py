@@ -1,4 +1,4 @@
-"""Others' names for the paper's layers, and networks that only look alike."""
+"""Other projects' names for the paper's layers, and networks that only look like the paper's."""
 
 import numpy as np
 import pytest

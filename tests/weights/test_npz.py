@@ -1,4 +1,4 @@
-"""Weights from .npz files: what becomes of each array, and files that nobody vouches for."""
+"""Weights from .npz files: what becomes of each array, and archives from strangers."""
 
 import io
 import random

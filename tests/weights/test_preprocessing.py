@@ -1,4 +1,4 @@
-"""What weights must be fed: how that is known, and how a preprocessing moves into the first layer."""
+"""The preprocessing that weights expect: how it is found out, and how it is folded into the first layer."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What is measured: one network on one batch of pictures, forward alone or a whole training node."""
+"""What is measured: one network on one batch of pictures, forward alone or a whole training step."""
 
 from itertools import pairwise
 from math import prod
@@ -10,7 +10,7 @@ from fcn_from_scratch import geometry, layers, models
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.geometry.graph import entries
 from fcn_from_scratch.geometry.table import memory
-from fcn_from_scratch.layers.conv import Undrawn
+from fcn_from_scratch.layers.conv import ZeroInit
 from fcn_from_scratch.ops.shapes import conv_output_size
 
 LESSON = "lesson"  # the network of `--small`: channels as below, a pool after each but the last
@@ -61,7 +61,7 @@ class Work(NamedTuple):
 
     def _build(self, seed):
         if self.model == LESSON:
-            return lesson_network(Undrawn(np.random.PCG64(0)) if seed is None else np.random.default_rng(seed))
+            return lesson_network(ZeroInit(np.random.PCG64(0)) if seed is None else np.random.default_rng(seed))
         return models.build(self.model, self.num_classes, seed=seed, **self.options)
 
     def pictures(self, net):
