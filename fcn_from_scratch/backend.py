@@ -11,9 +11,10 @@ import sys
 
 import numpy as np
 
+from fcn_from_scratch.checks import REALS
+
 DEVICES = ("cpu", "cuda")
 HOST = frozenset((np.ndarray, type(None)))
-
 
 _plain = contextvars.ContextVar("plain", default=os.environ.get("FCN_PLAIN") == "1")
 
@@ -61,6 +62,15 @@ def get_array_module(*arrays):
     if len(modules) > 1:
         raise ValueError("the arrays live on different devices; move them with backend.to_device first")
     return modules.pop() if modules else np
+
+
+def usable(*arrays):
+    """Whether the hand-written CUDA kernels take these arrays: they lie on the GPU, all of them hold float32 or all
+    float64, and the plain code is not asked for."""
+    if is_plain() or get_array_module(*arrays) is np:
+        return False
+    dtypes = {array.dtype for array in arrays if array is not None}
+    return len(dtypes) == 1 and dtypes <= REALS
 
 
 def device_module(device):

@@ -12,6 +12,8 @@ import operator
 
 import numpy as np
 
+REALS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
+
 
 class InputError(ValueError):
     """A mistake in what the user gave: one sentence, no traceback."""
@@ -68,8 +70,6 @@ def choice(value, name, allowed):
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------
-
-REALS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
 
 def ndim(array, number, name, axes):

@@ -7,9 +7,9 @@ made in one fixed order, so a run repeats bit for bit on one machine.
 Source: the kernels are this project's own; where an idea comes from somebody else, its file says so. Lesson 16.
 """
 
+from fcn_from_scratch.backend import usable
 from fcn_from_scratch.kernels.convolution import col2im, gemm, im2col
 from fcn_from_scratch.kernels.counts import MOST_CLASSES, confusion_matrix
-from fcn_from_scratch.kernels.launch import usable
 from fcn_from_scratch.kernels.loss import softmax_cross_entropy
 from fcn_from_scratch.kernels.pixelwise import (
     bias_relu,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fcn_from_scratch.backend import get_array_module, is_plain
+from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.kernels.table import KERNELS
 
 SOURCES = Path(__file__).parent
@@ -30,15 +30,6 @@ DTYPES = {
     "bool": np.dtype(np.bool_),
 }
 HOST = None  # takes NumPy's arrays as CuPy takes its own: the emulator, while emulator.emulated() lasts
-
-
-def usable(*arrays):
-    """Whether the kernels take these arrays: they lie on the GPU, all hold float32 or all float64, and this is not
-    inside `with plain():`."""
-    if get_array_module(*arrays) is np or is_plain():
-        return False
-    dtypes = {array.dtype for array in arrays if array is not None}
-    return len(dtypes) == 1 and dtypes <= REALS.keys()
 
 
 def launch(name, count, *arguments, real=None, blocks=None):

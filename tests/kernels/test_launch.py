@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import standin
 
+from fcn_from_scratch.backend import usable
 from fcn_from_scratch.kernels import launch as launching
-from fcn_from_scratch.kernels.launch import launch, text, usable
+from fcn_from_scratch.kernels.launch import launch, text
 
 
 @pytest.fixture(autouse=True)
