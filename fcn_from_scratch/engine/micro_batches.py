@@ -107,10 +107,12 @@ def _numbers(model):
     return sum(array.size for array in model.params.values())
 
 
+def as_written_here(layer):
+    """Whether a layer is of this package, and none of its methods was replaced or overridden by a user's."""
+    return METHODS.isdisjoint(vars(layer)) and type(layer).__module__.partition(".")[0] == PACKAGE
+
+
 def _per_picture(layer):
-    """Whether each output follows from one picture alone: it is a layer of this package whose methods are its own, or
-    its class declares it."""
-    kind = type(layer)
-    if not METHODS.isdisjoint(vars(layer)):
-        return False
-    return vars(kind).get("per_picture", kind.__module__.partition(".")[0] == PACKAGE)
+    """Whether each output follows from one picture alone: in all layers of this package, and where a class says so."""
+    declared = vars(type(layer)).get("per_picture")
+    return as_written_here(layer) if declared is None else declared and METHODS.isdisjoint(vars(layer))

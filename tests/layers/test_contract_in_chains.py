@@ -1,5 +1,6 @@
 """After a chain's forward, each layer's backward alone is that layer's own gradient, however the chain computed it."""
 
+import contextlib
 import pickle
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from fcn_from_scratch import models, plain
 from fcn_from_scratch.layers import AvgPool2d, Conv2d, LocalResponseNorm, MaxPool2d, ReLU, Sequential
+from fcn_from_scratch.layers.fused import unobserved
 from fcn_from_scratch.models.trunk import Trunk
 from fcn_from_scratch.ops import loops
 
@@ -87,6 +89,26 @@ def test_the_three_that_one_pass_can_compute(rng):
     upstream = rng.normal(size=before.shape)
     assert (before <= 0).sum() > 400
     np.testing.assert_array_equal(relu.backward(upstream), upstream * (before > 0))
+
+
+class Supervised(Sequential):
+    """A user's container: its backward adds a second loss on the ReLU's map, between the pool and the ReLU."""
+
+    def backward(self, dy):
+        conv, relu, pool = self.layers
+        return conv.backward(relu.backward(pool.backward(dy) + self.extra))
+
+
+def test_a_users_container_may_look_between_its_layers_in_the_trainers_step(rng):
+    net, x = three(rng), rng.normal(size=(2, 3, 16, 14))
+    supervised = Supervised(*net.layers)
+    supervised.extra = rng.normal(size=(2, 3, 16, 14))
+    ends = []
+    for context in (contextlib.nullcontext(), unobserved(supervised), plain()):
+        with context:
+            dy = np.random.default_rng(1).normal(size=supervised(x).shape)
+            ends.append(supervised.backward(dy))
+    np.testing.assert_allclose(ends[1:], [ends[0]] * 2, atol=1e-10)
 
 
 @pytest.mark.parametrize("by_plain", [False, True])
