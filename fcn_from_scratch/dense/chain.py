@@ -27,7 +27,7 @@ def chain(net):
     return layers
 
 
-def twin(layer, name, bound=True):
+def share_weights(layer, name, bound=True):
     """A second layer on the same parameters and gradients, with a cache of its own.
 
     bound   True: both have the same `params` and `grads` dicts, and stay together when either is moved or converted.

@@ -31,20 +31,8 @@ class Windows:
         self.size, self.geometry = size, (kernel_size, stride, padding, dilation)
         self.kernel_size, self.stride, self.padding, self.dilation = self.geometry
         self.span = tuple(map(shapes.span, self.kernel_size, self.dilation))
-        for p, e in zip(self.padding, self.span):
-            if 2 * p > e:
-                raise ValueError(
-                    f"pooling's padding is at most half the window, else a window could lie in padding alone; got "
-                    f"padding {self.padding} for a window of {self.span[0]}x{self.span[1]}"
-                )
         self.out = tuple(map(shapes.pool_output_size, size, *self.geometry, (ceil_mode, ceil_mode)))
-        checks.output_fits(self.out, size, self.span, self.padding, "the pooling window")
-        for n, o, s, p, d in zip(size, self.out, self.stride, self.padding, self.dilation):
-            # The first tap of a window that lies in the image, if any does: dilated taps may step over it.
-            if any((s * i - p) % d >= n for i in range(o) if s * i < p):
-                raise ValueError(
-                    f"a pooling window of dilation {self.dilation} steps over the whole input, {size[0]}x{size[1]}"
-                )
+        shapes.check_pool_windows(size, self.out, *self.geometry)
         self.tiles = (
             self.stride == self.kernel_size
             and self.dilation == (1, 1)

@@ -11,6 +11,7 @@ from fcn_from_scratch.layers.pooling import AvgPool2d, MaxPool2d, MaxUnpool2d
 from fcn_from_scratch.layers.shift_and_stitch import ShiftAndStitch
 from fcn_from_scratch.layers.upsampler import upsampler
 from fcn_from_scratch.layers.upsampling import BedOfNails, BilinearUpsample, NearestUpsample
+from fcn_from_scratch.layers.window import Window
 
 __all__ = [
     "AvgPool2d",
@@ -36,5 +37,6 @@ __all__ = [
     "ShiftAndStitch",
     "SkipFusion",
     "Sum",
+    "Window",
     "upsampler",
 ]

@@ -15,16 +15,14 @@ import numpy as np
 
 from fcn_from_scratch import checks, geometry
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.dense.chain import twin
+from fcn_from_scratch.dense.chain import share_weights
 from fcn_from_scratch.engine.im2col import channels_first, channels_last
 from fcn_from_scratch.engine.winograd_transforms import OUTPUTS
-from fcn_from_scratch.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU
+from fcn_from_scratch.layers import Conv2d, MaxPool2d
 from fcn_from_scratch.layers.fused import forward, runs
 from fcn_from_scratch.models.fcn import FCN
 from fcn_from_scratch.ops import shapes
 from fcn_from_scratch.ops.conv import choose
-
-POINTWISE = (ReLU, Dropout, LocalResponseNorm)  # each output pixel reads the one input pixel in its place
 
 
 class ZeroFrame:
@@ -193,7 +191,7 @@ def _in_tiles(place, tile, size):
 def _read_by(layer, axis, cells, size):
     """The pixels that a layer reads for some of its cells, along an axis on which its input has `size`. Those of a
     convolution's padding lie before 0 and beyond `size`; a pool's last window ends with the map."""
-    if isinstance(layer, POINTWISE):
+    if layer.pointwise:
         return cells
     stride, span = layer.stride[axis], shapes.span(layer.kernel_size[axis], layer.dilation[axis])
     start = cells.start * stride - layer.padding[axis]
@@ -228,15 +226,17 @@ def _copies(y, images):
 
 def _is_local(layer):
     """Does every output pixel follow from a window, whose pixels outside the image, if any, are zero? Subclasses, and
-    layers whose forward was replaced, may do something else."""
+    layers whose forward was replaced, may do something else: only a class that itself says that it is pointwise is
+    believed, not one that has inherited the word."""
     if "forward" in vars(layer):
         return False
-    return type(layer) in (Conv2d, *POINTWISE) or (type(layer) is MaxPool2d and layer.padding == (0, 0))
+    pointwise = layer.pointwise and "pointwise" in vars(type(layer))
+    return pointwise or type(layer) is Conv2d or (type(layer) is MaxPool2d and layer.padding == (0, 0))
 
 
 def _settled(run, images, size, x):
     """The layers with caches of their own, and the convolution's algorithm chosen by the size of its whole map."""
-    layers = [twin(layer, layer.name) for layer in run]
+    layers = [share_weights(layer, layer.name) for layer in run]
     conv = layers[0]
     if isinstance(conv, Conv2d) and conv.algorithm == "auto":
         weight = conv.params["weight"]
@@ -249,7 +249,7 @@ def _settled(run, images, size, x):
 def _unpadded(layers):
     """The same layers, the convolution among them without padding."""
     first, *others = layers
-    first = twin(first, first.name)
+    first = share_weights(first, first.name)
     if isinstance(first, Conv2d):
         first.padding = (0, 0)
     return [first, *others]

@@ -9,6 +9,8 @@ transposed convolution  s(n - 1) + e - 2p
 
 from typing import NamedTuple
 
+from fcn_from_scratch import checks
+
 
 class ConvGeometry(NamedTuple):
     """What places the windows of a convolution: pairs (vertical, horizontal), and the number of groups."""
@@ -46,3 +48,21 @@ def pool_output_size(size, kernel_size, stride, padding=0, dilation=1, ceil_mode
 def conv_transpose_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
     """Output size of a transposed convolution: the smallest input a convolution maps to `size`."""
     return stride * (size - 1) + span(kernel_size, dilation) - 2 * padding
+
+
+def check_pool_windows(size, out, kernel_size, stride, padding, dilation):
+    """Each of the `out` (oh, ow) windows of a pool over `size` (H, W) holds a pixel: all arguments are pairs.
+
+    Raises: ValueError for padding above half the window, for no window, and for dilated taps that step over the map.
+    """
+    spans = tuple(map(span, kernel_size, dilation))
+    if any(2 * p > e for p, e in zip(padding, spans)):
+        raise ValueError(
+            f"pooling's padding is at most half the window, else a window could lie in padding alone; got "
+            f"padding {padding} for a window of {spans[0]}x{spans[1]}"
+        )
+    checks.output_fits(out, size, spans, padding, "the pooling window")
+    for n, o, s, p, d in zip(size, out, stride, padding, dilation):
+        # The first tap of a window that lies in the image, if any does: dilated taps may step over it.
+        if any((s * i - p) % d >= n for i in range(o) if s * i < p):
+            raise ValueError(f"a pooling window of dilation {dilation} steps over the whole input, {size[0]}x{size[1]}")

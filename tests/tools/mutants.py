@@ -718,22 +718,22 @@ MUTANTS = [
     Mutant(
         "padding moves the grid the wrong way",
         "geometry/fields.py",
-        "centre = Fraction(reach, 2) - layer.padding[number]",
-        "centre = Fraction(reach, 2) + layer.padding[number]",
+        "centre = Fraction(reach, 2) - p",
+        "centre = Fraction(reach, 2) + p",
         "geometry/test_fields.py",
     ),
     Mutant(
         "dilation does not widen the field",
         "geometry/fields.py",
-        "reach = dilation * (layer",
-        "reach = (layer",
+        "reach = d * (k - 1)",
+        "reach = k - 1",
         "geometry/test_fields.py",
     ),
     Mutant(
         "upsampling's shift in coarse pixels",
         "geometry/fields.py",
-        "start - (Fraction(k - 1, 2) - p) * finer)",
-        "start - (Fraction(k - 1, 2) - p) * stride)",
+        "start - centre * finer)",
+        "start - centre * stride)",
         "geometry/test_fields.py",
     ),
     Mutant(
@@ -854,9 +854,23 @@ MUTANTS = [
     Mutant(
         "upsampled fields one cell too small",
         "geometry/fields.py",
-        "-(-k // s) - 1",
-        "k // s - 1",
+        "-(-k * shared // s) - 1",
+        "k * shared // s - 1",
         "geometry/test_fields.py",
+    ),
+    Mutant(
+        "dilation does not spread an upsampling's coarse cells",
+        "geometry/fields.py",
+        " * (d // shared) * stride",
+        " * stride",
+        "geometry/test_declared.py",
+    ),
+    Mutant(
+        "a subclass of a pointwise layer is believed to be one",
+        "models/zero_frame.py",
+        'pointwise = layer.pointwise and "pointwise" in vars(type(layer))',
+        "pointwise = layer.pointwise",
+        ZERO_FRAME,
     ),
     Mutant(
         "a classifier without padding",
@@ -998,9 +1012,9 @@ MUTANTS = [
     ),
     Mutant(
         "an unpooled map begins where the coarse one does",
-        "geometry/fields.py",
-        "return owner.kernel_size[number], owner.stride[number], owner.padding[number]",
-        "return 1 if owner is not layer else owner.kernel_size[number], owner.stride[number], owner.padding[number]",
+        "layers/pooling.py",
+        "self.pool.window._replace(transposed=True)",
+        "self.pool.window._replace(kernel_size=(1, 1), transposed=True)",
         "models/test_decoder.py",
     ),
     Mutant(
@@ -1026,9 +1040,9 @@ MUTANTS = [
     ),
     Mutant(
         "a dilated pool that steps over its map fits",
-        "geometry/sizes.py",
-        "layer.dilation != (1, 1)",
-        "layer.dilation == (1, 1)",
+        "layers/pooling.py",
+        "if self.dilation != (1, 1)",
+        "if self.dilation == (1, 1)",
         "geometry/test_shift_and_stitch.py",
     ),
     Mutant(
