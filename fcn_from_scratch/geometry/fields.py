@@ -7,7 +7,7 @@ kernel size k, stride s, padding p, dilation d and e = d(k - 1) + 1, the layer's
 convolution, pooling    size += (e - 1) * stride;  start += ((e - 1) / 2 - p) * stride;  stride *= s
 transposed convolution  size += (ceil(k / s) - 1) * stride;  stride /= s;  start -= ((e - 1) / 2 - p) * stride
 
-The size of a transposed convolution is for d = 1. Else, with g = gcd(d, s), size += (ceil(kg / s) - 1) * d/g * stride.
+With dilation and g = gcd(d, s) a transposed convolution's size grows by (ceil(kg / s) - 1) * d/g * stride.
 Nearest neighbour counts as a transposed convolution with k = s, max-unpooling as one with its pool's window.
 Behind an upsampling the cells of a map do not all see as many pixels: which coarse cells reach one depends on where it
 stands. `size` is then what the rule gives, about the mean of them.
@@ -162,13 +162,14 @@ def joint(fields):
 
 def _move(layer, axis, number):
     """The grid of a layer's output along one axis (0 vertical, 1 horizontal)."""
-    if layer.window is None:
+    window = layer.window
+    if window is None:
         raise ValueError(_nowhere(layer))
     size, stride, start = axis
-    k, s, p, d = (pair[number] for pair in layer.window[:4])
+    k, s, p, d = (pair[number] for pair in window[:4])
     reach = d * (k - 1)
     centre = Fraction(reach, 2) - p
-    if layer.window.transposed:
+    if window.transposed:
         finer, shared = stride / s, gcd(d, s)  # with d = 1 shared is 1, and both factors vanish
         return Axis(size + (-(-k * shared // s) - 1) * (d // shared) * stride, finer, start - centre * finer)
     return Axis(size + reach * stride, stride * s, start + centre * stride)

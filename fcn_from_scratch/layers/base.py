@@ -115,14 +115,14 @@ class Layer:
         where a layer has no such attribute. A layer that reads several maps takes a shape for each of them.
         Raises: ValueError when the layer declares no window.
         """
-        if self.window is None:
+        window = self.window
+        if window is None:
             raise ValueError(
                 f"{self.label} does not say how large its output is. It has to declare `window` or `output_shape`"
             )
         channels, *size = shape
-        *geometry, transposed = self.window
-        formula = shapes.conv_transpose_output_size if transposed else shapes.conv_output_size
-        return getattr(self, "out_channels", channels), *map(formula, size, *geometry)
+        formula = shapes.conv_transpose_output_size if window.transposed else shapes.conv_output_size
+        return getattr(self, "out_channels", channels), *map(formula, size, *window[:4])
 
     def multiply_adds(self, *shapes):
         """Multiply-adds of one forward, for one picture, from the shapes (C, H, W) of the maps it reads.

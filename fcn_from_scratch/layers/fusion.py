@@ -22,7 +22,7 @@ class Crop(Layer):
 
     @property
     def window(self):
-        """One pixel; the first ones are left out."""
+        """One pixel. The first rows and columns, `offset` of them, are left out."""
         return Window(1, padding=tuple(-offset for offset in self.offset))
 
     def output_shape(self, shape):
