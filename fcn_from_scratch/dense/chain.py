@@ -27,7 +27,7 @@ def chain(net):
     return layers
 
 
-def twin(layer, name, bound=True):
+def share_weights(layer, name, bound=True):
     """A second layer with the same parameters and gradients and its own cache.
 
     bound   True: both layers have the same `params` and `grads` dicts, and go on sharing when either is moved or

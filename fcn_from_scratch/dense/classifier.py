@@ -3,7 +3,7 @@
 from math import isqrt
 
 from fcn_from_scratch import checks
-from fcn_from_scratch.dense.chain import chain, rebuild, twin
+from fcn_from_scratch.dense.chain import chain, rebuild, share_weights
 from fcn_from_scratch.layers import Conv2d, Flatten, Linear
 
 
@@ -35,7 +35,7 @@ def convolutionalize(classifier, kernel_size=None):
             size = (1, 1) if converted else _kernel_size(layer, channels, kernel_size)
             layer, converted = _as_convolution(layer, size, name), True
         else:
-            layer = twin(layer, name, bound=False)
+            layer = share_weights(layer, name, bound=False)
         channels = getattr(layer, "out_channels", channels)
         layers.append(layer)
     if not converted:

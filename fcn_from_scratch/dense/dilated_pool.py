@@ -4,7 +4,7 @@ from itertools import product
 
 from fcn_from_scratch import checks, ops
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.layers import AvgPool2d
+from fcn_from_scratch.layers import AvgPool2d, Window
 from fcn_from_scratch.ops import shapes
 
 
@@ -31,6 +31,10 @@ class DilatedAvgPool2d(AvgPool2d):
         self.padding = tuple(p * f for p, f in zip(pool.padding, factor))
         padding = tuple(p // d for p, d in zip(self.padding, self.dilation))  # counted on every d-th pixel
         self.every_dth = (pool.kernel_size, 1, padding, False, count)
+
+    @property
+    def window(self):
+        return Window(self.kernel_size, self.stride, self.padding, self.dilation)
 
     def _forward(self, x):
         checks.ndim(x, 4, "x", "(N, C, H, W)")

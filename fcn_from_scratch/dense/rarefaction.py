@@ -3,12 +3,11 @@
 from math import gcd, prod
 
 from fcn_from_scratch import checks
-from fcn_from_scratch.dense.chain import chain, rebuild, twin
+from fcn_from_scratch.dense.chain import chain, rebuild, share_weights
 from fcn_from_scratch.dense.dilated_pool import DilatedAvgPool2d
-from fcn_from_scratch.layers import AvgPool2d, Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU
+from fcn_from_scratch.layers import AvgPool2d, Conv2d, MaxPool2d
 
-WINDOWS = (Conv2d, MaxPool2d, AvgPool2d)
-POINTWISE = (ReLU, Dropout, LocalResponseNorm)
+WINDOWS = (Conv2d, MaxPool2d, AvgPool2d)  # whose stride, padding and dilation can be set
 
 
 def rarefy(net, stride=1):
@@ -41,9 +40,9 @@ def rarefy(net, stride=1):
     wanted = checks.pair(stride, "stride", 1)
     rest, dilation, strides, layers = wanted, (1, 1), [], []
     for name, layer in chain(net).items():
-        if not isinstance(layer, (*WINDOWS, *POINTWISE)):
+        if not (layer.pointwise or isinstance(layer, WINDOWS)):
             raise ValueError(_refusal(layer))
-        layer = twin(layer, name)
+        layer = share_weights(layer, name)
         if isinstance(layer, WINDOWS):
             strides.append(layer.stride)
             kept = tuple(map(gcd, layer.stride, rest))
@@ -71,6 +70,6 @@ def _strided(layer, stride, factor):
 
 
 def _refusal(layer):
-    if isinstance(layer, (Flatten, Linear)):
+    if not layer.on_grid:
         return f"{layer.label} works on one crop and not on a map: convolutionalize the net first"
     return f"rarefy knows convolutions, pools and what works pixel by pixel; it cannot dilate {layer.label}"

@@ -1,13 +1,14 @@
 """Which pixels an output sees and where it stands: receptive field, stride, start, and the crops that follow.
 
 Every map is a grid laid over the image. Cell i of a map has its centre at image coordinate start + stride * i,
-where 0 is the centre of the image's first pixel, and sees `size` pixels. Each layer changes the grid by one rule, with
-kernel size k, stride s, padding p, dilation d and e = d(k - 1) + 1:
+where 0 is the centre of the image's first pixel, and sees `size` pixels. Each layer changes the grid by one rule. With
+kernel size k, stride s, padding p, dilation d and e = d(k - 1) + 1, the layer's `window`:
 
 convolution, pooling    size += (e - 1) * stride;  start += ((e - 1) / 2 - p) * stride;  stride *= s
-transposed convolution  size += (ceil(k / s) - 1) * stride;  stride /= s;  start -= ((k - 1) / 2 - p) * stride
+transposed convolution  size += (ceil(k / s) - 1) * stride;  stride /= s;  start -= ((e - 1) / 2 - p) * stride
 
-Nearest neighbour counts as a transposed convolution with k = s, max-unpooling as one with its pool's k, s and p.
+With dilation and g = gcd(d, s) a transposed convolution's size grows by (ceil(kg / s) - 1) * d/g * stride.
+Nearest neighbour counts as a transposed convolution with k = s, max-unpooling as one with its pool's window.
 After an upsampling the cells of a map do not all see the same number of pixels: the place of a cell decides which
 coarse cells reach it. `size` is then what the rule gives, which is about their mean.
 Image sizes do not occur here, nor in a crop offset. Rounding up or down changes none of these numbers.
@@ -15,6 +16,7 @@ Source: Caffe's coord_map.py, from the paper's authors. Lesson 6.
 """
 
 from fractions import Fraction
+from math import gcd
 from typing import NamedTuple
 
 from fcn_from_scratch import layers
@@ -160,39 +162,27 @@ def joint(fields):
 
 def _move(layer, axis, number):
     """The grid of a layer's output along one axis (0 vertical, 1 horizontal)."""
+    window = layer.window
+    if window is None:
+        raise ValueError(_nowhere(layer))
     size, stride, start = axis
-    if _spreads(layer):
-        k, s, p = _kernel(layer, number)
-        finer = stride / s
-        return Axis(size + (-(-k // s) - 1) * stride, finer, start - (Fraction(k - 1, 2) - p) * finer)
-    if isinstance(layer, (layers.Conv2d, layers.MaxPool2d, layers.AvgPool2d)):
-        dilation = getattr(layer, "dilation", (1, 1))[number]
-        reach = dilation * (layer.kernel_size[number] - 1)
-        centre = Fraction(reach, 2) - layer.padding[number]
-        return Axis(size + reach * stride, stride * layer.stride[number], start + centre * stride)
-    if isinstance(layer, layers.BedOfNails):
-        return Axis(size, stride / layer.scale[number], start)
-    if isinstance(layer, layers.Crop):
-        return Axis(size, stride, start + layer.offset[number] * stride)
-    if isinstance(layer, (layers.ReLU, layers.Dropout, layers.LocalResponseNorm)):
-        return axis
-    raise ValueError(f"{layer.label} has no place in a grid over the image: geometry does not know how it moves one")
+    k, s, p, d = (pair[number] for pair in window[:4])
+    reach = d * (k - 1)
+    centre = Fraction(reach, 2) - p
+    if window.transposed:
+        finer, shared = stride / s, gcd(d, s)  # with d = 1 shared is 1, and both factors vanish
+        return Axis(size + (-(-k * shared // s) - 1) * (d // shared) * stride, finer, start - centre * finer)
+    return Axis(size + reach * stride, stride * s, start + centre * stride)
 
 
-def _spreads(layer):
-    """Is it a transposed convolution, or one of those that are one in disguise?"""
-    if isinstance(layer, layers.MaxUnpool2d):
-        return layer.pool is not None
-    return isinstance(layer, (layers.ConvTranspose2d, layers.BilinearUpsample, layers.NearestUpsample))
-
-
-def _kernel(layer, number):
-    """Kernel size, stride and padding of an upsampling along one axis. Nearest neighbour fills blocks side by side, an
-    unpooling the windows of its pool."""
-    if isinstance(layer, layers.NearestUpsample):
-        return layer.scale[number], layer.scale[number], 0
-    owner = layer.pool if isinstance(layer, layers.MaxUnpool2d) else layer
-    return owner.kernel_size[number], owner.stride[number], owner.padding[number]
+def _nowhere(layer):
+    """Why a layer's outputs have no place."""
+    if not layer.on_grid:
+        return f"{layer.label} has no place in a grid over the image: a vector stands nowhere"
+    return (
+        f"{layer.label} has no place in a grid over the image, because it does not say what its outputs read. It has "
+        "to declare `window`, such as layers.Window(kernel_size=3, stride=2, padding=1)"
+    )
 
 
 def _plain(value):

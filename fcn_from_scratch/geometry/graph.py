@@ -6,11 +6,6 @@ from typing import NamedTuple
 from fcn_from_scratch import layers
 from fcn_from_scratch.geometry.fields import IMAGE, joint, overlap, receptive_field
 
-# A ReLU's output has the size and the place of its input.
-POINTWISE = (layers.ReLU, layers.Dropout, layers.LocalResponseNorm)
-# Their maps have one size and one place.
-JOINS = (layers.Concat, layers.Sum)
-
 # Containers with one input and one output, of which it is known how they run.
 CHAINS = (layers.Sequential, layers.Branches, layers.ShiftAndStitch)
 
@@ -88,15 +83,22 @@ def _side_by_side(branches, source, prefix):
 
 
 def entries(nodes):
-    """The convolutions that read the image itself: the first one, or the first of each stream."""
+    """The convolutions that read the image itself: the first one, or the first of each stream.
+
+    A layer of your own counts as one if it has `in_channels` and a window that is not transposed.
+    """
     seen, found = {"image"}, []
     for node in nodes:
         if seen.issuperset(node.sources):
-            if isinstance(node.layer, layers.Conv2d):
+            if _is_convolution(node.layer):
                 found.append(node)
             else:
                 seen.add(node.name)
     return found
+
+
+def _is_convolution(layer):
+    return hasattr(layer, "in_channels") and layer.window is not None and not layer.window.transposed
 
 
 def with_padding(nodes, padding):
@@ -109,8 +111,7 @@ def with_padding(nodes, padding):
 
 def with_rounding(nodes, ceil_mode):
     """The same nodes, but every pool rounds its size up (True) or down (False)."""
-    pools = (layers.MaxPool2d, layers.AvgPool2d)
-    return [_changed(node, ceil_mode=ceil_mode) if isinstance(node.layer, pools) else node for node in nodes]
+    return [_changed(node, ceil_mode=ceil_mode) if hasattr(node.layer, "ceil_mode") else node for node in nodes]
 
 
 def grids(nodes):
@@ -121,9 +122,9 @@ def grids(nodes):
     fields = {"image": IMAGE}
     for node in nodes:
         before = [fields[source] for source in node.sources]
-        if None in before or isinstance(node.layer, (layers.Flatten, layers.Linear)):
+        if None in before or not node.layer.on_grid:
             fields[node.name] = None
-        elif isinstance(node.layer, JOINS):
+        elif node.layer.joins:
             fields[node.name] = joint(before)
         else:
             fields[node.name] = overlap(*before) if node.crops else receptive_field(node.layer, before[0])
@@ -134,5 +135,7 @@ def _changed(node, **attributes):
     """The node with a copy of its layer that has other hyper-parameters and shares the weights."""
     layer = copy(node.layer)
     for name, value in attributes.items():
+        if not hasattr(layer, name):
+            raise ValueError(f"{layer.label} has no {name} that could be changed")
         setattr(layer, name, value)
     return node._replace(layer=layer)

@@ -6,6 +6,7 @@ gradient is large with the network's own weights: the effective field, which is 
 """
 
 import math
+from copy import copy, deepcopy
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -14,9 +15,7 @@ import numpy as np
 from fcn_from_scratch import checks, layers, ops
 from fcn_from_scratch.backend import get_array_module, to_numpy
 from fcn_from_scratch.geometry.fields import Axis, ReceptiveField, receptive_field
-from fcn_from_scratch.geometry.graph import POINTWISE, graph
-
-WINDOWS = (layers.Conv2d, layers.MaxPool2d, layers.AvgPool2d)
+from fcn_from_scratch.geometry.graph import graph
 
 
 def measured_receptive_field(net):
@@ -85,7 +84,7 @@ def _path(net):
     chain = graph(getattr(net, "coarse_path", net))
     path = [node.layer for node in chain if not isinstance(node.layer, layers.Dropout)]
     for layer in path:
-        if not isinstance(layer, (*WINDOWS, *POINTWISE)):
+        if layer.window is None or layer.window.transposed or min(layer.window.padding) < 0:
             raise ValueError(f"a receptive field is measured through windows; {layer.label} is not one")
     return path
 
@@ -100,7 +99,7 @@ def _measured_axis(path, axis):
     the line's end. No hole is wider than the product of all strides and the largest dilation, so the fields must keep
     this distance from the ends.
     """
-    probes = [_probe(layer, axis) for layer in path if isinstance(layer, WINDOWS)]
+    probes = [_probe(layer, axis) for layer in path if not layer.pointwise]
     margin = math.prod(probe.stride[0] for probe in probes) * max([probe.dilation[0] for probe in probes], default=1)
     length, seen = 4 * margin, None
     while seen is None:
@@ -113,7 +112,7 @@ def _measured_axis(path, axis):
 
 def _probe(layer, axis):
     """The layer's window along one axis, as a vertical convolution of one channel with positive weights."""
-    k, s, p, d = (getattr(layer, what, (1, 1))[axis] for what in ("kernel_size", "stride", "padding", "dilation"))
+    k, s, p, d = (pair[axis] for pair in layer.window[:4])
     probe = layers.Conv2d(1, 1, (k, 1), (s, 1), (p, 0), (d, 1), bias=False, dtype=np.float64)
     probe.params["weight"][...] = 1 / k
     return probe
@@ -150,16 +149,20 @@ def _two_supports(probes, length, margin):
 
 
 def _forward(layer, x):
-    """The layer's output. The layer keeps nothing, so a training in progress is not disturbed."""
-    return layer._forward(x)[0]
+    """The layer's output. A copy runs, so a training in progress is not disturbed."""
+    return copy(layer).eval().forward(x)
 
 
 def _input_gradient(layer, x, dy):
-    """The gradient for the layer's input only. No gradient of a weight is computed or added."""
+    """The gradient for the layer's input only. The layer's own `grads` stay as they are."""
     if isinstance(layer, layers.Conv2d):
         knobs = (layer.stride, layer.padding, layer.dilation, layer.groups)
         return ops.conv2d_input_grad(dy, x.shape, layer.params["weight"], *knobs)
-    return layer._backward(dy, layer._forward(x)[1])
+    other = copy(layer).eval()
+    if layer.params:  # backward adds to grads: to those of the copy
+        other = deepcopy(other)
+    other.train().forward(x)
+    return other.backward(dy)
 
 
 def _inside(field, cell, size):

@@ -11,10 +11,8 @@ from typing import NamedTuple
 from fcn_from_scratch import layers
 from fcn_from_scratch.checks import pair
 from fcn_from_scratch.geometry.fields import crop_offset
-from fcn_from_scratch.geometry.graph import JOINS, POINTWISE, entries, graph, grids, with_padding, with_rounding
+from fcn_from_scratch.geometry.graph import entries, graph, grids, with_padding, with_rounding
 from fcn_from_scratch.layers.shift_and_stitch import interlaced_size
-from fcn_from_scratch.ops import shapes
-from fcn_from_scratch.ops.shapes import pool_geometry
 
 LARGEST = 1499  # pixels: sizes up to here are tried when a network is asked for "every size"
 
@@ -24,6 +22,11 @@ class Map(NamedTuple):
 
     channels: int
     size: tuple
+
+    @property
+    def shape(self):
+        """(C, H, W)."""
+        return self.channels, *self.size
 
 
 def map_sizes(net, size, *, pad=None, ceil_mode=None):
@@ -117,38 +120,19 @@ def _walk(nodes, offsets, image):
             across = zip(maps[cut].size, maps[reference].size, offsets[name])
             out = tuple(_joined_size(name, layer, cut, reference, *numbers) for numbers in across)
             maps[name] = Map(maps[sources[0]].channels, out)
-        elif isinstance(layer, JOINS):
+        elif layer.joins:
             maps[name] = _together(name, layer, {source: maps[source] for source in sources})
-        elif isinstance(layer, layers.MaxUnpool2d):
-            maps[name] = _unpooled(name, layer, *(maps[source] for source in sources))
         else:
-            maps[name] = _after(name, layer, maps[sources[0]])
+            maps[name] = _after(name, layer, [maps[source] for source in sources])
     return maps
 
 
 def _together(name, layer, before):
-    """The output of Concat or Sum on maps of one size."""
-    sizes = {found.size for found in before.values()}
-    if len(sizes) > 1:
+    """The output of a layer that joins maps, such as Concat or Sum. They must have one size."""
+    if len({found.size for found in before.values()}) > 1:
         each = ", ".join(f"{source} {found.size[0]}x{found.size[1]}" for source, found in before.items())
         raise ValueError(f"{name} joins maps of one size; got {each}")
-    channels = [found.channels for found in before.values()]
-    return Map(sum(channels) if isinstance(layer, layers.Concat) else channels[0], sizes.pop())
-
-
-def _unpooled(name, layer, coarse, read=None, made=None):
-    """The output of a MaxUnpool2d: it has the size of its pool's input.
-
-    Its own input must have the size of the pool's output.
-    """
-    if read is None:
-        raise ValueError(f"the size of {name} is that of the map its pool had read, and no node says which")
-    if made.size != coarse.size:
-        raise ValueError(
-            f"{name} undoes {layer.pool.label}, which makes {made.size[0]}x{made.size[1]} cells here; its input has "
-            f"{coarse.size[0]}x{coarse.size[1]}"
-        )
-    return coarse._replace(size=read.size)
+    return _map(layer.output_shape(*(found.shape for found in before.values())))
 
 
 def passes(layer, before):
@@ -180,41 +164,17 @@ def _stitched(layer, before):
 
 def _after(name, layer, before):
     if isinstance(layer, layers.ShiftAndStitch):
-        return _stitched(layer, before)
-    channels, size = before
-    if isinstance(layer, layers.Flatten):
-        return Map(channels * size[0] * size[1], (1, 1))
-    if isinstance(layer, layers.Linear):
-        if channels != layer.in_features or size != (1, 1):
-            raise ValueError(f"{name} wants {layer.in_features} numbers; this image gives it {channels}")
-        return Map(layer.out_features, (1, 1))
-    out = tuple(_output_size(layer, n, axis) for axis, n in enumerate(size))
-    if min(out) < 1:
-        raise ValueError(f"{name} has nothing to look at: its input is {size[0]}x{size[1]}, its output would be empty")
-    if isinstance(layer, layers.MaxPool2d) and layer.dilation != (1, 1):  # its taps can step over a small map: refused
-        pool_geometry(size, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
-    return Map(getattr(layer, "out_channels", channels), out)
+        return _stitched(layer, *before)
+    out = _map(layer.output_shape(*(found.shape for found in before)))
+    if min(out.size) < 1:
+        height, width = before[0].size
+        raise ValueError(f"{name} has nothing to look at: its input is {height}x{width}, its output would be empty")
+    return out
 
 
-def _output_size(layer, n, axis):
-    """One layer's output size along one axis (0 vertical, 1 horizontal)."""
-    if isinstance(layer, POINTWISE):
-        return n
-    if isinstance(layer, (layers.NearestUpsample, layers.BedOfNails)):
-        return n * layer.scale[axis]
-    if isinstance(layer, layers.Crop):
-        if layer.size is None:
-            raise ValueError(f"{layer.label} has no size of its own, and no map to take one from")
-        return layer.size[axis] if n >= layer.offset[axis] + layer.size[axis] else 0
-    k, s, p = (getattr(layer, what, (0, 0))[axis] for what in ("kernel_size", "stride", "padding"))
-    if isinstance(layer, (layers.ConvTranspose2d, layers.BilinearUpsample)):
-        return shapes.conv_transpose_output_size(n, k, s, p)
-    dilation = getattr(layer, "dilation", (1, 1))[axis]
-    if isinstance(layer, layers.Conv2d):
-        return shapes.conv_output_size(n, k, s, p, dilation)
-    if isinstance(layer, (layers.MaxPool2d, layers.AvgPool2d)):
-        return shapes.pool_output_size(n, k, s, p, dilation, layer.ceil_mode)
-    raise ValueError(f"geometry does not know the output size of {layer.label}")
+def _map(shape):
+    channels, height, width = shape
+    return Map(channels, (height, width))
 
 
 def _joined_size(name, layer, cut, reference, have, wanted, offset):

@@ -1,5 +1,6 @@
 """What every layer of a network sees, makes and costs: a row for each layer, and the totals."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -7,11 +8,8 @@ import numpy as np
 from fcn_from_scratch import layers
 from fcn_from_scratch.checks import pair
 from fcn_from_scratch.geometry.fields import ReceptiveField
-from fcn_from_scratch.geometry.graph import POINTWISE, graph, grids
+from fcn_from_scratch.geometry.graph import graph, grids
 from fcn_from_scratch.geometry.sizes import map_sizes, passes
-
-# They can write over their input, or hand on a part of it: no map of their own.
-IN_PLACE = (*POINTWISE, layers.Flatten, layers.Crop)
 
 
 class Row(NamedTuple):
@@ -80,16 +78,16 @@ def table(net, size, dtype=np.float32):
     rows = []
     for name, layer, sources in found:
         out, before = maps[name], [maps[source] for source in sources]
-        numbers = 0 if isinstance(layer, IN_PLACE) else _numbers(out)
+        numbers = 0 if layer.in_place else math.prod(out.shape)
         if isinstance(layer, layers.SkipFusion):  # it scores the whole skip, then crops
-            numbers += out.channels * before[1].size[0] * before[1].size[1]
+            numbers += math.prod(layer.score.output_shape(before[1].shape))
         rows.append(
             Row(
                 name,
-                _kind(layer),
+                layer.kind,
                 *out,
                 fields[name],
-                _multiply_adds(layer, before, out),
+                _multiply_adds(layer, before),
                 sum(array.size for array in layer.params.values()),
                 numbers * np.dtype(dtype).itemsize,
             )
@@ -97,61 +95,18 @@ def table(net, size, dtype=np.float32):
     return Table(pair(size, "size", 1), rows)
 
 
-def _numbers(found):
-    return found.channels * found.size[0] * found.size[1]
-
-
-def _multiply_adds(layer, before, out):
-    if isinstance(layer, layers.SkipFusion):
-        return _multiply_adds(layer.score, before[1:], out._replace(size=before[1].size))
+def _multiply_adds(layer, before):
     if isinstance(layer, layers.ShiftAndStitch):
         net = graph(layer.net)
         return sum(
-            _multiply_adds(node.layer, [maps[source] for source in node.sources], maps[node.name])
+            _multiply_adds(node.layer, [maps[source] for source in node.sources])
             for _, maps in passes(layer, before[0])
             for node in net
         )
-    taps = np.prod(getattr(layer, "kernel_size", 1)).item()
-    if isinstance(layer, layers.Conv2d):
-        return _numbers(out) * taps * layer.in_channels // layer.groups
-    if isinstance(layer, layers.ConvTranspose2d):
-        return _numbers(before[0]) * taps * layer.out_channels
-    if isinstance(layer, layers.BilinearUpsample):
-        return _numbers(before[0]) * taps
-    if isinstance(layer, layers.Linear):
-        return layer.in_features * layer.out_features
-    return 0
+    return layer.multiply_adds(*(found.shape for found in before))
 
 
 # --- as text ------------------------------------------------------------------------------------------------------
-
-
-_WORDS = {
-    layers.Conv2d: "conv",
-    layers.ConvTranspose2d: "up",
-    layers.BilinearUpsample: "bilinear up",
-    layers.MaxPool2d: "max-pool",
-    layers.AvgPool2d: "avg-pool",
-    layers.MaxUnpool2d: "max-unpool",
-    layers.ShiftAndStitch: "shift-and-stitch",
-    layers.NearestUpsample: "nearest up",
-    layers.Linear: "linear",
-    layers.LocalResponseNorm: "normalise",
-}
-
-
-def _kind(layer):
-    """The layer's type and the hyper-parameters that matter for its geometry: "conv 3x3 pad 100"."""
-    if isinstance(layer, layers.SkipFusion):
-        return "score, crop, add"
-    words = [_WORDS.get(type(layer), type(layer).__name__.lower())]
-    if hasattr(layer, "kernel_size"):
-        words.append("x".join(map(str, layer.kernel_size)))
-    for what, word, usual in (("stride", "/", 1), ("padding", "pad ", 0), ("dilation", "dilated ", 1)):
-        value = getattr(layer, what, (usual, usual))
-        if value != (usual, usual):
-            words.append(word + (str(value[0]) if value[0] == value[1] else "x".join(map(str, value))))
-    return " ".join(words)
 
 
 HEADINGS = ("layer", "", "channels", "size", "field", "stride", "start", "multiply-adds", "parameters", "memory")
@@ -161,7 +116,7 @@ def _text(found):
     """The table as text, right-aligned from the third column on. ReLU and dropout are left out: they change nothing."""
     lines = [HEADINGS]
     for row in found.rows:
-        if row.kind not in ("relu", "dropout", "channeldropout"):
+        if row.kind not in ("relu", "dropout"):
             lines.append(_words(row))
     totals = (count(found.multiply_adds), f"{found.parameters:,}", memory(found.activation_bytes))
     lines.append(("total", *[""] * 6, *totals))

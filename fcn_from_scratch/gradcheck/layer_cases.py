@@ -47,6 +47,10 @@ def linear(rng, **options):
     return layers.Linear(5, 4, rng=rng, dtype=np.float64, **options), rng.normal(size=(2, 5))
 
 
+def pixel_shuffle(rng, upscale_factor):
+    return layers.PixelShuffle(upscale_factor), rng.normal(size=(2, 2 * upscale_factor**2, 3, 4))
+
+
 def relu(rng):
     return layers.ReLU(), away_from_zero(rng, SHAPE)
 
@@ -113,7 +117,11 @@ LAYERS = {
     ),
     "ConvTranspose2d": (
         conv_transpose2d,
-        [{"stride": (2, 3), "padding": (1, 0)}, {"stride": 2, "bias": False}],
+        [
+            {"stride": (2, 3), "padding": (1, 0)},
+            {"stride": 2, "bias": False},
+            {"stride": (2, 3), "output_padding": (1, 2), "dilation": (1, 2)},
+        ],
     ),
     "Linear": (linear, [{}, {"bias": False}]),
     "Flatten": (normal(layers.Flatten), [{}]),
@@ -135,6 +143,7 @@ LAYERS = {
     "ChannelDropout": (drawing(layers.ChannelDropout), [{"p": 0.4}]),
     "NearestUpsample": (normal(layers.NearestUpsample), [{"scale": (3, 2)}]),
     "BedOfNails": (normal(layers.BedOfNails), [{"scale": (3, 2)}]),
+    "PixelShuffle": (pixel_shuffle, [{"upscale_factor": 2}, {"upscale_factor": 3}]),
     "BilinearUpsample": (
         normal(layers.BilinearUpsample),
         [{"kernel_size": (4, 6), "stride": (2, 3), "padding": (1, 2)}],

@@ -25,8 +25,9 @@ def conv2d(rng, kernel_size=(3, 2), **options):
     return forward, backward, inputs
 
 
-def conv_transpose2d(rng, **options):
-    inputs = [rng.normal(size=(2, 3, 5, 4)), rng.normal(size=(3, 4, 3, 2)), rng.normal(size=4)]
+def conv_transpose2d(rng, channels=3, **options):
+    weight = rng.normal(size=(channels, 4 // options.get("groups", 1), 3, 2))
+    inputs = [rng.normal(size=(2, channels, 5, 4)), weight, rng.normal(size=4)]
 
     def forward(x, weight, bias):
         return ops.conv_transpose2d(x, weight, bias, **options)
@@ -183,6 +184,8 @@ OPS = {
             {"stride": (2, 1), "padding": (1, 0)},
             {"stride": (4, 3)},  # larger than the kernel, so that some outputs get nothing
             {"stride": (2, 2), "padding": (2, 1)},
+            {"stride": (2, 3), "output_padding": (1, 2)},
+            {"channels": 6, "groups": 2, "stride": (1, 2), "dilation": (2, 1), "padding": 1},
         ],
     ),
     "linear": (linear, [{}]),

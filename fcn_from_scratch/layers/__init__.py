@@ -7,11 +7,11 @@ from fcn_from_scratch.layers.container import Container, Sequential
 from fcn_from_scratch.layers.conv import Conv2d, ConvTranspose2d, Linear
 from fcn_from_scratch.layers.fusion import Concat, Crop, SkipFusion, Sum
 from fcn_from_scratch.layers.normalization import LocalResponseNorm
-from fcn_from_scratch.layers.pixel_shuffle import PixelShuffle
 from fcn_from_scratch.layers.pooling import AvgPool2d, MaxPool2d, MaxUnpool2d
 from fcn_from_scratch.layers.shift_and_stitch import ShiftAndStitch
 from fcn_from_scratch.layers.upsampler import upsampler
-from fcn_from_scratch.layers.upsampling import BedOfNails, BilinearUpsample, NearestUpsample
+from fcn_from_scratch.layers.upsampling import BedOfNails, BilinearUpsample, NearestUpsample, PixelShuffle
+from fcn_from_scratch.layers.window import Window
 
 __all__ = [
     "AvgPool2d",
@@ -38,5 +38,6 @@ __all__ = [
     "ShiftAndStitch",
     "SkipFusion",
     "Sum",
+    "Window",
     "upsampler",
 ]

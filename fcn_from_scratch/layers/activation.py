@@ -13,6 +13,8 @@ from fcn_from_scratch.layers.base import Layer
 class ReLU(Layer):
     """ops.relu. Keeps its output, which the next layer keeps too. Lesson 3."""
 
+    pointwise, kind = True, "relu"
+
     def _forward(self, x):
         y = ops.relu(x)
         return y, (y,)
@@ -30,6 +32,8 @@ class Dropout(Layer):
     if the generator is NumPy's default one; else the mask is copied there. Element by element, as in the paper's
     public code.
     """
+
+    pointwise, kind = True, "dropout"
 
     def __init__(self, p=0.5, *, rng=None, name=None):
         super().__init__(name)
@@ -78,6 +82,11 @@ class ChannelDropout(Dropout):
 
 class Flatten(Layer):
     """(N, C, H, W) to (N, C*H*W), channels first whatever the memory layout: what the first Linear layer reads."""
+
+    on_grid, in_place = False, True
+
+    def output_shape(self, shape):
+        return math.prod(shape), 1, 1
 
     def _forward(self, x):
         return x.reshape(x.shape[0], -1), x.shape

@@ -10,11 +10,25 @@ params, grads are insertion-ordered dicts of the live arrays under the same name
 
 There is no autograd: each layer's derivative is written next to its forward, and where one array feeds two
 consumers the container's backward adds the two gradients in plain sight.
+
+A layer also says what it does to a map: see the declarations for geometry in Layer.
 """
 
 import numpy as np
 
 from fcn_from_scratch.backend import get_array_module, memory_order, to_device, to_numpy
+from fcn_from_scratch.layers.window import ONE_PIXEL
+from fcn_from_scratch.ops import shapes
+
+
+class default:
+    """A property that a subclass or an instance replaces by a plain value: window = Window(3), self.window = ..."""
+
+    def __init__(self, value):
+        self.value, self.__doc__ = value, value.__doc__
+
+    def __get__(self, layer, owner):
+        return self if layer is None else self.value(layer)
 
 
 class Layer:
@@ -87,6 +101,51 @@ class Layer:
     def label(self):
         """How messages call this layer: its class and, if it has one, its name."""
         return type(self).__name__ + (f" {self.name!r}" if self.name else "")
+
+    # --- what geometry asks: declared by each layer, inherited by its subclasses ------------------------------
+
+    pointwise = False  # True: each output pixel follows from the input pixel in its place alone, as a ReLU's does
+    joins = False  # True: it reads any number of maps, which have one size and stand in one place
+    on_grid = True  # False: its output has no place over the image, as a vector has none
+
+    @default
+    def window(self):
+        """The Window that each output pixel reads. None: not declared, and geometry refuses the layer."""
+        return ONE_PIXEL if self.pointwise else None
+
+    def output_shape(self, shape):
+        """(C, H, W) of the output for one picture of `shape` (C, H, W). No output at all is a size below 1.
+
+        The default follows from the window, rounded down; the channels are `out_channels`, or those of the input
+        where a layer has no such attribute. A layer that reads several maps takes a shape for each of them.
+        Raises: ValueError when the layer declares no window.
+        """
+        window = self.window
+        if window is None:
+            raise ValueError(
+                f"{self.label} does not say how large its output is. It has to declare `window` or `output_shape`"
+            )
+        channels, *size = shape
+        formula = shapes.conv_transpose_output_size if window.transposed else shapes.conv_output_size
+        return getattr(self, "out_channels", channels), *map(formula, size, *window[:4])
+
+    def multiply_adds(self, *shapes):
+        """Multiply-adds of one forward, for one picture, from the shapes (C, H, W) of the maps it reads.
+
+        By the layer's definition and not by the algorithm. A comparison, an addition and a copy count nothing.
+        """
+        return 0
+
+    @default
+    def in_place(self):
+        """Whether it makes no map of its own in memory: it can write over its input, or hands on a part of it."""
+        return self.pointwise
+
+    @default
+    def kind(self):
+        """What it is, in a few words for a table: "conv 3x3 pad 100". Default: the class's name and the window."""
+        name = type(self).__name__.lower()
+        return name if self.pointwise or self.window is None else f"{name} {self.window}"
 
     # --- parameters ----------------------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """Layers with weights: convolution, transposed convolution and the fully connected layer."""
 
+import math
+
 import numpy as np
 
 from fcn_from_scratch import checks, ops
@@ -7,6 +9,7 @@ from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine.conv import ALGORITHMS, transformation
 from fcn_from_scratch.engine.im2col import channels_first, channels_last
 from fcn_from_scratch.layers.base import Layer
+from fcn_from_scratch.layers.window import Window
 
 
 class Conv2d(Layer):
@@ -51,6 +54,18 @@ class Conv2d(Layer):
         if bias:
             self.add_param("bias", np.zeros(out_channels, dtype))
         self._prepared = None
+
+    @property
+    def window(self):
+        return Window(self.kernel_size, self.stride, self.padding, self.dilation)
+
+    @property
+    def kind(self):
+        return f"conv {self.window}"
+
+    def multiply_adds(self, shape):
+        taps = math.prod(self.kernel_size) * self.in_channels // self.groups
+        return math.prod(self.output_shape(shape)) * taps
 
     def train(self, mode=True):
         if mode:
@@ -150,6 +165,21 @@ class ConvTranspose2d(Layer):
         if bias:
             self.add_param("bias", np.zeros(out_channels, dtype))
 
+    @property
+    def window(self):
+        return Window(self.kernel_size, self.stride, self.padding, self.dilation, transposed=True)
+
+    @property
+    def kind(self):
+        return f"up {self.window}"
+
+    def output_shape(self, shape):
+        channels, *size = super().output_shape(shape)
+        return channels, *(n + extra for n, extra in zip(size, self.output_padding))
+
+    def multiply_adds(self, shape):
+        return math.prod(shape) * math.prod(self.kernel_size) * self.out_channels // self.groups
+
     def init_bilinear(self):
         """Set the weight to per-class interpolation: the bilinear kernel on the channel diagonal, zero elsewhere.
 
@@ -188,6 +218,8 @@ class ConvTranspose2d(Layer):
 class Linear(Layer):
     """ops.linear with its weight (out_features, in_features) and bias: the classifier's layer. Lesson 4."""
 
+    on_grid, kind = False, "linear"
+
     def __init__(self, in_features, out_features, bias=True, *, rng=None, dtype=np.float32, name=None):
         super().__init__(name)
         self.in_features = checks.integer(in_features, "in_features", 1)
@@ -195,6 +227,14 @@ class Linear(Layer):
         self.add_param("weight", he_normal((out_features, in_features), in_features, rng, dtype))
         if bias:
             self.add_param("bias", np.zeros(out_features, dtype))
+
+    def output_shape(self, shape):
+        if tuple(shape) != (self.in_features, 1, 1):
+            raise ValueError(f"{self.label} wants {self.in_features} numbers; this image gives it {shape[0]}")
+        return self.out_features, 1, 1
+
+    def multiply_adds(self, shape):
+        return self.in_features * self.out_features
 
     def _forward(self, x):
         return ops.linear(x, self.params["weight"], self.params.get("bias")), x

@@ -6,16 +6,31 @@ from fcn_from_scratch import checks, ops
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.layers.base import Layer
 from fcn_from_scratch.layers.conv import Conv2d
+from fcn_from_scratch.layers.window import Window
 
 
 class Crop(Layer):
     """ops.crop at a fixed offset. The size is fixed too, or taken from a reference map at each forward:
     forward(x, size=(H, W)). Lesson 6."""
 
+    in_place, kind = True, "crop"
+
     def __init__(self, offset, size=None, *, name=None):
         super().__init__(name)
         self.offset = checks.pair(offset, "offset", 0)
         self.size = None if size is None else checks.pair(size, "size", 1)
+
+    @property
+    def window(self):
+        """One pixel. The first rows and columns, `offset` of them, are left out."""
+        return Window(1, padding=tuple(-offset for offset in self.offset))
+
+    def output_shape(self, shape):
+        """The fixed size, or 0 along an axis on which the map does not cover it."""
+        if self.size is None:
+            raise ValueError(f"{self.label} has no size of its own, and no map to take one from")
+        channels, *have = shape
+        return channels, *(n if h >= o + n else 0 for n, h, o in zip(self.size, have, self.offset))
 
     def forward(self, x, size=None):
         """The window of x at the layer's offset; `size` (H, W) overrides the layer's."""
@@ -36,6 +51,11 @@ class Concat(Layer):
     """Stack maps of one size along the channels: forward(*maps) -> y; backward(dy) -> a tuple, each map's channels.
     Lesson 15."""
 
+    joins = True
+
+    def output_shape(self, *shapes):
+        return sum(channels for channels, *_ in shapes), *shapes[0][1:]
+
     def forward(self, *maps):
         checks.same_sizes(self, maps)
         self._cache = [x.shape[1] for x in maps] if self.training else None
@@ -55,9 +75,14 @@ class Sum(Layer):
     scale   1 / n makes an average. Lesson 14.
     """
 
+    joins = True
+
     def __init__(self, scale=1.0, *, name=None):
         super().__init__(name)
         self.scale = float(scale)
+
+    def output_shape(self, *shapes):
+        return shapes[0]
 
     def forward(self, *maps):
         checks.same_sizes(self, maps, channels=True)
@@ -87,6 +112,8 @@ class SkipFusion(Layer):
     Source: Long et al. 2015, section 4.2. Lesson 12.
     """
 
+    kind = "score, crop, add"
+
     def __init__(self, in_channels, num_classes, offset=0, scale=1.0, *, dtype=np.float32, name=None):
         super().__init__(name)
         self.score = Conv2d(in_channels, num_classes, 1, dtype=dtype, name=name)
@@ -95,6 +122,9 @@ class SkipFusion(Layer):
         self._params, self._grads = self.score.params, self.score.grads
         self.offset = checks.pair(offset, "offset", None)
         self.scale = float(scale)
+
+    def multiply_adds(self, scores, skip):
+        return self.score.multiply_adds(skip)
 
     def forward(self, scores, skip):
         """The coarse scores plus the skip's scores, on the grid of the map that starts later."""

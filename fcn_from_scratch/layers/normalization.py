@@ -7,6 +7,8 @@ from fcn_from_scratch.layers.base import Layer
 class LocalResponseNorm(Layer):
     """ops.local_response_norm; alpha is divided by size. Lesson 15."""
 
+    pointwise, kind = True, "normalise"
+
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0, *, name=None):
         super().__init__(name)
         self.size = checks.integer(size, "size", 1)

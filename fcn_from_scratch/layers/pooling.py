@@ -5,7 +5,8 @@ import numpy as np
 from fcn_from_scratch import checks, engine, ops
 from fcn_from_scratch.backend import is_plain
 from fcn_from_scratch.layers.base import Layer
-from fcn_from_scratch.ops.shapes import pool_geometry
+from fcn_from_scratch.layers.window import Window
+from fcn_from_scratch.ops.shapes import check_pool_windows, pool_geometry, pool_output_size
 
 
 class MaxPool2d(Layer):
@@ -20,6 +21,22 @@ class MaxPool2d(Layer):
         self.dilation = checks.pair(dilation, "dilation", 1)
         self.ceil_mode = bool(ceil_mode)
         self.winner = self.input_size = None
+
+    @property
+    def window(self):
+        return Window(self.kernel_size, self.stride, self.padding, self.dilation)
+
+    @property
+    def kind(self):
+        return f"max-pool {self.window}"
+
+    def output_shape(self, shape):
+        """Raises: ValueError as forward does when the taps of a dilated window step over the whole map."""
+        channels, *size = shape
+        out = tuple(map(pool_output_size, size, *self.window[:4], (self.ceil_mode,) * 2))
+        if self.dilation != (1, 1) and min(out) > 0:
+            check_pool_windows(size, out, *self.window[:4])
+        return channels, *out
 
     def _forward(self, x):
         checks.ndim(x, 4, "x", "(N, C, H, W)")
@@ -75,6 +92,18 @@ class AvgPool2d(Layer):
         self.ceil_mode = bool(ceil_mode)
         self.count_include_pad = bool(count_include_pad)
 
+    @property
+    def window(self):
+        return Window(self.kernel_size, self.stride, self.padding)
+
+    @property
+    def kind(self):
+        return f"avg-pool {self.window}"
+
+    def output_shape(self, shape):
+        channels, *size = shape
+        return channels, *map(pool_output_size, size, *self.window[:4], (self.ceil_mode,) * 2)
+
     def _forward(self, x):
         return ops.avg_pool2d(x, *self._arguments()), x.shape
 
@@ -95,9 +124,30 @@ class MaxUnpool2d(Layer):
     Raises: RuntimeError when the pool has not run yet; ValueError when x is not of the size the pool made.
     """
 
+    kind = "max-unpool"
+
     def __init__(self, pool=None, *, name=None):
         super().__init__(name)
         self.pool = pool
+
+    @property
+    def window(self):
+        """The pool's, the other way round."""
+        return None if self.pool is None else self.pool.window._replace(transposed=True)
+
+    def output_shape(self, shape, read=None, made=None):
+        """The channels of `shape` and the size of `read`, the map that the pool had read; `made`, what it made of it.
+
+        Raises: ValueError when the pool's maps are not given, or `shape` has not the size of `made`.
+        """
+        if read is None:
+            raise ValueError(f"the size of {self.label} is that of the map its pool had read, and no node says which")
+        if made[1:] != shape[1:]:
+            raise ValueError(
+                f"{self.label} undoes {self.pool.label}, which makes {made[1]}x{made[2]} cells here; its input has "
+                f"{shape[1]}x{shape[2]}"
+            )
+        return shape[0], *read[1:]
 
     def forward(self, x, indices=None, output_size=None):
         """Put each value of x where its maximum stood, on a map of output_size (H, W)."""

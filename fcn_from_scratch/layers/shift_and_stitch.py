@@ -7,6 +7,7 @@ from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine.im2col import channels_first, channels_last
 from fcn_from_scratch.layers.container import Container
+from fcn_from_scratch.layers.window import in_short
 
 FORMS = ("drop", "shift")
 
@@ -40,6 +41,10 @@ class ShiftAndStitch(Container):
         self.net = net
         self.stride = checks.pair(stride, "stride", 1)
         self.form = checks.choice(form, "form", FORMS)
+
+    @property
+    def kind(self):
+        return "shift-and-stitch" + ("" if self.stride == (1, 1) else f" /{in_short(self.stride)}")
 
     def _forward(self, x):
         passes, outputs = [], {}

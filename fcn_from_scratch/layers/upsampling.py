@@ -1,7 +1,10 @@
 """Fixed upsampling layers: no parameters, so nothing for the optimiser or a checkpoint."""
 
+import math
+
 from fcn_from_scratch import checks, ops
 from fcn_from_scratch.layers.base import Layer
+from fcn_from_scratch.layers.window import Window
 
 
 class BilinearUpsample(Layer):
@@ -16,6 +19,17 @@ class BilinearUpsample(Layer):
         self.stride = checks.pair(stride, "stride", 1)
         self.padding = checks.pair(padding, "padding", 0)
 
+    @property
+    def window(self):
+        return Window(self.kernel_size, self.stride, self.padding, transposed=True)
+
+    @property
+    def kind(self):
+        return f"bilinear up {self.window}"
+
+    def multiply_adds(self, shape):
+        return math.prod(shape) * math.prod(self.kernel_size)
+
     def _forward(self, x):
         return ops.bilinear_upsample(x, self.kernel_size, self.stride, self.padding), x.shape
 
@@ -26,9 +40,16 @@ class BilinearUpsample(Layer):
 class NearestUpsample(Layer):
     """ops.upsample_nearest: every pixel becomes a block. Lesson 9."""
 
+    kind = "nearest up"
+
     def __init__(self, scale, *, name=None):
         super().__init__(name)
         self.scale = checks.pair(scale, "scale", 1)
+
+    @property
+    def window(self):
+        """A block, filled: blocks lie side by side."""
+        return Window(self.scale, self.scale, transposed=True)
 
     def _forward(self, x):
         return ops.upsample_nearest(x, self.scale), ()
@@ -40,12 +61,51 @@ class NearestUpsample(Layer):
 class BedOfNails(Layer):
     """ops.bed_of_nails: every pixel at the corner of a block of zeros. Lesson 9."""
 
+    kind = "bedofnails"
+
     def __init__(self, scale, *, name=None):
         super().__init__(name)
         self.scale = checks.pair(scale, "scale", 1)
+
+    @property
+    def window(self):
+        """The corner of a block: the other pixels read nothing."""
+        return Window(1, self.scale, transposed=True)
+
+    def output_shape(self, shape):
+        """As the window says, and the last block is whole too."""
+        channels, *size = shape
+        return channels, *(n * s for n, s in zip(size, self.scale))
 
     def _forward(self, x):
         return ops.bed_of_nails(x, self.scale), ()
 
     def _backward(self, dy, cache):
         return ops.bed_of_nails_backward(dy, self.scale)
+
+
+class PixelShuffle(Layer):
+    """ops.pixel_shuffle: r*r channels become one map that is r times as fine. See docs/extending.md.
+
+    Each cell of the input fills a block, as NearestUpsample does, but with numbers of its own for each pixel.
+    """
+
+    kind = "pixel shuffle"
+
+    def __init__(self, upscale_factor, *, name=None):
+        super().__init__(name)
+        self.upscale_factor = checks.integer(upscale_factor, "upscale_factor", 1)
+
+    @property
+    def window(self):
+        return Window(self.upscale_factor, self.upscale_factor, transposed=True)
+
+    def output_shape(self, shape):
+        channels, *size = super().output_shape(shape)
+        return channels // self.upscale_factor**2, *size
+
+    def _forward(self, x):
+        return ops.pixel_shuffle(x, self.upscale_factor), ()
+
+    def _backward(self, dy, cache):
+        return ops.pixel_shuffle_backward(dy, self.upscale_factor)

@@ -16,15 +16,13 @@ import numpy as np
 
 from fcn_from_scratch import checks, geometry
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.dense.chain import twin
+from fcn_from_scratch.dense.chain import share_weights
 from fcn_from_scratch.engine.conv import choose
 from fcn_from_scratch.engine.im2col import channels_first, channels_last
 from fcn_from_scratch.engine.winograd_transforms import OUTPUTS
-from fcn_from_scratch.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, fused
+from fcn_from_scratch.layers import Conv2d, MaxPool2d, fused
 from fcn_from_scratch.models.fcn import FCN
 from fcn_from_scratch.ops import shapes
-
-POINTWISE = (ReLU, Dropout, LocalResponseNorm)  # each output pixel reads only the input pixel in its place
 
 
 class ZeroFrame:
@@ -197,7 +195,7 @@ def _read_by(layer, axis, cells, size):
 
     Pixels of a convolution's padding lie before 0 or beyond `size`. A pool's last window ends with the map.
     """
-    if isinstance(layer, POINTWISE):
+    if layer.pointwise:
         return cells
     stride, span = layer.stride[axis], shapes.span(layer.kernel_size[axis], layer.dilation[axis])
     start = cells.start * stride - layer.padding[axis]
@@ -233,16 +231,18 @@ def _copies(y, images):
 def _is_local(layer):
     """Does every output pixel depend only on a window, in which pixels outside the image are zero?
 
-    Subclasses, and layers whose forward was replaced, may do something else, so the answer for them is no.
+    Subclasses, and layers whose forward was replaced, may do something else. So only a class that itself declares
+    `pointwise` is believed, not one that inherits the declaration.
     """
     if "forward" in vars(layer):
         return False
-    return type(layer) in (Conv2d, *POINTWISE) or (type(layer) is MaxPool2d and layer.padding == (0, 0))
+    pointwise = layer.pointwise and "pointwise" in vars(type(layer))
+    return pointwise or type(layer) is Conv2d or (type(layer) is MaxPool2d and layer.padding == (0, 0))
 
 
 def _settled(run, images, size, x):
     """Replicas of the layers: same weights, own caches. The convolution's algorithm is that of its whole map."""
-    layers = [twin(layer, layer.name) for layer in run]
+    layers = [share_weights(layer, layer.name) for layer in run]
     conv = layers[0]
     if isinstance(conv, Conv2d) and conv.algorithm == "auto":
         weight = conv.params["weight"]
@@ -255,7 +255,7 @@ def _settled(run, images, size, x):
 def _unpadded(layers):
     """The same layers, but the convolution has no padding."""
     first, *others = layers
-    first = twin(first, first.name)
+    first = share_weights(first, first.name)
     if isinstance(first, Conv2d):
         first.padding = (0, 0)
     return [first, *others]

@@ -102,17 +102,24 @@ def pool_geometry(size, kernel_size, stride=None, padding=0, dilation=1, ceil_mo
 
 @functools.lru_cache(maxsize=1024)  # a layer asks for the same one at every step
 def _pool_geometry(size, kernel_size, stride, padding, dilation, ceil_mode):
-    reach = tuple(map(span, kernel_size, dilation))
-    for p, e in zip(padding, reach):
-        if 2 * p > e:
-            raise ValueError(
-                f"pooling's padding is at most half the window, else a window could lie in padding alone; got "
-                f"padding {padding} for a window of {reach[0]}x{reach[1]}"
-            )
     out = tuple(map(pool_output_size, size, kernel_size, stride, padding, dilation, (ceil_mode, ceil_mode)))
-    checks.output_fits(out, size, reach, padding, "the pooling window")
+    check_pool_windows(size, out, kernel_size, stride, padding, dilation)
+    return Geometry(kernel_size, stride, padding, dilation, 1, out)
+
+
+def check_pool_windows(size, out, kernel_size, stride, padding, dilation):
+    """Each of the `out` (oh, ow) windows of a pool over `size` (H, W) holds a pixel; all arguments are pairs.
+
+    Raises: ValueError for padding above half the window, for no window, and for dilated taps that step over the map.
+    """
+    spans = tuple(map(span, kernel_size, dilation))
+    if any(2 * p > e for p, e in zip(padding, spans)):
+        raise ValueError(
+            f"pooling's padding is at most half the window, else a window could lie in padding alone; got "
+            f"padding {padding} for a window of {spans[0]}x{spans[1]}"
+        )
+    checks.output_fits(out, size, spans, padding, "the pooling window")
     for n, o, s, p, d in zip(size, out, stride, padding, dilation):
         # A window that begins in the padding must have a tap inside the image: dilated taps may step over it.
         if any((s * i - p) % d >= n for i in range(o) if s * i < p):
             raise ValueError(f"a pooling window of dilation {dilation} steps over the whole input, {size[0]}x{size[1]}")
-    return Geometry(kernel_size, stride, padding, dilation, 1, out)

@@ -72,7 +72,7 @@ class TestSteps:
     def test_alone_and_in_a_chain_of_chains(self):
         assert [node.name for node in geometry.graph(module())][-1] == "module/output"
         nested = geometry.graph(Sequential(Sequential(*net(), name="trunk")))
-        assert [step.name for step in nested if "output" in step.name] == ["trunk.module/output"]
+        assert [node.name for node in nested if "output" in node.name] == ["trunk.module/output"]
         assert nested[-1].sources == ("trunk.module/output",)
 
     def test_two_layers_of_one_name_are_refused(self):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fcn_from_scratch import models
-from fcn_from_scratch.dense.chain import twin
+from fcn_from_scratch.dense.chain import share_weights
 from fcn_from_scratch.engine import winograd
 from fcn_from_scratch.layers import Conv2d, MaxPool2d, ReLU, Sequential
 from fcn_from_scratch.models import ZeroFrame
@@ -84,7 +84,7 @@ def test_changed_weights_are_seen(how):
 
 def test_a_second_layer_on_the_same_weight_notices_too():
     layer = conv().prepare()
-    other = twin(layer, "other")
+    other = share_weights(layer, "other")
     assert other.transformed is layer.transformed is not None
     layer.prepare(False).params["weight"] *= 2
     np.testing.assert_allclose(other(X), conv2d(X, layer.params["weight"], padding=1, algorithm="im2col"), atol=1e-3)

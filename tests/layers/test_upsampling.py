@@ -147,7 +147,7 @@ class TestUpsampler:
     def test_sizes_are_known_beforehand(self, method, rng):
         layer = make(method, 2, 4, rng=rng)
         if method == "max_unpool":
-            with refuses("the size of 0 is that of the map its pool had read, and no node says which"):
+            with refuses("the size of MaxUnpool2d '0' is that of the map its pool had read, and no node says which"):
                 geometry.map_sizes(layer, (4, 5))
         else:
             assert geometry.map_sizes(layer, (4, 5))["1"].size == (32, 40)

@@ -6,7 +6,7 @@ import pytest
 from fcn_from_scratch import geometry, models
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.engine.workspace import Workspace
-from fcn_from_scratch.layers import ReLU
+from fcn_from_scratch.layers import Layer, ReLU
 from fcn_from_scratch.layers.fused import groups, run
 from fcn_from_scratch.models.zero_frame import ZeroFrame
 from fcn_from_scratch.training import predict, segment
@@ -201,6 +201,24 @@ class TestNeverStale:
         self.assert_follows(predictor)
         (frame,) = predictor._frames.values()
         assert [part.name for part in frame.parts] == ["relu1_1", "pool1", "conv2_1"]
+
+    def test_a_class_that_says_it_is_pointwise_is_believed_and_its_subclass_is_not(self, model):
+        class Leaky(Layer):
+            pointwise = True
+
+            def _forward(self, x):
+                return np.maximum(x, x / 8), ()
+
+        class Smoothed(Leaky):
+            def _forward(self, x):
+                return (x + np.roll(x, 1, axis=3)) / 2, ()
+
+        model.trunk.children["relu2_1"] = Leaky().eval()
+        model.trunk.children["relu2_2"] = Smoothed().eval()
+        predictor = ZeroFrame(model)
+        self.assert_follows(predictor)
+        (frame,) = predictor._frames.values()
+        assert [part.name for part in frame.parts] == ["relu1_1", "pool1", "conv2_1", "relu2_1", "conv2_2"]
 
 
 class TestMemory:

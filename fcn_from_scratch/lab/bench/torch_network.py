@@ -72,7 +72,7 @@ def _conv2d(twin, layer, p, x):
 
 
 def _conv_transpose2d(twin, layer, p, x):
-    return twin.f.conv_transpose2d(x, p["weight"], p.get("bias"), layer.stride, layer.padding)
+    return twin.f.conv_transpose2d(x, p["weight"], p.get("bias"), *layer.placing)
 
 
 def _bilinear_upsample(twin, layer, p, x):

@@ -6,7 +6,7 @@ import numpy as np
 
 from fcn_from_scratch import geometry
 from fcn_from_scratch.backend import get_array_module, to_numpy
-from fcn_from_scratch.dense.chain import chain, rebuild, twin
+from fcn_from_scratch.dense.chain import chain, rebuild, share_weights
 from fcn_from_scratch.geometry.table import count
 from fcn_from_scratch.lab.compare.measuring import predict
 from fcn_from_scratch.lab.compare.predictors import Rarefied, Stitched
@@ -63,7 +63,7 @@ def without_padding(net):
     """A Sequential of the net's layers up to the coarsest scores, with its weights and without any padding."""
     layers = []
     for name, layer in chain(Sequential(*net.coarse_path)).items():
-        layer = twin(layer, name)
+        layer = share_weights(layer, name)
         if hasattr(layer, "padding"):
             layer.padding = (0, 0)
         if hasattr(layer, "ceil_mode"):

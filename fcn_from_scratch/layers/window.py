@@ -1,0 +1,45 @@
+"""The window of a layer: all that geometry has to know of it to say where its outputs stand and what they see."""
+
+from collections import namedtuple
+
+from fcn_from_scratch import checks
+
+
+class Window(namedtuple("Window", "kernel_size stride padding dilation transposed")):
+    """What a layer's output pixel reads of its input.
+
+    plain        y[i] reads x[s*i + d*a - p] for a = 0 ... k - 1: convolution and pooling
+    transposed   x[i] is read by y[s*i + d*a - p] for a = 0 ... k - 1: upsampling
+    kernel_size, stride, padding, dilation   k, s, p and d, integers or pairs (vertical, horizontal), kept as pairs.
+                 A negative padding leaves out the first pixels, as a crop does.
+    Identity: geometry.receptive_field of a layer is the support of its gradients (tests/geometry/test_declared.py).
+    Raises: ValueError for what is no integer or pair of integers, and for k, s or d below 1. Lesson 6.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, kernel_size, stride=1, padding=0, dilation=1, transposed=False):
+        return super().__new__(
+            cls,
+            checks.pair(kernel_size, "kernel_size", 1),
+            checks.pair(stride, "stride", 1),
+            checks.pair(padding, "padding", None),
+            checks.pair(dilation, "dilation", 1),
+            bool(transposed),
+        )
+
+    def __str__(self):
+        """The numbers that are not the usual ones, in short: 3x3 /2 pad 100 dilated 2."""
+        words = ["x".join(map(str, self.kernel_size))]
+        for value, usual, word in ((self.stride, 1, "/"), (self.padding, 0, "pad "), (self.dilation, 1, "dilated ")):
+            if value != (usual, usual):
+                words.append(word + in_short(value))
+        return " ".join(words)
+
+
+ONE_PIXEL = Window(1)
+
+
+def in_short(pair):
+    """A pair as one number if both are the same: 2, else 1x2."""
+    return str(pair[0]) if pair[0] == pair[1] else "x".join(map(str, pair))
