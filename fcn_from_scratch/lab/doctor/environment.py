@@ -41,14 +41,9 @@ def arithmetic(case):
 def cores(case):
     cores, workers = os.cpu_count() or 1, threads.workers()
     if workers == 1 < cores:
-        yield warning(
-            f"one thread on {cores} cores"
-            + (
-                ""
-                if "FCN_THREADS" in os.environ
-                else ": NumPy's BLAS is not OpenBLAS, so its threads cannot be limited"
-            )
-        )
+        asked = "FCN_THREADS" in os.environ
+        why = "" if asked else ": NumPy's BLAS is not OpenBLAS, so its threads cannot be limited"
+        yield warning(f"one thread on {cores} cores{why}")
     elif workers > cores:
         yield warning(f"{workers} threads on {cores} cores slow each other down")
     else:
