@@ -13,7 +13,7 @@ from fcn_from_scratch.engine.micro_batches import MicroBatches
 from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.ops import softmax_cross_entropy
 from fcn_from_scratch.progress import bar
-from fcn_from_scratch.training import pair_heads
+from fcn_from_scratch.training.pair_heads import pair_heads
 
 
 class Trainer:
@@ -113,7 +113,7 @@ class Trainer:
         scores = model(x)
         results = [
             softmax_cross_entropy(each, ids, self.ignore_index, self.reduction, None if head else self.class_weight)
-            for head, (each, ids) in enumerate(pair_heads.pairs(scores, labels))
+            for head, (each, ids) in enumerate(pair_heads(scores, labels))
         ]
         if shares is not None:
             for (_, gradient), share in zip(results, shares):

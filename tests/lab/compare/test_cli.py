@@ -137,7 +137,7 @@ def test_pictures_from_files(tmp_path, capsys):
     ("words", "message"),
     [
         ("--methods 32s,64s", "there is no method '64s'; the methods are nearest, 32s-fixed, 32s, stitch"),
-        ("--stride 5", "--stride divides the network's output stride, 32; got 5"),
+        ("--stride 5", "--stride must divide the network's output stride, 32; got 5"),
         ("--stride 0", "argument --stride"),
         ("--steps 0", "argument --steps"),
         ("--image nowhere.jpg", "there is no file nowhere.jpg"),
