@@ -3,7 +3,7 @@ of each."""
 
 from fcn_from_scratch.weights.formats import MODEL_PREFIX, Content, parameters, read_file
 from fcn_from_scratch.weights.identity import told_model, told_options
-from fcn_from_scratch.weights.loading import Report, fill, fills, load, match, read
+from fcn_from_scratch.weights.loading import Report, fill, load, match, read
 from fcn_from_scratch.weights.preprocessing import PREPROCESSING
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "Content",
     "Report",
     "fill",
-    "fills",
     "load",
     "match",
     "parameters",
