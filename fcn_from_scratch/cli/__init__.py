@@ -1,10 +1,11 @@
 """The command line: `fcn COMMAND ...`, the same as `python -m fcn_from_scratch COMMAND ...`.
 
-Each command is one file here with HELP and EXAMPLE (texts), add_arguments(parser) and run(args), which returns
-the exit status. This file joins them and decides how an ending is reported:
+Each command is one file in this folder. It has the texts HELP and EXAMPLE, add_arguments(parser), and run(args), which
+returns the exit status. This file puts the commands together and reports errors:
 
-0  it worked          1  it failed (a check that did not hold, a full disk, a defect)
-2  the user's input does not fit: one line on stderr that names the file, the label id or the sizes
+0  the command worked
+1  it failed: a check did not hold, the disk is full, or there is a bug
+2  a mistake of the user: one line on stderr names the file, the label id or the sizes
 """
 
 import argparse
@@ -36,10 +37,10 @@ def main(argv=None):
         return _report(error, 2)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
         return _report(f"{error.filename}: {error.strerror}", 2)
-    except BrokenPipeError:  # the reader of a pipe (`fcn ... | head`) has gone
+    except BrokenPipeError:  # the reader of a pipe has ended, as in `fcn ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:  # a full disk, say
+    except OSError as error:  # such as a full disk
         return _report(f"{error.filename}: {error.strerror}" if error.filename else error, 1)
     except MemoryError as error:
         return _report(f"not enough memory: {error}. Use smaller images or a smaller batch", 1)
@@ -48,7 +49,7 @@ def main(argv=None):
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with its complaint in one line: no usage block before it, and once for all processes of a job."""
+    """An ArgumentParser that reports an error in one line, without usage. With MPI only one process reports it."""
 
     def error(self, message):
         self.exit(2, None if launcher.rank() else f"fcn: {message} (see {self.prog} --help)\n")
@@ -64,7 +65,7 @@ def _parser(argv):
     )
     parser.add_argument("--version", action="version", version=f"fcn_from_scratch {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    # Only the command that is asked for is imported in full, so that `fcn --help` answers at once.
+    # If the line names a command, only that command is imported, so that it starts fast.
     asked = next((word for word in argv if word in COMMANDS), None)
     for name in COMMANDS:
         if asked not in (None, name):

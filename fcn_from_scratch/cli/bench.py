@@ -1,4 +1,4 @@
-"""`fcn bench`: how fast a network runs and trains here, beside PyTorch on the same cores or the same GPU."""
+"""`fcn bench`: how fast a network runs and trains on this machine, compared with PyTorch on the same cores or GPU."""
 
 import datetime
 import warnings
@@ -15,54 +15,58 @@ from fcn_from_scratch.lab.bench.processes import Process
 from fcn_from_scratch.lab.bench.rivals import PEERS
 from fcn_from_scratch.lab.bench.torch_rival import installed
 
-HELP = "Measure how fast a network runs and trains here, beside PyTorch in the same run: times, ratios, memory, errors."
-EXAMPLE = """  fcn bench                                   FCN-8s on VGG16, a picture of 500x500; about two minutes
-  fcn bench --zero-frame --fast-fc6           the same, and as a stream of pictures of one size
-  fcn bench --train --layers --out runs/bench     a training step; every convolution alone; CSV, JSON and a chart
+HELP = "Measure how fast a network runs and trains here, compared with PyTorch: times, ratios, memory and errors."
+EXAMPLE = """  fcn bench                                   FCN-8s on VGG16, 500x500 pixels; about two minutes
+  fcn bench --zero-frame --fast-fc6           also with the faster ways for many pictures of one size
+  fcn bench --train --layers --out runs/bench     a training step, each convolution alone; CSV, JSON and a chart
   fcn bench --small                           the training step of a lesson-size network, 64x64 and 128x128
-  fcn bench --peer none --model mini_fcn8s    without PyTorch: against im2col and the best matrix product
-  fcn bench --device cuda --layers --kernels  on a GPU: also every CUDA kernel alone, beside CuPy's functions"""
+  fcn bench --peer none --model mini_fcn8s    without PyTorch: compared with im2col and the best matrix product
+  fcn bench --device cuda --layers --kernels  on a GPU: also each CUDA kernel alone, beside CuPy's functions"""
 
 BATCH, SIZE = 1, (500, 500)
 SMALL_BATCH, SMALL_SIZES = 8, ((64, 64), (128, 128))
 EXTRAS = "zero_frame", "fast_fc6"
-ON_CPU = "threads", "mallopt", *EXTRAS  # make no sense on a GPU
+ON_CPU = "threads", "mallopt", *EXTRAS  # options for the CPU only
 ON_GPU = "kernels", "tf32"
 
 
 def add_arguments(parser):
-    parser.add_argument("--peer", choices=PEERS, help="default torch, if it is installed, and sees the GPU")
-    parser.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where all rivals run (default cpu)")
-    parser.add_argument("--model", metavar="NAME", help=f"default fcn8s; {', '.join(models.NAMES)}")
-    parser.add_argument("--size", type=common.size, metavar="HxW", help="of the pictures (default 500x500)")
-    parser.add_argument("--batch", type=common.positive, metavar="N", help="pictures at a time (default 1)")
+    parser.add_argument("--peer", choices=PEERS, help="default: torch if it is installed and sees the GPU, else none")
+    parser.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where everything runs (default cpu)")
+    parser.add_argument("--model", metavar="NAME", help=f"default fcn8s; one of {', '.join(models.NAMES)}")
+    parser.add_argument("--size", type=common.size, metavar="HxW", help="size of the pictures (default 500x500)")
+    parser.add_argument("--batch", type=common.positive, metavar="N", help="pictures in a batch (default 1)")
     parser.add_argument("--width", type=common.positive, metavar="W", help="channels of the first stage")
-    parser.add_argument("--train", action="store_true", help="a training step: forward, loss, backward, SGD")
-    parser.add_argument("--layers", action="store_true", help="also every convolution alone: forward, both gradients")
-    parser.add_argument("--kernels", action="store_true", help="also every CUDA kernel alone; with --device cuda")
+    parser.add_argument("--train", action="store_true", help="measure a training step: forward, loss, backward, SGD")
     parser.add_argument(
-        "--tf32", action="store_true", help="let the GPU's libraries round factors to TF32; off unless asked for"
+        "--layers", action="store_true", help="also measure each convolution alone: forward and both gradients"
     )
     parser.add_argument(
-        "--small", action="store_true", help="the training step of a lesson-size network, batch 8, in two sizes"
+        "--kernels", action="store_true", help="also measure each CUDA kernel alone; with --device cuda"
     )
     parser.add_argument(
-        "--zero-frame", action="store_true", help="also the stream of pictures of one size, see models.ZeroFrame"
+        "--tf32", action="store_true", help="allow the GPU's libraries to round factors to TF32 (default: not)"
+    )
+    parser.add_argument(
+        "--small", action="store_true", help="measure the training step of a lesson-size network, batch 8, in two sizes"
+    )
+    parser.add_argument(
+        "--zero-frame", action="store_true", help="also measure models.ZeroFrame, for many pictures of one size"
     )
     parser.add_argument(
         "--fast-fc6",
         action="store_true",
-        help="also with fc6 by Winograd's F(2, 7), for 0.5 GiB more; with --zero-frame also both",
+        help="also measure fc6 by Winograd's F(2, 7), which takes 0.5 GiB more; with --zero-frame also both together",
     )
-    parser.add_argument("--threads", type=common.positive, metavar="N", help="of every rival (default: the cores)")
+    parser.add_argument("--threads", type=common.positive, metavar="N", help="threads (default: one for each core)")
     parser.add_argument(
-        "--repeats", type=common.positive, metavar="R", help="rounds (default: 40 seconds' worth, at least 5)"
+        "--repeats", type=common.positive, metavar="R", help="rounds (default: as many as take 40 seconds, at least 5)"
     )
     parser.add_argument(
-        "--mallopt", action="store_true", help="let glibc's malloc keep freed memory, in every rival's process"
+        "--mallopt", action="store_true", help="let glibc's malloc keep freed memory in each measured process"
     )
-    parser.add_argument("--out", metavar="DIR", help="write bench.csv, bench.json and bench.png there")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and pictures (default 0)")
+    parser.add_argument("--out", metavar="DIR", help="write bench.csv, bench.json and bench.png to this folder")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of weights and pictures (default 0)")
 
 
 def run(args):
@@ -81,7 +85,7 @@ def run(args):
     for work in works:
         work.check(len(settings.rivals), memory.available() if facts is None else facts["free"])
         if args.zero_frame:
-            models.ZeroFrame(work.outline())  # refuses what it does not take
+            models.ZeroFrame(work.outline())  # raises an InputError if it cannot take this network
         if args.kernels:
             Sizes(work)
     folder = None if args.out is None else common.output_folder(args.out)
@@ -102,7 +106,7 @@ def run(args):
     print(f"\n{report.LEGEND if facts is None else report.GPU_LEGEND}")
     number = settings.threads if facts is None else 1
     if at_start is not None:
-        print(f"load average at the end {load():.1f}, our own {number} thread{'s' * (number > 1)} included")
+        print(f"load average at the end {load():.1f}, with our own {number} thread{'s' * (number > 1)}")
         _warn(report.disturbance(load(), number))
     if folder is not None:
         arguments = {name: value for name, value in vars(args).items() if name != "run"}
@@ -112,13 +116,16 @@ def run(args):
 
 
 def _extras(args):
-    """More rivals of ours: what was asked for, and of two things both at once."""
+    """The extra rivals that the user asked for; after two of them also both together."""
     extras = tuple(name for name in EXTRAS if getattr(args, name))
     return (*extras, "stream") if len(extras) > 1 else extras
 
 
 def _works(args):
-    """What is measured, one after another."""
+    """The list of Works to measure.
+
+    Raises: InputError for options that do not go together.
+    """
     others = ON_CPU if args.device == "cuda" else ON_GPU
     for name in others:
         if getattr(args, name):
@@ -129,7 +136,7 @@ def _works(args):
     if args.small:
         for name in ("model", "size", "batch", "width"):
             if getattr(args, name) is not None:
-                raise InputError(f"--small is a network, sizes and a batch of its own: leave out --{name}")
+                raise InputError(f"--small has its own network, sizes and batch: leave out --{name}")
         return [bench.Work(bench.LESSON, size, SMALL_BATCH, True, seed=args.seed) for size in SMALL_SIZES]
     options = {} if args.width is None else {"width": args.width}
     model, size, batch = args.model or "fcn8s", args.size or SIZE, args.batch or BATCH
@@ -137,7 +144,7 @@ def _works(args):
 
 
 def _gpu_facts(args):
-    """What bench.gpu knows of the GPU, and what PyTorch does if it is to compete; each asked in its own process."""
+    """Facts about the GPU, from CuPy and, if it takes part, from PyTorch. Each is asked in a separate process."""
     common.check_device("cuda")
     known = {"threads": 1, "variables": gpu.variables(args.tf32), "title": "a look at the GPU"}
     with Process(gpu.Gpu, **known) as process:
@@ -149,7 +156,7 @@ def _gpu_facts(args):
 
 
 def _peer(args, facts):
-    """Who competes: the peer asked for, or PyTorch wherever it can."""
+    """ "torch" or "none": the peer that the user asked for, by default PyTorch if it can run."""
     if args.peer == "none":
         return "none"
     missing = None if installed() else "PyTorch is not installed; pip install torch"
@@ -161,10 +168,10 @@ def _peer(args, facts):
 
 
 def _described(settings, facts):
-    """What it runs on, in words."""
+    """The machine in words."""
     found = report.machine()
     if facts is not None:
-        del found["torch"]  # is said with the GPU
+        del found["torch"]  # the GPU's description contains it
     machine = ", ".join(f"{name} {value}" for name, value in found.items() if value)
     if facts is None:
         return machine

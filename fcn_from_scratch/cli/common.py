@@ -1,4 +1,4 @@
-"""What the commands share: their options, and how a dataset and a model come out of them."""
+"""What the commands share: options, and building a dataset or a model from them."""
 
 import json
 from pathlib import Path
@@ -11,12 +11,12 @@ from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.training import checkpoint
 
-CHECKPOINT = "checkpoint.npz"  # in a run's folder
-PREPARED_FROM = 4  # pictures: preparing a network takes as long as it saves on two or three
+CHECKPOINT = "checkpoint.npz"  # its name in the folder of a run
+PREPARED_FROM = 4  # pictures: preparing a network takes the time that it saves on two or three pictures
 
 
 def add_run_arguments(parser):
-    """--seed and --device, which every command has."""
+    """Add --seed and --device."""
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all random numbers (default 0)")
     parser.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where the arrays live (default cpu)")
 
@@ -31,7 +31,7 @@ def add_plain_argument(parser):
 
 
 def add_data_arguments(parser):
-    """Which pictures."""
+    """Add the options that choose a dataset."""
     group = parser.add_argument_group("data")
     group.add_argument(
         "--dataset",
@@ -45,7 +45,9 @@ def add_data_arguments(parser):
     group.add_argument("--size", type=size, metavar="HxW", help="size of drawn shapes (default 96x96)")
     group.add_argument("--count", type=int, metavar="N", help="number of drawn shapes (train 2000, val 200)")
     group.add_argument(
-        "--classes-by", choices=("shape", "colour"), help="what tells drawn classes apart (default shape)"
+        "--classes-by",
+        choices=("shape", "colour"),
+        help="what distinguishes the classes of drawn shapes (default shape)",
     )
 
 
@@ -58,14 +60,14 @@ def size(text):
 
 
 def build_dataset(args, split):
-    """The dataset the arguments describe."""
+    """The dataset that the arguments describe."""
     name = args.dataset or "shapes"
     drawn = {"size": args.size, "count": args.count, "classes_by": args.classes_by}
     given = {key: value for key, value in drawn.items() if value is not None}
     if name != "shapes":
         if given:
             word = "--" + next(iter(given)).replace("_", "-")
-            raise InputError(f"{word} is for drawn shapes; the pictures of --dataset {name} are as they are")
+            raise InputError(f"{word} is for drawn shapes only; --dataset {name} is read from files")
         options = {} if args.modality is None else {"modality": args.modality}
         return datasets.build(name, args.root, split, args.num_classes, cache=split == "train", **options)
     options = {"size": (96, 96), "count": 2000 if split == "train" else 200, "seed": args.seed, **given}
@@ -73,7 +75,7 @@ def build_dataset(args, split):
 
 
 def check_device(device):
-    """Say at once, in one line, if the device is not there."""
+    """Raises: InputError if the device is not available."""
     try:
         backend.device_module(device)
     except ValueError as error:
@@ -81,19 +83,19 @@ def check_device(device):
 
 
 def add_preprocessing_argument(parser):
-    """--preprocessing, for weights in files that cannot tell."""
+    """Add --preprocessing, for files that do not record it."""
     parser.add_argument(
         "--preprocessing",
         choices=weights.PREPROCESSING,
-        help="what plain weights expect, where the file does not tell (`fcn weights inspect FILE` says what it tells)",
+        help="what plain weights expect, if the file does not record it (see `fcn weights inspect FILE`)",
     )
 
 
 def load_model(path, name=None, num_classes=None, preprocessing=None):
-    """(model, extra): the trained network in a file, in eval mode, and what the checkpoint says about its data.
+    """(model, extra): the trained network from a file, in eval mode, and the checkpoint's facts about its data.
 
-    A checkpoint knows its model and options. For a plain file of weights `name` must say the model, if its md5 does
-    not; num_classes is read off score_fr if it is not given.
+    A checkpoint records its model and options. For a file of plain weights, `name` must give the model, unless the
+    file's md5 is known. Without num_classes, the size of score_fr gives the number of classes.
     """
     content = weights.read_file(path)
     if checkpoint.is_sound(content.meta):
@@ -117,7 +119,9 @@ def load_model(path, name=None, num_classes=None, preprocessing=None):
             raise InputError(f"{path} holds no score_fr, whose size is the number of classes: pass --num-classes")
     model = build_model(name, num_classes, None, **options)
     if "classifier" in model.name:
-        raise InputError(f"{path}: a {model.name} has one answer a picture; this command wants one for every pixel")
+        raise InputError(
+            f"{path}: a {model.name} predicts one class for a picture; this command needs one for each pixel"
+        )
     report = weights.fill(model, content, path, preprocessing=preprocessing)
     if report.missing:
         raise InputError(f"{path} lacks parameters of {model.name}: {checks.few(report.missing)}")
@@ -127,14 +131,17 @@ def load_model(path, name=None, num_classes=None, preprocessing=None):
 
 
 def for_pictures(model, count, device, wide=False):
-    """A network in eval mode, on its device and ready for so many pictures: from a few on, preparing it pays; `wide`,
-    as prepare's, is asked for and done for any number."""
+    """Get a network in eval mode ready to predict `count` pictures; returns it.
+
+    From PREPARED_FROM pictures on, its weights are prepared. `wide` is that of Layer.prepare: with it they are prepared
+    for any number of pictures.
+    """
     model.to(device).use(Workspace())
     return model.prepare(wide or count >= PREPARED_FROM, wide=wide)
 
 
 def build_model(name, num_classes, seed=0, /, **options):
-    """models.build, its complaints as a user's."""
+    """models.build, whose errors become InputErrors."""
     try:
         return models.build(name, num_classes, seed=seed, **options)
     except (ValueError, TypeError) as error:
@@ -142,20 +149,20 @@ def build_model(name, num_classes, seed=0, /, **options):
 
 
 def check_classes(model, dataset, path):
-    """The model was trained for as many classes as the dataset has, on pictures of as many channels."""
+    """Raises: InputError if model and dataset differ in the number of classes or of channels."""
     if classes_of(model) != dataset.num_classes:
         raise InputError(f"{path} was trained for {classes_of(model)} classes; the dataset has {dataset.num_classes}")
     check_channels(model, dataset)
 
 
 def classes_of(model):
-    """How many classes the model tells apart; with several heads, the first one."""
+    """The model's number of classes; with several heads, the first head's."""
     number = model.options["num_classes"]
     return number[0] if isinstance(number, (tuple, list)) else number
 
 
 def check_channels(model, dataset):
-    """The model reads pictures of as many channels as the dataset's have."""
+    """Raises: InputError if model and dataset differ in the number of channels."""
     reads, has = channels_of(model), dataset[0].image.shape[2]
     if reads != has:
         hint = f" (nyud: see --modality, {', '.join(datasets.nyud.MODALITIES)})"
@@ -163,18 +170,18 @@ def check_channels(model, dataset):
 
 
 def channels_of(model):
-    """How many channels the pictures have that a model reads."""
+    """The number of channels of the pictures that a model reads."""
     streams = getattr(model.trunk, "channels", None)  # of a late fusion
     return sum(streams) if streams else next(iter(model.params.values())).shape[1]
 
 
 def write_json(path, value):
-    """JSON that a person can read too."""
+    """Write indented JSON."""
     write_atomically(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
 
 
 def palette_of(extra):
-    """The colours of the data a checkpoint was trained on, or VOC's."""
+    """The colours of the classes that a checkpoint was trained on; VOC's where it records none."""
     palette = datasets.voc_palette().copy()
     saved = np.asarray(extra.get("palette", []), np.uint8).reshape(-1, 3)
     palette[: len(saved)] = saved
@@ -182,14 +189,14 @@ def palette_of(extra):
 
 
 def output_folder(path):
-    """The folder, made if it is not there."""
+    """The folder as a Path; it is created if it does not exist."""
     path = Path(path)
     if path.exists() and not path.is_dir():
-        raise InputError(f"--out is a folder; {path} is a file")
+        raise InputError(f"--out must be a folder; {path} is a file")
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def positive(text):
-    """argparse's type of a whole number from 1."""
+    """argparse's type of an integer of at least 1."""
     return checks.integer(int(text), "value", 1)

@@ -1,4 +1,4 @@
-"""`fcn compare`: every way to a dense prediction on one trunk, side by side: what each is worth and what it costs."""
+"""`fcn compare`: quality and cost of all ways to a dense prediction, on one trunk."""
 
 import argparse
 from pathlib import Path
@@ -19,46 +19,57 @@ HELP = "Compare the ways to a dense prediction: shift-and-stitch, rarefied filte
 EXAMPLE = """  fcn compare                                          drawn shapes, nothing to download
   fcn compare --methods 32s,stitch,rarefy,8s --stride 4
   fcn compare --dataset camvid --root data/CamVid --out runs/compare-camvid
-  fcn compare --image photo.jpg                        pictures and costs only"""
+  fcn compare --image photo.jpg                        predictions and costs, without scores"""
 
-# Of drawn shapes, and of pictures from files.
+# The defaults for drawn shapes and for pictures from files.
 DRAWN = {"steps": 480, "count": 40, "width": 12, "crop": None}
 FILES = {"steps": 400, "count": 20, "width": 16, "crop": (192, 256)}
 TRAINING_SCENES, SCENE = 600, (128, 128)
 BATCH = 4
-FC6_KERNEL = 2  # the cells of the coarse map then stand on the corners of the image's 32x32 blocks
+FC6_KERNEL = 2  # then the cells of the coarse map lie on the corners of the image's 32x32 blocks
 
 
 def add_arguments(parser):
     parser.add_argument(
-        "--methods", type=_methods, default=list(METHODS), metavar="A,B,...", help=f"some of {', '.join(METHODS)}"
+        "--methods", type=_methods, default=list(METHODS), metavar="A,B,...", help=f"default all: {', '.join(METHODS)}"
     )
     group = parser.add_argument_group("data")
-    group.add_argument("--dataset", choices=datasets.NAMES, default="shapes", help="default shapes, drawn on the fly")
-    group.add_argument("--root", metavar="DIR", help="folder with the data; shapes has none")
-    group.add_argument("--num-classes", type=common.positive, metavar="K", help="for --dataset folder")
-    group.add_argument("--size", type=common.size, metavar="HxW", help="of drawn shapes (default 128x128)")
-    group.add_argument("--count", type=common.positive, metavar="N", help="pictures to score on (default 40; files 20)")
-    group.add_argument("--image", metavar="PHOTO", help="predict this picture instead: there is no truth to score by")
+    group.add_argument("--dataset", choices=datasets.NAMES, default="shapes", help="default shapes, which are drawn")
+    group.add_argument("--root", metavar="DIR", help="folder of the data; not for shapes")
+    group.add_argument(
+        "--num-classes", type=common.positive, metavar="K", help="number of classes, for --dataset folder"
+    )
+    group.add_argument("--size", type=common.size, metavar="HxW", help="size of drawn shapes (default 128x128)")
+    group.add_argument(
+        "--count", type=common.positive, metavar="N", help="number of pictures to score on (default 40; files 20)"
+    )
+    group.add_argument(
+        "--image", metavar="PHOTO", help="predict this picture instead; without labels there are no scores"
+    )
     group = parser.add_argument_group("networks")
     group.add_argument(
-        "--steps", type=common.positive, metavar="N", help="of each network after the trunk (default 480; files 400)"
+        "--steps",
+        type=common.positive,
+        metavar="N",
+        help="training steps of each network, after the trunk (default 480; files 400)",
     )
     group.add_argument(
         "--stride",
         type=common.positive,
         default=8,
         metavar="S",
-        help="output stride that shift-and-stitch and rarefying bring 32 to (default 8, as FCN-8s; 1 is every pixel)",
+        help="output stride of shift-and-stitch and rarefaction (default 8, as FCN-8s; 1 is every pixel)",
     )
     group.add_argument(
         "--width", type=common.positive, metavar="N", help="channels of the first stage (default 12; files 16)"
     )
-    group.add_argument("--weights", metavar="FILE", help="take the trunk from this file instead of training one")
+    group.add_argument("--weights", metavar="FILE", help="read the trunk from this file instead of training it")
     group.add_argument(
-        "--network", choices=tuple(NETWORKS), default="mini", help="what plain weights belong to (default mini)"
+        "--network", choices=tuple(NETWORKS), default="mini", help="network that plain weights belong to (default mini)"
     )
-    parser.add_argument("--out", default="runs/compare", metavar="DIR", help="default runs/compare")
+    parser.add_argument(
+        "--out", default="runs/compare", metavar="DIR", help="folder for the results (default runs/compare)"
+    )
     parser.add_argument("--cache", metavar="DIR", help="where trained networks are kept (default OUT/cache)")
     common.add_run_arguments(parser)
 
@@ -84,7 +95,7 @@ def run(args):
     subtitle = _subtitle(args, pictures, nets.settings)
     print("\n".join(["", subtitle, "", report.text(rows), "", report.LEGEND, "", *notes]))
 
-    # the fullest picture: that whose commonest class covers least
+    # show the picture with most variety: its most frequent class covers least
     shown = photo or min(pictures, key=lambda picture: np.bincount(picture.labels.ravel()).max())
     x = to_device(transform(shown.image)[None], args.device)
     outputs = {name: predict(one, x) for name, one in predictors.items()}
@@ -103,7 +114,7 @@ def run(args):
 
 
 def _methods(text):
-    """argparse's type of "a,b,c"."""
+    """argparse's type of --methods: names with commas between them."""
     names = [name.strip() for name in text.split(",")]
     unknown = [name for name in names if name not in METHODS]
     if unknown:
@@ -117,16 +128,16 @@ def _dataset(args, split):
         options = {"size": args.size or SCENE, "count": number, "seed": args.seed, "classes_by": "colour"}
         return datasets.InMemory(datasets.build("shapes", args.root, split, args.num_classes, **options))
     if args.size is not None:
-        raise InputError(f"--size is for drawn shapes; the pictures of --dataset {args.dataset} are as they are")
+        raise InputError(f"--size is for drawn shapes only; --dataset {args.dataset} is read from files")
     dataset = datasets.build(args.dataset, args.root, split, args.num_classes, cache=split == "train")
     image, labels, _ = dataset[0]
     if image.shape[2] != 3 or labels.ndim != 2:
-        raise InputError(f"fcn compare wants RGB pictures with one label map; --dataset {args.dataset} has others")
+        raise InputError(f"fcn compare needs RGB pictures with one label map; --dataset {args.dataset} has others")
     return dataset
 
 
 def _spread(dataset, count):
-    """`count` samples, spread over the set."""
+    """`count` samples, spread evenly over the dataset."""
     number = min(count, len(dataset))
     return [dataset[place * len(dataset) // number] for place in range(number)]
 
@@ -137,7 +148,7 @@ def _nets(args, train, crop, cache):
         trunk = read_trunk(args.weights, family, options if family == "mini" else {})
         family, options = trunk.family, trunk.options
     elif family != "mini":
-        raise InputError(f"a trunk of --network {family} is not trained here: pass one with --weights")
+        raise InputError(f"fcn compare cannot train a trunk of --network {family}: pass one with --weights")
     settings = Settings(
         family,
         options,
@@ -152,12 +163,12 @@ def _nets(args, train, crop, cache):
     nets = Nets(settings, train, cache, trunk, args.device)
     coarsest = geometry.receptive_field(nets.fresh("32s")).stride
     if coarsest % args.stride:
-        raise InputError(f"--stride divides the network's output stride, {coarsest}; got {args.stride}")
+        raise InputError(f"--stride must divide the network's output stride, {coarsest}; got {args.stride}")
     return nets
 
 
 def _subtitle(args, pictures, settings):
-    """What was compared, in a line."""
+    """One line about what was compared."""
     sizes = sorted({f"{picture.image.shape[0]}x{picture.image.shape[1]}" for picture in pictures})
     what = Path(args.image).name if args.image else f"{len(pictures)} pictures of {args.dataset}"
     return (

@@ -1,4 +1,4 @@
-"""`fcn data`: what datasets there are, how to get one, and whether the one on disk is whole."""
+"""`fcn data`: list the datasets, tell how to get one, or check one on disk."""
 
 import textwrap
 
@@ -7,14 +7,14 @@ from fcn_from_scratch.checks import InputError, few
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.progress import bar
 
-HELP = "List the datasets, say how to get one, or check one that lies on disk. Nothing is downloaded."
-EXAMPLE = """  fcn data                               what there is
-  fcn data voc                           how to get it
-  fcn data voc --root data               is it all there, are its labels sound?
+HELP = "List the datasets, tell how to get one, or check one on disk. Nothing is downloaded."
+EXAMPLE = """  fcn data                               all datasets
+  fcn data voc                           how to get VOC
+  fcn data voc --root data               is VOC complete, and are its labels right?
   fcn data nyud --root data --modality color-hha --limit 20"""
 
 OWN = {
-    "shapes": "drawn shapes, 5 classes and the background: nothing to get",
+    "shapes": "drawn shapes, 5 classes and the background: needs no files",
     "folder": "your own pictures: images/* and labels/* with the same stems (data/README.md)",
 }
 WIDTH = 110
@@ -23,8 +23,8 @@ WIDTH = 110
 def add_arguments(parser):
     parser.add_argument("name", nargs="?", choices=datasets.NAMES, metavar="NAME", help=", ".join(datasets.NAMES))
     parser.add_argument("--root", metavar="DIR", help="check the dataset in this folder")
-    parser.add_argument("--split", metavar="NAME", help="check this split only")
-    parser.add_argument("--limit", type=common.positive, metavar="N", help="read the first N pictures of a split only")
+    parser.add_argument("--split", metavar="NAME", help="check only this split")
+    parser.add_argument("--limit", type=common.positive, metavar="N", help="read only the first N pictures of a split")
     parser.add_argument("--num-classes", type=int, metavar="K", help="number of classes, for folder")
     parser.add_argument("--modality", choices=datasets.nyud.MODALITIES, help="the channels to check, for nyud")
 
@@ -42,14 +42,14 @@ def run(args):
 
 
 def listing():
-    """A line for each dataset."""
+    """One line for each dataset."""
     width = max(map(len, datasets.NAMES))
     texts = {name: OWN.get(name) or datasets.SOURCES[name].what for name in datasets.NAMES}
     return "\n".join(f"{name:{width}}  {text}" for name, text in texts.items())
 
 
 def steps(name):
-    """How a dataset is got, numbered."""
+    """Numbered instructions for getting a dataset."""
     if name in OWN:
         return f"{name}: {OWN[name]}"
     source = datasets.SOURCES[name]
@@ -65,14 +65,14 @@ def steps(name):
                 break_on_hyphens=False,
             )
         )
-    lines += ["", f"Licence: {source.licence}.", "An address may have moved since: search for the name then."]
+    lines += ["", f"Licence: {source.licence}.", "If an address has moved, search for the dataset's name."]
     return "\n".join([*lines, "", f"Then check it:  fcn data {name} --root data"])
 
 
 def check(args):
-    """Read every sample of every split; returns 1 where something is wrong with what is there.
+    """Read all samples of all splits; returns 1 if something is wrong, otherwise 0.
 
-    Raises: InputError when no split can be found at all.
+    Raises: InputError if no split is found.
     """
     source = datasets.SOURCES.get(args.name)
     expected = source.counts if source else {}
@@ -96,7 +96,7 @@ def check(args):
 
 
 def _report(dataset, split, limit, expected):
-    """Print what is in one split; returns whether it is whole and readable."""
+    """Print what is in one split; returns whether it is complete and readable."""
     seen = datasets.survey(dataset, limit, lambda numbers: bar(numbers, desc=split, leave=False, unit="picture"))
     count = f"{split}: {len(dataset):,} picture{'s' * (len(dataset) != 1)}"
     whole = expected in (None, len(dataset))

@@ -1,4 +1,4 @@
-"""`fcn doctor`: what may be wrong, and what to do about it."""
+"""`fcn doctor`: look for mistakes, and say what to do about them."""
 
 import textwrap
 from itertools import chain
@@ -10,30 +10,30 @@ from fcn_from_scratch.cli import common
 from fcn_from_scratch.lab import doctor
 from fcn_from_scratch.training import checkpoint
 
-HELP = "Look for what may be wrong with this machine, or with labels, weights and settings; each finding has a remedy."
-EXAMPLE = """  fcn doctor                                                          is this machine fit?
-  fcn doctor --dataset folder --root mydata                           can anything be learned from these labels?
+HELP = "Look for mistakes in this machine's setup, labels, weights and settings. Each finding comes with a remedy."
+EXAMPLE = """  fcn doctor                                                          can this machine run the project?
+  fcn doctor --dataset folder --root mydata                           can a network learn from these labels?
   fcn doctor --model fcn8s --weights fcn8s.npz photo.jpg              do weights, network and pictures fit?
   fcn doctor --model fcn8s --size 500x500 --lr 1e-4 --reduction sum   will it fit into memory, and train?
-  fcn doctor --list                                                   every question it asks
+  fcn doctor --list                                                   all questions
 
-exit status 1 when a finding is serious"""
+The exit status is 1 if a finding is serious."""
 
 MARKS = {"ok": "ok", "note": "note", "warning": "WARNING", "serious": "SERIOUS"}
 WIDTH = 110
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="*", metavar="IMAGE", help="pictures to try the network on")
-    parser.add_argument("--list", action="store_true", help="print the questions, and what usually helps, and stop")
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="pictures to run the network on")
+    parser.add_argument("--list", action="store_true", help="print all questions and remedies, and stop")
     parser.add_argument("--model", metavar="NAME", help=", ".join(models.NAMES))
-    parser.add_argument("--weights", metavar="FILE", help="weights in any format; a checkpoint knows its model")
+    parser.add_argument("--weights", metavar="FILE", help="weights in any format; a checkpoint records its model")
     common.add_preprocessing_argument(parser)
     common.add_data_arguments(parser)
-    parser.add_argument("--split", default="train", help="of the dataset (default train)")
-    group = parser.add_argument_group("settings of a training")
+    parser.add_argument("--split", default="train", help="split of the dataset (default train)")
+    group = parser.add_argument_group("training settings")
     group.add_argument("--lr", type=float, metavar="X", help="learning rate")
-    group.add_argument("--reduction", choices=("mean", "sum"), help="of the loss over the pixels")
+    group.add_argument("--reduction", choices=("mean", "sum"), help="how the loss combines the pixels")
     group.add_argument("--batch-size", type=common.positive, metavar="N")
     common.add_run_arguments(parser)
 
@@ -44,7 +44,7 @@ def run(args):
         return 0
     case, findings = _admit(args)
     counts = dict.fromkeys(doctor.LEVELS, 0)
-    for what, found in chain(findings, _examined(case, args)):  # each is shown as soon as it is known
+    for what, found in chain(findings, _examined(case, args)):  # each finding is printed as soon as it is known
         for finding in found:
             counts[finding.level] += 1
             _show(what, finding)
@@ -54,7 +54,7 @@ def run(args):
 
 
 def _examined(case, args):
-    """(name of the check, findings); the machine alone is examined if nothing else is asked about."""
+    """Yield (name of a check, its findings). The checks of the machine run only if nothing else is to be examined."""
     about_more = args.model or args.weights or args.dataset or args.images or args.lr is not None
     for check, found in doctor.examine(case):
         if not about_more or check.look.__module__ != doctor.environment.__name__:
@@ -62,25 +62,25 @@ def _examined(case, args):
 
 
 def _admit(args):
-    """(Case, findings about what could not even be opened)."""
+    """(Case, findings about inputs that could not be opened)."""
     findings, dataset, model, report, told, extra = [], None, None, None, None, {}
     try:
         if args.dataset:
             dataset = common.build_dataset(args, args.split)
     except InputError as error:
-        remedy = doctor.labels.remedy(str(error)) or "`fcn data` prints how each dataset must lie on disk"
+        remedy = doctor.labels.remedy(str(error)) or "`fcn data NAME` prints how a dataset must lie on disk"
         findings.append(("dataset", [doctor.Finding("serious", str(error), remedy)]))
     if args.weights:
-        Path(args.weights).open("rb").close()  # a file that is not there is no finding, but a mistake
+        Path(args.weights).open("rb").close()  # a missing file is a mistake of the user, not a finding
         try:
             model, report, told, extra = _open(args, dataset)
         except InputError as error:
-            remedy = "`fcn weights inspect FILE` says what is in it"
+            remedy = "`fcn weights inspect FILE` prints what is in it"
             findings.append(("weights", [doctor.Finding("serious", str(error), remedy)]))
     elif args.model:
         model = common.build_model(args.model, args.num_classes or (dataset.num_classes if dataset else 21), args.seed)
     if model is not None and "classifier" in model.name:
-        raise InputError(f"a {model.name} has one answer a picture; the doctor knows networks with one for every pixel")
+        raise InputError(f"a {model.name} predicts one class for a picture; fcn doctor needs one for each pixel")
     if model is not None and dataset is not None:
         try:
             common.check_channels(model, dataset)
@@ -104,7 +104,7 @@ def _admit(args):
 
 
 def _open(args, dataset):
-    """(model, report, the model the file tells of, what its run noted) of --weights; layers may be missing."""
+    """(model, report, name of the model in the file, extra) of --weights. Some layers may be missing."""
     content = weights.read_file(args.weights)
     options, extra, told = weights.told_options(content), {}, weights.told_model(content, args.weights)
     if checkpoint.is_sound(content.meta):

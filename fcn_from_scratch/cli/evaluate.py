@@ -6,12 +6,12 @@ from fcn_from_scratch.cli import common
 from fcn_from_scratch.lab import published
 from fcn_from_scratch.training.evaluation import evaluate_heads, segment
 
-HELP = "Score a trained network: the paper's four metrics and a line a class, over the whole set."
+HELP = "Score a trained network on a dataset: the paper's four metrics, and a line for each class."
 EXAMPLE = """  fcn evaluate --weights runs/shapes/checkpoint.npz
   fcn evaluate --weights runs/camvid/checkpoint.npz --dataset camvid --root data/CamVid --out runs/camvid
   fcn evaluate --weights fcn8s.npz --model fcn8s --dataset voc --root data/VOC --split seg11valid"""
 
-PICTURES = 4  # shown in the figure
+PICTURES = 4  # in the figure
 
 
 def add_arguments(parser):
@@ -21,7 +21,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--model",
         metavar="NAME",
-        help="needed for plain weights; a checkpoint knows its own",
+        help="needed for plain weights; a checkpoint records its own",
     )
     common.add_preprocessing_argument(parser)
     common.add_data_arguments(parser)
@@ -35,12 +35,12 @@ def run(args):
     common.check_device(args.device)
     if args.weights is None:
         if args.out is None:
-            raise InputError("which network? Pass --weights FILE, or --out with the folder of a run")
+            raise InputError("no network given: pass --weights FILE, or --out with the folder of a run")
         args.weights = f"{args.out}/{common.CHECKPOINT}"
     model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
     trained_on = extra.get("arguments", {})
     if args.dataset is None:
-        # What the checkpoint was trained on, unless the command says otherwise.
+        # The default is the data that the checkpoint was trained on.
         for name in ("dataset", "root", "modality", "size", "count", "classes_by", "num_classes", "seed"):
             if getattr(args, name) is None:
                 setattr(args, name, trained_on.get(name))
@@ -58,17 +58,20 @@ def run(args):
 
 
 def _as_published(matrices):
-    """Scores as the paper has them: means over the classes present, and the geometric head's pixel accuracy. (On VOC,
-    where all classes are present, the conventions of mean IU agree.)"""
+    """Scores by the paper's conventions: means over the classes that occur, and the geometric head's pixel accuracy.
+
+    (On VOC all classes occur, so all conventions of mean IU agree.)
+    """
     geometric = matrices.get("geometric")
     more = {} if geometric is None else {"geometric_accuracy": geometric.scores()["pixel_accuracy"]}
     return matrices["semantic"].scores("skip") | more
 
 
 def report(model, dataset, folder, device, title, matrices=None):
-    """Print the tables; with a folder, write metrics.json and predictions.png there too.
+    """Print the tables. With a folder, also write metrics.json and predictions.png there.
 
-    Returns: the matrices, name of the head -> ConfusionMatrix; they are counted here unless they are given.
+    matrices   name of the head -> ConfusionMatrix; None: they are counted here
+    Returns: the matrices.
     """
     if matrices is None:
         matrices = evaluate_heads(model, dataset, device, progress=True)
@@ -88,7 +91,7 @@ def report(model, dataset, folder, device, title, matrices=None):
 
 
 def _numbers(matrix, classes):
-    """A matrix's metrics, in all and class by class, for JSON."""
+    """The metrics of a matrix for JSON: for all classes together, and for each class."""
     iu, accuracy, share = matrix.per_class()
     return {
         "scores": {name: _number(value) for name, value in matrix.scores().items()},
@@ -101,14 +104,14 @@ def _numbers(matrix, classes):
 
 
 def figure(model, dataset, device, title, path):
-    """Input, truth, prediction and errors of a few pictures spread over the set."""
+    """Save a figure: input, truth, prediction and errors of a few pictures, spread over the dataset."""
     model.eval()
     count = min(PICTURES, len(dataset))
     rows = []
     for number in range(count):
         image, labels, _ = dataset[number * len(dataset) // count]
         predictions = segment(model, image, device)
-        labels = labels.reshape(-1, *labels.shape[-2:])[0]  # the first head's
+        labels = labels.reshape(-1, *labels.shape[-2:])[0]  # of the first head
         rows.append([image[:, :, :3].astype("uint8"), labels, predictions, viz.error_map(labels, predictions)])
     titles = ["input", "truth", "prediction", "errors"]
     picture = viz.panels(rows, titles, title, classes=dataset.classes, palette=dataset.palette)
@@ -116,5 +119,5 @@ def figure(model, dataset, device, title, path):
 
 
 def _number(value):
-    """JSON has no NaN."""
+    """The value as a float, or None for NaN, which JSON cannot hold."""
     return None if value != value else float(value)

@@ -1,4 +1,4 @@
-"""`fcn gradcheck`: is every backward the derivative of its forward? It checks the package's layers and the user's."""
+"""`fcn gradcheck`: check that each backward is the derivative of its forward, in the package or in a user's layer."""
 
 import math
 
@@ -10,11 +10,11 @@ from fcn_from_scratch.gradcheck.cases import find, names, run_cases
 from fcn_from_scratch.gradcheck.user_layer import check_user_layer
 from fcn_from_scratch.gradcheck.vjp import LIMIT
 
-LARGEST = 20_000  # the most numbers in the input of a user's layer; more could not all keep away from kinks
+LARGEST = 20_000  # numbers in the input of a user's layer: more than this come too close to kinks
 
-HELP = "check every gradient of the package, or of a layer of your own, against finite differences"
+HELP = "check the gradients of the package, or of your own layer, against finite differences"
 EXAMPLE = """  fcn gradcheck                       every op and layer
-  fcn gradcheck Conv2d maxpool2d      some of them
+  fcn gradcheck Conv2d maxpool2d      only these
   fcn gradcheck --plain               the plain code, without the engine
   fcn gradcheck my_layer.py:MyConv --args "3, 4, kernel_size=3" --shape 2,3,7,6"""
 
@@ -24,25 +24,27 @@ def add_arguments(parser):
         "layer",
         nargs="*",
         metavar="LAYER",
-        help="an op or layer by name, or FILE.py:CLASS for one of your own",
+        help="name of an op or layer, or FILE.py:CLASS for your own layer",
     )
-    parser.add_argument("--list", action="store_true", help="list the names, check nothing")
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn at random (default 0)")
-    parser.add_argument("--device", choices=DEVICES, default="cpu", help="where the package's own are checked")
+    parser.add_argument("--list", action="store_true", help="list the names and stop")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default 0)")
+    parser.add_argument(
+        "--device", choices=DEVICES, default="cpu", help="where the package's ops and layers are checked"
+    )
     common.add_plain_argument(parser)
-    own = parser.add_argument_group("for a layer of your own")
-    own.add_argument("--shape", default="2,3,7,6", help="the shape of its input x (default 2,3,7,6)")
-    own.add_argument("--args", default="", help="its constructor's arguments, such as '3, 4, kernel_size=3'")
+    own = parser.add_argument_group("for your own layer")
+    own.add_argument("--shape", default="2,3,7,6", help="shape of its input x (default 2,3,7,6)")
+    own.add_argument("--args", default="", help="arguments of its constructor, such as '3, 4, kernel_size=3'")
 
 
 def run(args):
-    """Print the table; 0 when everything holds, 1 when something does not."""
+    """Print the table; returns 0 if all gradients are right, otherwise 1."""
     if args.list:
         print("\n".join(names()))
         return 0
     seed = args.seed
     if seed < 0:
-        raise InputError(f"--seed is at least 0; got {seed}")
+        raise InputError(f"--seed must be at least 0; got {seed}")
     own = [word for word in args.layer if ".py" in word]
     chosen = list(dict.fromkeys(name for word in args.layer if word not in own for name in _find(word)))
     shape = _shape(args.shape)
@@ -109,7 +111,7 @@ def _shape(text):
     try:
         shape = tuple(checks.integer(int(n), "a size", 1) for n in text.split(","))
     except ValueError:
-        raise InputError(f"--shape is sizes with commas between, such as 2,3,7,6; got {text!r}") from None
+        raise InputError(f"--shape takes sizes with commas between them, such as 2,3,7,6; got {text!r}") from None
     if math.prod(shape) > LARGEST:
-        raise InputError(f"--shape {text} has more than {LARGEST} numbers; a few hundred check a layer as well")
+        raise InputError(f"--shape {text} has more than {LARGEST} numbers; a few hundred are enough to check a layer")
     return shape

@@ -1,4 +1,4 @@
-"""`fcn inspect`: what every layer of a network sees, makes and costs, where its crops come from, which images fit."""
+"""`fcn inspect`: receptive field, output size and cost of each layer of a network, its crops, and which images fit."""
 
 import textwrap
 
@@ -7,7 +7,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.geometry.sizes import LARGEST
 
-HELP = "Print a network's layers: receptive field, place, size, cost. Then its crops, explained, and what fits."
+HELP = "Print a network's layers with receptive field, size and cost, explain its crops, and tell which images fit."
 EXAMPLE = """  fcn inspect fcn8s
   fcn inspect fcn32s --size 375x500 --num-classes 60
   fcn inspect mini_fcn16s --size 64 --width 12 --fc6-kernel 2"""
@@ -15,13 +15,17 @@ EXAMPLE = """  fcn inspect fcn8s
 
 def add_arguments(parser):
     parser.add_argument("model", metavar="MODEL", help=", ".join(models.NAMES))
-    parser.add_argument("--size", type=common.size, metavar="HxW", help="of the image (default 500x500, mini 96x96)")
-    parser.add_argument("--num-classes", type=common.positive, default=21, metavar="K", help="default 21")
+    parser.add_argument(
+        "--size", type=common.size, metavar="HxW", help="size of the image (default 500x500, mini 96x96)"
+    )
+    parser.add_argument(
+        "--num-classes", type=common.positive, default=21, metavar="K", help="number of classes (default 21)"
+    )
     parser.add_argument("--width", type=common.positive, metavar="N", help="channels of the first stage")
     parser.add_argument("--pad", type=int, metavar="N", help="padding of the first convolution")
-    parser.add_argument("--fc6-kernel", type=common.positive, metavar="N", help="how many cells of pool5 fc6 spans")
-    parser.add_argument("--fc6-padding", type=int, metavar="N")
-    parser.add_argument("--upsampling", choices=models.UPSAMPLING, help="default fixed")
+    parser.add_argument("--fc6-kernel", type=common.positive, metavar="N", help="kernel size of fc6, in cells of pool5")
+    parser.add_argument("--fc6-padding", type=int, metavar="N", help="padding of fc6")
+    parser.add_argument("--upsampling", choices=models.UPSAMPLING, help="kind of upsampling (default fixed)")
     common.add_run_arguments(parser)
 
 
@@ -45,7 +49,7 @@ def run(args):
 
 
 def _usual_size(net):
-    """What a classifier was made for, VOC's largest picture, or a lesson's."""
+    """The usual side of an image: a classifier's input, 500 as in VOC, or 96 as in the lessons."""
     if "classifier" in net.name:
         return (max(geometry.sizes_that_fit(net), default=LARGEST),) * 2
     return (96, 96) if net.name.startswith("mini") else (500, 500)
@@ -54,16 +58,16 @@ def _usual_size(net):
 def _in_words(table):
     return (
         "field, stride and start are in image pixels: cell i looks at `field` pixels around start + stride * i.\n"
-        "memory: each layer's output. ReLU and dropout write over theirs; a pool's indices come on top."
-        f" All: {table.activation_bytes:,} bytes.\n"
+        "memory: each layer's output. ReLU and dropout overwrite their input; a pool's indices come on top."
+        f" In all: {table.activation_bytes:,} bytes.\n"
         f"multiply-adds: {table.multiply_adds:,} for one forward; a backward takes about twice as many."
     )
 
 
 def _sizes(net):
-    """Which square images fit, as the network is, and with pools that round down."""
+    """Lines that tell which square images fit the network as built, and with pools that round down."""
     lines = [_range(geometry.sizes_that_fit(net), "as built")]
-    if geometry.explain_crops(net):  # without a crop nothing has to be covered
+    if geometry.explain_crops(net):  # only crops need outputs that cover the image
         lines.append(_range(geometry.sizes_that_fit(net, ceil_mode=False), "if every pool rounded down"))
         pad = geometry.smallest_pad(net)
         lines.append(f"smallest padding of the first convolution with which all fit: {'none' if pad is None else pad}")
@@ -71,7 +75,7 @@ def _sizes(net):
 
 
 def _range(fitting, condition):
-    """The sizes 1..LARGEST that fit, in a line: all, none, a range, or how many do not and the first of them."""
+    """A line about the sizes 1..LARGEST that fit: all, none, a range, or how many do not fit and the first of these."""
     if len(fitting) == LARGEST:
         return f"{condition}: every size fits (1 to {LARGEST} pixels tried)"
     if not fitting:

@@ -1,4 +1,4 @@
-"""`fcn lessons`: run the course, or a part of it, and report which claims held."""
+"""`fcn lessons`: run the course or some of its lessons, and report which ones failed."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ from fcn_from_scratch.backend import DEVICES
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 
-HELP = "run the lessons, each in a process of its own; every claim a lesson makes is checked as it runs"
+HELP = "run the lessons, each in its own process; a lesson checks its claims while it runs"
 EXAMPLE = """  fcn lessons                 all, in order
-  fcn lessons list            what there is
+  fcn lessons list            list the lessons
   fcn lessons 1 skips         lesson 1, then the one about skips"""
 
 
@@ -18,29 +18,29 @@ def add_arguments(parser):
         "names",
         nargs="*",
         metavar="NAME",
-        help="a lesson's number (1), name (metrics) or file; or the word list. Default: all",
+        help="number (1), name (metrics) or file of a lesson; or the word list. Default: all",
     )
     parser.add_argument("--out", metavar="DIR", help="folder for the figures (default: lessons/figures)")
     parser.add_argument(
         "--device",
         choices=DEVICES,
-        help="where lessons that train do so (handed to them as FCN_DEVICE). Default: cpu",
+        help="device for lessons that train (they read it from FCN_DEVICE). Default: cpu",
     )
     parser.add_argument(
-        "--seed", type=int, metavar="N", help="seed of lessons that train (handed to them as FCN_SEED). Default: 0"
+        "--seed", type=int, metavar="N", help="seed for lessons that train (they read it from FCN_SEED). Default: 0"
     )
 
     common.add_plain_argument(parser)
 
 
 def run(args):
-    """List or run; returns 1 if a lesson failed. The others run all the same."""
+    """List or run lessons; returns 1 if a lesson failed. The other lessons run anyway."""
     if args.names == ["list"]:
         print(_list(course.lessons()))
         return 0
     chosen = [course.find(name) for name in args.names] or course.lessons()
     if args.out is not None and Path(args.out).exists() and not Path(args.out).is_dir():
-        raise InputError(f"--out {args.out}: this is a file; a folder for the figures is wanted")
+        raise InputError(f"--out {args.out}: this is a file; pass a folder for the figures")
     outcomes = []
     for lesson in chosen:
         title = f"Lesson {lesson.number}: {lesson.question}"

@@ -1,8 +1,8 @@
-"""`fcn published`: the paper's tables."""
+"""`fcn published`: print the paper's tables."""
 
 from fcn_from_scratch.lab import published
 
-HELP = "Print what was published: the paper's five tables, and what its released weights score."
+HELP = "Print the published numbers: the paper's five tables, and the scores of its released weights."
 EXAMPLE = """  fcn published
   fcn published 2 weights"""
 

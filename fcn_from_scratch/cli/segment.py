@@ -1,4 +1,4 @@
-"""`fcn segment`: label every pixel of photos of any size."""
+"""`fcn segment`: predict the class of every pixel of photos of any size."""
 
 import time
 import warnings
@@ -17,41 +17,48 @@ from fcn_from_scratch.models import ZeroFrame
 from fcn_from_scratch.progress import bar
 from fcn_from_scratch.training.evaluation import segment
 
-HELP = "Label every pixel of photos of any size: writes the colour map, the overlay and the index PNG of each."
+HELP = (
+    "Predict the class of every pixel of photos of any size; write a colour map, an overlay and an index PNG of each."
+)
 EXAMPLE = """  fcn segment photo.jpg holiday/*.png --weights runs/camvid/checkpoint.npz --out segmented
   fcn segment photo.jpg --model fcn8s --weights fcn8s-heavy-pascal.caffemodel
-  fcn segment photo.jpg --model fcn8s --random-weights     how long, and how much memory?
+  fcn segment photo.jpg --model fcn8s --random-weights     to see time and memory
   fcn segment frames/*.png --model fcn8s --weights fcn8s-heavy-pascal.caffemodel --zero-frame"""
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures in any format Pillow reads")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures in any format that Pillow reads")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", metavar="FILE", help="a checkpoint, .caffemodel, .pth, .npz or .safetensors")
     source.add_argument(
         "--random-weights",
         action="store_true",
-        help="an untrained --model: its labels mean nothing, its time and memory are a trained one's",
+        help="run an untrained --model: the labels mean nothing, but time and memory are those of a trained one",
     )
     parser.add_argument(
         "--model",
         metavar="NAME",
-        help="needed for plain weights; a checkpoint knows its own",
+        help="needed for plain weights; a checkpoint records its own",
     )
-    parser.add_argument("--num-classes", type=int, metavar="K", help="for plain files: else read off score_fr")
+    parser.add_argument(
+        "--num-classes",
+        type=int,
+        metavar="K",
+        help="number of classes, for plain weights (default: the size of score_fr)",
+    )
     common.add_preprocessing_argument(parser)
     parser.add_argument(
         "--zero-frame",
         action="store_true",
-        help="for many pictures of one or two sizes: what they do not reach of the paper's padding is computed once "
-        "for each size, and kept (FCN-8s at 500x500: 260 MB)",
+        help="faster for many pictures of one or two sizes: the part of the paper's padding that no picture reaches is "
+        "computed once for each size and kept (FCN-8s at 500x500: 260 MB)",
     )
     parser.add_argument(
         "--fast-fc6",
         action="store_true",
-        help="for many pictures: fc6 of a VGG16 by Winograd's F(2, 7), in half its time for half a gigabyte more",
+        help="faster for many pictures: fc6 of a VGG16 by Winograd's F(2, 7), in half the time but with 0.5 GB more",
     )
-    parser.add_argument("--out", default="segmented", metavar="DIR", help="default segmented")
+    parser.add_argument("--out", default="segmented", metavar="DIR", help="folder for the results (default segmented)")
     common.add_run_arguments(parser)
 
 
@@ -66,7 +73,7 @@ def run(args):
     else:
         model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
     if common.channels_of(model) != 3:
-        raise InputError(f"a {model.name} reads {common.channels_of(model)} channels; a photo has 3, its colours")
+        raise InputError(f"a {model.name} reads {common.channels_of(model)} channels; a photo has 3 colour channels")
     common.for_pictures(model, len(args.images), args.device, args.fast_fc6)
     predictor = ZeroFrame(model) if args.zero_frame else model
     folder = common.output_folder(args.out)
@@ -90,14 +97,16 @@ def run(args):
 
 
 def untrained(args):
-    """A network of --model with random weights, in its score layers too: they usually start at zero, and every pixel
-    would be of class 0."""
+    """A network of --model with random weights.
+
+    Its score layers get random weights too. Usually they start at zero, and every pixel would get class 0.
+    """
     if args.model is None:
-        raise InputError("--random-weights of which network? Pass --model")
+        raise InputError("--random-weights needs a network: pass --model")
     warnings.warn("the weights are random: the labels mean nothing", stacklevel=2)
     model = common.build_model(args.model, args.num_classes or 21, args.seed)
     if "classifier" in model.name:
-        raise InputError(f"a {model.name} has one answer a picture; this command wants one for every pixel")
+        raise InputError(f"a {model.name} predicts one class for a picture; this command needs one for each pixel")
     rng = np.random.default_rng(args.seed)
     for name, weight in model.params.items():
         if name.startswith("score") and name.endswith("weight"):
@@ -106,12 +115,12 @@ def untrained(args):
 
 
 def save_png(path, image):
-    """Write uint8 (H, W, 3) as PNG, whole or not at all."""
+    """Write uint8 (H, W, 3) as PNG: the whole file or nothing."""
     write_atomically(path, lambda file: Image.fromarray(image).save(file, format="PNG"))
 
 
 def _shares(labels, classes):
-    """The classes found, largest first: "Road 41 %, Sky 20 %"."""
+    """The classes with the most pixels, largest first: "Road 41 %, Sky 20 %"."""
     counts = np.bincount(labels.ravel(), minlength=len(classes))
     order = [number for number in np.argsort(-counts) if counts[number]]
     return ", ".join(f"{classes[number]} {100 * counts[number] / labels.size:.0f} %" for number in order[:5])

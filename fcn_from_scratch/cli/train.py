@@ -1,4 +1,4 @@
-"""`fcn train`: train a network, keep a checkpoint, score it and show what it learned."""
+"""`fcn train`: train a network, write checkpoints, and score the network at the end."""
 
 import argparse
 from dataclasses import replace
@@ -16,7 +16,7 @@ from fcn_from_scratch.lab.mpi import parallel
 from fcn_from_scratch.lab.mpi.group import join
 from fcn_from_scratch.training import SGD, Trainer, checkpoint, constant, polynomial, recipes, warm_up
 
-HELP = "Train a network on drawn shapes or on your own pictures."
+HELP = "Train a network on drawn shapes, on a dataset or on your own pictures."
 EXAMPLE = """  fcn train --model mini_fcn8s --steps 600 --out runs/shapes
   fcn train --model mini_fcn8s --dataset camvid --root data/CamVid --steps 1500 --out runs/camvid
   fcn train --model mini_fcn16s --weights runs/32s/checkpoint.npz --out runs/16s
@@ -25,64 +25,68 @@ EXAMPLE = """  fcn train --model mini_fcn8s --steps 600 --out runs/shapes
   fcn train --resume --out runs/camvid
   mpiexec -n 4 fcn train --batch-size 8 --out runs/shapes4     (four processes share each batch; needs mpi4py)"""
 
-LARGEST_CROP = (240, 320)  # unless --crop says otherwise
+LARGEST_CROP = (240, 320)  # the default of --crop
 
 
 def add_arguments(parser):
-    parser.add_argument("--model", metavar="NAME", help=f"default the recipe's: {', '.join(models.NAMES)}")
+    parser.add_argument("--model", metavar="NAME", help=f"default: the recipe's; one of {', '.join(models.NAMES)}")
     common.add_data_arguments(parser)
-    parser.add_argument("--split", default="train", help="the pictures to train on (default train)")
-    parser.add_argument("--val-split", default="val", help="the pictures to score on in the end (default val)")
+    parser.add_argument("--split", default="train", help="split to train on (default train)")
+    parser.add_argument("--val-split", default="val", help="split to score on at the end (default val)")
     group = parser.add_argument_group("network")
     group.add_argument("--width", type=common.positive, metavar="N", help="channels of the first stage")
     group.add_argument("--dropout", type=float, metavar="P", help="dropout after fc6 and fc7")
-    group.add_argument("--upsampling", choices=models.UPSAMPLING, help="default fixed")
+    group.add_argument("--upsampling", choices=models.UPSAMPLING, help="kind of upsampling (default fixed)")
     group.add_argument(
         "--weights",
         metavar="FILE",
-        help="start from weights, as far as names fit: another run's, or .caffemodel, .pth, .npz, .safetensors",
+        help="start from the weights in a checkpoint, .caffemodel, .pth, .npz or .safetensors, where names match",
     )
     group.add_argument(
-        "--new-scores", action="store_true", help="leave out the file's score layers if they are for other classes"
+        "--new-scores", action="store_true", help="ignore the file's score layers if they are for other classes"
     )
     common.add_preprocessing_argument(group)
-    group.add_argument("--freeze-trunk", action="store_true", help="train the score layers only (32s-fixed)")
+    group.add_argument(
+        "--freeze-trunk", action="store_true", help="train only the score layers, as the paper's FCN-32s-fixed"
+    )
     group = parser.add_argument_group("training")
     group.add_argument(
         "--recipe",
         metavar="NAME",
-        help="settings to start from, the paper's among them; `list` prints all (default: the network's own)",
+        help="a set of settings, such as the paper's; `list` prints all (default: the network's own)",
     )
-    group.add_argument("--steps", type=common.positive, metavar="N", help="steps in all")
-    group.add_argument("--lr", type=float, metavar="X", help="learning rate; belongs to the reduction")
-    group.add_argument("--schedule", choices=("poly", "fixed"), help="how the rate falls")
+    group.add_argument("--steps", type=common.positive, metavar="N", help="number of all steps")
+    group.add_argument("--lr", type=float, metavar="X", help="learning rate; it must fit the reduction")
+    group.add_argument("--schedule", choices=("poly", "fixed"), help="schedule of the learning rate")
     group.add_argument("--momentum", type=float, metavar="X")
     group.add_argument("--weight-decay", type=float, metavar="X")
-    group.add_argument("--reduction", choices=("mean", "sum"), help="of the loss over the pixels")
+    group.add_argument("--reduction", choices=("mean", "sum"), help="how the loss combines the pixels")
     group.add_argument("--batch-size", type=common.positive, metavar="N")
-    group.add_argument("--iter-size", type=common.positive, metavar="N", help="batches added up for one step")
+    group.add_argument(
+        "--iter-size", type=common.positive, metavar="N", help="batches whose gradients are added up for one step"
+    )
     group.add_argument(
         "--sampling",
         choices=("epoch", "replacement"),
-        help="visit all pictures in a new order each epoch, or draw each from all",
+        help="epoch: all pictures in a new order each epoch; replacement: draw each picture from all",
     )
     group.add_argument(
         "--crop",
         type=common.size,
         metavar="HxW",
-        help="train on random, scaled, mirrored crops (default 240x320, or the first picture's size; not for shapes)",
+        help="size of random, scaled, mirrored crops (default 240x320, or the first picture's size; not for shapes)",
     )
-    group.add_argument("--no-augment", action="store_true", help="train on whole pictures as they are")
+    group.add_argument("--no-augment", action="store_true", help="train on whole, unchanged pictures")
     group.add_argument(
         "--balance",
         type=float,
         default=0.0,
         metavar="P",
-        help="weigh classes by (1 / frequency)**P (default 0: not)",
+        help="weight the classes by (1 / frequency)**P (default 0: equal weights)",
     )
     group.add_argument("--save-seconds", type=float, default=60, metavar="S", help=argparse.SUPPRESS)
     parser.add_argument("--out", metavar="DIR", help="folder for the run (default runs/MODEL-DATASET)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out, with its own settings")
     common.add_plain_argument(parser)
     common.add_run_arguments(parser)
 
@@ -97,7 +101,7 @@ def run(args):
 
 
 def _train(args, group):
-    """The command; with a lab.mpi.group.Group, as one of several processes that work on it (lab.mpi.parallel)."""
+    """The command. With a lab.mpi.group.Group this process is one of several that train together (lab.mpi.parallel)."""
     _choose(args)
     folder = Path(args.out or f"runs/{args.model}-{args.dataset or 'shapes'}")
     path = folder / common.CHECKPOINT
@@ -105,7 +109,7 @@ def _train(args, group):
     if resumed:
         args = _resumed(args, path)
     elif path.exists():
-        raise InputError(f"{folder} already holds a run: pass --resume to go on with it, or another --out")
+        raise InputError(f"{folder} already holds a run: pass --resume to continue it, or another --out")
     else:
         _announce(args)
     _settle(args)
@@ -134,7 +138,7 @@ def _train(args, group):
 
 
 def build_trainer(args, dataset, resumed=False, group=None):
-    """The network, optimiser and batches that settled arguments describe; a resumed run has its weights elsewhere."""
+    """The Trainer that complete arguments describe. A resumed run gets its weights from the checkpoint instead."""
     options = {key: getattr(args, key) for key in ("width", "dropout", "upsampling")}
     options = {key: value for key, value in options.items() if value is not None}
     channels = dataset[0].image.shape[2]
@@ -142,13 +146,15 @@ def build_trainer(args, dataset, resumed=False, group=None):
         options["in_channels"] = channels
     model = common.build_model(args.model, dataset.num_classes, args.seed, **options)
     if "classifier" in args.model:
-        raise InputError("a classifier has one answer a picture and no label maps to learn from: lesson 4 trains one")
+        raise InputError(
+            "a classifier predicts one class for a picture and cannot learn from label maps: lesson 4 trains one"
+        )
     if args.weights and not resumed:
         words = {"preprocessing": args.preprocessing, "new_scores": args.new_scores}
         report = weights.load(model, args.weights, **words)
         print("\n".join([f"from {args.weights}: {report}", *report.notes]))
     common.check_channels(model, dataset)
-    saved = getattr(args, "transform", None)  # a resumed run's
+    saved = getattr(args, "transform", None)  # of a resumed run
     model.transform = datasets.Preprocess.from_dict(saved) if saved else _transform(model.transform, dataset)
     if args.freeze_trunk:
         model.freeze_trunk()
@@ -186,7 +192,7 @@ def dataset_name(args):
     return args.dataset or "shapes"
 
 
-# What a recipe decides and the command line may decide otherwise.
+# Settings that a recipe gives and the command line may change.
 _SETTINGS = (
     *("model", "upsampling", "steps", "lr", "schedule", "momentum", "weight_decay", "reduction", "batch_size"),
     *("iter_size", "sampling"),
@@ -194,7 +200,7 @@ _SETTINGS = (
 
 
 def _choose(args):
-    """Which network by which recipe: either implies the other."""
+    """Choose the network and the recipe. Each has a default that depends on the other."""
     if args.recipe is None:
         args.recipe = recipes.usual(args.model)
     if args.model is None:
@@ -202,7 +208,7 @@ def _choose(args):
 
 
 def _announce(args):
-    """Say what a recipe of the paper is about to do, what was changed in it, and what it lacks."""
+    """Print a recipe of the paper, its changed settings, and warnings about missing weights or an unusual rate."""
     recipe = recipes.find(args.recipe)
     if recipe.start is not None:
         print(f"recipe {args.recipe} ({recipe.source}), made for {recipe.data}")
@@ -213,9 +219,11 @@ def _announce(args):
             if value != getattr(recipe, name)
         ]
         if changed:
-            print(f"changed in it: {', '.join(changed)}")
+            print(f"changed settings: {', '.join(changed)}")
         if args.weights is None:
-            print(f"warning: it starts from {recipe.start}: pass --weights FILE; from random ones it will hardly learn")
+            print(
+                f"warning: it starts from {recipe.start}: pass --weights FILE; from random weights it will hardly learn"
+            )
     lr, reduction = (getattr(recipe, n) if getattr(args, n) is None else getattr(args, n) for n in ("lr", "reduction"))
     doubt = recipes.doubt(lr, reduction)
     if doubt:
@@ -223,7 +231,7 @@ def _announce(args):
 
 
 def _settle(args):
-    """Fill what was not given from the recipe, so that the checkpoint names every setting."""
+    """Take missing settings from the recipe, so that the checkpoint records all of them."""
     recipe = recipes.find(args.recipe)
     for name in _SETTINGS:
         if getattr(args, name) is None:
@@ -232,11 +240,11 @@ def _settle(args):
 
 
 def _resumed(args, path):
-    """The saved run's arguments; only --out, --device and more --steps are taken from the new ones."""
+    """The arguments of the saved run. Only --out, --device and --steps are taken from the new arguments."""
     _, meta = checkpoint.read(path)
     arguments = meta["extra"].get("arguments")
     if not isinstance(arguments, dict):
-        raise InputError(f"{path} was not written by `fcn train`: it does not say how to go on")
+        raise InputError(f"{path} was not written by `fcn train`: it does not hold the settings of a run")
     saved = argparse.Namespace(**{**vars(args), **arguments})
     saved.out, saved.device, saved.resume = args.out, args.device, True
     saved.transform = meta["extra"].get("transform")
@@ -261,9 +269,9 @@ def _extra(args, dataset, model):
 
 
 def _transform(transform, dataset):
-    """The preprocessing with the means that the paper's public code subtracts from these pictures.
+    """The preprocessing with the means that the paper's public code subtracts from the pictures of this dataset.
 
-    Weights that want another convention than the paper's (0..1 pixels) keep theirs.
+    Weights that expect another scale than the paper's, such as 0..1, keep their own preprocessing.
     """
     theirs = dataset.preprocess
     return transform if theirs is None or transform.scale != theirs.scale else replace(theirs, std=transform.std)
@@ -273,20 +281,20 @@ def _augmentation(args, dataset, transform):
     if args.no_augment or dataset_name(args) == "shapes":
         return None
     image, labels, _ = dataset[0]
-    # Small pictures are not padded to the usual crop: that would be work on nothing.
+    # Small pictures are not padded to the usual crop: padding costs time and teaches nothing.
     crop = args.crop or tuple(map(min, LARGEST_CROP, labels.shape[-2:]))
     steps = [
         datasets.RandomScale(0.5, 1.5),
         datasets.RandomCrop(crop, transform.neutral(image.shape[2])),
         datasets.RandomFlip(),
     ]
-    if args.modality != "hha":  # which has no colours to vary
+    if args.modality != "hha":  # HHA has no colours to change
         steps.append(datasets.ColourJitter(0.3))
     return datasets.Compose(tuple(steps))
 
 
 def _class_weight(args, dataset):
-    """(1 / frequency)**P, scaled so that an average pixel weighs 1."""
+    """The weights (1 / frequency)**P, scaled so that their mean over all pixels is 1."""
     if not args.balance:
         return None
     counts = datasets.count_ids(dataset)[: dataset.num_classes].astype(float)

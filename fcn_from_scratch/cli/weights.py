@@ -1,4 +1,4 @@
-"""`fcn weights`: what is in a file of weights, and the same weights as a plain .npz."""
+"""`fcn weights`: inspect a file of weights, or convert it to a plain .npz."""
 
 import json
 
@@ -10,32 +10,34 @@ from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.weights import identity, known_files, names, preprocessing
 from fcn_from_scratch.weights.trust import printable
 
-HELP = "Look into a file of weights (.caffemodel, .pth, .npz, .safetensors), or convert it to .npz."
+HELP = "Inspect a file of weights (.caffemodel, .pth, .npz, .safetensors), or convert it to .npz."
 EXAMPLE = """  fcn weights inspect fcn8s-heavy-pascal.caffemodel
   fcn weights convert fcn8s-heavy-pascal.caffemodel fcn8s.npz
   fcn weights convert vgg16-397923af.pth vgg16.npz --fold
 
-No framework is needed, and nothing in a file is run."""
+No framework is needed, and no code in a file is run."""
 
 CANDIDATES = [name for name in models.NAMES if not name.startswith(("mini", "unpool"))]
 
 
 def add_arguments(parser):
     actions = parser.add_subparsers(metavar="inspect|convert", required=True)
-    inspect = actions.add_parser("inspect", help="what is in a file: format, arrays, which networks it fits")
+    inspect = actions.add_parser("inspect", help="print the format, the arrays, and the networks that they fit")
     inspect.set_defaults(action=_inspect)
-    convert = actions.add_parser("convert", help="write the same arrays, under the paper's names, as .npz")
+    convert = actions.add_parser("convert", help="write the same arrays as .npz, under the paper's names")
     convert.set_defaults(action=_convert)
     for action in (inspect, convert):
         action.add_argument("file", metavar="FILE", help="a file of weights")
         action.add_argument(
-            "--preprocessing", choices=weights.PREPROCESSING, help="what the weights expect, if the file cannot tell"
+            "--preprocessing",
+            choices=weights.PREPROCESSING,
+            help="what the weights expect, if the file does not record it",
         )
-    convert.add_argument("out", metavar="OUT.npz", help="where to write")
+    convert.add_argument("out", metavar="OUT.npz", help="the new file")
     convert.add_argument(
         "--fold",
         action="store_true",
-        help="take the preprocessing into the first layer: it then expects BGR, 0..255 minus a mean",
+        help="fold the preprocessing into the first layer, which then expects BGR, 0..255 minus a mean",
     )
 
 
@@ -62,19 +64,19 @@ def _inspect(args):
 
 def _convert(args):
     if not args.out.endswith(".npz"):
-        raise InputError(f"the new file is an .npz; got {args.out}")
+        raise InputError(f"the name of the new file must end in .npz; got {args.out}")
     content = weights.read_file(args.file)
     known = identity.identify(content, args.file)
     expected = preprocessing.expected(content, known, args.preprocessing)
     mapped = names.ours(content.arrays)
     arrays = {mapped[name]: array for name, array in content.arrays.items()}
     if len(arrays) < len(mapped):
-        raise InputError(f"{args.file} holds two arrays for one name of the paper's")
+        raise InputError(f"{args.file} holds two arrays for one of the paper's names")
     transform = preprocessing.transform_for(expected, None)
     if args.fold:
         first = next(iter(arrays))
         if transform is None:
-            raise InputError(f"{args.file} does not tell which preprocessing to fold: pass --preprocessing")
+            raise InputError(f"{args.file} does not record which preprocessing to fold: pass --preprocessing")
         arrays[first], transform = preprocessing.fold(arrays[first], transform)
     meta = {"from": content.format, "model": weights.told_model(content, args.file)}
     meta |= {} if transform is None else {"transform": transform.as_dict()}
@@ -91,7 +93,7 @@ def _more(content):
 
 
 def _table(arrays):
-    """A line an array: name, shape, dtype and range."""
+    """One line for each array: name, shape, dtype and range."""
     mapped = names.ours(arrays)
     rows = [("array", "shape", "dtype", "range", "")]
     for name, array in arrays.items():
@@ -110,7 +112,7 @@ def _range(array):
 
 
 def _fits(content, known):
-    """Which networks the arrays are for: every parameter, or how many are missing."""
+    """Lines that tell which networks the arrays fit, and how many parameters are missing."""
     stranger = names.stranger(content.arrays)
     if stranger:
         return [f"fits none of the networks here: {stranger}"]
@@ -121,14 +123,15 @@ def _fits(content, known):
         unused = f"; {len(report.unused)} arrays unused" if report.unused else ""
         lines.append(f"{name}: {len(report.used)} of {len(report.used) + len(report.missing)}{missing}{unused}")
     classes = f" with num_classes={told['num_classes']}" if "num_classes" in told else ""
-    head = f"parameters of the networks here that it fills{classes}:" if lines else "fits none of the networks here"
+    head = f"parameters that it fills in the networks here{classes}:" if lines else "fits none of the networks here"
     return [head, *(f"  {line}" for line in lines)]
 
 
 def _reports(content, known, told):
-    """(model name, weights.Report) of the networks that share names and shapes with a file, the best first.
+    """(model name, weights.Report) of each network that shares names and shapes with a file, the best match first.
 
-    Only a network of which a thin copy shares names is built in full, without drawing its weights.
+    A thin copy of a network is built first. Only if it shares names is the network built in full, without drawing
+    weights.
     """
     found = []
     for name in CANDIDATES:
@@ -138,7 +141,7 @@ def _reports(content, known, told):
             if not set(names.ours(content.arrays).values()) & thin.params.keys():
                 continue
             report, _ = weights.match(models.build(name, seed=None, **options), content, "")
-        except ValueError:  # another number of heads, other shapes
+        except ValueError:  # another number of heads, or other shapes
             continue
         if identity.is_at_once(content, known) in (None, name.endswith("atonce")):
             found.append((name, report))

@@ -1,4 +1,4 @@
-"""How much memory this process took at most, and how much the machine can still give."""
+"""The peak memory of this process, and how much memory is free."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def peak():
-    """Bytes of memory this process held at its largest so far; None where the system does not tell (Windows)."""
+    """The peak memory of this process so far, in bytes; None where the system does not report it (Windows)."""
     taken = _proc("/proc/self/status", "VmHWM")
     if taken is None:
         try:
@@ -18,7 +18,10 @@ def peak():
 
 
 def available():
-    """Bytes that new arrays may take without swapping; where the system does not tell, all the machine has, or None."""
+    """Bytes that new arrays can take without swapping.
+
+    Where the system does not report this: all memory of the machine, or None.
+    """
     free = _proc("/proc/meminfo", "MemAvailable")
     limits = [limit for limit in (free, _container_room()) if limit is not None]
     if limits:
@@ -30,7 +33,7 @@ def available():
 
 
 def _container_room(folder="/sys/fs/cgroup"):
-    """What a container may still take: /proc/meminfo there speaks of the whole machine."""
+    """Bytes that a container may still take, or None. In a container /proc/meminfo describes the whole machine."""
     try:
         limit, used = (
             Path(folder, name).read_text(encoding="utf-8").strip() for name in ("memory.max", "memory.current")
@@ -41,7 +44,7 @@ def _container_room(folder="/sys/fs/cgroup"):
 
 
 def _proc(path, key):
-    """The number of bytes behind a key of one of Linux's files of "Key:  123 kB" lines, or None."""
+    """The value of a key, in bytes, from a Linux file with lines like "Key:  123 kB"; None without such a line."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,9 +1,9 @@
-"""The numbers that were published, as data: the paper's five tables, and what its released weights score.
+"""Published numbers as data: the paper's five tables, and the scores of its released weights.
 
-table("2")                                  one of TABLES, with the other systems it compares with
-rows_for("fcn8s", "voc", "seg11valid")      the rows that a measurement here may be held against
-Numbers are text, with the digits they were printed with: metrics in percent, a dash for none. Each table names its
-source; where a row has another one, the row does.
+table("2")                                  one of TABLES, with the other systems that the paper lists
+rows_for("fcn8s", "voc", "seg11valid")      the rows that a measurement with this project can be compared with
+Numbers are text with the digits of the source: metrics in percent, a dash for no value. Each table names its source. A
+row from another source names it.
 """
 
 import textwrap
@@ -19,21 +19,20 @@ PYTORCH = "https://github.com/wkentaro/pytorch-fcn"
 
 
 class Row(NamedTuple):
-    """One system: its name, a number a column, and the network here that it can be compared with."""
+    """One system: its name, a number for each column, and the network of this project to compare it with."""
 
     system: str
-    numbers: str  # separated by spaces, "-" where there is none
+    numbers: str  # separated by spaces; "-" where there is none
     model: str | None = None  # a name of models.NAMES
-    source: str | None = None  # if not the table's
-    modality: str | None = None  # of NYUDv2's pictures
+    source: str | None = None  # None: the table's source
+    modality: str | None = None  # for NYUDv2: which channels the network reads
 
 
 class Table(NamedTuple):
-    """A table of results. `dataset` and `split` are this project's words for what it was measured on, None where
-    there are no such words."""
+    """A table of results. `dataset` and `split` are this project's names for the data; None if it has none."""
 
     title: str
-    columns: tuple  # names of metrics.METRICS, or words
+    columns: tuple  # names of metrics.METRICS, or headings
     rows: tuple
     source: str
     dataset: str | None = None
@@ -52,7 +51,7 @@ TABLES = {
         ),
         f"{PAPER}, Table 1",
         note="Trained on VOC 2011's own 1,112 pictures. Times for 500x500 pixels on an NVIDIA Tesla K40c. "
-        "GoogLeNet's field of 907 counts the final average pool, which the network is then said to go without.",
+        "GoogLeNet's field of 907 includes the final average pool, although the text says that the network drops it.",
     ),
     "2": Table(
         "Skips, on the 736 pictures of PASCAL VOC 2011 val that SBD does not train on (seg11valid)",
@@ -77,7 +76,7 @@ TABLES = {
             Row("FCN-8s", "62.7 62.2 0.175", "fcn8s"),
         ),
         f"{PAPER}, Table 3",
-        note="The test labels are not public: only VOC's server compares with these. Seconds are approximate.",
+        note="The test labels are not public: only VOC's server can measure these scores. Seconds are approximate.",
     ),
     "4": Table(
         "NYUDv2, 40 classes, test",
@@ -127,7 +126,7 @@ TABLES = {
         f"scored again by {CHAINER} (README) after conversion; {CODE} gives mean IU 63.6, 65.0, 65.5 and 65.4",
         "voc",
         "seg11valid",
-        note="What an import of these weights should reach, to the digits given.",
+        note="An import of these weights should reach these scores, to the digits given.",
     ),
     "ports": Table(
         "The same networks trained again by others, on seg11valid",
@@ -145,7 +144,7 @@ TABLES = {
         f"{CHAINER} (README); {PYTORCH}",
         "voc",
         "seg11valid",
-        note="How far apart trainings of one network come out.",
+        note="They show how much the results of separate trainings of one network differ.",
     ),
 }
 
@@ -158,7 +157,7 @@ def table(name):
 
 
 def rows_for(model, dataset, split, modality=None):
-    """The published rows of a model on a split of a dataset: list of (where it stands, column -> number as text)."""
+    """The published rows of a model on a split of a dataset: list of (table and system, {column: number as text})."""
     found = []
     for name, there in TABLES.items():
         where = f"CVPR 2015, Table {name}" if name.isdigit() else f"published {name}"
@@ -172,7 +171,7 @@ def rows_for(model, dataset, split, modality=None):
 
 
 def as_text(name):
-    """One table, with title, source and note."""
+    """One table as text, with title, note and source."""
     found = table(name)
     heading = f"CVPR 2015, Table {name}" if name.isdigit() else name.capitalize()
     body = align([["", *map(in_words, found.columns)], *([row.system, *row.numbers.split()] for row in found.rows)])
@@ -182,7 +181,10 @@ def as_text(name):
 
 
 def beside(measured, model, dataset, split, modality=None):
-    """A text that sets a measurement, a dict metric -> 0..1, beside what was published; "" if nothing was."""
+    """A table of a measurement and the published numbers; "" if nothing was published.
+
+    measured  metric -> value in 0..1
+    """
     rows = rows_for(model, dataset, split, modality)
     if not rows:
         return ""
@@ -192,7 +194,7 @@ def beside(measured, model, dataset, split, modality=None):
 
 
 def in_words(metric):
-    """A column's heading."""
+    """A metric's name as the heading of a column."""
     return (
         metric.replace("frequency_weighted", "f.w.")
         .replace("geometric", "geom.")
@@ -203,7 +205,7 @@ def in_words(metric):
 
 
 def align(lines):
-    """Rows of words as text: the first column left, the others right."""
+    """Rows of words as text: the first column is aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(*lines)]
     return "\n".join(
         "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines

@@ -14,6 +14,8 @@ consumers the container's backward adds the two gradients in plain sight.
 A layer also says what it does to a map: see the declarations for geometry in Layer.
 """
 
+import math
+
 import numpy as np
 
 from fcn_from_scratch.backend import get_array_module, memory_order, to_device, to_numpy
@@ -250,6 +252,16 @@ class Layer:
 
     def __repr__(self):
         return self.label
+
+
+def fills(shape, target):
+    """Whether an array of this shape fills a parameter of shape `target`.
+
+    The shapes are equal, or a fully connected layer's (F, C*k*k) fills a convolution's (F, C, k, k). Comparing only the
+    number of elements would not do, since a weight stored in another order has the same number.
+    """
+    flat = len(shape) == 2 and len(target) == 4 and shape == (target[0], math.prod(target[1:]))
+    return flat or tuple(shape) == tuple(target)
 
 
 def zeros_beside(array):

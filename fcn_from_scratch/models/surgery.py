@@ -6,7 +6,7 @@ import numpy as np
 
 from fcn_from_scratch import checks
 from fcn_from_scratch.backend import to_numpy
-from fcn_from_scratch.weights import fills
+from fcn_from_scratch.layers.base import fills
 
 
 class Transplant(NamedTuple):

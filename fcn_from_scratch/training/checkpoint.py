@@ -1,12 +1,12 @@
-"""Everything a run needs to go on exactly where it was, in one .npz file.
+"""The whole state of a training run in one .npz file, so that the run can continue exactly where it stopped.
 
 model/NAME and velocity/NAME   the parameters and the optimiser's velocities
 losses                         the loss of every step so far
-meta                           JSON, as bytes: model name and options, steps, the states of all random generators,
-                               of the batches, class names and whatever the caller adds
+meta                           JSON, as bytes: name and options of the model, steps, the states of all random
+                               generators and of the batches, class names, and what the caller adds
 
-A file is written beside its target and renamed over it: whoever is killed at any moment leaves the old file or the
-new one, never half of one.
+The file is first written under another name and then renamed. So if the process is killed, the old file or the new one
+is there, never half of one.
 """
 
 import json
@@ -24,7 +24,7 @@ _KINDS = {"model": str | None, "options": dict, "steps": int, "generators": dict
 
 
 def save(path, trainer, extra=None):
-    """Write a Trainer's whole state. `extra` is any JSON-able dict: what is needed to build the run again."""
+    """Write the whole state of a Trainer. `extra` is a dict for JSON with all that is needed to rebuild the run."""
     model, optimizer = trainer.model, trainer.optimizer
     meta = {
         "format": FORMAT,
@@ -43,9 +43,9 @@ def save(path, trainer, extra=None):
 
 
 def load(path, trainer):
-    """Put a saved state into a Trainer of the same model, options and data. Nothing is changed unless all of it fits.
+    """Load a saved state into a Trainer of the same model, options and data; returns `extra`.
 
-    Raises: InputError that lists every name, shape and dtype that differs.
+    Raises: InputError that lists all names, shapes and dtypes that differ. The Trainer is unchanged then.
     """
     arrays, meta = read(path)
     model, optimizer, batches = trainer.model, trainer.optimizer, trainer.batches
@@ -77,7 +77,7 @@ def load(path, trainer):
 
 
 def read(path):
-    """(arrays, meta) of a checkpoint. Raises: InputError when the file is not one."""
+    """(arrays, meta) of a checkpoint. Raises: InputError if the file is not one."""
     arrays = read_npz(path)
     try:
         meta = json.loads(arrays.pop("meta").tobytes())
@@ -89,7 +89,7 @@ def read(path):
 
 
 def is_sound(meta):
-    """Whether this is what `save` writes about a run."""
+    """Whether `meta` has the entries that `save` writes."""
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         return False
     return all(key in meta and isinstance(meta[key], kind) for key, kind in _KINDS.items()) and meta["steps"] >= 0
@@ -107,7 +107,7 @@ def compare(ours, theirs):
 
 
 def _generator_state(generator, state):
-    """The saved state if a generator of this kind takes it, else None."""
+    """The saved state if this kind of generator accepts it, otherwise None."""
     try:
         type(generator.bit_generator)().state = state
     except (TypeError, ValueError, KeyError, OverflowError):
@@ -120,5 +120,5 @@ def _velocities(arrays):
 
 
 def _as_json(value):
-    """The value as it comes back from JSON: tuples are lists."""
+    """The value as it is read back from JSON: tuples become lists."""
     return json.loads(json.dumps(value))

@@ -15,7 +15,7 @@ from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.layers import fused
 from fcn_from_scratch.ops import softmax_cross_entropy
 from fcn_from_scratch.progress import bar
-from fcn_from_scratch.training import pair_heads
+from fcn_from_scratch.training.pair_heads import pair_heads
 
 
 class Trainer:
@@ -81,7 +81,7 @@ class Trainer:
 
         shares   None, or for each head the share of this part in the whole batch's mean (engine.loss_shares)
         """
-        pairs = pair_heads.pairs(scores, labels)
+        pairs = pair_heads(scores, labels)
         shares = (1.0,) * len(pairs) if shares is None else shares
         weights = (self.class_weight, *(None,) * (len(pairs) - 1))
         total, gradients = 0.0, []

@@ -1,16 +1,16 @@
-"""Networks with several heads: which scores go with which labels."""
+"""For networks with several heads: pair the scores of each head with its labels."""
 
 from fcn_from_scratch.checks import InputError
 
 
-def pairs(scores, labels):
+def pair_heads(scores, labels):
     """A list of (scores, labels), one for each head, in the order of the dataset's `heads`.
 
-    A network with one head is paired with the first of several labellings: on SIFT Flow it learns the semantic one.
+    A network with one head gets the first label map of each picture: on SIFT Flow it learns the semantic classes.
 
-    Shapes: scores (N, C, H, W), or a tuple of such, one for each head; labels (N, H, W) or (N, maps, H, W). A
-    classifier's are (N, C) and (N,).
-    Raises: InputError for a network of several heads whose pictures do not have as many label maps.
+    Shapes: scores (N, C, H, W), or a tuple of these, one for each head; labels (N, H, W) or (N, maps, H, W). For a
+    classifier scores are (N, C) and labels (N,).
+    Raises: InputError if a network with several heads gets another number of label maps.
     """
     if not isinstance(scores, tuple):
         return [(scores, labels[:, 0] if labels.ndim == 4 else labels)]
@@ -18,6 +18,6 @@ def pairs(scores, labels):
     if maps != len(scores):
         raise InputError(
             f"the network has {len(scores)} heads, the dataset {maps} label map{'s' * (maps > 1)} a picture: "
-            "each head needs labels of its own"
+            "each head needs its own labels"
         )
     return [(each, labels[:, head]) for head, each in enumerate(scores)]

@@ -1,14 +1,15 @@
-"""Training settings as data: the paper's, its public code's, and ours for the lesson-size networks.
+"""Training settings as data: those of the paper, of its public code, and ours for the lesson-size networks.
 
-A learning rate belongs to the loss's reduction. "sum" adds up every pixel's gradient: on a 375x500 image the same
-step as "mean" takes a rate 187,500 times smaller. Mixing the two is the most common way to get NaN (a mean's rate
-with a sum) or a network that never learns (a sum's rate with a mean), so a recipe always names both.
+A learning rate must fit the loss's reduction. "sum" adds up the gradients of all pixels. So on a 375x500 image, a step
+as large as with "mean" takes a rate that is 187,500 times smaller. Mixing the two is the most common mistake: the rate
+of a mean with a sum gives NaN, and the rate of a sum with a mean gives a network that never learns. So a recipe always
+names both.
 
-...-heavy   the public code's: one whole picture a step, a summed loss, momentum 0.99 in the place of a batch; its
-            AlexNet alone takes the mean over 20
-...-cvpr    the CVPR 2015 text's: 20 pictures a step. They have their own sizes, so they go through the network one
-            by one and their gradients are added up. What the text does not say is not made up: there is no rate for
-            FCN-8s, and that the loss is a mean over pixels is the reading under which its rates make sense.
+...-heavy   settings of the public code: one whole picture in a step, a summed loss, and momentum 0.99 in the place of a
+            larger batch. Only its AlexNet uses a mean loss over 20 pictures
+...-cvpr    settings of the CVPR 2015 text: 20 pictures in a step. They have different sizes, so they go through the
+            network one by one and their gradients are added up. Missing settings are not invented: the text gives no
+            rate for FCN-8s, so it has no recipe. The text does not name the reduction; its rates make sense for a mean.
 """
 
 from typing import NamedTuple
@@ -28,13 +29,13 @@ class Recipe(NamedTuple):
     iter_size: int  # batches whose gradients are averaged for one step
     steps: int
     schedule: str  # "fixed" or "poly"
-    sampling: str  # "replacement": each picture is drawn from all; "epoch": all in a new order, again and again
-    whole: bool  # pictures as they are: no crop, no resizing, no augmentation
-    start: str | None  # whose weights it starts from; None is random ones
-    data: str  # what the numbers were chosen for
+    sampling: str  # "replacement": each picture is drawn from all; "epoch": all pictures in a new order each epoch
+    whole: bool  # whole, unchanged pictures: no crop, no resizing, no augmentation
+    start: str | None  # the weights it starts from; None: random weights
+    data: str  # the data that the numbers were chosen for
     source: str
-    upsampling: str | None = None  # an option of the network; None leaves it as it is
-    multipliers: dict | None = None  # training.optim.SGD's; None: biases learn twice as fast and are not decayed
+    upsampling: str | None = None  # an option of the network; None: its default
+    multipliers: dict | None = None  # of training.optim.SGD; None: biases get twice the rate and no decay
 
 
 _SBD = "SBD, the further labels of PASCAL VOC 2011 (--dataset sbd)"
@@ -57,8 +58,8 @@ _HEAVY = Recipe(
     data=_SBD,
     source=_CODE,
 )
-# At least 175 epochs of VOC 2011's 1,112 training pictures, 20 a step. The text prints the decay as "5^-4 or 2^-4" and
-# GoogLeNet's rate as "5^-5": powers of ten are meant.
+# At least 175 epochs of VOC 2011's 1,112 training pictures, 20 in a step. The text prints the decay as "5^-4 or 2^-4"
+# and GoogLeNet's rate as "5^-5". It means powers of ten.
 _CVPR = _HEAVY._replace(
     lr=1e-4,
     momentum=0.9,
@@ -100,17 +101,17 @@ RECIPES = {
         reduction="mean",
         iter_size=20,
         start="CaffeNet",
-        # Only score_fr has the usual rule for biases; the base layers' are treated like weights.
+        # Only score_fr follows the usual rule for biases; the biases of the base layers are treated like weights.
         multipliers={"score_fr.bias": (2.0, 0.0), "*": (1.0, 1.0)},
     ),
     "fcn32s-cvpr": _CVPR,
-    # Section 4.2: a hundredth of FCN-32s's rate, and the twofold upsampling is learned; steps as for FCN-32s
+    # Section 4.2: a hundredth of FCN-32s's rate, and learned twofold upsampling. The steps are FCN-32s's.
     "fcn16s-cvpr": _CVPR._replace(model="fcn16s", lr=1e-6, start="fcn32s-cvpr", upsampling="learned"),
     "fcn_alexnet-cvpr": _CVPR._replace(model="fcn_alexnet", lr=1e-3, start="CaffeNet"),
     "fcn_googlenet-cvpr": _CVPR._replace(model="fcn_googlenet", lr=5e-5, start="GoogLeNet"),
     "siftflow-fcn32s-heavy": _SIFT_FLOW._replace(model="fcn32s_two_heads"),
     "siftflow-fcn16s-heavy": _SIFT_FLOW._replace(model="fcn16s_two_heads", lr=1e-12, start="siftflow-fcn32s-heavy"),
-    # 1e-12 again: what the code has, though its other networks go down to 1e-14 here
+    # 1e-12 again, as in the code, although the rates of its other FCN-8s are 1e-14
     "siftflow-fcn8s-heavy": _SIFT_FLOW._replace(model="fcn8s_two_heads", lr=1e-12, start="siftflow-fcn16s-heavy"),
     "nyud-fcn32s-color-heavy": _NYUD,
     "nyud-fcn32s-color-d-heavy": _NYUD._replace(data="NYUDv2 (--dataset nyud --modality color-d)"),
@@ -126,24 +127,24 @@ RECIPES = {
     "pascalcontext-fcn8s-heavy": _CONTEXT._replace(model="fcn8s", lr=1e-14, start="pascalcontext-fcn16s-heavy"),
 }
 
-# What a rate of each reduction usually lies between, for images of some thousand to some hundred thousand pixels.
+# The usual range of rates for each reduction, for images of some thousand to some hundred thousand pixels.
 _USUAL = {"mean": (1e-6, 1.0), "sum": (0.0, 1e-5)}
 
 
 def find(name):
-    """The recipe of that name. Raises: InputError that says where the names are."""
+    """The recipe of that name. Raises: InputError that says how to list the names."""
     if name not in RECIPES:
-        raise InputError(f"there is no recipe {name!r}; `fcn train --recipe list` prints those there are")
+        raise InputError(f"there is no recipe {name!r}; `fcn train --recipe list` prints all recipes")
     return RECIPES[name]
 
 
 def usual(model):
-    """The name of the recipe a network is trained by unless another is asked for: its first one above, else mini."""
+    """The name of a network's default recipe: the first of RECIPES for it, or "mini" if there is none."""
     return next((name for name, recipe in RECIPES.items() if recipe.model == model), "mini")
 
 
 def table():
-    """All recipes as text, a line each, then their sources."""
+    """All recipes as text, one line each, and then their sources."""
     lines = [("recipe", "lr", "loss", "momentum", "decay", "pictures", "steps", "starts from")]
     for name, r in RECIPES.items():
         pictures = f"{r.batch_size * r.iter_size} a step"
@@ -169,26 +170,26 @@ def table():
 
 
 def _sources():
-    """Where the numbers are from, for each kind of recipe."""
+    """kind of recipe -> the source of its numbers."""
     return {f"...-{name.rpartition('-')[2]}" if "-" in name else name: r.source for name, r in RECIPES.items()}
 
 
 def same_step(lr, reduction, pixels):
-    """The rate with which the other reduction takes the same step over `pixels` counted pixels.
+    """The rate for the other reduction that gives the same step, when `pixels` pixels count.
 
-    lr_sum = lr_mean / pixels        (exact without weight decay, whose share does not scale)
+    lr_sum = lr_mean / pixels        (exact without weight decay, which does not scale with the number of pixels)
     """
     return lr / pixels if reduction == "mean" else lr * pixels
 
 
 def doubt(lr, reduction):
-    """A sentence of warning when a rate does not look like one for this reduction, else None."""
+    """A warning if a rate is unusual for this reduction, otherwise None."""
     low, high = _USUAL[reduction]
     if low <= lr <= high:
         return None
     if reduction == "mean" and lr < low:
         return (
-            f"the learning rate {lr:g} is one for a summed loss; with reduction 'mean' the network will hardly move "
+            f"the learning rate {lr:g} is one for a summed loss; with reduction 'mean' the weights will hardly change "
             f"(on a 375x500 image {lr:g} as a sum equals {same_step(lr, 'sum', 375 * 500):g} as a mean)"
         )
     return f"the learning rate {lr:g} is large for reduction {reduction!r} and will likely end in NaN" + (

@@ -2,7 +2,7 @@
 
 from fcn_from_scratch.weights.formats import MODEL_PREFIX, Content, parameters, read_file
 from fcn_from_scratch.weights.identity import told_model, told_options
-from fcn_from_scratch.weights.loading import Report, fill, fills, load, match, read
+from fcn_from_scratch.weights.loading import Report, fill, load, match, read
 from fcn_from_scratch.weights.preprocessing import PREPROCESSING
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "Content",
     "Report",
     "fill",
-    "fills",
     "load",
     "match",
     "parameters",

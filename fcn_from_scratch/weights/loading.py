@@ -1,12 +1,12 @@
 """Copy a file's arrays into a model's parameters, and report what became of each."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
 from fcn_from_scratch.checks import InputError, few
 from fcn_from_scratch.layers import BilinearUpsample
+from fcn_from_scratch.layers.base import fills
 from fcn_from_scratch.weights import formats, identity, names
 from fcn_from_scratch.weights import preprocessing as inputs
 
@@ -109,16 +109,6 @@ def match(model, content, path, new_scores=False):
             unused.append(name)
     used = [name for name in state if name in params]
     return Report(used, [name for name in params if name not in state], unused, fixed), state
-
-
-def fills(shape, target):
-    """Whether an array of this shape fills a parameter of shape `target`.
-
-    The shapes are equal, or a fully connected layer's (F, C*k*k) fills a convolution's (F, C, k, k). Comparing only the
-    number of elements would not do, since a weight stored in another order has the same number.
-    """
-    flat = len(shape) == 2 and len(target) == 4 and shape == (target[0], math.prod(target[1:]))
-    return flat or tuple(shape) == tuple(target)
 
 
 def _constants(model):

@@ -1,4 +1,4 @@
-"""`fcn train`, `fcn evaluate` and `fcn segment`, end to end, and what they say to a user's mistakes."""
+"""`fcn train`, `fcn evaluate` and `fcn segment` from end to end, and their answers to a user's mistakes."""
 
 import io
 import json
@@ -22,13 +22,13 @@ from fcn_from_scratch.cli import COMMANDS, main, segment, train
 from fcn_from_scratch.training import SGD, Trainer, checkpoint
 
 TINY = ["--width", "2", "--size", "32x32", "--count", "6", "--batch-size", "2"]
-# the first of VOC's colours, as the development kit lists them
+# VOC's first colours, from its development kit
 VOC_COLOURS = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128)]
 
 
 @pytest.fixture
 def done(fcn):
-    """The same for commands that must succeed; returns the output."""
+    """A function that runs a command which must succeed; returns the output."""
 
     def run(*words):
         status, out, err = fcn(*words)
@@ -40,7 +40,7 @@ def done(fcn):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run of 5 steps on drawn shapes: its folder and what `fcn train` printed."""
+    """A run of 5 steps on drawn shapes: its folder and the output of `fcn train`."""
     folder, out = tmp_path_factory.mktemp("run") / "shapes", io.StringIO()
     with redirect_stdout(out):
         assert main(["train", *TINY, "--dropout", "0.3", "--steps", "5", "--seed", "3", "--out", str(folder)]) == 0
@@ -49,7 +49,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def varied(tmp_path_factory):
-    """Weights whose predictions vary from pixel to pixel: a plain file, and the model they make."""
+    """A file of plain weights whose predictions differ from pixel to pixel, and a model with these weights."""
     model = models.build("mini_fcn8s", 6, width=16, seed=1)
     rng = np.random.default_rng(2)
     for name, w in model.params.items():
@@ -61,20 +61,20 @@ def varied(tmp_path_factory):
 
 
 def predictions(model, image):
-    """The arg-max of the scores of the picture, prepared by hand: BGR, minus VOC's mean, over 60."""
+    """The arg-max of the scores for the picture, prepared by hand: BGR, minus VOC's mean, divided by 60."""
     x = image[:, :, ::-1].astype(np.float32) - np.float32((104.00698793, 116.66876762, 122.67891434))
     x *= np.float32(1 / 60)
     return model(x.transpose(2, 0, 1)[None]).argmax(axis=1)[0]
 
 
 def noise(height, width, seed=0):
-    """Coarse random patches, so that a network sees something."""
+    """A picture of coarse random patches, so that the scores vary."""
     blocks = np.random.default_rng(seed).integers(256, size=(height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
     return blocks.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
 
 
 def write_folder(root, sizes, ids=3, seed=0):
-    """A folder dataset: pictures 0.png, 1.png, ... of the given (height, width), labels of ids and 255."""
+    """Write a folder dataset: pictures 0.png, 1.png, ... of the given (height, width), and labels of ids and 255."""
     rng = np.random.default_rng(seed)
     for place in ("images", "labels"):
         (root / place).mkdir(parents=True)
@@ -96,7 +96,7 @@ def arrays_of(path):
 
 
 def table(out):
-    """The rows of a printed table of scores: name -> numbers, None for a dash."""
+    """The rows of a printed table of scores: name -> numbers, with None for a dash."""
     rows = {}
     for line in out.splitlines():
         found = re.fullmatch(r"(\S.*?)((?: +(?:-|\d+\.\d))+)(?:   \(.*\))?", line)
@@ -110,7 +110,7 @@ def percent(value):
 
 
 def assert_table_is_metrics(out, path, classes):
-    """What was printed, to one digit, is what metrics.json holds."""
+    """The printed numbers are those of metrics.json, rounded to one digit."""
     rows, metrics = table(out), json.loads(path.read_text(encoding="utf-8"))
     assert list(metrics["classes"]) == list(classes)
     for name, values in metrics["classes"].items():
@@ -174,9 +174,9 @@ class TestShapes:
         assert (tmp_path / "e" / "predictions.png").stat().st_size > 1000
 
     def test_evaluate_counts_right(self, varied, done, tmp_path):
-        """The confusion matrix counted here, over scenes of the words' size and seed."""
+        """The scores equal those counted here, on scenes of the size and seed in the command."""
         words = ["--dataset", "shapes", "--size", "24x40", "--count", 5, "--seed", 8]
-        model = models.build("mini_fcn8s", 6, seed=0)  # of the default width, as evaluate has to assume
+        model = models.build("mini_fcn8s", 6, seed=0)  # the default width, which evaluate assumes
         assert model.params["fc6.weight"].shape == varied.model.params["fc6.weight"].shape
         out = done("evaluate", "--weights", varied.path, "--model", "mini_fcn8s", *words, "--out", tmp_path / "e")
         counts = np.zeros((6, 6), int)
@@ -200,7 +200,7 @@ class TestShapes:
         assert list(tmp_path.iterdir()) == []
 
     def test_nothing_to_score_is_null(self, varied, fcn, tmp_path):
-        """JSON has no NaN: 0/0 is null there and a dash in the table."""
+        """0/0 is null in the JSON, which has no NaN, and a dash in the table."""
         root = write_folder(tmp_path / "void", [(16, 20)])
         Image.fromarray(np.full((16, 20), 255, np.uint8)).save(root / "labels" / "0.png")
         words = ["--dataset", "folder", "--root", root, "--num-classes", 6, "--out", tmp_path / "e"]
@@ -229,7 +229,7 @@ class TestOtherData:
         assert table(train_set)["background"] != table(out)["background"]
 
     def test_a_folder(self, done, folder, tmp_path):
-        """Pictures of many sizes; four classes are said, of which three occur."""
+        """Pictures of many sizes. Of the four classes in the command three occur."""
         data = ["--dataset", "folder", "--root", folder, "--num-classes", 4]
         out = done("train", *data, "--crop", "24x40", "--width", 2, "--steps", 2, "--out", tmp_path / "r")
         metrics = assert_table_is_metrics(
@@ -249,13 +249,13 @@ class TestOtherData:
         assert any(name in out for name in metrics["classes"])
 
     def test_whole_pictures(self, done, folder, tmp_path):
-        """Without augmentation batches are padded to the largest picture."""
+        """Without augmentation, batches are padded to their largest picture."""
         words = ["--dataset", "folder", "--root", folder, "--no-augment", "--batch-size", 3, "--width", 2, "--steps", 2]
         done("train", *words, "--out", tmp_path / "r")
         assert len(arrays_of(tmp_path / "r" / "checkpoint.npz")["losses"]) == 2
 
     def test_class_weights_by_hand(self):
-        """Shares 3/4 and 1/4, P = 1: 4/3 and 4, halved so that the average pixel weighs 1; P = 1/2: (1/3)**.5 apart."""
+        """Shares 3/4 and 1/4. P = 1: 4/3 and 4, halved so a mean pixel weighs 1. P = 1/2: the ratio is (1/3)**.5."""
 
         class Two:
             num_classes = 3
@@ -301,7 +301,7 @@ class TestSegment:
             assert np.abs(np.asarray(picture) - mixed).max() <= 0.5
 
     def test_the_zero_frame(self, done, fcn, tmp_path, monkeypatch):
-        """The same labels for every picture; networks without such a frame are refused in one line."""
+        """The labels of all pictures are the same as without it. Other networks are refused in one line."""
         photos, calls = [tmp_path / f"{number}.png" for number in range(3)], []
         for number, (photo, width) in enumerate(zip(photos, (40, 40, 33))):
             Image.fromarray(noise(30, width, seed=number)).save(photo)
@@ -345,7 +345,7 @@ class TestSegment:
         assert f"64x48, {first} {100 * counts[first] / counts.sum():.0f} %" in out, "a plain file has no class names"
 
     def test_a_photo_taken_upright(self, done, varied, tmp_path):
-        """EXIF orientation 6: the stored picture is shown turned a quarter to the right."""
+        """EXIF orientation 6: the picture must be turned a quarter to the right."""
         exif = Image.Exif()
         exif[0x0112] = 6
         Image.fromarray(noise(40, 56)).save(tmp_path / "phone.jpg", exif=exif, quality=95)
@@ -360,7 +360,7 @@ class TestSegment:
             np.testing.assert_array_equal(np.asarray(picture), predictions(varied.model, upright))
 
     def test_a_checkpoint_says_how_pictures_are_prepared(self, done, varied, tmp_path):
-        """Its own means and channel order, not those that this kind of network usually has."""
+        """The means and the channel order come from the checkpoint, not from the defaults of the network."""
         batches = datasets.Batches(datasets.Shapes(2, 32), 1, varied.model.transform)
         own = {"mean": [10, 20, 30], "order": "RGB", "scale": 1, "std": [50, 50, 50]}
         run = Trainer(varied.model, SGD(varied.model, 0.1), batches)
@@ -407,7 +407,7 @@ class TestRuns:
         assert not np.array_equal(other["model/conv1_1.weight"], first["model/conv1_1.weight"])
 
     def test_resume(self, done, tmp_path):
-        """2 steps and 4 more are 6 steps; everything but the number of steps comes from the checkpoint."""
+        """2 steps and then 4 equal 6 steps. Everything but the number of steps comes from the checkpoint."""
         words = [*TINY, "--dropout", 0.3, "--schedule", "fixed", "--lr", 0.05, "--momentum", 0.8, "--seed", 5]
         done("train", *words, "--steps", 6, "--out", tmp_path / "whole")
         done("train", *words, "--steps", 2, "--out", tmp_path / "part")
@@ -426,7 +426,7 @@ class TestRuns:
         np.testing.assert_equal(arrays_of(tmp_path / "r/checkpoint.npz"), arrays_of(trained.checkpoint))
 
     def test_a_32s_becomes_a_16s(self, done, tmp_path):
-        """At a rate of 0 what the 16s got from the 32s can be seen; then the old file is not needed any more."""
+        """With a rate of 0, the FCN-16s still has the weights of the FCN-32s. Resuming does not need the old file."""
         words = [*TINY, "--out"]
         done("train", "--model", "mini_fcn32s", "--steps", 3, *words, tmp_path / "32s")
         old = tmp_path / "32s" / "checkpoint.npz"
@@ -457,7 +457,7 @@ class TestRuns:
             assert same is (not name.startswith("score")), name
 
     def test_settings_reach_the_run(self, done, tmp_path):
-        """A summed loss over 2 x 3 pictures: the first is ln 6 for each of the mean pixels that count."""
+        """A summed loss over 2 x 3 pictures: the first loss is ln 6 times the counted pixels of a mean batch."""
         out = done(
             *("train", *TINY, "--reduction", "sum", "--lr", 1e-4, "--iter-size", 3, "--steps", 1),
             *("--weight-decay", 0.25, "--momentum", 0.5, "--upsampling", "learned", "--out", tmp_path / "r"),
@@ -473,7 +473,7 @@ class TestRuns:
         assert meta["extra"]["classes"] == list(scenes.classes)
 
     def test_on_the_device(self, trained, done, tmp_path, monkeypatch):
-        """The stand-in for CuPy refuses arrays of the host, so every step happens where it should."""
+        """The stand-in for CuPy refuses arrays of the host, so all computation happens on the device."""
         monkeypatch.setitem(sys.modules, "cupy", standin)
         words = ["train", *TINY, "--dropout", 0.3, "--steps", 5, "--seed", 3, "--device", "cuda"]
         done(*words, "--out", tmp_path / "r")
@@ -488,7 +488,7 @@ class TestRuns:
 
 @pytest.fixture
 def mistake(fcn):
-    """A function that runs a command with a mistake in it; returns the one line that is said about it."""
+    """A function that runs a command with a mistake; returns the one line of its message."""
 
     def run(*words):
         status, _, err = fcn(*words)
@@ -505,7 +505,7 @@ class TestTrainingMistakes:
         ("words", "parts"),
         [
             (["--model", "fcn9s"], ["no model 'fcn9s'", "mini_fcn8s", "fcn32s"]),
-            (["--model", "mini_classifier"], ["a classifier has one answer a picture"]),
+            (["--model", "mini_classifier"], ["a classifier predicts one class for a picture"]),
             (["--lr", "nan"], ["lr is not negative; got nan"]),
             (["--lr", "-0.1"], ["lr is not negative; got -0.1"]),
             (["--lr", "nan", "--schedule", "fixed"], ["lr is not negative; got nan"]),
@@ -554,7 +554,7 @@ class TestTrainingMistakes:
 
     def test_a_file_for_a_folder(self, mistake, tmp_path):
         (tmp_path / "file").write_text("mine")
-        assert f"--out is a folder; {tmp_path / 'file'} is a file" in mistake(
+        assert f"--out must be a folder; {tmp_path / 'file'} is a file" in mistake(
             "train", *TINY, "--out", tmp_path / "file"
         )
         assert str(tmp_path / "file") in mistake("train", *TINY, "--out", tmp_path / "file" / "run")
@@ -599,7 +599,7 @@ class TestTrainingMistakes:
 
 
 class TestDataMistakes:
-    """A folder of the user's own with one thing wrong in it."""
+    """The user's own folder with one mistake in it."""
 
     @pytest.fixture
     def complaint(self, mistake, folder, tmp_path):
@@ -644,7 +644,7 @@ class TestDataMistakes:
 
 
 class TestWeightsMistakes:
-    """evaluate and segment take the same files, and refuse the same."""
+    """evaluate and segment accept the same files and refuse the same files."""
 
     @pytest.fixture(params=["evaluate", "segment"])
     def complaint(self, request, mistake, tmp_path):
@@ -696,7 +696,7 @@ class TestWeightsMistakes:
         line = complaint("--weights", trained.checkpoint, "--model", "mini_fcn16s")
         assert f"{trained.checkpoint} holds a mini_fcn8s; --model says mini_fcn16s" in line
         line = complaint("--weights", varied.path, "--model", "mini_classifier")
-        assert "one answer a picture" in line
+        assert "one class for a picture" in line
 
     def test_wrong_classes(self, complaint, trained):
         line = complaint("--weights", trained.checkpoint, "--num-classes", 5)
@@ -754,7 +754,7 @@ class TestOtherMistakes:
         same = mistake("segment", tmp_path / "good.png", tmp_path / "other" / "good.png", *end)
         assert "two pictures are called good" in same
         line = mistake("segment", tmp_path / "good.png", "--weights", trained.checkpoint, "--out", tmp_path / "cut.png")
-        assert f"--out is a folder; {tmp_path / 'cut.png'} is a file" in line
+        assert f"--out must be a folder; {tmp_path / 'cut.png'} is a file" in line
 
 
 class TestStatus:
@@ -812,7 +812,7 @@ sys.exit(main(["segment", "photo.png", "--weights", "w.npz"]))
 
     @pytest.mark.skipif(os.name != "posix", reason="limits are POSIX's")
     def test_a_full_disk_is_status_1(self, tmp_path):
-        """A limit on the size of files stands for the end of the disk."""
+        """A limit on the size of files has the effect of a full disk."""
         code = f"""
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
@@ -826,7 +826,7 @@ sys.exit(main({["train", *TINY, "--steps", "1", "--out", str(tmp_path / "r")]!r}
 
 
 def test_small_pictures_are_not_padded_to_the_usual_crop(tmp_path):
-    """Pictures of 16x20 train on crops of 16x20, larger ones on 240x320."""
+    """Pictures of 16x20 are trained on in crops of 16x20, larger ones in crops of 240x320."""
     from fcn_from_scratch.cli.train import _augmentation
 
     args = SimpleNamespace(no_augment=False, dataset="folder", crop=None, modality=None)

@@ -1,4 +1,4 @@
-"""`fcn data`: what it lists, what it says about getting a dataset, and what it finds in one on disk."""
+"""`fcn data`: the list of datasets, the instructions for getting one, and the check of one on disk."""
 
 import json
 
@@ -13,7 +13,7 @@ from fcn_from_scratch.cli import main
 
 @pytest.fixture
 def root(tmp_path, rng):
-    """One folder with all of the paper's datasets in it, as `data/` would be."""
+    """A folder with all datasets of the paper, like `data/`."""
     trees.voc(tmp_path, rng, "VOC2012", train=["a", "b"], val=["c"])
     trees.voc(tmp_path, rng, "VOC2011", train=["a"], val=["c", "b"])
     trees.sbd(tmp_path, rng, train=["b", "x"], val=["y"])
@@ -34,11 +34,11 @@ def fcn(capsys):
 
 
 def expect(monkeypatch, name, **counts):
-    """Let a complete set be as small as the tests' is."""
+    """Set the number of pictures of a complete set to that of the tests' set."""
     monkeypatch.setitem(datasets.SOURCES, name, datasets.SOURCES[name]._replace(counts=counts))
 
 
-# --- what there is, and how to get it -------------------------------------------------------------------------
+# --- the list, and how to get a dataset -----------------------------------------------------------------------
 
 
 def test_all_datasets_are_listed(fcn):
@@ -72,7 +72,7 @@ def test_every_complaint_says_where_to_look(fcn, tmp_path):
         assert f"`fcn data {name}` says how to get it" in err
 
 
-# --- a check --------------------------------------------------------------------------------------------------
+# --- the check of a dataset -----------------------------------------------------------------------------------
 
 WHOLE = {
     "voc": {"train": 2, "val": 1, "seg11valid": 1},
@@ -187,7 +187,7 @@ def test_words_that_do_not_exist(capsys, words):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-# --- training and scoring on them -----------------------------------------------------------------------------
+# --- training and scoring on datasets -------------------------------------------------------------------------
 
 
 def train(capsys, root, out, *words):
@@ -220,7 +220,7 @@ def test_two_heads_are_trained_and_scored(root, tmp_path, capsys):
     ],
 )
 def test_every_modality_is_trained_and_scored(root, tmp_path, capsys, modality, model, channels, means):
-    """With the means of these pictures, which the checkpoint carries; evaluate goes on with the same channels."""
+    """Training uses the means of these channels and records them in the checkpoint. evaluate reads them from it."""
     from fcn_from_scratch.training import checkpoint
 
     out = tmp_path / "run"

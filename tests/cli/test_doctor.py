@@ -1,4 +1,4 @@
-"""`fcn doctor` and `fcn published`, as a user meets them."""
+"""`fcn doctor` and `fcn published` from the command line."""
 
 import re
 from types import SimpleNamespace
@@ -14,13 +14,13 @@ from fcn_from_scratch.metrics import METRICS
 
 
 def levels(out):
-    """{check: mark} of what was printed."""
+    """{name of a check: its mark} from the printed lines."""
     return {name: mark for mark, name in re.findall(r"(?m)^(ok|note|WARNING|SERIOUS) +(\w+): ", out)}
 
 
 @pytest.fixture
 def weights(tmp_path):
-    """A file of weights of a tiny mini_fcn8s with scores, and the network."""
+    """A file of weights of a thin mini_fcn8s whose score layers are not zero, and the network."""
     net, rng = models.build("mini_fcn8s", 6), np.random.default_rng(0)
     for name, array in net.params.items():
         if name.startswith("score"):
@@ -94,7 +94,7 @@ class TestDoctor:
     def test_a_dataset_that_is_not_there(self, fcn, tmp_path):
         status, out, _ = fcn("doctor", "--dataset", "folder", "--root", tmp_path / "gone")
         assert (status, levels(out)) == (1, {"dataset": "SERIOUS"})
-        assert "-> `fcn data` prints" in out
+        assert "-> `fcn data NAME` prints" in out
 
     def test_classes_and_channels(self, fcn, weights):
         status, out, _ = fcn("doctor", "--model", "mini_fcn8s", "--weights", weights.path, "--dataset", "voc")
@@ -115,7 +115,7 @@ class TestDoctor:
         ("words", "text"),
         [
             (["--model", "fcn9s"], "no model 'fcn9s'"),
-            (["--model", "mini_classifier"], "one answer a picture"),
+            (["--model", "mini_classifier"], "one class for a picture"),
             (["--weights", "gone.npz"], "gone.npz"),
             (["gone.jpg", "--model", "mini_fcn8s"], "gone.jpg"),
         ],
@@ -143,7 +143,7 @@ class TestPublished:
         assert fcn("published", 7)[0] == 2
 
     def test_beside_a_measurement(self):
-        """What `fcn evaluate` measures goes beside what was published under the same conventions."""
+        """The scores of `fcn evaluate` are printed beside the published ones, by the same conventions."""
 
         class Matrix:
             def __init__(self, pixel):
@@ -158,7 +158,7 @@ class TestPublished:
         assert "geometric_accuracy" not in evaluate._as_published({"semantic": Matrix(0.5)})
 
     def test_evaluate_on_seg11valid(self, fcn, tmp_path):
-        """A network of the paper's name on a split of the paper's name; VOC's layout is made here."""
+        """A network and a split with the paper's names; the test writes files in VOC's layout."""
         root = tmp_path / "VOC2011"
         for place in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
             (root / place).mkdir(parents=True)
@@ -194,10 +194,10 @@ class TestRandomWeights:
     def test_of_which_network(self, fcn, tmp_path):
         status, _, err = fcn("segment", "photo.png", "--random-weights", "--out", tmp_path)
         assert status == 2
-        assert "Pass --model" in err
+        assert "pass --model" in err
         status, _, err = fcn("segment", "photo.png", "--random-weights", "--model", "mini_classifier")
         assert status == 2
-        assert "one answer a picture" in err
+        assert "one class for a picture" in err
 
     def test_never_by_default(self, fcn):
         status, _, err = fcn("segment", "photo.png", "--model", "mini_fcn8s")

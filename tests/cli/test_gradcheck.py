@@ -1,4 +1,4 @@
-"""`fcn gradcheck`: the table, the user's layer, and the messages about a broken one."""
+"""`fcn gradcheck`: the table, a user's own layer, and the messages about a broken one."""
 
 import sys
 from textwrap import dedent
@@ -30,14 +30,14 @@ GOOD = """
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """A function that writes a file into the current folder."""
+    """A function that writes a file to the current folder."""
     monkeypatch.chdir(tmp_path)
     return lambda text, name="my_layer.py": (tmp_path / name).write_text(dedent(text))
 
 
 @pytest.fixture
 def fcn(capsys):
-    """A function that runs `fcn gradcheck ...`; returns status, output and message."""
+    """A function that runs `fcn gradcheck ...`; returns the exit status, the output and the message."""
 
     def run(*words):
         status = main(["gradcheck", *words])
@@ -87,10 +87,10 @@ class TestTable:
         ("words", "message"),
         [
             (["convolution"], "no op or layer is called 'convolution'; there are conv2d, conv_transpose2d"),
-            (["--seed", "-1"], "--seed is at least 0"),
-            (["--shape", "2,x"], "--shape is sizes with commas between, such as 2,3,7,6; got '2,x'"),
-            (["--shape", "2,0,3"], "--shape is sizes"),
-            (["--shape", "90,90,90"], "a few hundred check a layer as well"),
+            (["--seed", "-1"], "--seed must be at least 0"),
+            (["--shape", "2,x"], "--shape takes sizes with commas between them, such as 2,3,7,6; got '2,x'"),
+            (["--shape", "2,0,3"], "--shape takes sizes"),
+            (["--shape", "90,90,90"], "a few hundred are enough to check a layer"),
         ],
     )
     def test_what_does_not_fit(self, fcn, words, message):

@@ -1,4 +1,4 @@
-"""`fcn inspect`: the table, the crops, the sizes, and what it says to a user's mistakes."""
+"""`fcn inspect`: the table, the crops, the sizes, and the answers to a user's mistakes."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""`fcn train --recipe`: what it decides, what the command line decides, and what it warns of."""
+"""`fcn train --recipe`: its settings, those of the command line, and the warnings."""
 
 import re
 
@@ -13,7 +13,7 @@ TINY = ["--width", "2", "--size", "32x32", "--count", "4"]
 
 
 def settled(folder):
-    """The settings a run noted."""
+    """The settings that a run recorded."""
     return checkpoint.read(folder / "checkpoint.npz")[1]["extra"]["arguments"]
 
 
@@ -29,7 +29,7 @@ class TestList:
         monkeypatch.chdir(tmp_path)
         status, _, err = fcn("train", "--recipe", "fcn64s-heavy")
         assert status == 2
-        assert err == "fcn: there is no recipe 'fcn64s-heavy'; `fcn train --recipe list` prints those there are\n"
+        assert err == "fcn: there is no recipe 'fcn64s-heavy'; `fcn train --recipe list` prints all recipes\n"
         assert list(tmp_path.iterdir()) == []
 
 
@@ -74,7 +74,7 @@ class TestARecipe:
         words = ["--lr", 1e-9, "--iter-size", 2, "--momentum", 0.99, "--model", "mini_fcn16s"]
         out, arguments = run("--recipe", "fcn16s-heavy", "--steps", 1, *words)
         assert (arguments["lr"], arguments["iter_size"], arguments["model"]) == (1e-9, 2, "mini_fcn16s")
-        (changed,) = re.findall("changed in it: (.*)", out)
+        (changed,) = re.findall("changed settings: (.*)", out)
         assert set(changed.split(", ")) == {
             "--model mini_fcn16s for fcn16s",
             "--steps 1 for 100000",
@@ -113,7 +113,7 @@ class TestARecipe:
         assert len(re.findall(f"(?m)^warning: the learning rate {re.escape(text)}", out)) == 1
 
     def test_resuming_keeps_it(self, run, fcn, tmp_path):
-        """The rule for biases too: it is the recipe's, not a setting of the command line."""
+        """The rule for biases is kept too. It belongs to the recipe and is not an option of the command line."""
         run("--recipe", "fcn_alexnet-heavy", "--steps", 1, "--iter-size", 1)
         status, out, _ = fcn("train", "--resume", "--steps", 2, "--out", tmp_path / "r")
         assert status == 0
@@ -123,7 +123,7 @@ class TestARecipe:
 
 
 def test_whole_pictures_drawn_with_replacement(fcn, tmp_path, monkeypatch):
-    """The pictures a recipe trains on: any of all at each step, as they are."""
+    """The recipe trains on whole, unchanged pictures, each drawn from all."""
     from fcn_from_scratch import datasets
 
     seen = []
@@ -139,7 +139,7 @@ def test_whole_pictures_drawn_with_replacement(fcn, tmp_path, monkeypatch):
 
 
 def test_the_bias_rule_reaches_the_weights(fcn, tmp_path):
-    """With a rate of zero but for decay nothing moves; AlexNet's base biases decay, VGG's do not."""
+    """The trunk's gradients are zero, so only decay changes it. AlexNet's base biases decay, VGG's do not."""
     words = ["--size", "32x32", "--count", 2, "--width", 2, "--steps", 1, "--weight-decay", 1, "--lr", 1e-3]
     moved = {}
     for recipe, layer in (("fcn_alexnet-heavy", "conv3"), ("fcn32s-heavy", "conv3_1")):
@@ -153,6 +153,6 @@ def test_the_bias_rule_reaches_the_weights(fcn, tmp_path):
         assert status == 0
         arrays = checkpoint.read(tmp_path / layer / "checkpoint.npz")[0]
         moved[layer] = float(np.median(1 - arrays[f"model/{layer}.bias"]))
-    # score_fr starts at zero, so the trunk gets no gradient at the first step: what moves is decay alone
+    # score_fr starts at zero, so the trunk gets no gradient in the first step and changes by decay only
     assert moved["conv3"] == pytest.approx(1e-3, rel=1e-3)
     assert moved["conv3_1"] == 0

@@ -1,4 +1,4 @@
-"""`fcn weights`, and the other commands on files in others' formats."""
+"""`fcn weights`, and the other commands with files in foreign formats."""
 
 import json
 
@@ -23,7 +23,7 @@ def done(fcn):
 
 @pytest.fixture
 def net():
-    """A thin FCN-8s with scores that are not zero."""
+    """A thin FCN-8s whose score layers are not zero."""
     net = models.build("mini_fcn8s", 6, seed=3)
     rng = np.random.default_rng(3)
     for w in net.params.values():
@@ -40,7 +40,7 @@ def photo(tmp_path):
 
 @pytest.fixture
 def vgg16(tmp_path):
-    """A small part of torchvision's vgg16: its first and its last convolution, of true size."""
+    """A part of torchvision's vgg16: its first and its last convolution, in full size."""
     rng = np.random.default_rng(1)
     arrays = {
         "features.0.weight": rng.standard_normal((64, 3, 3, 3)).astype(np.float32),
@@ -80,7 +80,7 @@ class TestInspect:
         assert "preprocessing: BGR, 0..255, minus (104.007, 116.669, 122.679) (as asked for)" in out
 
     def test_the_networks_it_fits(self, done, tmp_path):
-        """Names and shapes of FCN-16s: all of 16s and of 32s, and most of 8s."""
+        """A file of FCN-16s fits all of FCN-16s and FCN-32s, and most of FCN-8s."""
         wanted = models.build("fcn16s", 3, seed=None).params
         arrays = {name: w[:1, :1] if w.size > 10**6 else w for name, w in wanted.items()}
         arrays = {name: w for name, w in arrays.items() if w.shape == wanted[name].shape}
@@ -143,7 +143,7 @@ class TestConvert:
             weights.load(net, tmp_path / "w.npz")
 
     def test_a_checkpoint_and_its_own_product(self, done, tmp_path, net):
-        """What says nothing is written without a preprocessing; what was converted converts again."""
+        """A file that records no preprocessing is converted without one. A converted file can be converted again."""
         np.savez(tmp_path / "a.npz", **net.params)
         out = done("weights", "convert", tmp_path / "a.npz", tmp_path / "b.npz")
         assert "preprocessing not recorded: nothing in the file tells" in out
@@ -193,7 +193,7 @@ class TestOtherCommands:
         assert "mean IU" in done("evaluate", "--weights", tmp_path / "w.pth", *words)
 
     def test_train_from_other_classes_and_go_on(self, done, fcn, tmp_path):
-        """The preprocessing of the weights stays with the run, also when it is resumed."""
+        """The run keeps the preprocessing of its weights, also when it is resumed."""
         old = models.build("mini_fcn32s", 9, width=2)
         (tmp_path / "w.caffemodel").write_bytes(files.caffemodel(old.params))
         words = ["train", "--model", "mini_fcn32s", "--width", 2, "--weights", tmp_path / "w.caffemodel", "--steps", 1]
@@ -222,8 +222,8 @@ class TestMistakes:
             (["weights", "inspect", "gone.pth"], "gone.pth: No such file"),
             (["weights", "inspect", "."], ".: Is a directory"),
             (["weights", "inspect", "photo.png"], "photo.png is no file of weights: it is a picture"),
-            (["weights", "convert", "w.pth", "w.pth"], "the new file is an .npz; got w.pth"),
-            (["weights", "convert", "w.pth", "w.npz", "--fold"], "does not tell which preprocessing to fold"),
+            (["weights", "convert", "w.pth", "w.pth"], "the name of the new file must end in .npz; got w.pth"),
+            (["weights", "convert", "w.pth", "w.npz", "--fold"], "does not record which preprocessing to fold"),
             (["segment", "photo.png", "--weights", "w.pth"], "does not say which network its weights belong to"),
             (["segment", "photo.png", "--weights", "evil.pth", "--model", "fcn8s"], "names posix.system"),
             (["segment", "photo.png", "--weights", "w.pth", "--model", "fcn8s"], "the model's has (64, 3, 3, 3)"),

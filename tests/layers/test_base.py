@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fcn_from_scratch.layers import Conv2d, Layer, Linear, Sequential
+from fcn_from_scratch.layers.base import fills
 
 
 def linear(**options):
@@ -130,3 +131,20 @@ class TestStateDict:
         with pytest.raises(ValueError, match=r"bias has shape \(2,\) here, \(1,\) there"):
             layer.load_state_dict({"bias": [5.0], "weight": np.zeros((2, 3))}, strict=False)
         assert np.abs(layer.params["weight"]).min() > 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "target", "answer"),
+    [
+        ((4096, 9216), (4096, 256, 6, 6), True),  # CaffeNet's fc6
+        ((4096, 4096), (4096, 4096, 1, 1), True),
+        ((5, 3, 2, 2), (5, 3, 2, 2), True),
+        ((5,), (5,), True),
+        ((9216, 4096), (4096, 256, 6, 6), False),  # transposed: the same number of elements in another order
+        ((3, 5, 2, 2), (5, 3, 2, 2), False),
+        ((5, 12), (5, 3, 4), False),  # not a convolution's weight
+        ((5, 1), (5,), False),
+    ],
+)
+def test_a_fully_connected_weight_fills_a_convolutions(shape, target, answer):
+    assert fills(shape, target) is answer

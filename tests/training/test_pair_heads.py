@@ -10,7 +10,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets import Batches, InMemory, SIFTFlow
 from fcn_from_scratch.ops import softmax_cross_entropy
 from fcn_from_scratch.training import SGD, Trainer, constant, evaluate, evaluate_heads, segment
-from fcn_from_scratch.training.pair_heads import pairs
+from fcn_from_scratch.training.pair_heads import pair_heads
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def trainer(model, dataset, **options):
 def test_each_head_meets_its_own_labels(rng):
     scores = rng.standard_normal((2, 5, 3, 4)), rng.standard_normal((2, 3, 3, 4))
     labels = rng.integers(3, size=(2, 2, 3, 4))
-    (one, ids), (other, more) = pairs(scores, labels)
+    (one, ids), (other, more) = pair_heads(scores, labels)
     assert one is scores[0]
     assert other is scores[1]
     np.testing.assert_array_equal(ids, labels[:, 0])
@@ -48,15 +48,15 @@ def test_each_head_meets_its_own_labels(rng):
 
 def test_one_head_meets_the_first_labels(rng):
     scores, labels = rng.standard_normal((2, 5, 3, 4)), rng.integers(3, size=(2, 2, 3, 4))
-    ((same, ids),) = pairs(scores, labels)
+    ((same, ids),) = pair_heads(scores, labels)
     assert same is scores
     np.testing.assert_array_equal(ids, labels[:, 0])
-    assert pairs(scores, labels[:, 1])[0][1].shape == (2, 3, 4)
+    assert pair_heads(scores, labels[:, 1])[0][1].shape == (2, 3, 4)
 
 
 def test_a_classifier_has_one_label_a_picture(rng):
     scores, labels = rng.standard_normal((4, 5)), rng.integers(5, size=4)
-    ((same, ids),) = pairs(scores, labels)
+    ((same, ids),) = pair_heads(scores, labels)
     assert same is scores
     assert ids is labels
 
@@ -65,7 +65,7 @@ def test_a_classifier_has_one_label_a_picture(rng):
 def test_heads_without_labels_are_refused(shape):
     scores = np.zeros((2, 5, 3, 4)), np.zeros((2, 3, 3, 4))
     with pytest.raises(InputError, match=r"the network has 2 heads, the dataset [13] label map"):
-        pairs(scores, np.zeros(shape, int))
+        pair_heads(scores, np.zeros(shape, int))
 
 
 # --- training -------------------------------------------------------------------------------------------------

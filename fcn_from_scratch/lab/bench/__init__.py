@@ -1,19 +1,23 @@
-"""How fast the networks run here, beside PyTorch: what `fcn bench` does.
+"""How fast the networks run on this machine, compared with PyTorch: the code of `fcn bench`.
 
-work        what is measured, as data: a network, a picture, a forward or a training step; its multiply-adds
-rivals      who competes
-numpy_rival cupy_rival torch_rival   the same work by each of them, behind the same methods
-torch_twin  any network of ours, computed by PyTorch
-processes   a rival in a process of its own: its threads, its memory
-clocks      time by the wall, or by events on a GPU
-ceiling gpu the fastest matrix product this machine makes; on a GPU also the fastest copy, and what the GPU is
-timing      rivals in turn; medians
-measuring   all of it in one run
-kernels pieces   every CUDA kernel alone, beside CuPy's functions
-report kernel_report   the numbers as tables, CSV and JSON
-chart       the same as bars
+A rival is one program that does the work: this project, or PyTorch. Each runs in its own process.
 
-PyTorch is imported in processes of its own alone, and only if it is asked to compete.
+work            what is measured: a network, pictures, and a forward or a training step; its multiply-adds
+rivals          the list of rivals, and which ones are compared with each other
+numpy_rival cupy_rival torch_rival   the work in NumPy, CuPy and PyTorch, with the same methods
+torch_network   any network of this project, computed by PyTorch
+processes       a process for each rival, with its own threads and memory
+clocks          times by the system's clock, or by events on a GPU
+ceiling         the fastest matrix product of the CPU
+gpu             facts about the GPU, its fastest matrix product and copy, and TF32
+timing          the rivals run in turn; medians
+measuring       one complete measurement
+kernels         each CUDA kernel alone, beside CuPy's functions
+kernel_cases    the kernels with their arrays
+report kernel_report   the results as tables, CSV and JSON
+chart           the results as bar charts
+
+PyTorch is imported only in the rivals' processes, and only if it takes part.
 """
 
 from fcn_from_scratch.lab.bench.kernels import KernelResult, measure_kernels

@@ -1,4 +1,4 @@
-"""The numbers as bars."""
+"""The results as bar charts."""
 
 import textwrap
 
@@ -24,14 +24,14 @@ COLOURS = {
     "torch_cuda": "#3b6ea5",
     "torch_cuda_cl": "#8fb0d3",
 }
-# inches; the height of a bar, of a pass's plot, of what is around, of a pair of thin bars
+# inches: the figure's width, and the heights of a bar, of a plot of one pass, of title and axis, of a pair of thin bars
 WIDTH, BAR, PASS, HEAD, PAIR = 10.0, 0.36, 2.4, 0.75, 0.26
-LINE = 125  # letters of the small print above
+LINE = 125  # characters in a line of the subtitle
 PASSES = {"forward": "forward", "input_grad": "gradient by the input", "weight_grad": "gradient by the weight"}
 
 
 def chart(results, subtitle=""):
-    """A Figure: for every work a bar a rival, and where layers were measured alone their speed beside the ceiling."""
+    """A Figure with one bar for each work and rival. Layers that were measured alone get a plot for each pass."""
     plots = [(_whole, result) for result in results]
     for result in results:
         measured = {_split(row)[1] for row in result.rows}
@@ -41,12 +41,13 @@ def chart(results, subtitle=""):
 
 
 def kernel_chart(result, subtitle=""):
-    """A Figure: for every kernel the part of its ceiling that it reaches, beside CuPy's."""
+    """A Figure: how much of its ceiling each kernel reaches, beside CuPy's functions."""
     return _figure([(_kernels, result)], [HEAD + PAIR * len(result.facts)], subtitle, legend=True)
 
 
 def _figure(plots, heights, subtitle, legend):
-    """A Figure of plots below each other, each a function of an axis and more; the legend is the last one's."""
+    """A Figure of plots below each other: tuples of a function and its arguments after the axis. The legend is the
+    last plot's."""
     with matplotlib.rc_context(viz.STYLE):
         figure = Figure(figsize=(WIDTH, sum(heights) + HEAD), layout="constrained")
         figure.suptitle(textwrap.fill(subtitle, LINE), fontsize=9, color="#666666", x=0.99, ha="right")
@@ -59,13 +60,13 @@ def _figure(plots, heights, subtitle, legend):
 
 
 def _split(row):
-    """(layers, pass) of a Row of a part; ("whole", "") of one of the whole."""
+    """(layers, pass) of a Row; ("whole", "") for the whole work."""
     layer, _, step = row.part.rpartition(" ")
     return (layer, step) if layer else (step, "")
 
 
 def _whole(axis, result):
-    """Horizontal bars of the medians with the middle half of the rounds, times and ratios written beside them."""
+    """Horizontal bars: the medians, with lines from quartile to quartile, and times and ratios as text."""
     rows = [row for row in result.rows if row.part == "whole"]
     for place, row in enumerate(rows):
         axis.barh(place, row.seconds, height=0.62, color=COLOURS[row.rival])
@@ -81,7 +82,7 @@ def _whole(axis, result):
 
 
 def _pass(axis, result, step):
-    """Bars side by side: every layer's effective GFLOP/s in one pass, and the matrix product's as a line."""
+    """Bars side by side: the effective GFLOP/s of each layer in one pass. A line shows the best matrix product."""
     layers = list(dict.fromkeys(_split(row)[0] for row in result.rows if row.part != "whole"))
     rivals = list(dict.fromkeys(row.rival for row in result.rows if row.part != "whole"))
     width = 0.8 / len(rivals)
@@ -98,7 +99,7 @@ def _pass(axis, result, step):
 
 
 def _kernels(axis, result):
-    """Two thin bars a kernel."""
+    """Two thin bars for each kernel."""
     names = list(result.facts)
     for number, (rival, label) in enumerate((("cuda", "our kernel"), ("cupy", "CuPy's functions"))):
         shares = {row.part: result.ceilings.share(row)[0] for row in result.rows if row.rival == rival}

@@ -1,23 +1,24 @@
-"""How long calls take: by the wall for work on the CPU, by events on the device for work on a GPU.
+"""How long calls take: by the system's clock on the CPU, by events on a GPU.
 
-On a GPU a call returns when its work is queued, long before it is done. An event is a mark in the queue; the device
-notes the time when it gets there, and the time between two marks is that of all work between them, waiting for the
-host included.
+On a GPU a call returns when its work is queued, long before the work is done. An event is a mark in the queue. The
+device notes the time when it reaches the mark. The time between two marks contains all work between them, and also the
+device's waiting for the host.
 
-A kernel of ten microseconds is done before the host has queued the next one, and would be timed as the host. So calls
-may be queued `ahead`: behind copies that keep the device busy, until the device passes the first mark only after the
-host has queued the last call. Whether it did is asked, and if not, the calls are timed again behind more copies.
+A kernel of ten microseconds is done before the host has queued the next one. The measured time would be the host's. So
+calls can be queued `ahead`: first come copies that keep the device busy. They must last until the host has queued the
+last call. The clock asks the device whether it had passed the first mark by then. If so, it times the calls again
+behind more copies.
 """
 
 import time
 
-BUNCH = 16  # calls queued ahead at a time: a device's queue has room for about a thousand launches
-BUSY_BYTES = 256 << 20  # of one copy that keeps the device busy
-MOST_COPIES = 256  # then the calls are taken for ones that wait for the device themselves
+BUNCH = 16  # calls that are queued ahead together: a device's queue holds about a thousand launches
+BUSY_BYTES = 256 << 20  # size of one copy that keeps the device busy
+MOST_COPIES = 256  # if these are too few, the calls themselves seem to wait for the device
 
 
 def wall(call, calls, ahead=False):
-    """Seconds that so many calls take, one after another."""
+    """Seconds that `calls` calls take, one after another, by the system's clock."""
     start = time.perf_counter()
     for _ in range(calls):
         call()
@@ -25,9 +26,9 @@ def wall(call, calls, ahead=False):
 
 
 class EventClock:
-    """Seconds that the device takes for so many calls; `ahead`, without the host's part of them.
+    """Seconds that the device takes for `calls` calls. With `ahead` the host's time is left out.
 
-    Subclasses say how their library makes an event, asks it, and copies.
+    Subclasses define event(), passed(event), milliseconds(start, end) and copy() with their library.
     """
 
     def __init__(self):
@@ -61,7 +62,7 @@ class EventClock:
 
 
 class CupyClock(EventClock):
-    """On CuPy's current stream."""
+    """EventClock for CuPy's current stream."""
 
     def __init__(self, cupy):
         super().__init__()
@@ -83,7 +84,7 @@ class CupyClock(EventClock):
 
 
 class TorchClock(EventClock):
-    """On PyTorch's current stream."""
+    """EventClock for PyTorch's current stream."""
 
     def __init__(self, torch, device="cuda"):
         super().__init__()

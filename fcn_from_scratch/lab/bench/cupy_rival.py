@@ -1,4 +1,4 @@
-"""The work in CuPy: this project on a GPU, with its kernels or without them."""
+"""The work on a GPU by this project: with its CUDA kernels, or with CuPy's functions instead."""
 
 from contextlib import ExitStack
 
@@ -12,8 +12,8 @@ from fcn_from_scratch.lab.bench.work import takes_winograd
 class CupyRival(NumpyRival):
     """NumpyRival's methods on the GPU, timed by events.
 
-    algorithm  "auto" is the project's own choice; "winograd" takes it for every 3x3 convolution at stride 1 but those
-               that read the pictures, whose three channels would not pay for the transforms
+    algorithm  "auto": the project's own choice. "winograd": Winograd for each 3x3 convolution at stride 1, except those
+               that read the pictures, where the transforms cost more than three channels save
     kernels    False: CuPy's array functions run the plain code of ops. That holds for as long as the rival lives
     """
 
@@ -30,6 +30,6 @@ class CupyRival(NumpyRival):
         return algorithm if algorithm != "winograd" or takes_winograd(node) else "auto"
 
     def peak(self):
-        """Bytes of all arrays that were alive together during the work, at most: not the first, which also compiles."""
+        """Peak bytes of all arrays during the work. The first run, which also compiles, is not counted."""
         self.run()
         return highest(self.cupy, self.run)

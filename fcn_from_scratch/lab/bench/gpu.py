@@ -1,10 +1,10 @@
-"""The GPU: what it is, how fast it copies and multiplies at best, and whether its libraries may round to TF32.
+"""The GPU: facts about it, its fastest copy and matrix product, and whether its libraries may round to TF32.
 
 TF32 is float32 with ten bits behind the point instead of 23. On GPUs from 2020 on, libraries can round the factors of
-matrix products to it and multiply several times faster. That is another computation, so it is off unless asked for, in
-every rival alike. CuPy looks at CUPY_TF32 at a process's first product; cuBLAS and cuDNN refuse TF32 whatever they are
-told where NVIDIA_TF32_OVERRIDE is 0. So the variables stand in the environment before a process begins, and what came
-of them is not believed but tried, with a number that TF32 cannot hold.
+matrix products to TF32 and multiply several times faster. The results are less exact, so TF32 is off in every rival
+unless the user asks for it. CuPy reads CUPY_TF32 at a process's first product. With NVIDIA_TF32_OVERRIDE=0, cuBLAS and
+cuDNN never use TF32. So these variables must be set before a process starts. Whether they worked is then tested with a
+number that TF32 cannot hold.
 """
 
 import os
@@ -14,14 +14,14 @@ import numpy as np
 from fcn_from_scratch.backend import device_module
 from fcn_from_scratch.lab.bench.clocks import CupyClock
 
-COPY_BYTES = 1 << 30  # of the copy that measures the memory: far more than any cache holds
-SIDE = 8192  # of the square matrices that measure the arithmetic
-PART = 8  # each takes at most one PART-th of what memory is free
-FINE = 1 + 2.0**-12  # a float32, and rounded to TF32 it is 1
+COPY_BYTES = 1 << 30  # size of the copy that measures the memory's speed: far more than any cache holds
+SIDE = 8192  # side of the square matrices that measure the arithmetic's speed
+PART = 8  # each of the two takes at most 1/PART of the free memory
+FINE = 1 + 2.0**-12  # exact in float32; TF32 rounds it to 1
 
 
 def variables(tf32):
-    """The environment of a process that may, or must not, use TF32; None removes a variable."""
+    """Environment variables that allow TF32 in a new process, or forbid it; None removes a variable."""
     return {
         "CUPY_TF32": "1" if tf32 else "0",
         "NVIDIA_TF32_OVERRIDE": None if tf32 else "0",
@@ -30,18 +30,18 @@ def variables(tf32):
 
 
 def tf32_allowed():
-    """What `variables` said when this process began."""
+    """Whether `variables` allowed TF32 when this process was started."""
     return os.environ.get("CUPY_TF32") == "1"
 
 
 class Gpu:
-    """The device as CuPy sees it. To be asked in a process of its own, since asking alone takes memory there."""
+    """The GPU as CuPy sees it. It is asked in a separate process, because asking already takes memory of the GPU."""
 
     def __init__(self):
         self.cupy = device_module("cuda")
 
     def facts(self):
-        """What it is, and what drives it: name, bytes of memory, versions; whether products are rounded to TF32."""
+        """Its name, bytes of memory, versions of the software, and whether products are rounded to TF32."""
         cuda = self.cupy.cuda
         device = cuda.Device()
         free, total = device.mem_info
@@ -56,13 +56,13 @@ class Gpu:
         }
 
     def _rounds(self, side=1024):
-        """Multiplied by one, do numbers lose bits?"""
+        """Whether numbers lose bits when they are multiplied by one."""
         a, one = self.cupy.full((side, side), FINE, np.float32), self.cupy.eye(side, dtype=np.float32)
         return bool((a @ one != a).any())
 
 
 class TorchGpu:
-    """The device as PyTorch sees it, if it does: there are builds without CUDA."""
+    """The GPU as PyTorch sees it. Some builds of PyTorch have no CUDA and see none."""
 
     def __init__(self):
         import torch
@@ -70,7 +70,7 @@ class TorchGpu:
         self.torch = torch
 
     def facts(self):
-        """PyTorch's version, the CUDA it was built for (None without), and whether it sees a GPU."""
+        """PyTorch's version, the CUDA version it was built for (None without CUDA), and whether it sees a GPU."""
         return {
             "torch": self.torch.__version__,
             "torch_cuda": self.torch.version.cuda,
@@ -79,7 +79,7 @@ class TorchGpu:
 
 
 class GpuCeiling:
-    """The best copy and the best product of float32 matrices that the device makes: cudaMemcpy and cuBLAS."""
+    """The fastest copy (cudaMemcpy) and the fastest product of float32 matrices (cuBLAS) on this GPU."""
 
     def __init__(self):
         self.cupy = device_module("cuda")
@@ -93,7 +93,7 @@ class GpuCeiling:
         self.c = self.cupy.empty_like(self.a)
 
     def amounts(self):
-        """Operations of a `multiply`, and bytes that a `copy` reads and writes."""
+        """name of a method -> operations, or bytes read and written, in one call."""
         return {"multiply": 2 * len(self.a) ** 3, "copy": self.busy.nbytes}
 
     def multiply(self):
@@ -104,7 +104,7 @@ class GpuCeiling:
 
 
 def highest(cupy, call):
-    """Bytes that CuPy's arrays take together at most while call() runs."""
+    """The largest number of bytes that CuPy's arrays hold together while call() runs."""
     pool = cupy.get_default_memory_pool()
 
     class Highest(cupy.cuda.MemoryHook):
@@ -120,13 +120,13 @@ def highest(cupy, call):
 
 
 def _version(number):
-    """CUDA's way to write a version as a number, 12090, in words: 12.9."""
+    """A CUDA version in words: 12090, as CUDA writes it, is "12.9"."""
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
 def blind(facts):
-    """Why PyTorch does not see the GPU, with a remedy; None if it does. The facts are TorchGpu's."""
+    """Why PyTorch does not see the GPU, with a remedy; None if it sees it. `facts` are TorchGpu's."""
     if facts["torch_sees_it"]:
         return None
-    built = "for the CPU alone" if facts["torch_cuda"] is None else f"for CUDA {facts['torch_cuda']}"
+    built = "for the CPU only" if facts["torch_cuda"] is None else f"for CUDA {facts['torch_cuda']}"
     return f"PyTorch {facts['torch']}, built {built}, sees no GPU; install a build that fits the driver"

@@ -1,4 +1,4 @@
-"""The kernels' numbers as a table for people."""
+"""The results of the kernels as a table."""
 
 from fcn_from_scratch.lab.bench.report import aligned, limits, reached
 
@@ -6,7 +6,7 @@ HEADINGS = "kernel", "array", "in CuPy", "MB", "ms", "GB/s", "GFLOP/s", "of ceil
 
 
 def text(result):
-    """A line a kernel: what it moves, its speed and the ceiling that bounds it, and CuPy's time over its own."""
+    """One line for each kernel: its bytes, its speed, the ceiling that limits it, and CuPy's time over its own."""
     at = {(row.part, row.rival): row for row in result.rows}
     lines = [
         (name, *facts, *_numbers(at[name, "cuda"], at[name, "cupy"], result.ceilings))

@@ -1,4 +1,4 @@
-"""One work, all its rivals: who is right, how long each takes, and how much memory."""
+"""Measure one work with all its rivals: errors, times and memory."""
 
 import os
 from contextlib import ExitStack
@@ -16,16 +16,19 @@ from fcn_from_scratch.progress import bar
 
 
 class Row(NamedTuple):
-    """One rival at one part of the work.
+    """One rival on the whole work or on one part of it.
 
-    part         "whole", or layers and a pass: "conv1_1 forward", "conv3_2, conv3_3 weight_grad"; or a kernel's name
-    seconds      the median over all rounds;  low, high, the quartiles
-    ratio        seconds / ours: how many times as long it takes
-    gflops       effective GFLOP/s: two for each multiply-add of the direct sum, whatever the algorithm makes of it
-    gbytes       effective GB/s: what is read and written at least, each array once; None for a whole
-    peak_bytes   on the CPU of the process, Python and libraries included; on a GPU of the arrays; None for a part
-    error        largest difference of a score from float64's, relative to the largest score; None for a part
-    agreement    of pixels, how many have float64's class; None for a part
+    part         "whole", or layers and a pass ("conv1_1 forward", "conv3_2, conv3_3 weight_grad"), or a kernel's name
+    rival        its key in RIVALS
+    seconds      the median over all rounds
+    low, high    the quartiles
+    ratio        its seconds / ours
+    gflops       effective GFLOP/s: two operations for each multiply-add of the direct sum, whatever the algorithm does
+    gbytes       effective GB/s: each array read or written once; None for the whole work
+    peak_bytes   peak memory: on the CPU of the process, with Python and libraries; on a GPU of the arrays alone
+    error        largest difference of a score from the float64 reference, relative to the largest score
+    agreement    share of the pixels whose class is the reference's
+    peak_bytes, error and agreement are None for a part.
     """
 
     part: str
@@ -42,16 +45,17 @@ class Row(NamedTuple):
 
 
 class Ceilings(NamedTuple):
-    """What the machine does at best, measured between the rivals' turns.
+    """The machine's highest speeds, measured between the rivals' turns.
 
-    gflops   GFLOP/s of the best matrix product;  gbytes, GB/s of the best copy, read and written; None on the CPU
+    gflops   GFLOP/s of the best matrix product
+    gbytes   GB/s of the best copy, bytes read plus bytes written; None on the CPU
     """
 
     gflops: float
     gbytes: float | None = None
 
     def share(self, row):
-        """(part of a ceiling that a Row reaches, which one): of that which is nearer, for this one bounds it."""
+        """(share of a ceiling that a Row reaches, name of the ceiling), for the closer one, which limits the speed."""
         shares = [(row.gflops / self.gflops, "products")]
         if self.gbytes is not None and row.gbytes is not None:
             shares.append((row.gbytes / self.gbytes, "copy"))
@@ -59,13 +63,14 @@ class Ceilings(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What was measured of one work.
+    """All measurements of one work.
 
-    threads     of every rival; None on a GPU
-    rows        of Row: the whole first, each rival, then the parts
+    device      "cpu" or "cuda"
+    threads     of each rival; None on a GPU
+    rows        list of Row: first the whole work by each rival, then the parts
     ceilings    Ceilings
-    samples     rival -> seconds of the whole in each round
-    load        the machine's load average before anything ran, and at the end; None where the system does not tell
+    samples     rival -> seconds of the whole work in each round
+    load        load averages (before the first run, after the last); None if the system has no load average
     """
 
     work: object
@@ -80,14 +85,15 @@ class Result(NamedTuple):
 class Settings(NamedTuple):
     """How a work is measured.
 
-    peer        "torch" or "none", see bench.rivals;  device, "cpu" or "cuda"
-    threads     of every rival on the CPU, and of the judge
-    repeats     rounds (by default as many as take 40 s)
-    layers      also measure every convolution alone, forward and both gradients
-    extras      names of more rivals of ours, at inference on the CPU: "zero_frame", "fast_fc6", "stream"
-    mallopt     every rival's malloc keeps its memory, see processes.keep_memory
-    tf32        the GPU's libraries may round factors to TF32, see bench.gpu
-    progress    show bars
+    peer        "torch" or "none", see bench.rivals
+    device      "cpu" or "cuda"
+    threads     of each rival on the CPU, and of the reference
+    repeats     rounds; None: as many as take 40 s
+    layers      also measure each convolution alone: forward and both gradients
+    extras      more rivals of ours, for inference on the CPU: "zero_frame", "fast_fc6", "stream"
+    mallopt     let malloc keep freed memory in each rival's process, see processes.keep_memory
+    tf32        allow the GPU's libraries to round factors to TF32, see bench.gpu
+    progress    show progress bars
     """
 
     peer: str
@@ -102,17 +108,17 @@ class Settings(NamedTuple):
 
     @property
     def rivals(self):
-        """Names of those who compete, ours first."""
+        """The names of all rivals, ours first."""
         ours, *others = COMPETITIONS[self.device][self.peer][0]
         return ours, *self.extras, *others
 
     @property
     def judge(self):
-        """The name of the one who says in float64 what is right."""
+        """The name of the rival that computes the reference scores in float64."""
         return COMPETITIONS[self.device][self.peer][1]
 
     def process(self, make, *arguments, title="a rival"):
-        """A Process for something that is measured. On a GPU it gets one thread: the device has threads of its own."""
+        """A Process for make(*arguments). With a GPU it gets one CPU thread, since the device has its own threads."""
         if self.device == "cpu":
             return Process(make, *arguments, threads=self.threads, mallopt=self.mallopt, title=title)
         return Process(make, *arguments, threads=1, variables=gpu.variables(self.tf32), title=title)
@@ -122,17 +128,17 @@ class Settings(NamedTuple):
         return self.process(rival.make, work, *rival.arguments, title=rival.title)
 
     def in_turn(self, calls):
-        """timing.in_turn for a part of the work."""
+        """timing.in_turn with these settings, for a part of the work."""
         return in_turn(calls, self.repeats or ROUNDS[0], shortest=None if self.device == "cpu" else GPU_TURN)
 
     def ceilings(self):
-        """The process that the Ceilings are measured in."""
+        """The process in which the Ceilings are measured."""
         make = Ceiling if self.device == "cpu" else gpu.GpuCeiling
         return self.process(make, title="the best product of matrices")
 
 
 def measure(work, settings):
-    """The Result of a Work."""
+    """Measure a Work; returns a Result."""
     before, judge = load(), RIVALS[settings.judge]
     arguments = work._replace(train=False), *judge.arguments, "float64"
     with Process(judge.make, *arguments, threads=settings.threads, title=f"{judge.title} in float64") as process:
@@ -140,12 +146,12 @@ def measure(work, settings):
     with ExitStack() as stack:
         rivals = {name: stack.enter_context(settings.rival(name, work)) for name in settings.rivals}
         accuracy = {name: deviation(rival.ask("scores"), truth) for name, rival in rivals.items()}
-        if settings.device == "cuda":  # runs the work untimed, too: kernels are compiled, and algorithms chosen
+        if settings.device == "cuda":  # this also runs the work untimed: kernels are compiled and algorithms chosen
             peaks = {name: rival.peak() for name, rival in rivals.items()}
         calls = {name: lambda n, rival=rival: rival.seconds("run", n) for name, rival in rivals.items()}
         ceiling = stack.enter_context(settings.ceilings())
         samples, ceilings = beside(ceiling, calls, settings.repeats, settings.progress)
-        if settings.device == "cpu":  # the largest that the process was
+        if settings.device == "cpu":  # the peak over the whole life of the process
             peaks = {name: rival.peak() for name, rival in rivals.items()}
         rows = [
             row._replace(peak_bytes=peaks[row.rival], error=error, agreement=agreement)
@@ -160,7 +166,7 @@ def measure(work, settings):
 
 
 def beside(ceiling, calls, repeats, progress=False):
-    """(samples of timing.in_turn, Ceilings), with the ceiling's process in turn with the others."""
+    """(samples of timing.in_turn, Ceilings): the ceiling's process takes turns with the rivals."""
     amounts = ceiling.ask("amounts")
     best = {f"best {name}": lambda n, name=name: ceiling.seconds(name, n) for name in amounts}
     samples = in_turn({**calls, **best}, repeats, progress)
@@ -183,7 +189,7 @@ def _by_layer(work, rivals, settings):
 
 
 def compared(part, samples, flops, moved=None):
-    """A Row for every rival, from its seconds in each round; the first one's are ours. moved: bytes, at least."""
+    """A Row for each rival from its seconds in each round. The first rival is ours; `moved` are the arrays' bytes."""
     times = {name: summary(seconds) for name, seconds in samples.items()}
     ours = next(iter(times.values())).median
     return [
@@ -200,11 +206,11 @@ def compared(part, samples, flops, moved=None):
 
 
 def deviation(scores, truth):
-    """(largest difference relative to the largest true score, part of the pixels whose arg-max is the true one)."""
+    """(largest difference relative to the largest true score, share of the pixels whose arg-max is the true one)."""
     error = np.abs(scores - truth).max() / np.abs(truth).max()
     return float(error), float((scores.argmax(axis=1) == truth.argmax(axis=1)).mean())
 
 
 def load():
-    """The system's load average over the last minute: processes that want a core; None where it does not tell."""
+    """The load average of the last minute: the number of processes that want a core. None if the system has none."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None

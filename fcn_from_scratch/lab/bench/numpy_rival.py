@@ -1,4 +1,4 @@
-"""The work by this project as a user runs it: in NumPy, or in CuPy on a GPU (bench.cupy_rival)."""
+"""The work by this project, as a user runs it: in NumPy, or in CuPy on a GPU (cupy_rival)."""
 
 import itertools
 
@@ -15,10 +15,10 @@ from fcn_from_scratch.training.optim import SGD
 
 
 class NumpyRival:
-    """One Work, and its convolutions alone. TorchRival has the same methods.
+    """Runs one Work, and each of its convolutions alone. TorchRival has the same methods.
 
-    algorithm  of all convolutions, one of engine.conv.ALGORITHMS: "auto" is the project's own choice for each
-    dtype      "float64" makes a reference for the scores
+    algorithm  for all convolutions, one of engine.conv.ALGORITHMS; "auto" is the project's own choice for each
+    dtype      "float64" for the reference scores
     """
 
     device, wide = "cpu", False
@@ -40,22 +40,22 @@ class NumpyRival:
             self.net.eval().prepare(wide=self.wide)
 
     def choose(self, algorithm, node):
-        """The algorithm of one of the network's convolutions, when `algorithm` is asked for."""
+        """The algorithm for the convolution at a node of the network, given the rival's `algorithm`."""
         return algorithm
 
     def there(self, x):
-        """Maps (N, C, H, W) on the rival's device, channels last in memory as they are here."""
+        """Copy maps (N, C, H, W) to the rival's device; they stay channels last in memory."""
         return to_device(x.transpose(0, 2, 3, 1), self.device).transpose(0, 3, 1, 2)
 
     def scores(self):
-        """What the network makes of the pictures, (N, num_classes, H, W), on the host."""
+        """The network's scores for the pictures, (N, num_classes, H, W), on the host."""
         return to_numpy(self.predict())
 
     def predict(self):
         return self.net.eval()(self.x)
 
     def run(self):
-        """The work, once; returns the loss before a training step, None without one."""
+        """Do the work once. Returns the loss before a training step, or None after a forward."""
         if self.trainer is None:
             self.predict()
             return None
@@ -65,8 +65,8 @@ class NumpyRival:
     # --- a convolution alone ---------------------------------------------------------------------------------
 
     def take(self, conv):
-        """Make ready for the passes of one bench.work.Conv."""
-        self.net.eval()  # drops what the last step kept
+        """Get ready to run the passes of one work.Conv."""
+        self.net.eval()  # drops the maps that the last step kept
         n, c, h, w = conv.x_shape
         self.conv, rng = self.layers[conv.first], np.random.default_rng(0)
         self.conv_x = self.there(rng.standard_normal((n, h, w, c), np.float32).transpose(0, 3, 1, 2))
@@ -80,7 +80,7 @@ class NumpyRival:
         return ops.conv2d_input_grad(self.conv_dy, self.conv_x.shape, self.conv.params["weight"], **self._options())
 
     def weight_grad(self):
-        """Added to the layer's gradient, as its backward does."""
+        """The weight gradient, added to the layer's `grads` as in its backward."""
         arguments, gradient = (self.conv_dy, self.conv_x, self.conv.params["weight"]), self.conv.grads["weight"]
         return ops.conv2d_weight_grad(*arguments, out=gradient, **self._options())
 
@@ -89,18 +89,18 @@ class NumpyRival:
         return {name: getattr(self.conv, name) for name in names}
 
     def threads(self):
-        """On how many threads it works."""
+        """The number of threads that it uses."""
         return threads.workers()
 
 
 class FastFc6Rival(NumpyRival):
-    """The same with fc6 by Winograd's F(2, 7). Forward alone."""
+    """NumpyRival with fc6 by Winograd's F(2, 7). Forward only."""
 
     wide = True
 
 
 class ZeroFrameRival(NumpyRival):
-    """The same for a stream of pictures of one size: what lies outside the picture is computed once. Forward alone."""
+    """NumpyRival for a stream of pictures of one size: the padding's part is computed once. Forward only."""
 
     def __init__(self, work):
         super().__init__(work)
@@ -111,6 +111,6 @@ class ZeroFrameRival(NumpyRival):
 
 
 class StreamRival(ZeroFrameRival):
-    """Both."""
+    """ZeroFrameRival with fc6 by F(2, 7)."""
 
     wide = True

@@ -1,7 +1,7 @@
-"""A rival in a process of its own: its memory can be told from the others', and its threads from theirs.
+"""A process for each rival, so that each has its own memory and threads.
 
-The parent asks, one after another; a rival that is not asked sleeps. Its libraries read how many threads they may have
-when they are loaded, so that has to stand in the environment before the process begins.
+The parent asks one rival at a time; the others sleep. Libraries read their number of threads when they are loaded, so
+it must be in the environment before the process starts.
 """
 
 import contextlib
@@ -16,22 +16,22 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab import memory
 from fcn_from_scratch.lab.bench.clocks import wall
 
-# Threads that wake up after a rest may share a core for some 60 ms, until the system gives each its own; and others
-# have had the caches meanwhile. So a rival that makes short calls makes them for so many seconds before it is timed.
+# When threads wake up after a rest, they may share a core for about 60 ms until the system moves them. The caches also
+# hold other programs' data then. So a rival with short calls makes them for this many seconds before it is timed.
 SETTLE = 0.2
 
-# what sets the number of threads of ours, of NumPy's BLAS and of PyTorch
+# the variables that set the number of threads of this project, of NumPy's BLAS and of PyTorch
 THREADS = ("FCN_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
 
 
 class Process:
-    """make(*arguments) in a new process, until `close` or the end of a with block.
+    """The object make(*arguments) in a new process, which ends with `close` or with the with block.
 
-    make       a class or function of a module: the object's methods are what can be asked for
-    threads    how many it may use
-    mallopt    let malloc keep what is freed, see keep_memory
-    variables  more of its environment, a dict; None removes a variable
-    title      how messages call it
+    make       a class or function at the top level of a module; the object's methods can be called by name
+    threads    how many threads the process may use
+    mallopt    let malloc keep freed memory, see keep_memory
+    variables  more environment variables, a dict; None removes a variable
+    title      its name in messages
     """
 
     def __init__(self, make, *arguments, threads, mallopt=False, variables=None, title="a rival"):
@@ -45,19 +45,19 @@ class Process:
         self._receive()
 
     def ask(self, method, *arguments):
-        """What the object's method returns; an exception in it is raised here."""
+        """Call a method of the object and return its result; an exception in it is raised here."""
         return self._request("ask", method, *arguments)
 
     def seconds(self, method, calls=1, ahead=False):
-        """How long a call of the method takes: the mean of so many, after some that are not counted if they are many.
+        """The mean seconds of `calls` calls of the method. Several calls get a warm-up first, which is not counted.
 
-        By the object's `clock`, if it has one, or by the wall; ahead: see bench.clocks.
+        The time is measured by the object's `clock` if it has one, otherwise by the system's; `ahead`: see clocks.
         """
         return self._request("seconds", method, calls, ahead)
 
     def peak(self):
-        """Bytes of memory it held at its largest: what the object's `peak` says, if it has one, or else the process;
-        None where the system does not tell."""
+        """Peak memory in bytes: the object's `peak()` if it has one, otherwise that of the process. None if the system
+        does not report it."""
         return self._request("peak")
 
     def close(self):
@@ -79,7 +79,7 @@ class Process:
         try:
             worked, result = self._connection.recv()
         except EOFError:
-            raise MemoryError(f"{self.title}'s process ended, as if the system had stopped it") from None
+            raise MemoryError(f"the process of {self.title} ended; the system may have stopped it") from None
         if worked:
             return result
         self.close()
@@ -87,8 +87,8 @@ class Process:
 
 
 def _serve(connection, make, arguments, mallopt):
-    """In the child: make the object, then answer requests with (True, result) or (False, exception)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this process
+    """The child process: make the object, then answer requests with (True, result) or (False, exception)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which ends this process
     try:
         if mallopt:
             keep_memory()
@@ -108,7 +108,7 @@ def _serve(connection, make, arguments, mallopt):
 
 
 def _no_memory(error):
-    """Each library has an exception of its own for a full GPU, and not all of them are MemoryErrors."""
+    """Whether an exception means that memory ran out. Not every library raises a MemoryError for a full GPU."""
     return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
 
 
@@ -118,7 +118,7 @@ def _ask(rival, method, *arguments):
 
 def _seconds(rival, method, calls, ahead=False):
     call, clock = getattr(rival, method), getattr(rival, "clock", wall)
-    if calls > 1:  # in a loop of such short calls nobody rests
+    if calls > 1:  # short calls: let the threads and caches settle first
         start = time.perf_counter()
         call()
         while clock is wall and time.perf_counter() - start < SETTLE:
@@ -151,16 +151,16 @@ def _set(variables):
             os.environ[name] = value
 
 
-# glibc's names for what mallopt sets, from malloc.h
+# parameters of glibc's mallopt, from malloc.h
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
 LARGEST_INT = 2 ** (8 * ctypes.sizeof(ctypes.c_int) - 1) - 1
 
 
 def keep_memory():
-    """Let glibc's malloc keep what is freed, for this process and until its end.
+    """Let glibc's malloc keep freed memory until this process ends.
 
-    Large arrays then lie where earlier ones lay, on pages that need not be handed out and wiped again, and the process
-    never gets smaller. A Workspace does this for a network's arrays alone.
+    New large arrays then reuse the pages of earlier ones. The system need not hand out and clear pages again, and the
+    process never shrinks. A Workspace does the same for the arrays of a network only.
     Raises: InputError where malloc is not glibc's.
     """
     try:

@@ -1,4 +1,4 @@
-"""The numbers as tables for people, as CSV and as JSON."""
+"""The results as tables for people, as CSV and as JSON."""
 
 import csv
 import datetime
@@ -15,30 +15,30 @@ from fcn_from_scratch.geometry.table import memory
 from fcn_from_scratch.lab.bench.measuring import Row
 from fcn_from_scratch.lab.bench.rivals import RIVALS
 
-QUIET = 0.5  # load average up to which nothing else counts as running
+QUIET = 0.5  # a load average up to this counts as an idle machine
 
 LEGEND = """\
-time: the median, and the middle half of all rounds. ratio: its time over ours. memory: the process's peak, Python and
-libraries included. GFLOP/s: of the direct sum, whatever the algorithm; Winograd needs fewer operations, and may pass
-the ceiling. error: the largest difference from float64's scores, relative to the largest score. same class: pixels
-whose arg-max is float64's."""
+time: the median, and the middle half of all rounds. ratio: its time divided by ours. memory: the peak of the process,
+with Python and libraries. GFLOP/s: operations of the direct sum, whatever the algorithm. Winograd needs fewer, so it
+may exceed the ceiling. error: the largest difference from the float64 scores, relative to the largest score. same
+class: pixels whose class is that of the float64 scores."""
 GPU_LEGEND = """\
-time: by events on the device, the median and the middle half of all rounds; of a layer or a kernel without the host's
-part. ratio: its time over ours. memory: of all arrays alive together, at most; the libraries' own not included.
-GFLOP/s: of the direct sum, whatever the algorithm; Winograd needs fewer operations. GB/s: each array read or written
-once. of ceiling: of the best product or the best copy, whichever it comes closer to; arrays that stay in the device's
-cache may pass the copy. error: the largest difference from float64's scores on the CPU, relative to the largest score.
-same class: pixels whose arg-max is float64's."""
+time: by events on the device, the median and the middle half of all rounds; for a single layer or kernel without the
+host's time. ratio: its time divided by ours. memory: the peak of all arrays, without the libraries' own. GFLOP/s:
+operations of the direct sum, whatever the algorithm; Winograd needs fewer. GB/s: each array read or written once. of
+ceiling: of the best product or the best copy, whichever is closer. Arrays that fit into the device's cache may exceed
+the copy. error: the largest difference from the float64 scores of the CPU, relative to the largest score. same class:
+pixels whose class is that of the float64 scores."""
 NO_PEER = {
-    "cpu": "Without PyTorch to compete, this is the project against itself: its own choice of algorithms beside im2col "
-    "for every convolution, and beside the ceiling.",
-    "cuda": "Without PyTorch on the GPU to compete, this is the project against itself: its own choice of algorithms "
-    "beside Winograd's, beside CuPy's functions in its kernels' place, and beside the ceilings.",
+    "cpu": "PyTorch does not take part. The project's own choice of algorithms is compared with im2col for every "
+    "convolution, and with the ceiling.",
+    "cuda": "PyTorch does not take part. The project's own choice of algorithms is compared with Winograd's, with "
+    "CuPy's functions in the place of its kernels, and with the ceilings.",
 }
 
 
 def text(result):
-    """Everything measured of one work."""
+    """The Result of one work as text."""
     work, whole = result.work, [row for row in result.rows if row.part == "whole"]
     place = "on the GPU" if result.device == "cuda" else f"threads: {result.threads}"
     lines = [
@@ -57,7 +57,7 @@ def text(result):
 
 
 def limits(ceilings):
-    """The Ceilings in words."""
+    """The Ceilings in a line of text."""
     products = f"{ceilings.gflops:.0f} GFLOP/s, the best float32 matrix product"
     if ceilings.gbytes is None:
         return f"ceiling: {products}"
@@ -79,7 +79,7 @@ def _line(row, ceilings):
 
 
 def _layers(result, parts):
-    """A line a layer and pass: everybody's time, our speed, and the others' time over ours."""
+    """One line for each layer and pass: every rival's time, our speed, and the others' times divided by ours."""
     at = {(row.part, row.rival): row for row in result.rows}
     rivals = [row.rival for row in result.rows if row.part == parts[0]]
     others = rivals[1:]
@@ -97,13 +97,13 @@ def _layers(result, parts):
 
 
 def reached(row, ceilings):
-    """ "83% copy": the part of a ceiling that a Row reaches, and which one."""
+    """The share of a ceiling that a Row reaches, and which ceiling: "83% copy"."""
     share, which = ceilings.share(row)
     return f"{share:.0%} {which}"
 
 
 def aligned(headings, lines, left=1):
-    """Columns as wide as their widest word; the first `left` of them flush left."""
+    """Lines of words as columns; the first `left` columns are aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(headings, *lines)]
     return "\n".join(
         "  ".join(f"{word:{'<' if place < left else '>'}{widths[place]}}" for place, word in enumerate(line)).rstrip()
@@ -112,12 +112,17 @@ def aligned(headings, lines, left=1):
 
 
 def duration(seconds):
-    """Three digits and a unit."""
+    """A time with three digits and a unit."""
     return f"{1000 * seconds:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
 
 
 def described(facts, tf32, peer):
-    """The GPU in words; facts as bench.gpu gives them, tf32 as it was asked for, and who competes."""
+    """The GPU and its software in words.
+
+    facts  of gpu.Gpu and gpu.TorchGpu
+    tf32   whether the user asked for TF32
+    peer   "torch" or "none"
+    """
     words = [
         f"{facts['gpu']}, {memory(facts['memory'])}",
         f"CUDA driver {facts['driver']}, runtime {facts['runtime']}",
@@ -126,12 +131,12 @@ def described(facts, tf32, peer):
     if peer == "torch":
         words.append(f"PyTorch {facts['torch']} for CUDA {facts['torch_cuda']}, cudnn.benchmark on")
     asked = ("off", "on")[tf32]
-    words.append(f"TF32 {asked}" if facts["tf32"] == tf32 else f"TF32 asked to be {asked}, but products say otherwise")
+    words.append(f"TF32 {asked}" if facts["tf32"] == tf32 else f"TF32 should be {asked}, but a test shows it is not")
     return "; ".join(words)
 
 
 def machine():
-    """What it is measured on."""
+    """The machine and its software, as a dict."""
     versions = {"python": platform.python_version(), "numpy": np.__version__}
     try:
         versions["torch"] = version("torch")
@@ -141,17 +146,18 @@ def machine():
 
 
 def disturbance(load, threads=0):
-    """A sentence if more wants to run than the `threads` that are ours; None if nothing does, or nobody knows."""
+    """A warning if more programs run than our own `threads`; None if not, or if the load is unknown."""
     if load is None or load <= threads + QUIET:
         return None
     return (
-        f"the load average is {load:.1f}: other programs are running, and take from all rivals what they like. Believe "
-        "the ratios more than the times, and neither much"
+        f"the load average is {load:.1f}: other programs are running and slow all rivals down. The ratios are more "
+        "reliable than the times, but repeat the measurement on an idle machine"
     )
 
 
 def write_csv(path, results, kernels=None):
-    """A line a Row, after the work it belongs to; empty where nothing was measured. Kernels are parts "kernel NAME"."""
+    """Write a line for each Row, which starts with its work. Cells without a measurement are empty. A kernel's part is
+    "kernel NAME"."""
     lines = io.StringIO(newline="")
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(("work", "device", "threads", *Row._fields))
@@ -164,8 +170,8 @@ def write_csv(path, results, kernels=None):
 
 
 def write_json(path, results, about, kernels=None):
-    """{"about": how and on what, "results": [...]} with every round's seconds, and {"kernels": ...} if they were
-    measured; null where nothing was measured."""
+    """Write {"about": settings and machine, "results": [...]} with the seconds of every round, and "kernels" if they
+    were measured. Values without a measurement are null."""
     value = {
         "about": {**about, "machine": machine(), "date": datetime.date.today().isoformat()},
         "results": [
@@ -187,6 +193,6 @@ def write_json(path, results, about, kernels=None):
 
 
 def _work(result):
-    """What both kinds of results say."""
+    """The entries that results of works and of kernels share."""
     ceilings = {"ceiling_gflops": result.ceilings.gflops, "ceiling_gbytes": result.ceilings.gbytes}
     return {"work": result.work._asdict(), "title": result.work.title, **ceilings}

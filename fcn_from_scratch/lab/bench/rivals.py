@@ -1,4 +1,4 @@
-"""Who competes: what makes each rival of a work, how tables call it, and who meets whom."""
+"""The rivals: how each is made, its names in tables, and which rivals are compared with each other."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from fcn_from_scratch.lab.bench.torch_rival import TorchCudaRival, TorchRival
 
 
 class Rival(NamedTuple):
-    """Names for tables, long and short, and what makes the rival of a Work: make(work, *arguments)."""
+    """One rival: a long and a short name for tables, and its class: make(work, *arguments)."""
 
     title: str
     short: str
@@ -31,8 +31,8 @@ RIVALS = {
     "torch_cuda_cl": Rival("PyTorch channels_last", "channels_last", TorchCudaRival, ("channels_last",)),
 }
 
-# device -> peer -> who competes with whom, ours first, and who says in float64 what is right. That one computes on the
-# CPU always, so that a GPU is held to something that shares no kernel with it.
+# device -> peer -> (the rivals, ours first; the rival that computes the reference scores in float64). The reference is
+# always computed on the CPU, so that it shares no kernel with a GPU.
 COMPETITIONS = {
     "cpu": {"torch": (("fcn", "torch", "torch_cl"), "torch"), "none": (("fcn", "im2col"), "im2col")},
     "cuda": {

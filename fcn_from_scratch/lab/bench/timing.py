@@ -1,4 +1,4 @@
-"""Rivals in turn, again and again: whatever else the machine does meanwhile meets all of them alike."""
+"""Rivals run in turn, again and again, so that disturbances of the machine hit all of them alike."""
 
 import random
 import time
@@ -8,16 +8,14 @@ import numpy as np
 
 from fcn_from_scratch.progress import bar
 
-TURN = 0.1  # seconds that a rival works on before the next one comes, at least
-GPU_TURN = (
-    0.01  # where calls are timed on a device without the host's part: its clock is exact, and queueing takes long
-)
+TURN = 0.1  # seconds that each turn of a rival lasts at least
+GPU_TURN = 0.01  # the same for calls queued ahead on a GPU: the device's clock is exact, and queueing takes long
 PAUSE = 0.03, 0.08  # seconds between two rivals: threads of the one before may still spin
-ROUNDS, LONGEST = (5, 30), 40  # how many by default: as many of these as take so many seconds
+ROUNDS, LONGEST = (5, 30), 40  # fewest and most rounds by default; seconds that they should take together
 
 
 class Times(NamedTuple):
-    """Seconds of one rival: the median, and the quartiles below and above it."""
+    """Times of one rival in seconds: the median and the two quartiles."""
 
     median: float
     low: float
@@ -31,18 +29,19 @@ def summary(seconds):
 
 
 def order(names, number):
-    """Who comes after whom in round `number`: the first moves on, so that nobody always follows the same one."""
+    """The order of the rivals in round `number`. Each round starts with the next rival, so none is always first."""
     start = number % len(names)
     return names[start:] + names[:start]
 
 
 def in_turn(rivals, rounds=None, progress=False, shortest=None):
-    """name -> list of seconds, one for each round, after one to warm up.
+    """Time the rivals in turn; returns name -> list of seconds of one call, one for each round.
 
-    rivals    name -> function of a number of calls, which returns the seconds that one of them took
-    rounds    how often each gets its turn; None decides by the time that the first one took
-    progress  show a bar
+    rivals    name -> function of a number of calls, which returns the mean seconds of a call
+    rounds    how many turns each rival gets; None: a number that follows from the time of the first calls
+    progress  show a progress bar
     shortest  seconds that a turn lasts at least; None is TURN
+    The first call of each rival is a warm-up and is not counted.
     """
     names, seconds = list(rivals), {name: [] for name in rivals}
     shortest = TURN if shortest is None else shortest
@@ -56,7 +55,7 @@ def in_turn(rivals, rounds=None, progress=False, shortest=None):
 
 
 def number_of_rounds(seconds):
-    """How many rounds of so many seconds each."""
+    """How many rounds to make by default if one takes `seconds`."""
     fewest, most = ROUNDS
     return int(np.clip(LONGEST / seconds, fewest, most))
 

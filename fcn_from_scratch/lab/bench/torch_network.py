@@ -1,7 +1,7 @@
-"""Any network of ours, computed by PyTorch: its layers, one for one, on its weights.
+"""Any network of this project, computed by PyTorch: layer by layer, with the same weights.
 
-The network says in `graph` which layer reads which maps; for every kind of layer one function below calls PyTorch's
-counterpart. A layer without one is refused by name.
+geometry.graph tells which layer reads which maps. For each kind of layer one function below calls PyTorch's
+counterpart. A layer without a counterpart is refused by name.
 """
 
 import numpy as np
@@ -12,14 +12,14 @@ from fcn_from_scratch.ops import bilinear_kernel
 
 
 class TorchNetwork:
-    """y = network(x) of tensors: the scores that `net` would make. It takes the weights over, and `net` loses them.
+    """y = network(x) for tensors: the scores of `net`. It takes over the weights, and `net` loses them.
 
     torch          the module
     memory_format  of the weights: "contiguous_format", which is NCHW, or "channels_last"
-    device         where it computes, in PyTorch's words
+    device         PyTorch's name of the device
     params         name of a layer -> {"weight": tensor, ...}
-    A weight that lies in memory as it should is not copied. Every map is dropped after its last reader, and a ReLU
-    writes over its input if nobody else reads that.
+    A weight is copied only if its memory format differs. Each map is dropped after its last reader. A ReLU overwrites
+    its input if no other layer reads it.
     Identity: scores and gradients equal the network's  (tests/lab/bench/test_torch_network.py).
     """
 
@@ -58,51 +58,51 @@ class TorchNetwork:
 
 
 def _bilinear_kernel(height, width):
-    """(1, 1, height, width)"""
+    """The bilinear kernel, (1, 1, height, width)."""
     rows, columns = (np.sqrt(np.diag(bilinear_kernel(size))) for size in (height, width))
     return np.outer(rows, columns)[None, None]
 
 
-# --- for each kind of layer f(twin, layer, tensors, *inputs) --------------------------------------------------------
+# --- one function for each kind of layer: f(network, layer, p, *inputs), where p are the layer's tensors -------------
 
 
-def _conv2d(twin, layer, p, x):
+def _conv2d(network, layer, p, x):
     place = layer.stride, layer.padding, layer.dilation, layer.groups
-    return twin.f.conv2d(x, p["weight"], p.get("bias"), *place)
+    return network.f.conv2d(x, p["weight"], p.get("bias"), *place)
 
 
-def _conv_transpose2d(twin, layer, p, x):
-    return twin.f.conv_transpose2d(x, p["weight"], p.get("bias"), *layer.placing)
+def _conv_transpose2d(network, layer, p, x):
+    return network.f.conv_transpose2d(x, p["weight"], p.get("bias"), *layer.placing)
 
 
-def _bilinear_upsample(twin, layer, p, x):
-    """A group for each channel: faster than the public ports' (C, C, k, k) kernel, which is mostly zeros."""
-    kernel = twin.kernels[layer.kernel_size].to(x.dtype).expand(x.shape[1], 1, *layer.kernel_size)
-    return twin.f.conv_transpose2d(x, kernel, None, layer.stride, layer.padding, groups=x.shape[1])
+def _bilinear_upsample(network, layer, p, x):
+    """One group for each channel. The public ports use a (C, C, k, k) kernel of mostly zeros, which is slower."""
+    kernel = network.kernels[layer.kernel_size].to(x.dtype).expand(x.shape[1], 1, *layer.kernel_size)
+    return network.f.conv_transpose2d(x, kernel, None, layer.stride, layer.padding, groups=x.shape[1])
 
 
-def _max_pool2d(twin, layer, p, x):
-    return twin.f.max_pool2d(x, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
+def _max_pool2d(network, layer, p, x):
+    return network.f.max_pool2d(x, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
 
 
-def _avg_pool2d(twin, layer, p, x):
+def _avg_pool2d(network, layer, p, x):
     window = layer.kernel_size, layer.stride, layer.padding
-    return twin.f.avg_pool2d(x, *window, layer.ceil_mode, layer.count_include_pad)
+    return network.f.avg_pool2d(x, *window, layer.ceil_mode, layer.count_include_pad)
 
 
-def _local_response_norm(twin, layer, p, x):
-    return twin.f.local_response_norm(x, layer.size, layer.alpha, layer.beta, layer.k)
+def _local_response_norm(network, layer, p, x):
+    return network.f.local_response_norm(x, layer.size, layer.alpha, layer.beta, layer.k)
 
 
-def _skip_fusion(twin, layer, p, scores, skip):
-    fine = twin.f.conv2d(skip if layer.scale == 1 else skip * layer.scale, p["weight"], p["bias"])
+def _skip_fusion(network, layer, p, scores, skip):
+    fine = network.f.conv2d(skip if layer.scale == 1 else skip * layer.scale, p["weight"], p["bias"])
     coarse_from, fine_from = ([max(sign * o, 0) for o in layer.offset] for sign in (-1, 1))
     left = (scores.shape[2:], coarse_from), (fine.shape[2:], fine_from)
     height, width = (min(size[axis] - start[axis] for size, start in left) for axis in (0, 1))
     return _window(scores, coarse_from, (height, width)) + _window(fine, fine_from, (height, width))
 
 
-def _crop(twin, layer, p, x, reference=None):
+def _crop(network, layer, p, x, reference=None):
     return _window(x, layer.offset, layer.size if reference is None else reference.shape[2:])
 
 
@@ -115,15 +115,15 @@ COUNTERPARTS = {
     layers.Conv2d: _conv2d,
     layers.ConvTranspose2d: _conv_transpose2d,
     layers.BilinearUpsample: _bilinear_upsample,
-    layers.NearestUpsample: lambda twin, layer, p, x: twin.f.interpolate(x, scale_factor=layer.scale),
+    layers.NearestUpsample: lambda network, layer, p, x: network.f.interpolate(x, scale_factor=layer.scale),
     layers.MaxPool2d: _max_pool2d,
     layers.AvgPool2d: _avg_pool2d,
     layers.LocalResponseNorm: _local_response_norm,
-    layers.ReLU: lambda twin, layer, p, x: twin.f.relu(x),
-    layers.Dropout: lambda twin, layer, p, x: twin.f.dropout(x, layer.p, twin.training),
-    layers.ChannelDropout: lambda twin, layer, p, x: twin.f.dropout2d(x, layer.p, twin.training),
+    layers.ReLU: lambda network, layer, p, x: network.f.relu(x),
+    layers.Dropout: lambda network, layer, p, x: network.f.dropout(x, layer.p, network.training),
+    layers.ChannelDropout: lambda network, layer, p, x: network.f.dropout2d(x, layer.p, network.training),
     layers.SkipFusion: _skip_fusion,
     layers.Crop: _crop,
-    layers.Concat: lambda twin, layer, p, *maps: twin.torch.cat(maps, dim=1),
-    layers.Sum: lambda twin, layer, p, *maps: layer.scale * sum(maps[1:], maps[0]),
+    layers.Concat: lambda network, layer, p, *maps: network.torch.cat(maps, dim=1),
+    layers.Sum: lambda network, layer, p, *maps: layer.scale * sum(maps[1:], maps[0]),
 }

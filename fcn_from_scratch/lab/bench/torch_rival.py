@@ -1,4 +1,4 @@
-"""The work in PyTorch: the same network on the same weights, run eagerly and with PyTorch's defaults."""
+"""The work in PyTorch: the same network with the same weights, in eager mode and with PyTorch's default settings."""
 
 import importlib.util
 import os
@@ -13,15 +13,15 @@ from fcn_from_scratch.lab.bench.work import LR, MOMENTUM, WEIGHT_DECAY, convolut
 
 
 def installed():
-    """Can PyTorch be imported?"""
+    """Whether PyTorch can be imported."""
     return importlib.util.find_spec("torch") is not None
 
 
 class TorchRival:
-    """NumpyRival's methods, by PyTorch; what they do is said there.
+    """PyTorch with the methods of NumpyRival, which documents them.
 
     memory_format  "contiguous_format", which is NCHW and what most programs use, or "channels_last", often faster
-    The number of threads is OMP_NUM_THREADS, which bench.processes sets.
+    The number of threads is OMP_NUM_THREADS, which processes.Process sets.
     """
 
     device = "cpu"
@@ -35,15 +35,15 @@ class TorchRival:
         net = work.network(dtype)
         x = work.pictures(net).astype(dtype, copy=False)
         self.layers = {node.name: convolution(node.layer) for node in geometry.graph(net)}
-        self.twin = TorchNetwork(torch, net, memory_format, self.device)
-        self.x, self.labels, self.optimizer = self.twin.tensor(x), self.twin.tensor(work.labels()), None
+        self.network = TorchNetwork(torch, net, memory_format, self.device)
+        self.x, self.labels, self.optimizer = self.network.tensor(x), self.network.tensor(work.labels()), None
         if work.train:
             self.optimizer = self._optimizer()
 
     def _optimizer(self):
-        """Biases learn twice as fast and are not decayed, as in NumPy."""
+        """SGD with the rule for biases that training.optim uses: twice the learning rate, no weight decay."""
         weights, biases = [], []
-        for tensors in self.twin.params.values():
+        for tensors in self.network.params.values():
             for name, tensor in tensors.items():
                 (biases if name == "bias" else weights).append(tensor.requires_grad_())
         groups = [{"params": weights}, {"params": biases, "lr": 2 * LR, "weight_decay": 0.0}]
@@ -53,17 +53,17 @@ class TorchRival:
         return self.predict().cpu().numpy()
 
     def predict(self):
-        self.twin.training = False
+        self.network.training = False
         with self.torch.inference_mode():
-            return self.twin(self.x)
+            return self.network(self.x)
 
     def run(self):
         if self.optimizer is None:
             self.predict()
             return None
-        self.twin.training = True
+        self.network.training = True
         self.optimizer.zero_grad()
-        loss = self.f.cross_entropy(self.twin(self.x), self.labels, ignore_index=255)
+        loss = self.f.cross_entropy(self.network(self.x), self.labels, ignore_index=255)
         loss.backward()
         self.optimizer.step()
         return loss.item()
@@ -72,11 +72,11 @@ class TorchRival:
 
     def take(self, conv):
         if self.optimizer is not None:
-            self.optimizer.zero_grad()  # gives the gradients' memory back
+            self.optimizer.zero_grad()  # frees the gradients
         n, c, h, w = conv.x_shape
         x = np.random.default_rng(0).standard_normal((n, h, w, c), np.float32).transpose(0, 3, 1, 2)
-        self.conv_x, layer = self.twin.tensor(x), self.layers[conv.first]
-        tensors = {name: tensor.detach() for name, tensor in self.twin.params[conv.first].items()}
+        self.conv_x, layer = self.network.tensor(x), self.layers[conv.first]
+        tensors = {name: tensor.detach() for name, tensor in self.network.params[conv.first].items()}
         self.weight, self.bias = tensors["weight"], tensors.get("bias")
         self.place = layer.stride, layer.padding, layer.dilation, layer.groups
         self.conv_dy = self.forward()
@@ -92,7 +92,7 @@ class TorchRival:
         return self._backward(1)
 
     def _backward(self, which):
-        """The gradient by the input (0) or by the weight (1), by the function that autograd calls."""
+        """The gradient by the input (0) or by the weight (1), from the function that autograd calls."""
         stride, padding, dilation, groups = self.place
         wanted = [which == place for place in range(3)]
         arguments = self.conv_dy, self.conv_x, self.weight, None, stride, padding, dilation
@@ -104,9 +104,9 @@ class TorchRival:
 
 
 class TorchCudaRival(TorchRival):
-    """The same on the GPU, timed by events.
+    """TorchRival on the GPU, timed by events.
 
-    cuDNN tries its algorithms for every shape and takes the fastest (cudnn.benchmark), in the calls that warm up.
+    In the warm-up calls cuDNN tries its algorithms for each shape and chooses the fastest (cudnn.benchmark).
     """
 
     device = "cuda"
@@ -120,7 +120,7 @@ class TorchCudaRival(TorchRival):
         super().__init__(work, memory_format)
 
     def peak(self):
-        """Bytes of all tensors that were alive together during the work, at most; not the first time."""
+        """Peak bytes of all tensors during the work. The first run is not counted."""
         self.run()
         self.torch.cuda.reset_peak_memory_stats()
         self.run()

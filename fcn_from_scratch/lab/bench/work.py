@@ -1,4 +1,4 @@
-"""What is measured: one network on one batch of pictures, forward alone or a whole training step."""
+"""What is measured: one network on one batch of pictures, either a forward or a whole training step."""
 
 from itertools import pairwise
 from math import prod
@@ -13,18 +13,22 @@ from fcn_from_scratch.geometry.table import memory
 from fcn_from_scratch.layers.conv import ZeroInit
 from fcn_from_scratch.ops.shapes import conv_output_size
 
-LESSON = "lesson"  # the network of `--small`: channels as below, a pool after each but the last
+LESSON = "lesson"  # the network of `--small`: a pool follows each convolution but the last
 LESSON_CHANNELS, LESSON_CLASSES = (3, 16, 32, 64, 96), 5
 
-LR, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 5e-4  # of the training step, in all rivals
+LR, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 5e-4  # of the training step, the same in all rivals
 
 
 class Work(NamedTuple):
-    """A network, a batch, and what is done with it. Every rival builds it anew, from the same seed.
+    """A network, a batch of pictures, and what is done with them. Each rival builds its own copy from the same seed.
 
-    model     a name for models.build, or LESSON;  options, of models.build: width, say
-    size      of the pictures, (H, W);  batch, how many at a time
-    train     a training step (forward, loss, backward, SGD); else a forward in eval mode
+    model        a name for models.build, or LESSON
+    size         of the pictures, (H, W)
+    batch        number of pictures
+    train        True: a training step (forward, loss, backward, SGD); False: a forward in eval mode
+    options      options of models.build, such as width
+    num_classes  of the network
+    seed         of weights, pictures and labels
     """
 
     model: str
@@ -37,7 +41,7 @@ class Work(NamedTuple):
 
     @property
     def title(self):
-        """What it is, in words."""
+        """The work in words."""
         height, width = self.size
         name = f"the lesson-size network {'-'.join(map(str, LESSON_CHANNELS))}" if self.model == LESSON else self.model
         name += "".join(f", {option} {value}" for option, value in self.options.items())
@@ -45,9 +49,9 @@ class Work(NamedTuple):
         return f"{name}: {what}, {self.batch} picture{'s' * (self.batch > 1)} of {height}x{width}"
 
     def network(self, dtype="float32"):
-        """The network with random weights, which are the same in every dtype.
+        """The network with random weights: the same weights in every dtype.
 
-        Score layers usually start at zero; here they do not, so that the scores can be compared.
+        Score layers usually start at zero. Here they get random weights too, so that scores can be compared.
         """
         net, rng = self._build(self.seed), np.random.default_rng(self.seed + 1)
         for name, weight in net.params.items():
@@ -56,7 +60,7 @@ class Work(NamedTuple):
         return net if dtype == "float32" else net.astype(dtype)
 
     def outline(self):
-        """The network without weights, for who asks for sizes alone."""
+        """The network without drawn weights, for computing sizes."""
         return self._build(None)
 
     def _build(self, seed):
@@ -65,7 +69,7 @@ class Work(NamedTuple):
         return models.build(self.model, self.num_classes, seed=seed, **self.options)
 
     def pictures(self, net):
-        """Random numbers where pictures would be, float32 (N, C, H, W), channels last in memory."""
+        """Random numbers in the place of pictures: float32 (N, C, H, W), channels last in memory."""
         rng = np.random.default_rng(self.seed + 2)
         channels = next(iter(net.params.values())).shape[1]
         return rng.standard_normal((self.batch, *self.size, channels), np.float32).transpose(0, 3, 1, 2)
@@ -76,10 +80,10 @@ class Work(NamedTuple):
         return np.random.default_rng(self.seed + 3).integers(0, number, (self.batch, *self.size))
 
     def multiply_adds(self):
-        """Of the direct sums, for the whole batch.
+        """Multiply-adds of the direct sums, for the whole batch.
 
-        A training step makes those of forward; again as many for the gradient by each layer's input, but not by the
-        image; and for each layer with weights again as many for theirs.
+        A training step needs those of the forward, as many again for each layer's input gradient (except for layers
+        that read the image), and as many again for each weight gradient.
         """
         net = self.outline()
         table, total = geometry.table(net, self.size), 0
@@ -89,8 +93,11 @@ class Work(NamedTuple):
         return self.batch * total
 
     def bytes(self):
-        """What a rival holds at least: weights and the largest map before and after a layer; in training also
-        gradients, velocities, and every map."""
+        """Bytes that a rival needs at least.
+
+        A forward needs the weights and two maps of the largest size. A training step also needs gradients, velocities
+        and all maps.
+        """
         table = geometry.table(self.outline(), self.size)
         weights, largest = 4 * table.parameters, 2 * max(row.bytes for row in table.rows)
         if self.train:
@@ -98,10 +105,10 @@ class Work(NamedTuple):
         return weights + self.batch * largest
 
     def check(self, rivals, room=None):
-        """Say in a sentence what cannot be measured, `rivals` at a time in `room` bytes of memory.
+        """Refuse a work that cannot be measured by `rivals` processes together in `room` bytes of memory.
 
-        Raises: InputError for a network with more than one input or output, whose pictures do not fit, or for which
-        there is too little memory: a process that the system stops may be another one.
+        Raises: InputError for a network with more than one input or output, for pictures that do not fit the network,
+        and for too little memory. (A system that runs out of memory may stop any process, not only ours.)
         """
         try:
             found = geometry.graph(self.outline())
@@ -112,7 +119,7 @@ class Work(NamedTuple):
         starts = entries(found)
         if len(ends) > 1 or len(starts) > 1 or any(isinstance(node.layer, layers.Flatten) for node in found):
             raise InputError(
-                f"fcn bench measures networks with one picture in and one map of scores out; {self.model} is another"
+                f"fcn bench measures networks with one input picture and one output map; {self.model} is not one"
             )
         try:
             geometry.map_sizes(self.outline(), self.size)
@@ -127,13 +134,14 @@ class Work(NamedTuple):
 
 
 class Conv(NamedTuple):
-    """A convolution to be measured alone.
+    """A convolution that is measured alone.
 
-    names          of the layers that have this shape, joined by commas;  first, the name of one of them
-    x_shape        of its input, (N, C, H, W)
-    multiply_adds  of one pass: the direct sum's
+    names          names of the layers that have this shape, joined by commas
+    first          the name of the first of them
+    x_shape        shape of its input, (N, C, H, W)
+    multiply_adds  of one pass, by the direct sum
     bytes          of one pass: input, weight and output once each, in float32
-    from_image     it reads the picture, so that nobody wants the gradient by its input
+    from_image     whether it reads the picture; then no input gradient is needed
     """
 
     names: str
@@ -149,7 +157,7 @@ class Conv(NamedTuple):
 
 
 def convolutions(work):
-    """A Conv for every shape of convolution in the network: layers of one shape cost the same."""
+    """One Conv for each shape of convolution in the network: layers of the same shape cost the same."""
     net = work.outline()
     table, maps = geometry.table(net, work.size), geometry.map_sizes(net, work.size)
     found = {}
@@ -157,7 +165,7 @@ def convolutions(work):
         conv = convolution(node.layer)
         if conv is None:
             continue
-        source = node.sources[-1]  # of a skip fusion the map that it scores
+        source = node.sources[-1]  # of a skip fusion: the map that it scores
         x_shape = work.batch, maps[source].channels, *maps[source].size
         shape = x_shape, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups
         multiply_adds = work.batch * table.row(node.name).multiply_adds
@@ -167,13 +175,13 @@ def convolutions(work):
 
 
 def convolution(layer):
-    """The Conv2d in a layer that is one or, as a SkipFusion, has one; else None."""
+    """The layer itself if it is a Conv2d, or the Conv2d inside a SkipFusion; otherwise None."""
     layer = layer.score if isinstance(layer, layers.SkipFusion) else layer
     return layer if isinstance(layer, layers.Conv2d) else None
 
 
 def output_shape(conv, x_shape):
-    """(N, F, oh, ow) of a Conv2d for maps of x_shape."""
+    """Shape of a Conv2d's output, (N, F, oh, ow), for an input of x_shape."""
     n, _, *size = x_shape
     window = conv.kernel_size, conv.stride, conv.padding, conv.dilation
     return n, conv.out_channels, *map(conv_output_size, size, *window)

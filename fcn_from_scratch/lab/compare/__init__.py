@@ -1,14 +1,15 @@
-"""Every way to a dense prediction, side by side: what `fcn compare` does.
+"""All ways to a dense prediction, side by side: the code of `fcn compare`.
 
-stages      what is trained, as data: one trunk, and the networks that start from it
-patches     the batches from which the trunk learns what is what
-nets        training the stages, or reading them from the cache
-methods     the ways to predict, as data: whose weights, and how scores come to the image
-predictors  these ways as functions of the image: as trained, shift-and-stitch, rarefied
-measuring   quality, time, memory and work of each
-remarks     do the tricks agree; one pass against crop by crop
-report      the table as text, CSV and JSON
-figure      the same as one slide
+training_plan     the stages of training as data: one trunk, and the networks that start from it
+labelled_patches  the batches from which the trunk learns to classify
+trunk_file        a trunk that was trained elsewhere
+nets              trains the stages, or reads them from the cache
+methods           the methods of prediction as data: the weights, and how scores become predictions for all pixels
+predictors        the methods as functions of the image: as trained, shift-and-stitch, rarefied
+measuring         quality, time, memory and work of each method
+footnotes         facts below the table: whether the tricks agree, and one pass compared with single crops
+report            the table as text, CSV and JSON
+figure            the table with pictures, as one slide
 """
 
 from fcn_from_scratch.lab.compare.measuring import Row, measure

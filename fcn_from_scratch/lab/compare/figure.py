@@ -1,4 +1,4 @@
-"""The comparison as one slide: a column a method, its output, its errors, and below them what it is worth and costs."""
+"""The comparison as one slide: a column for each method, with its output, its errors, its quality and its costs."""
 
 import textwrap
 
@@ -19,22 +19,25 @@ FAMILIES = {
     "skips": "#3b6ea5",
     "unpooling": "#4e9a6b",
 }
-STRIPS = {  # field of Row: (name, unit, how a number is written)
+STRIPS = {  # field of Row: (name, unit, format of the number)
     "mean_iu": ("mean IU", "", "{:.2f}".format),
     "milliseconds": ("time", "ms a picture", lambda value: f"{value:,.{0 if value >= 100 else 1}f}"),
     "multiply_adds": ("work", "multiply-adds", count),
     "peak_mib": ("memory", "MiB a picture", "{:.1f}".format),
 }
-WIDTH, GAP = 13.33, 0.1  # inches, as a slide is wide; the space between columns, in columns
+WIDTH, GAP = 13.33, 0.1  # the width of a slide in inches; the space between two columns, in columns
 HEAD, FOOT, STRIP, SPACE = 1.3, 0.45, 0.8, 0.22  # inches
-FEWEST = 7  # columns: fewer would make pictures larger than a slide
+FEWEST = 7  # columns: with fewer, the pictures would be higher than a slide
 
 
 def slide(rows, sample, outputs, dataset, subtitle=""):
     """A Figure of the comparison.
 
-    rows     measuring.Rows;  outputs, name of a method -> the labels (H, W) it predicts for the sample's image
-    sample   of `dataset`, whose classes and colours are shown; its labels may be None: no errors are shown then
+    rows      measuring.Rows
+    sample    a picture; without labels no errors are shown
+    outputs   name of a method -> the labels (H, W) that it predicts for the sample's image
+    dataset   its classes and colours are used
+    subtitle  a line below the title
     """
     image, truth, palette = sample.image, sample.labels, dataset.palette
     columns, pictures = max(len(rows) + 1, FEWEST), 1 if truth is None else 2
@@ -90,20 +93,20 @@ def _words(axis, name, unit):
 
 
 def _bars(axis, rows, name):
-    """A bar below each column of pictures."""
+    """One bar below each column of pictures."""
     values = np.array([getattr(row, name) for row in rows], float)
     colours = [FAMILIES[METHODS[row.method].family] for row in rows]
     axis.bar(range(len(rows)), values, width=0.55, color=colours)
     for place, value in enumerate(values):
         axis.annotate(STRIPS[name][-1](value), (place, value), xytext=(0, 2), textcoords="offset points", ha="center")
-    edge = 0.5 / (1 + GAP)  # the first picture's left edge, in columns from its middle
+    edge = 0.5 / (1 + GAP)  # from the middle of the first picture to its left edge, in columns
     axis.set(xlim=(-edge, len(rows) - 1 + edge), ylim=(0, 1.3 * values.max()), xticks=[], yticks=[])
     axis.grid(False)
     axis.spines["left"].set_visible(False)
 
 
 def _legend(figure, outputs, truth, dataset):
-    """On the left the classes that occur, in their colours; on the right what the colours of the error maps mean."""
+    """On the left the colours of the classes that occur, on the right the colours of the error maps."""
     maps = outputs if truth is None else [truth, *outputs]
     present = np.unique(np.concatenate([np.unique(labels) for labels in maps]))
     classes = {name: dataset.palette[number] for number, name in enumerate(dataset.classes) if number in present}

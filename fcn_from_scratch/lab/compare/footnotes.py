@@ -1,4 +1,4 @@
-"""What the table cannot show in a column: do the tricks agree, what would every pixel cost, what does one pass save?"""
+"""Facts below the table: whether the tricks agree, their cost for every pixel, and what one pass saves."""
 
 import time
 
@@ -17,13 +17,14 @@ TRICKS = (Stitched, Rarefied)
 
 
 def sentences(nets, ways, stride, x):
-    """All of it in words: a list of sentences about the picture x (1, C, H, W). `ways` are those that are compared."""
+    """A list of sentences about the picture x (1, C, H, W). `ways` are the Method.way of the compared methods."""
     found = []
     if "stitch" in ways or "rarefy" in ways:
         share, gap = agreement(nets["32s"], stride, x)
         found.append(
-            f"Shift-and-stitch and the rarefied net give one class to {share:.1%} of the first picture's pixels. What "
-            f"differs is the padding: without any, their scores differ by at most {gap:.0e} of the largest."
+            f"Shift-and-stitch and the rarefied net predict the same class for {share:.1%} of the first picture's "
+            f"pixels. The padding makes the difference: without it, their scores differ by at most {gap:.0e} of the "
+            "largest."
         )
         if stride > 1:
             every = [trick(nets["32s"], 1) for trick in TRICKS]
@@ -33,22 +34,23 @@ def sentences(nets, ways, stride, x):
                 "multiply-adds."
             )
     if nets.settings.family == "mini":
-        # what their weights are does not matter for time
+        # untrained networks will do: the time does not depend on the weights
         net, classifier = (nets.fresh(network).to(nets.device).eval() for network in ("32s", "classifier"))
         cells, work, longer = one_pass(net, classifier, x)
         found.append(
-            f"One pass answers for {cells} cells of the coarse map. The classifier on {cells} crops, one batch, does "
+            f"One pass predicts {cells} cells of the coarse map. The classifier on {cells} crops in one batch does "
             f"{work:.1f} times the work and takes {longer:.1f} times as long (the paper: more than 5 times, for 100)."
         )
     return found
 
 
 def agreement(net, stride, x):
-    """(share of pixels, largest difference): how far shift-and-stitch and the rarefied net say the same of x.
+    """(share of pixels, largest difference): how well shift-and-stitch and the rarefied net agree on x.
 
-    The share is of pixels to which both give one class, with the net as it is: its padding lies in another place of
-    each pass. The difference, relative to the largest score, is between the same net and its twin without padding, on
-    the image in a frame of zeros: these are equal but for rounding, and 16 passes at most have to show it.
+    share       pixels for which both predict the same class. They differ because each pass of shift-and-stitch has its
+                padding at another place of the image
+    difference  of the scores of both tricks, relative to the largest, for the net without padding on the image in a
+                frame of zeros. These scores are equal up to rounding. At most 16 passes are run for it
     """
     stitched, rarefied = (trick(net, stride) for trick in TRICKS)
     share = (predict(stitched, x) == predict(rarefied, x)).mean()
@@ -60,7 +62,7 @@ def agreement(net, stride, x):
 
 
 def without_padding(net):
-    """A Sequential of the net's layers up to the coarsest scores, with its weights and without any padding."""
+    """A Sequential of the net's layers up to its coarsest scores, with the same weights and without padding."""
     layers = []
     for name, layer in chain(Sequential(*net.coarse_path)).items():
         layer = share_weights(layer, name)
@@ -78,10 +80,10 @@ def in_frame(x, width):
 
 
 def one_pass(net, classifier, x):
-    """(cells, times as much work, times as long): the classifier on a crop for each cell of the coarse map, all
-    crops in one batch, against one pass of the net over the picture x (1, C, H, W), up to its coarse scores.
+    """Compare the classifier on crops, one for each cell of the coarse map, with one pass of the net over the picture.
 
-    The times are medians of alternated runs.
+    All crops go through the classifier in one batch. The net runs up to its coarse scores. x is (1, C, H, W).
+    Returns: (number of cells, ratio of the multiply-adds, ratio of the times: medians of alternated runs).
     """
     coarse, rounds = Sequential(*net.coarse_path).eval(), []
     side = 32 * classifier.options["fc6_kernel"]

@@ -1,4 +1,4 @@
-"""What the trunk learns from: patches, each with the class of the pixel in its middle."""
+"""The training data of the trunk: patches, each with the class of its middle pixel."""
 
 import numpy as np
 
@@ -6,16 +6,18 @@ from fcn_from_scratch import checks
 
 
 class PatchBatches:
-    """An endless iterator of (x, labels) for a classifier, from any labelled pictures.
+    """An endless iterator of (x, labels) for training a classifier on labelled pictures.
 
-    Each patch: a picture, then one of the classes in it, then a pixel of that class, all drawn evenly, so that rare
-    classes come as often as the ground. The patch lies around the pixel; beyond the picture's edge it is 0, the mean.
+    For each patch it draws a picture, then one of the classes in it, then a pixel of that class, each with equal
+    probabilities. So rare classes come as often as common ones. The patch is centred on the pixel. Pixels outside the
+    picture are 0, the mean colour.
 
-    size         of a patch, in pixels;  preprocess, image uint8 (H, W, C) -> float32 (C, H, W)
-    Shapes: x float32 (N, C, size, size); labels int64 (N, 1, 1), for the classifier is fully convolutional and
-    makes a map of one cell of each.
-    Raises: InputError when none of many pictures has a pixel that counts.
-    Source: patchwise training, as Long et al. 2015, section 3.4, describes what was usual before.
+    size         side of a patch in pixels
+    preprocess   function: image uint8 (H, W, C) -> float32 (C, H, W)
+    Shapes: x float32 (N, C, size, size); labels int64 (N, 1, 1), since the fully convolutional classifier makes a map
+    of one cell from a patch.
+    Raises: InputError if 100 pictures in a row have only ignored pixels.
+    Source: patchwise training, which was usual before Long et al. 2015, section 3.4.
     """
 
     def __init__(self, dataset, batch_size, size, preprocess, seed=0):
@@ -32,7 +34,7 @@ class PatchBatches:
         return np.stack(patches), np.array(labels, np.int64)[:, None, None]
 
     def state_dict(self):
-        """Where the run is, as JSON can hold it."""
+        """The state of the iterator, in a form for JSON."""
         return {"generator": self.rng.bit_generator.state}
 
     def _patch(self):
@@ -49,7 +51,7 @@ class PatchBatches:
 
 
 def cut(x, middle, size):
-    """The size x size window of x (C, H, W) around a pixel; 0 where it reaches beyond.
+    """The size x size window of x (C, H, W) around a pixel. Pixels outside x are 0.
 
     y[c, i, j] = x[c, middle[0] - size//2 + i, middle[1] - size//2 + j]
     """

@@ -1,4 +1,4 @@
-"""What each way is worth and what it costs, measured side by side in one run."""
+"""Measure the quality and the cost of all methods, side by side in one run."""
 
 import time
 import tracemalloc
@@ -12,21 +12,23 @@ from fcn_from_scratch.objects import recall_by_size
 from fcn_from_scratch.progress import bar
 
 BAND = 3  # pixels on each side of a boundary
-ROUNDS = 5  # of timing at least, however few the pictures
-SMALL = 16 * 16  # pixels: objects below a quarter of a 32x32 cell of the coarse map count as small
+ROUNDS = 5  # of timing at least, even with fewer pictures
+SMALL = 16 * 16  # pixels: objects smaller than this, a quarter of a 32x32 cell of the coarse map, count as small
 
 
 class Row(NamedTuple):
-    """One method's line of the table. Qualities are None where there is no truth to measure them by.
+    """One method's line of the table. The qualities are None for pictures without labels.
 
     boundary_iu     mean IU over the pixels within BAND of a boundary
-    small_recall    the mean, over objects of fewer than SMALL pixels, of the part of each that was found
-    milliseconds    for one picture, image to labels: the median over all pictures
-    peak_mib        MiB that one picture takes at most beyond the network and the image, measured
+    small_recall    for each object of fewer than SMALL pixels the share of it that was found; the mean of these
+    milliseconds    for one picture, from image to labels: the median over all pictures
+    peak_mib        measured peak memory for one picture, without network and image, in MiB
     multiply_adds   for one picture, counted by geometry
-    passes          of the network over one picture;  output_stride, pixels between its own predictions
-    steps           its weights were trained for, after the trunk;  parameters, numbers they consist of
-    weights         the stage they are from: rows with the same one differ in how they predict alone
+    passes          of the network over one picture
+    output_stride   pixels between the network's own predictions
+    steps           of training after the trunk
+    parameters      number of the weights
+    weights         the stage they come from; rows with the same weights differ only in how they predict
     """
 
     method: str
@@ -47,13 +49,16 @@ class Row(NamedTuple):
 
 
 def measure(methods, predictors, pictures, transform, settings, truth=None, device="cpu", progress=True):
-    """A Row for each method.
+    """Measure all methods; returns a Row for each.
 
-    predictors  name of a method -> predictor, as compare.predictors makes them
-    pictures    list of Samples; every method predicts each before the next one comes, in an order that moves on, so
-                that whatever else the machine does meets all alike. Few are predicted several times, for the times
-    truth       the dataset that the pictures' labels belong to (its classes are counted), or None without labels
-    Work and memory are those of the first picture.
+    methods     methods.METHODS
+    predictors  name of a method -> predictor, from compare.predictors
+    pictures    list of Samples. All methods predict a picture before the next one comes, and each time another method
+                is first, so that disturbances of the machine hit all alike. If there are few pictures, they are
+                predicted several times, for the timing
+    settings    training_plan.Settings
+    truth       the dataset of the pictures' labels, or None without labels
+    Multiply-adds and memory are those of the first picture.
     """
     inputs = [to_device(transform(picture.image)[None], device) for picture in pictures]
     tallies = {name: None if truth is None else Tally(truth) for name in predictors}
@@ -87,12 +92,12 @@ def measure(methods, predictors, pictures, transform, settings, truth=None, devi
 
 
 def predict(predictor, x):
-    """The class of every pixel of one picture, on the host: x (1, C, H, W) -> integers (H, W)."""
+    """The class of each pixel of one picture, on the host: x (1, C, H, W) -> integers (H, W)."""
     return to_numpy(predictor(x).argmax(axis=1))[0]
 
 
 class Tally:
-    """The qualities of one method, summed up picture by picture."""
+    """Collects the qualities of one method, picture by picture."""
 
     def __init__(self, truth):
         self.ignore_index = truth.ignore_index
@@ -101,7 +106,7 @@ class Tally:
         self.recalls = []
 
     def add(self, labels, predictions):
-        """One picture: its truth and what was predicted, (H, W) each."""
+        """Add one picture: its labels and the predictions, (H, W) each."""
         self.all.update(labels, predictions)
         band = boundary_band(labels, BAND, self.ignore_index)
         self.near.update(np.where(band, labels, self.ignore_index), predictions)
@@ -109,7 +114,7 @@ class Tally:
         self.recalls.extend(found.recall[found.area < SMALL])
 
     def scores(self):
-        """QUALITIES -> number; NaN where nothing was there to be counted."""
+        """name of a quality -> number; NaN where there was nothing to count."""
         return {
             **self.all.scores(),
             "boundary_iu": self.near.scores()["mean_iu"],
@@ -121,12 +126,13 @@ QUALITIES = (*METRICS, "boundary_iu", "small_recall")
 
 
 def peak_bytes(call, device="cpu", runs=3):
-    """How many bytes more than before were in use at most while call() ran: the most of several runs.
+    """The peak of the additional memory while call() runs, in bytes: the largest of several runs.
 
-    On the CPU what Python and NumPy allocated, as tracemalloc sees it; where two threads work on blocks, it is chance
-    whether both hold their largest at once. On a GPU what CuPy's memory pool grew by.
+    On the CPU this is the memory that Python and NumPy allocate, as tracemalloc counts it. With two threads the peak
+    varies, because both may hold their largest blocks at the same time or not. On a GPU it is the growth of CuPy's
+    memory pool.
     """
-    call()  # what is kept from the first call on is not the call's
+    call()  # memory that stays in use after the first call is not counted
     return max(_peak_of_one(call, device) for _ in range(runs))
 
 

@@ -1,4 +1,4 @@
-"""The ways to a dense prediction, as data: whose weights each uses, and how its scores come to the image."""
+"""The methods of dense prediction as data: the weights of each, and how it predicts every pixel from them."""
 
 from typing import NamedTuple
 
@@ -8,10 +8,12 @@ from fcn_from_scratch.lab.compare.training_plan import chain
 class Method(NamedTuple):
     """One row of the comparison.
 
-    stage   whose weights it predicts with
-    way     how: "net", the network as it was trained; "nearest", its coarse scores repeated; "stitch" and "rarefy",
-            the tricks of the paper's section 3.2, which train nothing
-    family  which of the paper's ideas it belongs to: "coarse", "trick", "upsampling", "skips", "unpooling"
+    name    on the command line
+    title   in the table
+    stage   the training stage that its weights come from
+    way     "net": the network as it was trained. "nearest": its coarse scores, repeated. "stitch" and "rarefy": the
+            tricks of the paper's section 3.2, which need no training
+    family  the kind of method: "coarse", "trick", "upsampling", "skips", "unpooling"
     """
 
     name: str
@@ -21,7 +23,7 @@ class Method(NamedTuple):
     family: str
 
     def steps(self, settings):
-        """For how many steps its weights were trained, the trunk's own not counted."""
+        """The number of steps that its weights were trained for, without those of the trunk."""
         return sum(settings.steps_of(stage) for stage in chain(self.stage))
 
 

@@ -1,4 +1,4 @@
-"""The trained networks of one comparison: made when they are asked for, kept in a folder for the next time."""
+"""The trained networks of one comparison: trained when they are needed, and kept in a folder for the next run."""
 
 import time
 from pathlib import Path
@@ -14,22 +14,23 @@ TRUNK_BATCH = 16  # patches
 
 
 class Nets:
-    """name of a stage -> its trained network, in eval mode.
+    """nets[name of a stage] is its trained network, in eval mode.
 
-    A stage is trained once, from the one it starts from, and written to `cache` as an ordinary checkpoint
-    (`fcn segment --weights` reads it); its name holds a digest of all that determines the weights. A file that is
-    damaged or belongs to something else is said to be so, and made anew.
+    Each stage is trained once, after the stage that it starts from. Then it is written to `cache` as an ordinary
+    checkpoint, which `fcn segment --weights` also reads. The file's name contains a digest of everything that
+    determines the weights. If a file is damaged or has other settings, Nets says so and trains the stage again.
 
-    settings  stages.Settings;  train, the dataset
-    trunk     a TrunkFile, or None: it is trained here
+    settings  training_plan.Settings
+    train     the dataset
     cache     a folder, or None to keep nothing
-    say       what is told about the progress: print, or nothing
+    trunk     a TrunkFile, or None to train the trunk here
+    say       function that gets messages about the progress, such as print
     """
 
     def __init__(self, settings, train, cache=None, trunk=None, device="cpu", progress=True, say=print):
         self.settings, self.train = settings, train
         self.trunk = None if trunk is None else trunk.parameters
-        self.transform = None if trunk is None else trunk.transform  # else the networks' own
+        self.transform = None if trunk is None else trunk.transform  # None: the networks' own
         self.cache = None if cache is None else Path(cache)
         self.device, self.progress, self.say = device, progress, say
         self._made = {}
@@ -41,7 +42,7 @@ class Nets:
         return self._made[name]
 
     def build(self, stage):
-        """The stage's network before training: the weights it starts from, and the rest as it is drawn."""
+        """The stage's network before training: with the weights it starts from; all others are drawn at random."""
         net = self.fresh(stage.network, **stage.options)
         if stage.start is not None:
             before = self.trunk if stage.start == TRUNK and self.trunk is not None else self[stage.start]
@@ -51,7 +52,7 @@ class Nets:
         return net.to(self.device)
 
     def fresh(self, network, **options):
-        """A network of the comparison's family, with random weights; a classifier is made fully convolutional."""
+        """A network of the comparison's family with random weights. A classifier is made fully convolutional."""
         settings = self.settings
         name = NETWORKS[settings.family][network]
         net = models.build(name, settings.num_classes, seed=settings.seed, **settings.options, **options)
@@ -64,7 +65,7 @@ class Nets:
         return net
 
     def path(self, stage):
-        """Where the stage's weights are kept."""
+        """The path of the stage's weights in the cache."""
         return self.cache / f"{stage.name}-{self.settings.key(stage)[:12]}.npz"
 
     def _trained(self, stage):
@@ -91,7 +92,7 @@ class Nets:
         return datasets.Batches(self.train, size, net.transform, augment, settings.seed, drop_last=True)
 
     def _cached(self, stage):
-        """The stage's network from its file; None when there is none that can be used."""
+        """The stage's network from the cache; None if there is no usable file."""
         if self.cache is None or not self.path(stage).exists():
             return None
         path = self.path(stage)
@@ -102,13 +103,13 @@ class Nets:
             net = self.fresh(stage.network, **stage.options)
             net.load_state_dict(parameters(arrays))
         except ValueError as error:
-            self.say(f"  {stage.name:12} trained again, for the cache cannot be used: {error}")
+            self.say(f"  {stage.name:12} is trained again, since its file in the cache cannot be used: {error}")
             return None
         self.say(f"  {stage.name:12} read from {path}")
         return net.to(self.device)
 
     def _extra(self, stage, net):
-        """What a checkpoint says beside the weights: the key, and what `fcn segment` draws with."""
+        """What the checkpoint holds besides the weights: the key, and what `fcn segment` needs to prepare and draw."""
         return {
             "key": self.settings.key(stage),
             "classes": list(self.train.classes),

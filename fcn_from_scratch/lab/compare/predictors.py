@@ -1,6 +1,6 @@
-"""The ways to a dense prediction as functions of the image: x (N, C, H, W) -> scores (N, K, H, W).
+"""The methods of dense prediction as functions of the image: x (N, C, H, W) -> scores (N, K, H, W).
 
-Each also says what it costs: `passes` of the network, `stride` between its predictions before they are interpolated,
+Each also tells its costs: `passes` of the network, `stride` between its predictions before interpolation,
 `parameters`, and `multiply_adds(size)` for one image, counted by geometry.
 """
 
@@ -17,7 +17,7 @@ from fcn_from_scratch.layers.shift_and_stitch import interlace, shifted
 
 
 def predictor(method, nets, stride):
-    """The predictor of a methods.Method on trained `nets`; `stride` is what the tricks bring the output stride to."""
+    """The predictor of a methods.Method with trained `nets`. `stride` is the output stride of the tricks."""
     net = nets[method.stage]
     if method.way == "stitch":
         return Stitched(net, stride)
@@ -31,13 +31,13 @@ def predictor(method, nets, stride):
 
 
 class Whole:
-    """A network as it was trained: one pass, and its own way back to the image."""
+    """A network as it was trained: one pass, with its own upsampling."""
 
     passes = 1
 
     def __init__(self, net):
         self.net = net
-        # a decoder goes all the way; each skip halves the stride of the coarsest scores
+        # each skip halves the stride of the coarsest scores; a decoder predicts every pixel
         self.stride = geometry.receptive_field(net).stride // 2 ** len(net.skips) if hasattr(net, "skips") else 1
 
     @property
@@ -52,11 +52,11 @@ class Whole:
 
 
 class _Trick:
-    """Scores at every stride-th pixel from the net's layers up to its coarsest scores; then interpolated.
+    """Scores at every stride-th pixel, computed by the net's layers up to its coarsest scores, then interpolated.
 
-    The image is first filled up with zeros, the mean colour, at the bottom and the right, so that the net's own
-    stride divides its size and the last pools lose nothing. Subclasses write fine(x), the scores of such an image on
-    the grid `field`, and _work(size), their channels and multiply-adds.
+    The image is first padded with zeros (the mean colour) at the bottom and the right, to a multiple of the net's own
+    stride. So the last pools drop no pixels. Subclasses define fine(x), the scores of such an image on the grid
+    `field`, and _work(size), the number of channels of the scores and the multiply-adds.
     """
 
     def __init__(self, net, stride):
@@ -64,7 +64,7 @@ class _Trick:
         coarse = geometry.receptive_field(self.net)
         if coarse.stride % stride:
             raise InputError(
-                f"the tricks bring the output stride of {coarse.stride} to one that divides it; not {stride}"
+                f"the tricks reduce the output stride of {coarse.stride} to one of its divisors; {stride} is none"
             )
         self.coarse_stride, self.stride = coarse.stride, stride
         self.factor = coarse.stride // stride
@@ -78,7 +78,7 @@ class _Trick:
         return on_image(self.fine(filled_up(x, self.coarse_stride)), self.field, x.shape[2:])
 
     def multiply_adds(self, size):
-        """Those of all passes, and of the interpolation as transposed convolution: k*k for every score."""
+        """Those of all passes and of the interpolation, a transposed convolution with k*k for every score."""
         size = tuple(_up_to_multiple(n, self.coarse_stride) for n in size)
         cells = np.prod([n // self.stride + 1 for n in size]).item()
         channels, work = self._work(size)
@@ -86,11 +86,11 @@ class _Trick:
 
 
 class Stitched(_Trick):
-    """Shift-and-stitch: the net as it is, on images moved down and right by multiples of the stride, interlaced.
+    """Shift-and-stitch: runs the unchanged net on shifted images and interlaces the scores.
 
     scores[f*i - a, f*j - b] = net(the image moved by stride*a down and stride*b right)[i, j]   for 0 <= a, b < f
 
-    with f = the net's stride / stride: f*f passes. With stride 1 it is the paper's trick, dense.shift_and_stitch.
+    with f = the net's stride / stride. It takes f*f passes. Stride 1 is the paper's trick, dense.shift_and_stitch.
     """
 
     @property
@@ -105,8 +105,11 @@ class Stitched(_Trick):
         return interlace(outputs, (self.factor, self.factor), "shift")
 
     def _work(self, size):
-        """A layer's work in one pass is that of a place times its map's height, which the move down decides, times
-        its width, which the move to the right does: f passes along the diagonal tell that of all f*f."""
+        """(channels, multiply-adds). A layer's work in a pass is its work for a cell times the map's height and width.
+
+        The height depends on the move down alone, the width on the move to the right alone. So the sums of both over
+        the f passes with equal moves give the work of all f*f passes.
+        """
         moved = range(0, self.coarse_stride, self.stride)
         passes = [geometry.table(self.net, tuple(n + move for n in size)).rows for move in moved]
         work = 0
@@ -117,7 +120,7 @@ class Stitched(_Trick):
 
 
 class Rarefied(_Trick):
-    """Filter rarefaction: one pass of the net with its last strides removed and what follows dilated."""
+    """Filter rarefaction: one pass of the net with its last strides removed and the layers after them dilated."""
 
     passes = 1
 
@@ -134,14 +137,14 @@ class Rarefied(_Trick):
 
 
 def on_image(scores, field, size):
-    """Interpolate scores from the grid they stand on to every pixel; beyond its first and last cell the edge goes on.
+    """Interpolate scores bilinearly from their grid to every pixel. Beyond the outer cells the edge values continue.
 
     y[p] = (1 - w) * scores[i] + w * scores[i + 1]   with i + w = (p - start) / stride, along each axis
 
-    A bilinear transposed convolution, cropped where geometry says: its kernel is 2*stride wide, or one less where
-    cells stand on whole pixels.
+    It is a bilinear transposed convolution, and geometry gives the crop. The kernel is 2*stride wide; where cells lie
+    on whole pixels, it is one pixel smaller.
     Shapes: scores (N, K, h, w); field, their grid; size (H, W). Returns: (N, K, H, W).
-    Identity: exact for scores that are linear in their place  (tests/lab/compare/test_predictors.py).
+    Identity: exact for scores that are a linear function of the position  (tests/lab/compare/test_predictors.py).
     """
     frame, moved = [(0, 0), (0, 0)], []
     for axis, cells, length in zip(field.axes, scores.shape[2:], size):
@@ -156,7 +159,7 @@ def on_image(scores, field, size):
 
 
 def filled_up(x, multiple):
-    """x (N, C, H, W) with rows and columns of zeros after its last, so that `multiple` divides its height and width."""
+    """x (N, C, H, W) padded with zeros at the bottom and the right to multiples of `multiple`."""
     n, c, h, w = x.shape
     whole = get_array_module(x).zeros((n, c, _up_to_multiple(h, multiple), _up_to_multiple(w, multiple)), x.dtype)
     whole[:, :, :h, :w] = x

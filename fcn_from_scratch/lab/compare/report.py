@@ -1,4 +1,4 @@
-"""The comparison as text, CSV and JSON: the same numbers each time."""
+"""The comparison as text, CSV and JSON, with the same numbers."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from fcn_from_scratch.geometry.table import count
 from fcn_from_scratch.lab.compare.measuring import BAND, QUALITIES, SMALL, Row
 from fcn_from_scratch.lab.compare.methods import METHODS
 
-# heading over a column, in two lines, and how its number is written
+# field of Row: (two lines of the heading, format of the number; None: geometry.table.count)
 COLUMNS = {
     "pixel_accuracy": ("pixel", "acc.", "{:.3f}"),
     "mean_accuracy": ("mean", "acc.", "{:.3f}"),
@@ -29,15 +29,15 @@ COLUMNS = {
 }
 LEGEND = (
     f"border: mean IU within {BAND} pixels of a boundary. small: mean recall of objects below {SMALL} pixels. time: "
-    "median, image to labels, methods in turn.\n"
-    "memory: the most that one picture takes beside the network. stride: of the predictions, before interpolation. "
-    "steps: of training after the\n"
-    "common trunk. weights: rows with the same ones differ in how they predict, and in nothing that was learned."
+    "median, from image to labels; methods run in turn.\n"
+    "memory: the peak for one picture, without the network. stride: between predictions, before interpolation. steps: "
+    "of training, after the\n"
+    "common trunk. weights: rows with the same weights differ only in how they predict."
 )
 
 
 def text(rows):
-    """The table, right-aligned; columns without numbers are left out."""
+    """The table. Columns without numbers are left out."""
     shown = [name for name in COLUMNS if any(getattr(row, name) is not None for row in rows)]
     lines = [["", *(COLUMNS[name][0] for name in shown)], ["method", *(COLUMNS[name][1] for name in shown)]]
     lines += [[METHODS[row.method].title, *(_word(name, getattr(row, name)) for name in shown)] for row in rows]
@@ -58,7 +58,7 @@ def _word(name, value):
 
 
 def write_csv(path, rows):
-    """A line a method under the names of Row's fields; empty where nothing was measured."""
+    """Write a line for each method, with the names of Row's fields as the heading. Cells without a number are empty."""
     lines = io.StringIO(newline="")
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(Row._fields)
@@ -67,7 +67,7 @@ def write_csv(path, rows):
 
 
 def write_json(path, rows, about):
-    """{"about": how it was made, "units": ..., "rows": [...]}; null where nothing was measured."""
+    """Write {"about": how the numbers were made, "units": ..., "rows": [...]}. Values without a number are null."""
     value = {
         "about": about,
         "units": {
@@ -82,5 +82,5 @@ def write_json(path, rows, about):
 
 
 def _plain(value):
-    """JSON and CSV have no NaN."""
+    """The value, or None for NaN, which JSON and CSV cannot hold."""
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,7 +1,8 @@
-"""What is trained, as data: one trunk, and the networks that start from it or from one another.
+"""The training plan as data: one trunk, and the networks that start from it or from each other.
 
-Whatever a stage starts from, every network that is compared has been trained for as many steps since the trunk:
-otherwise the one that was built up in stages would win by the longer training alone.
+Training runs in stages, as in the paper: FCN-16s starts from FCN-32s, and FCN-8s from FCN-16s. A Stage is one run of
+training, from some weights to others. All compared networks have been trained for the same number of steps since the
+trunk. Otherwise a network at the end of several stages could win by its longer training alone.
 """
 
 import hashlib
@@ -10,8 +11,8 @@ from typing import NamedTuple
 
 from fcn_from_scratch import __version__
 
-# The part a network plays here -> its name in models.build. The lesson-size features are small: their network with
-# both skips at once needs no factors on them (lesson 12), the one on VGG16 does.
+# family -> {role of a network in the comparison: its name in models.build}. FCN-8s at once on VGG16 needs factors on
+# its skips. The features of the lesson-size networks are small, so the mini network needs none (lesson 12).
 NETWORKS = {
     "mini": {
         "classifier": "mini_classifier",
@@ -32,11 +33,15 @@ NETWORKS = {
 
 
 class Stage(NamedTuple):
-    """One piece of training.
+    """One run of training, from some weights to others.
 
-    network  a key of NETWORKS;  start, the stage whose weights it takes over, None for the trunk itself
-    share    of the steps every compared network gets;  lr, its highest learning rate
-    frozen   only the score layer learns;  upsampling, an option of the network
+    name        of the stage
+    network     the role of the network that is trained, a key of NETWORKS[family]
+    start       the stage whose weights it starts from; None for the trunk, which starts from random weights
+    share       of the steps that every compared network is trained for
+    lr          the highest learning rate
+    frozen      train the score layer only
+    upsampling  an option of the network
     """
 
     name: str
@@ -49,7 +54,7 @@ class Stage(NamedTuple):
 
     @property
     def options(self):
-        """What models.build is told besides the comparison's own options."""
+        """Options for models.build, besides those of the whole comparison."""
         return {} if self.upsampling == "fixed" else {"upsampling": self.upsampling}
 
 
@@ -72,13 +77,17 @@ STAGES = {
 
 
 class Settings(NamedTuple):
-    """What one comparison is made with; together with the stage it determines the weights.
+    """The settings of one comparison. Together with a stage they determine its weights.
 
-    family       a key of NETWORKS;  options, of models.build: width, fc6_kernel
-    steps        of every compared network after the trunk
-    crop         (H, W) of random, scaled, mirrored crops to train on; None: whole pictures as they are
-    data         what tells this training set from others, as JSON can hold it (see fingerprint)
-    weights      a digest of the file the trunk comes from, None where it is trained here
+    family       a key of NETWORKS
+    options      for models.build: width, fc6_kernel
+    num_classes  of the networks
+    steps        of training of each compared network, after the trunk
+    batch_size   pictures in a batch
+    crop         (H, W) of random, scaled, mirrored crops to train on; None: whole pictures, unchanged
+    seed         of all random numbers
+    data         identifies the training set, in a form for JSON (see fingerprint)
+    weights      a digest of the trunk's file; None if the trunk is trained here
     """
 
     family: str
@@ -92,13 +101,13 @@ class Settings(NamedTuple):
     weights: str | None = None
 
     def steps_of(self, stage):
-        """The steps of one stage, at least one."""
+        """The number of steps of one stage; at least one."""
         return max(1, round(stage.share * self.steps))
 
     def key(self, stage):
-        """A digest of everything that determines a stage's weights, those it starts from included.
+        """A digest of everything that determines a stage's weights, including the weights that it starts from.
 
-        The device is not among it: its rounding changes the last bits, and nothing else is meant to.
+        The device is not part of it: another device may only change the last bits, by rounding.
         """
         text = {
             "version": __version__,
@@ -110,7 +119,7 @@ class Settings(NamedTuple):
 
 
 def chain(name):
-    """The stages that lead to one, itself the last and the trunk left out: what it was trained for."""
+    """The stages from the trunk to this one: without the trunk, in the order of training, itself last."""
     stage = STAGES[name]
     if stage.start is None:
         return []
@@ -118,7 +127,7 @@ def chain(name):
 
 
 def fingerprint(dataset):
-    """What tells a training set from others: of files their names, sizes and times, of drawn pictures some pixels."""
+    """A dict that identifies a training set: by names, sizes and times of its files, or by pixels of drawn ones."""
     digest = hashlib.sha256()
     if hasattr(dataset, "pairs"):
         for name, *paths in dataset.pairs:

@@ -1,4 +1,4 @@
-"""A trunk that was trained elsewhere, read from its file."""
+"""A trunk that was trained elsewhere, read from a file."""
 
 import hashlib
 from pathlib import Path
@@ -9,13 +9,17 @@ from fcn_from_scratch.checks import InputError, few
 from fcn_from_scratch.lab.compare.training_plan import NETWORKS
 from fcn_from_scratch.training import checkpoint
 
-MINI = {"width": 16, "fc6_kernel": 3}  # what models.build takes where a checkpoint's options say nothing
+MINI = {"width": 16, "fc6_kernel": 3}  # models.build's defaults, for options that a checkpoint does not hold
 
 
 class TrunkFile(NamedTuple):
-    """What a file says about the trunk: the networks it fits, its parameters, and the preprocessing they expect.
+    """A trunk from a file.
 
-    family, options   as in stages.Settings;  digest, of the file's bytes
+    family      as in training_plan.Settings
+    options     as in training_plan.Settings
+    parameters  name -> array
+    transform   the preprocessing that the parameters expect
+    digest      of the file's bytes
     """
 
     family: str
@@ -26,10 +30,11 @@ class TrunkFile(NamedTuple):
 
 
 def read_trunk(path, family="mini", options=None):
-    """The trunk in a file of any kind weights.load reads. A checkpoint knows which network it is of; of plain weights
-    `family` and `options` must say.
+    """Read a trunk from any file that weights.load can read; returns a TrunkFile.
 
-    Raises: InputError that names the file, when it is none of weights, or parameters of the trunk are missing or have
+    A checkpoint tells which network it belongs to. For plain weights, `family` and `options` must tell it.
+
+    Raises: InputError that names the file, if it holds no weights, or if parameters of the trunk are missing or have
     other shapes.
     """
     options = options or {}

@@ -1,13 +1,14 @@
-"""What may be wrong with a machine, labels, weights or settings: `fcn doctor`.
+"""Look for mistakes in a machine's setup, labels, weights or settings: the code of `fcn doctor`.
 
-Each check is one small function that asks one question of a Case and yields Findings: how bad, what, what to do.
+A Case holds what is examined. Each check is a small function that answers one question about a Case. It yields
+Findings: how bad something is, what it is, and what to do about it.
 
-environment    is this machine fit?
-labels         can anything be learned from these labels?
-network        is the network whole, alive, and the one its weights belong to?
-preprocessing  do the weights get the pictures they were trained on?
-size           do the pictures fit the network, and the network the memory?
-settings       will these settings train?
+environment    can this machine run the project?
+labels         can a network learn from these labels?
+network        are the weights complete, of the right network, and is the network alive?
+preprocessing  are the pictures prepared as the weights expect?
+size           do the pictures fit the network, and does everything fit into memory?
+settings       can a network train with these settings?
 """
 
 from fcn_from_scratch.lab.doctor import environment, labels, network, preprocessing, settings, size
@@ -31,7 +32,7 @@ __all__ = [
 
 
 def examine(case, only=None):
-    """Yield (Check, its Findings) for every check that the case has something to ask of; `only` names some."""
+    """Yield (Check, its Findings) for each check that applies to the case; `only` limits it to some names."""
     for check in CHECKS:
         if only is None or check.name in only:
             findings = check.findings(case)

@@ -1,4 +1,4 @@
-"""What is examined: a network with its weights, pictures, settings; each may be absent."""
+"""What is examined: a network with its weights, pictures and settings. Each of them may be absent."""
 
 from functools import cached_property
 
@@ -7,18 +7,22 @@ import numpy as np
 from fcn_from_scratch import datasets
 from fcn_from_scratch.checks import InputError
 
-PICTURES = 3  # on which a network is run
-LARGEST = 224  # pixels a side of the part of them that it sees: enough for statistics, seconds for VGG16
-LABELS = 200  # label files that are read
+PICTURES = 3  # the network runs on so many
+LARGEST = 224  # side in pixels of their crops: enough for statistics, and VGG16 takes seconds for it
+LABELS = 200  # at most so many label files are read
 
 
 class Case:
-    """Everything the checks may look at; None (or empty) is what there is not.
+    """Everything that the checks can look at. What is absent is None or empty.
 
-    model     a network, its weights loaded;  weights, the file they came from;  report, weights.load's
-    told      what the file itself says about its network's name, or None
-    dataset   a datasets.Dataset;  image_paths, pictures without labels
-    lr, reduction, batch_size, size   settings of a training; size (H, W) of its pictures
+    model        a network with its weights loaded
+    weights      the path of the weights' file
+    report       the Report of weights.load
+    told         the network's name that the file itself gives, or None
+    dataset      a datasets.Dataset
+    image_paths  paths of pictures without labels
+    lr, reduction, batch_size   settings of a training
+    size         (H, W) of the training pictures
     """
 
     def __init__(
@@ -40,12 +44,12 @@ class Case:
 
     @cached_property
     def samples(self):
-        """A few pictures (image, labels or None), cut to LARGEST; drawn ones if none were given."""
+        """A few (image, labels or None), cropped to LARGEST; drawn shapes if the case has no pictures."""
         if self.dataset is not None:
             spread = np.linspace(0, len(self.dataset) - 1, min(PICTURES, len(self.dataset))).astype(int)
             found = [_readable(self.dataset, int(index)) for index in spread]
             found = [(sample.image, _first_head(sample.labels)) for sample in found if sample is not None]
-            if self.dataset.num_classes != self.classes:  # class_count has said it
+            if self.dataset.num_classes != self.classes:  # the check class_count reports this
                 found = [(image, None) for image, _ in found]
         else:
             found = [(datasets.read_image(path), None) for path in self.image_paths[:PICTURES]]
@@ -56,18 +60,18 @@ class Case:
 
     @property
     def classes(self):
-        """The number of classes the network tells apart; of several heads, the first one's."""
+        """The network's number of classes; with several heads, the first head's."""
         return int(np.atleast_1d(self.model.options["num_classes"])[0])
 
     @property
     def channels(self):
-        """How many channels of a picture the network reads."""
+        """The number of channels of the pictures that the network reads."""
         streams = getattr(self.model.trunk, "channels", None)  # of a late fusion
         return sum(streams) if streams else next(iter(self.model.params.values())).shape[1]
 
     @cached_property
     def survey(self):
-        """What a look at the first LABELS label maps shows; None without a dataset."""
+        """The datasets.survey of the first LABELS label maps; None without a dataset."""
         return None if self.dataset is None else datasets.survey(self.dataset, LABELS)
 
     @property
@@ -76,12 +80,12 @@ class Case:
 
     @property
     def pictures(self):
-        """The same if they are real ones, else None: statistics of drawn ones say nothing about a network."""
+        """The samples if they are the user's, otherwise None: drawn shapes tell nothing about a trained network."""
         return self.samples if self.dataset is not None or self.image_paths else None
 
     @cached_property
     def sizes(self):
-        """(height, width) of the pictures, of a sample of them if they are many; None without pictures."""
+        """A list of (height, width) of the pictures, or of a sample if there are many; None without pictures."""
         if self.size is not None:
             return [self.size]
         if self.dataset is not None:
@@ -92,7 +96,7 @@ class Case:
 
 
 def _readable(dataset, index):
-    """The sample, or None if it cannot be read: the audit of the labels says why."""
+    """The sample, or None if it cannot be read. The check label_audit reports why."""
     try:
         return dataset[index]
     except InputError:
@@ -104,6 +108,6 @@ def _first_head(labels):
 
 
 def _cut(array):
-    """The middle of a picture or label map, at most LARGEST a side."""
+    """The middle of a picture or label map, at most LARGEST pixels high and wide."""
     top, left = (max(n - LARGEST, 0) // 2 for n in array.shape[:2])
     return array[top : top + LARGEST, left : left + LARGEST]

@@ -1,4 +1,4 @@
-"""Is this machine fit to run the project?"""
+"""Can this machine run the project?"""
 
 import os
 import platform
@@ -37,16 +37,15 @@ def arithmetic(case):
         yield fine(f"the gradient of a convolution is right to {error:.0e}")
 
 
-@check("On how many cores does it run?", "set FCN_THREADS to the number of cores, or unset it")
+@check("How many cores are used?", "set FCN_THREADS to the number of cores, or unset it")
 def cores(case):
     cores, workers = os.cpu_count() or 1, threads.workers()
     if workers == 1 < cores:
-        yield warning(
-            f"one thread on {cores} cores"
-            + ("" if "FCN_THREADS" in os.environ else ": NumPy's BLAS is not OpenBLAS, so its threads cannot be held")
-        )
+        asked = "FCN_THREADS" in os.environ
+        why = "" if asked else ": NumPy's BLAS is not OpenBLAS, so its threads cannot be limited"
+        yield warning(f"one thread on {cores} cores{why}")
     elif workers > cores:
-        yield warning(f"{workers} threads on {cores} cores get in each other's way")
+        yield warning(f"{workers} threads on {cores} cores slow each other down")
     else:
         yield fine(f"{workers} of {cores} cores")
 
@@ -55,7 +54,7 @@ def cores(case):
 def free_memory(case):
     free = memory.available()
     if free is None:
-        yield note("this system does not tell how much memory is free")
+        yield note("this system does not report how much memory is free")
     elif free < LITTLE:
         yield warning(f"{in_words(free)} are free: enough for the lessons, not for VGG16")
     else:

@@ -1,23 +1,23 @@
-"""Can anything be learned from these labels?"""
+"""Can a network learn from these labels?"""
 
 from fcn_from_scratch.lab.doctor.registry import check, fine, serious, warning
 
-# words of a complaint about labels -> what to do
+# words in a complaint about labels -> what to do
 _REMEDIES = {
     "out of range": "map the ids to 0, 1, 2, ... and 255 for ignore, or pass the right --num-classes",
     "not class ids": "save labels as palette or grey PNG of class ids; a palette PNG converted to RGB has lost them",
     "JPEG": "save labels as PNG",
-    "pixels but": "a picture and its labels have equal sizes; labels are resized by nearest neighbour only",
+    "pixels but": "a picture and its labels must have equal sizes; resize labels by nearest neighbour only",
     "if these are masks": "save the foreground as 1; 255 means ignore",
     "every pixel is ignored": "leave the picture out, or label it",
-    "never seen": "more pictures or fewer classes: what is never seen is never learned",
+    "never seen": "use more pictures or fewer classes: a class that never occurs cannot be learned",
 }
-SHOWN = 5  # complaints of a kind
+SHOWN = 5  # complaints of one kind that are shown
 
 
 @check(
-    "Do the labels hold class ids, and the right ones? Ids out of range, masks of 0 and 255, palettes read as RGB, "
-    "pictures whose every pixel is ignored.",
+    "Do the labels hold the right class ids? Usual mistakes: ids out of range, masks of 0 and 255, palettes read as "
+    "RGB, pictures with every pixel ignored.",
     "look at a label file: the value of each pixel must be a class id",
     needs=("survey",),
 )
@@ -30,17 +30,23 @@ def label_audit(case):
         yield fine(f"{case.survey_size} of {len(case.dataset)} label maps read, every class seen")
 
 
-@check("Does one class fill almost everything?", "weigh rare classes up: fcn train --balance 0.3", needs=("survey",))
+@check(
+    "Does one class fill almost everything?",
+    "give rare classes more weight: fcn train --balance 0.3",
+    needs=("survey",),
+)
 def class_balance(case):
     counts = case.survey.counts[0][: case.dataset.num_classes]
     share = counts.max() / max(counts.sum(), 1)
     if share > 0.98:
         name = case.dataset.classes[counts.argmax()]
-        yield warning(f"{name} fills {share:.1%} of the pixels: a network that says nothing else is {share:.1%} right")
+        yield warning(
+            f"{name} fills {share:.1%} of the pixels: a network that predicts nothing else is {share:.1%} right"
+        )
 
 
 def remedy(complaint):
-    """What to do about a complaint, "" if nothing is known."""
+    """What to do about a complaint; "" if no remedy is known."""
     return next((remedy for words, remedy in _REMEDIES.items() if words in complaint), "")
 
 

@@ -1,16 +1,16 @@
-"""Do the weights get the pictures they were trained on? Judged by the scores that come out.
+"""Are the pictures prepared as the weights expect? The scores of the network decide.
 
-Scores of a network trained by cross-entropy are log-odds: an absolute scale, in nats. From that follow two statistics
-which need no labels.
+The scores of a network trained by cross-entropy are log-odds. They have an absolute scale, in nats. So two statistics
+of the scores tell something without labels.
 
-spread    How far a class's score moves from pixel to pixel: the standard deviation over the pixels, of scores whose
-          mean over the classes is taken away, averaged over the classes. A trained network's moves by some nats.
-          Inputs 60 times too small leave little but the biases: the scores hardly move. Inputs 60 times too large make
-          every layer, and so the scores, about 60 times too large.
-entropy   of the probabilities, mean over the pixels. A network that meets colours it has not seen, as when red and
-          blue are swapped, is less sure than with the right ones.
+spread    How much the score of a class varies from pixel to pixel: the scores minus their mean over the classes, their
+          standard deviation over the pixels, averaged over the classes. A trained network has some nats. With inputs
+          60 times too small, little but the biases remains, and the scores hardly vary. With inputs 60 times too large,
+          every layer's output is about 60 times too large, and so are the scores.
+entropy   The entropy of the probabilities, mean over the pixels. Where red and blue are swapped, the network meets
+          colours that it has never seen, and is less sure than with the right ones.
 
-Where there are labels the loss decides, and nothing is guessed.
+With labels the loss decides, and nothing is guessed.
 
 Measured on mini networks (means over 20 pictures of a validation set; right preprocessing, then wrong ones):
 
@@ -21,10 +21,10 @@ CamVid                       4.2        0.5          242          0.65       0.9
 drawn, classes by colour     1.8        0.6           87          0.24       0.65
 drawn, classes by shape      1.3        0.4           33          0.53       0.89
 
-Limits. The network must be a trained one: one whose scores hardly move yet is not told from one whose inputs are too
-small. A forgotten mean moves neither statistic reliably, and scales less than about five times apart are not told
-apart. Where colour does not matter to a network, its order cannot be seen, nor does it matter. And a grey picture
-proves nothing: without labels all this is suspicion.
+Limits. The network must be trained: an untrained network's scores hardly vary either. A forgotten mean changes neither
+statistic reliably. Scales that differ by less than a factor of about five are not told apart. A wrong channel order
+does not show in a network that ignores colour, where it does no harm either, and it does not show on grey pictures.
+Without labels the result is a suspicion, not a proof.
 """
 
 from dataclasses import replace
@@ -36,13 +36,13 @@ from fcn_from_scratch import datasets, ops
 from fcn_from_scratch.backend import to_numpy
 from fcn_from_scratch.lab.doctor.registry import check, fine, note, serious, warning
 
-SANE_SPREAD = (0.8, 12.0)  # nats
-SURER = 1.25  # the other order's entropy is this many times smaller
-BETTER = 0.8  # the other preprocessing's loss is smaller than this share of ours
+SANE_SPREAD = (0.8, 12.0)  # nats: lowest and highest for a trained network
+SURER = 1.25  # suspicious if the swapped order's entropy is smaller by this factor
+BETTER = 0.8  # another preprocessing is better if its loss is below this share of ours
 
 
 class Reading(NamedTuple):
-    """What comes out of a network under one preprocessing."""
+    """The statistics of a network's scores under one preprocessing."""
 
     spread: float
     entropy: float
@@ -69,18 +69,18 @@ def reading(model, transform, samples):
 
 
 def first_head(scores):
-    """The scores on the host; of a network with several heads, the first one's."""
+    """The scores on the host; of a network with several heads, those of the first."""
     return to_numpy(scores[0] if isinstance(scores, tuple) else scores)
 
 
 def reversed_order(transform):
-    """The same preprocessing with red and blue exchanged: each channel still gets its own mean."""
+    """The same preprocessing with red and blue swapped. Each channel keeps its own mean."""
     order = "RGB" if transform.order == "BGR" else "BGR"
     return replace(transform, mean=transform.mean[::-1], order=order, std=transform.std and transform.std[::-1])
 
 
 def others(transform):
-    """Other preprocessings that weights may have been trained with, name -> Preprocess."""
+    """Other preprocessings that the weights may have been trained with: name -> Preprocess."""
     mean = datasets.VOC_MEAN_BGR
     usual = {
         "BGR, 0..255, minus the mean (Caffe)": datasets.CAFFE,
@@ -95,15 +95,15 @@ def others(transform):
 
 
 @check(
-    "Do the weights get the pictures they were trained on? Channel order, 0..255 or 0..1, the mean.",
-    "say which: --preprocessing, or set model.transform",
+    "Are the pictures prepared as the weights expect? Channel order, range 0..255 or 0..1, the mean.",
+    "pass the right one with --preprocessing, or set model.transform",
     needs=("model", "weights", "pictures"),
 )
 def preprocessing(case):
     if case.channels != 3:
         return
     model, own = case.model, reading(case.model, case.model.transform, case.pictures)
-    if own.spread == 0:  # a dead network: outputs_alive says so
+    if own.spread == 0:  # a dead network: the check outputs_alive reports it
         return
     found = {name: reading(model, other, case.pictures) for name, other in others(model.transform).items()}
     swapped = next(iter(found))
@@ -118,18 +118,20 @@ def preprocessing(case):
     elif not own.sane and any(other.sane for other in found.values()):
         better = [name for name, other in found.items() if other.sane]
         yield warning(
-            f"with {describe(model.transform)} the scores move by {own.spread:.3g} nats from pixel to pixel; trained "
-            f"networks' move by 1 to 10, and these would with: {'; '.join(better)}"
+            f"with {describe(model.transform)} the scores vary by {own.spread:.3g} nats from pixel to pixel; those of "
+            f"trained networks vary by 1 to 10, and so would these with: {'; '.join(better)}"
         )
     elif own.sane and own.entropy > SURER * found[swapped].entropy:
         yield warning(
-            f"the network is surer with red and blue swapped: entropy {found[swapped].entropy:.2g} instead of "
+            f"the network is surer with red and blue swapped: its entropy is {found[swapped].entropy:.2g} instead of "
             f"{own.entropy:.2g} nats a pixel"
         )
     elif own.sane:
-        yield fine(f"scores move by {own.spread:.2g} nats from pixel to pixel, and no other order makes them surer")
+        yield fine(
+            f"scores vary by {own.spread:.2g} nats from pixel to pixel and are not surer with red and blue swapped"
+        )
     else:
-        yield note(f"scores move by {own.spread:.2g} nats from pixel to pixel, which tells nothing: is it trained?")
+        yield note(f"scores vary by {own.spread:.2g} nats from pixel to pixel, which proves nothing: is it trained?")
 
 
 def describe(transform):

@@ -1,4 +1,4 @@
-"""What a check is, and the list of all of them."""
+"""What a check is, and the list of all checks."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ LEVELS = ("ok", "note", "warning", "serious")
 
 
 class Finding(NamedTuple):
-    """What a check found: how bad (one of LEVELS), what, and what to do about it."""
+    """A result of a check: its level (one of LEVELS), what was found, and what to do about it."""
 
     level: str
     text: str
@@ -14,11 +14,13 @@ class Finding(NamedTuple):
 
 
 class Check(NamedTuple):
-    """A question that can be asked of a Case.
+    """A question about a Case.
 
-    needs    names of what the case must have for it: "model", "weights", "dataset", "lr", ...
-    remedy   what usually helps; a finding may know better
-    look     function of the case; yields Findings, none when all is well
+    name      the function's name
+    question  in words, with the usual mistakes
+    remedy    what usually helps; a Finding may have its own remedy
+    needs     names of the Case's attributes that the check needs: "model", "weights", "dataset", "lr", ...
+    look      function of the Case; yields Findings, or none when all is well
     """
 
     name: str
@@ -28,7 +30,7 @@ class Check(NamedTuple):
     look: object
 
     def findings(self, case):
-        """The findings, each with a remedy; [] is good news. None when the case has nothing to ask it of."""
+        """The list of Findings, each with a remedy; None if the case lacks what the check needs."""
         if any(getattr(case, need) is None for need in self.needs):
             return None
         return [
@@ -41,7 +43,7 @@ CHECKS = []
 
 
 def check(question, remedy="", needs=()):
-    """A decorator that makes a generator of Findings one of CHECKS, under its own name."""
+    """A decorator that adds a generator of Findings to CHECKS under the function's name."""
 
     def register(look):
         CHECKS.append(Check(look.__name__, question, remedy, tuple(needs), look))
@@ -51,20 +53,20 @@ def check(question, remedy="", needs=()):
 
 
 def serious(text, remedy=""):
-    """Nothing good can come of it."""
+    """A Finding that makes good results impossible."""
     return Finding("serious", text, remedy)
 
 
 def warning(text, remedy=""):
-    """Probably a mistake."""
+    """A Finding that is probably a mistake."""
     return Finding("warning", text, remedy)
 
 
 def note(text, remedy=""):
-    """Worth knowing."""
+    """A Finding that is good to know."""
     return Finding("note", text, remedy)
 
 
 def fine(text):
-    """Good, with a number to show for it."""
+    """A Finding that all is well, with the numbers that show it."""
     return Finding("ok", text)

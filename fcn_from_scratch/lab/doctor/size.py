@@ -1,16 +1,16 @@
-"""Do the pictures fit the network, and the network the memory?"""
+"""Do the pictures fit the network, and does everything fit into memory?"""
 
 from fcn_from_scratch import geometry
 from fcn_from_scratch.geometry.table import memory as in_words
 from fcn_from_scratch.lab import memory
 from fcn_from_scratch.lab.doctor.registry import check, fine, note, serious, warning
 
-INTERPRETER = 100 * 2**20  # bytes that Python and NumPy take
+INTERPRETER = 100 * 2**20  # bytes of memory for Python and NumPy
 
 
 @check(
-    "Does a picture of this size fit? Too small ones leave the last layers nothing to look at.",
-    "pad or enlarge the pictures, or raise the network's pad: `fcn inspect MODEL` shows which sizes fit",
+    "Do pictures of these sizes fit the network? Too small ones leave no cells for the last layers.",
+    "pad or enlarge the pictures, or use a larger pad in the network: `fcn inspect MODEL` shows which sizes fit",
     needs=("model", "sizes"),
 )
 def picture_sizes(case):
@@ -18,13 +18,13 @@ def picture_sizes(case):
     fitting = set(geometry.sizes_that_fit(case.model, sizes))
     misfits = [size for size in sizes if size not in fitting]
     if misfits:
-        yield serious(f"{len(misfits)} of {len(sizes)} sizes do not fit {case.model.name}, first {_size(misfits[0])}")
+        yield serious(f"{len(misfits)} of {len(sizes)} sizes do not fit {case.model.name}, such as {_size(misfits[0])}")
     stride = _stride(case.model)
     small = [size for size in sizes if min(size) < stride]
     if small:
         yield warning(
-            f"pictures of {_size(small[0])} are smaller than the {stride} pixels from one coarse score to the next",
-            "larger pictures, or a network of a smaller stride",
+            f"pictures of {_size(small[0])} are smaller than the network's stride of {stride} pixels",
+            "use larger pictures, or a network with a smaller stride",
         )
     if not misfits and not small:
         yield fine(f"{_size(sizes[0])}" + (f" to {_size(sizes[-1])}" if len(sizes) > 1 else "") + " fit")
@@ -32,18 +32,18 @@ def picture_sizes(case):
 
 @check(
     "Is there enough memory for the largest picture?",
-    "smaller pictures (--crop), a smaller batch, a mini_* network, or another machine",
+    "use smaller pictures (--crop), a smaller batch, a mini_* network, or a machine with more memory",
     needs=("model", "sizes"),
 )
 def memory_needed(case):
     largest = max(case.sizes, key=lambda size: size[0] * size[1])
     if not geometry.fits(case.model, largest):
-        return  # picture_sizes has said it
+        return  # the check picture_sizes reports this
     segment, train = needed(case.model, largest, case.batch_size or 1)
     free = memory.available()
     text = f"{_size(largest)}: about {in_words(segment)} to segment, {in_words(train)} to train"
     if free is None:
-        yield note(f"{text}; this system does not tell what is free")
+        yield note(f"{text}; this system does not report how much is free")
     elif segment > free:
         yield serious(f"{text}; {in_words(free)} are free")
     elif train > free:
@@ -53,11 +53,11 @@ def memory_needed(case):
 
 
 def needed(model, size, batch_size=1):
-    """(bytes to segment one picture, bytes to train on a batch), about: measured with NumPy 2 on Linux.
+    """(bytes to segment one picture, bytes to train on a batch): estimates, measured with NumPy 2 on Linux.
 
-    To segment: the weights, and two and a half maps of the largest layer. To train, whichever is more: a step, which
-    has weights, gradients and velocities, and every map twice (kept for the way back, and gradients and patches on
-    it); or a checkpoint, for which weights and velocities are copied while the maps are still there.
+    Segmenting takes the weights and two and a half maps of the largest layer. A training step takes weights, gradients
+    and velocities, and each map twice: once kept for backward, once for gradients and patches. Writing a checkpoint
+    copies weights and velocities while the maps still exist. Training takes the larger of the two.
     """
     table = geometry.table(model, size)
     weights = sum(array.nbytes for array in model.params.values())

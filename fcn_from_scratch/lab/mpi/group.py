@@ -1,7 +1,8 @@
-"""The processes of one job, through MPI: who they are, what they tell each other, and how they end together.
+"""The processes of one job, connected by MPI: their numbers, the values they share, and their common end.
 
-`mpiexec -n 4 fcn train ...` starts four processes that know of each other by their environment only. `join` turns them
-into a Group. Without a launcher nothing happens, and mpi4py is not imported.
+`mpiexec -n 4 fcn train ...` starts four processes. At first they only have environment variables that tell them so.
+`join` connects them through mpi4py and returns a Group. Without a launcher `join` does nothing, and mpi4py is not
+imported.
 """
 
 import contextlib
@@ -18,18 +19,20 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.lab.mpi import launcher
 
-BUCKET = 1 << 20  # numbers summed at a time: a message of a few megabytes, however large the network is
-PATIENCE = 5.0  # seconds that a rank which fails waits for the others to fail too
+BUCKET = 1 << 20  # numbers in one message: a few megabytes, however large the network is
+PATIENCE = 5.0  # seconds that a rank with an error waits for the other ranks to fail too
 
 
 class Group:
-    """The processes ("ranks") of one job.
+    """The processes of one job. MPI calls them ranks.
 
-    rank, size   this one's number, from 0, and how many there are
-    local        its number among those on the same machine: which GPU it takes
-    comm         an mpi4py communicator, or what has its allgather, Allreduce and Abort
-    failures     a second one, for nothing but Ibarrier
-    cuda         whether the library takes arrays on the GPU. Else they are summed through the host
+    rank      the number of this process, from 0
+    size      the number of all processes
+    local     the number of this process among those on the same machine; it chooses the GPU
+    comm      an mpi4py communicator: its methods exchange values between all ranks. A Group uses allgather, Allreduce
+              and Abort
+    failures  a second communicator, which is used for Ibarrier only
+    cuda      whether the MPI library takes arrays on the GPU. Otherwise they are copied to the host to be summed
     """
 
     def __init__(self, comm, failures=None, cuda=False):
@@ -38,33 +41,33 @@ class Group:
 
     @property
     def first(self):
-        """Whether this is the rank that prints and writes files."""
+        """Whether this is rank 0, which prints and writes files."""
         return self.rank == 0
 
     def part(self, length, turn=0):
-        """The slice of `length` things in a row that is this rank's: all ranks' are about equal and make up the whole.
+        """This rank's slice of `length` items. The slices of all ranks are about equal and cover all items.
 
-        With turn 1, 2, ... the parts go round, so that nobody always gets the larger one, or the only one.
+        turn   with 1, 2, ... the slices move on to the next rank, so that no rank always gets the largest
         """
         number = (self.rank + turn) % self.size
         return slice(length * number // self.size, length * (number + 1) // self.size)
 
     def gather(self, value):
-        """Every rank's small value, in the order of ranks, on every rank."""
+        """A list of all ranks' values in the order of ranks. Every rank gets it. For small values."""
         return self.comm.allgather(value)
 
     def agree(self, value, what):
-        """Raises: InputError when the ranks hold different values of `what`."""
+        """Compare a value between the ranks. Raises: InputError that names `what` if they differ."""
         if len(set(self.gather(value))) > 1:
             raise InputError(
-                f"the {self.size} ranks differ in {what}: they must read the same files, on machines of one kind"
+                f"the {self.size} processes differ in {what}: they must read the same files, on machines of one kind"
             )
 
     def add_up(self, arrays):
-        """Put into each array, in place, the sum of all ranks' arrays in the same place of their lists.
+        """Replace each array, in place, by its sum over all ranks. All ranks pass lists of equal shapes.
 
-        Small arrays travel together and large ones in pieces, a message of about BUCKET numbers each. CuPy's arrays
-        are handed to a CUDA-aware library as they are, to another as a copy on the host.
+        A message holds about BUCKET numbers: several small arrays, or a part of a large one. A CUDA-aware MPI library
+        gets CuPy's arrays as they are. Other libraries get a copy on the host.
         """
         for pieces in _buckets(arrays):
             flat = get_array_module(*pieces).concatenate([piece.ravel() for piece in pieces])
@@ -76,14 +79,14 @@ class Group:
     def _sum(self, flat):
         xp = get_array_module(flat)
         sent = flat if self.cuda else to_numpy(flat)
-        if xp is not np and self.cuda:  # MPI knows nothing of CUDA's streams: what it sends must be there
+        if xp is not np and self.cuda:  # MPI does not wait for CUDA's streams: the numbers must be there
             xp.cuda.get_current_stream().synchronize()
         total = get_array_module(sent).empty_like(sent)
         self.comm.Allreduce(sent, total)
         return xp.asarray(total)
 
     def share_cores(self):
-        """Divide each machine's cores among its ranks, unless the launcher or FCN_THREADS has done so; sets `local`."""
+        """Divide each machine's cores among its ranks, unless the launcher or FCN_THREADS did so. Sets `local`."""
         cores = sorted(threads.cores())
         told = self.gather((platform.node(), cores))
         self.local = [node for node, _ in told[: self.rank]].count(platform.node())
@@ -91,7 +94,7 @@ class Group:
             threads.limit(max(len(cores) // told.count((platform.node(), cores)), 1))
 
     def all_fail(self):
-        """Whether every rank calls this within PATIENCE seconds."""
+        """Whether all ranks call this method within PATIENCE seconds: then all of them have failed."""
         request, start = self.failures.Ibarrier(), time.monotonic()
         while not request.Test():
             if time.monotonic() - start > PATIENCE:
@@ -100,7 +103,7 @@ class Group:
         return True
 
     def abort(self, error):
-        """Say what happened to this rank, and end them all: the others may be waiting for it."""
+        """Print this rank's error and end all ranks, since the others may wait for this one."""
         known = isinstance(error, (InputError, OSError, MemoryError))
         text = str(error) if known else traceback.format_exc()
         print(f"fcn: rank {self.rank} of {self.size} failed: {text}", file=sys.__stderr__, flush=True)
@@ -109,20 +112,21 @@ class Group:
 
 @contextlib.contextmanager
 def join():
-    """The Group that a launcher (mpiexec, srun) started this process in; None if it was started alone.
+    """Connect the processes that a launcher (mpiexec, srun) started together.
 
         with join() as group: ...
 
-    Ranks other than the first print nothing from here on. An error that all ranks run into (a wrong flag, say) passes
-    through, for the first to report; one that only some run into is reported by them and ends the whole job.
-    Raises: InputError without mpi4py, or with one that belongs to another MPI than the launcher.
+    group is a Group, or None if this process was started alone.
+    From here on only the first rank prints. If all ranks fail (because of a wrong option, say), the error is raised as
+    usual, and the first rank reports it. If only some ranks fail, these report their errors and end the whole job.
+    Raises: InputError without mpi4py, or if mpi4py uses another MPI library than the launcher.
     """
     size = launcher.size()
     if size == 1:
         yield None
         return
     if launcher.rank() > 0:
-        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for as long as the process lives)
+        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open until the process ends)
     group = _connect(size)
     try:
         yield group
@@ -134,10 +138,10 @@ def join():
 
 def _connect(size):
     try:
-        from mpi4py import MPI  # joins the job
-    except (ImportError, RuntimeError) as error:  # RuntimeError: there is no MPI library
+        from mpi4py import MPI  # this import connects the process to its job
+    except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py finds no MPI library
         raise InputError(
-            f"{size} processes were started to train together, which takes mpi4py: pip install "
+            f"{size} processes were started to train together, which needs mpi4py: pip install "
             f"'fcn_from_scratch[mpi]' ({error})"
         ) from None
     world = MPI.COMM_WORLD
@@ -146,14 +150,14 @@ def _connect(size):
             f"{size} processes were started, but mpi4py's library ({MPI.Get_library_version().split(',')[0].strip()}) "
             f"sees {world.Get_size()}: start them with the mpiexec of that library (under Slurm: srun --mpi=pmix)"
         )
-    kinds = world.Get_info().get("mpi_memory_alloc_kinds", "")  # how MPI 4.1 says that it takes memory of the GPU
+    kinds = world.Get_info().get("mpi_memory_alloc_kinds", "")  # MPI 4.1 lists here whether it takes memory of the GPU
     group = Group(world, world.Dup(), cuda="cuda" in kinds)
     group.share_cores()
     return group
 
 
 def _buckets(arrays):
-    """Lists of views, of one dtype and about BUCKET numbers together, that make up the arrays."""
+    """Cut and group the arrays: yields lists of views of one dtype, each with about BUCKET numbers in all."""
     bucket, count = [], 0
     for array in arrays:
         for rows in threads.split(len(array), array.size // BUCKET):

@@ -1,19 +1,19 @@
-"""What a launcher (mpiexec, srun) tells each process it starts, read off the environment."""
+"""Reads from the environment what a launcher (mpiexec, srun) tells each process that it starts."""
 
 import os
 
-# Open MPI; MPICH, Intel MPI and others that speak PMI; Slurm's srun
+# set by Open MPI; by MPICH, Intel MPI and others that use PMI; by Slurm's srun
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 _RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
 
 
 def size():
-    """How many processes were started together; 1 without a launcher."""
+    """The number of processes that were started together; 1 without a launcher."""
     return _number(_SIZES, 1)
 
 
 def rank():
-    """Which of them this one is, from 0."""
+    """The number of this process among them, from 0."""
     return _number(_RANKS, 0)
 
 

@@ -1,7 +1,7 @@
-"""Training on several processes: each works on a part of every batch, and all take the same step.
+"""Training on several processes: each computes a part of every batch, and all take the same step.
 
-N processes do what one does with the whole batches, up to rounding: same pictures, same augmentation, same dropout,
-same loss. So the number of processes is no setting of a run; it may change when the run is resumed.
+Up to rounding, N processes compute what one process computes: the same pictures, augmentation, dropout and loss. So
+the number of processes is not a setting of a run. It may change when the run is resumed.
 """
 
 import zlib
@@ -18,17 +18,19 @@ from fcn_from_scratch.training.loop import Trainer
 
 
 class ParallelTrainer(Trainer):
-    """A Trainer that is one of several, each in a process of its own: a lab.mpi.group.Group.
+    """One of several Trainers, each in its own process. `group` is the mpi.group.Group of the processes.
 
-    All are made alike. They draw the same order, so that each knows which pictures are its own, and reads only those.
-    The mean over the batch is a sum of shares of the parts' means (engine.loss_shares); "sum" needs none. Gradients are
-    summed once a step, after iter_size batches. In a step of more than one batch the parts go round, so batches of one
-    picture can be shared out too: picture by picture.
-    A part is padded to the size of the whole batch, since borders count. Dropout passes over the numbers of the other
-    parts, so every generator ends where one process would have left it, and a checkpoint by the first rank is one
-    process's.
+    All trainers are built with the same arguments. They draw the same order of pictures, so each knows its part of a
+    batch and reads only that.
+    Loss: the mean over a batch is a weighted sum of the parts' means (engine.loss_shares). With "sum" no weights are
+    needed.
+    Gradients: they are summed over the ranks once for each step, after iter_size batches. From batch to batch of a step
+    the parts move on to the next rank, so even batches of one picture keep all ranks busy.
+    Padding: a part is padded to the size of the whole batch, because the borders change the scores.
+    Dropout: a rank skips the random numbers of the other parts. So all generators end in the state that one process
+    would leave, and a checkpoint of the first rank equals that of one process.
     Identity: 2, 3 and 5 parts equal the whole to 1e-10 in float64  (tests/lab/mpi/test_parallel.py).
-    Raises: InputError when a step has fewer pictures than there are ranks, or the ranks do not start alike.
+    Raises: InputError if a step has fewer pictures than there are ranks, or if the ranks start in different states.
     """
 
     def __init__(self, group, model, optimizer, batches, *args, **options):
@@ -40,11 +42,11 @@ class ParallelTrainer(Trainer):
         if pictures < group.size:
             raise InputError(
                 f"a step of {pictures} picture{'s' * (pictures > 1)} (batch size {batches.batch_size}, iter size "
-                f"{self.iter_size}) cannot be shared by {group.size} ranks: start at most {pictures}"
+                f"{self.iter_size}) cannot be shared by {group.size} processes: start at most {pictures}"
             )
 
     def run(self, steps, progress=True, save=None, save_seconds=60):
-        """As Trainer.run; the first rank shows the progress and saves."""
+        """As Trainer.run. Only the first rank shows the progress and saves."""
         self._agree()
         first = self.group.first
         super().run(steps, progress and first, save if first else None, save_seconds)
@@ -76,14 +78,14 @@ class ParallelTrainer(Trainer):
         return loss
 
     def _catch_up(self, rank):
-        """Set the generators as they are on a rank that had pictures: who had none drew nothing."""
+        """Copy the generators' states from a rank that had pictures. A rank without pictures drew no numbers."""
         generators = self.model.generators()
         states = self.group.gather({name: each.bit_generator.state for name, each in generators.items()})[rank]
         for name, generator in generators.items():
             generator.bit_generator.state = states[name]
 
     def _size_and_weights(self, samples):
-        """((H, W), weights) of a part: for each label map what its mean loss divides by. None if it has no pictures."""
+        """((H, W), the divisor of each label map's mean loss) for a part; None without pictures."""
         if not samples:
             return None
         labels = [ids.reshape(1, -1, *ids.shape[-2:]) for _, ids in samples]
@@ -91,7 +93,7 @@ class ParallelTrainer(Trainer):
         return size, sum(loss_shares.weights(maps, self.ignore_index, self._class_weight) for maps in labels)
 
     def _agree(self):
-        """The ranks hold the same weights and draw the same numbers."""
+        """Check that all ranks hold the same weights and draw the same random numbers."""
         weights = 0
         for array in self.model.params.values():
             weights = zlib.crc32(np.ascontiguousarray(to_numpy(array)), weights)
@@ -101,7 +103,7 @@ class ParallelTrainer(Trainer):
 
 
 def evaluate_heads(group, model, dataset, device="cpu", progress=False):
-    """As evaluation.evaluate_heads: each rank scores its part of the pictures, and all return the counts over all."""
+    """As evaluation.evaluate_heads. Each rank scores a part of the pictures; all return the counts of all pictures."""
     part = _Part(dataset, range(len(dataset))[group.part(len(dataset))])
     ours = evaluation.evaluate_heads(model, part, device, progress)
     matrices = {}
@@ -112,7 +114,7 @@ def evaluate_heads(group, model, dataset, device="cpu", progress=False):
 
 
 class _Part:
-    """Some places of a dataset, as a dataset."""
+    """The pictures of a dataset at some places, as a dataset."""
 
     def __init__(self, dataset, places):
         self.dataset, self.places = dataset, places

@@ -1,4 +1,4 @@
-"""The command with its output, and one measurement of a tiny network in the two shapes that a result can have."""
+"""The command with its output, and an invented result of the lesson-size network."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def work():
 
 @pytest.fixture
 def result(work):
-    """Numbers made up: medians of 30, 110 and 60 ms."""
+    """An invented result: medians of 30, 110 and 60 ms."""
     rows = [
         row._replace(peak_bytes=(place + 1) << 26, error=10.0 ** -(5 + place), agreement=1 - place / 1e4)
         for place, row in enumerate(compared("whole", SAMPLES, flops=3_300_000_000))
@@ -29,7 +29,7 @@ def result(work):
 
 @pytest.fixture
 def hurried(monkeypatch):
-    """No rests, and one call a turn: times mean nothing then."""
+    """No rests, and one call in each turn: the measured times mean nothing."""
     from fcn_from_scratch.lab.bench import timing
 
     monkeypatch.setattr(timing, "TURN", 1e-9)
@@ -38,7 +38,7 @@ def hurried(monkeypatch):
 
 @pytest.fixture
 def fcn(capsys):
-    """`fcn bench` with these words: (exit status, standard output, standard error)."""
+    """A function that runs `fcn bench` with some words; returns (exit status, standard output, standard error)."""
 
     def run(*words):
         try:

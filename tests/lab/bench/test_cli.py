@@ -1,4 +1,4 @@
-"""`fcn bench` as a user runs it, mistakes included."""
+"""`fcn bench` as a user runs it, and its answers to a user's mistakes."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ def test_without_torch(fcn, hurried, monkeypatch, tmp_path):
     monkeypatch.setattr(bench, "installed", lambda: False)
     status, out, _ = fcn(*TINY, "--layers", "--zero-frame", "--fast-fc6", "--threads", 1, "--out", tmp_path / "b")
     assert status == 0
-    assert "Without PyTorch to compete" in out
+    assert "PyTorch does not take part" in out
     assert "PyTorch NCHW" not in out
     table = {line.split("  ")[0]: line.split() for line in out.splitlines()}
     assert table["fcn_from_scratch"][-1] == table["the same by im2col"][-1] == "100.000%"
@@ -53,7 +53,7 @@ def test_with_torch(fcn, hurried, tmp_path, monkeypatch):
     for name in ("fcn_from_scratch", "PyTorch NCHW", "PyTorch channels_last"):
         line = next(line for line in out.splitlines() if line.startswith(name))
         assert line.endswith("100.000%")
-    assert not list(tmp_path.iterdir())  # nothing is written unasked
+    assert not list(tmp_path.iterdir())  # without --out nothing is written
 
 
 def test_small_is_two_sizes(monkeypatch, fcn):
@@ -70,7 +70,7 @@ def test_small_is_two_sizes(monkeypatch, fcn):
         (("--small", "--model", "fcn8s"), "leave out --model"),
         (("--small", "--size", "64"), "leave out --size"),
         (("--model", "fcn9s"), "there is no model 'fcn9s'"),
-        (("--model", "mini_classifier", "--size", "96"), "one map of scores"),
+        (("--model", "mini_classifier", "--size", "96"), "one output map"),
         (("--zero-frame", "--train"), "every training step changes the weights"),
         (("--fast-fc6", "--small"), "every training step changes the weights"),
         (("--zero-frame", "--model", "mini_unpool", "--size", "64", "--peer", "none"), "the zero frame takes"),

@@ -1,4 +1,4 @@
-"""Time by events: of all calls and nothing else, and again where the device waited for the host."""
+"""Times by events: they contain all calls and nothing else. Where the device waited for the host, they are repeated."""
 
 from types import SimpleNamespace
 
@@ -9,7 +9,7 @@ from fcn_from_scratch.lab.bench import clocks
 
 
 class Device:
-    """A queue of work with a clock: the host queues a call in `launch` seconds, and work takes as long as it says."""
+    """A simulated device: the host queues a call in `launch` seconds, and work takes the time that it names."""
 
     def __init__(self, launch):
         self.launch, self.host, self.busy_until = launch, 0.0, 0.0
@@ -50,7 +50,7 @@ class Clock(clocks.EventClock):
 
 
 def test_a_call_and_what_the_host_does_meanwhile():
-    """Work of 10 microseconds that takes 40 to queue is timed as 40."""
+    """Work of 10 microseconds that takes 40 microseconds to queue is timed as 40."""
     device = Device(launch=40e-6)
     seconds = Clock(device, 0)(lambda: device.work(10e-6), 100)
     assert seconds / 100 == pytest.approx(40e-6, rel=0.02)
@@ -58,7 +58,7 @@ def test_a_call_and_what_the_host_does_meanwhile():
 
 @pytest.mark.parametrize("calls", [1, 16, 100])
 def test_calls_queued_ahead_are_timed_without_the_host(calls):
-    """Copies of 200 microseconds: four of them cover the 16 launches of a bunch, and one does not."""
+    """A copy takes 200 microseconds. Four copies cover the 16 launches of a bunch, one does not."""
     device = Device(launch=40e-6)
     clock = Clock(device, 200e-6)
     assert clock(lambda: device.work(10e-6), calls, ahead=True) / calls == pytest.approx(10e-6)
@@ -78,7 +78,7 @@ def test_cupys_events(monkeypatch):
     made, clock = [], clocks.CupyClock(standin)
     assert 0 < clock(lambda: made.append(1), 5) < 1
     assert 0 < clock(lambda: made.append(1), 20, ahead=True) < 1
-    assert len(made) == 5 + (3 * 16 + 4)  # the first bunch three times, behind 1, 2 and 4 copies
+    assert len(made) == 5 + (3 * 16 + 4)  # the first bunch is timed three times: behind 1, 2 and 4 copies
     start, end = standin.cuda.Event(), standin.cuda.Event()
     start.record()
     with pytest.raises(RuntimeError, match="InvalidResourceHandle"):

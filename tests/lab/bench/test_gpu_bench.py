@@ -11,7 +11,7 @@ from children import Environment
 
 from fcn_from_scratch.kernels import emulator
 from fcn_from_scratch.lab.bench import gpu
-from fcn_from_scratch.lab.bench.kernel_cases import PIECES
+from fcn_from_scratch.lab.bench.kernel_cases import CASES
 from fcn_from_scratch.lab.bench.processes import Process
 
 TINY = ("--device", "cuda", "--model", "mini_fcn8s", "--width", "4", "--size", "32x41", "--repeats", "1")
@@ -32,7 +32,7 @@ standin.empty = full
 
 @pytest.fixture
 def device(tmp_path, monkeypatch, hurried):
-    """Whoever imports CuPy, here or in a process that begins later, gets the stand-in."""
+    """`import cupy` gives the stand-in, in this process and in processes that are started later."""
     if emulator.missing():
         pytest.skip(emulator.missing())
     folder = tmp_path / "with_cupy"
@@ -53,12 +53,12 @@ def test_the_whole_way(device, fcn, tmp_path):
         "TF32 off",
     ):
         assert words in first
-    assert "Without PyTorch on the GPU" in out
+    assert "PyTorch does not take part" in out
     assert "training step, 1 picture of 32x41; on the GPU, rounds: 1" in out
     lines = {line.split("  ")[0]: line for line in out.splitlines()}
     for title in ("fcn_from_scratch", "the same by Winograd", "the same without its kernels"):
         assert lines[title].endswith("100.000%")
-    for name in PIECES:
+    for name in CASES:
         assert lines[name].split("  ")[-1]
     with open(tmp_path / "b" / "bench.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -69,13 +69,13 @@ def test_the_whole_way(device, fcn, tmp_path):
         assert int(row["peak_bytes"]) > 10_000
     parts = {row["part"]: row for row in rows[3:]}
     assert {"conv1_1 forward", "conv2_1 input_grad", "score_fr weight_grad"} <= set(parts)
-    assert {f"kernel {name}" for name in PIECES} <= set(parts)
+    assert {f"kernel {name}" for name in CASES} <= set(parts)
     assert all(float(row["gbytes"]) > 0 for row in parts.values())
     value = json.loads((tmp_path / "b" / "bench.json").read_text(encoding="utf-8"))
     assert value["about"]["gpu"]["gpu"] == "a stand-in for a GPU"
     assert value["about"]["arguments"]["tf32"] is False
     assert value["kernels"]["ceiling_gbytes"] > 0
-    assert len(value["kernels"]["rows"]) == 2 * len(PIECES)
+    assert len(value["kernels"]["rows"]) == 2 * len(CASES)
     assert (tmp_path / "b" / "bench.png").stat().st_size > 10_000
     assert (tmp_path / "b" / "kernels.png").stat().st_size > 10_000
 
@@ -90,7 +90,7 @@ def test_the_whole_way(device, fcn, tmp_path):
         (("--threads", "2"), "--threads is for --device cpu"),
         (("--mallopt",), "--mallopt is for --device cpu"),
         (("--zero-frame",), "--zero-frame is for --device cpu"),
-        (("--model", "mini_classifier", "--size", "96", "--peer", "none"), "one map of scores"),
+        (("--model", "mini_classifier", "--size", "96", "--peer", "none"), "one output map"),
     ],
 )
 def test_mistakes(device, fcn, words, says):
@@ -151,14 +151,14 @@ def test_pytorch_without_cuda_cannot_compete(device, fcn):
 
 @pytest.mark.parametrize("tf32", [False, True])
 def test_tf32_is_tried_not_believed(device, monkeypatch, tf32):
-    """A product that rounds its factors to TF32's ten bits is found out."""
+    """A product that rounds its factors to TF32's ten bits is detected."""
     if tf32:
         monkeypatch.setattr(standin.ndarray, "__matmul__", lambda a, b: standin.ndarray(rounded(a) @ rounded(b)))
     assert gpu.Gpu().facts()["tf32"] is tf32
 
 
 def test_the_ceilings_do_what_they_say(device, monkeypatch):
-    """A copy reads and writes every byte; a product is a product; neither takes more than its part of the memory."""
+    """The copy reads and writes every byte, the product is right, and neither takes more memory than its part."""
     monkeypatch.setattr(gpu, "SIDE", 8192)
     monkeypatch.setattr(gpu, "COPY_BYTES", 1 << 30)
     ceiling = gpu.GpuCeiling()
@@ -188,7 +188,7 @@ def test_the_peak_is_that_of_arrays_alive_together(device):
 
 
 def rounded(array):
-    """An array's numbers to the nearest that TF32 holds: 13 of float32's 23 bits are gone."""
+    """The numbers rounded to TF32: 13 of float32's 23 bits are dropped."""
     bits = array._host.view("uint32")
     return ((bits + 0x0FFF + (bits >> 13 & 1)) & 0xFFFFE000).view("float32")
 
@@ -206,7 +206,7 @@ def test_the_gpu_rival_without_kernels_launches_none(device):
         rival.mode.close()
         launches.append(standin.counts["kernels"])
         algorithms.append({conv.algorithm for conv in rival.layers.values() if conv})
-        if launches[-1]:  # scores that nobody asked for stay where they are
+        if launches[-1]:  # scores are copied to the host only when they are asked for
             assert standin.counts["to host"] == 0
     assert launches[0] > 0 < launches[1]
     assert launches[2] == 0
@@ -216,7 +216,7 @@ def test_the_gpu_rival_without_kernels_launches_none(device):
 
 @pytest.mark.parametrize("tf32", [False, True])
 def test_the_environment_says_whether_tf32_is_allowed(tf32, monkeypatch):
-    """As CuPy, cuBLAS and PyTorch read it; and what a user has set does not come through."""
+    """In the variables that CuPy, cuBLAS and PyTorch read. The user's own settings do not reach the process."""
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0" if tf32 else "1")
     monkeypatch.setenv("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "1")
     with Process(Environment, threads=1, variables=gpu.variables(tf32)) as process:

@@ -1,4 +1,4 @@
-"""A process of its own: answers and exceptions come back, memory and threads are its own."""
+"""A process answers and passes exceptions on; its memory and its threads are its own."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def test_answers_come_back():
 
 @pytest.mark.parametrize(("calls", "made"), [(1, 1), (4, 5)])
 def test_one_call_more_where_they_are_many(calls, made, monkeypatch):
-    """It brings the data back into the caches, and is not timed."""
+    """The extra call brings the data back into the caches and is not timed."""
     monkeypatch.setattr(processes, "SETTLE", 0)
     left = list(range(9))
     assert ANSWERS["seconds"](left, "pop", calls) > 0
@@ -34,7 +34,7 @@ def test_one_call_more_where_they_are_many(calls, made, monkeypatch):
 
 
 def test_short_calls_are_made_for_a_while_before_they_are_timed(monkeypatch):
-    """Not where the device is timed, which needs no core."""
+    """This is not done where a device is timed, which needs no core."""
     monkeypatch.setattr(processes, "SETTLE", 0.1)
     ends = []
 
@@ -86,7 +86,7 @@ def test_what_has_a_clock_of_its_own_is_timed_by_it():
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
 def test_a_process_that_was_killed_is_taken_for_short_of_memory():
-    with pytest.raises(MemoryError, match="the system had stopped it"):
+    with pytest.raises(MemoryError, match="the system may have stopped it"):
         Process(signal.raise_signal, signal.SIGKILL, threads=1)
 
 
@@ -101,7 +101,7 @@ def test_memory_is_its_own():
 @pytest.mark.skipif(threads._blas() is None, reason="NumPy's BLAS here is not an OpenBLAS we can steer")
 @pytest.mark.parametrize("number", [1, 3])
 def test_numpy_gets_its_threads(work, number, monkeypatch):
-    """And the environment is as it was, with what was there and without what was not."""
+    """Afterwards the environment is as it was before: old values are back, new variables are gone."""
     for name in THREADS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FCN_THREADS", "5")
@@ -133,7 +133,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", ()), reason="for glibc")
 def test_memory_is_kept_if_asked():
-    """An array as large as one that is gone lies where that was: no page has to be handed out again."""
+    """A new array as large as a freed one lies in the same place, so the system hands out no new pages."""
     pytest.importorskip("resource")
     usual, kept = (
         int(subprocess.run([sys.executable, "-c", FAULTS, word], capture_output=True, text=True, check=True).stdout)

@@ -1,4 +1,4 @@
-"""Table, CSV, JSON and chart say the same, and the ratio is that of the medians."""
+"""Table, CSV, JSON and chart show the same numbers, and the ratio is that of the medians."""
 
 import csv
 import json
@@ -81,7 +81,7 @@ def test_the_nearer_ceiling_bounds(gflops, gbytes, reached):
 
 @pytest.fixture
 def on_gpu(work):
-    """Made up: 4 ms at 10 GFLOP and 1 GB, against ceilings of 5000 GFLOP/s and 2000 GB/s."""
+    """An invented result: 4 ms for 10 GFLOP and 1 GB, with ceilings of 5000 GFLOP/s and 2000 GB/s."""
     samples = {
         "cuda": [0.004],
         "cuda_winograd": [0.002],
@@ -153,8 +153,8 @@ FACTS = {
     [
         (False, False, "TF32 off"),
         (True, True, "TF32 on"),
-        (False, True, "TF32 asked to be off, but products say otherwise"),
-        (True, False, "TF32 asked to be on, but products say otherwise"),
+        (False, True, "TF32 should be off, but a test shows it is not"),
+        (True, False, "TF32 should be on, but a test shows it is not"),
     ],
 )
 def test_the_gpu_in_words(tf32, found, says):
@@ -171,7 +171,7 @@ def test_deviation():
     truth[0, 1] = [[4.0, -1.0], [0.5, 2.0]]
     scores = truth.astype("float32")
     assert deviation(scores, truth) == (0.0, 1.0)
-    scores[0, 1, 1, 0] = -0.5  # its class is 0 now
+    scores[0, 1, 1, 0] = -0.5  # now its class is 0
     assert deviation(scores, truth) == (0.25, 0.75)
 
 

@@ -1,4 +1,4 @@
-"""Rivals take turns, and medians are medians."""
+"""The rivals take turns, and the medians are right."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def test_everybody_is_first_and_everybody_follows():
 
 @pytest.fixture
 def log(monkeypatch):
-    """What happened, in order: names of rivals, and "-" for a rest."""
+    """The order of events: names of rivals, and "-" for a rest."""
     happened = []
     monkeypatch.setattr(timing.time, "sleep", lambda seconds: happened.append("-" if 0.03 <= seconds <= 0.08 else "?"))
     return happened
@@ -35,7 +35,7 @@ def test_turns_with_a_rest_between_them(log):
 
 
 def test_short_calls_are_repeated(log):
-    """Until a turn lasts a tenth of a second; the warm-up, which tells how long one takes, is not counted."""
+    """A turn lasts at least a tenth of a second. The warm-up call shows how long a call takes and is not counted."""
     timing.in_turn({"a": rival(log, "a", 0.009), "b": rival(log, "b", 0.1)}, rounds=1)
     assert "".join(log) == "-a1-b1" + "-a12-b1"
 

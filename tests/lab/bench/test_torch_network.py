@@ -1,4 +1,4 @@
-"""PyTorch computes the same network: scores, training steps, each convolution and its gradients."""
+"""PyTorch computes the same network: equal scores, training steps, and convolutions with their gradients."""
 
 import time
 
@@ -44,7 +44,7 @@ def test_scores(work, memory_format):
 
 @pytest.mark.parametrize(("name", "memory_format"), [*((name, FORMATS[0]) for name in WORKS), ("skips", FORMATS[1])])
 def test_training_steps(name, memory_format):
-    """Three steps, so that momentum counts: all that the weights have moved is the same."""
+    """Three steps, so that momentum counts. All weights have moved by the same amounts."""
     torch_module()
     work = WORKS[name]._replace(train=True)
     start = work.network("float64")
@@ -52,8 +52,8 @@ def test_training_steps(name, memory_format):
     for _ in range(3):
         assert ours.run() == pytest.approx(theirs.run(), rel=1e-10)
     moved = {name: weight - start.params[name] for name, weight in ours.net.params.items()}
-    tensors = {f"{layer}.{name}": t for layer, named in theirs.twin.params.items() for name, t in named.items()}
-    if work.model != "fcn_googlenet":  # whose branches join their names by slashes
+    tensors = {f"{layer}.{name}": t for layer, named in theirs.network.params.items() for name, t in named.items()}
+    if work.model != "fcn_googlenet":  # the names of its branches contain slashes
         assert set(tensors) == set(moved)
     for key in set(tensors) & set(moved):
         expected = tensors[key].detach().numpy() - start.params[key]
@@ -76,7 +76,7 @@ def test_each_convolution(algorithm, memory_format):
 
 
 class FakeCuda:
-    """What a rival on the GPU asks torch.cuda for, on the CPU."""
+    """The functions of torch.cuda that a rival on the GPU calls, on the CPU."""
 
     class Event:
         def __init__(self, enable_timing):
@@ -109,7 +109,7 @@ class FakeCuda:
 
 @pytest.fixture
 def backends():
-    """PyTorch's switches, which are as they were afterwards."""
+    """PyTorch's switches; they are reset after the test."""
     switches = torch_module().backends
     before = switches.cudnn.benchmark, switches.cuda.matmul.allow_tf32, switches.cudnn.allow_tf32
     yield switches
@@ -119,7 +119,7 @@ def backends():
 @pytest.mark.parametrize("tf32", [False, True])
 @pytest.mark.parametrize("train", [False, True])
 def test_the_rival_on_the_gpu(backends, monkeypatch, tf32, train):
-    """As far as the CPU can show it: same numbers, events, no more rounding than was allowed, the peak of one run."""
+    """As far as a CPU can show it: equal numbers, times by events, TF32 only if allowed, the peak of one run."""
     cuda = FakeCuda()
     backends.cuda.matmul.allow_tf32 = backends.cudnn.allow_tf32 = not tf32
     monkeypatch.setattr(torch_module(), "cuda", cuda)
@@ -144,10 +144,10 @@ def test_weights_are_taken_over_not_held_twice():
     torch = torch_module()
     net = WORKS["skips"].network()
     weight = net.params["conv2_1.weight"]
-    twin = TorchNetwork(torch, net, "channels_last")
+    network = TorchNetwork(torch, net, "channels_last")
     assert not net.params
-    assert twin.params["conv2_1"]["weight"].data_ptr() == weight.ctypes.data  # ours lie channels last
-    assert twin.params["conv2_1"]["weight"].is_contiguous(memory_format=torch.channels_last)
+    assert network.params["conv2_1"]["weight"].data_ptr() == weight.ctypes.data  # our weights lie channels last
+    assert network.params["conv2_1"]["weight"].is_contiguous(memory_format=torch.channels_last)
     assert TorchNetwork(torch, WORKS["skips"].network()).params["conv2_1"]["weight"].is_contiguous()
 
 
@@ -164,11 +164,11 @@ def test_a_relu_spares_what_others_read():
 def test_dropout_in_training_alone():
     torch = torch_module()
     work = WORKS["paper's padding"]._replace(options={"width": 2, "dropout": 0.5})
-    twin = TorchNetwork(torch, work.network())
+    network = TorchNetwork(torch, work.network())
     x = torch.from_numpy(np.ascontiguousarray(work.pictures(work.outline())))
-    assert torch.equal(twin(x), twin(x))
-    twin.training = True
-    assert not torch.equal(twin(x), twin(x))
+    assert torch.equal(network(x), network(x))
+    network.training = True
+    assert not torch.equal(network(x), network(x))
 
 
 def test_a_layer_without_a_counterpart_is_named():

@@ -1,4 +1,4 @@
-"""What is measured: the network, its multiply-adds, its convolutions."""
+"""What is measured: the network, its multiply-adds and its convolutions."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab.bench import LESSON, Work
 from fcn_from_scratch.lab.bench.work import convolution, convolutions
 
-# The lesson-size network on 16x24 pixels, counted by hand: outputs times taps times input channels of every layer,
-# and the bilinear kernel's 16x16 taps for each of the 2x3 scores of 5 classes.
+# Multiply-adds of the lesson-size network on 16x24 pixels, counted by hand: for each layer outputs times taps times
+# input channels; for the upsampling 16x16 taps for each of the 2x3 scores of 5 classes.
 CONV1 = 16 * 24 * 16 * 9 * 3
 LATER = 8 * 12 * 32 * 9 * 16 + 4 * 6 * 64 * 9 * 32 + 2 * 3 * 96 * 9 * 64 + 2 * 3 * 5 * 96
 UP = 2 * 3 * 5 * 16 * 16
@@ -20,7 +20,7 @@ def test_multiply_adds_of_a_forward(work):
 
 
 def test_multiply_adds_of_a_step(work):
-    """Nobody wants the gradient by the image, and the bilinear kernel does not learn."""
+    """The gradient by the image is not computed, and the bilinear kernel does not learn."""
     assert work.multiply_adds() == 2 * (2 * CONV1 + 3 * LATER + 2 * UP)
 
 
@@ -69,9 +69,9 @@ def test_every_process_gets_the_same_network():
 @pytest.mark.parametrize(
     ("model", "size", "says"),
     [
-        ("mini_classifier", (96, 96), "one picture in and one map of scores out"),
-        ("fcn8s_two_heads", (64, 64), "one picture in and one map of scores out"),
-        ("fcn32s_late_fusion", (64, 64), "one picture in and one map of scores out"),
+        ("mini_classifier", (96, 96), "one input picture and one output map"),
+        ("fcn8s_two_heads", (64, 64), "one input picture and one output map"),
+        ("fcn32s_late_fusion", (64, 64), "one input picture and one output map"),
         ("fcn9s", (64, 64), "there is no model 'fcn9s'"),
         ("fcn_alexnet", (1, 1), ""),
     ],
@@ -89,8 +89,8 @@ def test_a_picture_that_does_not_fit_is_refused():
         Work(LESSON, (4, 4)).check(2)
 
 
-def test_too_little_memory_is_said_before_the_system_stops_somebody():
-    """FCN-8s has 134,362,751 weights; conv1 makes 64 maps of 698x698, and reads as many."""
+def test_too_little_memory_is_refused_before_the_system_stops_a_process():
+    """FCN-8s has 134,362,751 weights. conv1_2 reads 64 maps of 698x698 and writes as many."""
     work = Work("fcn8s", (500, 500), batch=2)
     assert work.bytes() == 4 * (134_362_751 + 2 * 2 * 64 * 698 * 698)
     assert work._replace(train=True).bytes() > 4 * (3 * 134_362_751 + 2 * 4 * 64 * 698 * 698)

@@ -1,4 +1,4 @@
-"""A comparison that takes no time: thin networks, few steps, small scenes."""
+"""A quick comparison: thin networks, few steps, small scenes."""
 
 import pytest
 
@@ -30,11 +30,11 @@ def settings(train):
 
 @pytest.fixture(scope="session")
 def nets(settings, train):
-    """Trained when asked for, and kept nowhere."""
+    """Nets without a cache."""
     return Nets(settings, train, progress=False, say=lambda text: None)
 
 
 @pytest.fixture
 def said():
-    """What was said to `said.append`."""
+    """A list of the messages: `said.append` is the Nets' `say`."""
     return []

@@ -1,4 +1,4 @@
-"""`fcn compare` from end to end, and what it says to a user's mistakes."""
+"""`fcn compare` from end to end, and its answers to a user's mistakes."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ def few_scenes():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A folder in which all methods have been compared once."""
+    """A folder with the results of one comparison of all methods."""
     folder = tmp_path_factory.mktemp("compare")
     assert run(*SMALL, "--out", folder) == 0
     return folder
@@ -38,7 +38,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def folder(made, tmp_path):
-    """A copy of it."""
+    """A copy of that folder."""
     return shutil.copytree(made, tmp_path / "out")
 
 
@@ -137,7 +137,7 @@ def test_pictures_from_files(tmp_path, capsys):
     ("words", "message"),
     [
         ("--methods 32s,64s", "there is no method '64s'; the methods are nearest, 32s-fixed, 32s, stitch"),
-        ("--stride 5", "--stride divides the network's output stride, 32; got 5"),
+        ("--stride 5", "--stride must divide the network's output stride, 32; got 5"),
         ("--stride 0", "argument --stride"),
         ("--steps 0", "argument --steps"),
         ("--image nowhere.jpg", "there is no file nowhere.jpg"),

@@ -1,4 +1,4 @@
-"""What the table has no column for."""
+"""The facts below the table."""
 
 import re
 
@@ -30,8 +30,8 @@ def test_without_padding_shares_the_weights_and_pads_nowhere(nets):
 def test_one_pass_saves_work(nets, x):
     classifier = nets.fresh("classifier").eval()
     cells, work, longer = footnotes.one_pass(nets["32s"], classifier, x)
-    assert cells == 3 * 4  # of 64 x 96 pixels, cells on both edges
-    # 12 crops of 64 x 64 hold 8 times the pixels; fc6 of the map looks at the frame round it too
+    assert cells == 3 * 4  # 64 x 96 pixels; there are cells on both edges
+    # 12 crops of 64 x 64 have 8 times the pixels; on the map fc6 also covers the frame around it
     assert 6 < work < 8
     assert longer > 0
 

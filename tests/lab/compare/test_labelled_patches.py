@@ -1,4 +1,4 @@
-"""Patches: where they are cut, whose class they carry, which classes come."""
+"""Patches: where they are cut, their labels, and how often each class is drawn."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from fcn_from_scratch.lab.compare.labelled_patches import PatchBatches, cut
 
 
 class Row(Dataset):
-    """Pictures whose blue channel repeats the label; class 2 is one pixel of 60."""
+    """Pictures whose blue channel is the label. Class 2 is one pixel of 60."""
 
     classes = ("a", "b", "c")
 

@@ -1,4 +1,4 @@
-"""The rows are what direct calls give."""
+"""The rows hold the numbers that direct calls give."""
 
 import math
 import sys
@@ -58,7 +58,7 @@ def test_costs_are_the_predictors(rows, predictors, settings):
 
 
 def test_the_methods_take_turns(nets, val, settings):
-    """Each picture is predicted by all before the next one comes, and another method begins."""
+    """All methods predict a picture before the next one comes. Then another method is first."""
     calls = []
 
     class Spy:
@@ -89,7 +89,7 @@ def test_the_methods_take_turns(nets, val, settings):
     assert len({total for _, total in scored}) == 3
     assert calls[-6:] == [(name, scored[0][1]) for name in ("8s", "16s", "32s")] + [
         (name, scored[3][1]) for name in ("16s", "32s", "8s")
-    ]  # two more, for the time alone
+    ]  # two more rounds, for the timing only
 
 
 def test_a_photo_has_costs_and_no_qualities(nets, val, settings, predictors):

@@ -1,4 +1,4 @@
-"""Stages train from one another, and the cache gives back what was trained or says why not."""
+"""Stages start from each other's weights. The cache returns the trained networks, or Nets says why it cannot."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The tricks predict what the definitions say, and where geometry says."""
+"""The tricks predict what their definitions say, at the places that geometry gives."""
 
 from fractions import Fraction
 
@@ -19,7 +19,7 @@ TRICKS = (Stitched, Rarefied)
 
 
 def unpadded(rng):
-    """A net of stride 4 whose sums are exact: small whole numbers."""
+    """A net of stride 4 with small whole numbers, so that its sums are exact."""
     net = Sequential(Conv2d(3, 4, 3), ReLU(), MaxPool2d(2), Conv2d(4, 5, (2, 3)), MaxPool2d(2), Conv2d(5, 2, 2))
     for array in net.params.values():
         array[...] = rng.integers(-2, 3, array.shape)
@@ -43,7 +43,7 @@ def test_shift_and_stitch_takes_f_squared_passes(nets, stride, passes):
 
 @pytest.mark.parametrize("trick", TRICKS)
 def test_at_the_nets_own_stride_they_are_the_net(trick, nets, val):
-    """32s interpolates the same scores; at the border they fade there, all classes alike, and go on here."""
+    """FCN-32s interpolates the same scores. At the border its scores fade, all classes alike; the tricks' continue."""
     x = nets["32s"].transform(val[0].image)[None]
     ours, theirs = (net(x).argmax(axis=1) for net in (trick(nets["32s"], 32), nets["32s"]))
     assert (ours == theirs).mean() > 0.999
@@ -53,7 +53,7 @@ def test_at_the_nets_own_stride_they_are_the_net(trick, nets, val):
 @pytest.mark.parametrize("trick", TRICKS)
 @pytest.mark.parametrize("size", [(40, 32), (37, 43)])
 def test_what_a_net_says_of_a_pixel_lands_on_that_pixel(trick, stride, size):
-    """The mean of a window of a ramp is the ramp's value at the window's centre, for either axis."""
+    """Along each axis, the mean of a ramp over a window is the ramp's value at the window's centre."""
     net = Sequential(AvgPool2d(2), AvgPool2d(2), AvgPool2d(3, 1))
     ramp = np.stack(np.meshgrid(*map(np.arange, size), indexing="ij"))[None].astype(np.float64)
     field = geometry.receptive_field(net)
@@ -84,7 +84,7 @@ def test_an_image_is_filled_up_behind_its_end(rng):
 
 
 def counted(net, x):
-    """The multiply-adds of a chain's convolutions over x, from the maps they make."""
+    """The multiply-adds of a chain's convolutions over x, counted from their output maps."""
     total = 0
     for layer in net.layers:
         x = layer(x)
@@ -95,11 +95,11 @@ def counted(net, x):
 
 @pytest.mark.parametrize("stride", [2, 4])
 def test_the_work_is_that_of_all_passes_and_of_the_interpolation(stride, rng):
-    net, size = unpadded(rng), (30, 40)  # filled up to 32 x 40
+    net, size = unpadded(rng), (30, 40)  # padded to 32 x 40
     x = np.zeros((1, 3, 32, 40), np.float32)
     f = 4 // stride
     moved = [np.pad(x, ((0, 0), (0, 0), (a * stride, 0), (b * stride, 0))) for a in range(f) for b in range(f)]
-    # receptive field 14 x 16: cells lie half way between pixels, so the kernel is 2 * stride wide
+    # receptive field 14 x 16: cells lie halfway between pixels, so the kernel is 2 * stride wide
     interpolation = 2 * (32 // stride + 1) * (40 // stride + 1) * (2 * stride) ** 2
     assert Stitched(net, stride).multiply_adds(size) == sum(counted(net, one) for one in moved) + interpolation
     assert Rarefied(net, stride).multiply_adds(size) == counted(dense.rarefy(net, stride), x) + interpolation
@@ -107,7 +107,7 @@ def test_the_work_is_that_of_all_passes_and_of_the_interpolation(stride, rng):
 
 def test_a_stride_that_does_not_divide_is_refused(nets):
     for trick in TRICKS:
-        with pytest.raises(InputError, match=r"32 to one that divides it; not 5"):
+        with pytest.raises(InputError, match=r"32 to one of its divisors; 5 is none"):
             trick(nets["32s"], 5)
 
 
@@ -149,7 +149,7 @@ def test_a_whole_network_costs_what_geometry_counts(nets):
 
 
 def test_the_tricks_follow_the_arrays(xp, nets, settings, train, val):
-    """Predicted on the device, and back on the host as the CPU has it."""
+    """The predictors compute on the device of the arrays, with the results of the CPU."""
     there = Nets(settings, train, device="cpu" if xp is np else "cuda", progress=False, say=lambda text: None)
     there._made["32s"] = there.fresh("32s").eval()
     there["32s"].load_state_dict(nets["32s"].state_dict())

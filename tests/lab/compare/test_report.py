@@ -1,4 +1,4 @@
-"""Table, CSV, JSON and slide say the same."""
+"""Table, CSV, JSON and slide show the same numbers."""
 
 import csv
 import json

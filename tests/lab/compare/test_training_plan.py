@@ -1,4 +1,4 @@
-"""Equal steps for every row, and keys that know what the weights depend on."""
+"""All rows have equal steps, and the keys depend on everything that determines the weights."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Each check on something that is well, and on something that is broken in the way it asks about."""
+"""Each check on a sound case, and on a case with the mistake that it looks for."""
 
 import math
 import sys
@@ -17,7 +17,7 @@ from fcn_from_scratch.lab.doctor.size import needed
 
 
 def look(name, case):
-    """The findings of one check, None when it does not apply."""
+    """The findings of one check; None when it does not apply."""
     (check,) = [check for check in doctor.CHECKS if check.name == name]
     return check.findings(case)
 
@@ -35,7 +35,7 @@ def net(name="mini_fcn8s", classes=4, **options):
 
 
 def varied(name="mini_fcn8s", classes=4):
-    """A network whose score layers are not zero: it says different things about different pixels."""
+    """A network whose score layers are not zero, so that its scores differ from pixel to pixel."""
     model, rng = net(name, classes), np.random.default_rng(0)
     for key, array in model.params.items():
         if key.startswith("score"):
@@ -44,7 +44,7 @@ def varied(name="mini_fcn8s", classes=4):
 
 
 def folder(root, labels):
-    """A dataset folder with these label maps."""
+    """A dataset folder with these label maps and random pictures."""
     for place in ("images", "labels"):
         (root / place).mkdir(parents=True)
     for number, ids in enumerate(labels):
@@ -67,7 +67,7 @@ class TestRegistry:
             assert check.remedy or check.name == "gpu"
 
     def test_what_is_needed(self):
-        """A check is left out when the case lacks what it needs, not asked and answered with yes."""
+        """A check does not run when the case lacks what it needs. It does not count as passed."""
         asked = [check.name for check, _ in doctor.examine(Case())]
         assert set(asked) == {check.name for check in doctor.CHECKS if not check.needs}
         assert "learning_rate" not in asked
@@ -141,7 +141,7 @@ class TestLabels:
         assert "2 of 2" in finding.text
 
     def spoilt(self, root, number):
-        """A sound dataset in which the label map 1 and the following ones get ids out of range afterwards."""
+        """A sound dataset, of which the label maps from number 1 on get ids out of range afterwards."""
         dataset = datasets.build("folder", folder(root, [STRIPES] * (number + 1)), "all", 3)
         for index in range(1, number + 1):
             Image.fromarray(np.where(STRIPES == 2, 9, STRIPES)).save(root / "labels" / f"{index}.png")
@@ -244,7 +244,7 @@ class TestOutputs:
         assert look("outputs_alive", Case(model=varied(), weights="w")) == []
 
     def test_features_that_died(self):
-        """Biases alone reach the scores."""
+        """The features are all zero: only biases reach the scores."""
         model = varied()
         model.params["conv1_1.weight"][...] = 0
         model.params["conv1_1.bias"][...] = -1
@@ -305,7 +305,7 @@ class TestSettings:
 
     def test_mixed_sizes(self):
         (finding,) = self.sizes((100, 200), (200, 100))
-        assert finding.level == "note"  # 20,000 of 40,000 pixels
+        assert finding.level == "note"  # the pictures fill 20,000 of 40,000 pixels
         assert "50% of a batch is padding" in finding.text
         (finding,) = self.sizes((10, 200), (200, 10))
         assert finding.level == "warning"
@@ -324,7 +324,7 @@ class TestSize:
         assert finding.level == "warning"
 
     def test_misfit(self):
-        """Without padding fc6's 7x7 cells of pool5 need 32 * 6 pixels and some; the smallest is asked of geometry."""
+        """Without padding, fc6 needs 7x7 cells of pool5: more than 32 * 6 pixels. Geometry gives the smallest size."""
         model = net("fcn32s", fc6_padding=0, pad=97)
         assert levels("picture_sizes", Case(model=model, size=(64, 64))) == ["ok"]
         model = net("mini_fcn32s", pad=17, fc6_kernel=3, fc6_padding=0)
@@ -345,7 +345,7 @@ class TestSize:
         assert levels("memory_needed", Case(model=model, size=(200, 300), batch_size=8)) == ["warning"]
 
     def test_estimate(self):
-        """Within a factor of two of what NumPy's allocations reach, where the maps outweigh the interpreter."""
+        """Where the maps need most of the memory, the estimate is within a factor of two of NumPy's allocations."""
         import tracemalloc
 
         model = models.build("mini_fcn8s", 4, width=16).eval()

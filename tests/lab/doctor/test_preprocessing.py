@@ -1,4 +1,4 @@
-"""The statistics separate right from wrong preprocessing, on networks trained here; with labels and without."""
+"""The statistics tell right from wrong preprocessing, on networks trained here, with labels and without."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ def without_labels(samples):
 
 
 def case_with(net, samples, transform):
-    """A Case-like object whose network gets its pictures through `transform`."""
+    """A stand-in for a Case, whose network prepares its pictures with `transform`."""
 
     class Wrapped:
         name, options, children, params = net.name, net.options, net.children, net.params
@@ -37,11 +37,11 @@ def found(case, name="preprocessing"):
 
 class TestReading:
     def test_by_hand(self):
-        """Two classes, two pixels: scores (3, 1) and (0, 2)."""
+        """Two classes and two pixels: their scores are (3, 1) and (0, 2)."""
         scores = np.array([[3.0, 0.0], [1.0, 2.0]]).reshape(1, 2, 1, 2)
         image, labels = np.zeros((1, 2, 3), np.uint8), np.array([[0, 255]], np.uint8)
         value = reading(lambda x: scores, datasets.CAFFE, [(image, labels)])
-        # minus the mean over the classes: 1, -1 and -1, 1: each class's deviation over the pixels is 1
+        # minus the mean over the classes: (1, -1) and (-1, 1). So each class's deviation over the pixels is 1
         assert value.spread == pytest.approx(1)
         p = 1 / (1 + np.exp(-2))
         assert value.entropy == pytest.approx(-p * np.log(p) - (1 - p) * np.log(1 - p))
@@ -77,7 +77,7 @@ class TestTheStatisticsSeparate:
         assert swapped.loss > 2 * own.loss
 
     def test_at_once(self, trained):
-        """Its skips shrunk to a hundredth and less, an FCN-8s loses what they told it."""
+        """With at-once's factors the skips shrink to a hundredth and less, and an FCN-8s loses their details."""
         net, samples = trained
         own = reading(net, net.transform, samples)
         with other_scales(net):
@@ -122,19 +122,19 @@ class TestFindings:
         assert ("surer with red and blue swapped" in finding.text) is (wrong in ("red and blue", "torchvision"))
 
     def test_colour_that_does_not_matter(self, trained):
-        """A limit: weights that treat red and blue alike give no suspicion either way."""
+        """A limit: weights that treat red and blue alike raise no suspicion with either order."""
         net, samples = trained
         blind = models.build(net.name, net.options["num_classes"], width=8)
         blind.load_state_dict(net.state_dict())
         weight = blind.params["conv1_1.weight"]
         weight[:] = (weight + weight[:, ::-1]) / 2
-        mean = (110.0, 116.0, 110.0)  # the same for both, else a swap still shifts them
+        mean = (110.0, 116.0, 110.0)  # equal means: otherwise a swap still shifts the values
         transform = replace(net.transform, mean=mean)
         own, swapped = (reading(blind.eval(), t, samples) for t in (transform, reversed_order(transform)))
         assert own.entropy == pytest.approx(swapped.entropy, rel=1e-4)
 
     def test_an_untrained_network(self, trained):
-        """Scores near zero whatever goes in: no verdict, and no suspicion."""
+        """The scores are near zero for every picture, so there is neither a verdict nor a suspicion."""
         net, samples = trained
         faint = models.build(net.name, net.options["num_classes"], width=8)
         faint.params["score_fr.weight"][...] = 1e-4 * np.random.default_rng(0).normal(size=(6, 64, 1, 1))

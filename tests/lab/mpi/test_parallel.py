@@ -1,4 +1,4 @@
-"""Training shared by several processes: with threads for processes, always; with mpiexec where there is an MPI."""
+"""Training on several processes: always with threads in their place, and with mpiexec where MPI is installed."""
 
 import itertools
 import json
@@ -35,7 +35,7 @@ TESTS = Path(__file__).resolve().parents[2]
 
 
 class Rank:
-    """What Group uses of an mpi4py communicator, for ranks that are threads of this process."""
+    """The methods of an mpi4py communicator that Group uses, for ranks that are threads of this process."""
 
     def __init__(self, rank, shared):
         self.rank, self.shared, self.messages = rank, shared, 0
@@ -66,7 +66,7 @@ class Shared:
 
 
 def on_ranks(size, work):
-    """work(group) on `size` threads that are ranks of one job; returns what each returned."""
+    """Run work(group) on `size` threads, the ranks of one job; returns the list of their results."""
     shared = Shared(size)
 
     def one(rank):
@@ -86,14 +86,14 @@ def on_ranks(size, work):
 
 
 def same(actual, expected, tolerance=1e-10):
-    """Two ends of a run, to a share of each array's largest number."""
+    """Assert that two final states are equal, up to a share of each array's largest number."""
     assert actual.keys() == expected.keys()
     for name, array in expected.items():
         bound = tolerance * max(np.abs(array).max(), 1e-3)
         np.testing.assert_allclose(actual[name], array, rtol=0, atol=bound, err_msg=name)
 
 
-# --- the same steps as one process ----------------------------------------------------------------------------
+# --- steps equal to those of one process ----------------------------------------------------------------------
 
 WEIGHTS = np.array([0.2, 3.0, 1.0, 0.0, 7.0, 0.5])
 RUNS = {
@@ -110,7 +110,7 @@ RUNS = {
 @pytest.mark.parametrize("size", [2, 3, 5])
 @pytest.mark.parametrize("options", RUNS.values(), ids=RUNS)
 def test_parts_equal_the_whole(options, size):
-    """In float64, with dropout and pictures of many sizes. Nine of them in fours: an epoch's last batch has one."""
+    """In float64, with dropout and pictures of many sizes. Nine pictures in batches of four: the last batch has one."""
     options = {**options, "batch_size": options.get("batch_size", 5 if size == 5 else 4)}
     whole = new_run(**options).run(4, progress=False)
 
@@ -130,7 +130,7 @@ def test_parts_equal_the_whole(options, size):
 
 @pytest.mark.parametrize("options", RUNS.values(), ids=RUNS)
 def test_parts_of_parts(options, monkeypatch):
-    """Two ranks whose threads cut their pictures once more (engine.micro_batches) make the whole's step."""
+    """Two ranks, whose threads cut their parts again (engine.micro_batches), take the step of the whole batch."""
     options = {**options, "batch_size": options.get("batch_size", 5)}
     whole = new_run(**options).run(3, progress=False)
     monkeypatch.setattr(micro_batches, "LEAST_PIXELS", 1)
@@ -146,14 +146,14 @@ def test_parts_of_parts(options, monkeypatch):
 
 @pytest.mark.parametrize("batch_size", [2, 3])
 def test_an_idle_rank_keeps_up(batch_size):
-    """Nine pictures by two: the last batch of an epoch has one picture, and one rank nothing to do."""
+    """Nine pictures in batches of two: the last batch has one picture, so one rank has none."""
     whole = new_run(batch_size=batch_size).run(7, progress=False)
     for end in on_ranks(2, lambda ranks: end_of(new_run(ranks, batch_size=batch_size).run(7, progress=False))):
         same(end, end_of(whole))
 
 
 def test_resumed_by_another_number(tmp_path):
-    """Two steps by two ranks, then two by three: what one process does in four."""
+    """Two steps by two ranks, then two steps by three ranks, equal four steps by one process."""
 
     def begin(ranks):
         run = new_run(ranks)
@@ -171,7 +171,7 @@ def test_resumed_by_another_number(tmp_path):
 
 
 def test_each_picture_is_read_once():
-    """A rank reads its own pictures and no others."""
+    """A rank reads only its own pictures."""
     seen = []
 
     def work(ranks):
@@ -202,19 +202,19 @@ def test_ranks_that_start_differently_are_refused():
         run.model.params["conv1_1.bias"][0] += 1e-12 * ranks.rank
         run.run(1)
 
-    with refuses("the 2 ranks differ in the state of the run at step 0"):
+    with refuses("the 2 processes differ in the state of the run at step 0"):
         on_ranks(2, work)
 
 
 def test_more_ranks_than_pictures_are_refused():
-    with refuses("a step of 2 pictures (batch size 1, iter size 2) cannot be shared by 3 ranks: start at most 2"):
+    with refuses("a step of 2 pictures (batch size 1, iter size 2) cannot be shared by 3 processes: start at most 2"):
         on_ranks(3, lambda ranks: new_run(ranks, batch_size=1, iter_size=2))
 
 
 @pytest.mark.parametrize("heads", [1, 2])
 @pytest.mark.parametrize("size", [2, 4])
 def test_evaluation_is_shared(size, heads):
-    """The same counts as one process's; with three pictures a fourth rank has none."""
+    """The counts equal those of one process. With three pictures a fourth rank has none."""
     model, pictures = new_run(heads=heads).model, Pictures(3, heads=heads)
     expected = evaluation.evaluate_heads(model, pictures)
 
@@ -229,7 +229,7 @@ def test_evaluation_is_shared(size, heads):
 
 @pytest.mark.parametrize("bits", [np.random.PCG64, np.random.MT19937])
 def test_dropout_of_a_part(bits):
-    """Three pictures of eight: the values that the whole batch drops there, and a generator that went as far."""
+    """Three pictures of eight: the same values are dropped as in the whole batch, and the generator ends as there."""
     x = np.ones((8, 3, 5, 7))
     whole, part = (Dropout(0.4, rng=np.random.Generator(bits(3))) for _ in range(2))
     part.others = 4, 1
@@ -259,7 +259,7 @@ def test_the_parts_make_up_the_whole(length, size, turn):
     data=st.data(),
 )
 def test_sums_in_buckets(shapes, bucket, data):
-    """Any shapes, dtypes and memory layouts, whatever the size of a message."""
+    """Sums are right for any shapes, dtypes, memory layouts and sizes of a message."""
     dtypes = data.draw(st.lists(st.sampled_from([np.float32, np.float64]), min_size=len(shapes), max_size=len(shapes)))
 
     def arrays(rank):
@@ -282,7 +282,7 @@ def test_sums_in_buckets(shapes, bucket, data):
 
 
 def test_sums_where_the_arrays_are(xp):
-    """On the GPU too: in place, the same array."""
+    """On the GPU too, arrays are summed in place."""
 
     def work(ranks):
         array = xp.asarray(np.full((2, 3), 1.0 + ranks.rank, np.float32))
@@ -295,7 +295,7 @@ def test_sums_where_the_arrays_are(xp):
 
 
 def test_few_messages():
-    """One for the gradients of a small network, not one for each parameter; large arrays travel in pieces."""
+    """The gradients of a small network take one message, not one for each parameter. Large arrays are cut."""
 
     def messages(ranks, arrays):
         ranks.add_up(arrays)
@@ -309,7 +309,7 @@ def test_few_messages():
 
 
 def test_cores_are_divided(monkeypatch):
-    """By the ranks that may use the same ones; whom the launcher bound to a core of its own keeps that."""
+    """Ranks that may use the same cores divide them. A rank that the launcher bound to its own core keeps it."""
     monkeypatch.delenv("FCN_THREADS", raising=False)
     limits = []
     monkeypatch.setattr(threads, "limit", limits.append)
@@ -327,7 +327,7 @@ def test_cores_are_divided(monkeypatch):
 
 
 def test_each_rank_takes_a_gpu(monkeypatch):
-    """By its number on its machine; the count goes round where there are fewer GPUs."""
+    """A rank takes the GPU of its number on its machine. Where there are fewer GPUs, several ranks share one."""
     taken = []
     cuda = SimpleNamespace(
         Device=lambda number: SimpleNamespace(use=lambda: taken.append(number)),
@@ -362,7 +362,7 @@ def test_limit(monkeypatch):
 
 @pytest.fixture
 def alone(monkeypatch):
-    """No launcher's variables, as in a shell."""
+    """The environment of a shell: without a launcher's variables."""
     for name in (*launcher._SIZES, *launcher._RANKS):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
@@ -379,11 +379,11 @@ def test_without_a_launcher_there_is_no_group(alone):
 
 @pytest.mark.parametrize(("rank", "lines"), [(0, 1), (3, 0)])
 def test_without_mpi4py(alone, capsys, rank, lines):
-    """One line from all ranks together, and the status of a user's mistake."""
+    """All ranks together print one line, and the exit status is that of a user's mistake."""
     alone.setitem(sys.modules, "mpi4py", None)
     alone.setenv("OMPI_COMM_WORLD_SIZE", "4")
     alone.setenv("OMPI_COMM_WORLD_RANK", str(rank))
-    for stream in ("stdout", "stderr"):  # which a rank that is not the first gives up
+    for stream in ("stdout", "stderr"):  # ranks other than the first close these
         alone.setattr(sys, stream, getattr(sys, stream))
     assert main(["train", "--steps", "1"]) == 2
     told = capsys.readouterr().err
@@ -410,12 +410,12 @@ def test_a_wrong_flag_is_reported_once(alone, capsys, rank, lines):
 
 @pytest.fixture(scope="module")
 def mpiexec():
-    """A function that runs Python on n processes by MPI; returns what came of it, and the seconds it took."""
+    """A function that runs Python on n processes by MPI; returns the result of the process and its seconds."""
     beside = Path(sys.executable).with_name("mpiexec")
     launch = str(beside) if beside.exists() else shutil.which("mpiexec")
     if find_spec("mpi4py") is None or launch is None:
         pytest.skip("needs mpi4py and mpiexec: pip install mpi4py mpich")
-    # Open MPI's caution about root and about more processes than cores; MPICH has neither.
+    # Open MPI refuses to run as root, and to start more processes than cores. MPICH does not.
     words = (
         "OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM PRTE_ALLOW_RUN_AS_ROOT PRTE_ALLOW_RUN_AS_ROOT_CONFIRM"
     )
@@ -433,7 +433,7 @@ def mpiexec():
         return done, time.monotonic() - start
 
     done, _ = run(2, "-c", "from mpi4py import MPI; print(MPI.COMM_WORLD.size)")
-    if "".join(done.stdout.split()) != "22":  # whose lines may be mixed
+    if "".join(done.stdout.split()) != "22":  # lines of several processes may be mixed
         pytest.skip(f"mpiexec and mpi4py do not work together: {done.stdout} {done.stderr}")
     return run
 
@@ -442,7 +442,7 @@ JOB = TESTS / "tools" / "mpi_job.py"
 
 
 def ours(text):
-    """The lines that are fcn's; the launchers add their own."""
+    """The lines that fcn printed; launchers add their own."""
     return [line for line in text.splitlines() if line.startswith("fcn: ")]
 
 
@@ -477,7 +477,7 @@ def test_resumed_by_three_processes(mpiexec, tmp_path):
     ],
 )
 def test_a_rank_that_fails_ends_the_job(mpiexec, tmp_path, fail, status, told):
-    """Soon, although the others wait for it; and nothing is written that looks finished."""
+    """The job ends soon, although the other ranks wait. No file is written that looks finished."""
     done, seconds = mpiexec(2, JOB, tmp_path, fail)
     assert done.returncode != 0
     assert status is None or done.returncode == status
@@ -491,7 +491,7 @@ TINY = ["--width", "2", "--size", "32x32", "--count", "6", "--batch-size", "3", 
 
 @pytest.mark.slow
 def test_the_command(mpiexec, tmp_path, capsys):
-    """`mpiexec -n 2 fcn train`, resumed on 3: the files of one process, each written once."""
+    """`mpiexec -n 2 fcn train`, resumed on 3 processes: the files equal those of one process, each written once."""
     command = ["-m", "fcn_from_scratch", "train"]
     begun, _ = mpiexec(2, *command, *TINY, "--steps", 2, "--schedule", "fixed", "--out", tmp_path / "shared")
     assert (begun.returncode, begun.stderr) == (0, "")

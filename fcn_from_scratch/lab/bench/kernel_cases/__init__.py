@@ -1,10 +1,10 @@
-"""Every CUDA kernel at work on arrays of a network's sizes, beside what CuPy's own functions would do in its place.
+"""A benchmark case for every CUDA kernel: the kernel on arrays of a network's sizes, and CuPy's functions for the same.
 
-work        the sizes, and what a Piece is
-patches pooling upsample pixelwise random loss counts winograd   the pieces, in files named as those of `kernels`
+work        the sizes of the arrays, and what a KernelCase is
+convolution pooling upsample pixelwise random loss counts winograd   the cases, in files named as those of `kernels`
 
-All that the kernels compute is compared with CuPy's answer, and their traffic with the arrays each of them is launched
-with  (tests/lab/bench/test_kernel_cases.py).
+A test compares each kernel's results with CuPy's, and the bytes of each case with the arrays its kernel is launched on
+(tests/lab/bench/test_kernel_cases.py).
 """
 
 from fcn_from_scratch.lab.bench.kernel_cases import (
@@ -17,13 +17,13 @@ from fcn_from_scratch.lab.bench.kernel_cases import (
     upsample,
     winograd,
 )
-from fcn_from_scratch.lab.bench.kernel_cases.work import Piece, Sizes
+from fcn_from_scratch.lab.bench.kernel_cases.work import KernelCase, Sizes
 
-# name of a kernel -> make(sizes, xp, rng), its Piece
-PIECES = {
+# name of a kernel -> make(sizes, xp, rng), which returns its KernelCase
+CASES = {
     name: make
     for module in (convolution, winograd, pooling, upsample, pixelwise, random, loss, counts)
-    for name, make in module.PIECES.items()
+    for name, make in module.CASES.items()
 }
 
-__all__ = ["PIECES", "Piece", "Sizes"]
+__all__ = ["CASES", "KernelCase", "Sizes"]

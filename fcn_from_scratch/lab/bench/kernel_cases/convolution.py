@@ -1,9 +1,9 @@
-"""im2col, col2im and the product of matrices between them: a 3x3 convolution's."""
+"""The kernels of a 3x3 convolution by patches: im2col, the matrix product, and col2im."""
 
 import numpy as np
 
 from fcn_from_scratch import kernels
-from fcn_from_scratch.lab.bench.kernel_cases.work import REAL, Piece, moved, normal, times
+from fcn_from_scratch.lab.bench.kernel_cases.work import REAL, KernelCase, moved, normal, size_of
 
 K, ONE = (3, 3), (1, 1)
 
@@ -17,11 +17,11 @@ def im2col(sizes, xp, rng):
         return windows.transpose(0, 1, 2, 4, 5, 3).reshape(n * oh * ow, 9 * c)
 
     patch_bytes = n * oh * ow * 9 * c * x.itemsize
-    return Piece(
+    return KernelCase(
         lambda: kernels.im2col(x, slice(0, oh), ow, K, ONE, ONE),
         theirs,
         "windows.reshape(...)",
-        times(x),
+        size_of(x),
         x.nbytes + patch_bytes,
     )
 
@@ -37,11 +37,11 @@ def col2im(sizes, xp, rng):
             x[:, a : a + oh, b : b + ow] += cells[:, :, :, a, b]
         return x
 
-    return Piece(
+    return KernelCase(
         lambda: kernels.col2im(columns, size, (oh, ow), K, ONE),
         theirs,
         "nine x[...] += columns[...]",
-        times(columns),
+        size_of(columns),
         columns.nbytes + int(np.prod(size)) * columns.itemsize,
     )
 
@@ -49,14 +49,14 @@ def col2im(sizes, xp, rng):
 def gemm(sizes, xp, rng):
     (_, _, _, c), (n, oh, ow, f), _ = sizes.conv
     a, b = normal(xp, rng, n * oh * ow, 9 * c), normal(xp, rng, 9 * c, f)
-    return Piece(
+    return KernelCase(
         lambda: kernels.gemm(a, b),
         lambda: a @ b,
         "a @ b (cuBLAS)",
-        f"{times(a)} @ {times(b)}",
+        f"{size_of(a)} @ {size_of(b)}",
         moved(a, b) + len(a) * f * a.itemsize,
         2 * a.size * f,
     )
 
 
-PIECES = {"im2col": im2col, "col2im": col2im, "gemm": gemm}
+CASES = {"im2col": im2col, "col2im": col2im, "gemm": gemm}

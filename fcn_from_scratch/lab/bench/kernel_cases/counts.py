@@ -1,10 +1,10 @@
-"""The confusion matrix, kernel by kernel."""
+"""The two kernels of the confusion matrix."""
 
 import numpy as np
 
 from fcn_from_scratch.kernels.counts import BLOCKS
 from fcn_from_scratch.kernels.launch import grid, launch
-from fcn_from_scratch.lab.bench.kernel_cases.work import Piece, moved, times
+from fcn_from_scratch.lab.bench.kernel_cases.work import KernelCase, moved, size_of
 
 IGNORE = 255
 
@@ -27,7 +27,9 @@ def confusion_matrix(sizes, xp, rng):
         cell = xp.where(labels == IGNORE, cells, labels * classes + predictions)
         return xp.bincount(cell, minlength=cells + 1)
 
-    return Piece(ours, theirs, "bincount(label * K + prediction)", times(labels), moved(labels, predictions, partials))
+    return KernelCase(
+        ours, theirs, "bincount(label * K + prediction)", size_of(labels), moved(labels, predictions, partials)
+    )
 
 
 def sum_counts(sizes, xp, rng):
@@ -40,7 +42,9 @@ def sum_counts(sizes, xp, rng):
         launch("sum_counts", cells, partials, counts, blocks, cells)
         return counts
 
-    return Piece(ours, lambda: partials.sum(axis=0), "partials.sum(axis=0)", times(partials), moved(partials, counts))
+    return KernelCase(
+        ours, lambda: partials.sum(axis=0), "partials.sum(axis=0)", size_of(partials), moved(partials, counts)
+    )
 
 
-PIECES = {"confusion_matrix": confusion_matrix, "sum_counts": sum_counts}
+CASES = {"confusion_matrix": confusion_matrix, "sum_counts": sum_counts}

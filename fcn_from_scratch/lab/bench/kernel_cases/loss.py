@@ -1,16 +1,16 @@
-"""Softmax and cross-entropy, kernel by kernel."""
+"""The three kernels of the softmax cross-entropy loss."""
 
 import numpy as np
 
 from fcn_from_scratch.kernels.launch import grid, launch
 from fcn_from_scratch.kernels.loss import BLOCKS
-from fcn_from_scratch.lab.bench.kernel_cases.work import Piece, moved, normal, times
+from fcn_from_scratch.lab.bench.kernel_cases.work import KernelCase, moved, normal, size_of
 
 IGNORE = 255
 
 
 def _labels(sizes, xp, rng):
-    """A label a pixel, a tenth of them ignored."""
+    """(one label for each pixel, of which a tenth is ignored; the number of blocks to launch)"""
     n, h, w, classes = sizes.scores
     labels = rng.integers(0, classes, n * h * w)
     labels[::10] = IGNORE
@@ -26,8 +26,8 @@ def pixel_weights(sizes, xp, rng):
         launch("pixel_weights", labels.size, *arguments, blocks=blocks)
         return partials
 
-    return Piece(
-        ours, lambda: (labels != IGNORE).sum(), "(labels != ignore).sum()", times(labels), moved(labels, partials)
+    return KernelCase(
+        ours, lambda: (labels != IGNORE).sum(), "(labels != ignore).sum()", size_of(labels), moved(labels, partials)
     )
 
 
@@ -51,11 +51,11 @@ def softmax_cross_entropy(sizes, xp, rng):
         loss = -xp.where(chosen, xp.log(probabilities), 0).sum(dtype=np.float64) / totals
         return (probabilities - chosen) * (counted / totals.astype(np.float32))[:, None], loss
 
-    return Piece(
+    return KernelCase(
         ours,
         theirs,
         "exp(s - max) / sum, - one_hot, log, sum",
-        times(scores),
+        size_of(scores),
         moved(scores, labels, totals, dscores, partials),
     )
 
@@ -68,10 +68,12 @@ def sum_partials(sizes, xp, rng):
         launch("sum_partials", 1, partials, totals, blocks, 2, blocks=2)
         return totals
 
-    return Piece(ours, lambda: partials.sum(axis=0), "partials.sum(axis=0)", times(partials), moved(partials, totals))
+    return KernelCase(
+        ours, lambda: partials.sum(axis=0), "partials.sum(axis=0)", size_of(partials), moved(partials, totals)
+    )
 
 
-PIECES = {
+CASES = {
     "pixel_weights": pixel_weights,
     "softmax_cross_entropy": softmax_cross_entropy,
     "sum_partials": sum_partials,

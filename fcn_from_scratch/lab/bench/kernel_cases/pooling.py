@@ -1,17 +1,17 @@
-"""2x2 pools at stride 2, and the way back up: as maxima, masks and fancy indices of whole arrays."""
+"""2x2 pooling at stride 2, and unpooling. CuPy does it with maxima, masks and fancy indices of whole arrays."""
 
 import numpy as np
 
 from fcn_from_scratch import kernels
 from fcn_from_scratch.kernels.launch import launch
-from fcn_from_scratch.lab.bench.kernel_cases.work import REAL, Piece, moved, normal, taps, times
+from fcn_from_scratch.lab.bench.kernel_cases.work import REAL, KernelCase, moved, normal, size_of, taps
 
 K, NONE, ONE = (2, 2), (0, 0), (1, 1)
 WINDOW = K, K, NONE
 
 
 def _maps(sizes, xp, rng):
-    """(a map, one that is pooled from it, winners)"""
+    """(a map, a map of the pooled size, random positions 0..3 of the winners in their windows)"""
     n, h, w, c = sizes.pooled
     winner = xp.asarray(rng.integers(0, 4, sizes.pooled, dtype=np.uint8))
     return normal(xp, rng, n, 2 * h, 2 * w, c), normal(xp, rng, *sizes.pooled), winner
@@ -26,11 +26,11 @@ def max_pool(sizes, xp, rng):
         place = xp.where(one == best, 0, xp.where(two == best, 1, xp.where(three == best, 2, 3)))
         return best, place.astype(np.uint8)
 
-    return Piece(
+    return KernelCase(
         lambda: kernels.max_pool(x, sizes.pooled[1:3], *WINDOW, ONE),
         theirs,
         "maximum, where(tap == maximum)",
-        times(x),
+        size_of(x),
         moved(x, y, winner),
     )
 
@@ -44,11 +44,11 @@ def max_pool_backward(sizes, xp, rng):
             tap[...] = dy * (winner == place)
         return dx
 
-    return Piece(
+    return KernelCase(
         lambda: kernels.max_pool_backward(dy, winner, x.shape, *WINDOW, ONE),
         theirs,
         "four dx[...] = dy * (winner == place)",
-        times(x),
+        size_of(x),
         moved(x, dy, winner),
     )
 
@@ -65,43 +65,43 @@ def max_pool_indices_backward(sizes, xp, rng):
 
     def theirs():
         scattered = xp.zeros(dx.shape, REAL)
-        xp.put_along_axis(scattered, indices, dy, axis=1)  # windows do not overlap: nothing has to be added
+        xp.put_along_axis(scattered, indices, dy, axis=1)  # windows do not overlap, so no values need adding
         return scattered
 
-    return Piece(
+    return KernelCase(
         ours,
         theirs,
         "put_along_axis(zeros, ...)",
-        times(dx),
-        moved(dy, dy, indices, order),  # of dx only what is written
+        size_of(dx),
+        moved(dy, dy, indices, order),  # dx: only the pixels that are written
     )
 
 
 def avg_pool(sizes, xp, rng):
     x, y, _ = _maps(sizes, xp, rng)
     n, h, w, c = sizes.pooled
-    return Piece(
+    return KernelCase(
         lambda: kernels.avg_pool(x, (h, w), *WINDOW, True),
         lambda: x.reshape(n, h, 2, w, 2, c).mean(axis=(2, 4)),
         "x.reshape(...).mean(axis)",
-        times(x),
+        size_of(x),
         moved(x, y),
     )
 
 
 def avg_pool_backward(sizes, xp, rng):
     x, dy, _ = _maps(sizes, xp, rng)
-    return Piece(
+    return KernelCase(
         lambda: kernels.avg_pool_backward(dy, x.shape, *WINDOW, True),
         lambda: (dy / 4).repeat(2, axis=1).repeat(2, axis=2),
         "(dy / 4).repeat().repeat()",
-        times(x),
+        size_of(x),
         moved(x, dy),
     )
 
 
 def _unpooling(sizes, xp, rng):
-    """(fine map, coarse map, indices of the one's pixels for the other's), all (N, pixels, C)."""
+    """(fine map, coarse map, for each coarse pixel the index of a fine pixel), all (N, pixels, C)."""
     fine, coarse, winner = _maps(sizes, xp, rng)
     n, h, w, c = sizes.pooled
     row, column = np.indices((h, w))
@@ -125,8 +125,8 @@ def max_unpool_owner(sizes, xp, rng):
         xp.put_along_axis(signed, indices, number, axis=1)
         return signed
 
-    signatures = indices.size * owner.itemsize  # written here and there in owner, where no cell meets another
-    return Piece(ours, theirs, "put_along_axis(full(-1), ...)", times(indices), indices.nbytes + signatures)
+    signatures = indices.size * owner.itemsize  # written to scattered places of `owner`; each cell has its own place
+    return KernelCase(ours, theirs, "put_along_axis(full(-1), ...)", size_of(indices), indices.nbytes + signatures)
 
 
 def max_unpool(sizes, xp, rng):
@@ -144,7 +144,7 @@ def max_unpool(sizes, xp, rng):
         xp.put_along_axis(fine, indices, x, axis=1)
         return fine
 
-    return Piece(ours, theirs, "put_along_axis(zeros, ...)", times(y), moved(x, owner, y))
+    return KernelCase(ours, theirs, "put_along_axis(zeros, ...)", size_of(y), moved(x, owner, y))
 
 
 def max_unpool_backward(sizes, xp, rng):
@@ -155,16 +155,16 @@ def max_unpool_backward(sizes, xp, rng):
         launch("max_unpool_backward", dx.size, dy, indices, dx, n, cells, pixels, c)
         return dx
 
-    return Piece(
+    return KernelCase(
         ours,
         lambda: xp.take_along_axis(dy, indices, axis=1),
         "take_along_axis(dy, indices)",
-        times(dy),
-        moved(dx, dx, indices),  # of dy only what is fetched
+        size_of(dy),
+        moved(dx, dx, indices),  # dy: only the pixels that are read
     )
 
 
-PIECES = {
+CASES = {
     "max_pool": max_pool,
     "max_pool_backward": max_pool_backward,
     "max_pool_indices_backward": max_pool_indices_backward,

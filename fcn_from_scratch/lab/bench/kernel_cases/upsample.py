@@ -1,10 +1,10 @@
-"""Upsampling by kernels of twice the stride, and interlacing: as products of matrices and assignments to slices."""
+"""Upsampling, and the interlacing of shift-and-stitch. CuPy does them with matrix products and slice assignments."""
 
 import numpy as np
 
 from fcn_from_scratch import kernels, ops
 from fcn_from_scratch.kernels.launch import launch
-from fcn_from_scratch.lab.bench.kernel_cases.work import REAL, Piece, moved, normal, times
+from fcn_from_scratch.lab.bench.kernel_cases.work import REAL, KernelCase, moved, normal, size_of
 
 NONE = (0, 0)
 
@@ -24,20 +24,23 @@ def conv_transpose(sizes, xp, rng):
         return y.reshape(n, *out, c)
 
     outputs = n * out[0] * out[1] * c
-    return Piece(
+    return KernelCase(
         lambda: kernels.conv_transpose(x, weight.transpose(2, 3, 0, 1), bias, out, (s, s), NONE),
         theirs,
         "x @ weight, four y[...] += product[...]",
-        f"{times(x)}, stride {s}",
+        f"{size_of(x)}, stride {s}",
         moved(x, weight, bias) + outputs * x.itemsize,
         2 * n * h * w * weight.size,
     )
 
 
 def _axis(sizes, xp, rng):
-    """(coarse, fine, matrix) of the second pass, along the columns: (outer, size, inner), and (out, size)."""
+    """(coarse, fine, matrix) for the pass along the columns.
+
+    Shapes: coarse (outer, size, inner), fine (outer, out, inner), matrix (out, size).
+    """
     (n, h, w, c), s = sizes.coarse, sizes.stride
-    row = np.sqrt(np.diag(ops.bilinear_kernel(2 * s)))  # the kernel is a product of this with itself
+    row = np.sqrt(np.diag(ops.bilinear_kernel(2 * s)))  # the 2-D kernel is the outer product of this row with itself
     matrix = np.zeros((s * (w + 1), w), REAL)
     for u in range(w):
         matrix[s * u : s * u + 2 * s, u] = row
@@ -53,7 +56,7 @@ def bilinear(sizes, xp, rng):
         launch("bilinear", y.size, x, y, outer, size, inner, 2 * sizes.stride, sizes.stride, 0)
         return y
 
-    return Piece(ours, lambda: xp.matmul(matrix, x), "matrix @ x", times(y), moved(x, y))
+    return KernelCase(ours, lambda: xp.matmul(matrix, x), "matrix @ x", size_of(y), moved(x, y))
 
 
 def bilinear_backward(sizes, xp, rng):
@@ -65,7 +68,7 @@ def bilinear_backward(sizes, xp, rng):
         launch("bilinear_backward", dx.size, dy, dx, outer, size, inner, 2 * sizes.stride, sizes.stride, 0)
         return dx
 
-    return Piece(ours, lambda: xp.matmul(transposed, dy), "matrix.T @ dy", times(dy), moved(dx, dy))
+    return KernelCase(ours, lambda: xp.matmul(transposed, dy), "matrix.T @ dy", size_of(dy), moved(dx, dy))
 
 
 def interlace(sizes, xp, rng):
@@ -81,10 +84,10 @@ def interlace(sizes, xp, rng):
         other[:, 1::2, 0::2] = coarse
         return other
 
-    return Piece(ours, theirs, "fine[:, a::s, b::s] = coarse", times(coarse), moved(coarse, coarse))
+    return KernelCase(ours, theirs, "fine[:, a::s, b::s] = coarse", size_of(coarse), moved(coarse, coarse))
 
 
-PIECES = {
+CASES = {
     "conv_transpose": conv_transpose,
     "bilinear": bilinear,
     "bilinear_backward": bilinear_backward,

@@ -1,17 +1,17 @@
-"""The transforms around Winograd's products, as products with the 36x36, 36x9 and 16x36 matrices they stand for."""
+"""The transforms of Winograd's F(4, 3). CuPy does each as a product with one matrix: 36x36, 36x9 or 16x36."""
 
 import numpy as np
 
 from fcn_from_scratch.engine.winograd_transforms import KERNEL, POINTS, cook_toom
 from fcn_from_scratch.kernels.launch import launch
 from fcn_from_scratch.kernels.winograd import FREQUENCIES, OUTPUTS, TAPS
-from fcn_from_scratch.lab.bench.kernel_cases.work import REAL, Piece, moved, normal, times
+from fcn_from_scratch.lab.bench.kernel_cases.work import REAL, KernelCase, moved, normal, size_of
 
 INPUTS = OUTPUTS + TAPS - 1
 
 
 def _matrices():
-    """B^T and A^T along both axes, (36, 36) and (16, 36); places are numbered columns first."""
+    """B^T and A^T along both axes of a tile: (36, 36) and (16, 36). A tile's pixels are numbered column by column."""
     a, _, b = (np.array(matrix, float) for matrix in cook_toom(POINTS, OUTPUTS, TAPS))
     return np.kron(b, b), np.kron(a.T, a.T)
 
@@ -20,7 +20,7 @@ INPUT, OUTPUT = _matrices()
 
 
 def _tiles(size):
-    """Tiles along both axes of an output, and the pixels they cover."""
+    """(numbers of tiles along both axes of an output, heights and widths in pixels that they cover)"""
     counts = [-(-each // OUTPUTS) for each in size]
     return counts, [OUTPUTS * count for count in counts]
 
@@ -40,7 +40,7 @@ def winograd_input(sizes, xp, rng):
         places = windows[:, ::OUTPUTS, ::OUTPUTS].transpose(5, 4, 0, 1, 2, 3)
         return (factor @ places.reshape(FREQUENCIES, -1)).reshape(tiles.shape)
 
-    return Piece(ours, theirs, "matrix @ windows.reshape(...)", times(x), moved(x, tiles))
+    return KernelCase(ours, theirs, "matrix @ windows.reshape(...)", size_of(x), moved(x, tiles))
 
 
 def winograd_output(sizes, xp, rng):
@@ -57,7 +57,7 @@ def winograd_output(sizes, xp, rng):
         cells = (factor @ products.reshape(FREQUENCIES, -1)).reshape(OUTPUTS, OUTPUTS, n, rows, columns, f)
         return cells.transpose(2, 3, 1, 4, 0, 5).reshape(n, high, wide, f)[:, :oh, :ow] + bias
 
-    return Piece(ours, theirs, "matrix @ products + bias", times(products), moved(products, bias, y))
+    return KernelCase(ours, theirs, "matrix @ products + bias", size_of(products), moved(products, bias, y))
 
 
 def winograd_output_adjoint(sizes, xp, rng):
@@ -74,7 +74,7 @@ def winograd_output_adjoint(sizes, xp, rng):
         cells = xp.pad(dy, over).reshape(n, rows, OUTPUTS, columns, OUTPUTS, f)
         return (factor @ cells.transpose(4, 2, 5, 0, 1, 3).reshape(OUTPUTS**2, -1)).reshape(gradients.shape)
 
-    return Piece(ours, theirs, "matrix @ dy.reshape(...)", times(dy), moved(dy, gradients))
+    return KernelCase(ours, theirs, "matrix @ dy.reshape(...)", size_of(dy), moved(dy, gradients))
 
 
 def winograd_kernel(sizes, xp, rng):
@@ -89,7 +89,7 @@ def winograd_kernel(sizes, xp, rng):
     def theirs():
         return (factor @ weight.transpose(2, 3, 1, 0).reshape(TAPS**2, -1)).reshape(kernel.shape)
 
-    return Piece(ours, theirs, "matrix @ weight.reshape(...)", times(weight), moved(weight, kernel))
+    return KernelCase(ours, theirs, "matrix @ weight.reshape(...)", size_of(weight), moved(weight, kernel))
 
 
 def winograd_kernel_adjoint(sizes, xp, rng):
@@ -104,10 +104,10 @@ def winograd_kernel_adjoint(sizes, xp, rng):
     def theirs():
         return (factor @ dkernel.reshape(FREQUENCIES, -1)).reshape(TAPS, TAPS, f, c).transpose(2, 3, 0, 1)
 
-    return Piece(ours, theirs, "matrix @ dkernel.reshape(...)", times(dkernel), moved(dkernel, dweight))
+    return KernelCase(ours, theirs, "matrix @ dkernel.reshape(...)", size_of(dkernel), moved(dkernel, dweight))
 
 
-PIECES = {
+CASES = {
     "winograd_input": winograd_input,
     "winograd_kernel": winograd_kernel,
     "winograd_output": winograd_output,

@@ -1,4 +1,4 @@
-"""A kernel at work: what runs, what CuPy would run instead, and how many bytes have to move."""
+"""What a kernel case is, and the sizes of its arrays."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,16 +12,16 @@ from fcn_from_scratch.lab.bench.work import convolution, takes_winograd
 REAL = np.float32
 
 
-class Piece(NamedTuple):
-    """One kernel with its arrays.
+class KernelCase(NamedTuple):
+    """One kernel with its arrays, and the same computation by CuPy's functions.
 
-    ours    launches it once, and returns what it made
-    theirs  makes the same by CuPy's functions
-    by      what theirs is, in a few words
-    size    of the largest array, in words
-    moved   bytes that are read and written at least, each array once
-    flops   of a product; 0 where the work is moving bytes
-    same    the two make the same numbers; random ones do not
+    ours    function that launches the kernel once and returns its results
+    theirs  function that computes the same results with CuPy
+    by      the CuPy code, in a few words
+    size    shape of the largest array, in words
+    moved   bytes that must be read and written: each array once
+    flops   operations of a matrix product; 0 for a kernel that only moves bytes
+    same    whether both results are equal; False where they are random
     """
 
     ours: Callable
@@ -34,14 +34,15 @@ class Piece(NamedTuple):
 
 
 class Sizes:
-    """The sizes of a network's arrays, by the parts they play. Maps are (N, H, W, C), channels last.
+    """Shapes of a network's arrays, under the roles they play in the cases. Maps are (N, H, W, C), channels last.
 
-    pooled    what its first 2x2 max-pool makes; what that reads is twice as high and as wide
-    conv      input and output of the 3x3 convolution with most multiplications, and its padding
-    wide      the map with most channels: fc6's
-    scores    what it makes in the end
-    coarse    what its last upsampling reads, and its stride; the kernel is twice that, as the paper's are
-    weight    of the layer with most
+    pooled    output of the first 2x2 max-pool. Its input is twice as high and twice as wide
+    conv      input shape, output shape and padding of the 3x3 convolution with the most multiplications
+    wide      the map with the most channels: fc6's
+    scores    the output of the network
+    coarse    input of the last upsampling layer
+    stride    of that layer. Its kernel is twice as large, as in the paper
+    weight    the largest weight
     Raises: InputError for a network without a max-pool, a 3x3 convolution or upsampling.
     """
 
@@ -57,7 +58,7 @@ class Sizes:
             if found is None:
                 raise InputError(
                     "--kernels takes its sizes from a network with a max-pool, a 3x3 convolution at stride 1 and an "
-                    f"upsampling layer; {work.model} is another"
+                    f"upsampling layer; {work.model} is not one"
                 )
             return found
 
@@ -82,15 +83,15 @@ def normal(xp, rng, *shape):
 
 
 def moved(*arrays):
-    """Bytes of all the arrays."""
+    """Bytes of all the arrays together."""
     return sum(array.nbytes for array in arrays)
 
 
-def times(array):
+def size_of(array):
     """An array's shape in words: 1x349x349x64."""
     return "x".join(map(str, array.shape))
 
 
 def taps(x, stride=2):
-    """The pixels of every stride x stride window, place by place."""
+    """The pixels of every stride x stride window: one array for each position in the window."""
     return [x[:, a::stride, b::stride] for a in range(stride) for b in range(stride)]
