@@ -232,6 +232,12 @@ def empty(shape, dtype=float):
     return ndarray(host)
 
 
+def zeros(shape, dtype=float):
+    array = empty(shape, dtype)
+    array._host[...] = 0
+    return array
+
+
 def empty_like(array, dtype=None):
     return empty(array.shape, array.dtype if dtype is None else dtype)
 
@@ -313,7 +319,7 @@ class MemoryHook:
 
 
 class MemoryPool:
-    """Bytes of the arrays of `empty` that are alive, and of those whose memory is kept for the next ones."""
+    """Bytes of the arrays of `empty` and `zeros` that are alive, and of those whose memory is kept for the next ones."""
 
     def __init__(self):
         self._alive = self._held = self._limit = 0
