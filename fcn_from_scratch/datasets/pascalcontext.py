@@ -10,31 +10,12 @@ import numpy as np
 from fcn_from_scratch import checks
 from fcn_from_scratch.datasets.base import PairDataset, first_folder, read_list
 from fcn_from_scratch.datasets.labels import mat_ids
+from fcn_from_scratch.datasets.pascal import CLASSES as VOC_CLASSES
 from fcn_from_scratch.datasets.pascal import devkits
 from fcn_from_scratch.datasets.transforms import Preprocess
 
 CLASSES = (
-    "background",
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
+    *VOC_CLASSES,
     "bag",
     "bed",
     "bench",

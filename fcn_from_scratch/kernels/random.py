@@ -13,7 +13,6 @@ import numpy as np
 from fcn_from_scratch.kernels.launch import launch
 
 LOW = (1 << 64) - 1  # the lower 64 bits
-BITS = 32
 RUN = 16  # how many numbers a thread draws: RUN in dropout.cu
 
 

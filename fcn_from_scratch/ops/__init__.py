@@ -1,8 +1,8 @@
-"""Pure functions of arrays: each forward beside its backward, no state.
+"""Pure functions of arrays: each forward beside its backward, without state.
 
-Arrays are indexed (N, C, H, W). Each op checks its arguments and then lets one of two compute: the plain code that
-stands beside it here, or the engine, which is faster. `with fcn_from_scratch.plain():` takes the plain code.
-ops.loops holds the same functions as plain loops, the definitions, and ops.loops_backward their gradients.
+Arrays are indexed (N, C, H, W). Each op checks its arguments. Then either the plain code beside it computes the result,
+or the engine, which is faster. Inside `with fcn_from_scratch.plain():` it is the plain code.
+ops.loops holds the definitions of the same functions as plain loops, and ops.loops_backward those of their gradients.
 """
 
 from fcn_from_scratch.ops.activation import dropout, dropout_backward, relu, relu_backward

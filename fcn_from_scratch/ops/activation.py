@@ -5,16 +5,26 @@ from fcn_from_scratch.backend import get_array_module, is_plain
 
 
 def relu(x):
-    """Cut off what is negative: y = max(x, 0). NaN propagates."""
+    """Replace negative values by zero. NaN propagates.
+
+    y = max(x, 0)
+
+    Shapes: x any. Returns: y like x.
+    Identity: equals ops.loops.relu_loops  (tests/ops/test_activation.py). Lesson 3.
+    """
     return get_array_module(x).maximum(x, x.dtype.type(0))
 
 
 def relu_backward(dy, y, workspace=None):
-    """Pass the gradient where the output is positive: dx = dy * [y > 0]. At a kink, x = 0, it is zero.
+    """Pass the gradient where the output is positive. At the kink, x = 0, the gradient is zero.
 
-    y is the forward's OUTPUT, which the next layer keeps anyway; [y > 0] and [x > 0] are the same.
+    dx = dy * [y > 0]
+
+    y is the OUTPUT of the forward, which the next layer keeps anyway: [y > 0] and [x > 0] are the same.
+    Shapes: dy and y alike. Returns: dx like dy.
     workspace   where the memory of dx comes from (engine.workspace); by default it is new
-    Identity: vjp_check away from the kink  (tests/ops/test_activation.py). Lesson 3.
+    Identity: vjp_check away from the kink  (tests/ops/test_activation.py).
+    Raises: ValueError when the shapes differ. Lesson 3.
     """
     checks.same_shape(dy, y.shape, "dy", "y has")
     if not is_plain():
@@ -23,17 +33,28 @@ def relu_backward(dy, y, workspace=None):
 
 
 def dropout(x, mask, p):
-    """Zero what the mask drops and scale up the rest, so that the expected value stays: y = x * mask / (1 - p).
+    """Set the dropped values to zero and scale up the others, so that the expected value stays the same.
 
-    Shapes: x any; mask bool, True where kept (drawn with probability 1 - p): x's shape, or (N, C) to drop whole
-    channels. p, the probability of dropping, is in [0, 1).
-    Source: Srivastava et al. 2014; element-wise in the paper's public code, by whole channels in some ports.
+    y = x * mask / (1 - p)
+
+    Shapes: x any; mask bool, True where a value is kept (drawn with probability 1 - p). The mask has x's shape, or
+    (N, C) to drop whole channels. p in [0, 1) is the probability of dropping. Returns: y like x.
+    Identity: equals ops.loops.dropout_loops  (tests/ops/test_activation.py).
+    Raises: ValueError when p or the mask's shape is wrong.
+    Source: Srivastava et al. 2014. The paper's public code drops single values, some ports whole channels.
     """
     return _dropped(x, mask, p)
 
 
 def dropout_backward(dy, mask, p):
-    """The gradient goes where the values went: dx = dy * mask / (1 - p)."""
+    """Send the gradient back through the kept values.
+
+    dx = dy * mask / (1 - p)
+
+    Shapes: dy like dropout's result. Returns: dx like dy.
+    Identity: vjp_check  (tests/ops/test_activation.py).
+    Raises: as dropout.
+    """
     return _dropped(dy, mask, p)
 
 

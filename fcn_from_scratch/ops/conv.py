@@ -1,8 +1,8 @@
 """Convolution, and its gradients by input, weight and bias.
 
-The word is the field's. What is computed is a cross-correlation: the kernel is not flipped. ops.loops.conv2d_loops is
-the definition as plain loops. The plain code here goes through the kernel tap by tap; engine.conv computes the same
-faster.
+"Convolution" is the field's word. The kernel is not flipped, so in mathematics this is a cross-correlation.
+ops.loops.conv2d_loops is the definition as plain loops. The plain code here goes through the kernel tap by tap.
+engine.conv computes the same faster.
 """
 
 from fcn_from_scratch import checks, engine
@@ -16,14 +16,14 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, **en
 
     y[n, f, i, j] = bias[f] + sum over c, a, b of x[n, c, s*i + d*a - p, s*j + d*b - p] * weight[f, c, a, b]
 
-    Pixels outside the image count as zero. With groups G, output channels f in the g-th of G equal parts see the
-    g-th part of the input channels only.
+    Pixels outside the image count as zero. With G groups, the g-th of G equal parts of the output channels sees only
+    the g-th part of the input channels.
     Shapes: x (N, C, H, W); weight (F, C/G, kh, kw); bias (F,) or None; stride, padding, dilation integers or pairs.
-    engine_options   algorithm, transformed, relu and workspace: see engine.conv.conv2d. The plain code needs none
+    engine_options   algorithm, transformed, relu and workspace, see engine.conv.conv2d: for the engine only
     Returns: y (N, F, oh, ow), oh = (H + 2p - d(kh - 1) - 1) // s + 1.
     Identity: equals ops.loops.conv2d_loops by every algorithm  (tests/ops/test_conv.py).
     Raises: ValueError when the channels do not fit, an argument is out of range, the output would be empty, or the
-    algorithm does not take such a convolution.
+    algorithm cannot compute such a convolution.
     Source: Long et al. 2015, section 3. Lesson 2.
     """
     checks.ndim(x, 4, "x", "(N, C, H, W)")
@@ -36,14 +36,17 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, **en
 
 
 def conv2d_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1, *, out=None, **engine_options):
-    """The gradients of conv2d: (dx, dweight, dbias) for the upstream gradient dy.
+    """Compute the gradients of conv2d: (dx, dweight, dbias) for the upstream gradient dy.
 
-    dbias[f] = sum over n, i, j of dy[n, f, i, j]; the other two are those of the functions below.
+    dx[n, c, s*i + d*a - p, s*j + d*b - p] += dy[n, f, i, j] * weight[f, c, a, b]
+    dweight[f, c, a, b] = sum over n, i, j of dy[n, f, i, j] * x[n, c, s*i + d*a - p, s*j + d*b - p]
+    dbias[f] = sum over n, i, j of dy[n, f, i, j]
+
     Shapes: dy like conv2d's result; dx like x; dweight like weight; dbias (F,).
-    out   two arrays to which dweight and dbias are added, and which are returned; by default new ones. None in the
-          place of dbias: it is not wanted
+    out   two arrays: dweight and dbias are added to them, and they are returned. By default both arrays are new. Pass
+          None in the place of dbias if it is not wanted
     Identity: <dy, conv2d(v)> == <dx, v>, and vjp_check  (tests/ops/test_conv.py).
-    Raises: ValueError when dy does not have conv2d's output shape, and all that conv2d raises. Lesson 3.
+    Raises: ValueError when dy does not have conv2d's output shape, and whenever conv2d does. Lesson 3.
     """
     geometry = _checked_geometry(dy, x.shape, weight, stride, padding, dilation, groups)
     if not is_plain():
@@ -53,11 +56,14 @@ def conv2d_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1, *,
 
 
 def conv2d_input_grad(dy, x_shape, weight, stride=1, padding=0, dilation=1, groups=1, **engine_options):
-    """The gradient by the input: every output hands its gradient back along the weights it came through.
+    """Compute the gradient by the input: every output hands its gradient back along the weights it came through.
 
     dx[n, c, s*i + d*a - p, s*j + d*b - p] += dy[n, f, i, j] * weight[f, c, a, b]
 
     This is transposed convolution.
+    Shapes: dy like conv2d's result; x_shape the input's (N, C, H, W). Returns: dx with shape x_shape.
+    Identity: equals ops.loops_backward.conv2d_backward_loops  (tests/ops/test_conv.py).
+    Raises: as conv2d_backward. Lessons 3 and 9.
     """
     geometry = _checked_geometry(dy, x_shape, weight, stride, padding, dilation, groups)
     if not is_plain():
@@ -66,12 +72,14 @@ def conv2d_input_grad(dy, x_shape, weight, stride=1, padding=0, dilation=1, grou
 
 
 def conv2d_weight_grad(dy, x, weight, stride=1, padding=0, dilation=1, groups=1, *, out=None, **engine_options):
-    """The gradient by the weight: each tap sums its pixel times the output's gradient over all positions.
+    """Compute the gradient by the weight: each tap sums its pixel times the output's gradient over all positions.
 
     dweight[f, c, a, b] = sum over n, i, j of dy[n, f, i, j] * x[n, c, s*i + d*a - p, s*j + d*b - p]
 
-    Only the shape of `weight` is used.
-    out   an array like weight to which the gradient is added, and which is returned; by default a new one
+    Shapes: dy like conv2d's result; x (N, C, H, W); of `weight` only the shape is used. Returns: dweight like weight.
+    out   an array like weight: the gradient is added to it, and it is returned. By default the array is new
+    Identity: equals ops.loops_backward.conv2d_backward_loops  (tests/ops/test_conv.py).
+    Raises: as conv2d_backward. Lesson 3.
     """
     geometry = _checked_geometry(dy, x.shape, weight, stride, padding, dilation, groups)
     if not is_plain():
@@ -80,12 +88,18 @@ def conv2d_weight_grad(dy, x, weight, stride=1, padding=0, dilation=1, groups=1,
 
 
 def conv2d_bias_grad(dy):
-    """The gradient by the bias, which every output was given once: dbias[f] = sum over n, i, j of dy[n, f, i, j]"""
+    """Compute the gradient by the bias, which was added once to every output.
+
+    dbias[f] = sum over n, i, j of dy[n, f, i, j]
+
+    Shapes: dy (N, F, oh, ow). Returns: dbias (F,).
+    Identity: equals ops.loops_backward.conv2d_backward_loops  (tests/ops/test_conv.py). Lesson 3.
+    """
     return dy.sum(axis=(0, 2, 3)) if is_plain() else engine.conv2d_bias_grad(dy)
 
 
 # --- the plain code ---------------------------------------------------------------------------------------------
-# With groups G the channels are split into (G, C/G), and each group has a matrix product of its own.
+# With G groups the channels are split into (G, C/G), and each group has its own matrix product.
 
 
 def correlate(x, weight, geometry):
@@ -133,7 +147,7 @@ def _result(*arrays):
 
 
 def accumulated(out, *gradients):
-    """The gradients. With `out`, these arrays after adding the gradients to them; None there is one not wanted."""
+    """Return the gradients. With `out`, add them to these arrays and return those; a None there means: not wanted."""
     if out is None:
         return gradients
     for total, gradient in zip(out, gradients):

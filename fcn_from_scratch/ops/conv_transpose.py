@@ -1,7 +1,7 @@
 """Transposed convolution (the paper calls it deconvolution): convolution run backwards.
 
-Its forward is convolution's gradient by the input, and its gradient by the input is a convolution. One pair of
-routines serves both, and the tests hold them to that identity.
+Its forward is convolution's gradient by the input. Its gradient by the input is a convolution. So the two share one
+pair of routines, and the tests check this identity.
 """
 
 from fcn_from_scratch import checks, engine
@@ -15,9 +15,9 @@ def conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0
 
     y[n, o, s*i + d*a - p, s*j + d*b - p] += x[n, c, i, j] * weight[c, o, a, b]        (then + bias[o])
 
-    With groups G, the g-th part of the input channels reaches the g-th part of the output channels only.
-    output_padding adds rows and columns at the end, between 0 and the larger of stride and dilation, less one: of the
-    sizes that a convolution would map to x's, it chooses one.
+    With G groups, the g-th part of the input channels reaches only the g-th part of the output channels.
+    A convolution maps several sizes to x's size. output_padding chooses one of them: it adds rows and columns at the
+    end, fewer than the stride or the dilation.
     Shapes: x (N, C, H, W); weight (C, O/G, kh, kw), input channels first; bias (O,) or None.
     Returns: y (N, O, oh, ow) with oh = s*(H - 1) + d*(kh - 1) + 1 - 2*p + output_padding.
     Identity: <c, conv2d(v)> == <conv_transpose2d(c), v>  (tests/ops/test_conv_transpose.py).
@@ -33,12 +33,14 @@ def conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0
 
 
 def conv_transpose2d_backward(dy, x, weight, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """The gradients of conv_transpose2d: (dx, dweight, dbias) for the upstream gradient dy.
+    """Compute the gradients of conv_transpose2d: (dx, dweight, dbias) for the upstream gradient dy.
 
     dx[n, c, i, j] = sum over o, a, b of dy[n, o, s*i + d*a - p, s*j + d*b - p] * weight[c, o, a, b]
+    dweight[c, o, a, b] = sum over n, i, j of x[n, c, i, j] * dy[n, o, s*i + d*a - p, s*j + d*b - p]
+    dbias[o] = sum over n, i, j of dy[n, o, i, j]
 
-    This is conv2d(dy, weight): the kernel is used as it stands, not turned. dweight is convolution's gradient by the
-    weight with x and dy in exchanged roles.
+    dx is conv2d(dy, weight): the kernel is used as it is, not turned. dweight is convolution's gradient by the weight,
+    with the roles of x and dy exchanged.
     Shapes: dy like conv_transpose2d's result; dx like x; dweight like weight; dbias (O,).
     Identity: vjp_check  (tests/ops/test_conv_transpose.py).
     Raises: ValueError when dy does not have conv_transpose2d's output shape. Lesson 9.
@@ -52,7 +54,7 @@ def conv_transpose2d_backward(dy, x, weight, stride=1, padding=0, output_padding
 
 
 def _geometry(x, weight, *arguments):
-    """(the Geometry of the convolution from y to x, y's shape)"""
+    """Return (the Geometry of the convolution from y to x, y's shape)."""
     checks.ndim(x, 4, "x", "(N, C, H, W)")
     geometry, size = conv_transpose_geometry(x.shape, weight, *arguments)
     return geometry, (len(x), weight.shape[1] * geometry.groups, *size)

@@ -1,24 +1,32 @@
-"""Cutting a window out of a map: how FCN aligns maps of different origin."""
+"""Cutting a window out of a map: how FCN aligns maps from different layers."""
 
 from fcn_from_scratch import checks
 from fcn_from_scratch.backend import get_array_module
 
 
 def crop(x, offset, size):
-    """The window of the given size that starts at the offset: y = x[:, :, oy : oy + H, ox : ox + W], a view.
+    """Cut out the window of the given size that starts at the offset.
 
-    Shapes: x (N, C, ...); offset, size integers or pairs (vertical, horizontal).
+    y[n, c, i, j] = x[n, c, oy + i, ox + j], a view
+
+    Shapes: x (N, C, H, W); offset (oy, ox) and size (h, w) integers or pairs (vertical, horizontal).
+    Returns: y (N, C, h, w).
+    Identity: equals ops.loops.crop_loops  (tests/ops/test_crop.py).
     Raises: ValueError when the window does not lie inside x.
-    Source: the paper's public code; which offsets are right is geometry.crop_offset's business. Lesson 6.
+    Source: the paper's public code. geometry.crop_offset computes the right offsets. Lesson 6.
     """
     (oy, ox), (h, w) = _window(x.shape, offset, size)
     return x[:, :, oy : oy + h, ox : ox + w]
 
 
 def crop_backward(dy, x_shape, offset):
-    """The gradient goes back into its window; what was cut off gets zero.
+    """Put the gradient back into its window. The rest of the map gets zero.
+
+    dx[n, c, oy + i, ox + j] = dy[n, c, i, j]
 
     Shapes: dy (N, C, h, w); x_shape crop's input shape. Returns: dx with shape x_shape.
+    Identity: vjp_check  (tests/ops/test_crop.py).
+    Raises: ValueError when the window does not lie inside x_shape, or dy has other images or channels.
     """
     (oy, ox), (h, w) = _window(x_shape, offset, dy.shape[2:])
     checks.same_shape(dy, (*x_shape[:2], h, w), "dy", "crop's output has")

@@ -1,14 +1,17 @@
-"""The fully connected layer of a classifier: what lesson 5 turns into a convolution."""
+"""The fully connected layer of a classifier. Lesson 5 turns it into a convolution."""
 
 from fcn_from_scratch import checks, engine
 from fcn_from_scratch.backend import get_array_module, is_plain
 
 
 def linear(x, weight, bias=None):
-    """Every output is a weighted sum of all inputs: y = x @ weight.T + bias.
+    """Compute every output as a weighted sum of all inputs.
 
-    Shapes: x (N, C); weight (F, C), as PyTorch's and Caffe's; bias (F,) or None. Returns: y (N, F).
-    Raises: ValueError when x's features differ from weight's second axis.
+    y[n, f] = bias[f] + sum over c of x[n, c] * weight[f, c]        (y = x @ weight.T + bias)
+
+    Shapes: x (N, C); weight (F, C), as in PyTorch and Caffe; bias (F,) or None. Returns: y (N, F).
+    Identity: equals ops.loops.linear_loops  (tests/ops/test_linear.py).
+    Raises: ValueError when x's features differ from weight's second axis. Lesson 5.
     """
     _check(x, weight)
     checks.bias(bias, weight.shape[0])
@@ -18,9 +21,13 @@ def linear(x, weight, bias=None):
 
 
 def linear_backward(dy, x, weight):
-    """(dx, dweight, dbias) = (dy @ weight, dy.T @ x, column sums of dy).
+    """Compute the gradients of linear: (dx, dweight, dbias) for the upstream gradient dy.
 
+    dx = dy @ weight;   dweight = dy.T @ x;   dbias[f] = sum over n of dy[n, f]
+
+    Shapes: dy (N, F); dx like x; dweight like weight; dbias (F,).
     Identity: vjp_check  (tests/ops/test_linear.py).
+    Raises: ValueError when dy does not have linear's output shape.
     """
     _check(x, weight)
     checks.same_shape(dy, (x.shape[0], weight.shape[0]), "dy", "linear's output has")

@@ -9,21 +9,21 @@ REDUCTIONS = ("mean", "sum")
 
 
 def softmax_cross_entropy(scores, labels, ignore_index=255, reduction="mean", weight=None, mask=None):
-    """How surprised the scores are by the labels, and which way to change them.
+    """Measure how badly the scores predict the labels, and compute the gradient that tells how to change them.
 
     loss = sum over pixels of v * (log(sum over c of exp(scores[c])) - scores[label]) / D
     dscores[c] = v * (softmax(scores)[c] - [c == label]) / D
 
-    v is the pixel's weight: weight[label] * mask, and zero where the label is ignore_index. D is the sum of all v
-    for "mean", and 1 for "sum" (Caffe's normalize: false for one image; it is not divided by N).
-    With nothing to learn from (all v zero) the loss and its gradient are 0. Scores all zero give log(C) a pixel.
+    v is the pixel's weight: weight[label] * mask, and zero where the label is ignore_index. For "mean", D is the sum of
+    all v. For "sum" it is 1 (Caffe's normalize: false for one image; the loss is not divided by N).
+    If all v are zero, the loss and its gradient are 0. If all scores are zero, the loss of a pixel is log(C).
     NaN in the scores of a pixel that counts propagates to the loss.
     Shapes: scores (N, C, H, W), or (N, C, ...) in general; labels (N, H, W) of any integer dtype; weight (C,) or
     None; mask like labels, bool or non-negative real, or None.
-    Returns: loss, a scalar (summed in float64; from a GPU it comes back to the host, a training step's one copy);
-    dscores like scores.
+    Returns: loss, a scalar summed in float64; dscores like scores. From a GPU the loss comes back to the host: the one
+    copy of a training step.
     Identity: vjp_check; equals ops.loops.softmax_cross_entropy_loops  (tests/ops/test_loss.py).
-    Raises: ValueError when the shapes differ, or a label is neither 0..C-1 nor ignore_index (named by its number).
+    Raises: ValueError when the shapes differ, or a label is neither in 0..C-1 nor ignore_index (it names the label).
     Source: Long et al. 2015, section 3.4 (the mask is its loss sampling). Lessons 4, 11 and 13.
     """
     _check(scores, labels, reduction, weight, mask)
@@ -32,7 +32,7 @@ def softmax_cross_entropy(scores, labels, ignore_index=255, reduction="mean", we
             scores, labels, ignore_index, reduction, weight, mask
         )
         if wrong_labels:
-            checks.label_range(labels, scores.shape[1], ignore_index)  # names them
+            checks.label_range(labels, scores.shape[1], ignore_index)  # names the wrong labels
         return loss, dscores
     checks.label_range(labels, scores.shape[1], ignore_index)
     scores = checks.floating(scores)
@@ -42,25 +42,31 @@ def softmax_cross_entropy(scores, labels, ignore_index=255, reduction="mean", we
     v = pixel_weights(scores, labels, ignore_index, weight, mask)
     counts = v > 0
     is_label = xp.arange(scores.shape[1]).reshape(-1, *(1,) * (labels.ndim - 1)) == labels[:, None]  # [c == label]
-    shifted = scores - scores.max(axis=1, keepdims=True)  # the same number off all scores: exp cannot overflow
+    shifted = scores - scores.max(axis=1, keepdims=True)  # the softmax is the same, and exp cannot overflow
     total = xp.exp(shifted).sum(axis=1)
     surprise = xp.log(total) - xp.where(is_label, shifted, 0).sum(axis=1)
     gradient = xp.exp(shifted) / total[:, None] - is_label
-    # A pixel that does not count is left out by selection: 0 * nan would be nan.
+    # Pixels that do not count are left out by `where`, not multiplied by 0: 0 * nan would be nan.
     divisor = (float(v.sum(dtype=np.float64)) or 1.0) if reduction == "mean" else 1.0
     loss = xp.where(counts, v * surprise, 0).sum(dtype=np.float64) / divisor
     return np.float64(float(loss)), xp.where(counts[:, None], (v / scores.dtype.type(divisor))[:, None] * gradient, 0)
 
 
 def softmax(scores):
-    """Scores as probabilities over axis 1: exp(scores) / sum(exp(scores)), shifted by the maximum so that no
-    exponential overflows. Shapes: scores (N, C, ...)."""
+    """Turn scores into probabilities over axis 1.
+
+    softmax(scores)[c] = exp(scores[c]) / sum over c' of exp(scores[c'])
+
+    The maximum is subtracted first, so that no exponential overflows.
+    Shapes: scores (N, C, ...). Returns: probabilities like scores.
+    Identity: they add up to one over the classes  (tests/ops/test_loss.py). Lesson 4.
+    """
     exponentials = get_array_module(scores).exp(scores - scores.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def pixel_weights(scores, labels, ignore_index, weight=None, mask=None):
-    """v, the weight of every pixel in the loss: weight[label] * mask, zero where the label is ignore_index."""
+    """Return v, the weight of every pixel in the loss: weight[label] * mask, and zero where the label is ignored."""
     counted = labels != ignore_index
     v = counted.astype(scores.dtype)
     if weight is not None:

@@ -1,4 +1,4 @@
-"""Local response normalisation, as AlexNet and GoogLeNet use it."""
+"""Local response normalisation, as in AlexNet and GoogLeNet."""
 
 from fcn_from_scratch import checks, engine, kernels
 from fcn_from_scratch.backend import get_array_module
@@ -9,9 +9,10 @@ def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
 
     y[n, c] = x[n, c] / (k + alpha / size * sum over c' of x[n, c']**2)**beta,   c' in c - size//2 .. c + (size-1)//2
 
-    Shapes: x (N, C, ...) ; size, the number of channels summed, those outside 0..C-1 count as zero. alpha is
-    divided by size, as in Caffe and PyTorch. Returns: y like x.
+    Channels outside 0..C-1 count as zero. alpha is divided by size, as in Caffe and PyTorch.
+    Shapes: x (N, C, ...); size is the number of channels in the sum. Returns: y like x.
     Identity: equals ops.loops.local_response_norm_loops  (tests/ops/test_normalization.py).
+    Raises: ValueError when x is empty or has no channel axis, or size is below 1.
     Source: Krizhevsky et al. 2012, section 3.3. Lesson 15.
     """
     size = checks.integer(size, "size", 1)
@@ -25,12 +26,14 @@ def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
 
 
 def local_response_norm_backward(dy, x, size, alpha=1e-4, beta=0.75, k=1.0):
-    """The gradient of local_response_norm by x. With e the energy term in parentheses,
+    """Compute the gradient of local_response_norm by x. With e[c] the energy term in parentheses:
 
     dx[c] = dy[c] * e[c]**-beta - 2 alpha beta / size * x[c] * sum over c' of dy[c'] x[c'] e[c']**(-beta - 1)
 
-    where c' runs over the channels whose window contains c: the forward's window, mirrored.
+    Here c' runs over the channels whose window contains c: the forward's window, mirrored.
+    Shapes: dy like x. Returns: dx like x.
     Identity: vjp_check  (tests/ops/test_normalization.py).
+    Raises: ValueError when the shapes differ. Lesson 15.
     """
     size = checks.integer(size, "size", 1)
     checks.same_shape(dy, x.shape, "dy", "x has")
@@ -48,7 +51,7 @@ def _energy(x, size, alpha, k):
 
 
 def _window_sum(x, before, after):
-    """sum over c' in c - before .. c + after of x[:, c'], for every c."""
+    """For every c the sum of x[:, c'] over c' in c - before .. c + after."""
     channels = x.shape[1]
     total = get_array_module(x).zeros_like(x)
     for shift in range(-before, after + 1):

@@ -1,4 +1,4 @@
-"""Pixel shuffle: a finer grid out of many channels, without a single multiplication."""
+"""Pixel shuffle: many channels become a finer grid, without a single multiplication."""
 
 from fcn_from_scratch import checks
 
@@ -8,7 +8,7 @@ def pixel_shuffle(x, upscale_factor):
 
     y[n, c, r*i + a, r*j + b] = x[n, c*r*r + a*r + b, i, j]
 
-    A convolution before it learns what each place of the cell shows: together they are a transposed convolution whose
+    A convolution before it learns what each place of the cell shows. Together they are a transposed convolution, whose
     kernel is at most one cell larger than r times the convolution's.
     Shapes: x (N, C*r*r, H, W). Returns: (N, C, r*H, r*W).
     Identity: pixel_shuffle_backward undoes it exactly  (tests/ops/test_pixel_shuffle.py).
@@ -24,11 +24,13 @@ def pixel_shuffle(x, upscale_factor):
 
 
 def pixel_shuffle_backward(dy, upscale_factor):
-    """Each gradient goes back to the channel that its pixel came from.
+    """Hand each gradient back to the channel that its pixel came from.
 
     dx[n, c*r*r + a*r + b, i, j] = dy[n, c, r*i + a, r*j + b]
 
     Shapes: dy (N, C, r*H, r*W). Returns: dx (N, C*r*r, H, W).
+    Identity: equals ops.loops_backward.pixel_shuffle_backward_loops  (tests/ops/test_pixel_shuffle.py).
+    Raises: ValueError when dy's size is not a multiple of r.
     """
     r = _factor(dy, "dy", upscale_factor)
     n, c, h, w = dy.shape

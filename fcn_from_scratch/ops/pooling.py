@@ -13,11 +13,12 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
 
     y[n, c, i, j] = max over a, b of x[n, c, s*i + d*a - p, s*j + d*b - p]        (padding never wins)
 
-    Of equal pixels the first in row-major order wins, as in Caffe and PyTorch. NaN propagates: a window that
-    holds one gives NaN (and the position of its last one).
-    Shapes: x (N, C, H, W), any real or integer dtype, which is kept; stride defaults to kernel_size.
+    Of equal pixels the first in row-major order wins, as in Caffe and PyTorch. NaN propagates: a window with a NaN
+    gives NaN, and the position of its last NaN.
+    With ceil_mode (Caffe's rule, and FCN's) a partial window at the end counts too.
+    Shapes: x (N, C, H, W), of any real or integer dtype, which is kept; stride defaults to kernel_size.
     Returns: y (N, C, oh, ow) and indices (N, C, oh, ow), int64: the winner's flat position i*W + j in the unpadded
-    plane. With ceil_mode (Caffe's rule, and FCN's) a partial window at the end counts too.
+    plane.
     Identity: equals ops.loops.max_pool2d_loops; y == x at the indices  (tests/ops/test_pooling.py).
     Raises: ValueError for padding above half the window, and when the output would be empty.
     Source: Long et al. 2015, section 3; Caffe's pooling layer. Lesson 3.
@@ -28,9 +29,9 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
         return engine.max_pool2d(x, geometry)
     xp, (n, c, h, w) = get_array_module(x), x.shape
     border = geometry.padding, 0, overhang((h, w), geometry)
-    places = pad(xp.arange(h * w).reshape(1, 1, h, w), border[0], -1, border[2])  # -1: no pixel of the image
+    places = pad(xp.arange(h * w).reshape(1, 1, h, w), border[0], -1, border[2])  # -1: not a pixel of the image
     y = xp.zeros((n, c, *geometry.output_size), x.dtype)
-    indices = xp.full(y.shape, -1, np.int64)  # -1: nothing seen yet
+    indices = xp.full(y.shape, -1, np.int64)  # -1: no pixel seen yet
     for pixels, place in zip(taps(pad(x, *border), geometry), taps(places, geometry)):
         is_nan = pixels != pixels
         wins = (place >= 0) & ((indices < 0) | (pixels > y) | is_nan)
@@ -39,14 +40,14 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
 
 
 def max_pool2d_backward(dy, indices, x_shape):
-    """Hand each output's gradient to the one pixel that won; a pixel that won several windows gets their sum.
+    """Hand each output's gradient to the pixel that won. A pixel that won several windows gets the sum.
 
     dx[n, c, indices[n, c, i, j]] += dy[n, c, i, j]
 
     Shapes: dy and indices (N, C, oh, ow); x_shape the input's (N, C, H, W). Returns: dx with shape x_shape.
     Identity: vjp_check away from ties  (tests/ops/test_pooling.py).
-    Raises: ValueError when the shapes differ or an index lies outside the plane. (On a GPU such an index is passed
-    over, as by max_unpool2d.) Lesson 3.
+    Raises: ValueError when the shapes differ or an index lies outside the plane. A GPU skips such an index, as in
+    max_unpool2d. Lesson 3.
     """
     checks.same_shape(indices, dy.shape, "indices", "dy has")
     if len(x_shape) != 4 or tuple(x_shape[:2]) != tuple(dy.shape[:2]):
@@ -60,17 +61,17 @@ def max_pool2d_backward(dy, indices, x_shape):
 
 
 def max_unpool2d(x, indices, output_size):
-    """Put each pooled value back where its maximum stood; everything else is zero.
+    """Put each pooled value back where its maximum stood. All other pixels are zero.
 
     y[n, c, indices[n, c, i, j]] = x[n, c, i, j]
 
-    Where windows overlap and two of them name one pixel, the last in row-major order stays, as in PyTorch.
+    If overlapping windows name one pixel twice, the last value in row-major order stays, as in PyTorch.
     Shapes: x and indices (N, C, h, w), indices as max_pool2d returns them; output_size (H, W).
     Returns: y (N, C, H, W).
     Identity: max_pool2d(max_unpool2d(y, indices)) == y for y >= 0 and windows that do not overlap. For negative
     values it fails: unpooling is not an inverse  (tests/ops/test_pooling.py).
-    Raises: ValueError when the shapes differ or an index lies outside the plane. (On a GPU such an index is passed
-    over: to look for one, the host would have to wait.) Lesson 9.
+    Raises: ValueError when the shapes differ or an index lies outside the plane. A GPU skips such an index instead,
+    because the host would have to wait for the check. Lesson 9.
     """
     checks.ndim(x, 4, "x", "(N, C, h, w)")
     checks.same_shape(indices, x.shape, "indices", "x has")
@@ -83,13 +84,15 @@ def max_unpool2d(x, indices, output_size):
 
 
 def max_unpool2d_backward(dy, indices):
-    """Each pooled value gets the gradient of the pixel it was put on.
+    """Give each pooled value the gradient of the pixel it was put on.
 
     dx[n, c, i, j] = dy[n, c, indices[n, c, i, j]]
 
-    (Where two values were put on one pixel, only the one that stayed should; such indices come from overlapping
-    windows, which the networks here do not unpool.)
-    Shapes: dy (N, C, H, W); indices (N, C, h, w). Returns: dx (N, C, h, w). Lesson 9.
+    This holds where no two values were put on one pixel. (Two values meet only in overlapping windows, which the
+    networks here do not unpool. Then only the one that stayed should get the gradient.)
+    Shapes: dy (N, C, H, W); indices (N, C, h, w). Returns: dx (N, C, h, w).
+    Identity: equals ops.loops_backward.max_unpool2d_backward_loops  (tests/ops/test_pooling.py).
+    Raises: as max_unpool2d. Lesson 9.
     """
     checks.ndim(dy, 4, "dy", "(N, C, H, W)")
     checks.same_shape(dy, (*indices.shape[:2], *dy.shape[2:]), "dy", "the indices have images and channels")
@@ -99,12 +102,12 @@ def max_unpool2d_backward(dy, indices):
 
 
 def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-    """The mean of each window.
+    """Average the pixels of each window.
 
     y[n, c, i, j] = (sum over a, b of x[n, c, s*i + a - p, s*j + b - p]) / count
 
-    count is the window's pixels; with count_include_pad padded ones are among them. Pixels beyond the padding, in a
-    partial window of ceil mode, never are.
+    count is the number of pixels in the window. With count_include_pad it includes the padding. It never includes what
+    lies beyond the padding, in a partial window of ceil mode.
     Shapes: x (N, C, H, W); integer input is averaged in float64. Returns: y (N, C, oh, ow).
     Identity: equals ops.loops.avg_pool2d_loops  (tests/ops/test_pooling.py).
     Raises: as max_pool2d.
@@ -125,6 +128,7 @@ def avg_pool2d_backward(dy, x_shape, kernel_size, stride=None, padding=0, ceil_m
 
     Shapes: dy (N, C, oh, ow); x_shape the input's. Returns: dx with shape x_shape.
     Identity: vjp_check  (tests/ops/test_pooling.py).
+    Raises: ValueError when dy does not have avg_pool2d's output shape.
     """
     geometry = pool_geometry(x_shape[2:], kernel_size, stride, padding, 1, ceil_mode)
     checks.same_shape(dy, (*x_shape[:2], *geometry.output_size), "dy", "avg_pool2d's output has")
@@ -139,14 +143,14 @@ def avg_pool2d_backward(dy, x_shape, kernel_size, stride=None, padding=0, ceil_m
 
 
 def _counts(like, size, geometry, count_include_pad):
-    """How many pixels each window's mean divides by: (1, 1, oh, ow), in the dtype of `like`."""
+    """The number that each window's sum is divided by: (1, 1, oh, ow), in the dtype of `like`."""
     ones = get_array_module(like).ones((1, 1, *size), like.dtype)
     counted = pad(pad(ones, geometry.padding, int(count_include_pad)), (0, 0), 0, overhang(size, geometry))
     return sum(taps(counted, geometry))
 
 
 def _flat(indices, shape):
-    """Positions in the planes as positions in the flattened array (N, C, H, W): one axis."""
+    """Turn positions in the planes into positions in the flattened array (N, C, H, W). Returns: one axis."""
     n, c, h, w = shape
     if indices.dtype.kind not in "iu":
         raise ValueError(f"indices are integers, as max_pool2d returns them; got dtype {indices.dtype}")

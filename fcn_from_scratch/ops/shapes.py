@@ -1,4 +1,4 @@
-"""Where windows lie: output sizes, and the checked geometry of convolution and pooling.
+"""Output sizes, and the checked geometry of convolution and pooling.
 
 With input size n, kernel size k, stride s, padding p and dilation d, and the kernel's span e = d(k - 1) + 1:
 
@@ -14,7 +14,7 @@ from fcn_from_scratch import checks
 
 
 class Geometry(NamedTuple):
-    """What places the windows of a convolution or a pool: pairs (vertical, horizontal), and the number of groups."""
+    """The sizes that place the windows of a convolution or a pool. All but groups are pairs (vertical, horizontal)."""
 
     kernel_size: tuple
     stride: tuple
@@ -25,7 +25,7 @@ class Geometry(NamedTuple):
 
 
 def span(kernel_size, dilation=1):
-    """How many input pixels a kernel reaches over: d(k - 1) + 1."""
+    """The number of input pixels that a kernel reaches over: d(k - 1) + 1."""
     return dilation * (kernel_size - 1) + 1
 
 
@@ -35,8 +35,11 @@ def conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1):
 
 
 def pool_output_size(size, kernel_size, stride, padding=0, dilation=1, ceil_mode=False):
-    """Output size of pooling along one axis. In ceil mode a last, partial window counts if it starts inside the image
-    or the leading padding: Caffe's rule and PyTorch's."""
+    """Output size of pooling along one axis.
+
+    In ceil mode a last, partial window counts if it starts inside the image or the leading padding. This is the rule of
+    Caffe and of PyTorch.
+    """
     out = conv_output_size(size, kernel_size, stride, padding, dilation)
     if ceil_mode:
         room = size + 2 * padding - span(kernel_size, dilation)
@@ -47,13 +50,15 @@ def pool_output_size(size, kernel_size, stride, padding=0, dilation=1, ceil_mode
 
 
 def conv_transpose_output_size(size, kernel_size, stride=1, padding=0, dilation=1, output_padding=0):
-    """Output size of a transposed convolution along one axis. Without output_padding it is the smallest input that a
-    convolution maps to `size`."""
+    """Output size of a transposed convolution along one axis.
+
+    Without output_padding it is the smallest input size that a convolution maps to `size`.
+    """
     return stride * (size - 1) + span(kernel_size, dilation) - 2 * padding + output_padding
 
 
 def conv_geometry(x_shape, weight, stride, padding, dilation, groups):
-    """The Geometry of a convolution of x (N, C, H, W) with a weight; every argument is checked."""
+    """Check every argument and return the Geometry of a convolution of x (N, C, H, W) with a weight."""
     stride, padding = checks.pair(stride, "stride", 1), checks.pair(padding, "padding", 0)
     dilation, groups = checks.pair(dilation, "dilation", 1), checks.integer(groups, "groups", 1)
     checks.ndim(weight, 4, "weight", "(out_channels, in_channels / groups, kh, kw)")
@@ -70,9 +75,9 @@ def _conv_geometry(x_shape, weight_shape, stride, padding, dilation, groups):
 
 
 def conv_transpose_geometry(x_shape, weight, stride, padding, output_padding, groups, dilation):
-    """(the Geometry of the convolution that is transposed, the output size); every argument is checked.
+    """Check every argument. Return (the Geometry of the convolution that is transposed, the output size).
 
-    The convolution maps the output to x: its windows stand at x's pixels.
+    This convolution maps the output to x. It has one window for each pixel of x.
     """
     stride, padding = checks.pair(stride, "stride", 1), checks.pair(padding, "padding", 0)
     dilation, groups = checks.pair(dilation, "dilation", 1), checks.integer(groups, "groups", 1)
@@ -90,8 +95,9 @@ def conv_transpose_geometry(x_shape, weight, stride, padding, output_padding, gr
 
 
 def pool_geometry(size, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    """The Geometry of pooling over maps of `size` (H, W); every argument is checked. Stride defaults to kernel_size.
+    """Check every argument and return the Geometry of pooling over maps of `size` (H, W).
 
+    The stride defaults to kernel_size.
     Raises: ValueError for padding above half the window, and when there would be no window.
     """
     kernel_size = checks.pair(kernel_size, "kernel_size", 1)
@@ -120,6 +126,6 @@ def check_pool_windows(size, out, kernel_size, stride, padding, dilation):
         )
     checks.output_fits(out, size, spans, padding, "the pooling window")
     for n, o, s, p, d in zip(size, out, stride, padding, dilation):
-        # A window that begins in the padding must have a tap inside the image: dilated taps may step over it.
+        # A window that starts in the padding must have a tap inside the image. With dilation its taps can step over it.
         if any((s * i - p) % d >= n for i in range(o) if s * i < p):
             raise ValueError(f"a pooling window of dilation {dilation} steps over the whole input, {size[0]}x{size[1]}")

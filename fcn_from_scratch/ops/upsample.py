@@ -1,6 +1,6 @@
-"""Ways back up to a finer grid that learn nothing: nearest neighbour, bed of nails, bilinear.
+"""Upsampling without learned weights: nearest neighbour, bed of nails, bilinear.
 
-Learned upsampling is ops.conv_transpose; unpooling, which remembers where maxima stood, is in ops.pooling.
+ops.conv_transpose learns its kernel. Unpooling, which remembers where the maxima stood, is in ops.pooling.
 """
 
 import functools
@@ -26,12 +26,19 @@ def upsample_nearest(x, scale):
 
 
 def upsample_nearest_backward(dy, scale):
-    """Each pixel gets the sum over the block it was repeated to."""
+    """Sum the gradient over the block that each pixel was repeated to.
+
+    dx[n, c, i, j] = sum over a, b < scale of dy[n, c, scale*i + a, scale*j + b]
+
+    Shapes: dy (N, C, H*scale, W*scale). Returns: dx (N, C, H, W).
+    Identity: equals ops.loops_backward.upsample_nearest_backward_loops  (tests/ops/test_upsample.py).
+    Raises: ValueError when dy's size is not a multiple of the scale. Lesson 9.
+    """
     return _cells(dy, scale).sum(axis=(3, 5))
 
 
 def bed_of_nails(x, scale):
-    """Put every pixel at the top left of a block of scale x scale; the rest of the block is zero.
+    """Put every pixel at the top left of a block of scale x scale. The rest of the block is zero.
 
     y[n, c, scale*i, scale*j] = x[n, c, i, j]
 
@@ -46,12 +53,19 @@ def bed_of_nails(x, scale):
 
 
 def bed_of_nails_backward(dy, scale):
-    """Each pixel gets the gradient at its nail."""
+    """Give each pixel the gradient at the top left of its block.
+
+    dx[n, c, i, j] = dy[n, c, scale*i, scale*j]
+
+    Shapes: dy (N, C, H*scale, W*scale). Returns: dx (N, C, H, W).
+    Identity: equals ops.loops_backward.bed_of_nails_backward_loops  (tests/ops/test_upsample.py).
+    Raises: ValueError when dy's size is not a multiple of the scale. Lesson 9.
+    """
     return _cells(dy, scale)[:, :, :, 0, :, 0].copy()
 
 
 def bilinear_kernel(size):
-    """The kernel with which a transposed convolution interpolates linearly: a pyramid.
+    """Make the kernel with which a transposed convolution interpolates linearly: a pyramid.
 
     kernel[a, b] = (1 - |a - centre| / factor) * (1 - |b - centre| / factor)
     factor = (size + 1) // 2; centre = factor - 1 for odd sizes, factor - 0.5 for even ones
@@ -66,12 +80,13 @@ def bilinear_kernel(size):
 
 
 def bilinear_upsample(x, kernel_size, stride, padding=0):
-    """Transposed convolution of each channel with the one fixed bilinear kernel.
+    """Upsample each channel by a transposed convolution with the fixed bilinear kernel.
 
     y[n, c, s*i + a - p, s*j + b - p] += x[n, c, i, j] * bilinear_kernel(k)[a, b]
 
-    The kernel is an outer product, so the sum is two matrix products, y = A x B^T, with a column of A for each
-    input row: no kernel is stored for each pair of channels, and none of the zeros between classes is multiplied.
+    The kernel is an outer product. So the sum is two matrix products, y = A x B^T: A has a column for each input row,
+    B one for each input column. No kernel is stored for each pair of channels, and no zeros between classes are
+    multiplied.
     Shapes: x (N, C, H, W). Returns: (N, C, s(H - 1) + k - 2p, s(W - 1) + k - 2p).
     Identity: equals conv_transpose2d with the kernel on the channel diagonal  (tests/ops/test_upsample.py).
     Raises: ValueError when the padding leaves nothing.
@@ -87,9 +102,13 @@ def bilinear_upsample(x, kernel_size, stride, padding=0):
 
 
 def bilinear_upsample_backward(dy, x_shape, kernel_size, stride, padding=0):
-    """The gradient of bilinear_upsample by its input: dx = A^T dy B.
+    """Compute the gradient of bilinear_upsample by its input.
+
+    dx = A^T dy B        (A and B as in bilinear_upsample)
 
     Shapes: dy like bilinear_upsample's result; x_shape its input's. Returns: dx with shape x_shape.
+    Identity: vjp_check  (tests/ops/test_upsample.py).
+    Raises: ValueError when dy does not have bilinear_upsample's output shape. Lesson 9.
     """
     out, *geometry = _spread_geometry(x_shape[2:], kernel_size, stride, padding)
     checks.same_shape(dy, (*x_shape[:2], *out), "dy", "bilinear_upsample's output has")
@@ -100,14 +119,15 @@ def bilinear_upsample_backward(dy, x_shape, kernel_size, stride, padding=0):
 
 
 def interpolate_bilinear(x, size, align_corners=False):
-    """Resample to any size, each output between its four nearest inputs; at the border the edge is repeated.
+    """Resample to any size. Each output lies between its four nearest inputs; at the border the edge is repeated.
 
     y = A x B^T, where row i of A holds the two weights of the source position (i + 0.5) * H / oh - 0.5
-    (align_corners: i * (H - 1) / (oh - 1)).
+    (align_corners: i * (H - 1) / (oh - 1)). B does the same for the columns.
 
     Shapes: x (N, C, H, W); size (oh, ow). Returns: (N, C, oh, ow).
-    Identity: inside, equal to bilinear_upsample; a constant stays constant up to the border, where
-    bilinear_upsample fades  (tests/ops/test_upsample.py).
+    Identity: inside, it equals bilinear_upsample. A constant stays constant up to the border, where bilinear_upsample
+    fades  (tests/ops/test_upsample.py).
+    Raises: ValueError when x does not have four axes or a size is below 1. Lessons 9 and 10.
     """
     checks.ndim(x, 4, "x", "(N, C, H, W)")
     x = checks.floating(x)
@@ -116,7 +136,14 @@ def interpolate_bilinear(x, size, align_corners=False):
 
 
 def interpolate_bilinear_backward(dy, x_shape, align_corners=False):
-    """The gradient of interpolate_bilinear by its input: dx = A^T dy B."""
+    """Compute the gradient of interpolate_bilinear by its input.
+
+    dx = A^T dy B        (A and B as in interpolate_bilinear)
+
+    Shapes: dy (N, C, oh, ow); x_shape the input's. Returns: dx with shape x_shape.
+    Identity: vjp_check  (tests/ops/test_upsample.py).
+    Raises: ValueError when dy's images or channels are not the input's.
+    """
     checks.same_shape(dy, (*x_shape[:2], *dy.shape[2:]), "dy", "interpolate_bilinear's output has")
     vertical, horizontal = _resample_matrices(dy, x_shape[2:], dy.shape[2:], align_corners)
     return _both_axes(vertical.T, dy, horizontal.T)
@@ -150,7 +177,7 @@ def _kernel_row(size):
 
 
 def _spread_geometry(size, kernel_size, stride, padding):
-    """(output size, kernel size, stride, padding), pairs."""
+    """Return (output size, kernel size, stride, padding), each a pair."""
     kernel_size, stride = checks.pair(kernel_size, "kernel_size", 1), checks.pair(stride, "stride", 1)
     padding = checks.pair(padding, "padding", 0)
     full = tuple(map(shapes.conv_transpose_output_size, size, kernel_size, stride))
@@ -161,7 +188,7 @@ def _spread_geometry(size, kernel_size, stride, padding):
 
 
 def _spread_matrices(array, size, kernel_size, stride, padding):
-    """For each axis the (output, input) matrix whose columns are the kernel's row, moved on by one stride each."""
+    """For each axis the (output, input) matrix. Its columns are the kernel's row, each one stride further down."""
     _, *geometry = _spread_geometry(size, kernel_size, stride, padding)
     xp, dtype = get_array_module(array), np.dtype(array.dtype)
     return [xp.asarray(_spread_matrix(*numbers, dtype)) for numbers in zip(size, *geometry)]
@@ -173,7 +200,7 @@ def _spread_matrix(n, k, s, p, dtype):
     for i in range(n):
         matrix[s * i : s * i + k, i] = _kernel_row(k)
     matrix = matrix[p : len(matrix) - p]
-    matrix.flags.writeable = False  # the same array for everybody who asks
+    matrix.flags.writeable = False  # all callers share this array
     return matrix
 
 

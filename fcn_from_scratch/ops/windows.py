@@ -1,14 +1,14 @@
 """The pixels under a sliding window, tap by tap: what convolution and pooling have in common.
 
 A kernel of kh x kw taps slides over the padded image. For one tap (a, b), the pixels under it at all positions form a
-map of their own, as large as the output. A convolution adds these maps up, weighted; a pool compares them.
+map as large as the output. A convolution adds these maps up, weighted. A pool compares them.
 """
 
 from fcn_from_scratch.backend import get_array_module
 
 
 def pad(x, padding, value=0, extra=(0, 0)):
-    """x (N, C, H, W) with a border: `padding` (rows, columns) of `value` on each side, `extra` more at the end."""
+    """x (N, C, H, W) with a border of `value`: `padding` (rows, columns) on each side, and `extra` more at the end."""
     (ph, pw), (eh, ew), (n, c, h, w) = padding, extra, x.shape
     padded = get_array_module(x).full((n, c, h + 2 * ph + eh, w + 2 * pw + ew), value, x.dtype)
     padded[:, :, ph : ph + h, pw : pw + w] = x
@@ -16,11 +16,11 @@ def pad(x, padding, value=0, extra=(0, 0)):
 
 
 def taps(padded, geometry):
-    """For each tap (a, b) of the window, in row-major order, the pixels under it: a view (N, C, oh, ow).
+    """Yield, for each tap (a, b) of the window in row-major order, the pixels under it: a view (N, C, oh, ow).
 
     pixels[n, c, i, j] = padded[n, c, s*i + d*a, s*j + d*b]
 
-    It is a view, so that adding to `pixels` adds to `padded`: this is how a gradient goes back to where it came from.
+    Because it is a view, adding to `pixels` adds to `padded`. This is how a gradient goes back to where it came from.
     """
     (kh, kw), (sh, sw), _, (dh, dw), _, (oh, ow) = geometry
     for a in range(kh):

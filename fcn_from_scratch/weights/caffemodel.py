@@ -17,7 +17,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.weights.protobuf import LENGTH, VARINT, Reader
 from fcn_from_scratch.weights.trust import sound
 
-NET_NAME, OLD_LAYERS, LAYERS = 1, 2, 100
+OLD_LAYERS, LAYERS = 2, 100
 FIRST_BYTES = bytes([0x0A, 0x12, 0x1A, 0x20, 0x22, 0x28, 0x32, 0x38, 0x42, 0xA2])  # the tags of NetParameter's fields
 
 

@@ -6,13 +6,13 @@ Networks that only look like the paper's are recognised and refused.
 import re
 
 
-def _vgg16(convolutions=(2, 2, 3, 3, 3)):
+def _vgg16():
     """torchvision's number of each VGG16 convolution -> its name in the paper.
 
     torchvision counts every layer. A convolution and its ReLU are two, and the pool after each stage is one more.
     """
     table, number = {}, 0
-    for stage, count in enumerate(convolutions, start=1):
+    for stage, count in enumerate((2, 2, 3, 3, 3), start=1):
         for nth in range(1, count + 1):
             table[number] = f"conv{stage}_{nth}"
             number += 2

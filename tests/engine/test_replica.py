@@ -1,4 +1,4 @@
-"""A twin computes what its layer does, on the same parameters, and leaves no trace in it."""
+"""A replica computes what its layer computes, on the same parameters, and changes nothing in the layer."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ NAMES = [name for name in models.NAMES if name.startswith("mini")]
 
 
 def arrays(value):
-    """The arrays of what a forward gave: one, a tuple, a dict."""
+    """The arrays in the result of a forward: an array, a tuple or a dict."""
     if isinstance(value, np.ndarray):
         return [value]
     return [array for part in (value.values() if isinstance(value, dict) else value) for array in arrays(part)]
@@ -36,11 +36,11 @@ def built(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "mini_classifier"])
 def test_the_same_numbers(name, rng):
-    """Dropout included, twice: the generator goes on in the twin as it does in the layer, and not for both."""
+    """With dropout, and twice: the generators of replica and layer advance alike, each on its own."""
     model = built(name)
     channels = 6 if "late_fusion" in name else next(iter(model.params.values())).shape[1]
     x = rng.standard_normal((2, channels, 37, 40))
-    other = replica(model, Workspace())
+    other = replica(model).use(Workspace())
     for seed in (5, 6):
         theirs = run(other, x, np.random.default_rng(seed))
         ours = run(model, x, np.random.default_rng(seed))
@@ -67,7 +67,7 @@ def test_parameters_are_shared_and_nothing_else(rng):
 
 
 def test_what_stands_in_two_places(rng):
-    """One generator for two dropouts; a convolution's gradients that are its fusion's; a pool that is unpooled."""
+    """Two dropouts share a generator, a fusion its convolution's gradients, an unpooling refers to its pool."""
     model = built("mini_fcn8s")
     other = replica(model)
     first, second = other.generators().values()
@@ -79,7 +79,7 @@ def test_what_stands_in_two_places(rng):
     layers = set(map(id, _all(other)))
     pools = [layer.pool for layer in _all(other) if getattr(layer, "pool", None) is not None]
     assert pools
-    assert all(id(pool) in layers for pool in pools), "the twin's own pools, not the model's"
+    assert all(id(pool) in layers for pool in pools), "the replica's own pools, not the model's"
 
 
 def _all(layer):
@@ -89,12 +89,12 @@ def _all(layer):
 
 
 def test_settings_of_now(rng):
-    """Mode, probability and workspace are those of the moment the twin is made."""
+    """The replica has the mode and the probability that the layer has when the replica is made, and no workspace."""
     model = Sequential(Dropout(0.5, rng=rng), Linear(3, 2, rng=rng))
     model.layers[0].p = 0.25
-    workspace = Workspace()
-    other = replica(model.eval(), workspace)
+    model.use(Workspace())
+    other = replica(model.eval())
     assert not other.training
     assert other.layers[0].p == 0.25
-    assert all(layer.workspace is workspace for layer in (other, *other.layers))
-    assert model.workspace is None
+    assert all(layer.workspace is None for layer in (other, *other.layers))
+    assert model.workspace is not None

@@ -11,7 +11,7 @@ import numpy as np
 INT8, UINT8, INT32, UINT32, DOUBLE, MATRIX, COMPRESSED = 1, 2, 5, 6, 9, 14, 15
 STORED = {"i1": 1, "u1": 2, "i2": 3, "u2": 4, "i4": 5, "u4": 6, "f4": 7, "f8": 9, "i8": 12, "u8": 13}
 CLASSES = {"f8": 6, "f4": 7, "i1": 8, "u1": 9, "i2": 10, "u2": 11, "i4": 12, "u4": 13, "i8": 14, "u8": 15}
-CELL, STRUCT, CHAR, SPARSE = 1, 2, 4, 5
+CELL, STRUCT, SPARSE = 1, 2, 5
 
 
 def element(kind, data, order="<", short=False):

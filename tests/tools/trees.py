@@ -33,9 +33,9 @@ def picture(path, rng, size=SIZE):
     return pixels
 
 
-def mat(path, *matrices, compress=True):
+def mat(path, *matrices):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(matfile.file(*matrices, compress=compress))
+    path.write_bytes(matfile.file(*matrices, compress=True))
 
 
 def voc(root, rng, year="VOC2012", **splits):

@@ -155,8 +155,8 @@ class TorchPickler(pickle._Pickler):
 
     dispatch = dict(pickle._Pickler.dispatch)  # noqa: RUF012, it is how this class is extended
 
-    def __init__(self, file, rows, in_stream=False, protocol=2):
-        super().__init__(file, protocol)
+    def __init__(self, file, rows, in_stream=False):
+        super().__init__(file, protocol=2)
         self.rows, self.in_stream = rows, in_stream
 
     def save_global(self, obj, name=None):
@@ -176,9 +176,9 @@ class TorchPickler(pickle._Pickler):
         return ("storage", obj.kind, key, "cpu", obj.array.size, *([None] if self.in_stream else []))
 
 
-def torch_pickle(content, rows, in_stream=False, protocol=2):
+def torch_pickle(content, rows, in_stream=False):
     file = io.BytesIO()
-    TorchPickler(file, rows, in_stream, protocol).dump(content)
+    TorchPickler(file, rows, in_stream).dump(content)
     return file.getvalue()
 
 

@@ -232,7 +232,7 @@ def test_dropout_of_a_part(bits):
     """Three pictures of eight: the same values are dropped as in the whole batch, and the generator ends as there."""
     x = np.ones((8, 3, 5, 7))
     whole, part = (Dropout(0.4, rng=np.random.Generator(bits(3))) for _ in range(2))
-    part.others = 4, 1
+    part.skip_before, part.skip_after = 4, 1
     for _ in range(2):
         np.testing.assert_array_equal(part(x[4:7]), whole(x)[4:7])
     assert whole.rng.random() == part.rng.random()
