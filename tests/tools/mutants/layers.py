@@ -9,8 +9,8 @@ WINO_WIDE = "engine/test_winograd_wide.py"
 
 MUTANTS = [
     Mutant(
-        "a tap within a run is lost",
-        "layers.fused.runs",
+        "a tap within a group is lost",
+        "layers.fused.groups",
         "if name in taps), length)",
         "if name in ()), length)",
         RUNS,

@@ -16,7 +16,7 @@ MUTANTS = [
     ),
     Mutant(
         "the mean of the parts' means",
-        "engine.loss_shares.shares",
+        "engine.loss_shares.part_shares",
         "return mine / np.where(whole > 0, whole, 1)",
         "return mine * 0 + 1 / 2",
         PARALLEL,
@@ -24,8 +24,8 @@ MUTANTS = [
     Mutant(
         "parts of a batch drop the same values",
         "engine.micro_batches.MicroBatches.run",
-        "layer.others = before + part.start, after + total - part.stop",
-        "layer.others = before, after",
+        "layer.skip_before, layer.skip_after = before + part.start, after + total - part.stop",
+        "layer.skip_before, layer.skip_after = before, after",
         MICRO,
     ),
     Mutant(
@@ -44,21 +44,21 @@ MUTANTS = [
     ),
     Mutant(
         "a reader's own layers are cut",
-        "engine.micro_batches._ours",
-        'type(layer).__module__.partition(".")[0] == PACKAGE and',
-        "True and",
+        "engine.micro_batches",
+        '__module__.partition(".")[0] == PACKAGE',
+        "__module__ is not None",
         MICRO,
     ),
     Mutant(
         "a fusion's gradients are not its convolution's",
-        "engine.replica._second",
+        "engine.replica._copy",
         "if id(value._grads) not in known:",
         "if True:",
         "engine/test_replica.py",
     ),
     Mutant(
-        "twins share a generator",
-        "engine.replica._second",
+        "replicas share a generator",
+        "engine.replica._copy",
         "copy.deepcopy(value)",
         "value",
         "engine/test_replica.py",

@@ -15,7 +15,7 @@ MUTANTS = [
     ),
     Mutant(
         "decay after momentum",
-        "training.optim.SGD._move",
+        "engine.pixelwise.sgd",
         "v += w * decay",
         "w -= w * decay",
         STEP,
@@ -44,11 +44,8 @@ MUTANTS = [
     Mutant(
         "gradients not reset between steps",
         "training.loop.Trainer.step",
-        """
-            self.model.zero_grad()
-                    with np.errstate
-        """,
-        "with np.errstate",
+        "self.model.zero_grad()",
+        "",
         STEP,
     ),
     Mutant(
@@ -81,9 +78,9 @@ MUTANTS = [
     ),
     Mutant(
         "a part's share of a rank's share is forgotten",
-        "training.loop.Trainer._in_parts",
-        "own if shares is None else own * shares",
-        "own",
+        "engine.loss_shares.of_parts",
+        "each if shares is None else each * shares",
+        "each",
         PARALLEL,
     ),
     Mutant(
