@@ -2,6 +2,7 @@
 
 from planting import Mutant
 
+LOOP = "training/test_loop.py"
 PARALLEL = "lab/mpi/test_parallel.py"
 STEP = "models/test_training_step.py"
 
@@ -96,5 +97,59 @@ MUTANTS = [
         'model="fcn8s", lr=1e-14, start="fcn16s-heavy"',
         'model="fcn8s", lr=1e-12, start="fcn16s-heavy"',
         "training/test_recipes.py",
+    ),
+    Mutant(
+        "a step before backward",
+        "training.loop.Trainer.step",
+        """
+            self.model.zero_grad()
+            with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
+                loss = self.over_batches(gradients) / self.iter_size
+            self._require_finite(loss)
+            self.optimizer.step(self.iter_size)
+        """,
+        """
+            self.model.zero_grad()
+            self.optimizer.step(self.iter_size)
+            with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
+                loss = self.over_batches(gradients) / self.iter_size
+            self._require_finite(loss)
+        """,
+        LOOP,
+    ),
+    Mutant(
+        "a step by a loss that is not finite",
+        "training.loop.Trainer.step",
+        "self._require_finite(loss)",
+        "pass",
+        LOOP,
+    ),
+    Mutant(
+        "losses of several batches summed",
+        "training.loop.Trainer.step",
+        "self.over_batches(gradients) / self.iter_size",
+        "self.over_batches(gradients)",
+        LOOP,
+    ),
+    Mutant(
+        "a step leaves what forward kept",
+        "training.loop.Trainer.step",
+        "fused.unobserved(self.model), ",
+        "",
+        "engine/test_micro_batches.py",
+    ),
+    Mutant(
+        "every head by the first one's class weights",
+        "training.loop.Trainer.loss",
+        "(self.class_weight, *(None,) * (len(pairs) - 1))",
+        "(self.class_weight,) * len(pairs)",
+        "engine/test_micro_batches.py",
+    ),
+    Mutant(
+        "a run begins in eval mode",
+        "training.loop.Trainer.run",
+        "self.model.train()",
+        "",
+        LOOP,
     ),
 ]
