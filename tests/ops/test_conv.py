@@ -195,6 +195,7 @@ class TestBackward:
         close(dx, ops.conv2d_input_grad(dy, x.shape, weight, **options))
         close(dweight, ops.conv2d_weight_grad(dy, x, weight, **options))
         close(dbias, np.einsum("nfhw->f", dy))
+        close(ops.conv2d_bias_grad(layout(dy)), np.einsum("nfhw->f", dy))
 
     def test_added_to_what_is_there(self, conv_case, layout, rng):
         (x, weight, bias), options = conv_case

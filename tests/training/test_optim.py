@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from arrays import refuses, torch_module
 
+from fcn_from_scratch import plain
 from fcn_from_scratch.layers import Conv2d
 from fcn_from_scratch.training import SGD, constant, polynomial, stepped, warm_up
 
@@ -67,11 +68,13 @@ class TestCaffe:
     @pytest.mark.parametrize("decay", [0.0, 0.1])
     @pytest.mark.parametrize("momentum", [0.0, 0.9])
     @pytest.mark.parametrize("rates", [(0.1,) * 4, (0.3, 0.1, 0.01, 0.2)])
-    def test_the_rule(self, rates, momentum, decay, iter_size):
+    @pytest.mark.parametrize("by_plain", [False, True])
+    def test_the_rule(self, by_plain, rates, momentum, decay, iter_size):
         model, batches = Model(), gradients(4 * iter_size)
         before = {name: w.copy() for name, w in model.params.items()}
         optimizer = SGD(model, lambda step: rates[step], momentum, decay)
-        train(model, optimizer, batches, iter_size)
+        with plain(by_plain):
+            train(model, optimizer, batches, iter_size)
         assert optimizer.steps == 4
         for name, w in model.params.items():
             expected, velocity = caffe(

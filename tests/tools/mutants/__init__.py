@@ -18,6 +18,7 @@ from mutants import (
     metrics,
     models,
     parallel,
+    plain,
     pooling,
     training,
     upsampling,
@@ -25,6 +26,6 @@ from mutants import (
     winograd,
 )
 
-ROOMS = [convolution, winograd, pooling, upsampling, activation, loss, layers, geometry, models, dense, metrics]
+ROOMS = [plain, convolution, winograd, pooling, upsampling, activation, loss, layers, geometry, models, dense, metrics]
 ROOMS += [gradcheck, datasets, training, parallel, weights, kernels, cli, lab, bench, compare]
 MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]

@@ -85,8 +85,8 @@ MUTANTS = [
     Mutant(
         "kernels that are said to be off",
         "lab.bench.cupy_rival.CupyRival.__init__",
-        "launch.ON = kernels",
-        "launch.ON = True",
+        "self.mode.enter_context(plain(not kernels))",
+        "self.mode.enter_context(plain(False))",
         GPU_BENCH,
     ),
     Mutant(

@@ -20,22 +20,22 @@ MUTANTS = [
     Mutant(
         "padding moves the grid the wrong way",
         "geometry.fields._move",
-        "centre = Fraction(reach, 2) - layer.padding[number]",
-        "centre = Fraction(reach, 2) + layer.padding[number]",
+        "centre = Fraction(reach, 2) - p",
+        "centre = Fraction(reach, 2) + p",
         "geometry/test_fields.py",
     ),
     Mutant(
         "dilation does not widen the field",
         "geometry.fields._move",
-        "reach = dilation * (layer",
-        "reach = (layer",
+        "reach = d * (k - 1)",
+        "reach = k - 1",
         "geometry/test_fields.py",
     ),
     Mutant(
         "upsampling's shift in coarse pixels",
         "geometry.fields._move",
-        "start - (Fraction(k - 1, 2) - p) * finer)",
-        "start - (Fraction(k - 1, 2) - p) * stride)",
+        "start - centre * finer)",
+        "start - centre * stride)",
         "geometry/test_fields.py",
     ),
     Mutant(
@@ -55,8 +55,8 @@ MUTANTS = [
     Mutant(
         "upsampled fields one cell too small",
         "geometry.fields._move",
-        "-(-k // s) - 1",
-        "k // s - 1",
+        "-(-k * shared // s) - 1",
+        "k * shared // s - 1",
         "geometry/test_fields.py",
     ),
     Mutant(
@@ -68,9 +68,9 @@ MUTANTS = [
     ),
     Mutant(
         "an unpooled map begins where the coarse one does",
-        "geometry.fields._kernel",
-        "return owner.kernel_size[number], owner.stride[number], owner.padding[number]",
-        "return 1 if owner is not layer else owner.kernel_size[number], owner.stride[number], owner.padding[number]",
+        "layers.pooling.MaxUnpool2d.window",
+        "self.pool.window._replace(transposed=True)",
+        "self.pool.window._replace(kernel_size=(1, 1), transposed=True)",
         "models/test_decoder.py",
     ),
     Mutant(
@@ -82,9 +82,9 @@ MUTANTS = [
     ),
     Mutant(
         "a dilated pool that steps over its map fits",
-        "geometry.sizes._after",
-        "layer.dilation != (1, 1)",
-        "layer.dilation == (1, 1)",
+        "layers.pooling.MaxPool2d.output_shape",
+        "if self.dilation != (1, 1)",
+        "if self.dilation == (1, 1)",
         "geometry/test_shift_and_stitch.py",
     ),
     Mutant(

@@ -2,6 +2,7 @@
 
 from planting import Mutant
 
+CHAINS = "layers/test_contract_in_chains.py"
 CONTRACT = "layers/test_contract.py"
 PREPARE = "layers/test_prepare.py"
 RUNS = "layers/test_fused.py"
@@ -9,8 +10,8 @@ WINO_WIDE = "engine/test_winograd_wide.py"
 
 MUTANTS = [
     Mutant(
-        "a tap within a run is lost",
-        "layers.fused.runs",
+        "a tap within a group is lost",
+        "layers.fused.groups",
         "if name in taps), length)",
         "if name in ()), length)",
         RUNS,
@@ -119,5 +120,61 @@ MUTANTS = [
         "c if o > 0 else f if o < 0 else min(c, f)",
         "f if o < 0 else c",
         "layers/test_fusion.py",
+    ),
+    Mutant(
+        "a pool is fused where a layer may be asked",
+        "layers.fused._may_pool",
+        "return _unobserved.get() or not any(layer.training for layer in layers)",
+        "return True",
+        CHAINS,
+    ),
+    Mutant(
+        "pools stay fused after the step",
+        "layers.fused.unobserved",
+        "_unobserved.reset(token)",
+        "pass",
+        RUNS,
+    ),
+    Mutant(
+        "a network remembers after the step",
+        "layers.fused.unobserved",
+        "model.forget()",
+        "pass",
+        RUNS,
+    ),
+    Mutant(
+        "a fused ReLU remembers its input",
+        "layers.fused.run",
+        "relu.remember((y,))",
+        "relu.remember((x,))",
+        CHAINS,
+    ),
+    Mutant(
+        "a fused ReLU passes every gradient",
+        "layers.fused.run",
+        "relu.remember((y,))",
+        "relu.remember(())",
+        CHAINS,
+    ),
+    Mutant(
+        "a fused pool keeps its winners for itself",
+        "layers.fused.run",
+        "pool.remember(pool.keep(winner, shape))",
+        "pool.remember((winner, shape))",
+        RUNS,
+    ),
+    Mutant(
+        "a ReLU whose forward was replaced is fused",
+        "layers.fused._joint",
+        'None if "forward" in vars(layer) else type(layer)',
+        "type(layer)",
+        RUNS,
+    ),
+    Mutant(
+        "a tapped map of a whole group is lost",
+        "layers.fused.forward",
+        "if names[-1] in taps:",
+        "if names[0] in taps:",
+        RUNS,
     ),
 ]

@@ -2,6 +2,7 @@
 
 from planting import Mutant
 
+BY_HAND = "models/test_fcn8s_by_hand.py"
 ZERO_FRAME = "models/test_zero_frame.py"
 
 MUTANTS = [
@@ -165,5 +166,83 @@ MUTANTS = [
         '"nearest": ("nearest", "nearest")',
         '"nearest": ("nearest", "bilinear")',
         "models/test_nearest.py",
+    ),
+    Mutant(
+        "by hand, pool4's other gradient dropped",
+        "models.fcn8s_by_hand.FCN8sByHand.backward",
+        "self.stage5_backward(dpool5) + dpool4_skip",
+        "self.stage5_backward(dpool5)",
+        BY_HAND,
+    ),
+    Mutant(
+        "by hand, pool3's other gradient dropped",
+        "models.fcn8s_by_hand.FCN8sByHand.backward",
+        "self.stage4_backward(dpool4) + dpool3_skip",
+        "self.stage4_backward(dpool4)",
+        BY_HAND,
+    ),
+    Mutant(
+        "by hand, a crop off by one",
+        "models.fcn8s_by_hand.crop_offsets",
+        "return int(crop_pool4),",
+        "return int(crop_pool4) + 1,",
+        BY_HAND,
+    ),
+    Mutant(
+        "by hand, fc6 starts at the corner of its kernel",
+        "models.fcn8s_by_hand.crop_offsets",
+        "fc6 = pool5 + (7 - 1) / 2 * 32",
+        "fc6 = pool5",
+        BY_HAND,
+    ),
+    Mutant(
+        "by hand, a crop's gradient at another offset",
+        "models.fcn8s_by_hand.FCN8sByHand.fuse_with_pool3_backward",
+        "score_pool3.shape, CROP_POOL3)",
+        "score_pool3.shape, CROP_POOL4)",
+        BY_HAND,
+    ),
+    Mutant(
+        "by hand, a ReLU asks the map before",
+        "models.fcn8s_by_hand.FCN8sByHand.stage4_backward",
+        "ops.relu_backward(drelu4_2, relu4_2)",
+        "ops.relu_backward(drelu4_2, relu4_1)",
+        BY_HAND,
+    ),
+    Mutant(
+        "by hand, dropout's gradient goes to all",
+        "models.fcn8s_by_hand.FCN8sByHand.drop_backward",
+        "return dy if mask is None else ops.dropout_backward(dy, mask, 0.5)",
+        "return dy",
+        BY_HAND,
+    ),
+    Mutant(
+        "by hand, biases decay",
+        "models.fcn8s_by_hand.sgd_step",
+        '(2 * lr, 0.0) if name.endswith("bias")',
+        '(2 * lr, weight_decay) if name.endswith("bias")',
+        BY_HAND,
+    ),
+    Mutant(
+        "by hand, decay after momentum",
+        "models.fcn8s_by_hand.sgd_step",
+        """
+            step = rate * (gradient + decay * params[name])
+            velocity[name] = momentum * velocity.get(name, 0.0) + step
+            params[name] -= velocity[name]
+        """,
+        """
+            step = rate * gradient
+            velocity[name] = momentum * velocity.get(name, 0.0) + step
+            params[name] -= velocity[name] + rate * decay * params[name]
+        """,
+        BY_HAND,
+    ),
+    Mutant(
+        "by hand, the loss is averaged",
+        "models.fcn8s_by_hand.training_step",
+        'reduction="sum"',
+        'reduction="mean"',
+        BY_HAND,
     ),
 ]

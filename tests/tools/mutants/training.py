@@ -2,6 +2,7 @@
 
 from planting import Mutant
 
+LOOP = "training/test_loop.py"
 PARALLEL = "lab/mpi/test_parallel.py"
 STEP = "models/test_training_step.py"
 
@@ -15,7 +16,7 @@ MUTANTS = [
     ),
     Mutant(
         "decay after momentum",
-        "training.optim.SGD._move",
+        "engine.pixelwise.sgd",
         "v += w * decay",
         "w -= w * decay",
         STEP,
@@ -44,16 +45,13 @@ MUTANTS = [
     Mutant(
         "gradients not reset between steps",
         "training.loop.Trainer.step",
-        """
-            self.model.zero_grad()
-                    with np.errstate
-        """,
-        "with np.errstate",
+        "self.model.zero_grad()",
+        "",
         STEP,
     ),
     Mutant(
         "both heads learn the semantic labels",
-        "training.pair_heads.pairs",
+        "training.pair_heads.pair_heads",
         "labels[:, head]) for",
         "labels[:, 0]) for",
         "training/test_pair_heads.py",
@@ -81,9 +79,9 @@ MUTANTS = [
     ),
     Mutant(
         "a part's share of a rank's share is forgotten",
-        "training.loop.Trainer._in_parts",
-        "own if shares is None else own * shares",
-        "own",
+        "engine.loss_shares.of_parts",
+        "each if shares is None else each * shares",
+        "each",
         PARALLEL,
     ),
     Mutant(
@@ -99,5 +97,59 @@ MUTANTS = [
         'model="fcn8s", lr=1e-14, start="fcn16s-heavy"',
         'model="fcn8s", lr=1e-12, start="fcn16s-heavy"',
         "training/test_recipes.py",
+    ),
+    Mutant(
+        "a step before backward",
+        "training.loop.Trainer.step",
+        """
+            self.model.zero_grad()
+            with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
+                loss = self.over_batches(gradients) / self.iter_size
+            self._require_finite(loss)
+            self.optimizer.step(self.iter_size)
+        """,
+        """
+            self.model.zero_grad()
+            self.optimizer.step(self.iter_size)
+            with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
+                loss = self.over_batches(gradients) / self.iter_size
+            self._require_finite(loss)
+        """,
+        LOOP,
+    ),
+    Mutant(
+        "a step by a loss that is not finite",
+        "training.loop.Trainer.step",
+        "self._require_finite(loss)",
+        "pass",
+        LOOP,
+    ),
+    Mutant(
+        "losses of several batches summed",
+        "training.loop.Trainer.step",
+        "self.over_batches(gradients) / self.iter_size",
+        "self.over_batches(gradients)",
+        LOOP,
+    ),
+    Mutant(
+        "a step leaves what forward kept",
+        "training.loop.Trainer.step",
+        "fused.unobserved(self.model), ",
+        "",
+        "engine/test_micro_batches.py",
+    ),
+    Mutant(
+        "every head by the first one's class weights",
+        "training.loop.Trainer.loss",
+        "(self.class_weight, *(None,) * (len(pairs) - 1))",
+        "(self.class_weight,) * len(pairs)",
+        "engine/test_micro_batches.py",
+    ),
+    Mutant(
+        "a run begins in eval mode",
+        "training.loop.Trainer.run",
+        "self.model.train()",
+        "",
+        LOOP,
     ),
 ]

@@ -8,7 +8,7 @@ UPSAMPLER = "layers/test_upsampling.py"
 MUTANTS = [
     Mutant(
         "two planes upsampled from one",
-        "ops.upsample._both_axes",
+        "engine.pixelwise.both_axes",
         "planes[part].reshape(-1, w) @ horizontal.T",
         "planes[: part.stop - part.start].reshape(-1, w) @ horizontal.T",
         UPSAMPLE,

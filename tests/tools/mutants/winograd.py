@@ -60,10 +60,10 @@ MUTANTS = [
     ),
     Mutant(
         "winograd in float64",
-        "ops.conv._winograd_pays",
+        "engine.conv._winograd_pays",
         "and dtype == np.float32",
         "",
-        CONV,
+        "engine/test_conv.py",
     ),
     Mutant(
         "the transformed weight lies as a forward makes it",
