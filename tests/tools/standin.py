@@ -319,7 +319,7 @@ class MemoryHook:
 
 
 class MemoryPool:
-    """Bytes of the arrays of `empty` and `zeros` that are alive, and of those whose memory is kept for the next ones."""
+    """Bytes of the living arrays of `empty` and `zeros`, and of those whose memory is kept for the next ones."""
 
     def __init__(self):
         self._alive = self._held = self._limit = 0
