@@ -111,10 +111,8 @@ def _numbers(model):
 
 
 def _per_picture(layer):
-    """Whether each output depends on one picture only.
-
-    This holds if the layer is of this package and none of its methods was replaced, or if its class declares it.
-    """
+    """Whether each output follows from one picture alone: it is a layer of this package whose methods are its own, or
+    its class declares it."""
     kind = type(layer)
     if not METHODS.isdisjoint(vars(layer)):
         return False

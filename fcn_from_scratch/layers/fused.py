@@ -24,10 +24,8 @@ _unobserved = contextvars.ContextVar("unobserved", default=False)
 
 @contextlib.contextmanager
 def unobserved(model):
-    """Fuse pools in training mode too. The caller promises not to look at a single layer of the model until this ends.
-
-    At the end the model forgets what forward kept.
-    """
+    """Nobody looks at a single layer of the model until this ends: its pools may be fused in training mode too. At the
+    end the model forgets what forward kept."""
     token = _unobserved.set(True)
     try:
         yield

@@ -1,12 +1,12 @@
-"""Checkpoints: everything a run needs to continue exactly where it was, in one .npz file.
+"""Everything a run needs to go on exactly where it was, in one .npz file.
 
 model/NAME and velocity/NAME   the parameters and the optimiser's velocities
 losses                         the loss of every step so far
-meta                           JSON, as bytes: model name and options, steps, the states of all random generators and
-                               of the batches, class names, and whatever the caller adds
+meta                           JSON, as bytes: model name and options, steps, the states of all random generators,
+                               of the batches, class names and whatever the caller adds
 
-A file is written beside its target and then renamed. So if the program is killed at any moment, the old file or the
-new one is there, never half of one.
+A file is written beside its target and renamed over it: whoever is killed at any moment leaves the old file or the
+new one, never half of one.
 """
 
 import json
@@ -24,7 +24,7 @@ _KINDS = {"model": str | None, "options": dict, "steps": int, "generators": dict
 
 
 def save(path, trainer, extra=None):
-    """Write a Trainer's whole state. `extra` is any dict that JSON can hold: what is needed to build the run again."""
+    """Write a Trainer's whole state. `extra` is any JSON-able dict: what is needed to build the run again."""
     model, optimizer = trainer.model, trainer.optimizer
     meta = {
         "format": FORMAT,
@@ -43,9 +43,8 @@ def save(path, trainer, extra=None):
 
 
 def load(path, trainer):
-    """Load a saved state into a Trainer of the same model, options and data. If anything does not fit, nothing changes.
+    """Put a saved state into a Trainer of the same model, options and data. Nothing is changed unless all of it fits.
 
-    Returns: the `extra` that was saved.
     Raises: InputError that lists every name, shape and dtype that differs.
     """
     arrays, meta = read(path)
@@ -78,10 +77,7 @@ def load(path, trainer):
 
 
 def read(path):
-    """Read a checkpoint. Returns: (arrays, meta).
-
-    Raises: InputError when the file is not a checkpoint.
-    """
+    """(arrays, meta) of a checkpoint. Raises: InputError when the file is not one."""
     arrays = read_npz(path)
     try:
         meta = json.loads(arrays.pop("meta").tobytes())
@@ -93,14 +89,14 @@ def read(path):
 
 
 def is_sound(meta):
-    """Whether `meta` has the keys and types that `save` writes."""
+    """Whether this is what `save` writes about a run."""
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         return False
     return all(key in meta and isinstance(meta[key], kind) for key, kind in _KINDS.items()) and meta["steps"] >= 0
 
 
 def compare(ours, theirs):
-    """List every difference between two dicts of arrays, in words: names, shapes, dtypes."""
+    """Every difference between two dicts of arrays, in words: names, shapes, dtypes."""
     differences = [f"{name} is missing" for name in ours if name not in theirs]
     differences += [f"{name} is unknown" for name in theirs if name not in ours]
     for name in ours.keys() & theirs.keys():
@@ -111,7 +107,7 @@ def compare(ours, theirs):
 
 
 def _generator_state(generator, state):
-    """The saved state if a generator of this kind accepts it, else None."""
+    """The saved state if a generator of this kind takes it, else None."""
     try:
         type(generator.bit_generator)().state = state
     except (TypeError, ValueError, KeyError, OverflowError):
@@ -124,5 +120,5 @@ def _velocities(arrays):
 
 
 def _as_json(value):
-    """The value after JSON: tuples are lists."""
+    """The value as it comes back from JSON: tuples are lists."""
     return json.loads(json.dumps(value))
