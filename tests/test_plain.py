@@ -1,4 +1,4 @@
-"""with plain(): who computes inside it, which files a reader steps through, and that the engine computes the same."""
+"""plain(): which code computes inside it, which files a reader steps through, and that the engine computes the same."""
 
 import ast
 import sys
@@ -45,7 +45,7 @@ def test_another_thread_is_not_touched():
 
 
 def test_the_threads_of_the_engine_are_in_the_mode_of_their_caller(monkeypatch):
-    """Work that is handed to the pool runs in a copy of the caller's context."""
+    """The pool's threads run in a copy of the caller's context."""
     monkeypatch.setattr(threads, "most", lambda: 3)
     threads._pool.cache_clear()
     seen, barrier = [], threading.Barrier(3)
@@ -65,7 +65,7 @@ def test_the_threads_of_the_engine_are_in_the_mode_of_their_caller(monkeypatch):
 
 
 def visited(work):
-    """The files of the package in which a function runs during work()."""
+    """The files of the package from which a function runs during work()."""
     files = set()
 
     def trace(frame, event, argument):
@@ -80,7 +80,7 @@ def visited(work):
 
 
 def step(name, options, size):
-    """forward, loss, backward and an SGD step of a network, as a function without arguments."""
+    """Forward, loss, backward and an SGD step of a network, as a function without arguments."""
     net, rng = models.build(name, 5, **options), np.random.default_rng(0)
     optimizer = SGD(net, 1e-3, 0.9, 5e-4)
     x, labels = rng.normal(size=(2, 3, *size)).astype(np.float32), rng.integers(0, 5, (2, *size))
@@ -159,7 +159,7 @@ def test_every_layer(name):
     [("mini_fcn8s", {"width": 4, "dropout": 0.3}), ("mini_fcn16s", {"width": 4, "upsampling": "all_learned"})],
 )
 def test_fifty_training_steps(name, options):
-    """Losses, weights, velocities and the generator's state, with ignored pixels and parts of a batch."""
+    """Compares losses, weights, velocities and the generator's state. Some pixels are ignored, and batches are cut."""
     ends = []
     for mode in (True, False):
         with plain(mode):
@@ -180,13 +180,13 @@ def test_fifty_training_steps(name, options):
 
 
 def _inside(batches, num_classes):
-    """The batches with the classes beyond the network's ignored."""
+    """The same batches. Labels beyond the network's classes are ignored."""
     for x, labels in batches:
         yield x.astype(np.float64), np.where(labels < num_classes, labels, 255)
 
 
 def test_float32_differs_by_rounding_only():
-    """So it is two programs that are compared: Winograd's convolution rounds otherwise."""
+    """Winograd's convolution rounds differently. This shows that the test compares two programs."""
     rng = np.random.default_rng(0)
     x, weight = (rng.normal(size=s).astype(np.float32) for s in ((1, 64, 40, 36), (64, 64, 3, 3)))
     by_engine = ops.conv2d(x, weight, padding=1)
@@ -198,7 +198,7 @@ def test_float32_differs_by_rounding_only():
 
 
 def test_nothing_of_the_engine_is_called(monkeypatch):
-    """Whatever ops could call of it is replaced by a trap."""
+    """Every function of the engine that ops could call is replaced by one that raises."""
 
     def trap(*_, **__):
         raise AssertionError("the engine was called inside plain()")

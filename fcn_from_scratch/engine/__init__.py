@@ -1,13 +1,13 @@
-"""What makes the plain code of `ops` fast on a CPU, and the CUDA kernels' way in. `ops` calls it; a reader may skip it.
+"""The fast code behind `ops`: faster algorithms for the CPU, and the calls of the CUDA kernels. A reader may skip it.
 
-Every function here computes what the op of the same name says. Inside `with fcn_from_scratch.plain():` none of them is
-called. The tests hold both to the same results.
+Every function here computes the same as the op of the same name. `ops` calls it, except inside
+`with fcn_from_scratch.plain():`. The tests compare both.
 
 convolution      conv: the choice of an algorithm; im2col, conv_im2col, conv_wide: patches times weights;
                  winograd, winograd_tiles, winograd_transforms, winograd_wide: fewer multiplications; conv_transpose
 other ops        pooling, pooling_windows, loss, pixelwise; gpu: ops that are one CUDA kernel
-memory, cores    workspace: memory that is used again; threads: blocks of work on several cores
-whole networks   replica, micro_batches, loss_shares: parts of a batch, each on a thread of its own
+memory, cores    workspace: reuse of memory; threads: blocks of work on several cores
+whole networks   replica, micro_batches, loss_shares: parts of a batch, each on its own thread
 """
 
 from fcn_from_scratch.engine import gpu

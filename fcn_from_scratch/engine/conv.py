@@ -1,13 +1,14 @@
 """Convolution and its gradients by three algorithms, and the choice between them.
 
-The three compute the same numbers up to rounding:
+All three compute the same numbers, up to rounding:
 
-im2col     engine.conv_im2col: patches times weights, a block of patches at a time. Takes everything.
-wide       engine.conv_wide: patches times weights, a part of the channels at a time, for fc6 and fc7
+im2col     engine.conv_im2col: patches times weights, one block of patches at a time. It takes every convolution
+wide       engine.conv_wide: patches times weights, one part of the channels at a time, for fc6 and fc7
 winograd   engine.winograd: F(4, 3), a quarter of the multiplications for a 3x3 kernel
 
-ops.conv has checked the arguments; `geometry` is its ops.shapes.Geometry. A forward can start from a weight that was
-transformed before, see `transformation`. Then "wide" has Winograd's algorithm too, engine.winograd_wide.
+ops.conv has checked the arguments. `geometry` is an ops.shapes.Geometry. A forward can start from a weight that was
+transformed in advance, see `transformation`. For such a weight "wide" uses Winograd's algorithm too
+(engine.winograd_wide).
 """
 
 import functools
@@ -43,17 +44,17 @@ from fcn_from_scratch.engine.winograd_wide import (
 )
 
 ALGORITHMS = ("auto", "im2col", "wide", "winograd")
-WINOGRAD_CHANNELS = 64  # with fewer, transforming the pixels costs more than the multiplications saved
-WINOGRAD_TILES = 64  # of 4x4 outputs: with fewer, transforming the weights does
-WIDE_WEIGHTS = 1 << 20  # fewer stay in the processor's cache, and may be read again for every block of patches
+WINOGRAD_CHANNELS = 64  # with fewer, transforming the pixels costs more time than it saves
+WINOGRAD_TILES = 64  # of 4x4 outputs; with fewer, transforming the weights costs more time than it saves
+WIDE_WEIGHTS = 1 << 20  # fewer stay in the cache, so reading them for every block of patches is cheap
 
 
 def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transformed=None, workspace=None):
-    """ops.conv2d.
+    """Compute ops.conv2d.
 
-    algorithm    one of ALGORITHMS; "auto" goes by the shapes, see `choose`
-    relu         cut off at zero what is negative before it is written: relu(conv2d(...)) without a second pass
-    transformed  what `transformation` made of the weight, for a weight that is used many times
+    algorithm    one of ALGORITHMS; "auto" depends on the shapes, see `choose`
+    relu         replace negative values by zero before they are written: relu(conv2d(...)) without a second pass
+    transformed  the weight after `transformation`, for a weight that is used many times
     workspace    where the memory of y comes from, a workspace.Workspace; by default it is new
     Returns: y (N, F, oh, ow), channels last in memory.
     """
@@ -66,16 +67,16 @@ def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transform
 
 
 def conv2d_relu_pool(x, weight, bias, geometry, pool, algorithm="auto", *, transformed=None, workspace=None):
-    """conv2d, ReLU and a 2x2 max-pool at stride 2 in one pass. The map in between is not written where Winograd or,
-    for maps of even size, im2col runs.
+    """Compute conv2d, ReLU and a 2x2 max-pool at stride 2 in one pass.
 
     y[n, f, i, j] = max(0, the largest of conv2d's four pixels [n, f, 2i + a, 2j + b])
 
-    pool     the ops.shapes.Geometry of the pool; the others are conv2d's
-    Returns: y (N, F, ph, pw), and winner, uint8, like y: the place 2a + b of each window's first largest pixel, and 4
-    or more where none is positive. ReLU lets no gradient through there, so that max_pool2d_winner_backward(dy,
+    Winograd never writes the map between them. Neither does im2col for maps of even size.
+    pool     the ops.shapes.Geometry of the pool; the other arguments are conv2d's
+    Returns: y (N, F, ph, pw), and winner, uint8, like y: the place 2a + b of each window's first largest pixel, or a
+    number of 4 or more if no pixel is positive. ReLU lets no gradient through there. So max_pool2d_winner_backward(dy,
     winner, ...) is the gradient by conv2d's output, ReLU included.
-    Identity: equal, bit for bit, to the three ops one after another  (tests/engine/test_fused.py).
+    Identity: equals the three ops one after another, bit for bit  (tests/engine/test_conv.py).
     """
     chosen = _chosen(algorithm, (x, weight), x.shape, weight, geometry)
     if get_array_module(x, weight, bias) is np:
@@ -87,11 +88,11 @@ def conv2d_relu_pool(x, weight, bias, geometry, pool, algorithm="auto", *, trans
     y = conv2d(x, weight, bias, geometry, chosen, workspace=workspace)
     y, winner = max_pool2d_winner(y, pool)
     winner = winner + winner.dtype.type(4) * ~(y > 0)
-    return get_array_module(y).maximum(y, 0, out=y), winner  # ReLU after the pool has a quarter of the numbers
+    return get_array_module(y).maximum(y, 0, out=y), winner  # after the pool ReLU has a quarter of the numbers to do
 
 
 def conv2d_backward(dy, x, weight, geometry, out=None, algorithm="auto", *, workspace=None):
-    """ops.conv2d_backward: (dx, dweight, dbias), the last two being added to `out` if it is given."""
+    """Compute ops.conv2d_backward: (dx, dweight, dbias). The last two are added to `out` if it is given."""
     chosen = _chosen(algorithm, (dy, x, weight), x.shape, weight, geometry)
     dweight, dbias = (_zeros(dy, x, weight), 0) if out is None else out
     if dbias is not None:
@@ -100,12 +101,12 @@ def conv2d_backward(dy, x, weight, geometry, out=None, algorithm="auto", *, work
         dx = im2col_backward(dy, x, weight, geometry, dweight, workspace)
     else:
         conv2d_weight_grad(dy, x, weight, geometry, dweight, algorithm, workspace=workspace)
-        dx = conv2d_input_grad(dy, x.shape, weight, geometry, algorithm, workspace=workspace)  # the largest: last
+        dx = conv2d_input_grad(dy, x.shape, weight, geometry, algorithm, workspace=workspace)  # the largest array last
     return dx, dweight, dbias
 
 
 def conv2d_input_grad(dy, x_shape, weight, geometry, algorithm="auto", *, workspace=None):
-    """ops.conv2d_input_grad."""
+    """Compute ops.conv2d_input_grad."""
     chosen = _chosen(algorithm, (dy, weight), x_shape, weight, geometry)
     if chosen == "winograd":
         return winograd_input_grad(dy, weight, geometry.padding, workspace)
@@ -113,7 +114,7 @@ def conv2d_input_grad(dy, x_shape, weight, geometry, algorithm="auto", *, worksp
 
 
 def conv2d_weight_grad(dy, x, weight, geometry, out=None, algorithm="auto", *, workspace=None):
-    """ops.conv2d_weight_grad."""
+    """Compute ops.conv2d_weight_grad."""
     chosen = _chosen(algorithm, (dy, x), x.shape, weight, geometry)
     out = _zeros(dy, x, weight) if out is None else out
     if chosen == "winograd":
@@ -123,16 +124,13 @@ def conv2d_weight_grad(dy, x, weight, geometry, out=None, algorithm="auto", *, w
 
 @threads.one_blas_thread
 def conv2d_bias_grad(dy):
-    """The gradient by the bias, which every output was given once.
+    """Compute ops.conv2d_bias_grad by products with ones, some rows of an image at a time.
 
-    dbias[f] = sum over n, i, j of dy[n, f, i, j]
-
-    As products with ones, some rows of an image at a time: up to ten times as fast as a sum along columns, and closer
-    to the exact one.
+    This is up to ten times as fast as a sum along columns, and its rounding error is smaller.
     """
     xp, (n, f, h, w) = get_array_module(dy), dy.shape
     pixels = dy.transpose(0, 2, 3, 1)
-    parts = list(blocks(n, h, w * f * dy.dtype.itemsize, most=None if xp is np else dy.nbytes))  # a GPU: all at once
+    parts = list(blocks(n, h, w * f * dy.dtype.itemsize, most=None if xp is np else dy.nbytes))  # on a GPU one part
     sums = [None] * len(parts)
 
     def add_up(number):
@@ -144,11 +142,11 @@ def conv2d_bias_grad(dy):
 
 
 def choose(x_shape, weight_shape, geometry, dtype=np.float32):
-    """The algorithm that is fastest for these shapes, as measured on two cores.
+    """Choose the algorithm that is fastest for these shapes, as measured on two cores.
 
-    winograd  3x3, stride 1, at least 64 channels in and out, at least 64 tiles of outputs, float32: its rounding
-              errors are 20 times those of the others, which float64 is meant to avoid
-    wide      the weights are more than all patches
+    winograd  3x3, stride 1, at least 64 channels in and out, at least 64 tiles of outputs, float32. Its rounding errors
+              are 20 times those of the other two, and whoever takes float64 wants small errors
+    wide      there are more weights than numbers in all patches
     im2col    everything else: the narrow networks of the lessons, strides, dilation and groups
     """
     positions = x_shape[0] * math.prod(geometry.output_size)
@@ -161,10 +159,10 @@ def choose(x_shape, weight_shape, geometry, dtype=np.float32):
 
 
 def transformation(weight, stride, dilation, groups, algorithm="auto", wide=False):
-    """The function that makes of a weight what a forward with it can start from; None where there is none.
+    """Return the function that transforms a weight in advance, for many forwards. None if there is none.
 
-    Where `choose` may take "winograd" that is its transformed kernel, and with `wide`, where it may take "wide", that
-    of engine.winograd_wide.
+    It is Winograd's transform if `choose` may take "winograd". With `wide` it is that of engine.winograd_wide if
+    `choose` may take "wide".
     """
     placing = stride, dilation, groups
     if algorithm in ("auto", "winograd") and _winograd_pays(weight.shape, *placing, weight.dtype):
@@ -184,7 +182,7 @@ def _winograd_pays(weight_shape, stride, dilation, groups, dtype):
 
 
 def _starts_from(transformed, places, x, weight):
-    """Whether `transformed` is a kernel of so many places, in the dtype of the result."""
+    """Whether `transformed` is a kernel with this number of frequencies, in the dtype of the result."""
     return (
         transformed is not None
         and len(transformed) == places
@@ -206,16 +204,16 @@ def _winograd_takes(kernel_size, stride, dilation, groups):
 
 
 def _chosen(algorithm, multiplied, x_shape, weight, geometry):
-    """The algorithm to take; `multiplied` are the arrays of which the products are made."""
+    """The algorithm to take. `multiplied` are the two arrays that are multiplied."""
     xp = get_array_module(*multiplied)
     checks.choice(algorithm, "algorithm", ALGORITHMS)
     dtype = checks.floating_result(xp, *multiplied) if xp is np else None
     return _resolved(algorithm, tuple(x_shape), tuple(weight.shape), geometry, dtype)
 
 
-@functools.lru_cache(maxsize=1024)  # every layer asks the same thing three times a step
+@functools.lru_cache(maxsize=1024)  # every layer asks the same question three times a step
 def _resolved(algorithm, x_shape, weight_shape, geometry, dtype):
-    """The same; dtype: of the result, None on a GPU."""
+    """The algorithm to take. `dtype` is that of the result, or None on a GPU."""
     kernel_size, stride, _, dilation, groups, _ = geometry
     if algorithm == "auto":
         return "im2col" if dtype is None else choose(x_shape, weight_shape, geometry, dtype)

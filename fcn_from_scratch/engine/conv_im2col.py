@@ -1,9 +1,9 @@
-"""Convolution as patches times weights: one matrix product (GEMM) forward, and one for each gradient.
+"""Convolution as patches times weights: one matrix product (GEMM) for the forward, and one for each gradient.
 
-With a ReLU and a 2x2 max-pool after it, im2col_conv2d_relu_pool pools each block of outputs while it is in the
-processor's cache, and writes a quarter of the numbers.
+im2col_conv2d_relu_pool also does the ReLU and the 2x2 max-pool that follow. It pools each block of outputs while the
+block is in the processor's cache, and writes a quarter of the numbers.
 
-The arguments come from ops.conv, which has checked them; `geometry` is its Geometry.
+ops.conv has checked the arguments. `geometry` is an ops.shapes.Geometry.
 """
 
 import numpy as np
@@ -12,9 +12,9 @@ from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.im2col import (
+    blocks_per_thread,
     channels_first,
     channels_last,
-    dealt_out,
     gather,
     gather_windows,
     patch_bytes,
@@ -44,7 +44,7 @@ def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
                 part = y[image, rows].reshape(-1, f)[:, outputs]
                 xp.matmul(gather(source[image], rows, ow, kernel_size, stride, dilation), matrix, out=part)
                 if relu and bias is not None and groups == 1 and kernels.usable(part, bias):
-                    kernels.bias_relu(part, bias, out=part)  # of one stretch of memory, which a group's part is not
+                    kernels.bias_relu(part, bias, out=part)  # only of contiguous memory: not of a group's part
                     continue
                 if groups == 1:
                     part = part.reshape(-1, ow * f)
@@ -53,15 +53,15 @@ def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
                 if relu:
                     xp.maximum(part, 0, out=part)
 
-        threads.run(fill, dealt_out(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
+        threads.run(fill, blocks_per_thread(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
     return channels_first(y)
 
 
 @threads.one_blas_thread
 def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
-    """im2col_conv2d, ReLU and a 2x2 max-pool in one: (y, winner), see engine.conv.conv2d_relu_pool.
+    """Compute im2col_conv2d, ReLU and a 2x2 max-pool in one pass: (y, winner), see engine.conv.conv2d_relu_pool.
 
-    For NumPy's arrays, one group, and an even number of rows and columns of outputs.
+    It takes NumPy arrays, one group, and an even number of output rows and columns.
     """
     kernel_size, stride, padding, dilation, _, size = geometry
     ph, pw = (length // 2 for length in size)
@@ -81,13 +81,16 @@ def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
             pooled = y[image, rows]
             relu_pool(np, part.reshape(2, 2, *pooled.shape), (pooled, winner[image, rows]))
 
-    threads.run(fill, dealt_out(np, n, ph, 4 * patch_bytes(pw, kernel_size, c, dtype)))
+    threads.run(fill, blocks_per_thread(np, n, ph, 4 * patch_bytes(pw, kernel_size, c, dtype)))
     return channels_first(y), channels_first(winner)
 
 
 def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
-    """At stride 1 a convolution of dy with the kernel turned by 180 degrees, which needs no overlapping additions;
-    else each pixel of dy lays its scaled kernel over the image."""
+    """Compute the gradient by the input.
+
+    At stride 1 it is a convolution of dy with the kernel turned by 180 degrees. This needs no overlapping additions.
+    At other strides each pixel of dy adds its scaled kernel to the image.
+    """
     _, stride, (ph, pw), dilation, groups, _ = geometry
     if stride == (1, 1):
         dy, turned, geometry = _turned(dy, weight, geometry, x_shape)
@@ -119,18 +122,19 @@ def im2col_weight_grad(dy, x, weight, geometry, out):
         def part(image, rows, mine=mine, outputs=outputs):
             patches = gather(mine[image], rows, ow, kernel_size, stride, dilation)
             upstream = source[image, rows, :, outputs].reshape(-1, f // groups)
-            by_columns = patches.flags.f_contiguous  # then the product is faster the other way round
+            by_columns = patches.flags.f_contiguous  # then the transposed product is faster
             return (patches.T @ upstream).T if by_columns else upstream.T @ patches
 
-        total = _sum_of(part, dealt_out(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
+        total = _sum_over_blocks(part, blocks_per_thread(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
         out[outputs] += total.reshape(f // groups, *kernel_size, c).transpose(0, 3, 1, 2)
     return out
 
 
 @threads.one_blas_thread
 def im2col_backward(dy, x, weight, geometry, out, workspace=None):
-    """Both gradients at stride 1, without groups, from one patch matrix, that of dy: dx, returned, as im2col_input_grad
-    finds it, and
+    """Compute both gradients at stride 1, without groups, from one patch matrix: the patches of dy.
+
+    Returns: dx, as im2col_input_grad computes it. The gradient by the weight is added to `out`:
 
     out[f, (kh-1-a, kw-1-b, c)] += sum over (n, i, j) of patches[(n, i, j), (a, b, f)] * x[(n, i, j), c]
     """
@@ -146,28 +150,32 @@ def im2col_backward(dy, x, weight, geometry, out, workspace=None):
         xp.matmul(patches, matrix, out=dx[image, rows].reshape(-1, c))
         return patches.T @ pixels[image, rows].reshape(-1, c)
 
-    total = _sum_of(part, dealt_out(xp, n, h, patch_bytes(w, kernel_size, f, dtype)))
+    total = _sum_over_blocks(part, blocks_per_thread(xp, n, h, patch_bytes(w, kernel_size, f, dtype)))
     out += total.reshape(*kernel_size, f, c)[::-1, ::-1].transpose(2, 3, 0, 1)
     return channels_first(dx)
 
 
-def _sum_of(part, dealt):
-    """The sum of part(image, rows) over all blocks, as `dealt_out` deals them out. The order is fixed, whichever thread
-    was first."""
-    totals = [None] * len(dealt)
+def _sum_over_blocks(part, blocks):
+    """Return the sum of part(image, rows) over all blocks, given as one list for each thread (blocks_per_thread).
+
+    The order of the additions does not depend on which thread is faster.
+    """
+    totals = [None] * len(blocks)
 
     def add_up(worker):
-        for block in dealt[worker]:
+        for block in blocks[worker]:
             found = part(*block)
             totals[worker] = found if totals[worker] is None else totals[worker] + found
 
-    threads.run(add_up, range(len(dealt)))
+    threads.run(add_up, range(len(blocks)))
     return sum(totals[1:], start=totals[0])
 
 
 def _turned(dy, weight, geometry, x_shape):
-    """(dy, weight, geometry) of the convolution that is, at stride 1, the gradient by the input: dy cropped where its
-    border would have a negative width, and the kernel turned by 180 degrees."""
+    """Return the (dy, weight, geometry) of the convolution that computes the gradient by the input at stride 1.
+
+    The kernel is turned by 180 degrees. dy is cropped where its padding would be negative.
+    """
     kernel_size, _, padding, dilation, groups, _ = geometry
     f, c = weight.shape[:2]
     grouped = weight.reshape(groups, f // groups, c, *kernel_size)
@@ -187,11 +195,11 @@ def _group_slices(groups, c, f):
 
 
 def _along_rows(bias, ow):
-    """The bias of a row of ow pixels, channels last: additions of whole rows take a third of the time."""
+    """The bias repeated for a row of ow pixels, channels last. Adding whole rows takes a third of the time."""
     return bias[None].repeat(ow, axis=0).reshape(-1)
 
 
 def weight_matrix(weight, dtype):
-    """weight (F, C, kh, kw) as the (kh*kw*C, F) factor of a patch matrix; a view where it lies channels last."""
+    """weight (F, C, kh, kw) as a (kh*kw*C, F) matrix, to multiply patches by. A view if it lies channels last."""
     f = weight.shape[0]
     return weight.transpose(2, 3, 1, 0).reshape(-1, f).astype(dtype, copy=False)

@@ -10,7 +10,7 @@ from fcn_from_scratch.engine.im2col import channels_first, channels_last, scatte
 
 
 def conv_transpose2d(x, weight, bias, geometry, y_shape):
-    """ops.conv_transpose2d; y is channels last in memory."""
+    """Compute ops.conv_transpose2d. y lies channels last in memory."""
     size, xp = y_shape[2:], get_array_module(x, weight, bias)
     dtype = checks.floating_result(xp, x, weight)
     if not _is_simple(geometry, size):
@@ -27,12 +27,12 @@ def conv_transpose2d(x, weight, bias, geometry, y_shape):
 
 
 def conv_transpose2d_backward(dy, x, weight, geometry):
-    """ops.conv_transpose2d_backward."""
+    """Compute ops.conv_transpose2d_backward."""
     dx = conv2d(dy, weight, None, geometry)
     return dx, conv2d_weight_grad(x, dy, weight, geometry), dy.sum(axis=(0, 2, 3))
 
 
 def _is_simple(geometry, size):
-    """Whether there are neither groups nor dilation nor output_padding: then one scatter_add makes y."""
+    """Whether there are no groups, no dilation and no output_padding. Then one scatter_add computes y."""
     ends = (s * (n - 1) + k - 2 * p for n, k, s, p in zip(geometry.output_size, *geometry[:3]))
     return math.prod((*geometry.dilation, geometry.groups)) == 1 and tuple(ends) == tuple(size)

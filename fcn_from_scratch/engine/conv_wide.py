@@ -1,9 +1,9 @@
-"""Convolution with more weights than patches, such as fc6: the work is split by channels and not by pixels.
+"""Convolution with more weights than patches, such as fc6: the work is split by channels, not by pixels.
 
-fc6 of VGG16 has 411 MB of weights and, on a 500-pixel image, 22x22 places: 48 MB of patches. Taking the patches block
-by block, as conv_im2col does, would read all the weights once for every block; and its gradient by the input, a
-convolution of the padded dy, would have 1.6 times as many places and 8 times the channels. So all patches are gathered
-at once, and each thread computes some of the output channels, with the part of the weights that belongs to them.
+fc6 of VGG16 has 411 MB of weights. On a 500-pixel image it has 22x22 places, whose patches take 48 MB. conv_im2col
+would read all the weights once for every block of patches. Its gradient by the input is a convolution of the padded dy,
+with 1.6 times as many places and 8 times as many channels. So here all patches are gathered at once, and each thread
+computes some of the output channels, with their part of the weights.
 
 Weights that lie channels last in memory are never copied. `geometry` is an ops.shapes.Geometry, without groups.
 """
@@ -29,7 +29,7 @@ def wide_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
     y = empty_from(workspace, xp)((len(patches), len(weight)), dtype)
 
     def fill(outputs):
-        product = matrix[:, outputs].T @ patches.T  # tall, which suits BLAS better than wide
+        product = matrix[:, outputs].T @ patches.T  # tall: BLAS is faster with tall matrices than with wide ones
         if bias is not None:
             product += bias[outputs, None]
         if relu:
@@ -76,18 +76,18 @@ def wide_weight_grad(dy, x, weight, geometry, out):
         outputs, a = item
         total[outputs, a] += (upstream[outputs] @ patches[:, a]).reshape(-1, kw, c)
 
-    # The product is made a few megabytes at a time: all of it would be as large as the weights.
+    # The product is computed a few megabytes at a time. All of it would be as large as the weights.
     parts = threads.split(f, max(2 * threads.workers(), out.size * out.itemsize // (kh * PRODUCT_BYTES)))
     threads.run(add_up, product(parts, range(kh)))
     return out
 
 
 def _patches(x, geometry, dtype):
-    """All patches, (N * oh * ow, kh * kw * C)."""
+    """All patches: (N * oh * ow, kh * kw * C)."""
     kernel_size, stride, padding, dilation, _, (oh, ow) = geometry
     return gather(channels_last(x, padding, dtype=dtype), slice(0, oh), ow, kernel_size, stride, dilation)
 
 
 def _parts(channels):
-    """Slices of the channels, two for each thread: one that is held up leaves some of its work to the others."""
+    """Slices of the channels, two for each thread. If one thread is held up, the others take over some of its work."""
     return threads.split(channels, 2 * threads.workers())

@@ -1,8 +1,8 @@
 """The ops that one hand-written CUDA kernel computes from beginning to end.
 
-Inside the kernels maps are channels last, (N, H, W, C). Here they come and go indexed as everywhere else, (N, C, H, W).
-Each function stands for the op of the same name, which has checked the arguments. (Convolutions are in engine.conv:
-they call kernels for patches, products and Winograd's transforms.)
+Each function computes the op of the same name, which has checked the arguments. It takes and returns maps indexed as
+(N, C, H, W). The kernels work on channels-last maps, (N, H, W, C).
+Convolutions are in engine.conv. They call kernels for patches, products and Winograd's transforms.
 """
 
 import numpy as np
@@ -65,7 +65,7 @@ def local_response_norm_backward(dy, x, size, alpha, beta, k):
 
 
 def softmax_cross_entropy(scores, labels, ignore_index, reduction, weight, mask):
-    """(loss, dscores, how many labels are out of range); the loss comes back to the host as NumPy's float64."""
+    """Return (loss, dscores, how many labels are out of range). The loss is on the host, as NumPy's float64."""
     xp, by_pixel = get_array_module(scores), _channels_last(scores)
     flat = xp.ascontiguousarray(labels).ravel().astype(np.int64, copy=False)
     extra = [None if a is None else xp.ascontiguousarray(a).ravel().astype(scores.dtype) for a in (weight, mask)]

@@ -1,9 +1,9 @@
-"""Patches: gathering them into the rows of a matrix, and spreading such rows back over an image.
+"""Patches: how to gather them into the rows of a matrix, and how to add such rows back to an image.
 
-Both turn convolution into one matrix product (GEMM), the operation a processor does best. Arrays are indexed
-(N, C, H, W) at every function a reader calls, but lie in memory channels last, (N, H, W, C): then a row of a
-patch, kw pixels of C channels, is one run of memory. A patch matrix is kh*kw times the size of the image, so
-it is never built whole: it is made a block of rows at a time, and a block stays in the processor's cache.
+Both turn convolution into one matrix product (GEMM), the operation that processors do best. The functions that a
+reader calls index arrays as (N, C, H, W). In memory the arrays lie channels last, (N, H, W, C): then a row of a patch,
+kw pixels of C channels, is contiguous. A whole patch matrix would be kh*kw times as large as the image. So it is made
+one block of rows at a time, and a block stays in the processor's cache.
 """
 
 import math
@@ -14,19 +14,19 @@ from fcn_from_scratch import kernels
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine import threads
 
-BLOCK_BYTES = 4 << 20  # the patch matrix of one block; larger ones fall out of the cache, smaller ones cost calls
-GPU_BLOCK_BYTES = 256 << 20  # the same on a GPU, which wants much work at once: it bounds the memory only
-LEAST_BYTES = 512 * 1024  # below this a block is not worth handing to another thread
-SHORT_ROW = 12  # numbers in one row of a patch, see with_border: so few are slow to copy
-SMALL = 1 << 18  # numbers in an array that is sooner set to zero as a whole than only at its border
+BLOCK_BYTES = 4 << 20  # of the patches in one block; larger blocks do not fit the cache, smaller ones cost more calls
+GPU_BLOCK_BYTES = 256 << 20  # the same on a GPU, which is fast with large blocks: this only limits the memory
+LEAST_BYTES = 512 * 1024  # a smaller block is not worth handing to another thread
+SHORT_ROW = 12  # numbers in one row of a patch: copying so few at a time is slow, see with_border
+SMALL = 1 << 18  # numbers in an array: up to here, zeroing all of it is faster than zeroing its border
 N, H, W, C = range(4)  # the axes of an array that lies channels last
 
 
 def channels_last(x, padding=(0, 0), fill=0, dtype=None, extra=(0, 0)):
-    """x (N, C, H, W) as a contiguous (N, H + 2ph + eh, W + 2pw + ew, C) array; no copy if it is one already.
+    """x (N, C, H, W) as a contiguous (N, H + 2ph + eh, W + 2pw + ew, C) array. If x already is one, there is no copy.
 
-    padding  per axis, on both sides
-    extra    per axis, more of the same at the end only
+    padding  (ph, pw), the border on each side
+    extra    (eh, ew), more border at the end only
     """
     xp = get_array_module(x)
     dtype = x.dtype if dtype is None else dtype
@@ -50,10 +50,10 @@ def channels_last(x, padding=(0, 0), fill=0, dtype=None, extra=(0, 0)):
 
 
 def with_border(x, padding, kernel_size, dtype):
-    """x (N, C, H, W) with a border of zeros as (N, H + 2ph, W + 2pw, C), for `gather`.
+    """x (N, C, H, W) with a border of zeros, as (N, H + 2ph, W + 2pw, C), for `gather`.
 
-    It lies channels last in memory or, where a row of a patch is short, plane by plane: then `gather` copies whole rows
-    of a plane to a column of the patch matrix.
+    It lies channels last in memory, or plane by plane if a row of a patch is short. From planes `gather` copies whole
+    image rows, each into one column of the patch matrix.
     """
     (n, c, h, w), (ph, pw), kw = x.shape, padding, kernel_size[1]
     if get_array_module(x) is not np or kw == 1 or kw * c > SHORT_ROW:
@@ -64,14 +64,19 @@ def with_border(x, padding, kernel_size, dtype):
 
 
 def channels_first(x):
-    """(N, H, W, C) indexed as (N, C, H, W): a view, the memory stays as it is."""
+    """(N, H, W, C) indexed as (N, C, H, W): a view of the same memory."""
     return x.transpose(0, 3, 1, 2)
 
 
 def blocks(images, rows, row_bytes, parts=1, most=None):
-    """Cut (images, rows) into at least `parts` slices whose patches take at most `most` bytes (BLOCK_BYTES):
-    several whole images, or some rows of one, at least one. Each part of a channels-last array that they select is
-    contiguous."""
+    """Yield slices (images, rows) that together cover all rows of all images.
+
+    A block is several whole images, or at least one row of a single image. So the part of a channels-last array that it
+    selects is contiguous. Its patches take at most `most` bytes (by default BLOCK_BYTES), unless one row takes more.
+
+    row_bytes  the bytes of the patches below one row
+    parts      how many blocks to make at least, unless they would be smaller than LEAST_BYTES
+    """
     budget = min(most or BLOCK_BYTES, max(images * rows * row_bytes // parts, LEAST_BYTES))
     images_at_once = budget // max(rows * row_bytes, 1)
     if images_at_once >= 1:
@@ -84,17 +89,17 @@ def blocks(images, rows, row_bytes, parts=1, most=None):
             yield slice(n, n + 1), slice(r, min(r + rows_at_once, rows))
 
 
-def dealt_out(xp, images, rows, row_bytes):
-    """The blocks dealt out to the threads, a list of blocks for each; one list on a device with threads of its own."""
+def blocks_per_thread(xp, images, rows, row_bytes):
+    """The blocks for each thread: one list of blocks for each. A GPU gets a single list."""
     if xp is not np:
         return [list(blocks(images, rows, row_bytes, 1, GPU_BLOCK_BYTES))]
     count = threads.workers()
-    everything = list(blocks(images, rows, row_bytes, count))
-    return [everything[worker::count] for worker in range(min(count, len(everything)))]
+    every_block = list(blocks(images, rows, row_bytes, count))
+    return [every_block[worker::count] for worker in range(min(count, len(every_block)))]
 
 
 def gather(padded, rows, ow, kernel_size, stride, dilation):
-    """im2col: the patches below some output rows, one patch a matrix row.
+    """im2col: the patches below some output rows, one patch in each row of the matrix.
 
     patches[(n, r, q), (a, b, c)] = padded[n, s*r + d*a, s*q + d*b, c]
 
@@ -108,11 +113,11 @@ def gather(padded, rows, ow, kernel_size, stride, dilation):
 
 
 def gather_windows(padded, rows, ow, kernel_size, stride, dilation):
-    """The patches below some rows of 2x2 windows of output pixels. Those of one place (a, b) in all windows come
-    together, so that what a pool compares lies in four stretches of memory.
+    """The patches below some rows of 2x2 windows of output pixels, ordered by their place (a, b) in the window.
 
     patches[(a, b, n, r, q), ...] = gather's patches[(n, 2r + a, 2q + b), ...]
 
+    So the four outputs that a pool compares come from four contiguous parts of the product.
     Shapes: rows and ow count windows. Returns: (4 * n * rows * ow, kh * kw * C).
     """
     sh, sw = stride
@@ -122,9 +127,10 @@ def gather_windows(padded, rows, ow, kernel_size, stride, dilation):
 
 
 def _patches(padded, top, positions, kernel_size, dilation):
-    """The patches at some positions from row `top` on, as a matrix; of planes it lies in memory column by column.
+    """The patches at some positions from row `top` on, as a matrix. If `padded` lies plane by plane, the matrix lies
+    column by column.
 
-    positions  tuples (axis of `padded`, how many there are, how many pixels they lie apart)
+    positions  tuples (axis of `padded`, how many positions, pixels from one to the next)
     """
     (kh, kw), (dh, dw), c = kernel_size, dilation, padded.shape[C]
     taps = (H, kh, dh), (W, kw, dw), (C, c, 1)
@@ -134,24 +140,24 @@ def _patches(padded, top, positions, kernel_size, dilation):
 
 
 def _strided(array, top, axes):
-    """A view of an array from row `top` on, its axes as _patches has them."""
+    """A view of an array from row `top` on. `axes` are tuples as in _patches."""
     shape = [count for _, count, _ in axes]
     strides = [apart * array.strides[axis] for axis, _, apart in axes]
-    if isinstance(array, np.ndarray) and array.flags.c_contiguous:  # a tenth of as_strided's time
+    if isinstance(array, np.ndarray) and array.flags.c_contiguous:  # takes a tenth of as_strided's time
         return np.ndarray(shape, array.dtype, array, top * array.strides[H], strides)
     return get_array_module(array).lib.stride_tricks.as_strided(array[:, top:], shape, strides)
 
 
 @threads.one_blas_thread
 def scatter_add(x, weight, stride, size):
-    """Lay a scaled kernel over the image for every pixel of x and add up: the transpose of gather + product.
+    """Add a scaled kernel to the image for every pixel of x: the transpose of a gather and a product.
 
     y[n, s*i + a, s*j + b, o] += x[n, i, j, c] * weight[c, o, a, b]
 
-    With kernel tap a = s*u + phase, all taps of one u land on a shifted copy of the whole grid, so the sum has
-    ceil(kh/s) * ceil(kw/s) large terms and not kh*kw small ones: four for the paper's kernels of size 2s.
+    Write the tap as a = s*u + phase. All taps with the same u land on one shifted copy of the whole grid. So the sum
+    has ceil(kh/s) * ceil(kw/s) large terms instead of kh*kw small ones: four for the paper's kernels of size 2s.
     Shapes: x (N, H, W, C) channels last; weight (C, O, kh, kw); size (oh, ow) of the result.
-    Returns: (N, oh, ow, O). What falls outside `size` is dropped, what nothing reaches is zero.
+    Returns: (N, oh, ow, O). Pixels outside `size` are dropped. Pixels that no kernel reaches are zero.
     """
     xp = get_array_module(x, weight)
     n, h, w, c = x.shape
@@ -180,7 +186,7 @@ def scatter_add(x, weight, stride, size):
 
 
 def _scatter_add_on_gpu(x, weight, stride, size):
-    """scatter_add as one product and col2im, some images at a time."""
+    """scatter_add as one product and one col2im, some images at a time."""
     (n, h, w, c), (_, out_channels, kh, kw) = x.shape, weight.shape
     matrix = weight.transpose(0, 2, 3, 1).reshape(c, -1)
     y = get_array_module(x).empty((n, *size, out_channels), x.dtype)
@@ -191,7 +197,7 @@ def _scatter_add_on_gpu(x, weight, stride, size):
 
 
 def rarefy_kernel(weight, dilation):
-    """The same kernel with d - 1 zeros between its taps: what a dilation of d means, written out."""
+    """The kernel with d - 1 zeros between its taps: a dilation of d, written out."""
     if dilation == (1, 1):
         return weight
     xp = get_array_module(weight)
@@ -202,5 +208,5 @@ def rarefy_kernel(weight, dilation):
 
 
 def patch_bytes(ow, kernel_size, channels, dtype):
-    """Bytes of the patches below one output row."""
+    """The bytes of the patches below one output row."""
     return ow * math.prod(kernel_size) * channels * dtype.itemsize

@@ -1,4 +1,4 @@
-"""Softmax cross-entropy in blocks of pixels that stay in the processor's cache through all passes."""
+"""Softmax cross-entropy in blocks of pixels. A block stays in the processor's cache through all passes."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.im2col import GPU_BLOCK_BYTES, blocks
 
-BLOCK_BYTES = 1 << 20  # scores that one thread works on at a time
+BLOCK_BYTES = 1 << 20  # of scores that one thread works on at a time
 
 
 def softmax_cross_entropy(scores, labels, ignore_index, reduction, weight, mask):
-    """ops.softmax_cross_entropy, whose arguments are checked: (loss, dscores)."""
+    """Compute ops.softmax_cross_entropy, which has checked the arguments: (loss, dscores)."""
     xp, shape = get_array_module(scores, labels, weight, mask), scores.shape
     n, c = scores.shape[:2]
     labels, value = _values(xp, scores, labels, ignore_index, weight, mask)
@@ -40,7 +40,7 @@ def softmax_cross_entropy(scores, labels, ignore_index, reduction, weight, mask)
         p *= (factor / total)[:, None]
         memory[at_label] -= factor
         if value is not None:
-            if not bool((v > 0).all()):  # a pixel that does not count is left out by selection: 0 * nan would be nan
+            if not bool((v > 0).all()):  # `where` leaves out pixels that do not count: 0 * nan would be nan
                 surprise = xp.where(v > 0, surprise, 0)
                 if not bool(xp.isfinite(total).all()):
                     p[...] = xp.where((v > 0)[:, None], p, 0)
@@ -52,8 +52,10 @@ def softmax_cross_entropy(scores, labels, ignore_index, reduction, weight, mask)
 
 
 def _values(xp, scores, labels, ignore_index, weight, mask):
-    """(labels, v), each (N, pixels). An ignored pixel gets label 0 and v = 0. v is None if every pixel counts as one,
-    which takes less to compute."""
+    """Return (labels, v), each (N, pixels); an ignored pixel gets label 0 and v = 0.
+
+    v is None if every pixel has weight one, which takes less to compute.
+    """
     n, counted = len(labels), labels != ignore_index
     everything = bool(counted.all())
     labels = (labels if everything else xp.where(counted, labels, 0)).astype(np.int64, copy=False).reshape(n, -1)
@@ -68,9 +70,10 @@ def _values(xp, scores, labels, ignore_index, weight, mask):
 
 
 def _planes(xp, scores):
-    """(scores as (N, C, pixels), an empty flat array of as many numbers, a view of it shaped like the scores).
+    """Return (scores as (N, C, pixels), an empty flat array of as many numbers, a view of it shaped like the scores).
 
-    The view has the scores' memory order, channels first or channels last."""
+    The view has the scores' memory order, channels first or channels last.
+    """
     n, c = scores.shape[:2]
     last = scores.ndim > 2 and scores.strides[1] == min(scores.strides)
     scores, memory = scores.reshape(n, c, -1), xp.empty(scores.size, scores.dtype)
@@ -78,7 +81,7 @@ def _planes(xp, scores):
 
 
 def _positions(xp, images, labels, pixels, strides):
-    """The positions in flat memory of the scores at the labels (images, pixels); strides count numbers, not bytes."""
+    """The positions in flat memory of the scores of the labels (images, pixels). Strides count numbers, not bytes."""
     of_image, of_class, of_pixel = strides
     at_image = xp.arange(images.start * of_image, images.stop * of_image, of_image)
     at_pixel = xp.arange(pixels.start * of_pixel, pixels.stop * of_pixel, of_pixel)

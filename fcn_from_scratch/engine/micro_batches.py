@@ -2,10 +2,10 @@
 
 With the whole batch at once, the threads share the work of every layer and wait for each other at its end. In a
 lesson-size network this waiting takes as long as the work. The maps also leave the processor's cache before the next
-layer reads them. With a part for each thread, the threads meet once a step, where the gradients are added up.
+layer reads them. With one part for each thread, the threads wait only once a step, when the gradients are added up.
 
-The first part adds to the model's gradients. Each other part has gradients of its own, which are then added in the
-order of the parts. So a run repeats bit for bit, and does not depend on the number of threads.
+The first part adds to the model's gradients. Each other part has its own gradients, which are then added in the order
+of the parts. So a run repeats bit for bit, and does not depend on the number of threads.
 """
 
 import math
@@ -17,9 +17,9 @@ from fcn_from_scratch.engine import loss_shares, threads
 from fcn_from_scratch.engine.replica import replica
 from fcn_from_scratch.engine.workspace import Workspace
 
-LEAST_PIXELS = 1 << 14  # of the pictures of one part, together: with fewer, Python's own work is most of it
-MOST_PIXELS = 1 << 15  # of a part that has more than one picture
-MOST_NUMBERS = 1 << 20  # in the parameters: with more, a gradient for each part costs what the parts gain
+LEAST_PIXELS = 1 << 14  # in all pictures of one part; with fewer, Python's overhead takes most of the time
+MOST_PIXELS = 1 << 15  # in a part of more than one picture
+MOST_NUMBERS = 1 << 20  # in the parameters; with more, the gradients of each part cost as much time as the parts save
 PACKAGE = __name__.partition(".")[0]
 METHODS = frozenset(("forward", "backward", "backward_params", "_forward", "_backward"))
 
@@ -29,13 +29,13 @@ class MicroBatches:
 
     def __init__(self, model):
         self.model = model
-        self._workspaces = []  # those that no thread uses
+        self._workspaces = []  # the workspaces that no thread uses now
 
     def cut(self, x):
-        """The parts of a batch x (N, ...), as a list of slices.
+        """Return the parts of a batch x (N, ...), as a list of slices.
 
-        There is a single one where parts gain nothing (few pixels, a large network, a GPU), inside `plain()`, and
-        where a layer may look at the whole batch, as batch normalisation does: see `uncut`.
+        There is a single part if more parts gain nothing (few pixels, a large network, a GPU), inside `plain()`, and if
+        a layer may look at the whole batch, as batch normalisation does: see `uncut`.
         """
         if isinstance(x, np.ndarray) and not is_plain() and self.uncut is None and _numbers(self.model) <= MOST_NUMBERS:
             size = math.prod(x.shape[2:])
@@ -45,8 +45,11 @@ class MicroBatches:
 
     @property
     def uncut(self):
-        """Why no batch is cut, in a sentence: a layer that this package did not make, and that does not declare that it
-        works picture by picture. None if there is no such layer."""
+        """Why no batch is cut, as a sentence, or None.
+
+        A batch is not cut if this package did not make one of the layers, and the layer does not declare that it works
+        picture by picture.
+        """
         for layer in loss_shares.layers(self.model):
             if not _per_picture(layer):
                 name = getattr(layer, "label", type(layer).__name__)
@@ -58,10 +61,10 @@ class MicroBatches:
 
     @threads.one_blas_thread
     def run(self, slices, work):
-        """Call work(number, model) for each part: the first gets the model, every other one a replica of it.
+        """Call work(number, model) for each part. The first part gets the model, each other part a replica of it.
 
-        Afterwards the model has the sum of all their gradients added to its own, and its generators stand where the
-        whole batch leaves them. Returns the list of what work returned.
+        Afterwards the sum of all gradients is added to the model's own, and its random generators are in the state that
+        the whole batch would leave. Returns: the list of work's results.
         """
         done, total = [None] * len(slices), slices[-1].stop
         own = [self.model, *(replica(self.model) for _ in slices[1:])]
@@ -72,7 +75,7 @@ class MicroBatches:
 
         @threads.one_blas_thread
         def one(number, workspace):
-            model, own[number] = own[number], None  # what it keeps for backward goes with it
+            model, own[number] = own[number], None  # so what it keeps for backward is freed with it
             if number > 0:
                 model.use(workspace)
             done[number] = work(number, model), [layer.grads for layer in _leaves(model)], model.generators()
@@ -89,7 +92,7 @@ class MicroBatches:
                 mine = layer.gradient_of(name)
                 for gradient in grads:
                     mine += gradient[name]
-        for name, generator in self.model.generators().items():  # each part has passed over the numbers of all others
+        for name, generator in self.model.generators().items():  # each part has skipped the numbers of all others
             generator.bit_generator.state = done[-1][2][name].bit_generator.state
         return [result for result, _, _ in done]
 

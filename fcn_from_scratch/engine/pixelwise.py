@@ -1,4 +1,4 @@
-"""Passes over memory that the threads share."""
+"""Passes over memory, shared by the threads."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from fcn_from_scratch.engine.workspace import empty_from
 
 
 def relu_backward(dy, y, workspace=None):
-    """ops.relu_backward."""
+    """Compute ops.relu_backward."""
     xp = get_array_module(dy, y)
     if y.ndim != 4 or xp is not np:
         return dy * (y > 0)
@@ -25,13 +25,13 @@ def relu_backward(dy, y, workspace=None):
 
 @threads.one_blas_thread
 def matrix_product(a, b):
-    """a @ b on one of BLAS's threads, which leaves the other cores to other parts of a batch."""
+    """a @ b with one BLAS thread, which leaves the other cores to the other parts of a batch."""
     return a @ b
 
 
 @threads.one_blas_thread
 def both_axes(vertical, x, horizontal):
-    """vertical @ x @ horizontal.T for every image and channel. The order with the smaller map in between is taken."""
+    """vertical @ x @ horizontal.T for every image and channel, in the order with the smaller map in between."""
     (n, c, h, w), oh, ow = x.shape, len(vertical), len(horizontal)
     xp = get_array_module(x)
     planes, y = xp.ascontiguousarray(x).reshape(n * c, h, w), xp.empty((n * c, oh, ow), x.dtype)
@@ -47,7 +47,10 @@ def both_axes(vertical, x, horizontal):
 
 
 def sgd(weight, velocity, gradient, momentum, rate, decay):
-    """training.optim's step for one parameter, some rows at a time: the numbers in the cache are used four times."""
+    """Do training.optim's step for one parameter, some rows at a time.
+
+    Each row is used four times, and stays in the cache meanwhile.
+    """
 
     def move(rows):
         v, w = velocity[rows], weight[rows]

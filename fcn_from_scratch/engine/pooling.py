@@ -1,6 +1,6 @@
-"""Max-pooling that keeps one byte for each winner, and the 2x2 max-pool that follows a ReLU in one pass.
+"""Max-pooling that stores one byte for each winner, and the 2x2 max-pool that follows a ReLU in one pass.
 
-ops.pooling has checked the arguments; `geometry` is its ops.shapes.Geometry.
+ops.pooling has checked the arguments. `geometry` is an ops.shapes.Geometry.
 """
 
 import math
@@ -16,16 +16,16 @@ from fcn_from_scratch.engine.workspace import empty_from
 
 
 def max_pool2d(x, geometry):
-    """ops.max_pool2d: (y, indices)."""
+    """Compute ops.max_pool2d: (y, indices)."""
     y, winner = max_pool2d_winner(x, geometry)
     return y, winner_indices(winner, x.shape, geometry)
 
 
 def max_pool2d_winner(x, geometry):
-    """max_pool2d with the winners as they are found: (y, winner).
+    """Compute max_pool2d, with the winner's place in its window instead of its index: (y, winner).
 
     winner (N, C, oh, ow) is the place a * kw + b in the window, in the smallest unsigned integers that hold it: one
-    byte instead of eight, and backward need not look for it.
+    byte instead of eight. Backward can use it directly.
     """
     window = Windows(tuple(x.shape[2:]), geometry)
     xp = get_array_module(x)
@@ -41,7 +41,7 @@ def max_pool2d_winner(x, geometry):
         largest = next(taps).copy()
         best = xp.zeros(largest.shape, first.dtype) + first[rows, :, None]
         for number, tap in enumerate(taps, start=1):
-            # Numbers rise, so the largest number whose tap was better is the winner: a maximum, and no branch.
+            # Later taps have larger numbers. So the maximum is the last tap that beat all before it. No branch.
             xp.maximum(best, (tap > largest) * first.dtype.type(number), out=best)
             xp.maximum(largest, tap, out=largest)
         y[:, rows], winner[:, rows] = largest, best
@@ -53,11 +53,11 @@ def max_pool2d_winner(x, geometry):
 
 
 def max_pool2d_winner_backward(dy, winner, x_shape, geometry, workspace=None):
-    """max_pool2d_backward by the winners: place by place, every window that was won there gives its gradient.
+    """Compute max_pool2d_backward from the winners, place by place: every window that was won there gives its gradient.
 
     dx[n, c, s*i + d*a - p, s*j + d*b - p] += dy[n, c, i, j] * [winner[n, c, i, j] == a * kw + b]
 
-    A winner that is no place in the window, as conv2d_relu_pool has it, passes nothing on.
+    If the winner is not a place in the window (as conv2d_relu_pool may return it), no gradient passes.
     """
     checks.same_shape(winner, dy.shape, "winner", "dy has")
     window = Windows(tuple(x_shape[2:]), geometry)
@@ -68,7 +68,7 @@ def max_pool2d_winner_backward(dy, winner, x_shape, geometry, workspace=None):
         return channels_first(kernels.max_pool_backward(upstream, winner, (n, h, w, c), *window.placing))
     (ph, pw), (eh, ew) = window.padding, window.extra
     dx = empty_from(workspace, xp)((n, h + 2 * ph + eh, w + 2 * pw + ew, c), dy.dtype)
-    if window.tiles:  # every pixel lies in one window: the rows can be shared out, and nothing has to be added
+    if window.tiles:  # every pixel lies in one window: threads can share the rows, and nothing is added
         (oh, ow), (kh, kw) = window.out, window.kernel_size
         taps = dx.reshape(n, oh, kh, ow, kw, c).transpose(2, 4, 0, 1, 3, 5)
         places = xp.arange(kh * kw, dtype=winner.dtype).reshape(kh, kw, 1, 1, 1, 1)
@@ -85,8 +85,10 @@ def max_pool2d_winner_backward(dy, winner, x_shape, geometry, workspace=None):
 
 
 def relu_pool(xp, windows, out=(None, None)):
-    """Max-pool and ReLU of 2x2 windows side by side: (max(0, largest), winner) as engine.conv.conv2d_relu_pool returns
-    them. The winner is counted from behind, [not first] * (1 + [not second] * (1 + [not third])).
+    """Compute max-pool and ReLU of 2x2 windows that do not overlap: (max(0, largest), winner).
+
+    The winner is the number of the first largest pixel, as engine.conv.conv2d_relu_pool returns it. With
+    smaller[k] = [pixel k is not the largest] it is smaller[0] * (1 + smaller[1] * (1 + smaller[2])).
 
     windows  (2, 2, ...), the places in a window first
     out      two arrays to write to; by default new ones
@@ -103,9 +105,9 @@ def relu_pool(xp, windows, out=(None, None)):
 
 
 def winner_indices(winner, x_shape, geometry):
-    """The winners (N, C, oh, ow) as flat positions i*W + j in the unpadded plane, int64: what max_pool2d returns.
+    """The winners (N, C, oh, ow) as max_pool2d's indices: flat positions i*W + j in the unpadded plane, int64.
 
-    A winner that is no place in the window counts as the first, which wins where all are equal.
+    If a winner is not a place in the window, the first place is taken: after ReLU all pixels of that window are zero.
     """
     window = Windows(tuple(x_shape[2:]), geometry)
     xp = get_array_module(winner)
@@ -114,8 +116,10 @@ def winner_indices(winner, x_shape, geometry):
 
 
 def _last_nan(xp, x, window, y, winner):
-    """The winner, but where the maximum is NaN the last NaN of the window, as PyTorch names it: comparisons with
-    NaN say nothing."""
+    """The winner, except that where the maximum is NaN it is the last NaN of the window, as in PyTorch.
+
+    Comparisons with NaN are all false, so they do not find it.
+    """
     for number, tap in enumerate(window.taps(window.padded(x, 0))):
         winner = xp.where(xp.isnan(y) & xp.isnan(tap), winner.dtype.type(number), winner)
     return winner

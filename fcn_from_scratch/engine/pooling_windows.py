@@ -1,4 +1,4 @@
-"""Where pooling windows lie in maps that are channels last, and the pixels below them."""
+"""Where pooling windows lie in channels-last maps, and the pixels below them."""
 
 import functools
 from itertools import product
@@ -8,12 +8,13 @@ import numpy as np
 from fcn_from_scratch.engine.im2col import channels_last
 
 
-@functools.lru_cache(maxsize=1024)  # a layer asks for the same ones at every step
+@functools.lru_cache(maxsize=1024)  # a layer asks for the same windows at every step
 class Windows:
-    """The windows of a pool over maps of `size` (H, W), placed by an ops.shapes.Geometry; `out`, how many there are.
+    """The windows of a pool over maps of `size` (H, W), placed by an ops.shapes.Geometry.
 
+    out     how many windows there are along each axis
     extra   the rows and columns that the last, partial windows of ceil mode reach beyond the padded image
-    tiles   whether they lie side by side and leave nothing over
+    tiles   whether the windows lie side by side and cover every pixel
     """
 
     def __init__(self, size, geometry):
@@ -30,11 +31,11 @@ class Windows:
         )
 
     def padded(self, x, fill):
-        """x (N, C, H, W) channels last, with as much of `fill` around it as the windows reach."""
+        """x (N, C, H, W) as channels last, with a border of `fill` as wide as the windows reach."""
         return channels_last(x, self.padding, fill, extra=self.extra)
 
     def taps(self, padded):
-        """For each place (a, b) in the window, in row-major order, the pixels of all windows at that place: views."""
+        """Yield, for each place (a, b) of the window in row-major order, a view of the pixels of all windows there."""
         (sh, sw), (dh, dw), (oh, ow) = self.stride, self.dilation, self.out
         for a, b in product(*map(range, self.kernel_size)):
             top, left = a * dh, b * dw
@@ -42,8 +43,10 @@ class Windows:
 
     @functools.cached_property
     def first_tap_inside(self):
-        """For each output (oh, ow), the number of the first place of its window that is not padding: the winner to
-        start from, so that a window of -inf alone still names a pixel of the image."""
+        """For each output (oh, ow) the number of the first place of its window that is not padding.
+
+        The search for the winner starts there. So even a window of only -inf names a pixel of the image.
+        """
         kh, kw = self.kernel_size
         dtype = np.min_scalar_type(kh * kw)
         first = []
@@ -53,7 +56,7 @@ class Windows:
         return (first[0][:, None] * kw + first[1]).astype(dtype)
 
     def flat_position(self, xp, winner):
-        """The winner's place in its window, (N, oh, ow, C), as a flat position in the unpadded plane."""
+        """Turn the winner's place in its window, (N, oh, ow, C), into a flat position in the unpadded plane."""
         (kh, kw), (dh, dw), width = self.kernel_size, self.dilation, self.size[1]
         place = xp.arange(kh)[:, None] * dh * width + xp.arange(kw) * dw
         rows, columns = (xp.arange(out) * s - p for out, s, p in zip(self.out, self.stride, self.padding))

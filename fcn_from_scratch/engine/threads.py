@@ -1,9 +1,9 @@
-"""More than one core: blocks of work on a few Python threads, and BLAS kept to one thread meanwhile.
+"""Work on several cores: blocks of work on a few Python threads, while BLAS uses one thread only.
 
-NumPy lets go of Python's lock inside a matrix product or a large copy, so threads that each work on a block of their
-own run side by side. BLAS can split one product over cores by itself, but does so for the product alone, waits for the
-slowest core each time, and keeps the others spinning in between. A training step of mini_fcn8s, layer by layer, in
-milliseconds, medians of 15 alternated runs on two cores:
+NumPy releases Python's lock inside a matrix product or a large copy. So threads that each work on their own block run
+side by side. BLAS can also split one product over cores. But this speeds up only the product, it waits each time for
+the slowest core, and the other cores spin in between. A training step of mini_fcn8s, layer by layer, in milliseconds,
+medians of 15 alternated runs on two cores:
 
                           4 x 240x320 pixels            8 x 64x64 pixels
                           quiet   one core taken        quiet   one core taken
@@ -11,8 +11,8 @@ one thread                 229         269                27          51
 two threads of ours        190         236                27          34
 two threads of BLAS's      206         520                26         121
 
-(Today the trainer gives each thread pictures of its own: engine.micro_batches.)
-FCN_THREADS=N in the environment sets the number of threads; the default is the number of cores this process may use.
+(Today the trainer gives each thread its own pictures: engine.micro_batches.)
+FCN_THREADS=N in the environment sets the number of threads. The default is the number of cores this process may use.
 """
 
 import contextlib
@@ -27,11 +27,11 @@ from pathlib import Path
 
 import numpy as np
 
-AT_ONCE = 1 << 17  # numbers that one thread works on at a time: fewer, and the threads wait for each other
+AT_ONCE = 1 << 17  # numbers that one thread works on at a time; with fewer, the threads wait for each other
 
 
 def workers():
-    """How many threads work at once: 1 inside an item of `run`, whose threads have work already; else `most`."""
+    """How many threads may work at once: 1 inside an item of `run`, since the others have work already; else `most`."""
     return 1 if _here.busy else most()
 
 
@@ -52,7 +52,7 @@ def cores():
 
 
 def limit(number):
-    """Use so many threads at most, in BLAS too: other processes work on the machine's other cores."""
+    """Use at most this many threads, in BLAS too: other processes work on the machine's other cores."""
     os.environ["FCN_THREADS"] = str(number)
     most.cache_clear()
     _pool.cache_clear()
@@ -61,12 +61,12 @@ def limit(number):
 
 
 def run(function, items, local=None):
-    """Call function(item) for every item, several at a time; returns when all are done.
+    """Call function(item) for every item, several at a time. Returns when all are done.
 
-    A thread that is free takes the next item: where one core is busy with something else, the other does more of them.
-    The items must be independent: no two may write to the same place. The first exception is raised again.
-    What an item itself shares out by `run` is done by its own thread, one after another.
-    local    called once in each thread; function(item, local()) may work in what it returns without asking others
+    A thread that is free takes the next item. So if another program uses one core, the other cores do more items.
+    The items must be independent: no two may write to the same place. The first exception of an item is raised here.
+    If an item itself calls `run`, its own thread does that work, one after another.
+    local    called once in each thread: function(item, local()) may use the result without locks
     """
     items = list(items)
     number, waiting = 1 if len(items) < 2 else min(len(items), workers()), iter(items)
@@ -79,31 +79,31 @@ def run(function, items, local=None):
     if number <= 1:
         work()
         return
-    # A context of its own for each: what NumPy warns of here (np.errstate) it warns of there.
+    # Each thread gets a copy of the context, so that the caller's np.errstate and plain() hold in it too.
     others = [_pool().submit(contextvars.copy_context().run, _busy, work) for _ in range(number - 1)]
     try:
         _busy(work)
     finally:
-        begun = [other for other in others if not other.cancel()]  # what never began has nothing left to do
+        begun = [other for other in others if not other.cancel()]  # those that never began are cancelled
         wait(begun)
     for other in begun:
         other.result()
 
 
 def split(total, count):
-    """0..total as `count` slices of about equal length (or fewer, none of them empty)."""
+    """Cut 0..total into `count` slices of about equal length (or fewer, so that none is empty)."""
     count = max(min(count, total), 1)
     edges = [total * part // count for part in range(count + 1)]
     return [slice(*pair) for pair in itertools.pairwise(edges)]
 
 
 def pieces(length, size):
-    """0..length as slices that each hold about AT_ONCE of an array's `size` numbers."""
+    """Cut 0..length into slices that each hold about AT_ONCE of an array's `size` numbers."""
     return split(length, size // AT_ONCE)
 
 
 def one_blas_thread(function):
-    """A decorator: BLAS runs on one thread inside the function, as it did before after it."""
+    """A decorator: BLAS uses one thread inside the function. Afterwards it uses as many as before."""
 
     @functools.wraps(function)
     def wrapped(*args, **kwargs):
@@ -116,7 +116,7 @@ def one_blas_thread(function):
 
 
 class _Here(threading.local):
-    """What this thread does: an item of `run` (`busy`), something inside one_blas_thread (`holds`)."""
+    """What this thread is doing: `busy`, an item of `run`; `holds`, a function of one_blas_thread."""
 
     busy = holds = False
 
@@ -125,7 +125,7 @@ _here = _Here()
 
 
 def _busy(work):
-    """work(), during which `workers` is 1 in this thread."""
+    """Call work(). Meanwhile `workers` is 1 in this thread."""
     _here.busy = True
     try:
         work()
@@ -143,7 +143,7 @@ _lock, _depth, _before = threading.Lock(), 0, 1
 
 @contextlib.contextmanager
 def _held():
-    """Keep BLAS at one thread; of the threads that ask for it the last one out restores what the first one found."""
+    """Keep BLAS at one thread. The first thread to enter saves BLAS's setting, the last one to leave restores it."""
     global _depth, _before
     blas = _blas()
     if blas is None:
@@ -168,7 +168,7 @@ def _held():
 
 @functools.cache
 def _blas():
-    """(get, set) for the number of threads of the OpenBLAS that NumPy brings along; None where it has another."""
+    """(get, set) for the number of threads of NumPy's own OpenBLAS. None if NumPy uses another BLAS."""
     root = Path(np.__file__).parent
     for library in [*root.parent.glob("numpy.libs/*openblas*"), *root.glob(".dylibs/*openblas*")]:
         try:

@@ -1,19 +1,20 @@
-"""3x3 convolution by Winograd's F(4, 3): a quarter of the multiplications, and its gradients the same way.
+"""3x3 convolution by Winograd's F(4, 3), with a quarter of the multiplications, and its gradients in the same way.
 
-The output is cut into tiles of 4x4 pixels. Each needs 6x6 pixels of the input, which overlap by two:
+The output is cut into tiles of 4x4 pixels. Each tile needs 6x6 pixels of the input. Neighbours overlap by two pixels.
 
     tile of y = A^T (sum over c of (G w G^T) * (B^T d B)) A
 
-For each of the 36 places of a transformed tile ("frequencies") the sum over channels is a matrix product over all
+A transformed tile has 36 places, the "frequencies". For each of them the sum over channels is a matrix product over all
 tiles: 36 GEMMs of (tiles, C) @ (C, F), together 36/144 of the direct sum's multiplications. engine.winograd_transforms
 says where A, B and G come from.
 
-What makes it fast is memory. The image is taken in bands of tile rows whose 36 matrices stay in the processor's cache
-from the first transform to the last write; each thread works on a band of its own. Everything lies channels last, so
-that the transform along columns runs over whole rows of the image, (rows, W * C) numbers in one stretch; one copy then
-sorts the columns by their place in the tile, and the transform along rows runs over long stretches too.
+It is fast because it uses memory well. The image is taken in bands of tile rows. The 36 matrices of a band stay in the
+processor's cache from the first transform to the last write, and each thread works on its own band. Everything lies
+channels last. So the transform along columns runs over whole rows of the image, (rows, W * C) contiguous numbers. One
+copy then sorts the columns by their place in the tile, and the transform along rows has long contiguous runs too.
 
-A NaN or an infinity spreads over all outputs of the tiles that see it, where the plain sum keeps it to its windows.
+A NaN or an infinity spreads to all outputs of the tiles that read it. With the plain sum it spreads only to the outputs
+whose windows hold it.
 """
 
 from fcn_from_scratch import checks, kernels
@@ -33,14 +34,15 @@ from fcn_from_scratch.engine.winograd_tiles import (
 from fcn_from_scratch.engine.winograd_transforms import TAPS, transform_kernel, transform_kernel_adjoint
 from fcn_from_scratch.engine.workspace import empty_from
 
-MEAN = 7  # frequency (1, 1), of the point 1 in both axes: there A is all ones, so what is added reaches every output
-GRADIENT_BYTES = 96 << 20  # of the transformed tiles of x and of dy that the weight's gradient holds at once
+MEAN = 7  # frequency (1, 1), of point 1 in both axes: there A is all ones, so a bias added here reaches every output
+GRADIENT_BYTES = 96 << 20  # the weight's gradient holds transformed tiles of x and of dy up to this size at once
 
 
 def winograd_conv2d(x, weight, bias=None, padding=(0, 0), relu=False, transformed=None, workspace=None):
-    """conv2d with a 3x3 kernel at stride 1, without dilation or groups; relu cuts it off at zero; `transformed` may
-    bring transformed_weight(weight).
+    """Compute conv2d with a 3x3 kernel at stride 1, without dilation or groups.
 
+    relu         replace negative values by zero
+    transformed  transformed_weight(weight), or None
     Shapes: x (N, C, H, W); weight (F, C, 3, 3); bias (F,) or None; padding a pair.
     Returns: y (N, F, H + 2ph - 2, W + 2pw - 2), channels last in memory.
     Identity: equals ops.loops.conv2d_loops  (tests/engine/test_winograd.py).
@@ -59,7 +61,7 @@ def winograd_conv2d(x, weight, bias=None, padding=(0, 0), relu=False, transforme
 
 
 def winograd_conv2d_relu_pool(x, weight, bias, padding, pooled, transformed=None, workspace=None):
-    """winograd_conv2d, ReLU and a 2x2 max-pool in one: (y, winner), see engine.conv.conv2d_relu_pool.
+    """Compute winograd_conv2d, ReLU and a 2x2 max-pool in one pass: (y, winner), see engine.conv.conv2d_relu_pool.
 
     pooled   the size (ph, pw) of the pool's output
     """
@@ -76,7 +78,7 @@ def winograd_conv2d_relu_pool(x, weight, bias, padding, pooled, transformed=None
 
 
 def winograd_input_grad(dy, weight, padding, workspace=None):
-    """conv2d's gradient by the input: the convolution of dy with the kernel turned by 180 degrees, padded by 2 - p.
+    """Compute conv2d's gradient by the input: dy, padded by 2 - p, convolved with the kernel turned by 180 degrees.
 
     Shapes: dy (N, F, oh, ow); weight (F, C, 3, 3). Returns: dx (N, C, H, W), channels last in memory.
     """
@@ -94,7 +96,7 @@ def winograd_input_grad(dy, weight, padding, workspace=None):
 
 @threads.one_blas_thread
 def _convolve(x, kernel, bias, padding, write, make):
-    """x (N, C, H, W) by a transformed kernel (36, C, F); `write` takes the tiles of every band."""
+    """Convolve x (N, C, H, W) with a transformed kernel (36, C, F). `write` gets the output tiles of every band."""
     xp, dtype, (_, c, f) = get_array_module(x, kernel, bias), kernel.dtype, kernel.shape
     source = _pixels(x, dtype)
 
@@ -113,11 +115,11 @@ def _convolve(x, kernel, bias, padding, write, make):
 
 @threads.one_blas_thread
 def winograd_weight_grad(dy, x, padding, out, workspace=None):
-    """conv2d's gradient by the weight: y is linear in G w G^T, with factors B^T d B and A.
+    """Compute conv2d's gradient by the weight. y is linear in G w G^T, with factors B^T d B and A. So
 
     d(G w G^T)[q, f, c] = sum over tiles of (A dy A^T)[q, tile, f] * (B^T d B)[q, tile, c]
 
-    Shapes: dy (N, F, oh, ow); x (N, C, H, W); out (F, C, 3, 3), to which it is added. Returns: out.
+    Shapes: dy (N, F, oh, ow); x (N, C, H, W); out (F, C, 3, 3). The gradient is added to out. Returns: out.
     Identity: <dweight, v> == <dy, conv2d(x, v)>  (tests/engine/test_winograd.py).
     """
     if kernels.usable(dy, x):
@@ -151,22 +153,22 @@ def winograd_weight_grad(dy, x, padding, out, workspace=None):
 
 
 def _pixels(x, dtype):
-    """x (N, C, H, W) indexed as (N, H, W, C): what a band needs of it is made contiguous there, by its thread."""
+    """x (N, C, H, W) indexed as (N, H, W, C). Each thread makes the part for its own band contiguous."""
     return x.transpose(0, 2, 3, 1).astype(dtype, copy=False)
 
 
 def transformed_weight(weight):
-    """G w G^T of a weight that will be used many times: (36, C, F), four times the memory of the weight.
+    """Compute G w G^T for a weight that will be used many times: (36, C, F), four times the memory of the weight.
 
-    It lies as the matrix product reads it fastest, which a kernel that is made for one forward does not: sorting the
-    numbers takes longer than it saves there.
+    Its memory order is the fastest for the matrix product. A kernel for a single forward is not reordered: that would
+    take longer than it saves.
     """
     kernel, _, _ = _kernel(weight, weight, None)
     return get_array_module(weight).ascontiguousarray(kernel.transpose(0, 2, 1))
 
 
 def _forward_kernel(x, weight, transformed, workspace):
-    """The transformed kernel (36, C, F), what makes arrays, and the dtype of the result."""
+    """Return the transformed kernel (36, C, F), the function that makes arrays, and the dtype of the result."""
     xp = get_array_module(x, weight)
     if transformed is not None and transformed.dtype == checks.floating_result(xp, x, weight):
         return transformed, empty_from(workspace, xp), transformed.dtype
@@ -175,7 +177,7 @@ def _forward_kernel(x, weight, transformed, workspace):
 
 
 def _kernel(x, weight, workspace, turned=False):
-    """The transformed kernel (36, F, C), the function that makes arrays, and the dtype of the result."""
+    """Return the transformed kernel (36, F, C), the function that makes arrays, and the dtype of the result."""
     xp = get_array_module(x, weight)
     make, dtype = empty_from(workspace, xp), checks.floating_result(xp, x, weight)
     kernel = make((FREQUENCIES, *weight.shape[:2]), dtype)
@@ -188,7 +190,10 @@ def _output_size(x, padding):
 
 
 def _groups(everything, room):
-    """Bands in order, in groups of at most `room` tiles, at least one band: lists of (band, tiles before it there)."""
+    """Yield the bands in order, in groups of at most `room` tiles (but at least one band).
+
+    A group is a list of (band, number of tiles before it in the group).
+    """
     group, count = [], 0
     for band in everything:
         if group and count + band.tiles > room:

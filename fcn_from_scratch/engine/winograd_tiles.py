@@ -1,6 +1,6 @@
 """Bands of Winograd's tiles: from rows of an image to 36 matrices, and back.
 
-A band is some tile rows of one image, or several whole small images: what keeps the matrices in the processor's cache.
+A band is some tile rows of one image, or several whole small images. Its matrices fit the processor's cache.
 Its arrays are indexed [column frequency, row frequency, image, tile row, tile column, channel].
 """
 
@@ -18,12 +18,12 @@ from fcn_from_scratch.engine.winograd_transforms import (
 )
 
 FREQUENCIES = INPUTS * INPUTS
-WIDE = 256  # channels; from here on GEMMs gain more from tall matrices than the transforms lose
-NARROW_BYTES, WIDE_BYTES = 4 << 20, 16 << 20  # of one matrix for all frequencies of a band
+WIDE = 256  # channels; from here on tall matrices speed up the GEMMs more than they slow down the transforms
+NARROW_BYTES, WIDE_BYTES = 4 << 20, 16 << 20  # of one band: one matrix for each frequency
 
 
 class Band(NamedTuple):
-    """Tile rows of images: both slices, and the number of tiles in a row."""
+    """Some tile rows of some images (both slices), and the number of tiles in a row."""
 
     images: slice
     rows: slice
@@ -41,9 +41,10 @@ class Band(NamedTuple):
 
 
 class Scratch:
-    """A thread's arrays to work in, kept under a name and used again by its next band.
+    """A thread's work arrays, kept by name and reused for its next band.
 
-    Below, each step reads from "a" and writes to "b" or the other way round, so that few bytes stay in the cache.
+    In the functions below each step reads "a" and writes "b", or reads "b" and writes "a". So they touch few bytes,
+    which stay in the cache.
     """
 
     def __init__(self, empty, dtype):
@@ -51,7 +52,7 @@ class Scratch:
         self.flat = {}
 
     def take(self, name, *shape):
-        """The array of this name with this shape; what it holds is rubbish, what it held before is lost."""
+        """The array of this name, with this shape. Its content is undefined: the old content is lost."""
         size = math.prod(shape)
         if name not in self.flat or self.flat[name].size < size:
             self.flat[name] = self.empty((size,), self.dtype)
@@ -59,7 +60,10 @@ class Scratch:
 
 
 def bands(images, oh, ow, c, f, itemsize):
-    """All tiles of `images` outputs of size (oh, ow), cut into bands of about equal size: a multiple of the threads."""
+    """Cut all tiles of `images` outputs of size (oh, ow) into bands of about equal size.
+
+    The number of bands is a multiple of the number of threads where possible.
+    """
     rows, columns = -(-oh // OUTPUTS), -(-ow // OUTPUTS)
     budget = NARROW_BYTES if c < WIDE else WIDE_BYTES
     row_bytes = FREQUENCIES * columns * (c + f) / 2 * itemsize
@@ -70,15 +74,15 @@ def bands(images, oh, ow, c, f, itemsize):
 
 
 def _even(total, most):
-    """Slices of 0..total of at most `most`, about equal; their number is a multiple of the threads if that can be."""
+    """Cut 0..total into about equal slices of at most `most`: if possible, a multiple of the number of threads."""
     workers = threads.workers()
     return threads.split(total, -(-total // (most * workers)) * workers)
 
 
 def input_tiles(xp, source, band, padding, out, scratch):
-    """B^T d B of every 6x6 tile of the band, tiles 4 pixels apart: out (36, tiles, C).
+    """Compute B^T d B of every 6x6 tile of the band, into out (36, tiles, C). The tiles lie 4 pixels apart.
 
-    source (N, H, W, C); the image is surrounded by zeros, `padding` of them before the first tile.
+    source is (N, H, W, C). Pixels outside it are zero; `padding` rows and columns of them lie before the first tile.
     """
     (m, n, columns), (ph, pw), c = band.shape, padding, source.shape[3]
     rows = _rows(xp, source[band.images], OUTPUTS * band.rows.start - ph, OUTPUTS * n + 2)
@@ -100,7 +104,7 @@ def input_tiles(xp, source, band, padding, out, scratch):
 
 
 def gradient_tiles(xp, source, band, out, scratch):
-    """A dy A^T of every 4x4 tile of the band: out (36, tiles, F). source (N, oh, ow, F)."""
+    """Compute A dy A^T of every 4x4 tile of the band, into out (36, tiles, F). source is (N, oh, ow, F)."""
     (m, n, columns), (width, f) = band.shape, source.shape[2:]
     rows = _rows(xp, source[band.images], OUTPUTS * band.rows.start, OUTPUTS * n)
     vertical = scratch.take("a", INPUTS, m, n, width, f)
@@ -117,8 +121,10 @@ def gradient_tiles(xp, source, band, out, scratch):
 
 
 def output_tiles(xp, products, band, scratch):
-    """A^T m A of every tile: products (36, tiles, F) -> (4, 4, images, tile rows, tile columns, F), row in the tile
-    first."""
+    """Compute A^T m A of every tile from products (36, tiles, F).
+
+    Returns: (4, 4, images, tile rows, tile columns, F). The first two axes are row and column in the tile.
+    """
     f = products.shape[2]
     products = products.reshape(INPUTS, INPUTS, band.tiles * f)
     half = scratch.take("a", OUTPUTS, INPUTS, band.tiles * f)
@@ -130,7 +136,10 @@ def output_tiles(xp, products, band, scratch):
 
 
 def write_tiles(xp, tiles, band, y, relu=False):
-    """Put the tiles of a band into y (N, oh, ow, F), with relu cut off at zero; what reaches beyond y is dropped."""
+    """Write the tiles of a band into y (N, oh, ow, F). Pixels outside y are dropped.
+
+    relu   write max(tile, 0) instead
+    """
     part = y[band.images, OUTPUTS * band.rows.start : OUTPUTS * band.rows.stop]
     for i in range(OUTPUTS):
         for j in range(OUTPUTS):
@@ -143,13 +152,13 @@ def write_tiles(xp, tiles, band, y, relu=False):
 
 
 def write_pooled(xp, tiles, band, size, y, winner):
-    """Put max(pool(tiles), 0) into y (N, ph, pw, F): a 2x2 max-pool, at stride 2, of the output of `size` (oh, ow).
+    """Write max(pool(tiles), 0) into y (N, ph, pw, F): a 2x2 max-pool, at stride 2, of the output of `size` (oh, ow).
 
-    winner (like y, uint8) gets the place 2a + b of each window's first largest pixel, 4 or more where none is positive.
+    winner (like y, uint8) gets the place 2a + b of each window's first largest pixel, or 4 or more if none is positive.
     The tiles are overwritten.
     """
     below, beyond = size[0] - OUTPUTS * (band.rows.stop - 1), size[1] - OUTPUTS * (band.columns - 1)
-    tiles[below:, :, :, -1] = -math.inf  # what the last tiles have outside the output never wins
+    tiles[below:, :, :, -1] = -math.inf  # pixels outside the output never win
     tiles[:, beyond:, :, :, -1] = -math.inf
     half = OUTPUTS // 2
     windows = xp.moveaxis(tiles.reshape(half, 2, half, 2, *tiles.shape[2:]), (1, 3), (0, 1))
@@ -163,7 +172,7 @@ def write_pooled(xp, tiles, band, size, y, winner):
 
 
 def _rows(xp, source, first, count):
-    """Rows first ... first + count - 1 of images (m, H, W, C), as (m, count, W * C); rows outside are zero."""
+    """The rows first ... first + count - 1 of images (m, H, W, C), as (m, count, W * C). Rows outside are zero."""
     m, h, w, c = source.shape
     if first >= 0 and first + count <= h:
         return source[:, first : first + count].reshape(m, count, w * c)
@@ -179,7 +188,10 @@ def _every_fourth(rows, start, count):
 
 
 def _phases(vertical, padding, out):
-    """Sort columns by their place in a tile: out[j, ..., t, :] = vertical[..., 4t + j - padding, :], zero outside."""
+    """Sort columns by their place in a tile. Columns outside the image are zero.
+
+    out[j, ..., t, :] = vertical[..., 4t + j - padding, :]
+    """
     for j in range(OUTPUTS):
         low = max(-(-(padding - j) // OUTPUTS), 0)  # the first tile whose column j lies in the image
         found = vertical[..., OUTPUTS * low + j - padding :: OUTPUTS, :][..., : out.shape[-2] - low, :]

@@ -2,34 +2,34 @@
 
 Where the matrices come from
 ----------------------------
-A product of polynomials is a convolution of their coefficients, and can be had without one: evaluate both factors at
-enough points, multiply the values, and interpolate. g has 3 coefficients and h has 4, so their product c has 6: six
-points p_0 ... p_5, and six multiplications. "Infinity" may be one of the points: a polynomial's value there is its
-leading coefficient. With E_k the (6, k) matrix that evaluates k coefficients at the points, row i being
-(1, p_i, p_i^2, ...), and for infinity (0, ..., 0, 1),
+A product of two polynomials is a convolution of their coefficients. It can be computed in another way: evaluate both
+factors at enough points, multiply the values, and interpolate. g has 3 coefficients and h has 4, so their product c has
+6. That takes six points p_0 ... p_5 and six multiplications. "Infinity" may be one of the points: a polynomial's value
+there is its leading coefficient. Let E_k be the (6, k) matrix that evaluates k coefficients at the points. Its row i is
+(1, p_i, p_i^2, ...), and for infinity (0, ..., 0, 1). Then
 
     E_6 c = (E_3 g) * (E_4 h),   so   c = E_6^-1 ((E_3 g) * (E_4 h))
 
-That makes 6 numbers out of 3 and 4. What a layer needs is the reverse, 4 outputs from 6 inputs: y[i] = sum_k d[i + k]
-g[k]. It is the same sum with the roles of h and c exchanged, the transpose of the linear map h -> c:
+That makes 6 numbers out of 3 and 4. A layer needs the reverse, 4 outputs from 6 inputs: y[i] = sum_k d[i + k] g[k].
+This is the same sum with the roles of h and c exchanged, the transpose of the linear map h -> c:
 
     y = E_4^T ((E_3 g) * (E_6^-T d))        Winograd writes A^T, G and B^T for the three factors
 
 The columns of E_6^-1 are the coefficients of Lagrange's polynomials L_i, the product of (x - p_j) / (p_i - p_j) over
-the other finite points; infinity's is the product of all (x - p_j). Their denominators f_i may be moved from B^T to G,
-which is used once a layer and not once a tile: then B^T is all integers. The points 0, 1, -1, 2, -2 give f = 4, -6,
--6, 24, 24: this is where 1/24 comes from. `cook_toom` does just this, in fractions.
+the other finite points. Infinity's is the product of all (x - p_j). Their denominators f_i may be moved from B^T to G,
+which is used once a layer and not once a tile. Then B^T has integers only. The points 0, 1, -1, 2, -2 give f = 4, -6,
+-6, 24, 24: this is where 1/24 comes from. `cook_toom` computes this in fractions.
 
 In two dimensions each matrix is applied along both axes: 36 multiplications for 16 outputs, where the plain sum has
-144. The transforms themselves need only additions and small factors, written out below, each shared by two rows: for a
-point and its negative, the even and the odd part of a polynomial differ in sign alone.
+144. The transforms themselves need only additions and small factors. They are written out below. Two rows share their
+terms: at a point and at its negative, a polynomial has the same even part, and odd parts of opposite sign.
 
 What it costs
 -------------
-Accuracy: B^T has entries up to 5 and G down to 1/24, so values grow, cancel, and leave an error about 20 times that of
+Accuracy. B^T has entries up to 5 and G down to 1/24. So values grow, cancel, and leave an error about 20 times that of
 the plain sum: 4e-6 to 9e-6 of the largest output in float32 where the sum has 2e-7, and 1e-14 in float64. Points with
-smaller powers would halve it (0, 1, -1, 1/2, -2), but have no pairs to share additions; more points, F(6, 3), double
-it. tests/engine/test_winograd.py proves the identity in fractions and holds the errors to these numbers.
+smaller powers (0, 1, -1, 1/2, -2) would halve it, but they have no pairs that share additions. More points, F(6, 3),
+would double it. tests/engine/test_winograd.py proves the identity in fractions and checks these errors.
 
 Source: Lavin and Gray 2016, "Fast algorithms for convolutional neural networks"; Winograd 1980; Toom 1963.
 """
@@ -46,12 +46,12 @@ INPUTS = OUTPUTS + TAPS - 1
 
 
 def cook_toom(points, outputs, taps):
-    """The matrices (A, G, B) of F(outputs, taps), exact, for finite points to which infinity is added.
+    """Compute the matrices (A, G, B^T) of F(outputs, taps), exactly, for finite points and infinity.
 
     sum over k of d[i + k] * g[k] == (A^T ((G g) * (B^T d)))[i]
 
-    Returns: nested lists of Fractions: A (inputs, outputs), G (inputs, taps), B^T (inputs, inputs), in this order,
-    inputs = outputs + taps - 1 = the number of points, infinity included.
+    Returns: nested lists of Fractions, A (inputs, outputs), G (inputs, taps) and B^T (inputs, inputs), in this order.
+    Here inputs = outputs + taps - 1 is the number of points, infinity included.
     Identity: holds exactly for every d and g  (tests/engine/test_winograd.py).
     """
     inputs = outputs + taps - 1
@@ -100,7 +100,10 @@ KERNEL = _both_axes()
 
 @threads.one_blas_thread
 def transform_kernel(xp, weight, out, turned=False):
-    """G weight G^T for weight (F, C, 3, 3): out (36, F, C). turned: of the kernel turned by 180 degrees."""
+    """Compute G weight G^T for weight (F, C, 3, 3), into out (36, F, C).
+
+    turned   transform the kernel turned by 180 degrees
+    """
     taps = weight.transpose(0, 2, 3, 1).reshape(len(weight), TAPS * TAPS, -1).astype(out.dtype, copy=False)
     factor = xp.asarray((KERNEL[:, ::-1] if turned else KERNEL).astype(out.dtype, order="C"))
 
@@ -112,7 +115,7 @@ def transform_kernel(xp, weight, out, turned=False):
 
 @threads.one_blas_thread
 def transform_kernel_adjoint(xp, dkernel, out):
-    """Add to out (F, C, 3, 3) the gradient by the weight, made of that by the transformed kernel, (36, F, C)."""
+    """Turn the gradient by the transformed kernel, (36, F, C), into that by the weight. Add it to out (F, C, 3, 3)."""
     _, f, c = dkernel.shape
     factor, total = xp.asarray(KERNEL.T.astype(dkernel.dtype, order="C")), out.transpose(2, 3, 0, 1)
 
@@ -125,7 +128,7 @@ def transform_kernel_adjoint(xp, dkernel, out):
 
 
 def transform_input(xp, d, out, spare):
-    """B^T along one axis: six arrays d -> six arrays out. spare: three arrays like them, to work in."""
+    """B^T along one axis: six arrays d -> six arrays out. spare: three such arrays for work."""
     d0, d1, d2, d3, d4, d5 = d
     even, odd, other = spare
     add, subtract, multiply = xp.add, xp.subtract, xp.multiply
@@ -149,7 +152,7 @@ def transform_input(xp, d, out, spare):
 
 
 def transform_output(xp, m, out, spare):
-    """A^T along one axis: six arrays m -> four arrays out. spare: three arrays like them."""
+    """A^T along one axis: six arrays m -> four arrays out. spare: three such arrays for work."""
     m0, m1, m2, m3, m4, m5 = m
     ones, difference, twos = spare
     add, subtract, multiply = xp.add, xp.subtract, xp.multiply
@@ -169,7 +172,7 @@ def transform_output(xp, m, out, spare):
 
 
 def transform_output_adjoint(xp, y, out, spare):
-    """A along one axis, the transpose of transform_output: four arrays y -> six arrays out. spare: two arrays."""
+    """A along one axis, the transpose of transform_output: four arrays y -> six arrays out. spare: two for work."""
     y0, y1, y2, y3 = y
     even, odd = spare
     add, subtract, multiply = xp.add, xp.subtract, xp.multiply

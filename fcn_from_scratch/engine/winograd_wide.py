@@ -1,12 +1,12 @@
-"""fc6 in half the time: Winograd's F(2, 7) for a weight that stays, at a third more memory than the weight has.
+"""fc6 in half the time: Winograd's F(2, 7) for a weight that is transformed once and used for many pictures.
 
-Where there are more weights than patches (engine.conv_wide), Winograd's algorithm saves multiplications as anywhere:
-tiles of 2x2 outputs under a 7x7 kernel take 64 of them, where the direct sum takes 196. But it transforms the weights,
-all 411 MB of fc6's into 537 MB, which takes longer than one forward does. So it is for weights that are transformed
-once and used for many pictures (layers.Layer.prepare), and has no gradients.
+engine.conv_wide computes layers with more weights than patches. Winograd's algorithm saves multiplications there too:
+for tiles of 2x2 outputs and a 7x7 kernel it needs 64, where the direct sum needs 196. But it must transform the
+weights: fc6's 411 MB become 537 MB, a third more. This takes longer than one forward. So it is for weights that are
+transformed once (layers.Layer.prepare), and it has no gradients.
 
-The matrices A, G and B are those of engine.winograd_transforms for other points. With seven of them and infinity the
-numbers grow more before they cancel: in float32 the error is some 20 times the direct sum's.
+The matrices A, G and B are those of engine.winograd_transforms for other points. With seven points and infinity the
+numbers grow more before they cancel: in float32 the error is about 20 times the direct sum's.
 """
 
 from functools import cache
@@ -22,23 +22,23 @@ from fcn_from_scratch.engine.workspace import empty_from
 
 POINTS = (0, 1, -1, 2, -2, "1/2", "-1/2")  # and infinity
 OUTPUTS = 2
-FILTERS = 32  # that are transformed at a time, in float64
+FILTERS = 32  # transformed at a time, in float64
 
 
 def can_transform(kernel_size, stride, dilation, groups):
-    """Whether there is an F(2, k) here for such a convolution: for kernels of 2 to 7 pixels a side at stride 1."""
+    """Whether F(2, k) exists here for such a convolution: stride 1, and a kernel of 2 to 7 pixels a side."""
     return all(2 <= k <= len(POINTS) for k in kernel_size) and stride == dilation == (1, 1) and groups == 1
 
 
 def frequencies(kernel_size):
-    """The number of places of a transformed tile."""
+    """The number of places in a transformed tile."""
     kh, kw = kernel_size
     return (kh + OUTPUTS - 1) * (kw + OUTPUTS - 1)
 
 
 @threads.one_blas_thread
 def transformed_wide_weight(weight):
-    """G weight G^T for weight (F, C, kh, kw): (frequencies, F, C)."""
+    """Compute G weight G^T for weight (F, C, kh, kw): (frequencies, F, C)."""
     f, c, kh, kw = weight.shape
     factor = np.kron(_matrices(kh)[1], _matrices(kw)[1])
     kernel = np.empty((len(factor), f, c), weight.dtype)
@@ -54,7 +54,7 @@ def transformed_wide_weight(weight):
 
 @threads.one_blas_thread
 def winograd_wide_conv2d(x, kernel, bias, geometry, relu=False, workspace=None):
-    """conv2d by a transformed weight, where `can_transform` says so; of NumPy arrays.
+    """Compute conv2d with a transformed weight, for NumPy arrays and where `can_transform` holds.
 
     Shapes: x (N, C, H, W); kernel, transformed_wide_weight(weight); geometry, an ops.shapes.Geometry.
     Returns: y (N, F, oh, ow), channels last in memory.
@@ -88,5 +88,5 @@ def winograd_wide_conv2d(x, kernel, bias, geometry, relu=False, workspace=None):
 
 @cache
 def _matrices(taps):
-    """(A, G, B^T) of F(2, taps), float64: (inputs, 2), (inputs, taps) and (inputs, inputs), inputs = taps + 1."""
+    """(A, G, B^T) of F(2, taps) in float64: (inputs, 2), (inputs, taps), (inputs, inputs), with inputs = taps + 1."""
     return [np.array(matrix, float) for matrix in cook_toom(POINTS[:taps], OUTPUTS, taps)]

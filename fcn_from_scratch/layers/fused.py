@@ -1,12 +1,13 @@
 """Several layers in one pass over memory: a convolution, the ReLU after it, and the 2x2 max-pool after that.
 
-Layer by layer, the map between two of them is written to memory and read again. A chain (Sequential, Trunk) lets
-`forward` find the layers that one pass can compute. The numbers are the same, bit for bit (tests/layers/test_fused.py).
+Layer by layer, the map between two layers is written to memory and read again. A chain (Sequential, Trunk) calls
+`forward`, which finds the layers that one pass can compute. The results are the same, bit for bit
+(tests/layers/test_fused.py).
 
-Each layer keeps what its own backward needs, as if it had run alone. A max-pool is the exception: the pass that pools
-never writes the ReLU's map, so ReLU.backward could not tell where it was positive. Pools are therefore fused only
-where nobody can ask a layer in between: in eval mode, and inside `with unobserved():`, where the caller runs forward
-and backward of the whole network and then makes it forget (the trainer does).
+Each layer keeps what its own backward needs, as if it had run alone. There is one exception. A pass with a max-pool
+never writes ReLU's output, and without it ReLU.backward does not know where the output was positive. So pools are fused
+only if nobody can call a single layer's backward: in eval mode, and inside `with unobserved():`. There the caller runs
+forward and backward of the whole network, as the trainer does, and at the end the network forgets what forward kept.
 """
 
 import contextlib
@@ -39,7 +40,10 @@ def unobserved(model):
 
 
 def forward(children, x, taps=()):
-    """Run a chain, a dict name -> layer, in as few passes as possible: (y, the maps after the layers named in taps)."""
+    """Run a chain, a dict name -> layer, in as few passes as possible.
+
+    Returns: (y, a dict with the output of each layer named in taps).
+    """
     maps = {}
     for names in groups(children, taps):
         x = run([children[name] for name in names], x)
@@ -49,7 +53,7 @@ def forward(children, x, taps=()):
 
 
 def groups(children, taps=()):
-    """Cut a chain into lists of names that one pass computes. A tapped map ends its group."""
+    """Cut a chain into lists of names; one pass computes each list. A layer in `taps` is the last of its list."""
     names = list(children)
     while names:
         length = _joint([children[name] for name in names[:3]])
@@ -59,9 +63,9 @@ def groups(children, taps=()):
 
 
 def _joint(layers):
-    """How many of these layers, from the first one on, one pass computes.
+    """How many of these layers one pass computes, counted from the first.
 
-    A subclass, or a layer whose forward was replaced, may do something else: it stands alone.
+    A subclass, or a layer whose forward was replaced, may compute something else. It is never fused.
     """
     kinds = [None if "forward" in vars(layer) else type(layer) for layer in layers]
     if kinds[:2] != [Conv2d, ReLU]:
@@ -74,7 +78,7 @@ def _may_pool(layers):
 
 
 def run(layers, x):
-    """The layers of one group. Each of them keeps what its backward needs."""
+    """Run the layers of one group. Each of them keeps what its backward needs."""
     if len(layers) == 1:
         return layers[0](x)
     conv, relu, *pools = layers
@@ -89,6 +93,6 @@ def run(layers, x):
         arguments = x, weight, bias, geometry, pool.geometry(shape)
         y, winner = engine.conv2d_relu_pool(*arguments, transformed=conv.transformed, **options)
         pool.remember(pool.keep(winner, shape))
-        relu.remember(())  # the pool's winners say where nothing was positive: it stops the gradient there
+        relu.remember(())  # not needed: the pool's backward stops the gradient where nothing was positive
     conv.remember(x)
     return y

@@ -32,7 +32,7 @@ def upsampler(method, channels, *factors, kernel_size=None, padding=None, pools=
                  up, a little less.
     dtype        of the learned weights
     Where the fine pixels stand and what they see: geometry.receptive_field of the layer.
-    Identity: each step equals the transposed convolution that tests/layers/test_upsampler.py writes down for it.
+    Identity: each step equals the transposed convolution that tests/layers/test_upsampling.py writes down for it.
     Raises: ValueError for another method (the right ones are listed), no factor, or pools that do not match.
     Source: Long et al. 2015, section 3.3. Lesson 9.
     """

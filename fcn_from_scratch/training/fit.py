@@ -6,10 +6,10 @@ from fcn_from_scratch.training.optim import SGD, polynomial, warm_up
 
 
 def fit(model, dataset, steps, lr, batch_size=8, momentum=0.9, weight_decay=5e-4, seed=0, device="cpu", progress=True):
-    """Train a model on a dataset for some steps; returns the Trainer, whose `losses` has each step's.
+    """Train a model on a dataset for some steps. Returns: the Trainer, whose `losses` holds the loss of each step.
 
-    The loss is the mean over the pixels that count. The rate rises over the first twenty steps (large first gradients
-    do no harm then) and falls to zero at the end. For everything else there is Trainer.
+    The loss is the mean over the pixels that count. The learning rate rises over the first twenty steps, because the
+    first gradients are large, and falls to zero at the end. Use Trainer for any other settings.
     """
     schedule = warm_up(polynomial(lr, steps), min(20, steps // 5))
     batches = Batches(dataset, batch_size, model.transform, seed=seed)

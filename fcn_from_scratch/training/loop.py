@@ -19,17 +19,17 @@ from fcn_from_scratch.training.pair_heads import pair_heads
 
 
 class Trainer:
-    """Trains a model on batches, step by step; its whole state can be saved and taken up again.
+    """Trains a model on batches, step by step. Its whole state can be saved, and training can go on from it.
 
     model         scores = model(x); model.backward_params(dscores) fills its grads. With several heads both are
                   tuples, and the loss is the sum of the heads' losses
     optimizer     training.optim.SGD
     batches       an iterator of (x, labels) with state_dict() and load_state_dict(): datasets.Batches
-    reduction     "mean" over the pixels that count, or "sum" as in the paper's public code. The learning rate belongs
-                  to it: a sum over an image is 100,000 times a mean (training.recipes)
-    iter_size     batches whose gradients are added up for one step
-    class_weight  one number a class, or None; of the first head's classes
-    losses        of every step so far
+    reduction     "mean" over the pixels that count, or "sum" as in the paper's public code. The learning rate must suit
+                  it: the sum over an image is 100,000 times the mean (training.recipes)
+    iter_size     the number of batches whose gradients are added up for one step
+    class_weight  one number for each class of the first head, or None
+    losses        the loss of every step so far
     """
 
     def __init__(
@@ -52,17 +52,17 @@ class Trainer:
 
     @property
     def steps(self):
-        """Steps taken so far."""
+        """The number of steps taken so far."""
         return self.optimizer.steps
 
     def step(self):
-        """One step of the optimiser; returns the loss before it.
+        """Take one step of the optimiser. Returns: the loss before the step.
 
-        Raises: InputError when the loss is not finite: nothing learned after that would mean anything.
+        Raises: InputError when the loss is not finite. After that the network learns nothing useful.
         """
 
         def gradients(model, x, labels, shares):
-            """Of a batch, or of a part of one that a replica of the model takes: forward, loss, backward."""
+            """Forward, loss and backward: of a batch, or of a part of one on a replica. Returns: the loss."""
             scores = model(x)
             loss, dscores = self.loss(scores, labels, shares)
             model.backward_params(dscores)
@@ -77,9 +77,9 @@ class Trainer:
         return loss
 
     def loss(self, scores, labels, shares=None):
-        """(loss, dscores). Of a network with several heads the losses are added, and dscores is a tuple.
+        """Return (loss, dscores). With several heads their losses are added, and dscores is a tuple.
 
-        shares   None, or for each head the share of this part in the whole batch's mean (engine.loss_shares)
+        shares   None, or for each head the share of this part in the mean over the whole batch (engine.loss_shares)
         """
         pairs = pair_heads(scores, labels)
         shares = (1.0,) * len(pairs) if shares is None else shares
@@ -92,15 +92,17 @@ class Trainer:
             total, gradients = total + float(loss) * share, [*gradients, dscores]
         return total, tuple(gradients) if isinstance(scores, tuple) else gradients[0]
 
-    # --- who works on which pictures: strategies, which change nothing in what comes out ---------------------------
+    # --- which thread or process works on which pictures: the results do not depend on it ---------------------------
 
     def over_batches(self, gradients):
-        """Call `gradients` on the next iter_size batches; returns the sum of their losses. Several processes override
-        this (lab.mpi)."""
+        """Call `gradients` on the next iter_size batches. Returns: the sum of their losses.
+
+        Training with several processes overrides this method (lab.mpi).
+        """
         return sum(self.over_parts(gradients, *next(self.batches)) for _ in range(self.iter_size))
 
     def over_parts(self, gradients, x, labels, shares=None):
-        """Call `gradients` on a batch, or on parts of it, each on a thread of its own (engine.micro_batches)."""
+        """Call `gradients` on a batch, or on its parts, each on its own thread (engine.micro_batches)."""
         x, labels = (to_device(array, self.device) for array in (x, labels))
         slices = self._micro_batches.cut(x)
         if len(slices) == 1:
@@ -124,10 +126,10 @@ class Trainer:
             )
 
     def run(self, steps, progress=True, save=None, save_seconds=60):
-        """Train until `steps` steps are done in all, those before a resume included.
+        """Train until `steps` steps are done in all. Steps before a resume count too.
 
         progress      show a bar with the loss (a running mean) and the speed
-        save          a function called every save_seconds seconds and at the end: it writes a checkpoint
+        save          a function that writes a checkpoint. It is called every save_seconds seconds and at the end
         Returns: the trainer.
         """
         self.model.train()

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent as Caffe does it, and learning rates that change with the step."""
+"""Stochastic gradient descent as in Caffe, and learning rates that change with the step."""
 
 from fnmatch import fnmatch
 
@@ -7,8 +7,8 @@ import numpy as np
 from fcn_from_scratch import checks, engine, kernels
 from fcn_from_scratch.backend import get_array_module, is_plain, to_numpy
 
-# (learning-rate factor, decay factor) for the parameters whose name matches; the first match counts. Biases learn
-# twice as fast and are not decayed, as in the paper's public networks.
+# name pattern -> (learning-rate factor, decay factor); the first pattern that matches counts. Biases learn twice as
+# fast and are not decayed, as in the paper's public networks.
 CAFFE_MULTIPLIERS = {"*bias": (2.0, 0.0), "*": (1.0, 1.0)}
 
 
@@ -19,14 +19,14 @@ class SGD:
     V = momentum * V + lr * lr_mult * g
     w = w - V
 
-    This is Caffe's rule. PyTorch's keeps the rate out of the velocity (V = momentum * V + g; w = w - lr * V), which
-    is the same as long as the rate stays the same: when it drops, Caffe's velocity still carries the old, larger
-    steps for about 1 / (1 - momentum) steps.
+    This is Caffe's rule. PyTorch keeps the rate out of the velocity (V = momentum * V + g; w = w - lr * V). Both are
+    the same while the rate is constant. When the rate drops, Caffe's velocity still carries the old, larger steps for
+    about 1 / (1 - momentum) steps.
 
-    model        what has `params`, `grads` and zero_grad(); its frozen_params(), if any, are left alone
+    model        has `params`, `grads` and zero_grad(). If it has frozen_params(), those parameters do not change
     lr           a number, or a function of the step number: see `constant`, `stepped`, `polynomial`, `warm_up`
-    multipliers  name pattern -> (lr_mult, decay_mult), first match counts
-    Raises: ValueError for a negative rate, decay or momentum, or a parameter no pattern matches.
+    multipliers  name pattern -> (lr_mult, decay_mult); the first match counts
+    Raises: ValueError for a negative rate, decay or momentum, or a parameter that no pattern matches.
     Source: the solvers of the paper's public code; Caffe's sgd_solver.cpp.
     """
 
@@ -46,7 +46,7 @@ class SGD:
         return self.schedule(self.steps)
 
     def step(self, iter_size=1):
-        """Move every parameter by one step. `grads` hold the sum of iter_size batches, of which the mean is taken."""
+        """Move every parameter by one step. `grads` hold the sum over iter_size batches; the step takes their mean."""
         lr = self.lr
         frozen = self.model.frozen_params() if hasattr(self.model, "frozen_params") else ()
         grads = self.model.grads
@@ -61,7 +61,7 @@ class SGD:
         self.steps += 1
 
     def _move(self, weight, gradient, velocity, rate, decay):
-        """The rule above for one parameter; the engine and the CUDA kernel compute the same in one pass."""
+        """Apply the rule above to one parameter. The engine and the CUDA kernel compute the same in one pass."""
         if kernels.usable(weight, gradient, velocity):
             kernels.sgd(weight, velocity, gradient, self.momentum, rate, decay)
             return
@@ -77,7 +77,7 @@ class SGD:
         return {name: np.array(to_numpy(array)) for name, array in self.velocity.items()}
 
     def load_state_dict(self, velocity, steps):
-        """Go on with these velocities after this many steps."""
+        """Continue with these velocities, after this many steps."""
         for name, array in self.velocity.items():
             array[...] = get_array_module(array).asarray(velocity[name])
         self.steps = steps
@@ -97,14 +97,14 @@ def stepped(lr, every, factor=0.1):
 
 
 def polynomial(lr, steps, power=0.9):
-    """lr * (1 - step / steps)**power, and zero from the last step on"""
+    """lr * (1 - step / steps)**power; zero from step number `steps` on"""
     checks.not_negative(lr, "lr")
     checks.integer(steps, "steps", 1)
     return lambda step: lr * max(1 - step / steps, 0.0) ** power
 
 
 def warm_up(schedule, steps):
-    """Another schedule whose first `steps` steps rise evenly from 0: large early gradients do no harm."""
+    """The same schedule, but its first `steps` steps rise evenly from 0, so that large early gradients do no harm."""
     checks.integer(steps, "steps", 0)
     return lambda step: schedule(step) * min((step + 1) / (steps + 1), 1.0)
 

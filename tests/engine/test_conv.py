@@ -1,4 +1,4 @@
-"""The engine's convolution: which algorithm is chosen, blocks of patches, ReLU and pool on the way out."""
+"""The engine's convolution: the choice of the algorithm, blocks of patches, and ReLU and pool in the same pass."""
 
 from unittest import mock
 
@@ -18,7 +18,7 @@ from fcn_from_scratch.ops.shapes import conv_geometry, pool_geometry
 class TestBlocks:
     @pytest.mark.parametrize("budget", [1, 200, 500, 2000], ids="{} bytes".format)
     def test_bias_gradient_of_several_blocks(self, rng, layout, budget):
-        """Of 3 images of 960 bytes, 192 a row: some rows at a time, or some images."""
+        """Three images of 960 bytes, 192 bytes a row. The budgets give blocks of some rows, or of some images."""
         dy = rng.normal(size=(3, 4, 5, 6))
         with mock.patch.object(im2col, "BLOCK_BYTES", budget):
             close(conv.conv2d_bias_grad(layout(dy)), np.einsum("nfhw->f", dy))
@@ -74,7 +74,7 @@ def choice(x_shape, weight_shape, dtype, stride=1, padding=0, dilation=1, groups
 
 
 class TestChoice:
-    """What "auto" takes."""
+    """Which algorithm "auto" takes."""
 
     @pytest.mark.parametrize(
         ("x_shape", "weight_shape", "options", "dtype", "chosen"),

@@ -1,4 +1,4 @@
-"""Parts of a batch, each taken through the network alone, make the step that the whole batch makes."""
+"""A step over the parts of a batch, each on its own thread, equals the step over the whole batch."""
 
 import itertools
 
@@ -17,7 +17,7 @@ WEIGHTS = np.array([0.2, 3.0, 1.0, 0.0, 7.0, 0.5])
 
 @pytest.fixture
 def cut(monkeypatch):
-    """Cut batches even of tiny pictures, into parts of two; says how many parts each batch had."""
+    """Cut batches into parts of two, even of tiny pictures. Returns: a list with the number of parts of each batch."""
     monkeypatch.setattr(micro_batches, "MOST_PIXELS", 2 * 33 * 38)
     monkeypatch.setattr(micro_batches, "LEAST_PIXELS", 1)
     seen, original = [], micro_batches.MicroBatches.run
@@ -31,12 +31,15 @@ def cut(monkeypatch):
 
 @pytest.fixture
 def whole(monkeypatch):
-    """Switch cutting off: whole()."""
+    """Returns: a function that switches cutting off."""
     return lambda: monkeypatch.setattr(micro_batches, "MOST_NUMBERS", -1)
 
 
 class Pictures:
-    """Random batches of 5, 4 and 3; of the second, no pixel of the first two pictures counts; of the third, none."""
+    """Random batches of 5, 4 and 3 pictures.
+
+    In the second batch no pixel of the first two pictures counts. In the third no pixel counts at all.
+    """
 
     def __init__(self, channels=3, heads=1, dtype=np.float64):
         rng = np.random.default_rng(4)
@@ -92,7 +95,7 @@ MINI = [name for name in models.NAMES if name.startswith("mini") and name != "mi
     + [("mini_fcn8s_two_heads", {"class_weight": WEIGHTS})],
 )  # fmt: skip
 def test_parts_are_the_whole(name, options, cut, whole):
-    """In float64, with dropout, momentum, ignored pixels, parts and a batch without any that count, odd batches."""
+    """In float64, with dropout, momentum and odd batches. In some parts, and in one whole batch, no pixel counts."""
     losses, weights, states = end_of(trainer(name, **options))
     assert set(cut) == {2, 3}, "batches of 3 and 4 in two parts, of 5 in three"
     whole()
@@ -108,7 +111,7 @@ def test_parts_are_the_whole(name, options, cut, whole):
 
 @pytest.mark.parametrize("number", [2, 5])
 def test_the_number_of_threads_changes_nothing(number, cut, monkeypatch):
-    """In float32, bit for bit, whoever took which part."""
+    """In float32, bit for bit, whichever thread took which part."""
     ends = []
     for workers in (1, number, number):
         monkeypatch.setattr(threads, "most", lambda workers=workers: workers)
@@ -122,7 +125,7 @@ def test_the_number_of_threads_changes_nothing(number, cut, monkeypatch):
 
 
 def test_parts():
-    """By the pixels of a picture; two at least, since two is what can run side by side; one picture is not cut."""
+    """The number of parts depends on the pixels of a picture. It is at least two, and one picture is not cut."""
     cut = micro_batches.MicroBatches(Sequential(Conv2d(3, 2, 1))).cut
 
     def sizes(*shape):
@@ -138,7 +141,7 @@ def test_parts():
 
 
 class Centred(Layer):
-    """A reader's own layer, that looks at the whole batch."""
+    """A reader's own layer that looks at the whole batch."""
 
     def _forward(self, x):
         return x - x.mean(axis=0), ()
@@ -148,7 +151,7 @@ class Centred(Layer):
 
 
 def test_what_is_not_cut(monkeypatch):
-    """Layers of a reader, replaced methods, many parameters."""
+    """A reader's layers, replaced methods, many parameters."""
     monkeypatch.setattr(micro_batches, "LEAST_PIXELS", 1)
     x = np.zeros((4, 3, 8, 8))
     own = Sequential(Conv2d(3, 2, 3), ReLU(), Centred(name="own"))
@@ -175,7 +178,7 @@ def test_what_is_not_cut(monkeypatch):
 
 @pytest.mark.parametrize("pictures", [(0, 4), (4,), (0,)])
 def test_wrong_labels_are_named_and_leave_nothing_behind(pictures, cut):
-    """In the first part, in the last, in both. The next step is that of a fresh trainer."""
+    """Wrong labels in the first part, in the last, in both. The next step equals that of a fresh trainer."""
     run, fresh = trainer(), trainer()
     x, labels = next(run.batches)
     good = x, labels.copy()
@@ -216,7 +219,7 @@ def test_a_loss_that_is_not_finite(cut):
 
 
 def test_memory_is_used_again(cut):
-    """The threads' workspaces are kept from step to step, and are no more than the threads."""
+    """The threads' workspaces are kept from step to step. There are no more of them than threads."""
     run = trainer()
     end_of(run, 3)
     kept = list(run._micro_batches._workspaces)

@@ -1,4 +1,4 @@
-"""The engine's max-pool keeps the winner's place in its window, instead of its position in the plane."""
+"""The engine's max-pool keeps the winner's place in its window instead of its position in the plane."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ class TestWinner:
         np.testing.assert_array_equal(winner_indices(nobody, SHAPE, **options), winner_indices(first, SHAPE, **options))
 
     def test_relu_and_pool_in_one(self, rng):
-        """Of ties the first pixel wins; where nothing is above zero nobody does; nan stays."""
+        """Of equal pixels the first wins. If no pixel is above zero, none wins. NaN stays."""
         x = rng.integers(-2, 3, (3, 4, 8, 6)).astype(float)
         x[0, 0, 2, 3] = np.nan
         windows = x.reshape(3, 4, 4, 2, 3, 2).transpose(3, 5, 0, 1, 2, 4)

@@ -1,4 +1,4 @@
-"""Several threads give what one gives, exceptions come through, and BLAS is left as it was found."""
+"""Several threads give the results of one, exceptions are passed on, and BLAS keeps its number of threads."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ needs_blas = pytest.mark.skipif(threads._blas() is None, reason="NumPy's BLAS he
 
 @pytest.fixture
 def several(monkeypatch):
-    """Three workers, and blocks so small that every one of them gets some."""
+    """Three workers, and blocks so small that each worker gets some."""
     monkeypatch.setattr(threads, "workers", lambda: 3)
     monkeypatch.setattr(im2col, "LEAST_BYTES", 1)
     threads._pool.cache_clear()
@@ -66,7 +66,7 @@ def test_a_thread_may_share_out_work_itself(several):
 
 
 def test_inside_an_item_there_is_one_worker(monkeypatch):
-    """What an item shares out stays in its thread; afterwards all threads are there again, also after an exception."""
+    """What an item shares out stays in its thread. Later all threads are available again, even after an exception."""
     monkeypatch.setattr(threads, "most", lambda: 3)
     threads._pool.cache_clear()
 
@@ -86,7 +86,7 @@ def test_inside_an_item_there_is_one_worker(monkeypatch):
 
 
 def test_warnings_are_those_of_who_asks(several):
-    """np.errstate holds in the other threads too."""
+    """The caller's np.errstate holds in the other threads too."""
 
     def work(item):
         time.sleep(0.01)  # so that every thread gets some

@@ -1,4 +1,4 @@
-"""Winograd: the matrices in fractions, the additions that stand for them, and convolutions against the loops."""
+"""Winograd: the matrices in fractions, the additions that replace them, and convolutions against the loops."""
 
 from fractions import Fraction
 
@@ -112,7 +112,7 @@ def arrays(rng, size, padding, n=2, c=3, f=4):
 
 
 def weight_grad(dy, x, padding):
-    """winograd_weight_grad into an array of its own, which lies channels last and is not zero before."""
+    """winograd_weight_grad into an array that lies channels last and is not zero before."""
     before = get_array_module(x).ones((dy.shape[1], 3, 3, x.shape[1])).transpose(0, 3, 1, 2)
     return winograd_weight_grad(dy, x, padding, before.copy(order="K")) - before
 
@@ -169,7 +169,7 @@ class TestTransformedWeight:
 
 
 def test_a_wide_frame_of_padding(rng):
-    """conv1_1 of the paper's networks: what lies in the frame sees zeros alone."""
+    """As conv1_1 of the paper's networks: outputs inside the frame see only zeros."""
     x, weight, bias, dy = arrays(rng, (5, 6), (100, 100))
     y = winograd_conv2d(x, weight, bias, (100, 100))
     close(y[:, :, 98:105, 98:106], loops.conv2d_loops(x, weight, bias, 1, 2)[:, :, :7, :8])
@@ -182,7 +182,7 @@ def test_a_wide_frame_of_padding(rng):
 
 @pytest.fixture(params=[1, 3])
 def narrow_bands(request, monkeypatch):
-    """Some threads, and bands of few tiles: several a picture, in several groups."""
+    """One or three threads, and bands of few tiles: several bands in each picture, in several groups."""
     monkeypatch.setattr(threads, "workers", lambda: request.param)
     monkeypatch.setattr(winograd_tiles, "NARROW_BYTES", 20_000)
     monkeypatch.setattr("fcn_from_scratch.engine.winograd.GRADIENT_BYTES", 60_000)
@@ -237,7 +237,7 @@ def test_pooled_tiles_with_ties(xp, rng, size, ceil_mode):
 
 
 def test_what_float32_costs(rng):
-    """About ten times the plain sum's error, as the docstring has it; relative to the largest output."""
+    """About ten times the error of the plain sum, relative to the largest output."""
     x = np.maximum(rng.normal(size=(1, 64, 24, 24)), 0)
     weight = rng.normal(size=(64, 64, 3, 3)) / np.sqrt(9 * 32)
     exact = winograd_conv2d(x, weight, None, (1, 1))

@@ -1,4 +1,4 @@
-"""F(2, k) for weights that were transformed before: exact in float64, and what it costs in float32."""
+"""F(2, k) for weights that were transformed in advance: exact in float64, with known errors in float32."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_equals_loops(data):
 
 @pytest.mark.parametrize("size", [(10, 9), (9, 10), (9, 9)])
 def test_the_last_tiles_do_not_reach_into_the_next_image(size):
-    """Of an odd number of outputs the last one has half a tile; what that tile reads beyond the image is zero."""
+    """With an odd number of outputs, half of the last tile is used. Beyond the image it must read zeros."""
     rng = np.random.default_rng(3)
     x, weight = rng.normal(size=(2, 3, *size)), rng.normal(size=(2, 3, 3, 5))
     x[1] = np.nan
@@ -44,7 +44,7 @@ def test_the_last_tiles_do_not_reach_into_the_next_image(size):
 
 
 def test_what_float32_costs():
-    """About 20 times the direct sum's error, as prototypes had it: 8.5e-6 of the largest output."""
+    """About 20 times the direct sum's error, as in a prototype: 8.5e-6 of the largest output."""
     rng = np.random.default_rng(0)
     x = np.maximum(rng.standard_normal((1, 64, 12, 14), np.float32), 0)
     weight = rng.standard_normal((48, 64, 7, 7), np.float32)
@@ -78,7 +78,7 @@ class TestPreparedLayer:
         np.testing.assert_array_equal(layer.prepare(wide=True)(x), plain)
 
     def test_is_left_to_few_places(self, layer):
-        """On a large map the patches outweigh the weights, and the plain product runs."""
+        """On a large map the patches are larger than the weights, and the plain product runs."""
         x = np.random.default_rng(2).standard_normal((1, 32, 45, 40)).astype(np.float32)
         plain = layer.prepare(False)(x)
         np.testing.assert_array_equal(layer.prepare(wide=True)(x), plain)

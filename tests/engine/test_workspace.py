@@ -1,4 +1,4 @@
-"""Memory is lent, comes back when nobody looks at it any more, and is never lent twice."""
+"""A workspace lends memory, gets it back when all views of an array are gone, and never lends it twice."""
 
 import threading
 
@@ -87,7 +87,7 @@ def test_other_array_modules_have_their_own(xp):
 
 
 class Counting(Workspace):
-    """A workspace that keeps every block it ever made."""
+    """A workspace that keeps a list of all blocks it ever made."""
 
     def __init__(self):
         super().__init__()
@@ -99,7 +99,7 @@ class Counting(Workspace):
 
 
 def test_a_network_steps_on_the_same_memory(rng, monkeypatch):
-    """After a few steps, each large array finds a block of those before: blocks only grow, so this comes to an end."""
+    """After a few steps each large array finds a block from a step before. Blocks only grow, so this must happen."""
     monkeypatch.setattr(threads, "workers", lambda: 1)  # two may hold more at once in one step than in another
     workspace = Counting()
     net = Sequential(

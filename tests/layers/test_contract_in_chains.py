@@ -1,4 +1,4 @@
-"""After a chain's forward, each layer's backward alone is that layer's own gradient, however the chain computed it."""
+"""After a chain's forward, the backward of each layer is the gradient of that layer alone, fused or not."""
 
 import contextlib
 import pickle
@@ -34,7 +34,7 @@ def layer_of(kind, number, rng):
 
 
 def alone(layer, x):
-    """A layer of the same kind and parameters that ran forward by itself, by the plain code."""
+    """A layer of the same kind, with the same parameters, after its own forward by the plain code."""
     twin = pickle.loads(pickle.dumps(layer))
     twin.zero_grad()
     with plain():
@@ -42,7 +42,7 @@ def alone(layer, x):
 
 
 def assert_each_layer_is_itself(net, x, rng):
-    """Go through the chain layer by layer; give each a random upstream gradient of its own."""
+    """Go through the chain layer by layer. Each layer gets its own random upstream gradient."""
     layers = net.layers
     for layer in layers:
         layer.zero_grad()
@@ -73,7 +73,7 @@ def three(rng, bias=-0.5):
 
 
 def test_the_three_that_one_pass_can_compute(rng):
-    """Half of the pool's windows hold nothing positive: there the first of four equal zeros wins."""
+    """In half of the pool's windows no pixel is positive. There all four are zero, and the first one wins."""
     net, x = three(rng), rng.normal(size=(2, 3, 16, 14))
     net(x)
     conv, relu, pool = net.layers
