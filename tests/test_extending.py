@@ -88,8 +88,8 @@ def test_dataset_and_model(changed, tmp_path, rng):
         f"""
         import sys
         from fcn_from_scratch.cli import main
-        words = "train --model mini_fcn8s_deep --width 4 --dataset fields --root {root} --steps 2 --batch-size 2 --out out"
-        sys.exit(main(words.split()))
+        words = "train --model mini_fcn8s_deep --width 4 --dataset fields --steps 2 --batch-size 2 --out out"
+        sys.exit(main([*words.split(), "--root", {str(root)!r}]))
         """
     )
     ended = run(changed, "-c", command)

@@ -13,7 +13,7 @@ forward and backward of the whole network, as the trainer does, and at the end t
 import contextlib
 import contextvars
 
-from fcn_from_scratch import checks, engine, ops
+from fcn_from_scratch import checks, engine
 from fcn_from_scratch.engine.loss_shares import layers as layers_of
 from fcn_from_scratch.engine.micro_batches import as_written_here
 from fcn_from_scratch.layers.activation import ReLU
@@ -26,10 +26,10 @@ _unobserved = contextvars.ContextVar("unobserved", default=False)
 
 @contextlib.contextmanager
 def unobserved(model):
-    """Nobody looks at a single layer of the model until this ends: its pools may be fused in training mode too. At the
-    end the model forgets what forward kept.
+    """Fuse pools in training mode too.
 
-    A layer that a user wrote may look at the layers it holds. A model with such a layer runs as if this were not here.
+    The caller promises not to ask a single layer of the model for its gradient until this ends. At the end the model
+    forgets what forward kept. A user's own layer may ask the layers it holds, so nothing changes for a model with one.
     """
     token = _unobserved.set(all(map(as_written_here, layers_of(model))))
     try:
@@ -83,15 +83,14 @@ def run(layers, x):
         return layers[0](x)
     conv, relu, *pools = layers
     checks.channels(conv, x, conv.in_channels)
-    weight, bias, options = conv.params["weight"], conv.params.get("bias"), conv.engine_options
+    weight, options = conv.params["weight"], {"transformed": conv.transformed, **conv.engine_options}
+    arguments = x, weight, conv.params.get("bias"), conv_geometry(x.shape, weight, *conv.placing)
     if not pools:
-        y = ops.conv2d(x, weight, bias, *conv.placing, relu=True, transformed=conv.transformed, **options)
+        y = engine.conv2d(*arguments, relu=True, **options)
         relu.remember((y,))
     else:
-        (pool,), geometry = pools, conv_geometry(x.shape, weight, *conv.placing)
-        shape = (len(x), conv.out_channels, *geometry.output_size)
-        arguments = x, weight, bias, geometry, pool.geometry(shape)
-        y, winner = engine.conv2d_relu_pool(*arguments, transformed=conv.transformed, **options)
+        (pool,), shape = pools, (len(x), conv.out_channels, *arguments[3].output_size)
+        y, winner = engine.conv2d_relu_pool(*arguments, pool.geometry(shape), **options)
         pool.remember(pool.keep(winner, shape))
         relu.remember(())  # not needed: the pool's backward stops the gradient where nothing was positive
     conv.remember(x)

@@ -11,7 +11,19 @@ from fcn_from_scratch.ops.shapes import conv_geometry
 from fcn_from_scratch.ops.windows import pad, taps
 
 
-def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, **engine_options):
+def conv2d(
+    x,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    algorithm="auto",
+    *,
+    transformed=None,
+    workspace=None,
+):
     """Slide a kernel over the image; each output is the weighted sum of the pixels below it.
 
     y[n, f, i, j] = bias[f] + sum over c, a, b of x[n, c, s*i + d*a - p, s*j + d*b - p] * weight[f, c, a, b]
@@ -19,7 +31,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, **en
     Pixels outside the image count as zero. With G groups, the g-th of G equal parts of the output channels sees only
     the g-th part of the input channels.
     Shapes: x (N, C, H, W); weight (F, C/G, kh, kw); bias (F,) or None; stride, padding, dilation integers or pairs.
-    engine_options   algorithm, transformed, relu and workspace, see engine.conv.conv2d: for the engine only
+    algorithm, transformed, workspace   for the engine only, see engine.conv.conv2d
     Returns: y (N, F, oh, ow), oh = (H + 2p - d(kh - 1) - 1) // s + 1.
     Identity: equals ops.loops.conv2d_loops by every algorithm  (tests/ops/test_conv.py).
     Raises: ValueError when the channels do not fit, an argument is out of range, the output would be empty, or the
@@ -30,12 +42,14 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, **en
     geometry = conv_geometry(x.shape, weight, stride, padding, dilation, groups)
     checks.bias(bias, weight.shape[0])
     if not is_plain():
-        return engine.conv2d(x, weight, bias, geometry, **engine_options)
+        return engine.conv2d(x, weight, bias, geometry, algorithm, transformed=transformed, workspace=workspace)
     y = correlate(x, weight, geometry)
     return y if bias is None else y + bias[:, None, None]
 
 
-def conv2d_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1, *, out=None, **engine_options):
+def conv2d_backward(
+    dy, x, weight, stride=1, padding=0, dilation=1, groups=1, algorithm="auto", *, out=None, workspace=None
+):
     """Compute the gradients of conv2d: (dx, dweight, dbias) for the upstream gradient dy.
 
     dx[n, c, s*i + d*a - p, s*j + d*b - p] += dy[n, f, i, j] * weight[f, c, a, b]
@@ -50,12 +64,14 @@ def conv2d_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1, *,
     """
     geometry = _checked_geometry(dy, x.shape, weight, stride, padding, dilation, groups)
     if not is_plain():
-        return engine.conv2d_backward(dy, x, weight, geometry, out, **engine_options)
+        return engine.conv2d_backward(dy, x, weight, geometry, out, algorithm, workspace=workspace)
     dx = scatter_add(dy, weight, geometry, x.shape)
     return dx, *accumulated(out, weight_gradient(dy, x, weight.shape, geometry), dy.sum(axis=(0, 2, 3)))
 
 
-def conv2d_input_grad(dy, x_shape, weight, stride=1, padding=0, dilation=1, groups=1, **engine_options):
+def conv2d_input_grad(
+    dy, x_shape, weight, stride=1, padding=0, dilation=1, groups=1, algorithm="auto", *, workspace=None
+):
     """Compute the gradient by the input: every output hands its gradient back along the weights it came through.
 
     dx[n, c, s*i + d*a - p, s*j + d*b - p] += dy[n, f, i, j] * weight[f, c, a, b]
@@ -67,11 +83,13 @@ def conv2d_input_grad(dy, x_shape, weight, stride=1, padding=0, dilation=1, grou
     """
     geometry = _checked_geometry(dy, x_shape, weight, stride, padding, dilation, groups)
     if not is_plain():
-        return engine.conv2d_input_grad(dy, x_shape, weight, geometry, **engine_options)
+        return engine.conv2d_input_grad(dy, x_shape, weight, geometry, algorithm, workspace=workspace)
     return scatter_add(dy, weight, geometry, x_shape)
 
 
-def conv2d_weight_grad(dy, x, weight, stride=1, padding=0, dilation=1, groups=1, *, out=None, **engine_options):
+def conv2d_weight_grad(
+    dy, x, weight, stride=1, padding=0, dilation=1, groups=1, algorithm="auto", *, out=None, workspace=None
+):
     """Compute the gradient by the weight: each tap sums its pixel times the output's gradient over all positions.
 
     dweight[f, c, a, b] = sum over n, i, j of dy[n, f, i, j] * x[n, c, s*i + d*a - p, s*j + d*b - p]
@@ -83,7 +101,7 @@ def conv2d_weight_grad(dy, x, weight, stride=1, padding=0, dilation=1, groups=1,
     """
     geometry = _checked_geometry(dy, x.shape, weight, stride, padding, dilation, groups)
     if not is_plain():
-        return engine.conv2d_weight_grad(dy, x, weight, geometry, out, **engine_options)
+        return engine.conv2d_weight_grad(dy, x, weight, geometry, out, algorithm, workspace=workspace)
     return accumulated(None if out is None else (out,), weight_gradient(dy, x, weight.shape, geometry))[0]
 
 

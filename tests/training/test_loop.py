@@ -10,6 +10,7 @@ from arrays import refuses
 from fcn_from_scratch import datasets, models
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets import Sample
+from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.training import SGD, Trainer, recipes
 from fcn_from_scratch.training.evaluation import evaluate, predict, segment
@@ -288,7 +289,8 @@ class TestEvaluation:
             assert all(layer.workspace is workspace for layer in model.children.values())
         np.testing.assert_array_equal(*found)
 
-    def test_memory_does_not_grow_over_pictures_of_many_sizes(self):
+    def test_memory_does_not_grow_over_pictures_of_many_sizes(self, monkeypatch):
+        monkeypatch.setattr(threads, "most", lambda: 1)  # how many blocks two threads hold at once is chance
         model, workspace = models.build("mini_fcn8s", 5, seed=0).eval(), Workspace()
         model.use(workspace)
         rng, held = np.random.default_rng(0), []
