@@ -1,4 +1,4 @@
-"""docs/reading_route.md: its files exist, are as long as it says, and are at most 2,000 lines in all.
+"""docs/reading_route.md: its files exist, are about as long as it says, and are at most 2,000 lines in all.
 
 python tests/test_reading_route.py   counts the lines again and writes them into the table
 """
@@ -38,13 +38,15 @@ def test_the_stops_are_numbered_and_differ():
 
 @pytest.mark.parametrize(("file", "lines"), [stop[1:] for stop in STOPS])
 def test_a_file_is_as_long_as_the_table_says(file, lines):
-    assert lines == length(file), "python tests/test_reading_route.py counts again"
+    """Within a few lines: not every small change has to count again."""
+    assert abs(lines - length(file)) <= 15, "python tests/test_reading_route.py counts again"
 
 
 def test_the_whole_route_is_short():
     (total,) = TOTAL.findall(TEXT)
     assert int(total) == sum(lines for _, _, lines in STOPS)
     assert int(total) <= MOST
+    assert sum(length(file) for _, file, _ in STOPS) <= MOST
 
 
 def test_the_example_learns(capsys):
