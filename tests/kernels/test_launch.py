@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import standin
 
+from fcn_from_scratch import plain
 from fcn_from_scratch.kernels import launch as launching
 from fcn_from_scratch.kernels.launch import launch, text, usable
 
@@ -121,3 +122,5 @@ def test_usable():
     assert usable(standin.asarray(np.ones(2, np.float32)))
     assert not usable(standin.asarray(np.ones(2, np.float16)))
     assert not usable(np.ones(2, np.float32))
+    with plain():
+        assert not usable(standin.asarray(np.ones(2, np.float32)))

@@ -28,7 +28,7 @@ MUTANTS = [
     ),
     Mutant(
         "a rarefied layer keeps its twin's cache",
-        "dense.chain",
+        "dense.chain.twin",
         "return other.eval().train(layer.training)",
         "return other",
         "dense/test_rarefaction.py",

@@ -51,7 +51,7 @@ MUTANTS = [
     ),
     Mutant(
         "both heads learn the semantic labels",
-        "training.pair_heads",
+        "training.pair_heads.pairs",
         "labels[:, head]) for",
         "labels[:, 0]) for",
         "training/test_pair_heads.py",
