@@ -59,7 +59,7 @@ class Dropout(Layer):
             kernels.skip(self.rng, pictures * math.prod(shape[1:]))
 
     def _draw(self, xp, shape, p):
-        if xp is not np and isinstance(self.rng.bit_generator, np.random.PCG64):
+        if xp is not np and not is_plain() and isinstance(self.rng.bit_generator, np.random.PCG64):
             return kernels.dropout_mask(xp, self.rng, shape, p)
         mask = self.rng.random(shape, dtype=np.float32) >= p
         if mask.ndim == 4 and not is_plain():

@@ -7,7 +7,7 @@ import pytest
 import standin
 from arrays import close
 
-from fcn_from_scratch import engine, models, ops
+from fcn_from_scratch import engine, models, ops, plain
 from fcn_from_scratch.cli import main
 from fcn_from_scratch.kernels import emulator
 from fcn_from_scratch.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, Sequential, ShiftAndStitch
@@ -115,6 +115,18 @@ def test_a_step_copies_nothing_but_the_loss(built, monkeypatch, which):
     standin.counts.clear()
     _, copies = step(net, sgd, *arrays, count_copies)
     assert copies == {"before": {}, "forward": {}, "loss": {"to host": 1}, "backward": {}, "step": {}}
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_inside_plain_no_kernel_runs(built, monkeypatch, inside):
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    _, net = nets("odd", "float32")
+    x, labels = batch(net, "float32")
+    net.to("cuda")
+    with plain(inside):
+        standin.counts.clear()
+        step(net, SGD(net, 0.05, 0.9, 0.01), standin.asarray(x), standin.asarray(labels))
+    assert (standin.counts["kernels"] == 0) == inside
 
 
 def test_the_order_of_threads_changes_no_bit(built, monkeypatch):

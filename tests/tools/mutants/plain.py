@@ -407,7 +407,14 @@ CHOICE = [
         "backend.usable",
         "is_plain()",
         "False",
-        "kernels/test_launch.py",
+        "kernels/test_step.py",
+    ),
+    Mutant(
+        "dropout's kernel used inside plain",
+        "layers.activation.Dropout._draw",
+        "if xp is not np and not is_plain() and",
+        "if xp is not np and",
+        "kernels/test_step.py",
     ),
     Mutant(
         "batches cut inside plain",
