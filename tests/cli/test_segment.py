@@ -1,0 +1,127 @@
+"""`fcn segment` from end to end."""
+
+import numpy as np
+import pytest
+from cli_runs import TINY, VOC_COLOURS, noise, predictions
+from PIL import Image
+
+from fcn_from_scratch import datasets, models
+from fcn_from_scratch.cli import segment
+from fcn_from_scratch.training import SGD, Trainer, checkpoint
+
+
+class TestSegment:
+    @pytest.mark.parametrize(("height", "width"), [(1, 1), (37, 61), (61, 37), (5, 96), (64, 32)])
+    def test_pngs_of_any_size(self, done, varied, tmp_path, height, width):
+        image = noise(height, width, seed=4)
+        Image.fromarray(image).save(tmp_path / "photo.png")
+        out = done(
+            *("segment", tmp_path / "photo.png", "--weights", varied.path, "--model", "mini_fcn8s"),
+            *("--out", tmp_path / "out"),
+        )
+        assert f"photo.png: {width}x{height}, " in out
+        assert {p.name for p in (tmp_path / "out").iterdir()} == {
+            f"photo_{kind}.png" for kind in ("labels", "colour", "overlay")
+        }
+        expected = predictions(varied.model, image)
+        assert len(np.unique(expected)) > 1 or height == 1
+        with Image.open(tmp_path / "out" / "photo_labels.png") as picture:
+            assert (picture.mode, picture.size) == ("P", (width, height))
+            np.testing.assert_array_equal(np.asarray(picture), expected)
+            assert np.reshape(picture.getpalette(), (-1, 3))[:6].tolist() == [list(rgb) for rgb in VOC_COLOURS]
+        colours = np.array(VOC_COLOURS, np.uint8)[expected]
+        with Image.open(tmp_path / "out" / "photo_colour.png") as picture:
+            np.testing.assert_array_equal(np.asarray(picture), colours)
+        with Image.open(tmp_path / "out" / "photo_overlay.png") as picture:
+            mixed = (image.astype(float) + colours) / 2
+            assert np.abs(np.asarray(picture) - mixed).max() <= 0.5
+
+    def test_the_zero_frame(self, done, fcn, tmp_path, monkeypatch):
+        """The labels of all pictures are the same as without it. Other networks are refused in one line."""
+        photos, calls = [tmp_path / f"{number}.png" for number in range(3)], []
+        for number, (photo, width) in enumerate(zip(photos, (40, 40, 33))):
+            Image.fromarray(noise(30, width, seed=number)).save(photo)
+
+        class Counting(models.ZeroFrame):
+            def __call__(self, x):
+                calls.append(x.shape)
+                return super().__call__(x)
+
+        monkeypatch.setattr(segment, "ZeroFrame", Counting)
+        done("train", "--model", "fcn32s", *TINY, "--steps", 2, "--out", tmp_path / "run")
+        command = ["segment", *photos, "--weights", tmp_path / "run" / "checkpoint.npz", "--out"]
+        done(*command, tmp_path / "plain")
+        assert not calls
+        done(*command, tmp_path / "framed", "--zero-frame")
+        assert calls == [(1, 3, 30, 40), (1, 3, 30, 40), (1, 3, 30, 33)]
+        for photo in photos:
+            name = f"{photo.stem}_labels.png"
+            assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "framed" / name).read_bytes()
+
+        prepared, plain = [], segment.common.models.fcn.FCN.prepare
+        monkeypatch.setattr(
+            segment.common.models.fcn.FCN, "prepare", lambda *a, **wide: prepared.append(wide) or plain(*a, **wide)
+        )
+        done(*command, tmp_path / "fast", "--fast-fc6")
+        assert {"wide": True} in prepared
+        words = ["--model", "mini_unpool", "--random-weights", "--zero-frame"]
+        status, _, err = fcn("segment", photos[0], *words, "--out", tmp_path / "x")
+        assert status == 2
+        assert "the zero frame takes FCN-32s" in err.splitlines()[-1]
+
+    def test_shares(self, done, varied, tmp_path):
+        image = noise(48, 64, seed=4)
+        Image.fromarray(image).save(tmp_path / "photo.png")
+        out = done(
+            *("segment", tmp_path / "photo.png", "--weights", varied.path, "--model", "mini_fcn8s"),
+            *("--out", tmp_path / "out"),
+        )
+        counts = np.bincount(predictions(varied.model, image).ravel(), minlength=6)
+        first = int(counts.argmax())
+        assert f"64x48, {first} {100 * counts[first] / counts.sum():.0f} %" in out, "a plain file has no class names"
+
+    def test_a_photo_taken_upright(self, done, varied, tmp_path):
+        """EXIF orientation 6: the picture must be turned a quarter to the right."""
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.fromarray(noise(40, 56)).save(tmp_path / "phone.jpg", exif=exif, quality=95)
+        with Image.open(tmp_path / "phone.jpg") as picture:
+            upright = np.rot90(np.asarray(picture), -1)
+        done(
+            *("segment", tmp_path / "phone.jpg", "--weights", varied.path, "--model", "mini_fcn8s"),
+            *("--out", tmp_path / "out"),
+        )
+        with Image.open(tmp_path / "out" / "phone_labels.png") as picture:
+            assert picture.size == (40, 56)
+            np.testing.assert_array_equal(np.asarray(picture), predictions(varied.model, upright))
+
+    def test_a_checkpoint_says_how_pictures_are_prepared(self, done, varied, tmp_path):
+        """The means and the channel order come from the checkpoint, not from the defaults of the network."""
+        batches = datasets.Batches(datasets.Shapes(2, 32), 1, varied.model.transform)
+        own = {"mean": [10, 20, 30], "order": "RGB", "scale": 1, "std": [50, 50, 50]}
+        run = Trainer(varied.model, SGD(varied.model, 0.1), batches)
+        checkpoint.save(tmp_path / "own.npz", run, {"transform": own})
+        image = noise(40, 48, seed=4)
+        Image.fromarray(image).save(tmp_path / "photo.png")
+        done("segment", tmp_path / "photo.png", "--weights", tmp_path / "own.npz", "--out", tmp_path / "out")
+        x = (image - np.float32((10, 20, 30))) * np.float32(1 / 50)
+        expected = varied.model(x.transpose(2, 0, 1)[None]).argmax(axis=1)[0]
+        assert (expected != predictions(varied.model, image)).any()
+        with Image.open(tmp_path / "out" / "photo_labels.png") as picture:
+            assert (np.asarray(picture) == expected).mean() > 0.999, "rounding may flip a tie"
+
+    def test_several_pictures_of_all_kinds(self, done, trained, tmp_path):
+        image = noise(30, 26)
+        Image.fromarray(image[:, :, 0]).save(tmp_path / "grey.png")
+        Image.fromarray(np.dstack([image, image[:, :, :1]])).save(tmp_path / "clear.png")
+        Image.fromarray(image).convert("CMYK").save(tmp_path / "print.jpg")
+        Image.fromarray(image).quantize(16).save(tmp_path / "gif.gif")
+        photos = [tmp_path / name for name in ("grey.png", "clear.png", "print.jpg", "gif.gif")]
+        out = done("segment", *photos, "--weights", trained.checkpoint, "--out", tmp_path / "out")
+        names = datasets.Shapes(1, 32).classes
+        for line, photo in zip(out.splitlines(), photos):
+            assert line.startswith(f"{photo}: 26x30, ")
+            assert line.split("26x30, ")[1].split()[0] in names
+            with Image.open(tmp_path / "out" / f"{photo.stem}_labels.png") as picture:
+                assert np.asarray(picture).max() <= 5
+                assert picture.size == (26, 30)
