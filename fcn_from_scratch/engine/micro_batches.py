@@ -55,7 +55,8 @@ class MicroBatches:
                 name = getattr(layer, "label", type(layer).__name__)
                 return (
                     f"{name} may look at the whole batch, so no batch is cut into parts for the threads. If each of "
-                    "its outputs follows from one picture alone, declare per_picture = True in its class"
+                    "its outputs follows from one picture alone and nothing is random, declare per_picture = True in its "
+                    "class"
                 )
         return None
 
@@ -63,8 +64,8 @@ class MicroBatches:
     def run(self, slices, work):
         """Call work(number, model) for each part. The first part gets the model, each other part a replica of it.
 
-        Afterwards the sum of all gradients is added to the model's own, and its random generators are in the state that
-        the whole batch would leave. Returns: the list of work's results.
+        Afterwards the sum of all gradients is added to the model's own. Its random generators are in the state that the
+        whole batch would leave: each part passes over the numbers of the others. Returns: the list of work's results.
         """
         done, total = [None] * len(slices), slices[-1].stop
         own = [self.model, *(replica(self.model) for _ in slices[1:])]
@@ -78,7 +79,7 @@ class MicroBatches:
             model, own[number] = own[number], None  # so what it keeps for backward is freed with it
             if number > 0:
                 model.use(workspace)
-            done[number] = work(number, model), [layer.grads for layer in _leaves(model)], model.generators()
+            done[number] = work(number, model), [layer.grads for layer in _leaves(model)]
 
         lent = []
         try:
@@ -87,14 +88,12 @@ class MicroBatches:
             self._workspaces += lent
             for layer, (before, after) in zip(loss_shares.dropouts(self.model), skips):
                 layer.skip_before, layer.skip_after = before, after
-        for layer, *grads in zip(_leaves(self.model), *(each for _, each, _ in done[1:])):
+        for layer, *grads in zip(_leaves(self.model), *(grads for _, grads in done[1:])):
             for name in layer.grads:
                 mine = layer.gradient_of(name)
                 for gradient in grads:
                     mine += gradient[name]
-        for name, generator in self.model.generators().items():  # each part has skipped the numbers of all others
-            generator.bit_generator.state = done[-1][2][name].bit_generator.state
-        return [result for result, _, _ in done]
+        return [result for result, _ in done]
 
     def _lend(self, lent):
         lent.append(self._workspaces.pop() if self._workspaces else Workspace())
@@ -116,6 +115,10 @@ def as_written_here(layer):
 
 
 def _per_picture(layer):
-    """Whether each output follows from one picture alone: in all layers of this package, and where a class says so."""
-    declared = vars(type(layer)).get("per_picture")
-    return as_written_here(layer) if declared is None else declared and METHODS.isdisjoint(vars(layer))
+    """Whether each output follows from one picture alone: in all layers of this package, and where a class says so.
+
+    A user's layer that draws random numbers does not pass over those of other parts (layers.Dropout does).
+    """
+    if as_written_here(layer):
+        return True
+    return vars(type(layer)).get("per_picture", False) and METHODS.isdisjoint(vars(layer)) and not layer.generators()

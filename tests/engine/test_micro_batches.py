@@ -9,7 +9,7 @@ from arrays import refuses
 import fcn_from_scratch
 from fcn_from_scratch import models
 from fcn_from_scratch.engine import loss_shares, micro_batches, threads
-from fcn_from_scratch.layers import Conv2d, Layer, MaxPool2d, ReLU, Sequential
+from fcn_from_scratch.layers import Conv2d, Dropout, Layer, MaxPool2d, ReLU, Sequential
 from fcn_from_scratch.training import SGD, Trainer
 
 WEIGHTS = np.array([0.2, 3.0, 1.0, 0.0, 7.0, 0.5])
@@ -166,6 +166,8 @@ def test_what_is_not_cut(monkeypatch):
     assert len(micro_batches.MicroBatches(declared).cut(x)) == 2
     with fcn_from_scratch.plain():
         assert len(micro_batches.MicroBatches(declared).cut(x)) == 1
+    drawing = Sequential(Conv2d(3, 2, 3), type("Noisy", (Dropout,), {"per_picture": True})(name="own"))
+    assert len(micro_batches.MicroBatches(drawing).cut(x)) == 1
         with fcn_from_scratch.plain(False):
             assert len(micro_batches.MicroBatches(declared).cut(x)) == 2
         assert len(micro_batches.MicroBatches(declared).cut(x)) == 1

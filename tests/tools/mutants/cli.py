@@ -8,7 +8,7 @@ MUTANTS = [
         "cli.train.build_trainer",
         "datasets.Preprocess.from_dict(saved) if saved else",
         "",
-        "cli/test_weights_cli.py",
+        "cli/test_weights.py",
     ),
     Mutant(
         "a recipe's biases follow the usual rule",

@@ -29,13 +29,6 @@ MUTANTS = [
         MICRO,
     ),
     Mutant(
-        "the generators stay behind",
-        "engine.micro_batches.MicroBatches.run",
-        "generator.bit_generator.state = done[-1][2][name].bit_generator.state",
-        "pass",
-        MICRO,
-    ),
-    Mutant(
         "the last part's gradient alone",
         "engine.micro_batches.MicroBatches.run",
         "for gradient in grads:",
