@@ -55,7 +55,7 @@ class MicroBatches:
                 name = getattr(layer, "label", type(layer).__name__)
                 return (
                     f"{name} may look at the whole batch, so no batch is cut into parts for the threads. If each of "
-                    "its outputs follows from one picture alone, and none is drawn, declare per_picture = True in its class"
+                    "its outputs follows from one picture, without random numbers, declare per_picture = True"
                 )
         return None
 
