@@ -24,6 +24,7 @@ CASES = {
     "padding_above_the_kernel": ((2, 3), {"stride": 3, "padding": (4, 3)}),
     "output_padding": ((3, 2), {"stride": (2, 3), "output_padding": (1, 2)}),
     "dilated": ((3, 2), {"stride": (2, 1), "padding": 1, "dilation": (1, 2)}),
+    "output_padding_below_the_dilation": ((3, 2), {"padding": 1, "output_padding": (1, 2), "dilation": (2, 3)}),
     "groups": ((3, 2), {"groups": 2, "stride": (1, 2)}),
     "all": ((2, 3), {"stride": (3, 2), "padding": (1, 2), "output_padding": (2, 0), "groups": 2, "dilation": (2, 3)}),
 }
