@@ -95,6 +95,14 @@ def test_dataset_and_model(changed, tmp_path, rng):
     ended = run(changed, "-c", command)
     assert ended.returncode == 0, ended.stderr
     assert "ground" in ended.stdout
+    for words, said in {
+        (): "Two classes, ground and plants",
+        ("fields",): "fields: Two classes, ground and plants",
+        ("fields", "--root", str(root)): "train: 3 pictures",
+    }.items():
+        ended = run(changed, "-m", "fcn_from_scratch", "data", *words)
+        assert ended.returncode == 0, ended.stderr
+        assert said in ended.stdout
     Image.fromarray(np.full((48, 64), 7, np.uint8)).save(root / "train" / "0_mask.png")
     ended = run(changed, "-c", command.replace("--out out", "--out other"))
     assert ended.returncode == 2

@@ -1,5 +1,6 @@
 """plain(): which code computes inside it, which files a reader steps through, and that the engine computes the same."""
 
+import argparse
 import ast
 import sys
 import threading
@@ -10,6 +11,7 @@ import pytest
 
 import fcn_from_scratch
 from fcn_from_scratch import backend, datasets, engine, kernels, models, ops, plain
+from fcn_from_scratch.cli import common
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.gradcheck.layer_cases import LAYERS
 from fcn_from_scratch.gradcheck.op_cases import OPS
@@ -32,6 +34,19 @@ def test_it_nests_and_ends():
             raise KeyError
         assert backend.is_plain()
     assert not backend.is_plain()
+
+
+def test_commands_keep_the_mode_of_their_process():
+    """A command without --plain runs in the mode that FCN_PLAIN=1 or its caller asked for."""
+
+    def asked(*words):
+        parser = argparse.ArgumentParser()
+        common.add_plain_argument(parser)
+        return parser.parse_args(words).plain
+
+    assert (asked(), asked("--plain")) == (False, True)
+    with plain():
+        assert asked()
 
 
 def test_another_thread_is_not_touched():

@@ -22,10 +22,11 @@ def add_run_arguments(parser):
 
 
 def add_plain_argument(parser):
-    """--plain, of the commands in which somebody may want to step through the code."""
+    """--plain, of the commands in which somebody may want to step through the code. FCN_PLAIN=1 asks for it too."""
     parser.add_argument(
         "--plain",
         action="store_true",
+        default=backend.is_plain(),
         help="compute by the plain code of ops alone, as inside `with fcn_from_scratch.plain():`; slower",
     )
 

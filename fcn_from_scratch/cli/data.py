@@ -44,14 +44,19 @@ def run(args):
 def listing():
     """One line for each dataset."""
     width = max(map(len, datasets.NAMES))
-    texts = {name: OWN.get(name) or datasets.SOURCES[name].what for name in datasets.NAMES}
-    return "\n".join(f"{name:{width}}  {text}" for name, text in texts.items())
+    return "\n".join(f"{name:{width}}  {_what(name)}" for name in datasets.NAMES)
+
+
+def _what(name):
+    """What a dataset is, in a line. One that is not in the catalogue says it in its class."""
+    source = datasets.SOURCES.get(name)
+    return source.what if source else OWN.get(name) or datasets.summary(name)
 
 
 def steps(name):
     """Numbered instructions for getting a dataset."""
-    if name in OWN:
-        return f"{name}: {OWN[name]}"
+    if name not in datasets.SOURCES:
+        return f"{name}: {_what(name)}"
     source = datasets.SOURCES[name]
     lines = [source.what, ""]
     for number, step in enumerate(source.steps, start=1):
@@ -76,7 +81,7 @@ def check(args):
     """
     source = datasets.SOURCES.get(args.name)
     expected = source.counts if source else {}
-    splits = [args.split] if args.split else [*source.splits, *source.more_splits] if source else ["all"]
+    splits = [args.split] if args.split else _splits(args.name)
     optional = source.more_splits if source and not args.split else ()
     options = {} if args.modality is None else {"modality": args.modality}
     sound, complaints = True, {}
@@ -93,6 +98,14 @@ def check(args):
     for split, complaint in complaints.items():
         print(f"{split}: {complaint}")
     return 0 if sound else 1
+
+
+def _splits(name):
+    """All splits that a dataset should have. One that is not in the catalogue has those that the commands read."""
+    source = datasets.SOURCES.get(name)
+    if source:
+        return [*source.splits, *source.more_splits]
+    return ["all"] if name == "folder" else ["train", "val"]
 
 
 def _report(dataset, split, limit, expected):

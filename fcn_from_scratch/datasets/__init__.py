@@ -59,6 +59,7 @@ __all__ = [
     "read_mat",
     "read_mat_labels",
     "save_labels",
+    "summary",
     "survey",
     "voc_palette",
 ]
@@ -74,6 +75,12 @@ _DATASETS = {
     "folder": Folder,
 }
 NAMES = tuple(_DATASETS)
+
+
+def summary(name):
+    """The first line that a dataset's class says about itself."""
+    kind = _DATASETS[name]
+    return (kind.__doc__ or kind.__name__).partition("\n")[0]
 
 
 def build(name, root=None, split="train", num_classes=None, **options):

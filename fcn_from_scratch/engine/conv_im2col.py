@@ -89,10 +89,12 @@ def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
     """Compute the gradient by the input.
 
     At stride 1 it is a convolution of dy with the kernel turned by 180 degrees. This needs no overlapping additions.
-    At other strides each pixel of dy adds its scaled kernel to the image.
+    At other strides each pixel of dy adds its scaled kernel to the image. This is done too if the windows do not reach
+    the end of the image, as with the output_padding of a transposed convolution.
     """
-    _, stride, (ph, pw), dilation, groups, _ = geometry
-    if stride == (1, 1):
+    kernel_size, stride, (ph, pw), dilation, groups, size = geometry
+    reached = tuple(o + d * (k - 1) - 2 * p for o, d, k, p in zip(size, dilation, kernel_size, geometry.padding))
+    if stride == (1, 1) and reached == tuple(x_shape[2:]):
         dy, turned, geometry = _turned(dy, weight, geometry, x_shape)
         return im2col_conv2d(dy, turned, None, geometry, workspace=workspace)
     xp = get_array_module(dy, weight)

@@ -179,8 +179,10 @@ def scatter_add(x, weight, stride, size):
         cells = (part.reshape(-1, c) @ matrix).reshape(-1, count, w, uh, sh, uw, sw, out_channels)
         for u in range(uh):
             for v in range(uw):
-                target = y[image, rows.start + u : rows.stop + u, :, v : v + w]
-                target += cells[:, :, :, u, :, v].transpose(0, 1, 3, 2, 4, 5)
+                # The last taps are fewer. The zeros beyond them are left out: a NaN in x times 0 would be NaN.
+                last_h, last_w = min(sh, kh - sh * u), min(sw, kw - sw * v)
+                target = y[image, rows.start + u : rows.stop + u, :last_h, v : v + w, :last_w]
+                target += cells[:, :, :, u, :last_h, v, :last_w].transpose(0, 1, 3, 2, 4, 5)
     y = y.reshape(n, tiles_h * sh, tiles_w * sw, out_channels)
     return y[:, : size[0], : size[1]]
 

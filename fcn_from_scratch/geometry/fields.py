@@ -20,6 +20,7 @@ from math import gcd
 from typing import NamedTuple
 
 from fcn_from_scratch import layers
+from fcn_from_scratch.layers.window import declared_window
 
 
 class Axis(NamedTuple):
@@ -162,7 +163,7 @@ def joint(fields):
 
 def _move(layer, axis, number):
     """The grid of a layer's output along one axis (0 vertical, 1 horizontal)."""
-    window = layer.window
+    window = declared_window(layer)
     if window is None:
         raise ValueError(_nowhere(layer))
     size, stride, start = axis

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from fcn_from_scratch import layers
 from fcn_from_scratch.geometry.fields import IMAGE, joint, overlap, receptive_field
+from fcn_from_scratch.layers.window import declared_window
 
 # Containers with one input and one output, of which it is known how they run.
 CHAINS = (layers.Sequential, layers.Branches, layers.ShiftAndStitch)
@@ -98,7 +99,8 @@ def entries(nodes):
 
 
 def _is_convolution(layer):
-    return hasattr(layer, "in_channels") and layer.window is not None and not layer.window.transposed
+    window = declared_window(layer)
+    return hasattr(layer, "in_channels") and window is not None and not window.transposed
 
 
 def with_padding(nodes, padding):

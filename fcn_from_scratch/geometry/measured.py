@@ -16,6 +16,7 @@ from fcn_from_scratch import checks, layers, ops
 from fcn_from_scratch.backend import get_array_module, to_numpy
 from fcn_from_scratch.geometry.fields import Axis, ReceptiveField, receptive_field
 from fcn_from_scratch.geometry.graph import graph
+from fcn_from_scratch.layers.window import declared_window
 
 
 def measured_receptive_field(net):
@@ -84,7 +85,8 @@ def _path(net):
     chain = graph(getattr(net, "coarse_path", net))
     path = [node.layer for node in chain if not isinstance(node.layer, layers.Dropout)]
     for layer in path:
-        if layer.window is None or layer.window.transposed or min(layer.window.padding) < 0:
+        window = declared_window(layer)
+        if window is None or window.transposed or min(window.padding) < 0:
             raise ValueError(f"a receptive field is measured through windows; {layer.label} is not one")
     return path
 

@@ -5,6 +5,7 @@ the offset plus the reference's size. The offset is a property of the layers. Th
 rounded at each pool.
 """
 
+import operator
 from itertools import product
 from typing import NamedTuple
 
@@ -132,7 +133,7 @@ def _together(name, layer, before):
     if len({found.size for found in before.values()}) > 1:
         each = ", ".join(f"{source} {found.size[0]}x{found.size[1]}" for source, found in before.items())
         raise ValueError(f"{name} joins maps of one size; got {each}")
-    return _map(layer.output_shape(*(found.shape for found in before.values())))
+    return _map(layer, before.values())
 
 
 def passes(layer, before):
@@ -165,15 +166,20 @@ def _stitched(layer, before):
 def _after(name, layer, before):
     if isinstance(layer, layers.ShiftAndStitch):
         return _stitched(layer, *before)
-    out = _map(layer.output_shape(*(found.shape for found in before)))
+    out = _map(layer, before)
     if min(out.size) < 1:
         height, width = before[0].size
         raise ValueError(f"{name} has nothing to look at: its input is {height}x{width}, its output would be empty")
     return out
 
 
-def _map(shape):
-    channels, height, width = shape
+def _map(layer, before):
+    """The Map that a layer's output_shape declares for the maps that it reads."""
+    shape = layer.output_shape(*(found.shape for found in before))
+    try:
+        channels, height, width = map(operator.index, shape)
+    except (TypeError, ValueError):
+        raise ValueError(f"{layer.label}.output_shape returns three integers, (C, H, W); got {shape!r}") from None
     return Map(channels, (height, width))
 
 

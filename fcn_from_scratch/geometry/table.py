@@ -1,6 +1,7 @@
 """What every layer of a network sees, makes and costs: a row for each layer, and the totals."""
 
 import math
+import numbers
 from typing import NamedTuple
 
 import numpy as np
@@ -78,9 +79,9 @@ def table(net, size, dtype=np.float32):
     rows = []
     for name, layer, sources in found:
         out, before = maps[name], [maps[source] for source in sources]
-        numbers = 0 if layer.in_place else math.prod(out.shape)
+        size_of_y = 0 if layer.in_place else math.prod(out.shape)
         if isinstance(layer, layers.SkipFusion):  # it scores the whole skip, then crops
-            numbers += math.prod(layer.score.output_shape(before[1].shape))
+            size_of_y += math.prod(layer.score.output_shape(before[1].shape))
         rows.append(
             Row(
                 name,
@@ -89,7 +90,7 @@ def table(net, size, dtype=np.float32):
                 fields[name],
                 _multiply_adds(layer, before),
                 sum(array.size for array in layer.params.values()),
-                numbers * np.dtype(dtype).itemsize,
+                size_of_y * np.dtype(dtype).itemsize,
             )
         )
     return Table(pair(size, "size", 1), rows)
@@ -103,7 +104,10 @@ def _multiply_adds(layer, before):
             for _, maps in passes(layer, before[0])
             for node in net
         )
-    return layer.multiply_adds(*(found.shape for found in before))
+    number = layer.multiply_adds(*(found.shape for found in before))
+    if not isinstance(number, numbers.Real):
+        raise ValueError(f"{layer.label}.multiply_adds returns a number; got {number!r}")
+    return number
 
 
 # --- as text ------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from fcn_from_scratch.backend import get_array_module, memory_order, to_device, to_numpy
-from fcn_from_scratch.layers.window import ONE_PIXEL
+from fcn_from_scratch.layers.window import ONE_PIXEL, declared_window
 from fcn_from_scratch.ops import shapes
 
 
@@ -122,7 +122,7 @@ class Layer:
         where a layer has no such attribute. A layer that reads several maps takes a shape for each of them.
         Raises: ValueError when the layer declares no window.
         """
-        window = self.window
+        window = declared_window(self)
         if window is None:
             raise ValueError(
                 f"{self.label} does not say how large its output is. It has to declare `window` or `output_shape`"

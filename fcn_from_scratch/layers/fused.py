@@ -15,7 +15,7 @@ import contextvars
 
 from fcn_from_scratch import checks, engine
 from fcn_from_scratch.engine.loss_shares import layers as layers_of
-from fcn_from_scratch.engine.micro_batches import as_written_here
+from fcn_from_scratch.engine.micro_batches import METHODS, as_written_here
 from fcn_from_scratch.layers.activation import ReLU
 from fcn_from_scratch.layers.conv import Conv2d
 from fcn_from_scratch.layers.pooling import MaxPool2d
@@ -65,9 +65,9 @@ def groups(children, taps=()):
 def _joint(layers):
     """How many of these layers one pass computes, counted from the first.
 
-    A subclass, or a layer whose forward was replaced, may compute something else. It is never fused.
+    A subclass, or a layer with a replaced method, may compute something else. It is never fused.
     """
-    kinds = [None if "forward" in vars(layer) else type(layer) for layer in layers]
+    kinds = [type(layer) if METHODS.isdisjoint(vars(layer)) else None for layer in layers]
     if kinds[:2] != [Conv2d, ReLU]:
         return 1
     return 3 if kinds[2:] == [MaxPool2d] and layers[2].is_2x2 and _may_pool(layers) else 2

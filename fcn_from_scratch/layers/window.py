@@ -40,6 +40,20 @@ class Window(namedtuple("Window", "kernel_size stride padding dilation transpose
 ONE_PIXEL = Window(1)
 
 
+def declared_window(layer):
+    """The Window that a layer declares, or None.
+
+    Raises: ValueError when it declares something else, such as a bare number.
+    """
+    window = layer.window
+    if window is None or isinstance(window, Window):
+        return window
+    raise ValueError(
+        f"{layer.label} declares the window {window!r}. It has to be a layers.Window, such as "
+        "layers.Window(kernel_size=3)"
+    )
+
+
 def in_short(pair):
     """A pair as one number if both are the same: 2, else 1x2."""
     return str(pair[0]) if pair[0] == pair[1] else "x".join(map(str, pair))

@@ -340,12 +340,41 @@ class TestNothingDeclared:
             Own(name="mine").output_shape((1, 5, 5))
 
 
+class TestDeclaredWrongly:
+    """The refusal names the layer and says what to declare."""
+
+    ASK = (receptive_field, lambda net: map_sizes(net, 9), lambda net: table(net, 9), measured_receptive_field)
+
+    @pytest.mark.parametrize("window", [3, (3, 2), (3, 1, 0, 1, False), "3x3", Window, np.array([3, 1])])
+    @pytest.mark.parametrize("ask", ASK)
+    def test_what_is_no_window(self, ask, window):
+        layer = Own(name="mine")
+        layer.window = window
+        with refuses("Own 'mine' declares the window", "layers.Window(kernel_size=3)"):
+            ask([Blur(), layer])
+
+    @pytest.mark.parametrize("shape", [None, (5, 5), (1, 2.0, 2.0), "abc", 3])
+    @pytest.mark.parametrize("ask", ASK[1:3])
+    def test_what_is_no_shape(self, ask, shape):
+        layer = Blur(name="mine")
+        layer.output_shape = lambda _: shape
+        with refuses("Blur 'mine'.output_shape returns three integers, (C, H, W); got", repr(shape)):
+            ask([ReLU(), layer])
+
+    @pytest.mark.parametrize("number", [None, "many"])
+    def test_what_is_no_number_of_multiply_adds(self, number):
+        layer = Blur(name="mine")
+        layer.multiply_adds = lambda _: number
+        with refuses("Blur 'mine'.multiply_adds returns a number; got", repr(number)):
+            table([ReLU(), layer], 9)
+
+
 # --- no list of layers --------------------------------------------------------------------------------------------
 
 ROOT = Path(geometry.__file__).parent
-# Not layers; containers, which run others; and the two whose two maps meet on one grid.
+# Not layers; containers, which run others; the two whose two maps meet on one grid; and a declared number's class.
 ALLOWED = {"ReceptiveField", "int", "list", "tuple", "Container", "Sequential", "Branches", "ShiftAndStitch", "CHAINS"}
-ALLOWED |= {"Crop", "SkipFusion"}
+ALLOWED |= {"Crop", "SkipFusion", "numbers", "Real"}
 
 
 def asked_for(source):

@@ -49,8 +49,11 @@ class TestGroups:
     def test_what_may_do_something_else_stands_alone(self):
         assert self.lengths([Conv2d(3, 3, 3), OwnReLU(), MaxPool2d(2)]) == [1, 1, 1]
         assert self.lengths([Conv2d(3, 3, 3), Dropout(), ReLU(), MaxPool2d(2)]) == [1, 1, 1, 1]
+
+    @pytest.mark.parametrize("method", ["forward", "_forward"])
+    def test_a_layer_with_a_replaced_method_stands_alone(self, method):
         replaced = ReLU()
-        replaced.forward = lambda x: x
+        setattr(replaced, method, lambda x: x)
         assert self.lengths([Conv2d(3, 3, 3), replaced, MaxPool2d(2)]) == [1, 1, 1]
 
     @pytest.mark.parametrize(("tap", "lengths"), [("0", [1, 1, 1]), ("1", [2, 1]), ("2", [3])])

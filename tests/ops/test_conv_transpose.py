@@ -24,6 +24,7 @@ CASES = {
     "padding_above_the_kernel": ((2, 3), {"stride": 3, "padding": (4, 3)}),
     "output_padding": ((3, 2), {"stride": (2, 3), "output_padding": (1, 2)}),
     "dilated": ((3, 2), {"stride": (2, 1), "padding": 1, "dilation": (1, 2)}),
+    "output_padding_below_the_dilation": ((3, 2), {"padding": 1, "output_padding": (1, 2), "dilation": (2, 3)}),
     "groups": ((3, 2), {"groups": 2, "stride": (1, 2)}),
     "all": ((2, 3), {"stride": (3, 2), "padding": (1, 2), "output_padding": (2, 0), "groups": 2, "dilation": (2, 3)}),
 }
@@ -112,8 +113,9 @@ class TestForward:
         y = ops.conv_transpose2d(xp.asarray(x), xp.asarray(weight))
         close(y, 1020.0 * np.outer([1, 2, 1], [1, 2, 1])[None, None])
 
-    def test_nan_reaches_the_pixels_below_its_copy_of_the_kernel_and_no_other(self, rng):
-        x, weight = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 4, 4, 2))
+    @pytest.mark.parametrize("kernel_size", [(4, 2), (3, 2), (1, 5)])
+    def test_nan_reaches_the_pixels_below_its_copy_of_the_kernel_and_no_other(self, rng, kernel_size):
+        x, weight = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 4, *kernel_size))
         x[0, 1, 2, 2] = np.nan
         close(ops.conv_transpose2d(x, weight, stride=2), loops.conv_transpose2d_loops(x, weight, stride=2))
 

@@ -166,7 +166,7 @@ MUTANTS = [
     Mutant(
         "a ReLU whose forward was replaced is fused",
         "layers.fused._joint",
-        'None if "forward" in vars(layer) else type(layer)',
+        "type(layer) if METHODS.isdisjoint(vars(layer)) else None",
         "type(layer)",
         RUNS,
     ),
