@@ -493,8 +493,8 @@ check("more than a gigabyte", whole > 1e9)
 
 # %% [markdown]
 # Nobody needs all these rows at once. A row of the matrix makes a row of the product, and no other
-# row has a part in it. So `conv2d` cuts the output into *blocks*: it gathers the patches below a
-# few image rows, multiplies, stores the result, and uses the next few rows. A block takes 4 MB
+# row has a part in it. So the engine behind `conv2d` cuts the output into *blocks*: it gathers the
+# patches below a few image rows, multiplies, stores the result, and uses the next few rows. A block takes 4 MB
 # (`BLOCK_BYTES`), whatever the image. That saves memory, and time as well: a block is still in the
 # cache when GEMM reads it. Training gains too. The backward pass (lesson 3) needs the patches
 # again, and gathers them again from the input. Keeping them would cost nine inputs per layer.
@@ -504,6 +504,8 @@ check("more than a gigabyte", whole > 1e9)
 
 # %%
 import tracemalloc
+
+from fcn_from_scratch import plain
 
 
 def working_memory(method, side):
@@ -523,7 +525,8 @@ def conv_whole(x, weight):
 
 # %%
 sides = [32, 64, 128, 256, side]  # the last one is conv1_2 itself
-in_blocks = [working_memory(lambda x, w: conv2d(x, w, padding=1), s) for s in sides]
+with plain(False):  # the engine, also if the lesson runs by the plain code (`--plain`)
+    in_blocks = [working_memory(lambda x, w: conv2d(x, w, padding=1), s) for s in sides]
 in_one = [working_memory(conv_whole, s) for s in sides[:-1]]  # not the last one: it is too large
 for s, one, blocks in zip(sides, in_one, in_blocks):
     print(f"{s:3} x {s:3}: in one piece {one / 1e6:5.1f} MB, in blocks {blocks / 1e6:3.1f} MB")

@@ -40,7 +40,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fcn_from_scratch import datasets, geometry, layers, models, ops, viz, weights
+from fcn_from_scratch import datasets, geometry, layers, models, ops, plain, viz, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.course import check, claims, seed
 from fcn_from_scratch.metrics import ConfusionMatrix
@@ -590,7 +590,8 @@ taken = {name: [] for name in nets}
 for _ in range(5 + 1):
     for name, net in nets.items():
         started = time.perf_counter()
-        net(x)
+        with plain(False):  # the engine, also if the lesson runs by the plain code (`--plain`)
+            net(x)
         taken[name].append(time.perf_counter() - started)
 seconds = {name: np.median(times[1:]) for name, times in taken.items()}  # the first one warms up
 rate = {name: work[name] / seconds[name] for name in nets}
