@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fcn_from_scratch import kernels
-from fcn_from_scratch.backend import get_array_module, to_numpy
+from fcn_from_scratch.backend import get_array_module, is_plain, to_numpy
 from fcn_from_scratch.checks import choice, integer, integer_labels, label_range, same_shape
 
 METRICS = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
@@ -60,7 +60,8 @@ class ConfusionMatrix:
         prediction of K would be counted in column 0 of the next row.) After an error nothing has been counted.
         """
         same_shape(predictions, labels.shape, "predictions", "labels have")
-        if get_array_module(labels, predictions) is not np and self._update_on_gpu(labels, predictions):
+        on_gpu = get_array_module(labels, predictions) is not np
+        if on_gpu and not is_plain() and self._update_on_gpu(labels, predictions):
             return self
         labels, predictions = to_numpy(labels), to_numpy(predictions)
         label_range(labels, self.num_classes, self.ignore_index)

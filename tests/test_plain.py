@@ -15,6 +15,7 @@ from fcn_from_scratch.cli import common
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.gradcheck.layer_cases import LAYERS
 from fcn_from_scratch.gradcheck.op_cases import OPS
+from fcn_from_scratch.metrics import ConfusionMatrix
 from fcn_from_scratch.training import SGD, Trainer
 
 PACKAGE = Path(fcn_from_scratch.__file__).parent
@@ -226,6 +227,18 @@ def test_nothing_of_the_engine_is_called(monkeypatch):
         step("mini_fcn8s", {"width": 4}, (64, 53))()
     with pytest.raises(AssertionError, match="inside plain"):
         step("mini_fcn8s", {"width": 4}, (64, 53))()
+
+
+def test_the_metrics_call_no_kernel(xp, monkeypatch):
+    """On a GPU they do outside: one kernel counts there."""
+    monkeypatch.setattr(kernels, "confusion_matrix", None)
+    labels, predictions = xp.asarray(np.array([[0, 1, 255]])), xp.asarray(np.array([[0, 2, 1]]))
+    with plain():
+        matrix = ConfusionMatrix(3).update(labels, predictions).matrix
+    assert matrix.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 0]]
+    if xp is not np:
+        with pytest.raises(TypeError):
+            ConfusionMatrix(3).update(labels, predictions)
 
 
 # --- the size of the plain code ---------------------------------------------------------------------------------

@@ -48,11 +48,18 @@ class MicroBatches:
         """Why no batch is cut, as a sentence, or None.
 
         A batch is not cut if this package did not make one of the layers, and the layer does not declare that it works
-        picture by picture.
+        picture by picture. It is not cut either if such a layer holds layers of which the network does not know: their
+        gradients and random numbers could not be brought together.
         """
-        for layer in loss_shares.layers(self.model):
+        known = list(loss_shares.layers(self.model))
+        for layer in known:
+            name = getattr(layer, "label", type(layer).__name__)
+            if not as_written_here(layer) and not _inner_layers(layer) <= set(map(id, known)):
+                return (
+                    f"{name} holds layers that are not among its children, so no batch is cut into parts for the "
+                    "threads. Make it a layers.Container of them"
+                )
             if not _per_picture(layer):
-                name = getattr(layer, "label", type(layer).__name__)
                 return (
                     f"{name} may look at the whole batch, so no batch is cut into parts for the threads. If each of "
                     "its outputs follows from one picture, without random numbers, declare per_picture = True"
@@ -102,6 +109,15 @@ class MicroBatches:
 def _leaves(model):
     """The layers that hold the parameters, each once."""
     return list({id(layer._grads): layer for layer in loss_shares.layers(model) if layer._grads}.values())
+
+
+def _inner_layers(layer):
+    """The ids of the innermost layers that a layer's attributes hold, also in lists and dicts."""
+    held = []
+    for value in vars(layer).values():
+        held += value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
+    inside = (each for value in held if hasattr(value, "_params") for each in loss_shares.layers(value))
+    return {id(each) for each in inside if not getattr(each, "children", None)}
 
 
 def _numbers(model):

@@ -40,6 +40,10 @@ class Workspace:
         """A copied network keeps the same workspace."""
         return self
 
+    def __reduce__(self):
+        """A pickled network gets an empty workspace of its own."""
+        return type(self), ()
+
     def _block(self, size):
         """The smallest free block that is large enough, or a new one.
 

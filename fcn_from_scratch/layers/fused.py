@@ -14,6 +14,7 @@ import contextlib
 import contextvars
 
 from fcn_from_scratch import checks, engine
+from fcn_from_scratch.backend import is_plain
 from fcn_from_scratch.engine.loss_shares import layers as layers_of
 from fcn_from_scratch.engine.micro_batches import METHODS, as_written_here
 from fcn_from_scratch.layers.activation import ReLU
@@ -78,9 +79,11 @@ def _may_pool(layers):
 
 
 def run(layers, x):
-    """Run the layers of one group. Each of them keeps what its backward needs."""
-    if len(layers) == 1:
-        return layers[0](x)
+    """Run the layers of one group. Each of them keeps what its backward needs. In `plain()` they run one by one."""
+    if len(layers) == 1 or is_plain():
+        for layer in layers:
+            x = layer(x)
+        return x
     conv, relu, *pools = layers
     checks.channels(conv, x, conv.in_channels)
     weight, options = conv.params["weight"], {"transformed": conv.transformed, **conv.engine_options}

@@ -44,7 +44,7 @@ def conv2d(
     if not is_plain():
         return engine.conv2d(x, weight, bias, geometry, algorithm, transformed=transformed, workspace=workspace)
     y = correlate(x, weight, geometry)
-    return y if bias is None else y + bias[:, None, None]
+    return y if bias is None else y + bias[:, None, None].astype(y.dtype, copy=False)
 
 
 def conv2d_backward(

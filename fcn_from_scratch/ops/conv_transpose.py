@@ -29,7 +29,7 @@ def conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0
     if not is_plain():
         return engine.conv_transpose2d(x, weight, bias, geometry, y_shape)
     y = scatter_add(x, weight, geometry, y_shape)
-    return y if bias is None else y + bias[:, None, None]
+    return y if bias is None else y + bias[:, None, None].astype(y.dtype, copy=False)
 
 
 def conv_transpose2d_backward(dy, x, weight, stride=1, padding=0, output_padding=0, groups=1, dilation=1):

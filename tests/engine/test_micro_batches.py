@@ -9,7 +9,7 @@ from arrays import refuses
 import fcn_from_scratch
 from fcn_from_scratch import models
 from fcn_from_scratch.engine import loss_shares, micro_batches, threads
-from fcn_from_scratch.layers import Conv2d, Dropout, Layer, MaxPool2d, ReLU, Sequential
+from fcn_from_scratch.layers import Container, Conv2d, Dropout, Layer, MaxPool2d, ReLU, Sequential
 from fcn_from_scratch.training import SGD, Trainer
 
 WEIGHTS = np.array([0.2, 3.0, 1.0, 0.0, 7.0, 0.5])
@@ -176,6 +176,57 @@ def test_what_is_not_cut(monkeypatch):
     assert len(plain.cut(x)) == 2
     monkeypatch.setattr(micro_batches, "MOST_NUMBERS", 3 * 2 * 9 + 1)
     assert len(plain.cut(x)) == 1
+
+
+class Wrapped(Layer):
+    """A reader's own layer with a layer inside, whose gradients it hands out as its own."""
+
+    per_picture = True
+
+    def __init__(self, where, name=None):
+        super().__init__(name)
+        self.inner = where(Conv2d(3, 3, 3, padding=1, rng=np.random.default_rng(5), dtype=np.float64))
+        self._params, self._grads = dict(self.conv.params), dict(self.conv.grads)
+
+    @property
+    def conv(self):
+        if isinstance(self.inner, dict):
+            return self.inner["conv"]
+        return self.inner[0] if isinstance(self.inner, list) else self.inner
+
+    def _forward(self, x):
+        return self.conv(x), ()
+
+    def _backward(self, dy, cache):
+        return self.conv.backward(dy)
+
+
+@pytest.mark.parametrize("where", [lambda layer: layer, lambda layer: [layer], lambda layer: {"conv": layer}])
+def test_a_layer_that_hides_layers_is_not_cut(where, cut, whole):
+    """Its replica's gradients would be lost: each part has its own."""
+
+    def run():
+        model = Sequential(Wrapped(where, name="own"), Conv2d(3, 6, 1, rng=np.random.default_rng(6), dtype=np.float64))
+        return Trainer(model, SGD(model, 0.05), Pictures())
+
+    losses = end_of(run())[0]
+    assert cut == []
+    assert "Wrapped 'own' holds layers that are not among its children" in run()._micro_batches.uncut
+    whole()
+    np.testing.assert_array_equal(losses, end_of(run())[0])
+
+
+def test_a_declared_network_that_holds_its_children_is_cut(monkeypatch):
+    monkeypatch.setattr(micro_batches, "LEAST_PIXELS", 1)
+
+    class Own(Container):
+        per_picture = True
+
+        def __init__(self):
+            self.trunk, self.top = Sequential(Conv2d(3, 2, 3), ReLU()), [Conv2d(2, 2, 1)]
+            super().__init__({**self.trunk.children, "top": self.top[0]})
+
+    assert len(micro_batches.MicroBatches(Own()).cut(np.zeros((4, 3, 8, 8)))) == 2
 
 
 @pytest.mark.parametrize("pictures", [(0, 4), (4,), (0,)])

@@ -1,5 +1,6 @@
 """A workspace lends memory, gets it back when all views of an array are gone, and never lends it twice."""
 
+import pickle
 import threading
 
 import numpy as np
@@ -138,3 +139,13 @@ def test_use_reaches_the_layers_inside(make):
     inner = layer.score if isinstance(layer, SkipFusion) else layer.layers[0]
     assert inner.workspace is workspace
     assert layer.use(None).workspace is inner.workspace is None
+
+
+def test_a_network_with_a_workspace_is_pickled(rng):
+    """As a trained network is. The copy gets a workspace of its own, one for all of its layers."""
+    net = Sequential(Conv2d(2, 3, 1, rng=rng), ReLU()).use(Workspace())
+    copy = pickle.loads(pickle.dumps(net))
+    assert isinstance(copy.workspace, Workspace)
+    assert copy.workspace is copy.layers[0].workspace is not net.workspace
+    np.testing.assert_array_equal(copy.params["0.weight"], net.params["0.weight"])
+    assert copy.workspace.empty((3, 5)).shape == (3, 5)

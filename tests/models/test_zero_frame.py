@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fcn_from_scratch import geometry, models
+from fcn_from_scratch import engine, geometry, models, plain
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.layers import Layer, ReLU
@@ -46,6 +46,15 @@ def test_equals_the_plain_network(name, width):
             found, expected = predictor(x), model(x)
             assert_close(found, expected, 5e-6)
             np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1))
+
+
+def test_the_plain_code_computes_it_too(monkeypatch):
+    model, x = network("fcn8s", 2, np.float64), pictures((1, 3, 45, 21), dtype=np.float64)
+    expected = model(x)
+    for name in ("conv2d", "conv2d_relu_pool"):
+        monkeypatch.delattr(engine, name)
+    with plain():
+        assert_close(ZeroFrame(model)(x), expected, 1e-13)
 
 
 @pytest.mark.parametrize(("name", "width"), [("fcn8s", 2), ("fcn_alexnet", 12), ("fcn_googlenet", 8)])

@@ -234,6 +234,15 @@ class TestOptions:
         close(out, before + expected)
 
 
+@pytest.mark.parametrize("kind", [int, np.float64])
+def test_the_bias_does_not_change_the_dtype(rng, kind):
+    x, weight = (rng.normal(size=shape).astype(np.float32) for shape in [(2, 3, 4, 5), (4, 3, 2, 2)])
+    bias = np.arange(1, 5).astype(kind)
+    y = ops.conv2d(x, weight, bias)
+    assert y.dtype == np.float32
+    close(y - ops.conv2d(x, weight), np.broadcast_to(np.array([1, 2, 3, 4])[:, None, None], y.shape), 1e-5)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_dtype_is_kept(xp, conv_case, rng, dtype):
     arrays, options = conv_case
