@@ -505,6 +505,8 @@ check("more than a gigabyte", whole > 1e9)
 # %%
 import tracemalloc
 
+import fcn_from_scratch
+
 
 def working_memory(method, side):
     """Bytes that `method` holds at its peak, beyond its result and a padded input of 64 channels."""
@@ -523,7 +525,8 @@ def conv_whole(x, weight):
 
 # %%
 sides = [32, 64, 128, 256, side]  # the last one is conv1_2 itself
-in_blocks = [working_memory(lambda x, w: conv2d(x, w, padding=1), s) for s in sides]
+with fcn_from_scratch.plain(False):  # the blocks are the engine's: measure it even if the lesson runs with --plain
+    in_blocks = [working_memory(lambda x, w: conv2d(x, w, padding=1), s) for s in sides]
 in_one = [working_memory(conv_whole, s) for s in sides[:-1]]  # not the last one: it is too large
 for s, one, blocks in zip(sides, in_one, in_blocks):
     print(f"{s:3} x {s:3}: in one piece {one / 1e6:5.1f} MB, in blocks {blocks / 1e6:3.1f} MB")
