@@ -198,3 +198,10 @@ def test_lesson_has_a_solution(path):
 def test_solution_runs(path, tmp_path):
     lesson = course.Lesson(0, path.stem, "", "", "", path)
     assert course.run(lesson, figures=tmp_path).status == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [2, 3, 7, 9], ids=str)
+def test_lesson_holds_by_the_plain_code_too(number, tmp_path):
+    """Those that take seconds: lesson 2 measures the engine, whatever computes the rest."""
+    assert course.run(course.find(str(number)), figures=tmp_path, plain=True).status == 0

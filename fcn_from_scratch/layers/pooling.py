@@ -6,7 +6,7 @@ from fcn_from_scratch import checks, engine, ops
 from fcn_from_scratch.backend import is_plain
 from fcn_from_scratch.layers.base import Layer
 from fcn_from_scratch.layers.window import Window
-from fcn_from_scratch.ops.shapes import check_pool_windows, pool_geometry, pool_output_size
+from fcn_from_scratch.ops.shapes import check_pool_padding, check_pool_windows, pool_geometry, pool_output_size
 
 
 class MaxPool2d(Layer):
@@ -31,8 +31,10 @@ class MaxPool2d(Layer):
         return f"max-pool {self.window}"
 
     def output_shape(self, shape):
-        """Raises: ValueError as forward does when the taps of a dilated window step over the whole map."""
+        """Raises: ValueError as forward does for padding above half the window, and when the taps of a dilated window
+        step over the whole map."""
         channels, *size = shape
+        check_pool_padding(self.kernel_size, self.padding, self.dilation)
         out = tuple(map(pool_output_size, size, *self.window[:4], (self.ceil_mode,) * 2))
         if self.dilation != (1, 1) and min(out) > 0:
             check_pool_windows(size, out, *self.window[:4])
@@ -101,7 +103,9 @@ class AvgPool2d(Layer):
         return f"avg-pool {self.window}"
 
     def output_shape(self, shape):
+        """Raises: ValueError as forward does for padding above half the window."""
         channels, *size = shape
+        check_pool_padding(self.kernel_size, self.padding)
         return channels, *map(pool_output_size, size, *self.window[:4], (self.ceil_mode,) * 2)
 
     def _forward(self, x):

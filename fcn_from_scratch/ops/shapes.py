@@ -118,14 +118,23 @@ def check_pool_windows(size, out, kernel_size, stride, padding, dilation):
 
     Raises: ValueError for padding above half the window, for no window, and for dilated taps that step over the map.
     """
+    spans = check_pool_padding(kernel_size, padding, dilation)
+    checks.output_fits(out, size, spans, padding, "the pooling window")
+    for n, o, s, p, d in zip(size, out, stride, padding, dilation):
+        # A window that starts in the padding must have a tap inside the image. With dilation its taps can step over it.
+        if any((s * i - p) % d >= n for i in range(o) if s * i < p):
+            raise ValueError(f"a pooling window of dilation {dilation} steps over the whole input, {size[0]}x{size[1]}")
+
+
+def check_pool_padding(kernel_size, padding, dilation=(1, 1)):
+    """Return the span of a pool's windows along each axis; all arguments are pairs.
+
+    Raises: ValueError for padding above half the window.
+    """
     spans = tuple(map(span, kernel_size, dilation))
     if any(2 * p > e for p, e in zip(padding, spans)):
         raise ValueError(
             f"pooling's padding is at most half the window, else a window could lie in padding alone; got "
             f"padding {padding} for a window of {spans[0]}x{spans[1]}"
         )
-    checks.output_fits(out, size, spans, padding, "the pooling window")
-    for n, o, s, p, d in zip(size, out, stride, padding, dilation):
-        # A window that starts in the padding must have a tap inside the image. With dilation its taps can step over it.
-        if any((s * i - p) % d >= n for i in range(o) if s * i < p):
-            raise ValueError(f"a pooling window of dilation {dilation} steps over the whole input, {size[0]}x{size[1]}")
+    return spans

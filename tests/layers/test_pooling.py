@@ -133,3 +133,5 @@ class TestRefusals:
     def test_padding_above_half_the_window(self, layer, rng):
         with refuses("padding is at most half the window", "(2, 2)", "3x3"):
             layer(3, padding=2)(rng.normal(size=MAP))
+        with refuses("padding is at most half the window", "(2, 2)", "3x3"):
+            layer(3, padding=2).output_shape((3, 9, 9))
