@@ -161,3 +161,15 @@ def test_where_nothing_is_positive_nothing_learns(rng):
         assert (y == 0).all()
         assert (net.backward(rng.normal(size=y.shape)) == 0).all()
     assert (net.layers[2].indices < 9 * 2 * 18).all()
+
+
+@pytest.mark.parametrize("make", [Sequential, Trunk])
+def test_inside_plain_every_layer_runs_alone(rng, monkeypatch, make):
+    seen = []
+    monkeypatch.setattr("fcn_from_scratch.layers.fused.run", lambda layers, x: seen.append(len(layers)) or x)
+    net, x = make(Conv2d(3, 4, 3), ReLU(), MaxPool2d(2)).eval(), rng.normal(size=(2, 3, 9, 8))
+    with plain():
+        net(x)
+    assert seen == []
+    net(x)
+    assert seen == [3]

@@ -435,7 +435,7 @@ CHOICE = [
         "models.trunk.Trunk.forward",
         "if not is_plain():",
         "if True:",
-        CHAINS,
+        "layers/test_fused.py",
     ),
     Mutant(
         "indices of the plain code taken for the engine's places",
