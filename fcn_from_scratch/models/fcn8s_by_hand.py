@@ -62,7 +62,7 @@ class FCN8sByHand:
     """The paper's FCN-8s as functions of arrays.
 
     params  name -> array, under the paper's names from conv1_1.weight to score_pool3.bias. The arrays set the widths of
-            the network. model.params of models.build("fcn8s") shares that model's arrays; model.state_dict() copies them
+            the network. model.params of models.build("fcn8s") shares its arrays; model.state_dict() copies them
     rng     the random generator of dropout's masks in training; None in evaluation, where nothing is dropped
     grads   name -> array, the gradients of the last backward, under the names of the parameters
     Shapes: x (N, 3, H, W) of any size; scores (N, num_classes, H, W).
