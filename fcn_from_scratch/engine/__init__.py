@@ -1,13 +1,13 @@
-"""The fast code behind `ops`: faster algorithms for the CPU, and the calls of the CUDA kernels. A reader may skip it.
+"""Faster code for the ops: faster algorithms for the CPU, and calls of the CUDA kernels. A reader may skip it.
 
-Every function here computes the same as the op of the same name. `ops` calls it, except inside
+Every function here gives the same result as the op of the same name, up to rounding. `ops` calls it, except inside
 `with fcn_from_scratch.plain():`. The tests compare both.
 
 convolution      conv: the choice of an algorithm; im2col, conv_im2col, conv_wide: patches times weights;
                  winograd, winograd_tiles, winograd_transforms, winograd_wide: fewer multiplications; conv_transpose
-other ops        pooling, pooling_windows, loss, pixelwise; gpu: ops that are one CUDA kernel
+other ops        pooling, pooling_windows, loss, pixelwise; gpu: ops that one CUDA kernel computes
 memory, cores    workspace: reuse of memory; threads: blocks of work on several cores
-whole networks   replica, micro_batches, loss_shares: parts of a batch, each on its own thread
+whole networks   replica, micro_batches, loss_shares: parts of a batch, with a thread for each
 """
 
 from fcn_from_scratch.engine import gpu

@@ -1,17 +1,17 @@
-"""What every layer and model is: a forward, a backward, parameters, gradients and a mode.
+"""The base class of all layers and models, with forward, backward, parameters, gradients and a mode.
 
 The contract
 ------------
-forward(x)    computes y and, in training mode, keeps what backward needs; in eval mode it keeps nothing.
-backward(dy)  returns dx and ADDS to `grads`: a trunk that feeds two heads, two heads that share a layer and
-              batches that are accumulated all need the sum. `zero_grad()` starts over.
-params, grads are insertion-ordered dicts of the live arrays under the same names ("weight", "bias"); those of
-              a container are dotted ("conv1_1.weight"), and the dotted names are a checkpoint's keys.
+forward(x)    computes y. In training mode it keeps what backward needs; in eval mode it keeps nothing.
+backward(dy)  returns dx and ADDS to `grads`. The sum is needed for a trunk that feeds two heads, for a layer that two
+              heads share, and for accumulated batches. `zero_grad()` sets `grads` to zero.
+params, grads are insertion-ordered dicts of the live arrays, under the same names ("weight", "bias"). In a container
+              the names are dotted ("conv1_1.weight"). The dotted names are the keys of a checkpoint.
 
-There is no autograd: each layer's derivative is written next to its forward, and where one array feeds two
-consumers the container's backward adds the two gradients in plain sight.
+There is no autograd. Each layer's derivative is written next to its forward. Where two layers read one array, the
+backward of the container adds the two gradients in its code.
 
-A layer also says what it does to a map: see the declarations for geometry in Layer.
+A layer also declares how it changes the size of a map: see the section on geometry in Layer.
 """
 
 import math
@@ -24,7 +24,7 @@ from fcn_from_scratch.ops import shapes
 
 
 class default:
-    """A property that a subclass or an instance replaces by a plain value: window = Window(3), self.window = ..."""
+    """A property that a subclass or an instance may replace by a plain value: window = Window(3), self.window = ..."""
 
     def __init__(self, value):
         self.value, self.__doc__ = value, value.__doc__
@@ -34,9 +34,9 @@ class default:
 
 
 class Layer:
-    """One step of a network. Subclasses write `_forward(x)`, which returns (y, cache), and `_backward(dy, cache)`."""
+    """A layer. Subclasses define `_forward(x)`, returning (y, cache), and `_backward(dy, cache)`, returning dx."""
 
-    separator = "."  # what stands in a parameter's name between this layer's name and the parameter's own
+    separator = "."  # between the layer's name and the parameter's name in a dotted name
 
     def __init__(self, name=None):
         self.name = name
@@ -57,7 +57,7 @@ class Layer:
         return self._grads
 
     def forward(self, x):
-        """Compute y; remember what backward needs unless the layer is in eval mode."""
+        """Compute y. In training mode, also keep what backward needs."""
         y, cache = self._forward(x)
         self.remember(cache)
         return y
@@ -66,27 +66,27 @@ class Layer:
         return self.forward(x)
 
     def backward(self, dy):
-        """Return dx, the gradient of the loss by the last forward's input, and add to `grads`.
+        """Return dx, the gradient of the loss with respect to the last forward's input, and add to `grads`.
 
         Raises: RuntimeError when no forward in training mode came before.
         """
         return self._backward(dy, self.kept())
 
     def backward_params(self, dy):
-        """Add to `grads` like backward, and leave out the gradient by the input where that saves work."""
+        """Add to `grads` like backward. The gradient with respect to the input is not returned and may be left out."""
         self.backward(dy)
 
     def remember(self, cache):
-        """Keep something for backward, in training mode."""
+        """Keep `cache` for backward, in training mode."""
         self._cache = cache if self.training else None
 
     def forget(self):
-        """Drop what the last forward kept: backward asks for a new forward. Returns the layer."""
+        """Drop what the last forward kept. backward then needs a new forward. Returns the layer."""
         self._cache = None
         return self
 
     def kept(self):
-        """What the last forward kept for backward."""
+        """Return what the last forward kept for backward. Raises: RuntimeError if there is nothing."""
         if self._cache is None:
             raise RuntimeError(
                 f"{self.label}.backward was called before forward (in training mode): it needs what forward keeps"
@@ -101,25 +101,25 @@ class Layer:
 
     @property
     def label(self):
-        """How messages call this layer: its class and, if it has one, its name."""
+        """The layer as error messages name it: its class and, if it has one, its name."""
         return type(self).__name__ + (f" {self.name!r}" if self.name else "")
 
-    # --- what geometry asks: declared by each layer, inherited by its subclasses ------------------------------
+    # --- for geometry: each layer declares these, and its subclasses inherit them ------------------------------
 
-    pointwise = False  # True: each output pixel follows from the input pixel in its place alone, as a ReLU's does
-    joins = False  # True: it reads any number of maps, which have one size and stand in one place
-    on_grid = True  # False: its output has no place over the image, as a vector has none
+    pointwise = False  # True: each output pixel depends only on the input pixel at the same position, as in a ReLU
+    joins = False  # True: it reads any number of maps, which have the same size and position
+    on_grid = True  # False: its output is not a map over the image; a vector is an example
 
     @default
     def window(self):
-        """The Window that each output pixel reads. None: not declared, and geometry refuses the layer."""
+        """The Window that each output pixel reads. None means not declared; geometry then refuses the layer."""
         return ONE_PIXEL if self.pointwise else None
 
     def output_shape(self, shape):
-        """(C, H, W) of the output for one picture of `shape` (C, H, W). No output at all is a size below 1.
+        """(C, H, W) of the output for one picture of `shape` (C, H, W). A size below 1 means that there is no output.
 
-        The default follows from the window, rounded down; the channels are `out_channels`, or those of the input
-        where a layer has no such attribute. A layer that reads several maps takes a shape for each of them.
+        By default the size follows from the window, rounded down. The channels are `out_channels`, or those of the
+        input if the layer has no such attribute. A layer that reads several maps takes a shape for each of them.
         Raises: ValueError when the layer declares no window.
         """
         window = declared_window(self)
@@ -132,36 +132,36 @@ class Layer:
         return getattr(self, "out_channels", channels), *map(formula, size, *window[:4])
 
     def multiply_adds(self, *shapes):
-        """Multiply-adds of one forward, for one picture, from the shapes (C, H, W) of the maps it reads.
+        """Multiply-adds of one forward for one picture. `shapes` are the shapes (C, H, W) of the maps it reads.
 
-        By the layer's definition and not by the algorithm. A comparison, an addition and a copy count nothing.
+        The count follows the layer's definition, not the algorithm. Comparisons, additions and copies count zero.
         """
         return 0
 
     @default
     def in_place(self):
-        """Whether it makes no map of its own in memory: it can write over its input, or hands on a part of it."""
+        """Whether it needs no new memory for its output: it can write over its input, or returns a part of it."""
         return self.pointwise
 
     @default
     def kind(self):
-        """What it is, in a few words for a table: "conv 3x3 pad 100". Default: the class's name and the window."""
+        """A few words for a table, such as "conv 3x3 pad 100". By default the class's name and the window."""
         name = type(self).__name__.lower()
         return name if self.pointwise or self.window is None else f"{name} {self.window}"
 
     # --- parameters ----------------------------------------------------------------------------------------
 
     def add_param(self, name, array):
-        """Register a learnable array and its gradient, zero to begin with."""
+        """Register a learnable array, and a gradient of zeros for it."""
         self.params[name] = array
         self.grads[name] = zeros_beside(array)
 
     def accumulate(self, name, gradient):
-        """Add to one parameter's gradient, which has the parameter's dtype."""
+        """Add to the gradient of one parameter."""
         self.gradient_of(name)[...] += gradient
 
     def gradient_of(self, name):
-        """The live array that one parameter's gradient is added to, in the parameter's dtype."""
+        """The live array of one parameter's gradient. It has the parameter's dtype."""
         if self.grads[name].dtype != self.params[name].dtype:  # the parameter was replaced by one of another dtype
             self.grads[name] = self.grads[name].astype(self.params[name].dtype)
         return self.grads[name]
@@ -174,22 +174,24 @@ class Layer:
     # --- mode and place ------------------------------------------------------------------------------------
 
     def train(self, mode=True):
-        """Switch to training mode (or, with False, to eval mode); returns the layer."""
+        """Switch to training mode or, with False, to eval mode. Returns the layer."""
         self.training = mode
         if not mode:
             self._cache = None
         return self
 
     def eval(self):
-        """Switch to eval mode: forward keeps nothing, dropout passes everything; returns the layer."""
+        """Switch to eval mode, in which forward keeps nothing and dropout passes everything. Returns the layer."""
         return self.train(False)
 
     def prepare(self, mode=True, *, wide=False):
-        """Make ready for many forwards with weights that stay: what follows from them alone is computed now and not at
-        every forward. It takes memory, see Conv2d.prepare. The weights it was made of are read-only, so that it stays
-        true, until train(), load_state_dict() or prepare(False) gives it up. Returns the layer.
+        """Prepare for many forwards with the same weights. Returns the layer.
 
-        wide   also where there are more weights than patches: FCN's fc6, in half its time for 0.5 GiB
+        What depends on the weights alone is computed now, not in every forward. It takes memory, see Conv2d.prepare.
+        The weights become read-only, so that the prepared arrays stay right. train(), load_state_dict() and
+        prepare(False) end this.
+
+        wide   prepare layers with more weights than patches too, such as fc6: half its time, for 0.5 GiB of memory
         Raises: RuntimeError in training mode, in which every step changes the weights.
         """
         if mode and self.training:
@@ -197,7 +199,7 @@ class Layer:
         return self
 
     def to(self, device):
-        """Move parameters and gradients to "cpu" or "cuda"; what forward kept is dropped. Returns the layer."""
+        """Move parameters and gradients to "cpu" or "cuda". What forward kept is dropped. Returns the layer."""
         for arrays in (self.params, self.grads):
             for name in arrays:
                 arrays[name] = to_device(arrays[name], device)
@@ -205,7 +207,7 @@ class Layer:
         return self
 
     def astype(self, dtype):
-        """Convert parameters and gradients, say to float64 for a gradient check. Returns the layer."""
+        """Convert parameters and gradients, for example to float64 for a gradient check. Returns the layer."""
         for arrays in (self.params, self.grads):
             for name in arrays:
                 arrays[name] = arrays[name].astype(dtype)
@@ -213,13 +215,15 @@ class Layer:
         return self
 
     def use(self, workspace):
-        """Let large arrays come from a workspace.Workspace, which uses memory again; None: from NumPy, always new.
-        Returns the layer."""
+        """Take the memory of large arrays from an engine.workspace.Workspace, which reuses it. Returns the layer.
+
+        With None, NumPy allocates new memory each time.
+        """
         self.workspace = workspace
         return self
 
     def generators(self):
-        """The random generators this layer draws from, by name: part of what a checkpoint must hold."""
+        """The random generators of this layer, by name. A checkpoint has to hold their state."""
         return {}
 
     # --- saving --------------------------------------------------------------------------------------------
@@ -229,9 +233,9 @@ class Layer:
         return {name: np.array(to_numpy(array)) for name, array in self.params.items()}
 
     def load_state_dict(self, state, strict=True):
-        """Copy arrays into the parameters of the same names; everything is compared before anything is copied.
+        """Copy arrays into the parameters of the same names. All names and shapes are compared before the first copy.
 
-        strict   also refuse names that are missing or unknown. A shape that differs is always refused.
+        strict   also refuse missing and unknown names. A different shape is always refused.
         Raises: ValueError that lists every difference.
         """
         differences = []
@@ -255,17 +259,20 @@ class Layer:
 
 
 def fills(shape, target):
-    """Whether an array of this shape fills a parameter of shape `target`.
+    """Whether an array of this shape can fill a parameter of shape `target`.
 
-    The shapes are equal, or a fully connected layer's (F, C*k*k) fills a convolution's (F, C, k, k). Comparing only the
-    number of elements would not do, since a weight stored in another order has the same number.
+    It can if the shapes are equal. A fully connected layer's (F, C*k*k) also fills a convolution's (F, C, k, k).
+    Comparing the number of elements would not be enough: a weight that is stored in another order has the same number.
     """
     flat = len(shape) == 2 and len(target) == 4 and shape == (target[0], math.prod(target[1:]))
     return flat or tuple(shape) == tuple(target)
 
 
 def zeros_beside(array):
-    """Zeros that lie in memory as the array does. Unlike zeros_like's they take none before they are written to, and
-    in a network that only runs they never are."""
+    """Zeros with the array's shape, dtype and memory layout.
+
+    Unlike those of zeros_like, they take no memory before something is written to them. A network that only runs
+    forward never writes to its gradients.
+    """
     order, back = memory_order(array)
     return get_array_module(array).zeros([array.shape[axis] for axis in order], array.dtype).transpose(back)

@@ -1,4 +1,4 @@
-"""Layers made of layers: their parameters under dotted names, and a chain."""
+"""Layers that consist of layers: a container, which gives their parameters dotted names, and a chain."""
 
 from fcn_from_scratch.backend import is_plain
 from fcn_from_scratch.layers import fused
@@ -6,9 +6,9 @@ from fcn_from_scratch.layers.base import Layer
 
 
 class Container(Layer):
-    """A layer whose parameters are those of its children, dotted: "conv1_1.weight".
+    """A layer whose parameters are those of its children, under dotted names such as "conv1_1.weight".
 
-    Subclasses write forward and backward in terms of `children`, a dict name -> layer.
+    `children` is a dict name -> layer. Subclasses define forward and backward with it.
     """
 
     def __init__(self, children, name=None):
@@ -28,7 +28,7 @@ class Container(Layer):
         return self._gather(lambda child: child.grads)
 
     def generators(self):
-        """Every random generator of the children, dotted."""
+        """All random generators of the children, under dotted names."""
         return self._gather(lambda child: child.generators())
 
     def train(self, mode=True):
@@ -64,7 +64,7 @@ class Container(Layer):
         return self
 
     def _gather(self, what):
-        """The children's dicts in one, under the full names."""
+        """One dict of all the children's dicts, under dotted names."""
         return {key + child.separator + n: a for key, child in self.children.items() for n, a in what(child).items()}
 
     def __repr__(self):
@@ -73,10 +73,10 @@ class Container(Layer):
 
 
 class Sequential(Container):
-    """A chain: forward runs the layers in order, backward in reverse order. The engine may run several layers in one
-    pass over memory (layers.fused); the backward of each layer still is its own gradient.
+    """A chain. forward runs the layers in order, backward in reverse order.
 
-    Layers without a name are called by number.
+    The engine may run several layers in one pass over memory (layers.fused). The backward of each layer still gives the
+    gradient of that layer alone. Layers without a name get their number as the name.
     """
 
     def __init__(self, *layers, name=None):

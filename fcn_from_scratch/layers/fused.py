@@ -1,13 +1,14 @@
 """Several layers in one pass over memory: a convolution, the ReLU after it, and the 2x2 max-pool after that.
 
-Layer by layer, the map between two layers is written to memory and read again. A chain (Sequential, Trunk) calls
-`forward`, which finds the layers that one pass can compute. The results are the same, bit for bit
+If layers run one by one, the map between two of them is written to memory and read again. A chain (Sequential, Trunk)
+calls `forward`, which finds the layers that one pass can compute. The results are the same, bit for bit
 (tests/layers/test_fused.py).
 
 Each layer keeps what its own backward needs, as if it had run alone. There is one exception. A pass with a max-pool
-never writes ReLU's output, and without it ReLU.backward does not know where the output was positive. So pools are fused
-only if nobody can call a single layer's backward: in eval mode, and inside `with unobserved():`. There the caller runs
-forward and backward of the whole network, as the trainer does, and at the end the network forgets what forward kept.
+never writes the output of the ReLU, and without it ReLU.backward does not know where the output was positive. So a pool
+is fused only if nobody can call the backward of a single layer. This holds in eval mode, and inside
+`with unobserved(model):`. There the caller runs forward and backward of the whole network, as the trainer does. At the
+end the network drops what forward kept.
 """
 
 import contextlib
@@ -29,8 +30,9 @@ _unobserved = contextvars.ContextVar("unobserved", default=False)
 def unobserved(model):
     """Fuse pools in training mode too.
 
-    The caller promises not to ask a single layer of the model for its gradient until this ends. At the end the model
-    forgets what forward kept. A user's own layer may ask the layers it holds, so nothing changes for a model with one.
+    The caller promises not to call the backward of a single layer inside the block. At the end the model drops what
+    forward kept. A user's own layer may call the backward of the layers it holds. So a model with such a layer is not
+    changed.
     """
     token = _unobserved.set(all(map(as_written_here, layers_of(model))))
     try:
@@ -54,7 +56,7 @@ def forward(children, x, taps=()):
 
 
 def groups(children, taps=()):
-    """Cut a chain into lists of names; one pass computes each list. A layer in `taps` is the last of its list."""
+    """Split a chain into lists of names. One pass computes each list. A layer in `taps` is the last of its list."""
     names = list(children)
     while names:
         length = _joint([children[name] for name in names[:3]])
@@ -95,6 +97,6 @@ def run(layers, x):
         (pool,), shape = pools, (len(x), conv.out_channels, *arguments[3].output_size)
         y, winner = engine.conv2d_relu_pool(*arguments, pool.geometry(shape), **options)
         pool.remember(pool.keep(winner, shape))
-        relu.remember(())  # not needed: the pool's backward stops the gradient where nothing was positive
+        relu.remember(())  # empty: the pool's backward gives no gradient where the ReLU's output was zero
     conv.remember(x)
     return y

@@ -1,4 +1,4 @@
-"""The window of a layer: all that geometry has to know of it to say where its outputs stand and what they see."""
+"""The window of a layer. From it, geometry computes the positions and receptive fields of the layer's outputs."""
 
 from collections import namedtuple
 
@@ -6,14 +6,15 @@ from fcn_from_scratch import checks
 
 
 class Window(namedtuple("Window", "kernel_size stride padding dilation transposed")):
-    """What a layer's output pixel reads of its input.
+    """The input pixels that an output pixel of a layer reads.
 
-    plain        y[i] reads x[s*i + d*a - p] for a = 0 ... k - 1: convolution and pooling
-    transposed   x[i] is read by y[s*i + d*a - p] for a = 0 ... k - 1: upsampling
+    transposed = False   y[i] reads x[s*i + d*a - p] for a = 0 ... k - 1, as in convolution and pooling
+    transposed = True    y[s*i + d*a - p] reads x[i] for a = 0 ... k - 1, as in upsampling
     kernel_size, stride, padding, dilation   k, s, p and d, integers or pairs (vertical, horizontal), kept as pairs.
                  A negative padding leaves out the first pixels, as a crop does.
-    Identity: geometry.receptive_field of a layer is the support of its gradients (tests/geometry/test_declared.py).
-    Raises: ValueError for what is no integer or pair of integers, and for k, s or d below 1. Lesson 6.
+    Identity: geometry.receptive_field of a layer is the region where its gradients are not zero
+    (tests/geometry/test_declared.py).
+    Raises: ValueError for anything but an integer or a pair of integers, and for k, s or d below 1. Lesson 6.
     """
 
     __slots__ = ()
@@ -29,7 +30,7 @@ class Window(namedtuple("Window", "kernel_size stride padding dilation transpose
         )
 
     def __str__(self):
-        """The numbers that are not the usual ones, in short: 3x3 /2 pad 100 dilated 2."""
+        """The kernel size, and the other numbers that are not the default, in short: 3x3 /2 pad 100 dilated 2."""
         words = ["x".join(map(str, self.kernel_size))]
         for value, usual, word in ((self.stride, 1, "/"), (self.padding, 0, "pad "), (self.dilation, 1, "dilated ")):
             if value != (usual, usual):
@@ -55,5 +56,5 @@ def declared_window(layer):
 
 
 def in_short(pair):
-    """A pair as one number if both are the same: 2, else 1x2."""
+    """A pair as text: "2" if both numbers are 2, "1x2" for 1 and 2."""
     return str(pair[0]) if pair[0] == pair[1] else "x".join(map(str, pair))

@@ -1,4 +1,4 @@
-"""FCN-8s spelled out: every layer of the paper's network on a line of its own, each stage's backward below its forward.
+"""FCN-8s written out: one line for every layer of the paper's network, each stage's backward below its forward.
 
 stride
    1   image                                                    scores
@@ -13,29 +13,29 @@ stride
          |  conv5_1 conv5_2 conv5_3                               ^  upscore2
   32   pool5 ------- fc6 -- fc7 ---------- score_fr --------------+
 
-The image goes down on the left, where each pool halves the map: a cell of pool3 stands for 8 x 8 pixels. The scores
-come up on the right. An arrow into fuse_pool4 or fuse_pool3 is a term of a sum. ReLU follows every convolution except
-the three score layers; dropout follows fc6 and fc7 in training.
+On the left the image goes down. Each pool halves the map, so a cell of pool3 stands for 8 x 8 pixels. On the right the
+scores come up. fuse_pool4 and fuse_pool3 are sums, and each arrow into them is one term. ReLU follows every convolution
+except the three score layers. In training, dropout follows fc6 and fc7.
 
-models.build("fcn8s") makes the same network of layer objects, for any trunk, head and crop. Here is nothing but calls
-of fcn_from_scratch.ops: set a breakpoint anywhere and step. The file ends with a training step.
+models.build("fcn8s") makes the same network from layer objects, and other trunks and heads too. This file only calls
+fcn_from_scratch.ops, so you can set a breakpoint anywhere and step. The file ends with a training step.
 """
 
 import numpy as np
 
 from fcn_from_scratch import ops
 
-PADDING = 100  # of conv1_1: with it even an image of one pixel is large enough for fc6's 7x7 kernel and the crops
+PADDING = 100  # of conv1_1. With it, even an image of one pixel is large enough for fc6's 7x7 kernel and the crops
 
 
 def crop_offsets():
-    """The first row and column to keep of score_pool4, of score_pool3 and of upscore8.
+    """The first row and column that the crops keep of score_pool4, of score_pool3 and of upscore8.
 
-    The start of a map is where the centre of its cell 0 lies on the image, in pixels; 0 is the centre of the first
-    pixel. The same holds for rows and for columns. The size of the image does not occur.
+    Each variable is the start of a map: the position of the centre of its cell 0 on the image, in pixels. Position 0 is
+    the centre of the first pixel. Rows and columns have the same starts. They do not depend on the size of the image.
     """
-    # A kernel of k cells, padded by p, first stands (k - 1) / 2 - p cells after the start of the map that it reads.
-    # The last factor is the stride of that map: how many pixels its cells are apart.
+    # With kernel size k and padding p, the first output is centred (k - 1) / 2 - p cells after the start of the input.
+    # The last factor is the stride of the input map: the distance of its cells in pixels.
     # 3x3 kernels padded by 1 and 1x1 kernels move nothing: (3 - 1) / 2 - 1 = 0 and (1 - 1) / 2 - 0 = 0.
     conv1_1 = ((3 - 1) / 2 - PADDING) * 1
     pool1 = conv1_1 + (2 - 1) / 2 * 1
@@ -44,11 +44,11 @@ def crop_offsets():
     pool4 = pool3 + (2 - 1) / 2 * 8
     pool5 = pool4 + (2 - 1) / 2 * 16
     fc6 = pool5 + (7 - 1) / 2 * 32
-    # Upsampling spreads each cell over k finer cells around it: it starts (k - 1) / 2 finer cells earlier.
+    # Upsampling spreads each cell over k finer cells around it. So the output starts (k - 1) / 2 finer cells earlier.
     upscore2 = fc6 - (4 - 1) / 2 * 16
     upscore_pool4 = upscore2 - (4 - 1) / 2 * 8
     upscore8 = upscore_pool4 - (16 - 1) / 2 * 1
-    # A crop leaves out the cells before the start of the other map, which has the same stride.
+    # A crop removes the cells before the start of the map that it is aligned with. Both maps have the same stride.
     crop_pool4 = (upscore2 - pool4) / 16
     crop_pool3 = (upscore_pool4 - pool3) / 8
     crop_image = (0 - upscore8) / 1
@@ -61,12 +61,12 @@ CROP_POOL4, CROP_POOL3, CROP_IMAGE = crop_offsets()
 class FCN8sByHand:
     """The paper's FCN-8s as functions of arrays.
 
-    params  name -> array, the paper's names from conv1_1.weight to score_pool3.bias; the widths are those of the
-            arrays. models.build("fcn8s").params shares a model's parameters, state_dict() copies them
-    rng     draws dropout's masks in training; None in evaluation, where nothing is dropped
-    grads   name -> array, the gradients of the last backward, under the parameters' names
+    params  name -> array, under the paper's names from conv1_1.weight to score_pool3.bias. The arrays set the widths of
+            the network. model.params of models.build("fcn8s") shares its arrays; model.state_dict() copies them
+    rng     the random generator of dropout's masks in training; None in evaluation, where nothing is dropped
+    grads   name -> array, the gradients of the last backward, under the names of the parameters
     Shapes: x (N, 3, H, W) of any size; scores (N, num_classes, H, W).
-    Identity: equals models.build("fcn8s"), every gradient included  (tests/models/test_fcn8s_by_hand.py).
+    Identity: equals models.build("fcn8s"), also in every gradient  (tests/models/test_fcn8s_by_hand.py).
     Raises: RuntimeError when backward is called before forward.
     Source: Long et al. 2015, section 4, and voc-fcn8s of its public code. Lesson 12.
     """
@@ -76,7 +76,7 @@ class FCN8sByHand:
         self.kept = {}  # what backward needs of forward, by the name of the stage
 
     def forward(self, x):
-        """The scores of every pixel."""
+        """Compute the scores of every pixel."""
         pool1 = self.stage1(x)
         pool2 = self.stage2(pool1)
         pool3 = self.stage3(pool2)
@@ -88,15 +88,15 @@ class FCN8sByHand:
         return self.to_image(fuse_pool3, x.shape[2:])
 
     def backward(self, dscores):
-        """Fill grads for the upstream gradient dscores; returns the gradient by the image."""
+        """Fill grads for the upstream gradient dscores. Returns the gradient with respect to the image."""
         if not self.kept:
             raise RuntimeError("FCN8sByHand.backward was called before forward: it needs what forward keeps")
         dfuse_pool3 = self.to_image_backward(dscores)
         dfuse_pool4, dpool3_skip = self.fuse_with_pool3_backward(dfuse_pool3)
         ddrop7, dpool4_skip = self.fuse_with_pool4_backward(dfuse_pool4)
         dpool5 = self.classifier_backward(ddrop7)
-        # pool4 feeds conv5_1 and score_pool4, and pool3 feeds conv4_1 and score_pool3. A map that is read twice
-        # changes the loss in two ways, so its gradient is the sum of both.
+        # conv5_1 and score_pool4 both read pool4, and conv4_1 and score_pool3 both read pool3. A map that is read twice
+        # changes the loss in two ways. So its gradient is the sum of two gradients.
         dpool4 = self.stage5_backward(dpool5) + dpool4_skip
         dpool3 = self.stage4_backward(dpool4) + dpool3_skip
         dpool2 = self.stage3_backward(dpool3)
@@ -109,7 +109,7 @@ class FCN8sByHand:
         return ops.conv2d(x, self.params[name + ".weight"], self.params[name + ".bias"], padding=padding)
 
     def conv_backward(self, name, dy, x, padding=0):
-        """Store the gradients of weight and bias; returns dx."""
+        """Store the gradients of weight and bias. Returns dx."""
         dx, dweight, dbias = ops.conv2d_backward(dy, x, self.params[name + ".weight"], padding=padding)
         self.grads[name + ".weight"], self.grads[name + ".bias"] = dweight, dbias
         return dx
@@ -123,7 +123,7 @@ class FCN8sByHand:
         mask = self.kept[name]
         return dy if mask is None else ops.dropout_backward(dy, mask, 0.5)
 
-    # --- down: five stages of convolutions, each halved by a pool ---------------------------------------------
+    # --- down: five stages of convolutions, each followed by a pool that halves the map -----------------------
 
     def stage1(self, x):
         relu1_1 = ops.relu(self.conv("conv1_1", x, padding=PADDING))
@@ -199,9 +199,9 @@ class FCN8sByHand:
     # --- the bottom: the classifier's fully connected layers as convolutions ----------------------------------
 
     def classifier(self, pool5):
-        relu6 = ops.relu(self.conv("fc6", pool5))  # 7x7 cells: all that VGG16's fc6 saw of its pool5
+        relu6 = ops.relu(self.conv("fc6", pool5))  # 7x7: VGG16's fc6 reads 7x7 cells of pool5
         drop6 = self.drop("drop6", relu6)
-        relu7 = ops.relu(self.conv("fc7", drop6))  # 1x1: VGG16's matrix, at every place
+        relu7 = ops.relu(self.conv("fc7", drop6))  # 1x1: VGG16's fc7 at every position
         drop7 = self.drop("drop7", relu7)
         self.kept["classifier"] = pool5, relu6, drop6, relu7
         return drop7
@@ -224,7 +224,7 @@ class FCN8sByHand:
 
     def fuse_with_pool4_backward(self, dfuse_pool4):
         drop7, pool4, score_fr, score_pool4 = self.kept["fuse_with_pool4"]
-        # A sum hands the same gradient to both of its terms.
+        # A sum passes the same gradient to both of its terms.
         dscore_pool4 = ops.crop_backward(dfuse_pool4, score_pool4.shape, CROP_POOL4)
         dpool4 = self.conv_backward("score_pool4", dscore_pool4, pool4)
         dscore_fr = ops.bilinear_upsample_backward(dfuse_pool4, score_fr.shape, kernel_size=4, stride=2)
@@ -259,9 +259,10 @@ class FCN8sByHand:
 
 
 def sgd_step(params, grads, velocity, lr, momentum, weight_decay):
-    """Gradient descent by Caffe's rule, in place: V = momentum * V + lr * (g + weight_decay * w); w = w - V.
+    """Take a gradient descent step in place, as Caffe does: V = momentum * V + lr * (g + weight_decay * w); w = w - V.
 
-    Biases learn twice as fast and do not decay, as in the paper's public code. velocity is a dict, empty at first.
+    Biases have twice the learning rate and no weight decay, as in the paper's public code. velocity is a dict, empty
+    before the first step.
     Identity: equals training.SGD  (tests/models/test_fcn8s_by_hand.py).
     """
     for name, gradient in grads.items():
@@ -272,9 +273,9 @@ def sgd_step(params, grads, velocity, lr, momentum, weight_decay):
 
 
 def training_step(net, velocity, x, labels, lr, momentum=0.99, weight_decay=5e-4):
-    """Scores, loss, gradients, step: returns the loss before the step.
+    """Compute scores, loss and gradients, and take a step. Returns the loss before the step.
 
-    The loss is summed over the pixels, as in the paper's public code, which takes lr = 1e-14 for FCN-8s.
+    The loss is summed over the pixels, as in the paper's public code, which uses lr = 1e-14 for FCN-8s.
     """
     scores = net.forward(x)
     loss, dscores = ops.softmax_cross_entropy(scores, labels, reduction="sum")

@@ -1,8 +1,8 @@
-"""Pure functions of arrays: each forward beside its backward, without state.
+"""Functions of arrays, without state. Each forward stands beside its backward.
 
-Arrays are indexed (N, C, H, W). Each op checks its arguments. Then either the plain code beside it computes the result,
-or the engine, which is faster. Inside `with fcn_from_scratch.plain():` it is the plain code.
-ops.loops holds the definitions of the same functions as plain loops, and ops.loops_backward those of their gradients.
+Arrays are indexed (N, C, H, W). Each op first checks its arguments. Inside `with fcn_from_scratch.plain():` the plain
+code in the same file then computes the result. Otherwise the faster code of the engine does.
+ops.loops defines the same functions as plain loops, and ops.loops_backward defines their gradients.
 """
 
 from fcn_from_scratch.ops.activation import dropout, dropout_backward, relu, relu_backward

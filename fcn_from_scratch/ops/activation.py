@@ -1,4 +1,4 @@
-"""Element by element: ReLU and dropout."""
+"""Functions that work element by element: ReLU and dropout."""
 
 from fcn_from_scratch import checks, engine, kernels
 from fcn_from_scratch.backend import get_array_module, is_plain
@@ -16,14 +16,14 @@ def relu(x):
 
 
 def relu_backward(dy, y, workspace=None):
-    """Pass the gradient where the output is positive. At the kink, x = 0, the gradient is zero.
+    """Pass the gradient where the output is positive. At x = 0, where ReLU has a kink, the gradient is zero.
 
     dx = dy * [y > 0]
 
-    y is the OUTPUT of the forward, which the next layer keeps anyway: [y > 0] and [x > 0] are the same.
+    y is the OUTPUT of the forward. The next layer keeps it anyway, and [y > 0] equals [x > 0].
     Shapes: dy and y alike. Returns: dx like dy.
-    workspace   where the memory of dx comes from (engine.workspace); by default it is new
-    Identity: vjp_check away from the kink  (tests/ops/test_activation.py).
+    workspace   a source of memory for dx (engine.workspace); by default new memory is used
+    Identity: vjp_check, with values away from x = 0  (tests/ops/test_activation.py).
     Raises: ValueError when the shapes differ. Lesson 3.
     """
     checks.same_shape(dy, y.shape, "dy", "y has")
@@ -41,7 +41,7 @@ def dropout(x, mask, p):
     (N, C) to drop whole channels. p in [0, 1) is the probability of dropping. Returns: y like x.
     Identity: equals ops.loops.dropout_loops  (tests/ops/test_activation.py).
     Raises: ValueError when p or the mask's shape is wrong.
-    Source: Srivastava et al. 2014. The paper's public code drops single values, some ports whole channels.
+    Source: Srivastava et al. 2014. The paper's public code drops single values; some ports drop whole channels.
     """
     return _dropped(x, mask, p)
 

@@ -1,8 +1,8 @@
-"""Convolution, and its gradients by input, weight and bias.
+"""Convolution, and its gradients with respect to input, weight and bias.
 
-"Convolution" is the field's word. The kernel is not flipped, so in mathematics this is a cross-correlation.
-ops.loops.conv2d_loops is the definition as plain loops. The plain code here goes through the kernel tap by tap.
-engine.conv computes the same faster.
+Deep learning calls this operation convolution. The kernel is not flipped, so in mathematics it is a cross-correlation.
+ops.loops.conv2d_loops is the definition as plain loops. The plain code here loops over the taps of the kernel.
+engine.conv computes the same result faster.
 """
 
 from fcn_from_scratch import checks, engine
@@ -24,16 +24,16 @@ def conv2d(
     transformed=None,
     workspace=None,
 ):
-    """Slide a kernel over the image; each output is the weighted sum of the pixels below it.
+    """Slide a kernel over the image. Each output is the weighted sum of the pixels under the kernel.
 
     y[n, f, i, j] = bias[f] + sum over c, a, b of x[n, c, s*i + d*a - p, s*j + d*b - p] * weight[f, c, a, b]
 
     Pixels outside the image count as zero. With G groups, the g-th of G equal parts of the output channels sees only
     the g-th part of the input channels.
     Shapes: x (N, C, H, W); weight (F, C/G, kh, kw); bias (F,) or None; stride, padding, dilation integers or pairs.
-    algorithm, transformed, workspace   for the engine only, see engine.conv.conv2d
+    algorithm, transformed, workspace   used by the engine only, see engine.conv.conv2d
     Returns: y (N, F, oh, ow), oh = (H + 2p - d(kh - 1) - 1) // s + 1.
-    Identity: equals ops.loops.conv2d_loops by every algorithm  (tests/ops/test_conv.py).
+    Identity: equals ops.loops.conv2d_loops, for every algorithm  (tests/ops/test_conv.py).
     Raises: ValueError when the channels do not fit, an argument is out of range, the output would be empty, or the
     algorithm cannot compute such a convolution.
     Source: Long et al. 2015, section 3. Lesson 2.
@@ -57,8 +57,8 @@ def conv2d_backward(
     dbias[f] = sum over n, i, j of dy[n, f, i, j]
 
     Shapes: dy like conv2d's result; dx like x; dweight like weight; dbias (F,).
-    out   two arrays: dweight and dbias are added to them, and they are returned. By default both arrays are new. Pass
-          None in the place of dbias if it is not wanted
+    out   two arrays, to which dweight and dbias are added; they are returned. By default both arrays are new. Pass
+          None in the place of dbias if it is not needed
     Identity: <dy, conv2d(v)> == <dx, v>, and vjp_check  (tests/ops/test_conv.py).
     Raises: ValueError when dy does not have conv2d's output shape, and whenever conv2d does. Lesson 3.
     """
@@ -72,7 +72,7 @@ def conv2d_backward(
 def conv2d_input_grad(
     dy, x_shape, weight, stride=1, padding=0, dilation=1, groups=1, algorithm="auto", *, workspace=None
 ):
-    """Compute the gradient by the input: every output hands its gradient back along the weights it came through.
+    """Compute the gradient with respect to the input: every output hands its gradient back through its weights.
 
     dx[n, c, s*i + d*a - p, s*j + d*b - p] += dy[n, f, i, j] * weight[f, c, a, b]
 
@@ -90,12 +90,12 @@ def conv2d_input_grad(
 def conv2d_weight_grad(
     dy, x, weight, stride=1, padding=0, dilation=1, groups=1, algorithm="auto", *, out=None, workspace=None
 ):
-    """Compute the gradient by the weight: each tap sums its pixel times the output's gradient over all positions.
+    """Compute the gradient with respect to the weight: for each tap, the sum of pixel times dy over all positions.
 
     dweight[f, c, a, b] = sum over n, i, j of dy[n, f, i, j] * x[n, c, s*i + d*a - p, s*j + d*b - p]
 
-    Shapes: dy like conv2d's result; x (N, C, H, W); of `weight` only the shape is used. Returns: dweight like weight.
-    out   an array like weight: the gradient is added to it, and it is returned. By default the array is new
+    Shapes: dy like conv2d's result; x (N, C, H, W). Only the shape of `weight` is used. Returns: dweight like weight.
+    out   an array like weight, to which the gradient is added; it is returned. By default the array is new
     Identity: equals ops.loops_backward.conv2d_backward_loops  (tests/ops/test_conv.py).
     Raises: as conv2d_backward. Lesson 3.
     """
@@ -106,7 +106,7 @@ def conv2d_weight_grad(
 
 
 def conv2d_bias_grad(dy):
-    """Compute the gradient by the bias, which was added once to every output.
+    """Compute the gradient with respect to the bias, which is added once to every output.
 
     dbias[f] = sum over n, i, j of dy[n, f, i, j]
 
@@ -165,7 +165,7 @@ def _result(*arrays):
 
 
 def accumulated(out, *gradients):
-    """Return the gradients. With `out`, add them to these arrays and return those; a None there means: not wanted."""
+    """Return the gradients. With `out`, add them to its arrays and return these. A None in `out` is left out."""
     if out is None:
         return gradients
     for total, gradient in zip(out, gradients):

@@ -1,7 +1,7 @@
-"""Transposed convolution (the paper calls it deconvolution): convolution run backwards.
+"""Transposed convolution, which the paper calls deconvolution.
 
-Its forward is convolution's gradient by the input. Its gradient by the input is a convolution. So the two share one
-pair of routines, and the tests check this identity.
+Its forward is the gradient of a convolution with respect to its input. Its own gradient with respect to its input is a
+convolution. So the two share their routines, and the tests check this identity.
 """
 
 from fcn_from_scratch import checks, engine
@@ -16,8 +16,8 @@ def conv_transpose2d(x, weight, bias=None, stride=1, padding=0, output_padding=0
     y[n, o, s*i + d*a - p, s*j + d*b - p] += x[n, c, i, j] * weight[c, o, a, b]        (then + bias[o])
 
     With G groups, the g-th part of the input channels reaches only the g-th part of the output channels.
-    A convolution maps several sizes to x's size. output_padding chooses one of them: it adds rows and columns at the
-    end, fewer than the stride or the dilation.
+    A convolution with stride maps several input sizes to one output size. output_padding chooses among them. It adds
+    rows and columns at the end, and is smaller than the stride or the dilation.
     Shapes: x (N, C, H, W); weight (C, O/G, kh, kw), input channels first; bias (O,) or None.
     Returns: y (N, O, oh, ow) with oh = s*(H - 1) + d*(kh - 1) + 1 - 2*p + output_padding.
     Identity: <c, conv2d(v)> == <conv_transpose2d(c), v>  (tests/ops/test_conv_transpose.py).
@@ -39,8 +39,8 @@ def conv_transpose2d_backward(dy, x, weight, stride=1, padding=0, output_padding
     dweight[c, o, a, b] = sum over n, i, j of x[n, c, i, j] * dy[n, o, s*i + d*a - p, s*j + d*b - p]
     dbias[o] = sum over n, i, j of dy[n, o, i, j]
 
-    dx is conv2d(dy, weight): the kernel is used as it is, not turned. dweight is convolution's gradient by the weight,
-    with the roles of x and dy exchanged.
+    dx is conv2d(dy, weight), without flipping the kernel. dweight is the weight gradient of a convolution, with the
+    roles of x and dy exchanged.
     Shapes: dy like conv_transpose2d's result; dx like x; dweight like weight; dbias (O,).
     Identity: vjp_check  (tests/ops/test_conv_transpose.py).
     Raises: ValueError when dy does not have conv_transpose2d's output shape. Lesson 9.

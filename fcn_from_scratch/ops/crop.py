@@ -1,4 +1,4 @@
-"""Cutting a window out of a map: how FCN aligns maps from different layers."""
+"""Cropping a map to a window. FCN aligns the maps of different layers with it."""
 
 from fcn_from_scratch import checks
 from fcn_from_scratch.backend import get_array_module
@@ -7,7 +7,7 @@ from fcn_from_scratch.backend import get_array_module
 def crop(x, offset, size):
     """Cut out the window of the given size that starts at the offset.
 
-    y[n, c, i, j] = x[n, c, oy + i, ox + j], a view
+    y[n, c, i, j] = x[n, c, oy + i, ox + j]        (a view)
 
     Shapes: x (N, C, H, W); offset (oy, ox) and size (h, w) integers or pairs (vertical, horizontal).
     Returns: y (N, C, h, w).
@@ -20,7 +20,7 @@ def crop(x, offset, size):
 
 
 def crop_backward(dy, x_shape, offset):
-    """Put the gradient back into its window. The rest of the map gets zero.
+    """Put the gradient into the window. The rest of the map gets zero.
 
     dx[n, c, oy + i, ox + j] = dy[n, c, i, j]
 

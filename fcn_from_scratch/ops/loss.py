@@ -9,7 +9,7 @@ REDUCTIONS = ("mean", "sum")
 
 
 def softmax_cross_entropy(scores, labels, ignore_index=255, reduction="mean", weight=None, mask=None):
-    """Measure how badly the scores predict the labels, and compute the gradient that tells how to change them.
+    """Compute the softmax cross-entropy loss of scores and labels, and its gradient with respect to the scores.
 
     loss = sum over pixels of v * (log(sum over c of exp(scores[c])) - scores[label]) / D
     dscores[c] = v * (softmax(scores)[c] - [c == label]) / D
@@ -20,8 +20,8 @@ def softmax_cross_entropy(scores, labels, ignore_index=255, reduction="mean", we
     NaN in the scores of a pixel that counts propagates to the loss.
     Shapes: scores (N, C, H, W), or (N, C, ...) in general; labels (N, H, W) of any integer dtype; weight (C,) or
     None; mask like labels, bool or non-negative real, or None.
-    Returns: loss, a scalar summed in float64; dscores like scores. From a GPU the loss comes back to the host: the one
-    copy of a training step.
+    Returns: loss, a scalar summed in float64; dscores like scores. On a GPU the loss is copied to the host. This is the
+    only such copy in a training step.
     Identity: vjp_check; equals ops.loops.softmax_cross_entropy_loops  (tests/ops/test_loss.py).
     Raises: ValueError when the shapes differ, or a label is neither in 0..C-1 nor ignore_index (it names the label).
     Source: Long et al. 2015, section 3.4 (the mask is its loss sampling). Lessons 4, 11 and 13.

@@ -5,7 +5,7 @@ from fcn_from_scratch.backend import get_array_module
 
 
 def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
-    """Divide each value by a power of the energy in the channels around it.
+    """Divide each value by a power of k plus the scaled sum of squares over the neighbouring channels.
 
     y[n, c] = x[n, c] / (k + alpha / size * sum over c' of x[n, c']**2)**beta,   c' in c - size//2 .. c + (size-1)//2
 
@@ -26,11 +26,12 @@ def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
 
 
 def local_response_norm_backward(dy, x, size, alpha=1e-4, beta=0.75, k=1.0):
-    """Compute the gradient of local_response_norm by x. With e[c] the energy term in parentheses:
+    """Compute the gradient of local_response_norm with respect to x.
 
     dx[c] = dy[c] * e[c]**-beta - 2 alpha beta / size * x[c] * sum over c' of dy[c'] x[c'] e[c']**(-beta - 1)
 
-    Here c' runs over the channels whose window contains c: the forward's window, mirrored.
+    e[c] is the term in parentheses in the equation of local_response_norm. c' runs over the channels whose window
+    contains c. This is the window of the forward, mirrored.
     Shapes: dy like x. Returns: dx like x.
     Identity: vjp_check  (tests/ops/test_normalization.py).
     Raises: ValueError when the shapes differ. Lesson 15.

@@ -1,15 +1,15 @@
-"""Pixel shuffle: many channels become a finer grid, without a single multiplication."""
+"""Pixel shuffle: rearrange channels into a finer grid, without multiplications."""
 
 from fcn_from_scratch import checks
 
 
 def pixel_shuffle(x, upscale_factor):
-    """Lay the pixels of r*r channels side by side in a cell of r x r pixels, with r = upscale_factor.
+    """Put the pixels of r*r channels side by side in a cell of r x r pixels, with r = upscale_factor.
 
     y[n, c, r*i + a, r*j + b] = x[n, c*r*r + a*r + b, i, j]
 
-    A convolution before it learns what each place of the cell shows. Together they are a transposed convolution, whose
-    kernel is at most one cell larger than r times the convolution's.
+    A convolution before it computes one channel for each position in the cell. Together they equal a transposed
+    convolution, whose kernel is at most one cell larger than r times that of the convolution.
     Shapes: x (N, C*r*r, H, W). Returns: (N, C, r*H, r*W).
     Identity: pixel_shuffle_backward undoes it exactly  (tests/ops/test_pixel_shuffle.py).
     Raises: ValueError when r*r does not divide the channels.
@@ -24,7 +24,7 @@ def pixel_shuffle(x, upscale_factor):
 
 
 def pixel_shuffle_backward(dy, upscale_factor):
-    """Hand each gradient back to the channel that its pixel came from.
+    """Give each gradient back to the channel that its pixel came from.
 
     dx[n, c*r*r + a*r + b, i, j] = dy[n, c, r*i + a, r*j + b]
 

@@ -9,17 +9,17 @@ from fcn_from_scratch.ops.windows import overhang, pad, taps
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    """Keep the largest pixel of each window, and remember where it stood.
+    """Take the largest pixel of each window, and return its position too.
 
-    y[n, c, i, j] = max over a, b of x[n, c, s*i + d*a - p, s*j + d*b - p]        (padding never wins)
+    y[n, c, i, j] = max over a, b of x[n, c, s*i + d*a - p, s*j + d*b - p]        (padding is never the maximum)
 
-    Of equal pixels the first in row-major order wins, as in Caffe and PyTorch. NaN propagates: a window with a NaN
-    gives NaN, and the position of its last NaN.
-    With ceil_mode (Caffe's rule, and FCN's) a partial window at the end counts too.
+    If pixels are equal, the first in row-major order is taken, as in Caffe and PyTorch. NaN propagates: a window with a
+    NaN gives NaN, and the position of its last NaN.
+    With ceil_mode, as Caffe and FCN use it, a partial window at the end counts too.
     Shapes: x (N, C, H, W), of any real or integer dtype, which is kept; stride defaults to kernel_size.
-    Returns: y (N, C, oh, ow) and indices (N, C, oh, ow), int64: the winner's flat position i*W + j in the unpadded
-    plane.
-    Identity: equals ops.loops.max_pool2d_loops; y == x at the indices  (tests/ops/test_pooling.py).
+    Returns: y (N, C, oh, ow) and indices (N, C, oh, ow), int64: the flat position i*W + j of the maximum in the
+    unpadded plane.
+    Identity: equals ops.loops.max_pool2d_loops, and y equals x at the indices  (tests/ops/test_pooling.py).
     Raises: ValueError for padding above half the window, and when the output would be empty.
     Source: Long et al. 2015, section 3; Caffe's pooling layer. Lesson 3.
     """
@@ -40,12 +40,12 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
 
 
 def max_pool2d_backward(dy, indices, x_shape):
-    """Hand each output's gradient to the pixel that won. A pixel that won several windows gets the sum.
+    """Give each output's gradient to the pixel that was the maximum. The maximum of several windows gets the sum.
 
     dx[n, c, indices[n, c, i, j]] += dy[n, c, i, j]
 
     Shapes: dy and indices (N, C, oh, ow); x_shape the input's (N, C, H, W). Returns: dx with shape x_shape.
-    Identity: vjp_check away from ties  (tests/ops/test_pooling.py).
+    Identity: vjp_check, with no equal pixels  (tests/ops/test_pooling.py).
     Raises: ValueError when the shapes differ or an index lies outside the plane. A GPU skips such an index, as in
     max_unpool2d. Lesson 3.
     """
@@ -61,15 +61,15 @@ def max_pool2d_backward(dy, indices, x_shape):
 
 
 def max_unpool2d(x, indices, output_size):
-    """Put each pooled value back where its maximum stood. All other pixels are zero.
+    """Put each pooled value back at the position of its maximum. All other pixels are zero.
 
     y[n, c, indices[n, c, i, j]] = x[n, c, i, j]
 
-    If overlapping windows name one pixel twice, the last value in row-major order stays, as in PyTorch.
+    If overlapping windows have the same maximum, the last value in row-major order stays, as in PyTorch.
     Shapes: x and indices (N, C, h, w), indices as max_pool2d returns them; output_size (H, W).
     Returns: y (N, C, H, W).
-    Identity: max_pool2d(max_unpool2d(y, indices)) == y for y >= 0 and windows that do not overlap. For negative
-    values it fails: unpooling is not an inverse  (tests/ops/test_pooling.py).
+    Identity: max_pool2d(max_unpool2d(y, indices)) == y for y >= 0 and windows that do not overlap
+    (tests/ops/test_pooling.py). It does not hold for negative values, because the zeros around them are larger.
     Raises: ValueError when the shapes differ or an index lies outside the plane. A GPU skips such an index instead,
     because the host would have to wait for the check. Lesson 9.
     """
@@ -84,12 +84,12 @@ def max_unpool2d(x, indices, output_size):
 
 
 def max_unpool2d_backward(dy, indices):
-    """Give each pooled value the gradient of the pixel it was put on.
+    """Give each pooled value the gradient of the pixel that it was written to.
 
     dx[n, c, i, j] = dy[n, c, indices[n, c, i, j]]
 
-    This holds where no two values were put on one pixel. (Two values meet only in overlapping windows, which the
-    networks here do not unpool. Then only the one that stayed should get the gradient.)
+    This is right if no two values were written to the same pixel. That happens only with overlapping windows, which the
+    networks here do not unpool. Then only the value that stayed should get the gradient.
     Shapes: dy (N, C, H, W); indices (N, C, h, w). Returns: dx (N, C, h, w).
     Identity: equals ops.loops_backward.max_unpool2d_backward_loops  (tests/ops/test_pooling.py).
     Raises: as max_unpool2d. Lesson 9.
@@ -106,8 +106,8 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
 
     y[n, c, i, j] = (sum over a, b of x[n, c, s*i + a - p, s*j + b - p]) / count
 
-    count is the number of pixels in the window. With count_include_pad it includes the padding. It never includes what
-    lies beyond the padding, in a partial window of ceil mode.
+    count is the number of pixels in the window. With count_include_pad the padding counts too. In ceil mode a partial
+    window can reach beyond the padding; this part never counts.
     Shapes: x (N, C, H, W); integer input is averaged in float64. Returns: y (N, C, oh, ow).
     Identity: equals ops.loops.avg_pool2d_loops  (tests/ops/test_pooling.py).
     Raises: as max_pool2d.
@@ -122,7 +122,7 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
 
 
 def avg_pool2d_backward(dy, x_shape, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-    """Share each output's gradient equally among the pixels of its window.
+    """Divide each output's gradient equally among the pixels of its window.
 
     dx[n, c, s*i + a - p, s*j + b - p] += dy[n, c, i, j] / count
 

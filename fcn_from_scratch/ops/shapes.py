@@ -1,6 +1,7 @@
 """Output sizes, and the checked geometry of convolution and pooling.
 
-With input size n, kernel size k, stride s, padding p and dilation d, and the kernel's span e = d(k - 1) + 1:
+The input size is n, the kernel size k, the stride s, the padding p and the dilation d. With e = d(k - 1) + 1, the span
+of the kernel, the output sizes are:
 
 convolution             floor((n + 2p - e) / s) + 1
 pooling, ceil mode      ceil((n + 2p - e) / s) + 1, less one if the last window would start beyond n + p
@@ -14,7 +15,7 @@ from fcn_from_scratch import checks
 
 
 class Geometry(NamedTuple):
-    """The sizes that place the windows of a convolution or a pool. All but groups are pairs (vertical, horizontal)."""
+    """The arguments and the output size of a convolution or a pool. All but groups are pairs (vertical, horizontal)."""
 
     kernel_size: tuple
     stride: tuple
@@ -25,7 +26,7 @@ class Geometry(NamedTuple):
 
 
 def span(kernel_size, dilation=1):
-    """The number of input pixels that a kernel reaches over: d(k - 1) + 1."""
+    """The number of input pixels from the first to the last tap of a kernel: d(k - 1) + 1."""
     return dilation * (kernel_size - 1) + 1
 
 
@@ -77,7 +78,7 @@ def _conv_geometry(x_shape, weight_shape, stride, padding, dilation, groups):
 def conv_transpose_geometry(x_shape, weight, stride, padding, output_padding, groups, dilation):
     """Check every argument. Return (the Geometry of the convolution that is transposed, the output size).
 
-    This convolution maps the output to x. It has one window for each pixel of x.
+    The convolution maps arrays of the output size to arrays of x's size. It has one window for each pixel of x.
     """
     stride, padding = checks.pair(stride, "stride", 1), checks.pair(padding, "padding", 0)
     dilation, groups = checks.pair(dilation, "dilation", 1), checks.integer(groups, "groups", 1)
@@ -114,9 +115,9 @@ def _pool_geometry(size, kernel_size, stride, padding, dilation, ceil_mode):
 
 
 def check_pool_windows(size, out, kernel_size, stride, padding, dilation):
-    """Each of the `out` (oh, ow) windows of a pool over `size` (H, W) holds a pixel; all arguments are pairs.
+    """Check that each of the `out` (oh, ow) windows of a pool over `size` (H, W) holds a pixel. Arguments are pairs.
 
-    Raises: ValueError for padding above half the window, for no window, and for dilated taps that step over the map.
+    Raises: ValueError for padding above half the window, if there is no window, and if dilated taps step over the map.
     """
     spans = check_pool_padding(kernel_size, padding, dilation)
     checks.output_fits(out, size, spans, padding, "the pooling window")

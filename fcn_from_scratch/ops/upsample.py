@@ -1,6 +1,6 @@
 """Upsampling without learned weights: nearest neighbour, bed of nails, bilinear.
 
-ops.conv_transpose learns its kernel. Unpooling, which remembers where the maxima stood, is in ops.pooling.
+Upsampling with a learned kernel is in ops.conv_transpose. Unpooling to the positions of maxima is in ops.pooling.
 """
 
 import functools
@@ -13,7 +13,7 @@ from fcn_from_scratch.ops import shapes
 
 
 def upsample_nearest(x, scale):
-    """Repeat every pixel over a block of scale x scale.
+    """Repeat every pixel in a block of scale x scale pixels.
 
     y[n, c, i, j] = x[n, c, i // scale, j // scale]
 
@@ -26,7 +26,7 @@ def upsample_nearest(x, scale):
 
 
 def upsample_nearest_backward(dy, scale):
-    """Sum the gradient over the block that each pixel was repeated to.
+    """Sum the gradient over the block of each pixel.
 
     dx[n, c, i, j] = sum over a, b < scale of dy[n, c, scale*i + a, scale*j + b]
 
@@ -38,7 +38,7 @@ def upsample_nearest_backward(dy, scale):
 
 
 def bed_of_nails(x, scale):
-    """Put every pixel at the top left of a block of scale x scale. The rest of the block is zero.
+    """Put every pixel at the top left of a block of scale x scale pixels. The rest of the block is zero.
 
     y[n, c, scale*i, scale*j] = x[n, c, i, j]
 
@@ -65,15 +65,15 @@ def bed_of_nails_backward(dy, scale):
 
 
 def bilinear_kernel(size):
-    """Make the kernel with which a transposed convolution interpolates linearly: a pyramid.
+    """Make the kernel with which a transposed convolution interpolates bilinearly. It has the shape of a pyramid.
 
     kernel[a, b] = (1 - |a - centre| / factor) * (1 - |b - centre| / factor)
     factor = (size + 1) // 2; centre = factor - 1 for odd sizes, factor - 0.5 for even ones
 
     Returns: (size, size) float64. Its sum is factor**2.
-    Identity: with stride s and size 2s, the interior of the result is exactly linear interpolation
+    Identity: with stride s and size 2s, the interior of the result is exactly bilinear interpolation
     (tests/ops/test_upsample.py).
-    Source: the surgery of the paper's public code; Long et al. 2015, section 3.3. Lessons 9 and 10.
+    Source: surgery.py of the paper's public code; Long et al. 2015, section 3.3. Lessons 9 and 10.
     """
     row = _kernel_row(checks.integer(size, "size", 1))
     return row[:, None] * row
@@ -84,12 +84,12 @@ def bilinear_upsample(x, kernel_size, stride, padding=0):
 
     y[n, c, s*i + a - p, s*j + b - p] += x[n, c, i, j] * bilinear_kernel(k)[a, b]
 
-    The kernel is an outer product. So the sum is two matrix products, y = A x B^T: A has a column for each input row,
-    B one for each input column. No kernel is stored for each pair of channels, and no zeros between classes are
-    multiplied.
+    The kernel is an outer product, so the sum equals two matrix products, y = A x B^T. A has a column for each input
+    row, and B has a column for each input column. A transposed convolution would store a kernel for each pair of
+    channels, and multiply by the zeros between different channels. Neither is needed here.
     Shapes: x (N, C, H, W). Returns: (N, C, s(H - 1) + k - 2p, s(W - 1) + k - 2p).
     Identity: equals conv_transpose2d with the kernel on the channel diagonal  (tests/ops/test_upsample.py).
-    Raises: ValueError when the padding leaves nothing.
+    Raises: ValueError when the padding cuts off the whole output.
     Source: Long et al. 2015, section 3.3. Lessons 9 and 11.
     """
     checks.ndim(x, 4, "x", "(N, C, H, W)")
@@ -102,7 +102,7 @@ def bilinear_upsample(x, kernel_size, stride, padding=0):
 
 
 def bilinear_upsample_backward(dy, x_shape, kernel_size, stride, padding=0):
-    """Compute the gradient of bilinear_upsample by its input.
+    """Compute the gradient of bilinear_upsample with respect to its input.
 
     dx = A^T dy B        (A and B as in bilinear_upsample)
 
@@ -119,14 +119,14 @@ def bilinear_upsample_backward(dy, x_shape, kernel_size, stride, padding=0):
 
 
 def interpolate_bilinear(x, size, align_corners=False):
-    """Resample to any size. Each output lies between its four nearest inputs; at the border the edge is repeated.
+    """Resample to any size. Each output is a weighted mean of the four inputs around it; at the border pixels repeat.
 
     y = A x B^T, where row i of A holds the two weights of the source position (i + 0.5) * H / oh - 0.5
     (align_corners: i * (H - 1) / (oh - 1)). B does the same for the columns.
 
     Shapes: x (N, C, H, W); size (oh, ow). Returns: (N, C, oh, ow).
-    Identity: inside, it equals bilinear_upsample. A constant stays constant up to the border, where bilinear_upsample
-    fades  (tests/ops/test_upsample.py).
+    Identity: away from the border it equals bilinear_upsample. A constant image stays constant everywhere, while
+    bilinear_upsample falls towards zero at the border  (tests/ops/test_upsample.py).
     Raises: ValueError when x does not have four axes or a size is below 1. Lessons 9 and 10.
     """
     checks.ndim(x, 4, "x", "(N, C, H, W)")
@@ -136,7 +136,7 @@ def interpolate_bilinear(x, size, align_corners=False):
 
 
 def interpolate_bilinear_backward(dy, x_shape, align_corners=False):
-    """Compute the gradient of interpolate_bilinear by its input.
+    """Compute the gradient of interpolate_bilinear with respect to its input.
 
     dx = A^T dy B        (A and B as in interpolate_bilinear)
 
@@ -188,7 +188,7 @@ def _spread_geometry(size, kernel_size, stride, padding):
 
 
 def _spread_matrices(array, size, kernel_size, stride, padding):
-    """For each axis the (output, input) matrix. Its columns are the kernel's row, each one stride further down."""
+    """For each axis the (output, input) matrix. Each column is the kernel's row, one stride below the column before."""
     _, *geometry = _spread_geometry(size, kernel_size, stride, padding)
     xp, dtype = get_array_module(array), np.dtype(array.dtype)
     return [xp.asarray(_spread_matrix(*numbers, dtype)) for numbers in zip(size, *geometry)]

@@ -1,7 +1,7 @@
-"""The pixels under a sliding window, tap by tap: what convolution and pooling have in common.
+"""The pixels under a sliding window, one tap at a time. Convolution and pooling both use this.
 
 A kernel of kh x kw taps slides over the padded image. For one tap (a, b), the pixels under it at all positions form a
-map as large as the output. A convolution adds these maps up, weighted. A pool compares them.
+map as large as the output. A convolution computes the weighted sum of these maps. A max-pool takes their maximum.
 """
 
 from fcn_from_scratch.backend import get_array_module
@@ -20,7 +20,7 @@ def taps(padded, geometry):
 
     pixels[n, c, i, j] = padded[n, c, s*i + d*a, s*j + d*b]
 
-    Because it is a view, adding to `pixels` adds to `padded`. This is how a gradient goes back to where it came from.
+    Because it is a view, adding to `pixels` adds to `padded`. This is how a backward adds gradients to the pixels.
     """
     (kh, kw), (sh, sw), _, (dh, dw), _, (oh, ow) = geometry
     for a in range(kh):
@@ -31,6 +31,6 @@ def taps(padded, geometry):
 
 
 def overhang(size, geometry):
-    """How many rows and columns the last, partial windows of ceil mode reach beyond the padded image."""
+    """The number of rows and columns by which the partial windows of ceil mode reach beyond the padded image."""
     ends = zip(size, *geometry[:4], geometry.output_size)
     return tuple(max(s * (o - 1) + d * (k - 1) + 1 - n - 2 * p, 0) for n, k, s, p, d, o in ends)

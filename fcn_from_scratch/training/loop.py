@@ -19,14 +19,14 @@ from fcn_from_scratch.training.pair_heads import pair_heads
 
 
 class Trainer:
-    """Trains a model on batches, step by step. Its whole state can be saved, and training can go on from it.
+    """Trains a model on batches, step by step. Its whole state can be saved, and training can continue from it.
 
-    model         scores = model(x); model.backward_params(dscores) fills its grads. With several heads both are
-                  tuples, and the loss is the sum of the heads' losses
+    model         scores = model(x), and model.backward_params(dscores) adds to its grads. With several heads, scores
+                  and dscores are tuples, and the loss is the sum of the losses of the heads
     optimizer     training.optim.SGD
     batches       an iterator of (x, labels) with state_dict() and load_state_dict(): datasets.Batches
     reduction     "mean" over the pixels that count, or "sum" as in the paper's public code. The learning rate must suit
-                  it: the sum over an image is 100,000 times the mean (training.recipes)
+                  it: the sum over an image is about 100,000 times the mean (training.recipes)
     iter_size     the number of batches whose gradients are added up for one step
     class_weight  one number for each class of the first head, or None
     losses        the loss of every step so far
@@ -62,7 +62,7 @@ class Trainer:
         """
 
         def gradients(model, x, labels, shares):
-            """Forward, loss and backward: of a batch, or of a part of one on a replica. Returns: the loss."""
+            """Run forward, loss and backward, of a batch or of a part of it. Returns: the loss."""
             scores = model(x)
             loss, dscores = self.loss(scores, labels, shares)
             model.backward_params(dscores)
@@ -77,9 +77,10 @@ class Trainer:
         return loss
 
     def loss(self, scores, labels, shares=None):
-        """Return (loss, dscores). With several heads their losses are added, and dscores is a tuple.
+        """Return (loss, dscores). With several heads the losses are added, and dscores is a tuple.
 
-        shares   None, or for each head the share of this part in the mean over the whole batch (engine.loss_shares)
+        shares   for each head, the weight of this part in the mean over the whole batch (engine.loss_shares). None
+                 means a whole batch
         """
         pairs = pair_heads(scores, labels)
         shares = (1.0,) * len(pairs) if shares is None else shares
@@ -92,7 +93,7 @@ class Trainer:
             total, gradients = total + float(loss) * share, [*gradients, dscores]
         return total, tuple(gradients) if isinstance(scores, tuple) else gradients[0]
 
-    # --- which thread or process works on which pictures: the results do not depend on it ---------------------------
+    # --- how the pictures are divided among threads and processes; the results do not depend on it ------------------
 
     def over_batches(self, gradients):
         """Call `gradients` on the next iter_size batches. Returns: the sum of their losses.
@@ -102,7 +103,7 @@ class Trainer:
         return sum(self.over_parts(gradients, *next(self.batches)) for _ in range(self.iter_size))
 
     def over_parts(self, gradients, x, labels, shares=None):
-        """Call `gradients` on a batch, or on its parts, each on its own thread (engine.micro_batches)."""
+        """Call `gradients` on a batch, or on its parts, with a thread for each part (engine.micro_batches)."""
         x, labels = (to_device(array, self.device) for array in (x, labels))
         slices = self._micro_batches.cut(x)
         if len(slices) == 1:
@@ -126,7 +127,7 @@ class Trainer:
             )
 
     def run(self, steps, progress=True, save=None, save_seconds=60):
-        """Train until `steps` steps are done in all. Steps before a resume count too.
+        """Train until the total number of steps is `steps`. Steps before a resume count too.
 
         progress      show a bar with the loss (a running mean) and the speed
         save          a function that writes a checkpoint. It is called every save_seconds seconds and at the end
