@@ -53,8 +53,10 @@ class MicroBatches:
         """
         known = list(loss_shares.layers(self.model))
         for layer in known:
+            if as_written_here(layer):
+                continue
             name = getattr(layer, "label", type(layer).__name__)
-            if not as_written_here(layer) and not _inner_layers(layer) <= set(map(id, known)):
+            if not _inner_layers(layer) <= set(map(id, known)):
                 return (
                     f"{name} holds layers that are not among its children, so no batch is cut into parts for the "
                     "threads. Make it a layers.Container of them"
@@ -130,10 +132,8 @@ def as_written_here(layer):
 
 
 def _per_picture(layer):
-    """Whether each output follows from one picture alone: in all layers of this package, and where a class says so.
+    """Whether each output of a user's layer follows from one picture alone, as its class says.
 
     A user's layer that draws random numbers does not pass over those of other parts (layers.Dropout does).
     """
-    if as_written_here(layer):
-        return True
     return vars(type(layer)).get("per_picture", False) and METHODS.isdisjoint(vars(layer)) and not layer.generators()

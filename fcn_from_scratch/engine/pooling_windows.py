@@ -26,9 +26,7 @@ class Windows:
             and self.padding == (0, 0)
             and all(o * k >= n for o, k, n in zip(self.out, self.kernel_size, size))
         )
-        self.extra = tuple(
-            max((o - 1) * s + d * (k - 1) + 1 - n - 2 * p, 0) for o, n, k, s, p, d in zip(self.out, size, *self.placing)
-        )
+        self.extra = geometry.overhang(size)
 
     def padded(self, x, fill):
         """x (N, C, H, W) as channels last, with a border of `fill` as wide as the windows reach."""

@@ -5,7 +5,7 @@ import numpy as np
 from fcn_from_scratch import checks, engine, kernels
 from fcn_from_scratch.backend import get_array_module, is_plain
 from fcn_from_scratch.ops.shapes import pool_geometry
-from fcn_from_scratch.ops.windows import overhang, pad, taps
+from fcn_from_scratch.ops.windows import pad, taps
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
@@ -28,7 +28,7 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
     if not is_plain():
         return engine.max_pool2d(x, geometry)
     xp, (n, c, h, w) = get_array_module(x), x.shape
-    border = geometry.padding, 0, overhang((h, w), geometry)
+    border = geometry.padding, 0, geometry.overhang((h, w))
     places = pad(xp.arange(h * w).reshape(1, 1, h, w), border[0], -1, border[2])  # -1: not a pixel of the image
     y = xp.zeros((n, c, *geometry.output_size), x.dtype)
     indices = xp.full(y.shape, -1, np.int64)  # -1: no pixel seen yet
@@ -117,7 +117,7 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     if kernels.usable(x):
         return engine.gpu.avg_pool2d(x, geometry, count_include_pad)
     x = checks.floating(x)
-    padded = pad(x, geometry.padding, 0, overhang(x.shape[2:], geometry))
+    padded = pad(x, geometry.padding, 0, geometry.overhang(x.shape[2:]))
     return sum(taps(padded, geometry)) / _counts(x, x.shape[2:], geometry, count_include_pad)
 
 
@@ -134,7 +134,7 @@ def avg_pool2d_backward(dy, x_shape, kernel_size, stride=None, padding=0, ceil_m
     checks.same_shape(dy, (*x_shape[:2], *geometry.output_size), "dy", "avg_pool2d's output has")
     if kernels.usable(dy):
         return engine.gpu.avg_pool2d_backward(dy, x_shape, geometry, count_include_pad)
-    (n, c, h, w), (ph, pw), (eh, ew) = x_shape, geometry.padding, overhang(x_shape[2:], geometry)
+    (n, c, h, w), (ph, pw), (eh, ew) = x_shape, geometry.padding, geometry.overhang(x_shape[2:])
     padded = get_array_module(dy).zeros((n, c, h + 2 * ph + eh, w + 2 * pw + ew), dy.dtype)
     share = dy / _counts(dy, (h, w), geometry, count_include_pad)
     for dpixels in taps(padded, geometry):
@@ -145,7 +145,7 @@ def avg_pool2d_backward(dy, x_shape, kernel_size, stride=None, padding=0, ceil_m
 def _counts(like, size, geometry, count_include_pad):
     """The number that each window's sum is divided by: (1, 1, oh, ow), in the dtype of `like`."""
     ones = get_array_module(like).ones((1, 1, *size), like.dtype)
-    counted = pad(pad(ones, geometry.padding, int(count_include_pad)), (0, 0), 0, overhang(size, geometry))
+    counted = pad(pad(ones, geometry.padding, int(count_include_pad)), (0, 0), 0, geometry.overhang(size))
     return sum(taps(counted, geometry))
 
 

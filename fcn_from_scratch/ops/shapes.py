@@ -24,6 +24,12 @@ class Geometry(NamedTuple):
     groups: int
     output_size: tuple
 
+    def overhang(self, size):
+        """The number of rows and columns by which windows reach beyond the padded image of `size`, as the partial ones
+        of ceil mode do."""
+        ends = zip(size, *self[:4], self.output_size)
+        return tuple(max(s * (o - 1) + span(k, d) - n - 2 * p, 0) for n, k, s, p, d, o in ends)
+
 
 def span(kernel_size, dilation=1):
     """The number of input pixels from the first to the last tap of a kernel: d(k - 1) + 1."""

@@ -28,9 +28,3 @@ def taps(padded, geometry):
             rows = slice(dh * a, dh * a + sh * (oh - 1) + 1, sh)
             columns = slice(dw * b, dw * b + sw * (ow - 1) + 1, sw)
             yield padded[:, :, rows, columns]
-
-
-def overhang(size, geometry):
-    """The number of rows and columns by which the partial windows of ceil mode reach beyond the padded image."""
-    ends = zip(size, *geometry[:4], geometry.output_size)
-    return tuple(max(s * (o - 1) + d * (k - 1) + 1 - n - 2 * p, 0) for n, k, s, p, d, o in ends)

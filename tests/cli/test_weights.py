@@ -12,16 +12,6 @@ from fcn_from_scratch.datasets import CAFFE, TORCHVISION
 
 
 @pytest.fixture
-def done(fcn):
-    def run(*words):
-        status, out, err = fcn(*words)
-        assert (status, err) == (0, "")
-        return out
-
-    return run
-
-
-@pytest.fixture
 def net():
     """A thin FCN-8s whose score layers are not zero."""
     net = models.build("mini_fcn8s", 6, seed=3)

@@ -43,8 +43,8 @@ WINDOWS = [
     ),
     Mutant(
         "a dilated window overhangs like a dense one",
-        "ops.windows.overhang",
-        "s * (o - 1) + d * (k - 1) + 1",
+        "ops.shapes.Geometry.overhang",
+        "s * (o - 1) + span(k, d)",
         "s * (o - 1) + k",
         POOL,
     ),

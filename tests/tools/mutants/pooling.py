@@ -80,8 +80,8 @@ MUTANTS = [
     Mutant(
         "average counts beyond the padding",
         "ops.pooling._counts",
-        "(0, 0), 0, overhang(size, geometry))",
-        "(0, 0), 1, overhang(size, geometry))",
+        "(0, 0), 0, geometry.overhang(size))",
+        "(0, 0), 1, geometry.overhang(size))",
         POOL,
     ),
     Mutant(
