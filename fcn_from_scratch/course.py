@@ -1,8 +1,8 @@
 """Support for the lessons: claims that are checked while a lesson runs, and the runner of the course.
 
-A lesson is a script, lessons/lesson_NN_name.py. Any editor that knows `# %%` cells opens it as a notebook. The first
-line of its docstring is "Lesson N: the question"; a later line begins with "Needs" and another with "Runtime". The
-package never imports a lesson. It reads the docstring and runs the script in its own process.
+A lesson is a script, lessons/lesson_NN_name.py. Any editor that knows `# %%` cells opens it as a notebook. Its
+docstring is a markdown cell. It begins with the heading "# Lesson N: the question"; a later line begins with "Needs"
+and another with "Runtime". The package never imports a lesson. It reads the docstring and runs the script in its own process.
 """
 
 import ast
@@ -40,19 +40,20 @@ def check(claim, holds, detail=None):
 
 
 def claims(rows):
-    """Check every (claim, holds, reason) of a lesson's last cell. All are printed before any of them raises an error.
+    """Check every (claim, holds, reason) of a lesson's last cell: the lesson's results in one list.
 
     reason   why the tolerance has this value: "exact: both count pixels", "1e-12: two orders of summation"
+    Only the number of claims is printed, since each was printed where it was checked first.
     Raises: AssertionError that names every claim that does not hold.
     """
     broken = []
-    for claim, holds, reason in rows:
+    for claim, holds, _ in rows:
         _require_bool(claim, holds)
-        print(f"  {'ok' if holds else 'NO'}  {claim} [{reason}]", flush=True)
         if not holds:
             broken.append(claim)
     if broken:
         raise AssertionError("these claims do not hold: " + "; ".join(broken))
+    print(f"  all {len(rows)} claims of this lesson hold", flush=True)
 
 
 def device():

@@ -5,6 +5,7 @@ state is changed, and one figure cannot affect the next. A figure's file has the
 """
 
 import os
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -197,6 +198,17 @@ def save_figure(figure, name):
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=150, metadata={"Software": None}))
     print(f"  figure  {_relative(path)}", flush=True)
     return path
+
+
+def show(figure, name):
+    """Write a figure as save_figure does. In a notebook, also show it below the cell.
+
+    It returns nothing, so that a notebook shows the picture and no path.
+    """
+    path = save_figure(figure, name)
+    ipython = sys.modules.get("IPython")
+    if ipython is not None and ipython.get_ipython() is not None:
+        ipython.display.display(ipython.display.Image(filename=str(path)))
 
 
 def save_index_png(path, labels, palette=None):
