@@ -22,9 +22,9 @@ def left_over(n, pad):
     # ceil(m / 2). So five pools make ceil(m / 32) of m. fc6 leaves c = ceil(m / 32) - 6, and needs c >= 1. With
     # pad >= 97 we have m >= 1 + 194 - 2 = 193 > 6 * 32, so c >= 1. The upscore layer makes
     #     32 * (c - 1) + 64 = 32 * ceil(m / 32) - 160 = m - 160 + r,
-    # where r, from 0 to 31, is what the pools rounded up, and m - 160 = n + 2 * pad - 162 = n + 2 * (pad - 81). The crop removes pad - 81 in front and n are the picture. So
-    # pad - 81 + r pixels are left over behind it: never fewer than pad - 81, which is not negative. With pad = 100
-    # these are 19 to 50.
+    # where r, from 0 to 31, is what the pools added by rounding up. And m - 160 = n + 2 * (pad - 81). The crop removes
+    # pad - 81 pixels in front, and n are the picture. So pad - 81 + r pixels are left over behind it: never fewer than
+    # pad - 81, which is not negative. With pad = 100 these are 19 to 50.
     m = n + 2 * pad - 2
     cells = -(-m // 32) - 6
     if cells < 1 or pad < 81:
