@@ -2,7 +2,8 @@
 
 A lesson is a script, lessons/lesson_NN_name.py. Any editor that knows `# %%` cells opens it as a notebook. Its
 docstring is a markdown cell. It begins with the heading "# Lesson N: the question"; a later line begins with "Needs"
-and another with "Runtime". The package never imports a lesson. It reads the docstring and runs the script in its own process.
+and another with "Runtime". The package never imports a lesson. It reads the docstring and runs the script in its own
+process.
 """
 
 import ast
