@@ -21,8 +21,8 @@ LEVELS = (
     ("dense", "datasets"),
     ("weights",),
     ("models", "metrics"),
-    ("training", "objects", "viz"),
-    ("lab", "course"),
+    ("training", "objects", "viz", "course"),
+    ("lab",),
     ("cli",),
     ("__main__",),
 )

@@ -1,7 +1,8 @@
 """How every op hands its gradient back, as plain loops: the backward of each function in ops.loops.
 
 dy is the gradient of the loss with respect to y, and dx the gradient with respect to x: dx[...] = sum over all outputs
-of dy[...] * (derivative of y[...] with respect to x[...]). Most functions go through the loops of their forward once more. Where the forward has
+of dy[...] * (derivative of y[...] with respect to x[...]). Most functions go through the loops of their forward once
+more. Where the forward has
 
     y[...] += x[...] * weight[...]
 
