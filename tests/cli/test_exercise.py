@@ -63,7 +63,7 @@ class TestCheck:
     def test_a_known_mistake_gets_its_hint(self, fcn, here):
         (here / "a.py").write_text(
             "def dilations(strides, kept):\n    factors = [1] * len(strides)\n"
-            "    for n in range(kept, len(strides)):\n        factors[n] = strides[n] * factors[n - 1] if n else strides[0]\n"
+            "    for n in range(kept, len(strides)):\n        factors[n] = strides[n] * (factors[n - 1] if n else 1)\n"
             "    return [s if n < kept else 1 for n, s in enumerate(strides)], factors\n"
         )
         status, out, _ = fcn("exercise", LESSON, 1, "--check", "a.py")

@@ -13,9 +13,10 @@ from fcn_from_scratch.lab.exercises.checking import check
 from fcn_from_scratch.lab.exercises.files import Exercise, Wrong
 
 
-def main(order):
+def main(argument):
+    order = json.loads(argument)
     lesson, number, file = order["exercise"]
-    sys.path.insert(0, str(Path(order["path"]).resolve().parent))  # a reader may import a file of their own
+    sys.path.append(str(Path(order["path"]).resolve().parent))  # a reader may import a file of their own
     with open(order["stack"], "w", encoding="utf-8") as stack:
         faulthandler.dump_traceback_later(order["time_limit"], exit=True, file=stack)
         try:
@@ -25,7 +26,3 @@ def main(order):
             message = str(error)
         faulthandler.cancel_dump_traceback_later()
     Path(order["verdict"]).write_text(message, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))

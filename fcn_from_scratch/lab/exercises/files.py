@@ -5,10 +5,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from fcn_from_scratch import course
 from fcn_from_scratch.checks import InputError
 
-EXERCISES = course.LESSONS / "exercises"
+EXERCISES = Path(__file__).resolve().parents[3] / "lessons" / "exercises"
 BEGIN, END, CHECK = "# BEGIN SOLUTION", "# END SOLUTION", "# --- check"
 UNTOUCHED = "write this function"
 

@@ -12,6 +12,8 @@ from fcn_from_scratch.lab.exercises.files import Wrong, read
 
 TIME_LIMIT = 30  # seconds
 GRACE = 10  # seconds for the child to start, and to end by itself
+# Without the working folder on Python's path: a reader may have a file there that is called copy.py.
+CHILD = "import sys; sys.path[:] = filter(None, sys.path); from {} import main; main(sys.argv[1])"
 
 
 def check_in_process(exercise, path, seed=0, time_limit=TIME_LIMIT):
@@ -26,7 +28,7 @@ def check_in_process(exercise, path, seed=0, time_limit=TIME_LIMIT):
         order = dict(exercise=[exercise.lesson, exercise.number, str(exercise.path)], path=str(path), seed=seed)
         order |= dict(time_limit=time_limit, verdict=str(verdict), stack=str(stack))
         sys.stdout.flush()
-        command = [sys.executable, "-m", "fcn_from_scratch.lab.exercises.child", json.dumps(order)]
+        command = [sys.executable, "-c", CHILD.format("fcn_from_scratch.lab.exercises.child"), json.dumps(order)]
         try:
             ended = subprocess.run(command, stdin=subprocess.DEVNULL, timeout=time_limit + GRACE, env=_environment())
         except subprocess.TimeoutExpired:
