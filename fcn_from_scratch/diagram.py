@@ -12,7 +12,7 @@ from matplotlib.patheffects import Normal, Stroke
 
 WIDTH, HEIGHT = 13.33, 7.5  # inches: a slide
 INK, PALE, WORD, FIELD = "#222222", "#6b6b6b", "#b3452c", "#f2b705"
-BANDS = {"trunk": "#eef3f8", "scores": "#fbf3e8", "pixels": "#eef5ef"}
+BANDS = ("#eef3f8", "#fbf3e8", "#eef5ef")  # behind the trunk, the score layers, the upsampling
 TOP, MIDDLE, BOTTOM = 5.1, 3.1, 1.27  # the heights of the three rows
 COLUMNS = {
     **{"image": 1.3, "pool1": 3.5, "pool2": 5.45, "pool3": 7.1, "pool4": 8.85, "pool5": 10.2, "fc6": 11.3, "fc7": 12.4},
@@ -74,7 +74,7 @@ def row(name):
 
 
 def _bands(ax):
-    for (name, colour), y, height in zip(BANDS.items(), (3.78, 2.3, 0.06), (3.07, 1.4, 2.16)):
+    for colour, y, height in zip(BANDS, (3.78, 2.3, 0.06), (3.07, 1.4, 2.16)):
         ax.add_patch(
             FancyBboxPatch(
                 (0.15, y), WIDTH - 0.3, height, boxstyle="round,pad=0,rounding_size=0.12", color=colour, lw=0
