@@ -363,8 +363,8 @@ check("but many more pixels are wrong", 5 < more < 12, f"{wrong_centred:,} pixel
 # %% [markdown]
 # ## The drawings
 # The four steps as pictures. The white frame in the first picture marks the part that the last three pictures show.
-# Wrong pixels are bright green there. Look at the corners of the outline: the coarse scores round them off, and the finer maps
-# bring them back.
+# Wrong pixels are bright green there. Look at the corners of the outline: the coarse scores round them off, and the
+# finer maps bring them back.
 
 
 # %%
