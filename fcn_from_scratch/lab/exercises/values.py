@@ -8,7 +8,7 @@ import numpy as np
 def difference(got, want, tolerance=0, place="the result"):
     """What is wrong with a value, in a sentence. None if nothing is.
 
-    Arrays, numbers, strings, bools, None, and tuples, lists and dicts of them are compared. A tuple and a list with the
+    Arrays, numbers, strings, bytes, bools, None, and tuples, lists and dicts of them are compared. A tuple and a list with the
     same entries are equal, and so are an array and a list of its rows.
     tolerance  the largest allowed difference of two numbers: tolerance * (1 + the size of the right one)
     """
@@ -16,7 +16,7 @@ def difference(got, want, tolerance=0, place="the result"):
         return _dict_difference(got, want, tolerance, place)
     if isinstance(want, (tuple, list)):
         return _list_difference(got, want, tolerance, place)
-    if want is None or isinstance(want, (str, bool, np.bool_)):
+    if want is None or isinstance(want, (str, bytes, bool, np.bool_)):
         return None if _same_word(got, want) else f"{place} should be {_plain(want)!r}; got {shown(got)}"
     return _array_difference(got, want, tolerance, place)
 
@@ -40,7 +40,7 @@ def _plain(value):
 
 
 def _same_word(got, want):
-    """Whether a string, a bool or None is the right one. 1 is not True, and an array is none of them."""
+    """Whether a string, bytes, a bool or None is the right one. 1 is not True, and an array is none of them."""
     kinds = (bool, np.bool_) if isinstance(want, (bool, np.bool_)) else type(want)
     if isinstance(got, np.ndarray) and got.ndim == 0:
         got = got[()]
