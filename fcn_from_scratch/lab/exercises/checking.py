@@ -36,7 +36,7 @@ def check_function(exercise, function, seed=0):
         problem = difference(got, want, tolerance)
         if problem is not None:
             hint = _hint(ours["MISTAKES"], function, [args, *cases[:number], *cases[number + 1 :]], tolerance)
-            if got is None:
+            if got is None and hint is None:
                 hint = "the function returns nothing. Let it end with `return`."
             raise Wrong(f"{exercise.asked}({_arguments(args)}): {problem}" + (f"\nHint: {hint}" if hint else ""))
 
