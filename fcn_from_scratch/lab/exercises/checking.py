@@ -35,9 +35,8 @@ def check_function(exercise, function, seed=0):
         got = _call(exercise, function, args)
         problem = difference(got, want, tolerance)
         if problem is not None:
-            hint = _hint(ours["MISTAKES"], function, [args, *cases[:number], *cases[number + 1 :]], tolerance)
-            if got is None and hint is None:
-                hint = "the function returns nothing. Let it end with `return`."
+            others = [*cases[:number], *cases[number + 1 :]]
+            hint = _hint(ours["MISTAKES"], function, [args, *others], tolerance)
             raise Wrong(f"{exercise.asked}({_arguments(args)}): {problem}" + (f"\nHint: {hint}" if hint else ""))
 
 
@@ -73,6 +72,8 @@ def _call(exercise, function, args):
 
 def _hint(mistakes, function, cases, tolerance):
     """The hint of the known mistake with the function's results: on the first case, and on most of the next ones."""
+    if all(_agree(function, _nothing, args, tolerance) for args in cases):
+        return "the function returns nothing. Let it end with `return`."
     possible, hint = dict(mistakes), None
     for args in cases:
         possible = {text: mistake for text, mistake in possible.items() if _agree(function, mistake, args, tolerance)}
@@ -87,6 +88,10 @@ def _agree(function, mistake, args, tolerance):
         return difference(got, other, tolerance) is None
     except (Exception, SystemExit):
         return False
+
+
+def _nothing(*args):
+    """What a function without `return` gives."""
 
 
 def _line(error, file):

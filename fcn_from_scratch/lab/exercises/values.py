@@ -8,8 +8,8 @@ import numpy as np
 def difference(got, want, tolerance=0, place="the result"):
     """What is wrong with a value, in a sentence. None if nothing is.
 
-    Arrays, numbers, strings, bytes, bools, None, and tuples, lists and dicts of them are compared. A tuple and a list with the
-    same entries are equal, and so are an array and a list of its rows.
+    Arrays, numbers, strings, bytes, bools, None, and tuples, lists and dicts of them are compared. A tuple and a list
+    with the same entries are equal, and so are an array and a list of its rows.
     tolerance  the largest allowed difference of two numbers: tolerance * (1 + the size of the right one)
     """
     if isinstance(want, dict):

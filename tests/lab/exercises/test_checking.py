@@ -42,7 +42,8 @@ def test_of_two_mistakes_with_one_result_the_other_cases_decide(lesson, answer):
     assert said(check, lesson[0], answer("def f(x):\n    return x * 2")).endswith("got 2\nHint: twice")
     assert said(check, lesson[0], answer("def f(x):\n    return x + 1")).endswith("got 2\nHint: plus one")
     lesson[0].path.write_text(lesson[0].path.read_text().replace("2 * x", "None"))
-    assert said(check, lesson[0], answer("def f(x):\n    pass")).endswith("got None\nHint: twice")
+    assert said(check, lesson[0], answer("def f(x):\n    pass")).endswith("end with `return`.")
+    assert said(check, lesson[0], answer("def f(x):\n    return [None, 4][x // 3]")).endswith("got None\nHint: twice")
     assert "Hint" not in said(check, lesson[0], answer("def f(x):\n    return 1 if x == 3 else 7"))
 
 
