@@ -9,7 +9,7 @@ Needs: nothing. Words: the [glossary](../docs/glossary.md).
 
 Fast path: lesson 1 comes next.
 
-Runtime: 4 s on 2 cores
+Runtime: 3 s on 2 cores
 """
 
 # %% [markdown]
