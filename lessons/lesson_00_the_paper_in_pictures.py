@@ -20,7 +20,7 @@ Runtime: 3 s on 2 cores
 # [the longer journal version](https://arxiv.org/abs/1605.06211).
 #
 # The network has two halves. The first half is the classifier without its last layer. It makes the picture smaller
-# step by step, and it computes what is in the picture. The second half makes scores for the classes, and enlarges
+# step by step, and it finds out what is in the picture. The second half makes scores for the classes, and enlarges
 # them until there is one score for each class at each pixel.
 #
 # A small example. A row of 8 pixels is pooled twice, each time by the maximum of 2 neighbours. Then each value is
@@ -88,6 +88,7 @@ net = models.build("fcn8s", num_classes=21, width=1)
 sizes = {name: found.size[0] for name, found in geometry.map_sizes(net, 500).items()}
 check("the two rules give the sizes of all maps", all(sizes[name] == size for name, size in by_hand.items()))
 check("after the fifth pool the map has 22 rows", by_hand["pool5"] == 22)
+check("pools that round down would give 21", by_hand["conv1_1"] // 2**5 == 21)
 check("fc6 and fc7 have 16 rows", by_hand["fc6"] == by_hand["fc7"] == 16)
 scores = 21 * sizes["crop"] ** 2
 check("the output has 21 x 500 x 500 scores", (sizes["crop"], scores) == (500, 5_250_000), f"{scores:,}")
@@ -297,7 +298,7 @@ wrong = {name: int((answer != person).sum()) for name, answer in answers.items()
 print(wrong)
 check("each skip leaves fewer wrong pixels", wrong["FCN-32s"] > wrong["FCN-16s"] > wrong["FCN-8s"] > 0)
 ratio = wrong["FCN-32s"] / wrong["FCN-8s"]
-check("both skips together leave a fourth or less", 4 < ratio < 8, f"{ratio:.1f} times fewer")
+check("both skips together leave less than a fourth", 4 < ratio < 8, f"{ratio:.1f} times fewer")
 
 # %% [markdown]
 # # Eighteen questions
@@ -307,18 +308,18 @@ check("both skips together leave a fourth or less", 4 < ratio < 8, f"{ratio:.1f}
 # 1. *What exactly is shift-and-stitch?* The network runs on shifted copies of the picture, and the coarse outputs are
 #    interlaced into a fine one. (Lesson 7)
 # 2. *How are layers fused? What is a 1x1 score layer? Why are scores added and features not concatenated?* A score
-#    layer turns each cell's features into scores. Two maps of scores are added. Scoring the concatenated features
-#    gives the same sum, because both are linear. (Lessons 5 and 12)
+#    layer turns each cell's features into scores. The scores of two layers are added. One score layer for the
+#    concatenated features computes the same sum, because score layers are linear. (Lessons 5 and 12)
 # 3. *How can the input be any size?* A convolution and a pool do the same at every place, so they need no fixed size.
 #    A fully connected layer is a convolution with a kernel as large as its input. (Lesson 5)
 # 4. *Is the network trained again each time a skip is added?* In stages, yes: each network starts from the weights of
 #    the one before. All skips can also be trained at once. (Lessons 11 and 12)
-# 5. *Why are the scores enlarged in one step, not in five?* Steps in between add nothing, unless a skip adds scores
-#    there. (Lesson 10)
+# 5. *Why are the scores enlarged in one step, not in five?* Five steps can do nothing that one step cannot do, unless
+#    something happens between them, such as a skip. (Lesson 10)
 # 6. *The interpolation is bilinear first and then learned. What does this mean?* Upsampling is a layer with weights.
 #    They start as those of bilinear interpolation, and training may change them. (Lesson 10)
-# 7. *Can pooling be removed?* Its stride can, if all later filters are dilated: the answers stay the same. Its maximum
-#    cannot, unless the network is trained again. (Lesson 8)
+# 7. *Can pooling be removed?* Its stride can: the answers stay the same if all later filters and pools are dilated. Its
+#    maximum cannot, unless the network is trained again. (Lesson 8)
 # 8. *Is dilation or upsampling better?* Dilation computes more answers, and costs more. Upsampling interpolates between
 #    few answers. (Lesson 8 for the costs, lesson 12 for trained networks)
 # 9. *Are skips the same as the bypasses of ResNet?* No. A skip adds scores from a finer map near the output. A bypass
@@ -331,19 +332,20 @@ check("both skips together leave a fourth or less", 4 < ratio < 8, f"{ratio:.1f}
 #     quality.
 # 13. *Why pool3 and pool4? Why does it stop at 8s?* They are the last maps with strides of 8 and 16. Each further skip
 #     helps less in the paper. (Lesson 12 tries a further one)
-# 14. *How far does one get with masks only, without colours?* Further than one may think: a shape tells much about a
-#     class. (Lesson 14)
+# 14. *How far does one get with masks only, without colours?* Far if shapes tell the classes apart, and not far if
+#     colours do. (Lesson 14)
 # 15. *How do AlexNet, VGG and GoogLeNet differ as FCNs?* In receptive field, stride, parameters and speed. (Lesson 15)
 # 16. *How are the scores brought back to the original resolution?* By a transposed convolution and a crop. (Lesson 9)
 # 17. *Is training on whole pictures as good as training on patches?* The gradients are the same if the patches cover
 #     the same pixels, and whole pictures share the work of patches that overlap. (Lesson 13)
-# 18. *What is lost?* Small objects, sharp edges, and relations between far pixels. (Lesson 12)
+# 18. *What is lost?* Small objects and sharp edges. Also, each pixel is labelled on its own: nothing makes neighbours
+#     agree. (Lesson 12)
 
 # %% [markdown]
 # # How the course goes
 # **The fast path** leads to FCN-8s by the shortest way: lessons 0, 1, 5, 7, 9, 11 and 12. `fcn lessons fast` runs it.
-# Lessons 2, 3 and 4 explain convolution, backward and training; skip them if you have written these before. The others
-# answer one question each, in any order.
+# Lessons 2, 3 and 4 explain convolution, backward and training; skip them if you have written these before. Each of
+# the others answers a question of its own, and its first lines say which lessons it needs.
 #
 # What you will have built at the end: all layers with their gradients, the three networks, their training, and the
 # tools that tell whether they are right.
