@@ -33,6 +33,7 @@ def test_the_cells_are_those_of_the_script(lesson):
 @pytest.mark.parametrize("number", EXECUTED)
 def test_pictures_are_shown_and_nothing_is_echoed(number, tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient", reason="needs the extra 'notebook'")
+    nbconvert = pytest.importorskip("nbconvert", reason="needs the extra 'notebook'")
     pytest.importorskip("ipykernel", reason="needs the extra 'notebook'")
     monkeypatch.setenv("FCN_FIGURES", str(tmp_path))
     lesson = course.find(number)
@@ -47,3 +48,6 @@ def test_pictures_are_shown_and_nothing_is_echoed(number, tmp_path, monkeypatch)
     printed = "".join(output.text for output in outputs if output.output_type == "stream")
     assert len(re.findall(r"^  figure  ", printed, re.MULTILINE)) == len(pictures)
     assert re.search(r"all \d+ claims of this lesson hold", printed)
+    html, _ = nbconvert.HTMLExporter().from_notebook_node(book)
+    assert len(re.findall(r'<img[^>]* src="data:image/png', html)) == len(pictures)
+    assert f"Lesson {number}: " in re.search(r"<h1.*?</h1>", html, re.DOTALL)[0]
