@@ -5,7 +5,7 @@ import pytest
 from fcn_from_scratch.lab import exercises
 from fcn_from_scratch.lab.exercises.files import EXERCISES
 
-LESSON = 8
+LESSON = 0
 OURS = exercises.of_lesson(LESSON)
 FIRST = OURS[0]
 
@@ -31,7 +31,7 @@ class TestWrite:
         assert out.endswith(f"fcn exercise {LESSON} --check {FIRST.file_name}\n")
 
     def test_one_of_a_lesson_given_by_name(self, done, here):
-        done("exercise", "rarefaction", FIRST.number)
+        done("exercise", "the_paper_in_pictures", FIRST.number)
         assert [path.name for path in here.iterdir()] == [FIRST.file_name]
 
     def test_what_is_here_is_kept(self, done, here):
@@ -62,13 +62,12 @@ class TestCheck:
 
     def test_a_known_mistake_gets_its_hint(self, fcn, here):
         (here / "a.py").write_text(
-            "def dilations(strides, kept):\n    factors = [1] * len(strides)\n"
-            "    for n in range(kept, len(strides)):\n        factors[n] = strides[n] * (factors[n - 1] if n else 1)\n"
-            "    return [s if n < kept else 1 for n, s in enumerate(strides)], factors\n"
+            "def trunk_sizes(n, padding):\n    pools = [(n + 2 * padding - 2) // 2**k for k in range(1, 6)]\n"
+            "    return [*pools, pools[4] - 6, pools[4] - 6]\n"
         )
         status, out, _ = fcn("exercise", LESSON, 1, "--check", "a.py")
         assert status == 1
-        assert "Its own stride is not among them" in out
+        assert "Hint: these pools round up" in out
 
     @pytest.mark.parametrize("name", ["everything.py", FIRST.file_name, "exercise_1_1.py", "no_suffix"])
     def test_all_solutions_in_one_file(self, done, here, name):
@@ -116,7 +115,7 @@ class TestMistakes:
         [
             ([99], "there is no lesson '99'; the lessons are: "),
             (["nowhere"], "there is no lesson 'nowhere'"),
-            ([LESSON, 9], "lesson 8 has no exercise 9; it has: 1"),
+            ([LESSON, 9], "lesson 0 has no exercise 9; it has: 1, 2, 3"),
             ([LESSON, "--check", "gone.py"], "there is no file gone.py"),
             ([LESSON, 1, "--check", "gone.py"], "there is no file gone.py"),
             ([LESSON, "--check", "."], ". is a folder"),
@@ -132,7 +131,7 @@ class TestMistakes:
 
     def test_a_lesson_without_exercises(self, mistake, monkeypatch, here):
         monkeypatch.setattr("fcn_from_scratch.lab.exercises.files.EXERCISES", here)
-        assert "lesson 8 has no exercises" in mistake("exercise", LESSON)
+        assert "lesson 0 has no exercises" in mistake("exercise", LESSON)
 
     def test_a_file_of_another_lesson(self, mistake, here):
         (here / "exercise_7_2.py").write_text("x = 1")
@@ -143,7 +142,7 @@ class TestMistakes:
 
     def test_a_file_that_answers_nothing(self, mistake, here):
         (here / "a.py").write_text("x = 1")
-        assert "a.py defines none of the functions that the exercises of lesson 8 ask for" in mistake(
+        assert "a.py defines none of the functions that the exercises of lesson 0 ask for" in mistake(
             "exercise", LESSON, "--check", "a.py"
         )
 

@@ -46,7 +46,7 @@ MUTANTS = [
         "cli/test_exercise.py",
     ),
     Mutant(
-        "the last of several wrong answers counts",
+        "one wrong answer among several does not count",
         "cli.exercise._check",
         "return int(wrong > 0)",
         "return int(wrong == len(answered))",
