@@ -20,7 +20,7 @@ from fcn_from_scratch.lab.mpi import launcher
 
 COMMANDS = (
     *("lessons", "gradcheck", "inspect", "data", "train", "evaluate", "segment", "compare", "published", "doctor"),
-    *("weights", "bench"),
+    *("weights", "export", "bench"),
 )
 
 
