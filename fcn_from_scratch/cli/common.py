@@ -112,7 +112,7 @@ def load_model(path, name=None, num_classes=None, preprocessing=None, classifier
         num_classes = options.pop("num_classes", None)
     else:
         extra = {key: content.meta[key] for key in ("classes", "palette") if isinstance(content.meta.get(key), list)}
-        options = weights.told_options(content, name)
+        options = weights.recorded_options(content, name) or weights.told_options(content)
         name = name or weights.told_model(content, path)
         if name is None:
             raise InputError(f"{path} does not say which network its weights belong to: pass --model")

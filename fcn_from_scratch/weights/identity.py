@@ -73,15 +73,19 @@ def told_model(content, path):
     return _noted_model(content)
 
 
-def told_options(content, name=None):
-    """The options of the network in a file, as far as the file tells.
+def recorded_options(content, name):
+    """The options of the network `name`, which a file of `fcn export` records. None if the file is of another network.
 
-    Its shapes tell about num_classes (a pair for two heads) and in_channels. A file of `fcn export` records all
-    options; they count if the network is wanted under its own name, or `name` is None.
+    name   None stands for the network that the file names
     """
     recorded = content.meta.get("options")
-    if isinstance(recorded, dict) and name in (None, _noted_model(content)):
-        return {key: tuple(value) if isinstance(value, list) else value for key, value in recorded.items()}
+    if not isinstance(recorded, dict) or name not in (None, _noted_model(content)):
+        return None
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in recorded.items()}
+
+
+def told_options(content):
+    """The options that a file's shapes tell about: num_classes (a pair for two heads) and in_channels."""
     counts = [array.shape[0] for name in SCORES if (array := content.arrays.get(name)) is not None and array.ndim]
     options = {"num_classes": counts[0] if len(counts) == 1 else tuple(counts)} if counts else {}
     return options | ({"in_channels": 4} if "conv1_1_bgrd.weight" in content.arrays else {})

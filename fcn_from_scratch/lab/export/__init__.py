@@ -39,10 +39,12 @@ def export(model, path, extra=None):
 
 
 def check_name(path):
-    """The extension of `path`. Raises: InputError if it is not one of WRITERS, or if `path` is a folder."""
+    """The extension of `path`. Raises: InputError if it is not one of WRITERS, or if no file can have this path."""
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file that ends in {', '.join(WRITERS)}")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise InputError(f"{path} cannot be written: {path.parent} is a file and not a folder")
     if path.suffix.lower() not in WRITERS:
         raise InputError(f"the extension chooses the format: {', '.join(WRITERS)}; got {path.name}")
     return path.suffix.lower()

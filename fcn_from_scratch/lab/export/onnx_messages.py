@@ -69,8 +69,8 @@ def tensor(name, array):
     message = Message()
     for size in array.shape:
         message.integer(1, size)
-    message.integer(2, DATA_TYPES[array.dtype.newbyteorder("<").str]).text(8, name)
-    return message.array(9, np.ascontiguousarray(array, array.dtype.newbyteorder("<")))
+    array = np.asarray(array, array.dtype.newbyteorder("<"))
+    return message.integer(2, DATA_TYPES[array.dtype.str]).text(8, name).array(9, array)
 
 
 def value(name, shape):

@@ -4,6 +4,8 @@ import struct
 
 import numpy as np
 
+from fcn_from_scratch.lab.export.tensors import in_order
+
 VARINT, LENGTH, FIXED32 = 0, 2, 5  # wire types
 
 
@@ -28,7 +30,7 @@ class Message:
         return self._add(_varint(number << 3 | LENGTH) + _varint(len(data)) + data)
 
     def array(self, number, array):
-        """The bytes of a contiguous array."""
+        """The bytes of an array."""
         self._add(_varint(number << 3 | LENGTH) + _varint(array.nbytes))
         self.parts.append(array)
         self.size += array.nbytes
@@ -45,7 +47,7 @@ class Message:
             if isinstance(part, Message):
                 part.write(file)
             else:
-                file.write(part.data if isinstance(part, np.ndarray) else part)
+                file.write(in_order(part) if isinstance(part, np.ndarray) else part)
 
     def _add(self, data):
         self.parts.append(data)

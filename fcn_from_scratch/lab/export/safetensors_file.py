@@ -3,7 +3,7 @@
 import json
 
 from fcn_from_scratch.files import write_atomically
-from fcn_from_scratch.lab.export.tensors import tensors
+from fcn_from_scratch.lab.export.tensors import in_order, tensors
 
 ALIGNMENT = 8  # the numbers begin at a multiple of this, as in files of the format's own library
 
@@ -12,7 +12,7 @@ def write(path, model, facts):
     """Write the weights of `model`. Returns: a sentence about the file. `facts` become the file's __metadata__."""
     arrays = tensors(model)
     write_atomically(path, lambda file: _write(file, arrays, facts))
-    return f"{len(arrays)} tensors, for safetensors.torch.load_file and the like"
+    return f"{len(arrays)} tensors, which load_file of the package safetensors reads"
 
 
 def _write(file, arrays, facts):
@@ -25,4 +25,4 @@ def _write(file, arrays, facts):
     file.write(len(header).to_bytes(8, "little"))
     file.write(header)
     for array in arrays.values():
-        file.write(array.data)
+        file.write(in_order(array))

@@ -26,8 +26,13 @@ def tensors(model):
 
 
 def float32(array):
-    """The array on the host, as little-endian float32 numbers in the order of its indices."""
-    return np.ascontiguousarray(to_numpy(array), "<f4")
+    """The array on the host, as little-endian float32 numbers. It is copied only if it has another dtype."""
+    return np.asarray(to_numpy(array), "<f4")
+
+
+def in_order(array):
+    """The bytes of an array in the order of its indices, for writing. Only now a weight is copied, one at a time."""
+    return np.ascontiguousarray(array).data
 
 
 def kernel_of(layer):

@@ -5,10 +5,11 @@ for each name. A tensor refers to its numbers, which lie in archive/data/KEY.
 """
 
 import zipfile
+from math import prod
 
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.lab.export import pickle_program as pickle
-from fcn_from_scratch.lab.export.tensors import tensors
+from fcn_from_scratch.lab.export.tensors import in_order, tensors
 
 ORDERED_DICT = pickle.named("collections", "OrderedDict")
 REBUILD = pickle.named("torch._utils", "_rebuild_tensor_v2")
@@ -34,7 +35,7 @@ def _write(file, arrays, facts):
         _add(archive, "data.pkl", state_dict(arrays, facts))
         _add(archive, "byteorder", b"little")
         for key, array in enumerate(arrays.values()):
-            _add(archive, f"data/{key}", array.data)
+            _add(archive, f"data/{key}", in_order(array))
         _add(archive, "version", b"3\n")
 
 
@@ -61,6 +62,6 @@ def state_dict(arrays, facts):
 def _tensor(key, array):
     where = pickle.text("storage"), STORAGE, pickle.text(key), pickle.text("cpu"), pickle.integer(array.size)
     storage = pickle.persistent(pickle.sequence(*where))
-    strides = [step // array.itemsize for step in array.strides]
+    strides = [prod(array.shape[axis + 1 :]) for axis in range(array.ndim)]
     place = pickle.integer(0), pickle.integers(array.shape), pickle.integers(strides)
     return pickle.called(REBUILD, storage, *place, pickle.FALSE, pickle.called(ORDERED_DICT))
