@@ -10,6 +10,11 @@ NYUDv2, colour or HHA alone  fcn32s with num_classes=40
 NYUDv2, early fusion         fcn32s with num_classes=40, in_channels=4
 NYUDv2, late fusion          fcn32s_late_fusion with num_classes=40
 SIFT Flow                    fcn32s_two_heads, fcn16s_two_heads, fcn8s_two_heads with num_classes=(33, 3)
+
+another way to fine scores   the network here, at lesson size with mini_
+dilation, without skips      fcn8s_dilated
+features stacked, as U-Net   fcn8s_concat
+a decoder with unpooling     unpool_vgg16; at lesson size mini_unpool
 """
 
 import inspect
