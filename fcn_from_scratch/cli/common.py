@@ -92,11 +92,12 @@ def add_preprocessing_argument(parser):
     )
 
 
-def load_model(path, name=None, num_classes=None, preprocessing=None):
+def load_model(path, name=None, num_classes=None, preprocessing=None, classifier=False):
     """(model, extra): the trained network from a file, in eval mode, and the checkpoint's facts about its data.
 
     A checkpoint records its model and options. For a file of plain weights, `name` must give the model, unless the
-    file's md5 is known. Without num_classes, the size of score_fr gives the number of classes.
+    file's md5 is known or `fcn export` wrote it. Without num_classes, the size of score_fr gives the number of classes.
+    `classifier` tells whether a classifier will do, too.
     """
     content = weights.read_file(path)
     if checkpoint.is_sound(content.meta):
@@ -110,7 +111,8 @@ def load_model(path, name=None, num_classes=None, preprocessing=None):
             )
         num_classes = options.pop("num_classes", None)
     else:
-        extra, options = {}, weights.told_options(content)
+        extra = {key: content.meta[key] for key in ("classes", "palette") if isinstance(content.meta.get(key), list)}
+        options = weights.recorded_options(content, name) or weights.told_options(content)
         name = name or weights.told_model(content, path)
         if name is None:
             raise InputError(f"{path} does not say which network its weights belong to: pass --model")
@@ -119,14 +121,14 @@ def load_model(path, name=None, num_classes=None, preprocessing=None):
         if num_classes is None:
             raise InputError(f"{path} holds no score_fr, whose size is the number of classes: pass --num-classes")
     model = build_model(name, num_classes, None, **options)
-    if "classifier" in model.name:
+    if "classifier" in model.name and not classifier:
         raise InputError(
             f"{path}: a {model.name} predicts one class for a picture; this command needs one for each pixel"
         )
     report = weights.fill(model, content, path, preprocessing=preprocessing)
     if report.missing:
         raise InputError(f"{path} lacks parameters of {model.name}: {checks.few(report.missing)}")
-    if not extra:
+    if not checkpoint.is_sound(content.meta):
         print("; ".join([f"{path}: {len(report.used)} parameters", *report.notes]))
     return model.eval(), extra
 
