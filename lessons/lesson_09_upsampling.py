@@ -31,8 +31,8 @@ Runtime: 3 s on 2 cores
 # %% [markdown]
 # ## Predict
 # 1. How long is the result for `n` numbers, a kernel of size `k` and stride `s`? Use the four rows above.
-# 2. FCN-32s upsamples 16x16 scores with `k = 64` and `s = 32`. How large is the result? The picture has 500x500 pixels.
-#    What happens to the rest?
+# 2. FCN-32s upsamples 16x16 scores with `k = 64` and `s = 32`. How large is the result? The picture has 500x500
+#    pixels. What happens to the rest?
 # 3. A row holds the number 1 everywhere. Which of the four kernels give 1 everywhere, except near the ends?
 # 4. Convolve a picture with a kernel. Then apply the transposed convolution with the same kernel. Do you get the
 #    picture back?
@@ -84,8 +84,8 @@ check("three of the four kernels give 1 inside", constant == ["nearest", "1 2 1"
 check("at the ends, only nearest neighbour does", [n for n in ones if np.all(ones[n] == 1)] == ["nearest"])
 
 # %% [markdown]
-# > **Prediction 3.** Three of the four kernels give 1 everywhere, except near the ends: all but the bed of nails. What
-# > counts is which taps meet at a fine pixel. These are every second tap: 1/2 + 1/2 and 1 for (1, 2, 1) / 2, and
+# > **Prediction 3.** Three of the four kernels give 1 everywhere, except near the ends: all but the bed of nails.
+# > What counts is which taps meet at a fine pixel. These are every second tap: 1/2 + 1/2 and 1 for (1, 2, 1) / 2, and
 # > 1/4 + 3/4 for (1, 3, 3, 1) / 4. Their sums must all be 1. Near the ends some of the taps are missing.
 
 # %% [markdown]
@@ -138,9 +138,9 @@ check("nearest neighbour = transposed convolution with ones", nearest_same)
 check("bed of nails = transposed convolution with a 1 in the corner", nails_same)
 
 # %% [markdown]
-# Compare the third way with a **resize**, as image programs do it. A resize works from the other side: each fine pixel
-# computes its position on the coarse grid and takes the mean of the four values around it. With `padding = s/2`, the
-# transposed convolution has the same size.
+# Compare the third way with a **resize**, as image programs do it. A resize works from the other side: each fine
+# pixel computes its position on the coarse grid and takes the mean of the four values around it. With
+# `padding = s/2`, the transposed convolution has the same size.
 
 # %%
 h = s // 2
@@ -181,15 +181,16 @@ check("each way makes 20x20 of 5x5", {y.shape[2:] for y in dots.values()} == {(2
 check("one value reaches 16, 1, 1, 64 and 64 fine pixels", list(reached.values()) == [16, 1, 1, 64, 64])
 
 # %% [markdown]
-# The figure `09_impulse` (below, with the other drawings) shows the five ways on one coarse value and on a photograph.
+# The figure `09_impulse` (below, with the other drawings) shows the five ways on one coarse value and on a
+# photograph.
 
 # %% [markdown]
 # ## How does FCN-32s get back to the size of the picture?
 # Follow a picture of 500x500 pixels. The first convolution pads it by 100 on each side, and its 3x3 kernel takes 1
-# away on each side. Five pools halve the map, and each rounds up. `fc6` is a 7x7 convolution without padding. The other
-# layers keep the size. Then one transposed convolution with a bilinear kernel of size 64 and stride 32 upsamples the
-# scores, and a crop keeps 500 rows and columns from number 19 on. (Lesson 6 derives the 19.) In the public code no
-# part of this way up is learned.
+# away on each side. Five pools halve the map, and each rounds up. `fc6` is a 7x7 convolution without padding. The
+# other layers keep the size. Then one transposed convolution with a bilinear kernel of size 64 and stride 32
+# upsamples the scores, and a crop keeps 500 rows and columns from number 19 on. (Lesson 6 derives the 19.) In the
+# public code no part of this way up is learned.
 
 # %%
 n = 500 + 2 * 100 - 2
@@ -220,9 +221,9 @@ check("cropped in the middle, from 22 on, it lies around 265.5", abs(middle - 22
 
 # %% [markdown]
 # ## A constant map fades at the border
-# Inside, two kernels overlap along each axis, and their taps add up to 1. Before the first coarse centre there is only
-# one kernel. There, a resize repeats the first value. A transposed convolution adds nothing, as if there were zeros
-# outside. With stride 32 and padding 16, a corner of a map of ones is reduced to about a quarter.
+# Inside, two kernels overlap along each axis, and their taps add up to 1. Before the first coarse centre there is
+# only one kernel. There, a resize repeats the first value. A transposed convolution adds nothing, as if there were
+# zeros outside. With stride 32 and padding 16, a corner of a map of ones is reduced to about a quarter.
 
 # %%
 flat = np.ones((1, 1, 5, 5))
@@ -234,8 +235,8 @@ check("at the edge it gives 33/64", abs(edge - 33 / 64) < 1e-12, f"{edge:.3f}")
 check("in the corner it gives (33/64)**2", abs(corner - (33 / 64) ** 2) < 1e-12, f"{corner:.3f}")
 
 # %% [markdown]
-# The padding of 100 and the crop remove only a part of this from FCN-32s. The **gain** of a pixel is what a map of ones
-# becomes there. The first pixel of a row has the gain 39/64, and 20 of the 500 pixels have a gain below 1.
+# The padding of 100 and the crop remove only a part of this from FCN-32s. The **gain** of a pixel is what a map of
+# ones becomes there. The first pixel of a row has the gain 39/64, and 20 of the 500 pixels have a gain below 1.
 
 # %%
 gain = gain[19 : 19 + 500, 19 : 19 + 500]
@@ -307,8 +308,8 @@ check("no other pixel does", not moved[~fades].any())
 
 # %% [markdown]
 # The small networks of this course pad by less than 100. Their score maps all end at the border of the picture. Then
-# the gains at the first pixel are 81/256, 27/64 and 9/16, and the same happens. A trained network has learned with this
-# border, so it need not lose anything there. But "fading never moves the winner" is true for FCN-32s only.
+# the gains at the first pixel are 81/256, 27/64 and 9/16, and the same happens. A trained network has learned with
+# this border, so it need not lose anything there. But "fading never moves the winner" is true for FCN-32s only.
 
 # %%
 one_map = np.ones((1, 1, 4, 4))
@@ -364,9 +365,9 @@ check("it is the convolution's gradient with respect to its input", np.array_equ
 
 # %% [markdown]
 # ## "Deconvolution" does not undo a convolution
-# The paper calls the operation deconvolution, and this name misleads. Transposing restores the *size*, not the values.
-# To undo a convolution you would have to solve `C x = y`. Here these are 9 equations for 49 pixels, so even the
-# solution need not be `v`. But the solution gives `y` again when it is convolved. The result of the transposed
+# The paper calls the operation deconvolution, and this name misleads. Transposing restores the *size*, not the
+# values. To undo a convolution you would have to solve `C x = y`. Here these are 9 equations for 49 pixels, so even
+# the solution need not be `v`. But the solution gives `y` again when it is convolved. The result of the transposed
 # convolution does not.
 
 # %%
@@ -384,9 +385,9 @@ not_the_picture = C.shape == (9, 49) and all(0.5 < off < 30 for off in pictures_
 check("and neither of the two is the picture", not_the_picture, "off by {:.0%} and {:.0%}".format(*pictures_off))
 
 # %% [markdown]
-# > **Prediction 4.** No. The size comes back, 7x7, but the picture does not. The convolution has kept 9 numbers of 49,
-# > and 9 numbers cannot hold 49. Even these 9 do not come back when the result is convolved again. If you wrote yes,
-# > you read "transposed" as "inverse".
+# > **Prediction 4.** No. The size comes back, 7x7, but the picture does not. The convolution has kept 9 numbers of
+# > 49, and 9 numbers cannot hold 49. Even these 9 do not come back when the result is convolved again. If you wrote
+# > yes, you read "transposed" as "inverse".
 
 # %% [markdown]
 # ## Max-unpooling is not an inverse either
@@ -438,10 +439,10 @@ check("k = 3, s = 2: 1, 2 or 4 kernels", set(np.unique(uneven)) == {1, 2, 4})
 check("k = 4, s = 2: 4 kernels everywhere", set(np.unique(even)) == {4})
 
 # %% [markdown]
-# Therefore one often reads: choose `k` divisible by `s`. This removes one *cause* of checkerboards and no more. A fine
-# pixel receives the sum of the taps that reach it, which is every `s`-th tap. Along each axis there are `s` such sums.
-# The pattern disappears exactly when they are all equal. For the bilinear kernel of size 3 they are, although 2 does
-# not divide 3: the sums are 1 and 1/2 + 1/2. For random numbers they are not, although 2 divides 4.
+# Therefore one often reads: choose `k` divisible by `s`. This removes one *cause* of checkerboards and no more. A
+# fine pixel receives the sum of the taps that reach it, which is every `s`-th tap. Along each axis there are `s` such
+# sums. The pattern disappears exactly when they are all equal. For the bilinear kernel of size 3 they are, although 2
+# does not divide 3: the sums are 1 and 1/2 + 1/2. For random numbers they are not, although 2 divides 4.
 
 # %%
 random_4 = rng.random((4, 4))
@@ -453,9 +454,9 @@ check("it consists of the four sums of every second tap", np.allclose(rough_even
 
 # %% [markdown]
 # ## What could fool you
-# **A kernel that is symmetric.** Forget the flip in "zeros in between, then a convolution". With a bilinear kernel, or
-# with ones, the result is still right to the last digit, and every picture looks right. With any other kernel it is
-# wrong. A test of upsampling should use random numbers and no symmetric kernel.
+# **A kernel that is symmetric.** Forget the flip in "zeros in between, then a convolution". With a bilinear kernel,
+# or with ones, the result is still right to the last digit, and every picture looks right. With any other kernel it
+# is wrong. A test of upsampling should use random numbers and no symmetric kernel.
 
 # %%
 kernel = rng.normal(size=(8, 8))
@@ -514,8 +515,8 @@ def draw_checkerboard():
 
 # %% [markdown]
 # In the first row, look at how far one value reaches and in which shape. In the second row, look for blocks (nearest
-# neighbour), black gaps (bed of nails, max-unpooling), smooth transitions and a dark border (bilinear), and a repeated
-# pattern (random kernel).
+# neighbour), black gaps (bed of nails, max-unpooling), smooth transitions and a dark border (bilinear), and a
+# repeated pattern (random kernel).
 
 # %%
 viz.show(draw_impulse(), "09_impulse")
