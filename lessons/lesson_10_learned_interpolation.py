@@ -130,7 +130,7 @@ def fit(kernel, coarse, target, stride, rate, steps, border, batch=None):
 coarse = rng.normal(size=(8, 1, 16, 16))
 target = ops.interpolate_bilinear(coarse, (32, 32))
 start, bilinear = rng.normal(size=(4, 4)), ops.bilinear_kernel(4)
-learned, errors = fit(start, coarse, target, stride=2, rate=4, steps=60, border=2)
+learned, errors = fit(start, coarse, target, stride=2, rate=2, steps=60, border=2)
 bilinear_gap = np.abs(learned - bilinear).max()
 print(learned.round(4))
 check("trained to interpolate, a random kernel becomes the bilinear one", bilinear_gap < 1e-8, f"{bilinear_gap:.0e}")
@@ -149,14 +149,14 @@ check("it was another kernel before", np.abs(start - bilinear).max() > 0.5)
 # %%
 layer = ConvTranspose2d(1, 1, 4, stride=2, padding=1, bias=False, dtype=np.float64)
 layer.params["weight"][0, 0] = start
-optimizer = SGD(layer, 4, momentum=0)
+optimizer = SGD(layer, 2, momentum=0)
 for _ in range(10):
     dy = np.zeros(target.shape)
     dy[:, :, 2:-2, 2:-2] = (layer(coarse) - target)[:, :, 2:-2, 2:-2]
     layer.zero_grad()
     layer.backward(dy / (8 * 28 * 28))
     optimizer.step()
-on_the_way, _ = fit(start, coarse, target, stride=2, rate=4, steps=10, border=2)
+on_the_way, _ = fit(start, coarse, target, stride=2, rate=2, steps=10, border=2)
 same_fit = np.abs(layer.params["weight"][0, 0] - on_the_way).max()
 check("after ten steps, the package's layer and SGD have our kernel", same_fit < 1e-12, f"{same_fit:.0e}")
 check("it is not the bilinear kernel yet", np.abs(on_the_way - bilinear).max() > 1e-6)
@@ -401,7 +401,7 @@ check("on noise they are not", 0.5 < noise_gap < 3, f"{noise_gap:.1f}")
 # outermost pixels, which no kernel can do.
 
 # %%
-with_border, border_errors = fit(start, coarse, target, stride=2, rate=4, steps=60, border=0)
+with_border, border_errors = fit(start, coarse, target, stride=2, rate=2, steps=60, border=0)
 border_gap = np.abs(with_border - bilinear).max()
 fell = border_errors[0] / border_errors[-1]
 check("the error fell by more than a factor of a hundred", fell > 100, f"{fell:.0f}")
