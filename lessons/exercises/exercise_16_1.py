@@ -1,9 +1,9 @@
 """Exercise 16.1, trace: what a thread of im2col copies.
 
 A picture of H x W pixels with C channels is padded by `padding` zeros on every side. A window of k x k pixels moves
-over it with the given stride. There are `ow` windows in a row. The patch matrix has one row for each window. Within a row,
-the numbers are ordered by the row `a` in the window, then by the column `b`, then by the channel `c`; the channel
-changes fastest. Thread `t` makes number t of the matrix, counted row after row.
+over it with the given stride. There are `ow` windows in a row. The patch matrix has one row for each window. Within a
+row, the numbers are ordered by the row `a` in the window, then by the column `b`, then by the channel `c`; the
+channel changes fastest. Thread `t` makes number t of the matrix, counted row after row.
 
 Write `copied(t, H, W, C, k, stride, padding, ow)`. It returns the triple (u, v, c) of the pixel's row, its column and
 its channel. If the thread copies a zero of the padding, it returns None. Start with the fastest index and use divmod.
