@@ -308,7 +308,7 @@ check("mean IU does not", swapped["mean_iu"] == by_package["mean_iu"])
 # > `i`? And frequency weighted IU takes its weights from the prediction.
 
 # %% [markdown]
-# # The drawings
+# ## The drawings
 # The last panel considers one class. Its IU is the green area over the area of all three colours.
 
 # %%
