@@ -9,9 +9,9 @@ from fcn_from_scratch import backend, checks, datasets, models, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.files import write_atomically
-from fcn_from_scratch.training import checkpoint
+from fcn_from_scratch.training import checkpoint, record
 
-CHECKPOINT = "checkpoint.npz"  # its name in the folder of a run
+CHECKPOINT = record.CHECKPOINT  # its name in the folder of a run
 PREPARED_FROM = 4  # pictures: preparing a network takes the time that it saves on two or three pictures
 
 
