@@ -168,14 +168,15 @@ def _describe(args, trainer, dataset):
     print(
         f"{args.model}: {number:,} parameters, {dataset.num_classes} classes; {len(dataset)} pictures of "
         f"{dataset_name(args)}; {args.steps} steps of {args.batch_size * args.iter_size}, learning rate {args.lr:g} "
-        f"({args.schedule}, {args.reduction}), momentum {args.momentum:g}, decay {args.weight_decay:g}"
+        f"({args.schedule}, {args.reduction}), momentum {args.momentum:g}, decay {args.weight_decay:g}",
+        flush=True,
     )
 
 
 def _finish(args, folder, record, validation, matrices):
     """Draw the figures, print and write the scores, and say what was written."""
-    viz.save_figure(train_figure.draw(record.log.rows, record.best), folder / "losses.png")
     title = f"{args.model} on {dataset_name(args)}"
+    viz.save_figure(train_figure.draw(record.log.rows, record.best, title), folder / "losses.png")
     report(record.trainer.model, validation, folder, args.device, title, matrices)
     print(f"wrote {folder / common.CHECKPOINT} and {folder / LOG}")
     if record.best is not None:

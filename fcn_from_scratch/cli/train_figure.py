@@ -5,18 +5,18 @@ import numpy as np
 from fcn_from_scratch import viz
 
 
-def draw(rows, best=None):
+def draw(rows, best=None, title="Training"):
     """The rows of a training.log.Log as a Figure. The scores have a plot of their own from two validations on.
 
     best   the best score so far (training.record.Record.best); it is marked
     """
     scored = [row for row in rows if row.mean_iu is not None]
     if len(scored) < 2:
-        figure, ax = viz.new_figure("Training")
+        figure, ax = viz.new_figure(title)
         _draw_loss(ax, rows)
         ax.set_xlabel("step")
         return figure
-    figure, (above, below) = viz.new_figure("Training", rows=2, height=5.4)
+    figure, (above, below) = viz.new_figure(title, rows=2, height=5.4)
     _draw_loss(above, rows)
     _draw_scores(below, scored, best)
     below.set(xlim=above.get_xlim(), xlabel="step")
@@ -31,7 +31,7 @@ def _draw_loss(ax, rows):
     if width > 1:
         mean = np.convolve(losses, np.ones(width) / width, "valid")
         ax.plot(steps[width - 1 :], mean, color=viz.COLOURS[0], label=f"mean of the last {width} steps")
-        ax.legend()
+        ax.legend(frameon=False, fontsize=9)
     ax.set_ylabel("training loss")
 
 
@@ -46,4 +46,4 @@ def _draw_scores(ax, scored, best):
             best["step"], 100 * best["mean_iu"], "o", color=viz.COLOURS[1], markersize=8, fillstyle="none", label=text
         )
     ax.set(ylabel="validation, %", ylim=(0, 100))
-    ax.legend()
+    ax.legend(frameon=False, fontsize=9)

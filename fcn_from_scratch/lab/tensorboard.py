@@ -24,7 +24,9 @@ class Board:
     def start(self, rows):
         """Begin a file after the steps of these rows. The first file in the folder gets these rows too."""
         first = not any(self.folder.glob("events.out.tfevents.*"))
-        self._writer = self._make(str(self.folder), purge_step=None if first else len(rows) + 1)
+        step = len(rows) + 1
+        suffix = f".from_step_{step}"  # a file's name has the time in seconds: two runs may start within one
+        self._writer = self._make(str(self.folder), purge_step=None if first else step, filename_suffix=suffix)
         for row in rows if first else ():
             self.add(row)
 

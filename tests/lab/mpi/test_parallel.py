@@ -496,14 +496,16 @@ def test_the_command(mpiexec, tmp_path, capsys):
     begun, _ = mpiexec(2, *command, *TINY, "--steps", 2, "--schedule", "fixed", "--out", tmp_path / "shared")
     assert (begun.returncode, begun.stderr) == (0, "")
     assert "2 processes share the pictures of each step" in begun.stdout
-    assert begun.stdout.count("wrote ") == 2
+    assert begun.stdout.count("wrote ") == 3
     ended, _ = mpiexec(3, *command, "--resume", "--steps", 4, "--out", tmp_path / "shared")
     assert ended.returncode == 0, ended.stderr
     assert main(["train", *TINY, "--steps", "4", "--schedule", "fixed", "--out", str(tmp_path / "one")]) == 0
     one, shared = tmp_path / "one", tmp_path / "shared"
     assert sorted(os.listdir(shared)) == sorted(os.listdir(one))
-    losses = [np.loadtxt(folder / "losses.csv", delimiter=",", skiprows=1) for folder in (one, shared)]
-    np.testing.assert_allclose(*losses, rtol=1e-5)
+    logs = [
+        np.genfromtxt(folder / "log.csv", delimiter=",", skip_header=1, usecols=(0, 1, 2)) for folder in (one, shared)
+    ]
+    np.testing.assert_allclose(*logs, rtol=1e-5)
     metrics = [
         json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["pictures"] for folder in (one, shared)
     ]
