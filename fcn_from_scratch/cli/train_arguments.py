@@ -105,7 +105,8 @@ def _add_records(group):
         "--val-every",
         type=common.positive,
         metavar="N",
-        help="score on the validation split after every N steps; best.npz keeps the best (default: only at the end)",
+        help="score on the validation split after every N steps, by mean IU of the first head; best.npz keeps the best "
+        "(default: only at the end)",
     )
     group.add_argument(
         "--tensorboard",
