@@ -9,8 +9,8 @@ of FCN-32s back to the size of the picture, pixel by pixel, up to the border.
 Fast path: lesson 11 comes next. On the fast path you have not read lessons 3 and 6; what is needed of them is repeated
 here in a sentence each.
 
-Needs: lesson 7 (output stride); lessons 3 and 6 help
-Words: the [glossary](../docs/glossary.md)
+Needs: lesson 7 (output stride); lessons 3 and 6 help. Words: the [glossary](../docs/glossary.md).
+
 Runtime: 3 s on 2 cores
 """
 
@@ -273,10 +273,11 @@ check("its probability in the corner falls", certain, f"from {sure:.2f} to {less
 
 # %% [markdown]
 # **In FCN-8s it can change the winning class.** FCN-8s adds three score maps on the way up (lesson 12), with output
-# strides 32, 16 and 8. Only the map of stride 32 ends near the border of the picture. The two others go on beyond it,
-# because of the padding of 100, and a crop cuts the rest off. So at the first pixel of a row, the scores of stride 32
-# have the gain 39/64, and those of strides 16 and 8 have the gain 1. The mixture of the three changes towards the
-# border. The numbers 5, 9 and 31 are the crops of lesson 6.
+# strides 32, 16 and 8. The maps of strides 16 and 8 go on beyond the border of the picture, because of the padding of
+# 100, and a crop cuts the rest off. The map of stride 32 ends near the border, because `fc6` is a 7x7 convolution
+# without padding. So at the first pixel of a row, the scores of stride 32 have the gain 39/64, and those of strides
+# 16 and 8 have the gain 1. The mixture of the three changes towards the border. The numbers 5, 9 and 31 are the crops
+# of lesson 6.
 
 
 # %%
@@ -538,7 +539,7 @@ viz.show(draw_checkerboard(), "09_checkerboard")
 # ## Exercises
 # 1. *Trace.* Which coarse values reach fine pixel `o`, and through which taps?
 # 2. *Change.* Change the taps of any kernel so that a row of ones stays a row of ones.
-# 3. *Prove.* A bilinear kernel of size `2s` or `2s - 1` keeps a constant map constant, and other sizes do not.
+# 3. *Prove.* A bilinear kernel of size `2s` or `2s - 1` turns ones into ones.
 #
 # `fcn exercise 9` writes a file for each of them, `fcn exercise 9 --check FILE` checks your answer,
 # `fcn exercise 9 --solution` shows ours.

@@ -8,8 +8,8 @@ not.
 
 No later lesson builds on this one. If you only want to build FCN-8s, go on with lesson 11.
 
-Needs: lessons 3 and 9 (backward; transposed convolution)
-Words: the [glossary](../docs/glossary.md)
+Needs: lessons 3 and 9 (backward; transposed convolution). Words: the [glossary](../docs/glossary.md).
+
 Runtime: 5 s on 2 cores
 """
 
@@ -204,10 +204,10 @@ error_learned, wrong_learned = judge(from_bilinear)
 error_noise, _ = judge(from_noise)
 gain = 1 - error_learned / error_bilinear
 print(f"  squared error: bilinear {error_bilinear:.5f}, learned {error_learned:.5f}, from noise {error_noise:.5f}")
-check("on new edges the learned kernel has a smaller error, but not by much", 0.01 < gain < 0.1, f"by {gain:.1%}")
+check("on new edges the learned kernel has a smaller error, but not by much", 0.02 < gain < 0.06, f"by {gain:.1%}")
 middle_up = (from_bilinear - bilinear_8)[3:5, 3:5].mean()
 rim_up = (from_bilinear - bilinear_8)[[0, -1]].mean()
-narrower = 0.08 < middle_up < 0.3 and -0.1 < rim_up < -0.01
+narrower = 0.1 < middle_up < 0.2 and -0.07 < rim_up < -0.02
 check("it is narrower: larger in the middle, smaller at the rim", narrower, f"{middle_up:+.2f} and {rim_up:+.2f}")
 
 # %% [markdown]
@@ -230,7 +230,7 @@ nearest = np.pad(np.ones((s, s)), s // 2)
 _, wrong_nearest = judge(nearest)
 print(f"  on the wrong side: bilinear {wrong_bilinear:.2%}, learned {wrong_learned:.2%}, nearest {wrong_nearest:.2%}")
 worse = wrong_learned / wrong_bilinear
-check("the learned kernel puts *more* pixels on the wrong side", 1.2 < worse < 4, f"{worse:.1f} times as many")
+check("the learned kernel puts *more* pixels on the wrong side", 1.6 < worse < 3.2, f"{worse:.1f} times as many")
 check("nearest neighbour puts even more there", wrong_nearest > 1.5 * wrong_learned)
 
 # %% [markdown]
@@ -299,8 +299,9 @@ relu_gap = np.abs(with_relu + opposite).max() / np.abs(two_steps).max()
 check("with a ReLU in between, no single kernel does the same", 0.2 < relu_gap < 5, f"f(x) + f(-x): {relu_gap:.0%}")
 
 # %% [markdown]
-# So five steps can do nothing that one step cannot do. They have fewer weights: five kernels of 4x4 instead of one
-# kernel of 64x64. They need a third more multiplications, because each pixel of each map on the way costs 16.
+# So five steps can do nothing that one step cannot do. They have fewer weights: five kernels of 4x4, which together
+# span 94x94 pixels, instead of one kernel of 64x64. They need a third more multiplications, because each pixel of
+# each map on the way costs 16.
 
 # %%
 one_step, five_steps = 64**2, sum(4**i * 4**2 for i in range(5))
@@ -360,8 +361,8 @@ check("so do x32 and the steps x2, x16 of FCN-16s", 0.7 < agree_paper < 0.95, f"
 check("with odd kernels in all of them, except for ties by rounding", agree_odd > 0.9999, f"{agree_odd:.2%}")
 
 # %% [markdown]
-# Noise is the worst case. The scores of a trained network are smoother. On smooth scores, the two agree nearly
-# always.
+# Noise is a hard case. Neighbouring scores of a trained network are usually similar. On smooth scores, the two agree
+# nearly always.
 
 # %%
 blurred = middle(ops.bilinear_upsample(rng.normal(size=(1, 21, 4, 4)), 8, 4), 12)
@@ -497,9 +498,9 @@ claims(
         ("fitted to bilinear targets, a kernel becomes bilinear", bilinear_gap < 1e-8, "60 steps reach rounding"),
         ("the package's layer and SGD learn the same", same_fit < 1e-12, "1e-12: rounding, over ten steps"),
         ("the bilinear kernel leaves nothing to learn there", rest < 1e-12, "1e-12: rounding"),
-        ("on new edges the learned kernel has a smaller error", 0.01 < gain < 0.1, "3.7 to 3.9 % on five seeds"),
+        ("on new edges the learned kernel has a smaller error", 0.02 < gain < 0.06, "3.7 to 3.9 % on five seeds"),
         ("it is narrower than the bilinear kernel", narrower, ".15 and -.04 on five seeds"),
-        ("it puts more pixels on the wrong side", 1.2 < worse < 4, "2.3 times on five seeds"),
+        ("it puts more pixels on the wrong side", 1.6 < worse < 3.2, "2.3 times on five seeds"),
         ("both starts end with the same error", same_end < 0.02, "2 %: 300 noisy steps"),
         ("diagonal kernels keep the classes apart", diagonal_gap < 1e-12, "1e-12: two orders of summation"),
         ("kernels for every pair add the classes up", mixed_gap < 1e-12, "1e-12: two orders of summation"),

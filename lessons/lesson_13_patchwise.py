@@ -8,8 +8,8 @@ and how it compares with larger batches when both see the same number of picture
 
 No later lesson builds on this one. If you only want to build FCN-8s, you can leave it out.
 
-Needs: lessons 5, 6 and 11 (fully convolutional networks; receptive field; training a segmenter)
-Words: the [glossary](../docs/glossary.md)
+Needs: lessons 5, 6 and 11. Words: the [glossary](../docs/glossary.md).
+
 Runtime: 15 s on 2 cores
 """
 
@@ -235,10 +235,10 @@ check("with all cells kept it is zero", measured[-1] < 1e-12 * measured[0])
 
 # %% [markdown]
 # ## What is a batch of one picture?
-# The paper trains on 20 pictures at a time. The authors' later public code takes **one**. A classifier has a hard
-# time with one picture in each step, because one picture has one label. In **image-to-image training** the input is a
-# picture and the target is a picture too: the label map. Each pixel, or each cell, has a loss of its own. So one
-# picture *is* a batch: of as many patches as it has cells.
+# The paper trains on 20 pictures at a time. The authors' later public code takes **one**. For a classifier, one
+# picture is one label. In **image-to-image training** the input is a picture and the target is a picture too: the
+# label map. Each pixel, or each cell, has a loss of its own. So one picture *is* a batch: of as many patches as it
+# has cells.
 #
 # But these patches overlap, and they show one scene. So what is one picture worth? How many patches, each from
 # another picture, give a mean gradient that is as steady as the mean over all 25 cells of one picture?
@@ -314,8 +314,8 @@ check("with a quarter of the cells, a step takes at least half as long, and not 
 # ## Is whole-image training as good as patches?
 # Six trainings of the same network from the same start. The first three make 150 steps each: with all cells of 4
 # pictures; with a quarter of the cells of 4 pictures; with a quarter of the cells of 16 pictures, which are as many
-# cells as in the first. The paper made this comparison with FCN-32s and saw no effect on how fast the loss falls per
-# step. The fourth is like the third, but stops after as much *work* as the first.
+# cells as in the first. The paper made this comparison and saw no significant effect on how fast the training
+# converges per step. The fourth is like the third, but stops after as much *work* as the first.
 #
 # The last two answer question 4. They see 600 pictures, as the first does: 600 steps of one picture, 30 steps of 20.
 #
@@ -411,13 +411,13 @@ check("it is better than a batch of 20", 0.015 < single_against_large < 0.25, f"
 
 # %% [markdown]
 # > **Prediction 4.** 600 steps of one picture: the accuracy is higher by .015 to .25 than after 30 steps of 20. This
-# > holds at *equal pictures*. With 20 times the work, 600 steps of 20 pictures would of course be no worse. If you
+# > holds at *equal pictures*. It says nothing about 600 steps of 20 pictures, which are 20 times the work. If you
 # > expected the opposite, you thought of a classifier, where one picture is one label.
 
 # %% [markdown]
 # ## So, is it as good?
-# Whole-image training is the same thing as patchwise training, sampled less. Patches that are chosen at random are a
-# mask on whole pictures. The mask adds noise and saves nothing. Two advantages of patches can be had without patches.
+# Patchwise training is whole-image training with a sampled loss. Patches that are chosen at random are a mask on
+# whole pictures. The mask adds noise and saves nothing. Two advantages of patches can be had without patches.
 # **Balanced classes**, by choosing patches of rare classes, are a weight in the loss (`weight=`). **Many scenes in a
 # step** are more pictures in a step. The paper needed neither, although three quarters of its pixels are background.
 #

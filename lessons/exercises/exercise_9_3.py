@@ -1,4 +1,4 @@
-"""Exercise 9.3, prove: the sizes for which a bilinear kernel keeps a constant map.
+"""Exercise 9.3, prove: bilinear kernels that turn ones into ones.
 
 Away from the border, fine pixel o receives tap a from coarse value i if o = stride * i + a. So a row of ones becomes
 the sum of all taps a that are equal to o modulo the stride. There are `stride` such sums. The row stays constant
