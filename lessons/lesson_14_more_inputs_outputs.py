@@ -66,7 +66,7 @@ colour, depth = rng.normal(size=(1, 3, 5, 6)), rng.normal(size=(1, 1, 5, 6))
 filters, slices = rng.normal(size=(2, 3, 3, 3)), rng.normal(size=(2, 1, 3, 3))
 x4, w4 = np.concatenate([colour, depth], axis=1), np.concatenate([filters, slices], axis=1)
 early_gap = gap(ops.conv2d(x4, w4), ops.conv2d(colour, filters) + ops.conv2d(depth, slices))
-check("a convolution of four channels = one of three + one of one", early_gap < 1e-12, f"{early_gap:.0e}")
+check("four channels = three + one", early_gap < 1e-12, f"{early_gap:.0e}")
 
 # %% [markdown]
 # Now a whole network. `models.with_depth` makes the parameters of a four-channel network from those
@@ -294,9 +294,7 @@ check("late fusion beats early fusion", iu_late > iu_early, f"{iu_late:.3f}, {iu
 
 # %%
 paper = {row.modality: float(row.numbers.split()[2]) for row in table("4").rows if row.model}
-print(
-    f"  depth {paper['hha']}, colour {paper['color']}, early fusion {paper['color-d']}, late fusion {paper['color-hha']}"
-)
+print(f"  depth {paper['hha']}, colour {paper['color']}, early {paper['color-d']}, late {paper['color-hha']}")
 paper_order = max(paper["hha"], paper["color"]) < paper["color-d"] < paper["color-hha"]
 check("in the paper too: one picture < early fusion < late fusion", paper_order)
 
@@ -366,7 +364,7 @@ answered = {name: matrix.scores()["mean_iu"] for name, matrix in matrices.items(
 ground = np.mean([(s.labels == 0).sum() / (s.labels != 255).sum() for s in drawn["val"]])
 print(f"  what {answered['semantic']:.3f}, how far {answered['geometric']:.3f}, all ground {ground / 3:.3f} (mean IU)")
 least = min(answered.values())
-check("one network has learned both answers", least > ground / 3 + 0.1, f"mean IU {least:.3f} or more")
+check("one network has learned both answers", 0.6 < least < 0.95, f"mean IU {least:.3f} or more")
 
 # %% [markdown]
 # ## Only masks as input
@@ -448,9 +446,16 @@ check("its size looks normal", 0.2 < size < 5, f"{size:.0%} of the right one's")
 
 
 # %%
-FIVE_COLOURS = np.array([(0, 0, 0), (240, 170, 130), (200, 40, 30), (140, 180, 235), (30, 70, 190)], np.uint8)
-WHAT_COLOURS = np.array([(0, 0, 0), (200, 40, 30), (30, 70, 190)], np.uint8)
-FAR_COLOURS = np.array([(0, 0, 0), (120, 120, 120), (245, 245, 245)], np.uint8)
+def palette_of(*colours):
+    """VOC's palette with other colours for the first classes."""
+    palette = datasets.Dataset.palette.copy()
+    palette[: len(colours)] = colours
+    return palette
+
+
+FIVE_COLOURS = palette_of((0, 0, 0), (240, 170, 130), (200, 40, 30), (140, 180, 235), (30, 70, 190))
+WHAT_COLOURS = palette_of((0, 0, 0), (200, 40, 30), (30, 70, 190))
+FAR_COLOURS = palette_of((0, 0, 0), (120, 120, 120), (245, 245, 245))
 FULL = sorted(range(80), key=lambda i: (drawn["val"][i].labels == 0).sum())  # scenes with little ground first
 
 
@@ -473,8 +478,8 @@ def draw_two_heads():
     for i in FULL[:3]:
         image, (kind, distance), _ = asked["val"][i]
         guesses = [y.argmax(axis=1)[0] for y in joint.eval()(joint.transform(image)[None])]
-        kinds = [viz.colourise(np.where(ids == 255, 0, ids), WHAT_COLOURS) for ids in (kind, guesses[0])]
-        distances = [viz.colourise(np.where(ids == 255, 0, ids), FAR_COLOURS) for ids in (distance, guesses[1])]
+        kinds = [viz.colourise(ids, WHAT_COLOURS) for ids in (kind, guesses[0])]
+        distances = [viz.colourise(ids, FAR_COLOURS) for ids in (distance, guesses[1])]
         rows.append([image[:, :, :3], grey(image[:, :, 3]), *kinds, *distances])
     titles = ["colour", "depth", "what: truth", "what: head 1", "how far: truth", "how far: head 2"]
     caption = "Two heads on one trunk. What: red is warm, blue is cool. How far: white is near, grey is far"
@@ -517,7 +522,7 @@ claims(
         ("a second small head costs less than 5 %", 0.001 < extra < 0.05, "a count"),
         ("one picture < early fusion < late fusion", best_alone < iu_early < iu_late, "an order; see below"),
         ("late fusion wins with fewer parameters", size_late < size_early, "a count"),
-        ("one network answers two questions", least > ground / 3 + 0.1, ".1 above 'ground' everywhere"),
+        ("one network answers two questions", 0.6 < least < 0.95, "@@HEADS@@"),
         ("masks do not show colours", alone < iu_mask < iu_rgb, "an order"),
         ("where shape is the class, a mask is worth more than a picture, after 200 steps", gain > 0, "an order"),
         ("the last head's gradient alone is wrong", right < 1e-5 < 0.05 < wrong, "1e-5: finite differences"),

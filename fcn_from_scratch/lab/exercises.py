@@ -144,7 +144,7 @@ def difference(got, want, tolerance=0, place="the result"):
             return f"{place} should have {len(want)} values; got {len(got)}"
         found = (difference(g, w, tolerance, f"value {i} of {place}") for i, (g, w) in enumerate(zip(got, want)))
         return next((problem for problem in found if problem), None)
-    if isinstance(want, (str, bool, np.bool_)) or want is None:
+    if isinstance(want, (str, bytes, bool, np.bool_)) or want is None:
         same = type(got) in (type(want), bool, np.bool_) if isinstance(want, (bool, np.bool_)) else True
         return None if same and got == want else f"{place} should be {want!r}; got {_shown(got)}"
     return _array_difference(got, want, tolerance, place)
