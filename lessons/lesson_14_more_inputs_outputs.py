@@ -417,27 +417,31 @@ check("where the class is the shape, the mask alone does better", gain > 0, f"by
 # ## What could fool you
 # **Only the last head counts.** Suppose that backward goes through the trunk once for each head, and
 # that the layers *set* their gradients. All shapes fit, both losses are computed, and both heads learn.
-# But the trunk learns for the second head alone. A check of the sum finds this: move one weight of the
-# trunk a little, and compare the change of both losses with what the gradient says.
+# But the trunk learns for the second head alone. A check of the sum finds this: move a weight of the
+# trunk a little in a random direction, and compare the change of both losses with what the gradient says.
 
 # %%
 overwritten = only_geo  # what is left after the second head's backward if layers set
-step, direction = 1e-6, rng.normal(size=two.params["conv2_1.weight"].shape)
+step = 1e-6
 
 
-def loss_along(distance):
-    """The sum of both heads' losses when one weight of the trunk is moved."""
+def losses_along(direction, distance):
+    """The sum of both heads' losses when the weight of conv2_1 is moved by distance * direction."""
     two.params["conv2_1.weight"][...] += distance * direction
     total = sum((dy * y).sum() for dy, y in zip(upstream, two(x)))
     two.params["conv2_1.weight"][...] -= distance * direction
     return total
 
 
-measured = (loss_along(step) - loss_along(-step)) / (2 * step)
-by_sum, by_last = ((g["conv2_1.weight"] * direction).sum() for g in (together, overwritten))
-right, wrong = abs(by_sum / measured - 1), abs(by_last / measured - 1)
-check("the sum agrees with finite differences", right < 1e-5, f"off by {right:.0e}")
-check("the last head's gradient does not", wrong > 0.05, f"off by {wrong:.0%}")
+right, wrong = [], []
+for direction in rng.normal(size=(5, *two.params["conv2_1.weight"].shape)):
+    measured = (losses_along(direction, step) - losses_along(direction, -step)) / (2 * step)
+    by_sum, by_last = ((g["conv2_1.weight"] * direction).sum() for g in (together, overwritten))
+    right.append(abs(by_sum / measured - 1))
+    wrong.append(abs(by_last / measured - 1))
+right, wrong = max(right), float(np.median(wrong))
+check("in five directions the sum agrees with finite differences", right < 1e-4, f"off by {right:.0e} or less")
+check("the last head's gradient does not", wrong > 0.05, f"off by {wrong:.0%}, the median")
 size = np.linalg.norm(overwritten["conv2_1.weight"]) / np.linalg.norm(together["conv2_1.weight"])
 check("its size looks normal", 0.2 < size < 5, f"{size:.0%} of the right one's")
 
@@ -525,6 +529,6 @@ claims(
         ("one network answers two questions", 0.6 < least < 0.95, "@@HEADS@@"),
         ("masks do not show colours", alone < iu_mask < iu_rgb, "an order"),
         ("where shape is the class, a mask is worth more than a picture, after 200 steps", gain > 0, "an order"),
-        ("the last head's gradient alone is wrong", right < 1e-5 < 0.05 < wrong, "1e-5: finite differences"),
+        ("the last head's gradient alone is wrong", right < 1e-4 < 0.05 < wrong, "1e-4: finite differences"),
     ]
 )

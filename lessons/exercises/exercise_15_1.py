@@ -13,6 +13,7 @@ this file, field by field, and find the layer's name and the weight's shape and 
 
 def read_fields(data):
     """The fields of a message: [(number, content), ...]."""
+
     # BEGIN SOLUTION
     def varint(position):
         value, shift = 0, 0
