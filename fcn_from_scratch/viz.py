@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
 from fcn_from_scratch.backend import to_numpy
@@ -122,10 +122,7 @@ def panels(rows, titles=None, caption=None, row_titles=None, classes=None, palet
     width = size * columns + 0.3 * bool(row_titles)
     figure, axes = new_figure(caption, len(rows), columns, width, height, titles)
     axes = np.reshape(axes, (len(rows), columns))
-    for ax in axes.flat:
-        ax.set(xticks=[], yticks=[])
-        ax.grid(False)
-        ax.spines[:].set_visible(False)
+    bare(axes)
     for y, row in enumerate(rows):
         for ax, picture in zip(axes[y], row):
             if picture is not None:
@@ -152,6 +149,20 @@ def curves(series, xlabel, ylabel, caption=None, log=False):
     if len(series) > 1:
         ax.legend(frameon=False, fontsize=9)
     return figure
+
+
+def bare(axes):
+    """Take the ticks, the grid and the border off one Axes or an array of them: for pictures and maps."""
+    for ax in np.ravel(axes):
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+        ax.spines[:].set_visible(False)
+
+
+def frame(ax, top, left, height, width, colour, linewidth=2.0):
+    """Draw a rectangle around the pixels of rows top ... top + height - 1 and columns left ... left + width - 1."""
+    corner = (left - 0.5, top - 0.5)
+    ax.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=linewidth))
 
 
 def _draw(ax, picture, palette):
