@@ -286,8 +286,9 @@ early, iu_early, size_early = learn("both, early fusion", "mini_fcn32s", "both",
 late, iu_late, size_late = learn("both, late fusion", "mini_fcn32s_late_fusion", "both", in_channels=(3, 1), width=8)
 best_alone = max(iu_rgb, iu_depth)
 check("late fusion has fewer parameters than early fusion", size_late < size_early, f"{size_late:,} and {size_early:,}")
-check("early fusion beats the better single picture", iu_early > best_alone, f"{iu_early:.3f}, {best_alone:.3f}")
-check("late fusion beats early fusion", iu_late > iu_early, f"{iu_late:.3f}, {iu_early:.3f}")
+early_gain, late_gain = iu_early - best_alone, iu_late - iu_early
+check("early fusion beats the better single picture", 0 < early_gain < 0.08, f"by {early_gain:.3f}")
+check("late fusion beats early fusion", 0.01 < late_gain < 0.12, f"by {late_gain:.3f}")
 
 # %% [markdown]
 # The paper's table 4 (NYUDv2, mean IU) has the same order. The numbers come from `fcn published`.
@@ -299,9 +300,10 @@ paper_order = max(paper["hha"], paper["color"]) < paper["color-d"] < paper["colo
 check("in the paper too: one picture < early fusion < late fusion", paper_order)
 
 # %% [markdown]
-# The reason is simpler in our world: there one picture alone *can* answer, here it cannot. The paper
-# has no control for the number of weights; its late fusion has twice as many as its early fusion. Here
-# late fusion has fewer. So in this world it is the separate trunk that helps, not the number of weights.
+# The reason is simpler in our world: in the paper's one picture alone *can* answer, in ours it cannot.
+# Early fusion gains little here, from .00 to .04 on five seeds. The paper has no control for the number
+# of weights; its late fusion has twice as many as its early fusion. Here late fusion has fewer, and still
+# gains .03 or more. So in this world the separate trunks help, and not the number of weights.
 
 # %% [markdown]
 # ## Two heads
@@ -396,7 +398,7 @@ for view in ("colour", "mask"):
     iu_shapes[view] = evaluate(net, seen["val"], DEVICE).scores()["mean_iu"]
     print(f"  shapes from the {view:6} mean IU {iu_shapes[view]:.3f}", flush=True)
 gain = iu_shapes["mask"] - iu_shapes["colour"]
-check("where the class is the shape, the mask alone does better", gain > 0, f"by {gain:.3f}")
+check("where the class is the shape, the mask alone does better", 0.03 < gain < 0.15, f"by {gain:.3f}")
 
 # %% [markdown]
 # > **Prediction 3.** It is better, after 200 steps: the network that sees the mask need not learn to separate a thing
@@ -524,11 +526,12 @@ claims(
         ("the colour stream's gradients do not depend on the depth picture", untouched, "exact: bit for bit"),
         ("the trunk's gradient is the sum of both heads'", sum_gap < 1e-12, "1e-12: float64, two orders"),
         ("a second small head costs less than 5 %", 0.001 < extra < 0.05, "a count"),
-        ("one picture < early fusion < late fusion", best_alone < iu_early < iu_late, "an order; see below"),
+        ("early fusion beats one picture", 0 < early_gain < 0.08, ".004 to .036 on five seeds"),
+        ("late fusion beats early fusion", 0.01 < late_gain < 0.12, ".030 to .062 on five seeds"),
         ("late fusion wins with fewer parameters", size_late < size_early, "a count"),
-        ("one network answers two questions", 0.6 < least < 0.95, "@@HEADS@@"),
-        ("masks do not show colours", alone < iu_mask < iu_rgb, "an order"),
-        ("where shape is the class, a mask is worth more than a picture, after 200 steps", gain > 0, "an order"),
+        ("one network answers two questions", 0.6 < least < 0.95, ".75 to .81 on five seeds; all ground has .26"),
+        ("masks do not show colours", alone < iu_mask < iu_rgb, "an order; .02 or more apart on five seeds"),
+        ("where shape is the class, a mask beats a picture, after 200 steps", 0.03 < gain < 0.15, ".070 to .084"),
         ("the last head's gradient alone is wrong", right < 1e-4 < 0.05 < wrong, "1e-4: finite differences"),
     ]
 )

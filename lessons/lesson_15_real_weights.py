@@ -202,11 +202,12 @@ suspects = {
     "fc7 transposed": ("fc7", broken({"fc7.weight": fcn32s.params["fc7.weight"].swapaxes(0, 1)}), x),
     "none, in float64": (None, broken().astype(np.float64), x.astype(np.float64)),
 }
-trusted, gaps, caught = maps(fcn32s, x), {}, {}
+trusted, gaps, resized, caught = maps(fcn32s, x), {}, {}, {}
 for mistake, (_, net, own_x) in suspects.items():
     ours = maps(net, own_x)
     gaps[mistake] = [distance(ours[name], trusted[name]) for name in trusted]
-    differs = [d > 1e-4 or ours[name].shape != trusted[name].shape for name, d in zip(trusted, gaps[mistake])]
+    resized[mistake] = [ours[name].shape != trusted[name].shape for name in trusted]
+    differs = [d > 1e-4 or other_size for d, other_size in zip(gaps[mistake], resized[mistake])]
     caught[mistake] = next((name for name, wrong in zip(trusted, differs) if wrong), None)
     print(f"  {mistake:24} first difference at {caught[mistake]}")
 found_all = caught == {name: at for name, (at, _, _) in suspects.items()}
@@ -311,9 +312,7 @@ for title, transform in pictures.items():
     judge(title, toy)
 toy.transform = datasets.CAFFE
 swapped_left = iu["RGB for BGR"] / iu["right"]
-check(
-    "red and blue swapped: between .2 and .67 of the mean IU is left", 0.2 < swapped_left < 2 / 3, f"{swapped_left:.2f}"
-)
+check("red and blue swapped: about half of the mean IU is left", 0.35 < swapped_left < 0.65, f"{swapped_left:.2f}")
 check("0..1: everything is background", not any(answer.any() for answer in answers["0..1 for 0..255"]))
 check("a forgotten mean costs too", iu["mean forgotten"] < iu["right"] - 0.05)
 
@@ -500,13 +499,16 @@ for words, width, convs in (("one 3x3 a stage", 16, (1,) * 5), ("two 3x3 a stage
     shape_iu.append(evaluate(net, unseen).scores()["mean_iu"])
     parameters.append(sum(array.size for array in net.params.values()))
     products.append(geometry.table(net, 64).multiply_adds)
-    print(
-        f"  {words}: {parameters[-1]:,} parameters, {products[-1] / 1e6:.0f} M multiply-adds, mean IU {shape_iu[-1]:.3f}"
-    )
+    print(f"  {words}: {parameters[-1]:,} parameters, {products[-1] / 1e6:.0f} M products, mean IU {shape_iu[-1]:.3f}")
 check("the deeper trunk has fewer parameters", 0.9 < parameters[1] / parameters[0] < 1)
 check("and more work", 1.4 < products[1] / products[0] < 1.6, f"{products[1] / products[0]:.2f} times")
 deeper_gain = shape_iu[1] - shape_iu[0]
-check("x", deeper_gain > -1, f"{deeper_gain:.3f}")
+check("the deeper trunk is about as good", -0.03 < deeper_gain < 0.06, f"{deeper_gain:+.3f} mean IU")
+
+# %% [markdown]
+# Here depth alone changes little: from .00 to .03 on five seeds. A skip is worth far more (lesson 12). So
+# depth does not explain the paper's table by itself. VGG16 was also the better classifier on ImageNet, and
+# its FCN starts from those weights. Our networks start from random ones, so this we cannot test here.
 
 # %% [markdown]
 # ## What could fool you
@@ -734,6 +736,9 @@ def draw_activations():
     figure, axis = viz.new_figure("The first layer that differs is the layer with the mistake", width=9, height=2.8)
     image = np.log10(np.maximum(list(gaps.values()), 1e-8))
     drawn = axis.imshow(image, vmin=-8, vmax=0, aspect="auto", cmap="Blues")
+    rows, columns = np.nonzero(list(resized.values()))
+    axis.plot(columns, rows, "o", color="#d1703c", label="another size")
+    axis.legend(loc="upper left", bbox_to_anchor=(-0.25, -0.05))
     axis.set_xticks(range(len(trusted)), trusted, rotation=60)
     axis.set_yticks(range(len(gaps)), gaps)
     axis.grid(False)
@@ -753,7 +758,8 @@ def draw_answers():
 
 
 # %% [markdown]
-# In the first figure, follow each row from the left to its first dark cell: that layer has the mistake.
+# In the first figure, follow each row from the left to its first dark cell or dot: that layer has the
+# mistake. A dot marks a map of another size than the trusted one.
 
 # %%
 viz.show(draw_activations(), "15_activations")
@@ -786,11 +792,12 @@ claims(
         ("a zero score layer: the loss is ln 21, filled or dead", max(stuck) < 1e-6, "1e-6: float32"),
         ("with a trunk of zeros only a bias learns", dead_learns == ["score_fr.bias"], "exact: gradients of 0"),
         ("W / 60 on plain differences gives the same scores", fold_gap < 1e-4, "1e-4: float32, W / 60 rounds"),
-        ("RGB for BGR costs a third of the mean IU or more", 0.2 < swapped_left < 2 / 3, "x"),
-        ("at-once in 8s costs", iu["at-once in 8s"] < iu["right"] - 0.1, "x"),
+        ("RGB for BGR costs half of the mean IU", 0.35 < swapped_left < 0.65, ".49 to .52 left on three seeds"),
+        ("at-once in 8s costs", iu["at-once in 8s"] < iu["right"] - 0.1, ".21 or more on three seeds"),
         ("fields as published, GoogLeNet's with its pool", same_field == [True, True, False], "exact: geometry"),
         ("parameters as published", counted, "exact: counted, rounded to millions"),
         ("by time: AlexNet, GoogLeNet, VGG16", slowest, "1.1 times, of medians; about twice on a quiet machine"),
+        ("more depth with as many parameters changes little", -0.03 < deeper_gain < 0.06, "twice what five seeds show"),
         ("rounding down cannot be seen at 64 pixels", same_at_64, "1e-5: float32"),
         ("but at 50", down_gap > 0.01, ".01: a thousand times rounding"),
         ("six formats, the same scores", six_equal, "exact: the same float32 numbers"),
