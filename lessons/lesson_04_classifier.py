@@ -352,8 +352,9 @@ photo = np.asarray(Image.open(file).convert("RGB").resize((256, 300)))
 last_filters, last_bias = net.params["conv1_1.weight"].copy(), net.params["conv1_1.bias"]
 responses = relu(conv2d(net.transform(photo)[None], last_filters, last_bias, padding=1))[0]
 wall, face = responses[:, 20:100, 200:250].mean(axis=(1, 2)), responses[:, 80:140, 90:170].mean(axis=(1, 2))
-check("a kernel responds to the wall ten times as much as to the face", (wall > 10 * face).any())
-check("another one to the face ten times as much as to the wall", (face > 10 * wall).any())
+to_wall, to_face = (wall / (face + 1e-3)).max(), (face / (wall + 1e-3)).max()
+check("a kernel responds to the wall ten times as much as to the face", to_wall > 10, f"{to_wall:.0f} times")
+check("another one to the face ten times as much as to the wall", to_face > 10, f"{to_face:.0f} times")
 
 # %%
 net.params["conv1_1.weight"][...] = first_filters
@@ -382,8 +383,8 @@ slow = descend(start, lambda w: steepness * w, steps=60, lr=0.03, momentum=0)
 fast = descend(start, lambda w: steepness * w, steps=60, lr=0.03, momentum=0.9)
 left_slow, left_fast = np.hypot(*slow[-1]), np.hypot(*fast[-1])
 print(f"distance from the minimum after 60 steps: plain {left_slow:.2f}, with momentum {left_fast:.2f}")
-check("without momentum 16 % of the way remains", 0.15 < left_slow / 10.2 < 0.17)
-check("with momentum, less than a third of that", 0 < left_fast < left_slow / 3)
+check("without momentum, 10 * .97**60 remains: the flat direction", abs(left_slow - 10 * 0.97**60) < 1e-9)
+check("with momentum, about a quarter of that", 0.2 < left_fast / left_slow < 0.3, f"{left_fast / left_slow:.2f}")
 
 # %% [markdown]
 # ## Weight decay
@@ -481,13 +482,13 @@ ratio = np.mean(forgetful["all four"].losses[BREAK:]) / np.mean(unbroken)
 first_step, last = distance["velocity"][0], [values[-1] for values in distance.values()]
 span = f"{100 * min(last):.0f} to {100 * max(last):.0f} %"
 check("without velocities the first loss differs by 0", forgetful["velocity"].losses[BREAK] == unbroken[0])
-check("the weights then differ by about 1 %", 0.003 < first_step < 0.03, f"{100 * first_step:.1f} %")
+check("the weights then differ by nearly 1 %", 0.003 < first_step < 0.02, f"{100 * first_step:.1f} %")
 check("whatever is forgotten, the weights soon differ", 0.02 < min(last) and max(last) < 0.5, span)
 check("yet with weights alone the loss looks as before", 2 / 3 < ratio < 3 / 2, f"{ratio:.2f} of it")
 
 # %% [markdown]
 # > **Prediction 4.** The first loss differs by 0, because it is computed before the weights change. The weights
-# > then differ by about 1 % of their size. So a test of the loaded weights and of one loss passes.
+# > then differ by nearly 1 % of their size. So a test of the loaded weights and of one loss passes.
 #
 # The other run is often not worse. But you cannot repeat it, and you cannot tell a mistake in your program
 # from chance.
@@ -689,8 +690,12 @@ claims(
         ("momentum 0.9: ten times the step", abs(last_step - 0.3) < 1e-6, "1e-6: 0.9**200 is 1e-9"),
         ("five equal scores cost ln 5", abs(undecided - np.log(5)) < 1e-12, ROUNDING),
         ("fresh networks cost about twice ln 5", 1.3 < loud[:, 0].mean() < 3, "the five seeds have 1.64 to 2.23"),
-        ("first loss = ln 5 within 5 %", abs(quiet - 1) < 0.05, "TODO"),
-        ("excess = half the variance", abs(excess / half_variance - 1) < 0.1, "10 %: higher orders; TODO"),
+        ("first loss = ln 5 within 5 %", abs(quiet - 1) < 0.05, "5 %: the five seeds have 0.6 to 2.3 %"),
+        (
+            "excess = half the variance",
+            abs(excess / half_variance - 1) < 0.1,
+            "10 %: higher orders; the five seeds have 5 % or less",
+        ),
     ]
 )
 
@@ -701,12 +706,16 @@ claims(
         ("random labels: 100 % too", random_right == 1, "exact: all are counted"),
         ("neither network knows other pictures well", max(held, random_held) < 0.5, "the five seeds have .20 to .37"),
         ("held-out accuracy > .9", 0.9 < learned <= 1, "the five seeds have .937 to .990"),
-        ("the later layers depend on the first kernels", 0.15 < lost < 0.6, "TODO"),
-        ("kernels for wall and for face", (wall > 10 * face).any() and (face > 10 * wall).any(), "TODO"),
-        ("momentum comes closer", 0 < left_fast < left_slow / 3, "TODO"),
+        ("the later layers depend on the first kernels", 0.15 < lost < 0.6, "the five seeds lose .26 to .39"),
+        ("kernels for wall and for face", min(to_wall, to_face) > 10, "TODO"),
+        ("momentum comes closer", 0.2 < left_fast / left_slow < 0.3, ".23, without any random number"),
         ("decay 1/4 stops at 4/5", abs(balanced[-1, 0] - 4 / 5) < 1e-6, "1e-6: 300 steps are enough"),
         ("a resumed run is the same run", same_arrays and our_meta == their_meta, "exact: bit for bit"),
-        ("each thing that is forgotten changes it", min(last) > 0.01, "TODO"),
-        ("a forgetful loss looks right", 2 / 3 < ratio < 3 / 2, "TODO"),
+        (
+            "each thing that is forgotten changes it",
+            0.02 < min(last) and max(last) < 0.5,
+            "the five seeds have 4 to 17 %",
+        ),
+        ("a forgetful loss looks right", 2 / 3 < ratio < 3 / 2, "the five seeds have .80 to 1.19"),
     ]
 )
