@@ -46,4 +46,5 @@ def _draw_scores(ax, scored, best):
             best["step"], 100 * best["mean_iu"], "o", color=viz.COLOURS[1], markersize=8, fillstyle="none", label=text
         )
     ax.set(ylabel="validation, %", ylim=(0, 100))
-    ax.legend(frameon=False, fontsize=9)
+    # Above the plot: there are curves at any height.
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=9)
