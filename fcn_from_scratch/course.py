@@ -2,7 +2,8 @@
 
 A lesson is a script, lessons/lesson_NN_name.py. Any editor that knows `# %%` cells opens it as a notebook. Its
 docstring is a markdown cell. It begins with the heading "# Lesson N: the question"; a later line begins with "Needs"
-and another with "Runtime". The package never imports a lesson. It reads the docstring and runs the script in its own process.
+and another with "Runtime". The package never imports a lesson. It reads the docstring, and runs the script in a process
+of its own.
 """
 
 import ast
@@ -20,6 +21,7 @@ from fcn_from_scratch.backend import DEVICES
 from fcn_from_scratch.checks import InputError, choice
 
 LESSONS = Path(__file__).resolve().parent.parent / "lessons"
+FAST_PATH = (0, 1, 5, 7, 9, 11, 12)  # the lessons that lead to FCN-8s by the shortest way
 
 
 # --- inside a lesson ----------------------------------------------------------------------------------------
@@ -127,6 +129,11 @@ def find(name, folder=None):
     raise InputError(f"there is no lesson {str(name)!r}; the lessons are: {known}")
 
 
+def fast_path(folder=None):
+    """The lessons of the fast path, in order."""
+    return [lesson for lesson in lessons(folder) if lesson.number in FAST_PATH]
+
+
 def run(lesson, figures=None, device=None, seed=None, plain=False):
     """Run one lesson in a new Python process. Its output goes straight to the terminal.
 
@@ -163,6 +170,6 @@ def _read(path):
 
 
 def _field(docstring, name):
-    """The text after `name` in the docstring, up to the end of the line."""
-    match = re.search(rf"^\s*{name}:?\s+(.+?)\.?\s*$", docstring, re.MULTILINE)
-    return match.group(1) if match else ""
+    """The text after `name` in the docstring, up to the end of the sentence or of the line."""
+    match = re.search(rf"^\s*{name}:?\s+(.+?)(?:\.\s|\.?$)", docstring, re.MULTILINE)
+    return match.group(1).strip() if match else ""

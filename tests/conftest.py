@@ -13,11 +13,19 @@ import standin
 from arrays import LAYOUTS, NEEDS_GPU
 from conv_cases import conv_case
 
+from fcn_from_scratch import progress
+
 __all__ = ["conv_case"]  # a fixture that stands with its cases
 
 hypothesis.settings.register_profile("local", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(autouse=True)
+def no_lines_of_progress(monkeypatch):
+    """A loop that takes long on a busy machine prints nothing, so that tests can compare what a command prints."""
+    monkeypatch.setattr(progress, "EVERY", float("inf"))
 
 
 @pytest.fixture

@@ -21,12 +21,12 @@ LEVELS = (
     ("dense", "datasets"),
     ("weights",),
     ("models", "metrics"),
-    ("training", "objects", "viz"),
-    ("lab", "course"),
+    ("training", "objects", "viz", "diagram", "course"),
+    ("lab",),
     ("cli",),
     ("__main__",),
 )
-ON_LEAVES_ALONE = ("datasets", "objects", "viz", "course")
+ON_LEAVES_ALONE = ("datasets", "objects", "viz", "diagram", "course")
 LAB = f"{PACKAGE}.lab"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fcn_from_scratch import course
 from fcn_from_scratch.cli import COMMANDS, _parser
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,8 +35,13 @@ def test_links_lead_somewhere(path):
 
 
 def test_every_lesson_is_in_the_table():
-    listed = re.findall(r"^\| \d+ \| \[\w+\]\(lessons/(\S+)\)", README, re.MULTILINE)
-    assert listed == sorted(path.name for path in (ROOT / "lessons").glob("lesson_*.py"))
+    """With its question, and with a star if it is on the fast path."""
+    rows = re.findall(r"^\| (\d+) \| \[(\w+)\]\(lessons/(\S+)\) \| (.+) \| ([* ])\s*\|$", README, re.MULTILINE)
+    wanted = [
+        (str(one.number), one.name, one.path.name, one.question, "*" if one.number in course.FAST_PATH else " ")
+        for one in course.lessons()
+    ]
+    assert rows == wanted
 
 
 def test_every_file_of_the_package_is_in_the_architecture():

@@ -1,5 +1,8 @@
 """Pictures: colours pixel by pixel, figures by what they show, files by their bytes."""
 
+import sys
+from types import SimpleNamespace
+
 import matplotlib
 import numpy as np
 import pytest
@@ -189,3 +192,23 @@ def test_index_png_keeps_the_ids_and_carries_the_palette(tmp_path):
         assert np.array_equal(np.array(image.convert("RGB")), voc_palette()[LABELS])
     with pytest.raises(ValueError, match="id 256"):
         viz.save_index_png(path, np.array([[256]]))
+
+
+def test_show_writes_the_figure_and_returns_nothing(tmp_path, capsys):
+    assert viz.show(example_panels(), tmp_path / "a.png") is None
+    assert (tmp_path / "a.png").read_bytes() == viz.save_figure(example_panels(), tmp_path / "b.png").read_bytes()
+    assert "figure" in capsys.readouterr().out
+
+
+def test_show_displays_the_picture_in_a_notebook_only(tmp_path, monkeypatch):
+    shown = []
+
+    def ipython(shell):
+        display = SimpleNamespace(display=shown.append, Image=lambda filename: ("image", filename))
+        return SimpleNamespace(get_ipython=lambda: shell, display=display)
+
+    for shell, count in ((None, 0), ("a kernel", 1)):
+        monkeypatch.setitem(sys.modules, "IPython", ipython(shell))
+        viz.show(example_panels(), tmp_path / "a.png")
+        assert len(shown) == count
+    assert shown == [("image", str(tmp_path / "a.png"))]

@@ -19,8 +19,8 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab.mpi import launcher
 
 COMMANDS = (
-    *("lessons", "gradcheck", "inspect", "data", "train", "evaluate", "segment", "compare", "published", "doctor"),
-    *("weights", "bench"),
+    *("lessons", "exercise", "gradcheck", "inspect", "data", "train", "evaluate", "segment", "export", "compare"),
+    *("published", "doctor", "weights", "bench"),
 )
 
 

@@ -9,9 +9,9 @@ from fcn_from_scratch import backend, checks, datasets, models, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.files import write_atomically
-from fcn_from_scratch.training import checkpoint
+from fcn_from_scratch.training import checkpoint, record
 
-CHECKPOINT = "checkpoint.npz"  # its name in the folder of a run
+CHECKPOINT = record.CHECKPOINT  # its name in the folder of a run
 PREPARED_FROM = 4  # pictures: preparing a network takes the time that it saves on two or three pictures
 
 
@@ -40,7 +40,7 @@ def add_data_arguments(parser):
         default=None,
         help="kind of data (default shapes, drawn on the fly)",
     )
-    group.add_argument("--root", metavar="DIR", help="folder with the data; shapes has none")
+    group.add_argument("--root", metavar="DIR", help="folder with the data; every dataset but shapes needs it")
     group.add_argument("--num-classes", type=int, metavar="K", help="number of classes, for --dataset folder")
     group.add_argument("--modality", choices=datasets.nyud.MODALITIES, help="channels of nyud (default color)")
     group.add_argument("--size", type=size, metavar="HxW", help="size of drawn shapes (default 96x96)")
@@ -60,6 +60,20 @@ def size(text):
     return int(parts[0]), int(parts[-1])
 
 
+def require_root(name, root):
+    """Raises: InputError if a dataset that is read from files has no --root.
+
+    In Python a VOC without a root is the drawn sample. On the command line nobody should train on it unawares.
+    """
+    if name == "shapes" or root is not None:
+        return
+    hints = [f"`fcn data {name}` says how to get it"] if name in datasets.SOURCES else []
+    if name == "voc" and datasets.voc.SAMPLE.is_dir():
+        hints.append(f"--root {datasets.voc.SAMPLE} reads twelve drawn pictures in its place")
+    told = f" ({'; '.join(hints)})" if hints else ""
+    raise InputError(f"dataset {name} needs a root: pass --root DIR, the folder of its pictures and labels{told}")
+
+
 def build_dataset(args, split):
     """The dataset that the arguments describe."""
     name = args.dataset or "shapes"
@@ -69,6 +83,7 @@ def build_dataset(args, split):
         if given:
             word = "--" + next(iter(given)).replace("_", "-")
             raise InputError(f"{word} is for drawn shapes only; --dataset {name} is read from files")
+        require_root(name, args.root)
         options = {} if args.modality is None else {"modality": args.modality}
         return datasets.build(name, args.root, split, args.num_classes, cache=split == "train", **options)
     options = {"size": (96, 96), "count": 2000 if split == "train" else 200, "seed": args.seed, **given}
@@ -92,11 +107,12 @@ def add_preprocessing_argument(parser):
     )
 
 
-def load_model(path, name=None, num_classes=None, preprocessing=None):
+def load_model(path, name=None, num_classes=None, preprocessing=None, classifier=False):
     """(model, extra): the trained network from a file, in eval mode, and the checkpoint's facts about its data.
 
     A checkpoint records its model and options. For a file of plain weights, `name` must give the model, unless the
-    file's md5 is known. Without num_classes, the size of score_fr gives the number of classes.
+    file's md5 is known or `fcn export` wrote it. Without num_classes, the size of score_fr gives the number of classes.
+    `classifier` tells whether a classifier will do, too.
     """
     content = weights.read_file(path)
     if checkpoint.is_sound(content.meta):
@@ -110,7 +126,8 @@ def load_model(path, name=None, num_classes=None, preprocessing=None):
             )
         num_classes = options.pop("num_classes", None)
     else:
-        extra, options = {}, weights.told_options(content)
+        extra = {key: content.meta[key] for key in ("classes", "palette") if isinstance(content.meta.get(key), list)}
+        options = weights.recorded_options(content, name) or weights.told_options(content)
         name = name or weights.told_model(content, path)
         if name is None:
             raise InputError(f"{path} does not say which network its weights belong to: pass --model")
@@ -119,14 +136,14 @@ def load_model(path, name=None, num_classes=None, preprocessing=None):
         if num_classes is None:
             raise InputError(f"{path} holds no score_fr, whose size is the number of classes: pass --num-classes")
     model = build_model(name, num_classes, None, **options)
-    if "classifier" in model.name:
+    if "classifier" in model.name and not classifier:
         raise InputError(
             f"{path}: a {model.name} predicts one class for a picture; this command needs one for each pixel"
         )
     report = weights.fill(model, content, path, preprocessing=preprocessing)
     if report.missing:
         raise InputError(f"{path} lacks parameters of {model.name}: {checks.few(report.missing)}")
-    if not extra:
+    if not checkpoint.is_sound(content.meta):
         print("; ".join([f"{path}: {len(report.used)} parameters", *report.notes]))
     return model.eval(), extra
 

@@ -129,6 +129,7 @@ def _dataset(args, split):
         return datasets.InMemory(datasets.build("shapes", args.root, split, args.num_classes, **options))
     if args.size is not None:
         raise InputError(f"--size is for drawn shapes only; --dataset {args.dataset} is read from files")
+    common.require_root(args.dataset, args.root)
     dataset = datasets.build(args.dataset, args.root, split, args.num_classes, cache=split == "train")
     image, labels, _ = dataset[0]
     if image.shape[2] != 3 or labels.ndim != 2:

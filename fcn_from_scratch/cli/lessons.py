@@ -7,9 +7,11 @@ from fcn_from_scratch.backend import DEVICES
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 
+FAST = "fast"
 HELP = "run the lessons, each in its own process; a lesson checks its claims while it runs"
 EXAMPLE = """  fcn lessons                 all, in order
   fcn lessons list            list the lessons
+  fcn lessons fast            the fast path: the lessons that lead to FCN-8s by the shortest way
   fcn lessons 1 skips         lesson 1, then the one about skips"""
 
 
@@ -18,7 +20,8 @@ def add_arguments(parser):
         "names",
         nargs="*",
         metavar="NAME",
-        help="number (1), name (metrics) or file of a lesson; or the word list. Default: all",
+        help="number (1), name (metrics) or file of a lesson; the word fast for the fast path; or the word list. "
+        "Default: all",
     )
     parser.add_argument("--out", metavar="DIR", help="folder for the figures (default: lessons/figures)")
     parser.add_argument(
@@ -38,7 +41,7 @@ def run(args):
     if args.names == ["list"]:
         print(_list(course.lessons()))
         return 0
-    chosen = [course.find(name) for name in args.names] or course.lessons()
+    chosen = [lesson for name in args.names for lesson in _named(name)] or course.lessons()
     if args.out is not None and Path(args.out).exists() and not Path(args.out).is_dir():
         raise InputError(f"--out {args.out}: this is a file; pass a folder for the figures")
     outcomes = []
@@ -52,19 +55,30 @@ def run(args):
     return int(any(outcome.status for outcome in outcomes))
 
 
+def _named(name):
+    return course.fast_path() if name == FAST else [course.find(name)]
+
+
 def _list(lessons):
+    """One line for each lesson; a star marks those of the fast path."""
     width = max(len(lesson.name) for lesson in lessons)
-    return "\n".join(f"{lesson.number:>2}  {lesson.name:{width}}  {lesson.question}" for lesson in lessons)
+    lines = []
+    for lesson in lessons:
+        star = "*" if lesson.number in course.FAST_PATH else " "
+        lines.append(f"{lesson.number:>2} {star} {lesson.name:{width}}  {lesson.question}")
+    return "\n".join([*lines, "", f"* the fast path: fcn lessons {FAST}"])
 
 
 def _summary(outcomes):
-    """One line per lesson, then the total."""
+    """One line for each lesson, then the total of several."""
     width = max(len(outcome.lesson.name) for outcome in outcomes)
     lines = [
         f"{outcome.lesson.number:>2}  {outcome.lesson.name:{width}}  {outcome.seconds:6.1f} s  "
         f"{'FAILED' if outcome.status else 'ok'}"
         for outcome in outcomes
     ]
+    if len(outcomes) == 1:
+        return lines[0]
     failed = sum(outcome.status != 0 for outcome in outcomes)
     verdict = f"{failed} of {len(outcomes)} failed" if failed else f"all {len(outcomes)} ok"
     total = sum(outcome.seconds for outcome in outcomes)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from fcn_from_scratch import datasets, viz
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common
+from fcn_from_scratch.cli import common, segment_figure
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.geometry.table import memory as bytes_in_words
 from fcn_from_scratch.lab import memory
@@ -18,7 +18,8 @@ from fcn_from_scratch.progress import bar
 from fcn_from_scratch.training.evaluation import segment
 
 HELP = (
-    "Predict the class of every pixel of photos of any size; write a colour map, an overlay and an index PNG of each."
+    "Predict the class of every pixel of photos of any size; write a colour map, an overlay, an index PNG and a figure "
+    "with a legend of each."
 )
 EXAMPLE = """  fcn segment photo.jpg holiday/*.png --weights runs/camvid/checkpoint.npz --out segmented
   fcn segment photo.jpg --model fcn8s --weights fcn8s-heavy-pascal.caffemodel
@@ -85,15 +86,29 @@ def run(args):
         start = time.perf_counter()
         labels = segment(predictor, image, args.device)
         seconds = time.perf_counter() - start
-        viz.save_index_png(folder / f"{stem}_labels.png", labels, palette)
-        save_png(folder / f"{stem}_colour.png", viz.colourise(labels, palette))
-        save_png(folder / f"{stem}_overlay.png", viz.overlay(image, labels, palette, background=None))
-        lines.append(f"{path}: {image.shape[1]}x{image.shape[0]}, {_shares(labels, classes)}; {seconds:.1f} s")
+        write_results(folder / stem, image, labels, classes, palette)
+        found = segment_figure.in_words(segment_figure.occurring(labels, classes))
+        lines.append(f"{path}: {image.shape[1]}x{image.shape[0]}, {found}; {seconds:.1f} s")
     print("\n".join(lines))
     if (peak := memory.peak()) is not None:
         print(f"peak memory {bytes_in_words(peak)}")
-    print(f"wrote *_labels.png (class ids), *_colour.png and *_overlay.png to {folder}/")
+    print(f"wrote *_labels.png (class ids), *_colour.png, *_overlay.png and *_figure.png (with a legend) to {folder}/")
     return 0
+
+
+def write_results(stem, image, labels, classes, palette):
+    """Write the four pictures of one photo: STEM_labels.png, STEM_colour.png, STEM_overlay.png, STEM_figure.png.
+
+    A class whose colour is black, as the background of PASCAL VOC, is not tinted: black would only darken the photo.
+    """
+    path = "{}_{}.png".format
+    viz.save_index_png(path(stem, "labels"), labels, palette)
+    save_png(path(stem, "colour"), viz.colourise(labels, palette))
+    black = next((number for number in range(len(classes)) if not palette[number].any()), None)
+    overlay = viz.overlay(image, labels, palette, background=black)
+    save_png(path(stem, "overlay"), overlay)
+    figure = segment_figure.draw(image, overlay, segment_figure.occurring(labels, classes), palette)
+    write_atomically(path(stem, "figure"), lambda file: figure.savefig(file, format="png", dpi=150))
 
 
 def untrained(args):
@@ -117,10 +132,3 @@ def untrained(args):
 def save_png(path, image):
     """Write uint8 (H, W, 3) as PNG: the whole file or nothing."""
     write_atomically(path, lambda file: Image.fromarray(image).save(file, format="PNG"))
-
-
-def _shares(labels, classes):
-    """The classes with the most pixels, largest first: "Road 41 %, Sky 20 %"."""
-    counts = np.bincount(labels.ravel(), minlength=len(classes))
-    order = [number for number in np.argsort(-counts) if counts[number]]
-    return ", ".join(f"{classes[number]} {100 * counts[number] / labels.size:.0f} %" for number in order[:5])

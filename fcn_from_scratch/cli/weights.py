@@ -135,7 +135,7 @@ def _reports(content, known, told):
     """
     found = []
     for name in CANDIDATES:
-        options = {key: value for key, value in told.items() if key != "in_channels" or "late" not in name}
+        options = {key: value for key, value in told.items() if key != "in_channels" or "late_fusion" not in name}
         try:
             thin = models.build(name, seed=None, width=2, **options)
             if not set(names.ours(content.arrays).values()) & thin.params.keys():

@@ -75,7 +75,7 @@ def conv2d_relu_pool(x, weight, bias, geometry, pool, algorithm="auto", *, trans
     pool     the ops.shapes.Geometry of the pool; the other arguments are conv2d's
     Returns: y (N, F, ph, pw), and winner, uint8, like y: the place 2a + b of each window's first largest pixel, or a
     number of 4 or more if no pixel is positive. ReLU lets no gradient through there. So max_pool2d_winner_backward(dy,
-    winner, ...) is the gradient by conv2d's output, ReLU included.
+    winner, ...) is the gradient with respect to conv2d's output, ReLU included.
     Identity: equals the three ops one after another, bit for bit  (tests/engine/test_conv.py).
     """
     chosen = _chosen(algorithm, (x, weight), x.shape, weight, geometry)

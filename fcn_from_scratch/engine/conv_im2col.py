@@ -86,7 +86,7 @@ def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
 
 
 def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
-    """Compute the gradient by the input.
+    """Compute the gradient with respect to the input.
 
     At stride 1 it is a convolution of dy with the kernel turned by 180 degrees. This needs no overlapping additions.
     At other strides each pixel of dy adds its scaled kernel to the image. This is done too if the windows do not reach
@@ -136,7 +136,7 @@ def im2col_weight_grad(dy, x, weight, geometry, out):
 def im2col_backward(dy, x, weight, geometry, out, workspace=None):
     """Compute both gradients at stride 1, without groups, from one patch matrix: the patches of dy.
 
-    Returns: dx, as im2col_input_grad computes it. The gradient by the weight is added to `out`:
+    Returns: dx, as im2col_input_grad computes it. The gradient with respect to the weight is added to `out`:
 
     out[f, (kh-1-a, kw-1-b, c)] += sum over (n, i, j) of patches[(n, i, j), (a, b, f)] * x[(n, i, j), c]
     """
@@ -174,7 +174,7 @@ def _sum_over_blocks(part, blocks):
 
 
 def _turned(dy, weight, geometry, x_shape):
-    """Return the (dy, weight, geometry) of the convolution that computes the gradient by the input at stride 1.
+    """Return (dy, weight, geometry) of the convolution that is the gradient with respect to the input at stride 1.
 
     The kernel is turned by 180 degrees. dy is cropped where its padding would be negative.
     """

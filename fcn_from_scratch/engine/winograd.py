@@ -78,7 +78,7 @@ def winograd_conv2d_relu_pool(x, weight, bias, padding, pooled, transformed=None
 
 
 def winograd_input_grad(dy, weight, padding, workspace=None):
-    """Compute conv2d's gradient by the input: dy, padded by 2 - p, convolved with the kernel turned by 180 degrees.
+    """Compute conv2d's gradient with respect to the input: dy, padded by 2 - p, convolved with the turned kernel.
 
     Shapes: dy (N, F, oh, ow); weight (F, C, 3, 3). Returns: dx (N, C, H, W), channels last in memory.
     """
@@ -115,7 +115,7 @@ def _convolve(x, kernel, bias, padding, write, make):
 
 @threads.one_blas_thread
 def winograd_weight_grad(dy, x, padding, out, workspace=None):
-    """Compute conv2d's gradient by the weight. y is linear in G w G^T, with factors B^T d B and A. So
+    """Compute conv2d's gradient with respect to the weight. y is linear in G w G^T, with factors B^T d B and A. So
 
     d(G w G^T)[q, f, c] = sum over tiles of (A dy A^T)[q, tile, f] * (B^T d B)[q, tile, c]
 

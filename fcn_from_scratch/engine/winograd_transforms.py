@@ -115,7 +115,7 @@ def transform_kernel(xp, weight, out, turned=False):
 
 @threads.one_blas_thread
 def transform_kernel_adjoint(xp, dkernel, out):
-    """Turn the gradient by the transformed kernel, (36, F, C), into that by the weight. Add it to out (F, C, 3, 3)."""
+    """Add to out (F, C, 3, 3) the weight gradient that follows from that of the transformed kernel, (36, F, C)."""
     _, f, c = dkernel.shape
     factor, total = xp.asarray(KERNEL.T.astype(dkernel.dtype, order="C")), out.transpose(2, 3, 0, 1)
 

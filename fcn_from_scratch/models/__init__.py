@@ -10,6 +10,11 @@ NYUDv2, colour or HHA alone  fcn32s with num_classes=40
 NYUDv2, early fusion         fcn32s with num_classes=40, in_channels=4
 NYUDv2, late fusion          fcn32s_late_fusion with num_classes=40
 SIFT Flow                    fcn32s_two_heads, fcn16s_two_heads, fcn8s_two_heads with num_classes=(33, 3)
+
+another way to fine scores   the network here, at lesson size with mini_
+dilation, without skips      fcn8s_dilated
+features stacked, as U-Net   fcn8s_concat
+a decoder with unpooling     unpool_vgg16; at lesson size mini_unpool
 """
 
 import inspect
@@ -35,9 +40,9 @@ _BUILDERS = {
     "mini_fcn8s": (vgg.mini_config, partial(vgg.fcn, stride="8s")),
     "mini_fcn8s_atonce": (vgg.mini_config, partial(vgg.fcn, stride="8s", at_once=True)),
     "mini_fcn4s": (vgg.mini_config, partial(vgg.fcn, stride="4s")),
+    "mini_unpool": (vgg.mini_config, vgg.unpool),
     "mini_fcn8s_dilated": (partial(vgg.mini_config, pad=None), vgg.dilated),
     "mini_fcn8s_concat": (vgg.mini_config, vgg.concat),
-    "mini_unpool": (vgg.mini_config, vgg.unpool),
     "mini_fcn32s_two_heads": (vgg.mini_config, partial(multitask.two_heads, stride="32s")),
     "mini_fcn16s_two_heads": (vgg.mini_config, partial(multitask.two_heads, stride="16s")),
     "mini_fcn8s_two_heads": (vgg.mini_config, partial(multitask.two_heads, stride="8s")),

@@ -8,7 +8,7 @@ from fcn_from_scratch.models.segmenter import Segmenter
 
 
 class FCN(Segmenter):
-    """FCN-32s, FCN-16s and FCN-8s in one class: they differ in their skips. FCN-AlexNet and FCN-GoogLeNet have none.
+    """FCN-32s, FCN-16s and FCN-8s in one class: they differ in their skips. Other trunks than VGG's have none.
 
     scores = score_fr(trunk(x))
     for each skip: scores = upscore(scores) + crop(score_pool(pool))      each time twice as fine

@@ -66,7 +66,10 @@ def _centre_on_blocks(trunk):
 
 
 def concat(config, num_classes, rng, dtype=np.float32, upsampling="fixed", name=None):
-    """FCN-8s whose skips are stacked features, not added scores, as in U-Net."""
+    """FCN-8s whose skips are stacked features, not added scores, as in U-Net.
+
+    With upsampling="learned" the first step has a weight for each pair of fc7's channels, 16 * 4096**2 in VGG16.
+    """
     skips = SKIPS["8s"]
     trunk = vgg_trunk(config, skips, rng, dtype)
     return ConcatFCN(trunk, num_classes, skips, upsampling, rng=rng, dtype=dtype, name=name)

@@ -1,7 +1,8 @@
 """How every op hands its gradient back, as plain loops: the backward of each function in ops.loops.
 
-dy is the gradient of the loss by y, and dx the gradient by x: dx[...] = sum of dy[...] * (derivative of y[...] by
-x[...]) over all outputs. Most functions go through the loops of their forward once more. Where the forward has
+dy is the gradient of the loss with respect to y, and dx the gradient with respect to x: dx[...] = sum over all outputs
+of dy[...] * (derivative of y[...] with respect to x[...]). Most functions go through the loops of their forward once
+more. Where the forward has
 
     y[...] += x[...] * weight[...]
 
@@ -238,7 +239,7 @@ def dropout_backward_loops(dy, mask, p):
 
 
 def local_response_norm_backward_loops(dy, x, size, alpha, beta, k):
-    """Each output channel c has a gradient by its own x, and one by each x[m] in its sum of squares.
+    """Each output channel c depends on its own x, and on each x[m] in its sum of squares.
 
     dx[n, c] += dy[n, c] / strength**beta
     dx[n, m] -= dy[n, c] * x[n, c] * beta / strength**(beta + 1) * alpha / size * 2 * x[n, m]
@@ -262,7 +263,7 @@ def local_response_norm_backward_loops(dy, x, size, alpha, beta, k):
 
 
 def softmax_cross_entropy_backward_loops(scores, labels, ignore_index=255, reduction="mean", weight=None, mask=None):
-    """The gradient of the loss by the scores: what softmax says, less what the label says.
+    """The gradient of the loss with respect to the scores: what softmax says, less what the label says.
 
     dscores[c] = w * (exp(scores[c]) / sum_m exp(scores[m]) - [c == label]) / total, w = weight[label] * mask[pixel]
 

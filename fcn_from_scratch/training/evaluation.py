@@ -37,7 +37,8 @@ def evaluate_heads(model, dataset, device="cpu", progress=False):
     model.eval().use(workspace or Workspace())  # each picture reuses the memory of the one before
     matrices = {}
     batches = datasets.epoch(dataset, 1, model.transform)
-    for x, labels, _ in bar(batches, total=len(dataset), disable=not progress, unit="image"):
+    options = {"total": len(dataset), "disable": not progress, "unit": "image", "desc": "scoring", "leave": None}
+    for x, labels, _ in bar(batches, **options):  # leave=None: inside the bar of a training run it goes away at the end
         found = pair_heads(model(to_device(x, device)), labels)
         for (name, classes), (scores, ids) in zip(dataset.heads.items(), found):
             matrix = matrices.setdefault(name, ConfusionMatrix(len(classes), dataset.ignore_index))

@@ -126,11 +126,12 @@ class Trainer:
                 f"reduction {self.reduction!r}. Try a tenth of it"
             )
 
-    def run(self, steps, progress=True, save=None, save_seconds=60):
+    def run(self, steps, progress=True, save=None, save_seconds=60, watch=None):
         """Train until the total number of steps is `steps`. Steps before a resume count too.
 
         progress      show a bar with the loss (a running mean) and the speed
         save          a function that writes a checkpoint. It is called every save_seconds seconds and at the end
+        watch         a function that is called with the trainer after every step. It returns a text for the bar
         Returns: the trainer.
         """
         self.model.train()
@@ -141,7 +142,8 @@ class Trainer:
             while self.steps < steps:
                 loss = self.step()
                 recent = loss if recent is None else 0.95 * recent + 0.05 * loss
-                shown.set_postfix_str(f"loss {recent:.4g}", refresh=False)
+                text = watch(self) if watch is not None else ""
+                shown.set_postfix_str(f"loss {recent:.4g}{text}", refresh=False)
                 shown.update()
                 if save is not None and time.monotonic() - saved >= save_seconds:
                     save()

@@ -15,6 +15,7 @@ from fcn_from_scratch.weights.safetensors import looks_like_safetensors, read_sa
 from fcn_from_scratch.weights.torch_files import read_torch
 
 MODEL_PREFIX = "model/"  # a checkpoint's parameters have this prefix; the optimiser's state lies beside them
+JSON_FACTS = ("options", "transform", "classes", "palette")
 CAFFE, CHAINER, CHECKPOINT, NUMPY, PYTORCH, SAFETENSORS = (
     "Caffe .caffemodel",
     "Chainer .npz",
@@ -60,10 +61,10 @@ def read_file(path):
         return Content(arrays, CAFFE, {"form": form})
     if kind == PYTORCH:
         arrays, meta = read_torch(path)
-        return Content(arrays, PYTORCH, meta)
+        return Content(arrays, PYTORCH, _with_values(meta))
     if kind == SAFETENSORS:
         arrays, meta = read_safetensors(path)
-        return Content(arrays, SAFETENSORS, meta)
+        return Content(arrays, SAFETENSORS, _with_values(meta))
     return _npz(read_npz(path))
 
 
@@ -116,8 +117,19 @@ def _from_chainer(name):
 
 def _json(array):
     """The dict in an archive's array `meta`, which is JSON as bytes. Anything else gives {}."""
-    try:
-        value = json.loads(array.tobytes())
-    except (AttributeError, ValueError, RecursionError):
-        return {}
+    value = None if array is None else _parsed(array.tobytes())
     return value if isinstance(value, dict) else {}
+
+
+def _with_values(meta):
+    """The facts of a file, with values in place of JSON. `fcn export` writes these as text; see lab.export.facts."""
+    texts = {key: meta[key] for key in JSON_FACTS if isinstance(meta.get(key), str)}
+    return meta | {key: value for key, text in texts.items() if (value := _parsed(text)) is not None}
+
+
+def _parsed(text):
+    """The value of a JSON text from a stranger, or None if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

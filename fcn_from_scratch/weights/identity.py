@@ -73,6 +73,17 @@ def told_model(content, path):
     return _noted_model(content)
 
 
+def recorded_options(content, name):
+    """The options of the network `name`, which a file of `fcn export` records. None if the file is of another network.
+
+    name   None stands for the network that the file names
+    """
+    recorded = content.meta.get("options")
+    if not isinstance(recorded, dict) or name not in (None, _noted_model(content)):
+        return None
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in recorded.items()}
+
+
 def told_options(content):
     """The options that a file's shapes tell about: num_classes (a pair for two heads) and in_channels."""
     counts = [array.shape[0] for name in SCORES if (array := content.arrays.get(name)) is not None and array.ndim]

@@ -205,9 +205,9 @@ class Machine:
         self.stack.append(function(*arguments))
 
     def build(self):
-        """Give a value its state. A dict's state is ignored: it holds attributes, PyTorch's version numbers."""
+        """Give a value its state. That of a plain dict is ignored."""
         target, state = self.top(2)
-        self.stack.append(target if isinstance(target, dict) else _with_state(target, state))
+        self.stack.append(target if type(target) is dict else _with_state(target, state))
 
     def persistent(self):
         if self.persistent_id is None:

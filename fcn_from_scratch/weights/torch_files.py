@@ -109,11 +109,17 @@ def _little_endian(true):
         raise InputError("it was written on a big-endian machine, or does not say on which")
 
 
+def _facts(state):
+    """The words that `fcn export` gave a state dict as an attribute, which holds no tensor."""
+    found = getattr(state, "attributes", {}).get("fcn_from_scratch")
+    return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
+
+
 def _parameters(content, storages):
     """Take the content apart. Returns: (the state dict's arrays, the numbers and words beside the state dict)."""
     if not isinstance(content, dict):
         raise InputError(f"it holds a {type(content).__name__} and not a dict of tensors; {ADVICE}")
-    state, meta = content, {}
+    state, meta = content, _facts(content)
     for key in STATE_DICTS:
         if isinstance(content.get(key), dict):
             state = content[key]

@@ -138,7 +138,15 @@ def ordered_dict(pairs=()):
     """Stand in for OrderedDict. Today's dict is ordered too. Python 2 wrote the pairs as an argument."""
     if not isinstance(pairs, (list, tuple)) or not all(isinstance(p, (list, tuple)) and len(p) == 2 for p in pairs):
         raise InputError("its pickle makes an OrderedDict of something that is no list of pairs")
-    return {dict_key(key): value for key, value in pairs}
+    return Ordered({dict_key(key): value for key, value in pairs})
+
+
+class Ordered(dict):
+    """A dict. If the file gives it attributes, they are kept. `fcn export` writes its facts there."""
+
+    def with_state(self, state):
+        self.attributes = state if isinstance(state, dict) else {}
+        return self
 
 
 class DType(NamedTuple):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cli_runs import SAMPLE
 from PIL import Image
 
 from fcn_from_scratch import datasets, models
@@ -97,9 +98,11 @@ class TestDoctor:
         assert "-> `fcn data NAME` prints" in out
 
     def test_classes_and_channels(self, fcn, weights):
-        status, out, _ = fcn("doctor", "--model", "mini_fcn8s", "--weights", weights.path, "--dataset", "voc")
+        status, out, _ = fcn(
+            "doctor", "--model", "mini_fcn8s", "--weights", weights.path, "--dataset", "voc", "--root", SAMPLE
+        )
         assert (status, levels(out)["class_count"]) == (1, "SERIOUS")
-        status, out, _ = fcn("doctor", "--model", "mini_fcn32s_late_fusion", "--dataset", "voc")
+        status, out, _ = fcn("doctor", "--model", "mini_fcn32s_late_fusion", "--dataset", "voc", "--root", SAMPLE)
         assert status == 1
         assert "reads pictures of 6 channels" in out
 

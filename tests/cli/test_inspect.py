@@ -76,6 +76,22 @@ def test_the_decoder_mirrors_the_trunk_and_crops_nothing(fcn):
     assert out.endswith("\nsizes\n  as built: every size fits (1 to 1499 pixels tried)\n")
 
 
+def test_dilation_keeps_the_stride_and_stacked_features_the_grid(fcn):
+    status, out, err = fcn("mini_fcn8s_dilated", "--width", "2", "--size", "33x50", "--num-classes", "4")
+    assert (status, err) == (0, "")
+    assert re.search(r"\npool5 +max-pool 2x2 dilated 2 +16 +5x7 +94 +8 +3.5 ", out)
+    assert re.search(r"\nfc6 +conv 3x3 pad 4 dilated 4 +16 +5x7 +158 +8 +3.5 ", out)
+    assert re.search(r"\nupscore +bilinear up 16x16 /8 +4 +48x64 ", out)
+    assert "\ncrop: offset 4\n" in out
+    status, out, err = fcn("mini_fcn8s_concat", "--width", "2", "--size", "33x50", "--num-classes", "4")
+    assert (status, err) == (0, "")
+    assert re.search(r"\nconcat_pool4 +concat +28 +3x4 ", out)
+    assert re.search(r"\nmerge_pool3 +conv 3x3 pad 1 +8 +5x7 ", out)
+    assert [line for line in out.splitlines() if ": offset" in line] == [
+        *("crop_pool4: offset 1", "crop_pool3: offset 1", "crop: offset 4")
+    ]
+
+
 def test_nearest_neighbour_has_crops_of_its_own(fcn):
     status, out, _ = fcn("fcn16s", "--width", "1", "--num-classes", "2", "--upsampling", "nearest")
     assert status == 0

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from cli_runs import TINY, noise
+from cli_runs import SAMPLE, TINY, noise
 from PIL import Image
 
 from fcn_from_scratch import datasets, models
@@ -39,7 +39,9 @@ class TestTrainingMistakes:
             (["--dataset", "voc", "--root", "wrong"], ["no folder wrong/SegmentationClass"]),
             (["--dataset", "camvid", "--root", "wrong"], ["no folder wrong/train"]),
             (["--dataset", "folder", "--root", "wrong"], ["no folder wrong/images"]),
-            (["--dataset", "folder"], ["dataset folder needs a root"]),
+            (["--dataset", "folder"], ["dataset folder needs a root: pass --root DIR"]),
+            (["--dataset", "camvid"], ["dataset camvid needs a root", "`fcn data camvid` says how to get it"]),
+            (["--dataset", "voc"], ["dataset voc needs a root", f"--root {SAMPLE} reads twelve drawn pictures"]),
         ],
     )
     def test_is_one_line(self, mistake, tmp_path, monkeypatch, words, parts):
@@ -79,7 +81,7 @@ class TestTrainingMistakes:
         line = mistake(*words, "--width", 3)
         for part in (trained.checkpoint, "conv1_1.weight has shape (2, 3, 3, 3)", "the model's has (3, 3, 3, 3)"):
             assert str(part) in line
-        line = mistake(*words, "--width", 2, "--dataset", "voc")
+        line = mistake(*words, "--width", 2, "--dataset", "voc", "--root", SAMPLE)
         for part in (trained.checkpoint, "score_fr.weight has shape (6, 16, 1, 1)", "(21, 16, 1, 1)"):
             assert str(part) in line
 
@@ -242,7 +244,7 @@ class TestWeightsMistakes:
 
 class TestOtherMistakes:
     def test_data_of_other_classes(self, mistake, trained, folder):
-        line = mistake("evaluate", "--weights", trained.checkpoint, "--dataset", "voc")
+        line = mistake("evaluate", "--weights", trained.checkpoint, "--dataset", "voc", "--root", SAMPLE)
         assert f"{trained.checkpoint} was trained for 6 classes; the dataset has 21" in line
         line = mistake("evaluate", "--weights", trained.checkpoint, "--dataset", "folder", "--root", folder)
         assert f"{trained.checkpoint} was trained for 6 classes; the dataset has 3" in line
@@ -251,7 +253,9 @@ class TestOtherMistakes:
         line = mistake("evaluate", "--weights", trained.checkpoint, "--split", "validation")
         for part in ("split", "'train'", "'validation'"):
             assert part in line
-        line = mistake("evaluate", "--weights", trained.checkpoint, "--dataset", "voc", "--split", "test")
+        line = mistake(
+            "evaluate", "--weights", trained.checkpoint, "--dataset", "voc", "--root", SAMPLE, "--split", "test"
+        )
         assert os.path.join("ImageSets", "Segmentation", "test.txt") in line
 
     def test_photos(self, mistake, trained, tmp_path):

@@ -6,7 +6,8 @@ from cli_runs import TINY, VOC_COLOURS, noise, predictions
 from PIL import Image
 
 from fcn_from_scratch import datasets, models
-from fcn_from_scratch.cli import segment
+from fcn_from_scratch.cli import segment, segment_figure
+from fcn_from_scratch.datasets.camvid import camvid_palette
 from fcn_from_scratch.training import SGD, Trainer, checkpoint
 
 
@@ -21,7 +22,7 @@ class TestSegment:
         )
         assert f"photo.png: {width}x{height}, " in out
         assert {p.name for p in (tmp_path / "out").iterdir()} == {
-            f"photo_{kind}.png" for kind in ("labels", "colour", "overlay")
+            f"photo_{kind}.png" for kind in ("labels", "colour", "overlay", "figure")
         }
         expected = predictions(varied.model, image)
         assert len(np.unique(expected)) > 1 or height == 1
@@ -33,8 +34,8 @@ class TestSegment:
         with Image.open(tmp_path / "out" / "photo_colour.png") as picture:
             np.testing.assert_array_equal(np.asarray(picture), colours)
         with Image.open(tmp_path / "out" / "photo_overlay.png") as picture:
-            mixed = (image.astype(float) + colours) / 2
-            assert np.abs(np.asarray(picture) - mixed).max() <= 0.5
+            mixed = np.where((expected == 0)[:, :, None], image, (image.astype(float) + colours) / 2)
+            assert np.abs(np.asarray(picture) - mixed).max() <= 0.5, "class 0 is black: it is not tinted"
 
     def test_the_zero_frame(self, done, fcn, tmp_path, monkeypatch):
         """The labels of all pictures are the same as without it. Other networks are refused in one line."""
@@ -125,3 +126,63 @@ class TestSegment:
             with Image.open(tmp_path / "out" / f"{photo.stem}_labels.png") as picture:
                 assert np.asarray(picture).max() <= 5
                 assert picture.size == (26, 30)
+
+
+class TestOverlay:
+    def test_only_black_is_not_tinted(self, tmp_path):
+        """VOC's background keeps every pixel. CamVid's class 0 is the sky, which is grey: it is tinted."""
+        image = np.full((4, 6, 3), 200, np.uint8)
+        labels = np.repeat([[0, 1, 2]], 4, axis=0).repeat(2, axis=1)
+        for palette, expected in (
+            (datasets.voc_palette(), [[200, 200, 200], [164, 100, 100], [100, 164, 100]]),
+            (camvid_palette(), [[164, 164, 164], [164, 100, 100], [196, 196, 164]]),
+        ):
+            segment.write_results(tmp_path / "photo", image, labels, ["a", "b", "c"], palette)
+            with Image.open(tmp_path / "photo_overlay.png") as picture:
+                assert np.asarray(picture)[2, ::2].tolist() == expected
+
+
+class TestLegend:
+    LABELS = np.zeros((100, 100), int)
+    LABELS[:40] = 3
+    LABELS[0, :4] = 2
+    CLASSES = ("ground", "cat", "dog", "owl", "fox")
+
+    def test_only_classes_that_occur(self):
+        found = segment_figure.occurring(self.LABELS, self.CLASSES)
+        assert [(each.number, each.name, each.share) for each in found] == [
+            (0, "ground", 0.6),
+            (3, "owl", 0.3996),
+            (2, "dog", 0.0004),
+        ]
+        assert segment_figure.in_words(found) == "ground 60 %, owl 40 %, dog <1 %"
+        image = np.zeros((100, 100, 3), np.uint8)
+        figure = segment_figure.draw(image, image, found, datasets.voc_palette())
+        (legend,) = figure.legends
+        assert [text.get_text() for text in legend.get_texts()] == ["ground 60 % (not tinted)", "owl 40 %", "dog <1 %"]
+        colours = [np.rint(255 * np.array(patch.get_facecolor()[:3])).tolist() for patch in legend.get_patches()]
+        assert colours == [list(VOC_COLOURS[number]) for number in (0, 3, 2)]
+
+    @pytest.mark.parametrize(("number", "words"), [(5, None), (6, ", and 1 more class"), (9, ", and 4 more classes")])
+    def test_a_line_is_short(self, number, words):
+        found = segment_figure.occurring(np.arange(number)[None], list(map(str, range(number))))
+        line = segment_figure.in_words(found)
+        assert line.count("%") == 5
+        assert words is None or line.endswith(words)
+
+    @pytest.mark.parametrize("size", [(1, 1), (5, 96), (600, 60), (375, 500), (500, 375), (2400, 3200)])
+    @pytest.mark.parametrize("number", [1, 21, 60])
+    def test_it_fits_beside_the_pictures(self, size, number):
+        """Every entry lies in the figure and beside the pictures, and a picture is shown at a visible size."""
+        image = np.zeros((*size, 3), np.uint8)
+        names = [f"a class number {each}" for each in range(number)]
+        found = [segment_figure.Found(each, name, 1 / number) for each, name in enumerate(names)]
+        figure = segment_figure.draw(image, image, found, datasets.voc_palette())
+        figure.draw_without_rendering()
+        box, whole = figure.legends[0].get_window_extent(), figure.bbox
+        assert whole.x0 <= box.x0 < box.x1 <= whole.x1
+        assert whole.y0 <= box.y0 < box.y1 <= whole.y1
+        for ax in figure.axes:
+            shown = ax.get_window_extent()
+            assert shown.x1 <= box.x0
+            assert max(shown.width, shown.height) > 2.5 * figure.dpi

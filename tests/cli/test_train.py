@@ -9,29 +9,40 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import standin
-from cli_runs import TINY, arrays_of, assert_table_is_metrics, predictions, table, write_folder
+from cli_runs import SAMPLE, TINY, arrays_of, assert_table_is_metrics, log_of, predictions, table, write_folder
 from PIL import Image
 
 from fcn_from_scratch import datasets, models
-from fcn_from_scratch.cli import train
+from fcn_from_scratch.cli import train_setup
 from fcn_from_scratch.training import checkpoint
 
 
 class TestShapes:
     def test_train_writes(self, trained):
         names = {path.name for path in trained.folder.iterdir()}
-        assert names == {"checkpoint.npz", "losses.csv", "losses.png", "metrics.json", "predictions.png"}
+        assert names == {
+            *("checkpoint.npz", "best.npz", "log.csv", "losses.png", "metrics.json", "predictions.png"),
+        }
         for name in ("losses.png", "predictions.png"):
             with Image.open(trained.folder / name) as picture:
                 assert np.asarray(picture.convert("L")).std() > 1
 
-    def test_losses(self, trained):
-        lines = (trained.folder / "losses.csv").read_text(encoding="utf-8").splitlines()
-        assert lines[0] == "step,loss"
-        steps, losses = zip(*(line.split(",") for line in lines[1:]))
-        assert steps == ("0", "1", "2", "3", "4")
+    def test_the_log(self, trained):
+        """A row for every step: the loss is that of the checkpoint, the rate rises and falls, the end is scored."""
+        lines = (trained.folder / "log.csv").read_text(encoding="utf-8").splitlines()
+        assert lines[0] == "step,loss,lr,seconds,mean_iu,pixel_accuracy"
+        steps, losses, rates, seconds, *scores = zip(*(line.split(",") for line in lines[1:]))
+        assert steps == ("1", "2", "3", "4", "5")
         assert float(losses[0]) == pytest.approx(math.log(6), rel=1e-6)
         np.testing.assert_allclose(arrays_of(trained.checkpoint)["losses"], [float(loss) for loss in losses], rtol=1e-8)
+        expected = [0.03 * (1 - step / 5) ** 0.9 for step in range(5)]
+        np.testing.assert_allclose([float(rate) for rate in rates], expected, rtol=1e-8)
+        assert sorted(map(float, seconds)) == list(map(float, seconds))
+        assert scores[0][:4] == scores[1][:4] == ("",) * 4
+        numbers = json.loads((trained.folder / "metrics.json").read_text(encoding="utf-8"))["scores"]
+        assert [float(scores[0][4]), float(scores[1][4])] == pytest.approx(
+            [numbers["mean_iu"], numbers["pixel_accuracy"]], abs=1e-6
+        )
 
     def test_train_says_what_it_does(self, trained):
         number = sum(array.size for name, array in arrays_of(trained.checkpoint).items() if name.startswith("model/"))
@@ -93,7 +104,21 @@ class TestShapes:
 class TestOtherData:
     def test_the_voc_sample(self, done, tmp_path):
         out = done(
-            *("train", "--dataset", "voc", "--crop", "32x48", "--width", 2, "--steps", 2, "--out", tmp_path / "r")
+            *(
+                "train",
+                "--dataset",
+                "voc",
+                "--root",
+                SAMPLE,
+                "--crop",
+                "32x48",
+                "--width",
+                2,
+                "--steps",
+                2,
+                "--out",
+                tmp_path / "r",
+            )
         )
         assert "21 classes; 8 pictures of voc" in out
         metrics = assert_table_is_metrics(out, tmp_path / "r" / "metrics.json", datasets.VOC().classes)
@@ -141,12 +166,12 @@ class TestOtherData:
             def __getitem__(self, index):
                 return SimpleNamespace(labels=np.array([[0, 0, 0, 1, 255]], np.uint8))
 
-        weight = train._class_weight(SimpleNamespace(balance=1.0), Two())
+        weight = train_setup.class_weight(SimpleNamespace(balance=1.0), Two())
         np.testing.assert_allclose(weight, [2 / 3, 2, 0], rtol=1e-6)
-        weight = train._class_weight(SimpleNamespace(balance=0.5), Two())
+        weight = train_setup.class_weight(SimpleNamespace(balance=0.5), Two())
         np.testing.assert_allclose(weight[0] / weight[1], 3**-0.5, rtol=1e-6)
         assert 0.75 * weight[0] + 0.25 * weight[1] == pytest.approx(1, rel=1e-6)
-        assert train._class_weight(SimpleNamespace(balance=0.0), Two()) is None
+        assert train_setup.class_weight(SimpleNamespace(balance=0.0), Two()) is None
 
 
 class TestRuns:
@@ -160,8 +185,9 @@ class TestRuns:
         assert {name: array.tobytes() for name, array in same.items()} == {
             name: array.tobytes() for name, array in first.items()
         }
-        for name in ("losses.csv", "metrics.json", "losses.png", "predictions.png"):
+        for name in ("best.npz", "metrics.json", "losses.png", "predictions.png"):
             assert (tmp_path / "same" / name).read_bytes() == (trained.folder / name).read_bytes(), name
+        assert log_of(tmp_path / "same") == log_of(trained.folder)
         assert not np.array_equal(other["model/conv1_1.weight"], first["model/conv1_1.weight"])
 
     def test_resume(self, done, tmp_path):
@@ -243,13 +269,11 @@ class TestRuns:
 
 def test_small_pictures_are_not_padded_to_the_usual_crop(tmp_path):
     """Pictures of 16x20 are trained on in crops of 16x20, larger ones in crops of 240x320."""
-    from fcn_from_scratch.cli.train import _augmentation
-
     args = SimpleNamespace(no_augment=False, dataset="folder", crop=None, modality=None)
     for size, expected in (((16, 20), (16, 20)), ((300, 200), (240, 200)), ((500, 500), (240, 320))):
         labels = np.zeros(size, np.uint8)
         image = np.zeros((*size, 3), np.uint8)
-        augment = _augmentation(args, [datasets.Sample(image, labels, "one")], datasets.CAFFE)
+        augment = train_setup.augmentation(args, [datasets.Sample(image, labels, "one")], datasets.CAFFE)
         changed, ids = augment(image, labels, np.random.default_rng(0))
         assert changed.shape == (*expected, 3)
         assert ids.shape == expected

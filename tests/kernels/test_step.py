@@ -19,6 +19,8 @@ NETWORKS = {
     "three skips": ("mini_fcn4s", {}),
     "two skips": ("mini_fcn8s", {}),
     "learned upsampling": ("mini_fcn16s", {"upsampling": "all_learned"}),
+    "dilated": ("mini_fcn8s_dilated", {}),
+    "stacked features": ("mini_fcn8s_concat", {}),
     "unpooling": ("mini_unpool", {}),
 }
 

@@ -172,7 +172,7 @@ class TestOptions:
         net = build(name, 2, dtype=dtype, width=1, **options)
         assert {array.dtype for array in net.params.values()} == {np.dtype(dtype)}
         # 32 * fc6_kernel pixels are what a classifier takes; late fusion reads two pictures
-        scores = net(rng.normal(size=(1, 6 if "late" in name else 3, 96, 96)).astype(dtype))
+        scores = net(rng.normal(size=(1, 6 if "late_fusion" in name else 3, 96, 96)).astype(dtype))
         for each in scores if isinstance(scores, tuple) else (scores,):
             assert each.dtype == dtype
 

@@ -105,6 +105,8 @@ class TestGeometry:
         """The maps are the same, so they lie in the same places. A negative offset of FCN-8s crops the other map."""
         explained = geometry.explain_crops(build(name, 2, width=1, **options))
         assert [(node, offset) for node, offset, _ in explained] == offsets
+        net = build(name, 2, width=1, **options)
+        assert [(node, net.children[node].offset) for node, _ in offsets] == [(node, (o, o)) for node, o in offsets]
         theirs = geometry.explain_crops(build(name.replace("_concat", ""), 2, width=1, **options))
         if options != {"fc6_kernel": 2, "fc6_padding": 0}:
             assert [abs(offset) for _, offset, _ in theirs] == [offset for _, offset in offsets]

@@ -97,6 +97,9 @@ class TestGeometry:
             scores = geometry.map_sizes(net, size)["score_fr"]
             assert scores.size == tuple(-(-n // 8) for n in size)
 
+    def test_no_smaller_padding_lets_every_size_fit(self):
+        assert geometry.smallest_pad(build("mini_fcn8s_dilated", 2, width=1)) == 13
+
     def test_the_grid_is_that_of_fcn8s_at_lesson_size(self):
         grids = geometry.grids(geometry.graph(build("mini_fcn8s", 2, width=1)))
         field, ours = grids["score_pool3"], geometry.receptive_field(build("mini_fcn8s_dilated", 2, width=1))

@@ -69,7 +69,7 @@ class TestForks:
     """pool4 and pool3 feed the next stage and a skip: their gradient is the sum of the two."""
 
     def reaching(self, net, pool, x, dscores):
-        """The gradient by the pool's output, as the pool's own backward receives it."""
+        """The gradient with respect to the pool's output, as the pool's own backward receives it."""
         layer, received = net.trunk.children[pool], []
         backward = layer.backward
         layer.backward = lambda dy: backward(received.append(dy.copy()) or dy)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from fcn_from_scratch.training import checkpoint
 
 TINY = ["--width", "2", "--size", "32x32", "--count", "6", "--batch-size", "2"]
+SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"  # drawn pictures in the layout of PASCAL VOC
 # VOC's first colours, from its development kit
 VOC_COLOURS = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128)]
 
@@ -42,6 +44,12 @@ def write_folder(root, sizes, ids=3, seed=0):
 
 def arrays_of(path):
     return checkpoint.read(path)[0]
+
+
+def log_of(folder):
+    """The rows of log.csv, each a list of words, without the seconds: these differ from run to run."""
+    rows = [line.split(",") for line in (folder / "log.csv").read_text(encoding="utf-8").splitlines()]
+    return [row[:3] + row[4:] for row in rows]
 
 
 def table(out):

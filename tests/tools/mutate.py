@@ -29,7 +29,7 @@ from mutants import MUTANTS
 from planting import PACKAGE, Misfit, Package
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDED = (PACKAGE, "tests", "data/sample")
+NEEDED = (PACKAGE, "tests", "data/sample", "lessons")
 TIME_LIMIT = 600  # seconds for the tests of one mutant: a run that hangs is noticed too
 KILLED, SURVIVED, BROKEN, MISFIT = "killed", "SURVIVED", "BROKEN", "NO FIT"
 

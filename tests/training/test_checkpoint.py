@@ -12,6 +12,7 @@ from textwrap import dedent
 import numpy as np
 import pytest
 from arrays import refuses
+from cli_runs import SAMPLE, log_of
 
 from fcn_from_scratch import datasets, files, models
 from fcn_from_scratch.checks import InputError
@@ -147,7 +148,8 @@ class TestKilled:
         """Dropout, shuffled epochs and random crops; each process is killed -9 at some moment."""
         steps = 100
         command = [sys.executable, "-m", "fcn_from_scratch", "train", "--dataset", "voc", "--model", "mini_fcn8s"]
-        command += f"--width 2 --dropout 0.4 --crop 32x32 --steps {steps} --save-seconds 0 --seed 2 --resume".split()
+        command += f"--root {SAMPLE} --width 2 --dropout 0.4 --crop 32x32 --steps {steps} --val-every 7".split()
+        command += ["--save-seconds", "0", "--seed", "2", "--resume"]
         moments = random.Random(0)
         kills, seen = 0, []
         with open(tmp_path / "log", "w+", encoding="utf-8") as log:
@@ -180,7 +182,8 @@ class TestKilled:
         )
         np.testing.assert_equal(arrays, expected)
         assert meta == expected_meta
-        assert (tmp_path / "killed" / "losses.csv").read_bytes() == (tmp_path / "whole" / "losses.csv").read_bytes()
+        assert log_of(tmp_path / "killed") == log_of(tmp_path / "whole")
+        assert (tmp_path / "killed" / "best.npz").read_bytes() == (tmp_path / "whole" / "best.npz").read_bytes()
 
     @posix
     def test_killed_while_writing(self, new_run, tmp_path):

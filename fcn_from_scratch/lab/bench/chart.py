@@ -27,7 +27,7 @@ COLOURS = {
 # inches: the figure's width, and the heights of a bar, of a plot of one pass, of title and axis, of a pair of thin bars
 WIDTH, BAR, PASS, HEAD, PAIR = 10.0, 0.36, 2.4, 0.75, 0.26
 LINE = 125  # characters in a line of the subtitle
-PASSES = {"forward": "forward", "input_grad": "gradient by the input", "weight_grad": "gradient by the weight"}
+PASSES = {"forward": "forward", "input_grad": "input gradient", "weight_grad": "weight gradient"}
 
 
 def chart(results, subtitle=""):

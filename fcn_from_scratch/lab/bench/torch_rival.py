@@ -92,7 +92,7 @@ class TorchRival:
         return self._backward(1)
 
     def _backward(self, which):
-        """The gradient by the input (0) or by the weight (1), from the function that autograd calls."""
+        """The gradient with respect to the input (0) or the weight (1), from the function that autograd calls."""
         stride, padding, dilation, groups = self.place
         wanted = [which == place for place in range(3)]
         arguments = self.conv_dy, self.conv_x, self.weight, None, stride, padding, dilation

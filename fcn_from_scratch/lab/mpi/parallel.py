@@ -45,11 +45,11 @@ class ParallelTrainer(Trainer):
                 f"{self.iter_size}) cannot be shared by {group.size} processes: start at most {pictures}"
             )
 
-    def run(self, steps, progress=True, save=None, save_seconds=60):
-        """As Trainer.run. Only the first rank shows the progress and saves."""
+    def run(self, steps, progress=True, save=None, save_seconds=60, watch=None):
+        """As Trainer.run. Only the first rank shows the progress and saves. All ranks call `watch`."""
         self._agree()
         first = self.group.first
-        super().run(steps, progress and first, save if first else None, save_seconds)
+        super().run(steps, progress and first, save if first else None, save_seconds, watch)
         self._agree()
         return self
 

@@ -61,8 +61,8 @@ def test_the_chart_has_a_bar_for_every_number(result, tmp_path):
     assert sorted(bar.get_width() for bar in whole.patches) == [0.03, 0.06, 0.11]
     assert [axis.get_title(loc="left").split(",")[0] for axis in layers[:3]] == [
         "forward",
-        "gradient by the input",
-        "gradient by the weight",
+        "input gradient",
+        "weight gradient",
     ]
     expected = sorted(row.gflops for row in result.rows if row.part == "conv1 forward")
     assert sorted(bar.get_height() for bar in layers[0].patches) == expected

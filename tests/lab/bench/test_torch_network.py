@@ -23,6 +23,8 @@ WORKS = {
     "at once": Work("mini_fcn8s_atonce", (41, 64), options={"width": 4}),
     "paper's padding": Work("fcn8s", (33, 47), options={"width": 2, "dropout": 0.0}),
     "learned": Work("mini_fcn16s", (64, 41), batch=2, options={"width": 4, "upsampling": "all_learned"}),
+    "dilated": Work("mini_fcn8s_dilated", (41, 64), options={"width": 4}),
+    "stacked features": Work("mini_fcn8s_concat", (41, 64), options={"width": 4}),
     "nearest": Work("mini_fcn32s", (64, 41), options={"width": 4, "upsampling": "nearest"}),
     "groups, normalisation": Work("fcn_alexnet", (65, 41), options={"width": 2, "dropout": 0.0}),
     "branches": Work("fcn_googlenet", (65, 97), options={"width": 8, "dropout": 0.0}),

@@ -20,7 +20,7 @@ def test_multiply_adds_of_a_forward(work):
 
 
 def test_multiply_adds_of_a_step(work):
-    """The gradient by the image is not computed, and the bilinear kernel does not learn."""
+    """The gradient with respect to the image is not computed, and the bilinear kernel does not learn."""
     assert work.multiply_adds() == 2 * (2 * CONV1 + 3 * LATER + 2 * UP)
 
 

@@ -143,6 +143,7 @@ def test_pictures_from_files(tmp_path, capsys):
         ("--image nowhere.jpg", "there is no file nowhere.jpg"),
         ("--weights nowhere.npz", "nowhere.npz"),
         ("--dataset camvid", "needs a root"),
+        ("--dataset voc", "dataset voc needs a root"),
         ("--dataset camvid --root nowhere", "nowhere"),
         ("--dataset camvid --root nowhere --size 32", "--size is for drawn shapes"),
         ("--root somewhere", "takes no root"),

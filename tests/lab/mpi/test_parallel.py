@@ -30,6 +30,7 @@ from fcn_from_scratch.lab.mpi import group, launcher, parallel
 from fcn_from_scratch.lab.mpi.group import Group
 from fcn_from_scratch.layers import Dropout
 from fcn_from_scratch.training import checkpoint, evaluation
+from fcn_from_scratch.training.record import Record
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -168,6 +169,32 @@ def test_resumed_by_another_number(tmp_path):
     assert os.listdir(tmp_path) == ["by_0.npz"], "the first rank saves, and nobody else"
     for end in on_ranks(3, go_on):
         same(end, end_of(new_run().run(4, progress=False)))
+
+
+def test_validation_is_shared(tmp_path):
+    """Ranks that score while they train hold the same as one process. The first writes the files, nobody else."""
+    pictures = Pictures(3)
+    whole = new_run()
+    alone = Record(whole, tmp_path / "one", lambda: evaluation.evaluate_heads(whole.model, pictures), every=1, last=3)
+    alone.start()
+    whole.run(3, progress=False, save=alone.save, watch=alone)
+
+    def work(ranks):
+        run = new_run(ranks)
+        folder = tmp_path / "shared" if ranks.first else None
+        record = Record(run, folder, lambda: parallel.evaluate_heads(ranks, run.model, pictures), every=1, last=3)
+        record.start()
+        run.run(3, save=record.save, watch=record)
+        return end_of(run), record
+
+    for end, record in on_ranks(2, work):
+        same(end, end_of(whole))
+        assert record.best["step"] == alone.best["step"]
+        assert len(record.log.rows) == 3
+        for row, expected in zip(record.log.rows, alone.log.rows):
+            assert row.mean_iu == pytest.approx(expected.mean_iu, abs=1e-9)
+    assert sorted(os.listdir(tmp_path)) == ["one", "shared"]
+    assert sorted(os.listdir(tmp_path / "shared")) == sorted(os.listdir(tmp_path / "one"))
 
 
 def test_each_picture_is_read_once():
@@ -493,17 +520,20 @@ TINY = ["--width", "2", "--size", "32x32", "--count", "6", "--batch-size", "3", 
 def test_the_command(mpiexec, tmp_path, capsys):
     """`mpiexec -n 2 fcn train`, resumed on 3 processes: the files equal those of one process, each written once."""
     command = ["-m", "fcn_from_scratch", "train"]
-    begun, _ = mpiexec(2, *command, *TINY, "--steps", 2, "--schedule", "fixed", "--out", tmp_path / "shared")
+    rest = ["--schedule", "fixed", "--val-every", "2"]
+    begun, _ = mpiexec(2, *command, *TINY, "--steps", 2, *rest, "--out", tmp_path / "shared")
     assert (begun.returncode, begun.stderr) == (0, "")
     assert "2 processes share the pictures of each step" in begun.stdout
-    assert begun.stdout.count("wrote ") == 2
+    assert begun.stdout.count("wrote ") == 3
     ended, _ = mpiexec(3, *command, "--resume", "--steps", 4, "--out", tmp_path / "shared")
     assert ended.returncode == 0, ended.stderr
-    assert main(["train", *TINY, "--steps", "4", "--schedule", "fixed", "--out", str(tmp_path / "one")]) == 0
+    assert main(["train", *TINY, "--steps", "4", *rest, "--out", str(tmp_path / "one")]) == 0
     one, shared = tmp_path / "one", tmp_path / "shared"
     assert sorted(os.listdir(shared)) == sorted(os.listdir(one))
-    losses = [np.loadtxt(folder / "losses.csv", delimiter=",", skiprows=1) for folder in (one, shared)]
-    np.testing.assert_allclose(*losses, rtol=1e-5)
+    logs = [np.genfromtxt(folder / "log.csv", delimiter=",", skip_header=1) for folder in (one, shared)]
+    np.testing.assert_allclose(*(log[:, :3] for log in logs), rtol=1e-5)
+    for log in logs:
+        assert np.isnan(log[:, 4]).tolist() == [True, False, True, False], "scored every second step"
     metrics = [
         json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["pictures"] for folder in (one, shared)
     ]

@@ -7,6 +7,7 @@ from mutants import (
     cli,
     compare,
     convolution,
+    course,
     datasets,
     dense,
     geometry,
@@ -27,5 +28,5 @@ from mutants import (
 )
 
 ROOMS = [plain, convolution, winograd, pooling, upsampling, activation, loss, layers, geometry, models, dense, metrics]
-ROOMS += [gradcheck, datasets, training, parallel, weights, kernels, cli, lab, bench, compare]
+ROOMS += [gradcheck, datasets, training, parallel, weights, kernels, cli, lab, bench, compare, course]
 MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]

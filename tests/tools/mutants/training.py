@@ -5,6 +5,8 @@ from planting import Mutant
 LOOP = "training/test_loop.py"
 PARALLEL = "lab/mpi/test_parallel.py"
 STEP = "models/test_training_step.py"
+RECORD = "training/test_record.py"
+LOG = "training/test_log.py"
 
 MUTANTS = [
     Mutant(
@@ -151,5 +153,67 @@ MUTANTS = [
         "self.model.train()",
         "",
         LOOP,
+    ),
+    Mutant(
+        "rows of lost steps stay in the log",
+        "training.record.Record.start",
+        "recovered(path, self.trainer.losses, self.trainer.optimizer.schedule)",
+        "recovered(path, [*self.trainer.losses, 0.0], self.trainer.optimizer.schedule)",
+        RECORD,
+    ),
+    Mutant(
+        "a part of a row is read as a row",
+        "training.log.read",
+        """content.split("\\n")[:-1]""",
+        """content.split("\\n")""",
+        LOG,
+    ),
+    Mutant(
+        "the log has the rate of the next step",
+        "training.record.Record.__call__",
+        "schedule(step - 1)",
+        "schedule(step)",
+        RECORD,
+    ),
+    Mutant(
+        "the last of equal scores is the best",
+        "training.record.Record._keep_best",
+        "if not score > (",
+        "if not score >= (",
+        RECORD,
+    ),
+    Mutant(
+        "the best is the latest",
+        "training.record.Record._keep_best",
+        'self.best["mean_iu"] if self.best else -1',
+        "-1",
+        RECORD,
+    ),
+    Mutant(
+        "a process that was killed before it copied the best never does",
+        "training.record.Record.start",
+        """
+            if self.best and self.best["step"] == self.trainer.steps:
+                self._copy_best()
+        """,
+        "",
+        RECORD,
+    ),
+    Mutant(
+        "a checkpoint does not wait for its rows",
+        "training.record.Record.__call__",
+        """
+            self.log.add(row)
+            if self.board is not None:
+                self.board.add(row)
+            self._keep_best(scores)
+        """,
+        """
+            self._keep_best(scores)
+            self.log.add(row)
+            if self.board is not None:
+                self.board.add(row)
+        """,
+        RECORD,
     ),
 ]

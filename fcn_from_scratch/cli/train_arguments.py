@@ -1,0 +1,117 @@
+"""The options of `fcn train`."""
+
+import argparse
+
+from fcn_from_scratch import models
+from fcn_from_scratch.cli import common
+
+
+def add_arguments(parser):
+    """Add all options. An option that is not given is None in the parsed arguments: see `given` and `complete`."""
+    parser.add_argument("--model", metavar="NAME", help=f"default: the recipe's; one of {', '.join(models.NAMES)}")
+    common.add_data_arguments(parser)
+    parser.add_argument("--split", default="train", help="split to train on (default train)")
+    parser.add_argument("--val-split", default="val", help="split to score on (default val)")
+    _add_network(parser.add_argument_group("network"))
+    group = parser.add_argument_group("training")
+    _add_steps(group)
+    _add_pictures(group)
+    _add_records(parser.add_argument_group("records"))
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out, with its own settings")
+    common.add_plain_argument(parser)
+    common.add_run_arguments(parser)
+    defaults = vars(parser.parse_args([]))
+    parser.set_defaults(**dict.fromkeys(defaults), defaults=defaults)
+
+
+def given(args):
+    """The options that the command line gives, name -> value."""
+    return {name: getattr(args, name) for name in args.defaults if getattr(args, name) is not None}
+
+
+def complete(args):
+    """The arguments with the default of every option that is not given."""
+    return argparse.Namespace(**{**args.defaults, **given(args)})
+
+
+def option(name):
+    """The option as it is typed: weight_decay -> --weight-decay."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _add_network(group):
+    group.add_argument("--width", type=common.positive, metavar="N", help="channels of the first stage")
+    group.add_argument("--dropout", type=float, metavar="P", help="dropout after fc6 and fc7")
+    group.add_argument("--upsampling", choices=models.UPSAMPLING, help="kind of upsampling (default fixed)")
+    group.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="start from the weights in a checkpoint, .caffemodel, .pth, .npz or .safetensors, where names match",
+    )
+    group.add_argument(
+        "--new-scores", action="store_true", help="ignore the file's score layers if they are for other classes"
+    )
+    common.add_preprocessing_argument(group)
+    group.add_argument(
+        "--freeze-trunk", action="store_true", help="train only the score layers, as the paper's FCN-32s-fixed"
+    )
+
+
+def _add_steps(group):
+    """Options that decide what a step is, and how many are taken."""
+    group.add_argument(
+        "--recipe",
+        metavar="NAME",
+        help="a set of settings, such as the paper's; `list` prints all (default: the network's own)",
+    )
+    group.add_argument("--steps", type=common.positive, metavar="N", help="number of all steps")
+    group.add_argument("--lr", type=float, metavar="X", help="learning rate; it must fit the reduction")
+    group.add_argument("--schedule", choices=("poly", "fixed"), help="schedule of the learning rate")
+    group.add_argument("--momentum", type=float, metavar="X")
+    group.add_argument("--weight-decay", type=float, metavar="X")
+    group.add_argument("--reduction", choices=("mean", "sum"), help="how the loss combines the pixels")
+    group.add_argument("--batch-size", type=common.positive, metavar="N")
+    group.add_argument(
+        "--iter-size", type=common.positive, metavar="N", help="batches whose gradients are added up for one step"
+    )
+
+
+def _add_pictures(group):
+    """Options that decide which pictures a step sees, and what they count."""
+    group.add_argument(
+        "--sampling",
+        choices=("epoch", "replacement"),
+        help="epoch: all pictures in a new order each epoch; replacement: draw each picture from all",
+    )
+    group.add_argument(
+        "--crop",
+        type=common.size,
+        metavar="HxW",
+        help="size of random, scaled, mirrored crops (default 240x320, or the first picture's size; not for shapes)",
+    )
+    group.add_argument("--no-augment", action="store_true", help="train on whole, unchanged pictures")
+    group.add_argument(
+        "--balance",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="weight the classes by (1 / frequency)**P (default 0: equal weights)",
+    )
+
+
+def _add_records(group):
+    """Options that decide what a run writes down. They do not change its weights."""
+    group.add_argument(
+        "--val-every",
+        type=common.positive,
+        metavar="N",
+        help="score on the validation split after every N steps, by mean IU of the first head; best.npz keeps the best "
+        "(default: only at the end)",
+    )
+    group.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="also write loss, rate and scores for TensorBoard, into OUT/tensorboard (needs tensorboardX)",
+    )
+    group.add_argument("--save-seconds", type=float, default=60, metavar="S", help=argparse.SUPPRESS)
+    group.add_argument("--out", metavar="DIR", help="folder for the run (default runs/MODEL-DATASET)")

@@ -1,0 +1,114 @@
+"""What a training run leaves in its folder: its state, its best state, and its log."""
+
+import shutil
+import time
+
+from fcn_from_scratch.files import remove_leftovers, write_atomically
+from fcn_from_scratch.training import checkpoint
+from fcn_from_scratch.training.log import Log, Row, recovered
+
+CHECKPOINT, BEST, LOG = "checkpoint.npz", "best.npz", "log.csv"
+
+
+class Record:
+    """Scores a network while it trains, and writes checkpoint.npz, best.npz and log.csv.
+
+        record = Record(trainer, folder, lambda: evaluate_heads(model, validation), every=100, last=steps)
+        record.start()
+        trainer.run(steps, save=record.save, watch=record)
+
+    trainer  a training.loop.Trainer
+    folder   where the files are written; None writes none (a process of several, but not the first)
+    score    a function that scores the network: dict name of the head -> ConfusionMatrix
+    every    score after every so many steps; None scores after the last step only
+    last     the number of the last step. The network is always scored after it
+    extra    what the checkpoints keep beside the state
+    board    also gets every row, by add(row) and flush() (lab.tensorboard); None: nobody does
+
+    best.npz is the checkpoint with the best validation mean IU so far; of equal ones, the first. A network with several
+    heads is judged by its first head.
+    Attributes: log; best, a dict with its step and mean_iu, or None; matrices of the latest scores.
+    Scoring takes no random numbers, so the weights do not depend on `every`  (tests/training/test_record.py).
+    After kill -9 at any moment, best.npz is never ahead of checkpoint.npz, and log.csv has all its rows.
+    """
+
+    def __init__(self, trainer, folder, score, every=None, last=None, extra=None, board=None):
+        self.trainer, self.folder, self.score = trainer, folder, score
+        self.every, self.last, self.extra, self.board = every, last, extra or {}, board
+        self.log, self.best, self.matrices = None, None, None
+        self._scored_at, self._text = None, ""
+
+    def start(self, saved=None):
+        """Begin the log; or go on with that of a loaded checkpoint, whose extra is `saved`."""
+        path, rows = None if self.folder is None else self.folder / LOG, []
+        for name in (CHECKPOINT, BEST, LOG) if self.folder is not None else ():
+            remove_leftovers(self.folder / name)
+        if saved is not None and path is not None:
+            rows = recovered(path, self.trainer.losses, self.trainer.optimizer.schedule)
+        self.best = _sound(saved or {})
+        self.log = Log(path, rows)
+        if self.best and self.best["step"] == self.trainer.steps:
+            self._copy_best()  # the process may have been killed before it did
+        if self.board is not None:
+            self.board.start(rows)
+        before = rows[-1].seconds if rows else 0.0
+        self._began = time.monotonic() - (before or 0.0)
+
+    def save(self):
+        """Write the checkpoint."""
+        if self.folder is None:
+            return
+        self.log.sync()
+        if self.board is not None:
+            self.board.flush()
+        checkpoint.save(self.folder / CHECKPOINT, self.trainer, {**self.extra, "best": self.best})
+
+    def __call__(self, trainer):
+        """After a step: score the network if it is time, and log the step. Returns: the latest mean IU, as a text."""
+        step = trainer.steps
+        row = Row(step, trainer.losses[-1], trainer.optimizer.schedule(step - 1))
+        due = step == self.last or (self.every and step % self.every == 0)
+        scores = self._scores() if due else {}
+        row = row._replace(seconds=time.monotonic() - self._began, **scores)
+        self.log.add(row)
+        if self.board is not None:
+            self.board.add(row)
+        self._keep_best(scores)
+        return self._text
+
+    def finish(self):
+        """The scores at the end: dict name of the head -> ConfusionMatrix. Scores now if a resumed run did no step."""
+        if self._scored_at != self.trainer.steps:
+            scores = self._scores()
+            if self.log.rows:
+                self.log.score(**scores)
+            self._keep_best(scores)
+        return self.matrices
+
+    def _scores(self):
+        self.matrices, self._scored_at = self.score(), self.trainer.steps
+        numbers = next(iter(self.matrices.values())).scores()
+        self._text = f", mean IU {100 * numbers['mean_iu']:.1f} %"
+        return {name: numbers[name] for name in ("mean_iu", "pixel_accuracy")}
+
+    def _keep_best(self, scores):
+        """Write the checkpoint, then copy it. In this order best.npz is never ahead of checkpoint.npz."""
+        score = scores.get("mean_iu", float("nan"))
+        if not score > (self.best["mean_iu"] if self.best else -1):  # NaN is not the best either
+            return
+        self.best = {"step": self.trainer.steps, "mean_iu": score}
+        self.save()
+        self._copy_best()
+
+    def _copy_best(self):
+        if self.folder is not None:
+            with (self.folder / CHECKPOINT).open("rb") as source:
+                write_atomically(self.folder / BEST, lambda file: shutil.copyfileobj(source, file))
+
+
+def _sound(extra):
+    """The best score that a checkpoint records; None if it records none."""
+    best = extra.get("best")
+    if not isinstance(best, dict) or type(best.get("step")) is not int or type(best.get("mean_iu")) is not float:
+        return None
+    return best
