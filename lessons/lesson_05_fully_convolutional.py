@@ -11,13 +11,14 @@ here in a sentence each.
 
 Needs: lesson 1; lessons 2 and 4 help. Words: the [glossary](../docs/glossary.md).
 
-Runtime: 8 s on 2 cores
+Runtime: 6 s on 2 cores
 """
 
 # %% [markdown]
 # ## Which layer fixes the size?
 #
-# A convolution moves its kernel over a map. It can do this on a map of any size. A classifier still accepts one size
+# A convolution moves its kernel, a small array of weights, over a map. At each place it multiplies the values under
+# the kernel by the weights and adds them up. It can do this on a map of any size. A classifier still accepts one size
 # only, 224x224 pixels in the case of VGG16. One layer is the reason: the first **fully connected** layer. It has one
 # weight for each number of its input. So the number of its weights fixes the size of the picture.
 #
@@ -162,8 +163,8 @@ check("the score layer of FCN-32s has 21 * (4096 + 1) parameters", score_paramet
 # %% [markdown]
 # ## A classifier of crops
 # Now a whole network. The classifier reads 32x32 pixels and names what is in their middle. It trains for some
-# seconds. No layer uses padding; you will see why. Two pools of stride 2 are in it, and a pool of stride 2 keeps
-# every second place.
+# seconds. It has two pools of stride 2; each of them gives one value for every second place. No layer uses padding,
+# which would be zeros around a map. You will see why.
 
 # %%
 world = datasets.Shapes(count=60, size=96, classes_by="colour", seed=SEED)
@@ -533,8 +534,8 @@ viz.show(draw_heat_maps(), "05_heat_map")
 # 2. *Change*: a classifier whose crop is not square.
 # 3. *Prove*: the saving grows with the picture, and has a limit.
 #
-# `fcn exercise 5` writes a file for each of them, `fcn exercise 5 --check FILE` checks your answer, `fcn exercise 5
-# --solution` shows ours.
+# `fcn exercise 5` writes a file for each of them, `fcn exercise 5 --check FILE` checks your answer,
+# `fcn exercise 5 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims

@@ -34,8 +34,8 @@ Runtime: 8 s on 2 cores
 # 1. VGG16 has thirteen 3x3 convolutions, five pools that halve the map, and `fc6` with a 7x7 kernel. How many pixels
 #    can influence one output? Which of these layers adds the most?
 # 2. The authors pad the picture by 100 pixels on each side. Why 100? Would 90 be enough? Would 110 be right too?
-# 3. FCN-8s makes scores of 568x568 for a picture of 500x500, and then crops them. The code keeps what begins at pixel
-#    31. Half of the surplus of 68 would be 34. Which number is right?
+# 3. FCN-8s makes scores of 568x568 for a picture of 500x500, and then crops them. The code keeps what begins at
+#    pixel 31. Half of the surplus of 68 would be 34. Which number is right?
 
 # %%
 import numpy as np
@@ -78,8 +78,9 @@ fc6_adds = size - grid_of(vgg[:-2])[0]
 check("fc6 adds nearly half of the 404 pixels: six steps of 32", fc6_adds == 6 * 32 == 192)
 
 # %% [markdown]
-# > **Prediction 1.** 404 pixels. `fc6` adds the most, 192 of them, because its 7 values are 32 pixels apart and (7 -
-# > 1) * 32 = 192. If you added up the kernel sizes only, you left out that the values of a deep map are far apart.
+# > **Prediction 1.** 404 pixels. `fc6` adds the most, 192 of them, because its 7 values are 32 pixels apart and
+# > (7 - 1) * 32 = 192. If you added up the kernel sizes only, you left out that the values of a deep map are far
+# > apart.
 #
 # `geometry.receptive_field` computes the same for any network, in exact fractions. The networks here are the paper's,
 # but with one channel where VGG16 has 64. The number of channels does not matter for the geometry.
@@ -90,9 +91,9 @@ field = geometry.receptive_field(nets["fcn32s"])
 check("the package = by hand", tuple(field) == (size, stride, start), f"{field}")
 
 # %% [markdown]
-# ## The gradient as a witness
-# The rule describes the forward. The backward can confirm it. Put a gradient of 1 on one value of the output, and
-# look which pixels receive a gradient. Two neighbouring values give all three numbers.
+# ## Check it with gradients
+# The rule describes the forward. The backward can confirm it. Put a gradient of 1 on one value of the output. Then
+# see which pixels receive a gradient. Two neighbouring values give all three numbers.
 
 # %%
 from fcn_from_scratch.layers import Conv2d, MaxPool2d, Sequential
@@ -149,7 +150,7 @@ smaller = 0.5 < part < 0.85
 check("the effective field is smaller than the theoretical one", smaller, f"{part:.2f} of its side")
 
 # %% [markdown]
-# ## The way back up, in three words
+# ## Three words for the way back up
 # FCN gives scores for every pixel. For the crops you need to know three things about the layers that do this.
 #
 # - `score_fr` is the score layer behind `fc7`. Its scores are 32 pixels apart. An **upscore** layer makes a map of
@@ -267,9 +268,12 @@ check("in all three networks value 8 arrives at 268.5", lands)
 #     ceil((n + 2p - 2) / 32) >= 7,   which is the same as   n + 2p - 2 >= 6 * 32 + 1 = 193
 #
 # For n = 1 this is p >= 97. For larger pictures less is enough. And there is a second condition, for every n: a crop
-# removes pixels and cannot add any. So the scores must not begin after the picture: 19 = p - 81 must not be negative.
+# removes pixels and cannot add any. So the scores must not begin inside the picture. The crop offset of 19 is p - 81,
+# and it must not be negative:
 #
 #     p >= 81
+#
+# Behind the picture there are enough scores then. Exercise 3 proves this.
 
 
 # %%
@@ -296,9 +300,9 @@ check("with 100 every size fits FCN-16s and FCN-8s, too", all(others))
 check("with 81 all sizes from 33 pixels on fit", [n for n in every if fits(n, 81)] == list(range(33, 1500)))
 
 # %% [markdown]
-# > **Prediction 2.** With 97 or more, every picture fits. 100 is the next round number. 90 fails for pictures of 1 to
-# > 14 pixels only. 110 is right too, and only moves the last crop. Pictures of 33 pixels and more need no more than
-# > 81.
+# > **Prediction 2.** With 97 or more, every picture fits. 100 is a round number above it. 90 fails for pictures of 1
+# > to 14 pixels only. 110 is right too, and only moves the last crop. Pictures of 33 pixels and more need no more
+# > than 81.
 #
 # The padding has a price. All layers also work on the wide frame of zeros. For a small picture this frame is nearly
 # all of the work.
@@ -504,8 +508,8 @@ viz.show(draw_padding(), "06_padding")
 # 2. *Change*: the crop of a network with another upscore kernel.
 # 3. *Prove*: FCN-32s covers every picture.
 #
-# `fcn exercise 6` writes a file for each of them, `fcn exercise 6 --check FILE` checks your answer, `fcn exercise 6
-# --solution` shows ours.
+# `fcn exercise 6` writes a file for each of them, `fcn exercise 6 --check FILE` checks your answer,
+# `fcn exercise 6 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims
