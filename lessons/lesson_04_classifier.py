@@ -135,7 +135,7 @@ check("with a constant gradient, steps grow to ten times lr * gradient", abs(las
 # %% [markdown]
 # # Pictures with one thing
 # The package draws scenes of balloons, squares, triangles, rings and crosses. We cut out the 32 x 32
-# pixels around a single thing. Its outline is the class; its colour says nothing.
+# pixels around a single thing. Its outline is its class, whatever its colour is.
 #
 # The test pictures are *held out*: they are not used for training.
 
@@ -212,7 +212,10 @@ loud = np.array([first_loss(fresh(k)) for k in seeds])
 print("first losses of ten networks, in units of ln 5:", *(f"{value:.2f}" for value in loud[:, 0]))
 check("each fresh network has a larger loss than equal scores", loud[:, 0].min() > 1)
 check("on average it is about twice as large", 1.3 < loud[:, 0].mean() < 3, f"{loud[:, 0].mean():.2f} * ln 5")
-check("the network has about 56,000 weights", sum(array.size for array in fresh(SEED).params.values()) == 56_261)
+params = fresh(SEED).params
+variance = params["conv5_1.weight"].var() * params["conv5_1.weight"][0].size
+check("the network has about 56,000 weights", sum(array.size for array in params.values()) == 56_261)
+check("their variance is 2 / inputs, by He's rule", 1.9 < variance < 2.1, f"{variance:.2f} / inputs")
 
 # %% [markdown]
 # > **Prediction 3.** It is more, on average about twice ln 5. The scores of an untrained network differ, so
@@ -220,12 +223,13 @@ check("the network has about 56,000 weights", sum(array.size for array in fresh(
 #
 # How much more? Let each of the C classes be the label once, and average the loss. For small scores the
 # result is **ln C + half the variance of the scores** among the classes (exercise 3). If we make fc8 ten
-# times smaller, the excess becomes a hundred times smaller. (The paper starts its last layer with zeros,
+# times smaller, the variance becomes a hundred times smaller. (The paper starts its last layer with zeros,
 # see lesson 11.)
 
 # %%
 quiet, excess, half_variance = np.mean([first_loss(fresh(k), last_layer=0.1) for k in seeds], axis=0)
 print(f"first loss {quiet:.3f} * ln 5, excess over all labels {excess:.4f}, half the variance {half_variance:.4f}")
+check("the variance became a hundred times smaller", abs(loud[:, 2].mean() / half_variance - 100) < 0.1)
 check("with a smaller last layer the first loss is ln 5, within 5 %", abs(quiet - 1) < 0.05)
 check("the excess is half the variance of the scores", abs(excess / half_variance - 1) < 0.1)
 
@@ -333,9 +337,6 @@ check("before training, held-out accuracy is near chance", 0.05 < history[0] < 0
 check("after it, it is above .9", 0.9 < learned <= 1, f"{learned:.3f}")
 
 # %% [markdown]
-# The loss begins at ln 5 and stays there for a while, because a small last layer also sends small
-# gradients to the layers below it.
-#
 # ## The first layer on a photograph
 # conv1_1 has eight kernels of 3 x 3 pixels and three colours. It is a convolution, so it takes a photograph
 # of any size. Some kernels respond to the blue wall and not to the face, others to the face and not to the
@@ -528,7 +529,7 @@ def draw_pictures():
 draw_pictures()
 
 # %% [markdown]
-# Both losses go to zero. On held-out pictures neither network is much better than chance.
+# Both losses go to zero. On held-out pictures both networks are wrong more than half of the time.
 
 
 # %%
