@@ -15,7 +15,7 @@ Runtime: 5 s on 2 cores
 # %% [markdown]
 # # The idea
 # A convolution layer moves a small window over an image. At each place it multiplies the pixels in
-# the window by the numbers of a **kernel** and adds them up. The sum is one output pixel.
+# the window by the numbers of a **kernel**, its *taps*, and adds them up. The sum is one output pixel.
 #
 #     image x      kernel w     output y
 #     1  2  0        1  2         4  ?       top left:  1*1 + 2*2 + 0*0 + 1*(-1) = 4
@@ -124,8 +124,8 @@ check("on a part of it, the windows agree", gap(part, maps[..., 90:118, 90:128])
 
 # %% [markdown]
 # # Convolution or correlation?
-# In mathematics, a convolution turns the kernel round before it moves it. A correlation does not, and
-# **a convolution layer computes a correlation.** An image with a single 1 shows the difference.
+# In mathematics, a convolution rotates the kernel by 180 degrees before it moves it. A correlation does
+# not, and **a convolution layer computes a correlation.** An image with a single 1 shows the difference.
 
 
 # %%
@@ -144,8 +144,7 @@ same = np.array_equal(np.convolve(impulse, symmetric, "valid"), np.correlate(imp
 check("a symmetric kernel hides the difference", same)
 
 # %% [markdown]
-# It does not matter for learning, because the layer can learn the kernel turned round. It matters for
-# weights that come from another program, and for the gradients (lesson 3).
+# This matters for weights that come from another program, and for the gradients (lesson 3).
 
 # %% [markdown]
 # # Four settings
@@ -389,7 +388,7 @@ check("conv2d is 300 to 100,000 times faster", 300 < speedup < 1e5, f"{speedup:.
 # pixels of prediction 5.
 #
 # ## Predict
-# 6. How many bytes has its patch matrix in float32, for one image?
+# 6. How many bytes does its patch matrix take in float32, for one image?
 
 # %%
 input_bytes = 64 * side * side * 4  # float32: 4 bytes
@@ -399,12 +398,12 @@ check("9 times the input", whole == 9 * input_bytes)
 check("1.1 gigabytes", 1.1e9 < whole < 1.2e9)
 
 # %% [markdown]
-# > **Prediction 6.** It has 698*698 rows of 64*9 numbers of 4 bytes, which is 1.1 gigabytes. If you wrote
+# > **Prediction 6.** It takes 698*698 rows of 64*9 numbers of 4 bytes, which is 1.1 gigabytes. If you wrote
 # > 125 megabytes, you forgot the nine copies.
 #
 # But each row of the matrix is used only once, for one row of the product. So `conv2d` works in
 # *blocks*: each thread gathers the patches below a few image rows, multiplies, and continues with the
-# next rows. A block has 4 MB for an image of any size.
+# next rows. A block takes 4 MB for an image of any size.
 #
 # `tracemalloc` measures what NumPy allocates. We subtract what every method needs, the result and a
 # padded copy of the input. What remains is working memory.
@@ -467,7 +466,7 @@ check("it is right on one channel", wrong_on_grey < 1e-12)
 check("it is wrong on three", wrong_on_colour > 0.1, f"off by {100 * wrong_on_colour:.0f} % of the largest")
 
 # %% [markdown]
-# Likewise a symmetric kernel hides a turned one, and square images hide exchanged axes. So test with
+# Likewise a symmetric kernel hides a rotation, and square images hide exchanged axes. So test with
 # several channels, random numbers, and sizes that all differ.
 
 # %% [markdown]

@@ -102,9 +102,9 @@ check("the bias entered every output once: its gradient is the sum of dy", dbias
 
 # %% [markdown]
 # # Asking the forward
-# Three versions agree, but one person wrote them all. A better test asks the forward: change a pixel by
-# a small `eps` and see how a loss changes. The simplest loss with the upstream gradient `dy` is
-# `L = sum(dy * y)`.
+# Three versions agree, but all may contain the same mistake. A better test asks the forward: change a
+# pixel by a small `eps` and see how a loss changes. The simplest loss with the upstream gradient `dy`
+# is `L = sum(dy * y)`.
 
 
 # %%
@@ -146,7 +146,7 @@ check("backward is J.T @ dy", np.allclose(jacobian.T @ upstream.ravel(), backwar
 # %% [markdown]
 # ## Predict
 # 2. VGG16's first convolution has 3 channels in, 64 out, and keeps the size of the image. How many bytes
-#    has its Jacobian in float64, for 500x500 pixels?
+#    does its Jacobian take in float64, for 500x500 pixels?
 
 # %%
 rows, columns = 64 * 500 * 500, 3 * 500 * 500
@@ -163,7 +163,7 @@ check("VGG16's first Jacobian has 96 terabytes", rows * columns * 8 == 96e12)
 #     dy . (J v)     from two forwards:   sum(dy * (f(x + eps v) - f(x - eps v))) / (2 eps)
 #     (J.T dy) . v   from one backward:   sum(dx * v)
 #
-# If `dx` is wrong anywhere, a random `v` has a part in that direction, and the two numbers differ.
+# If `dx` is wrong anywhere, they differ for a random `v`.
 
 
 # %%
@@ -432,12 +432,12 @@ check("ReLU fails once values cross its kink", kinked[usual] < LIMIT < 1e-2 < ki
 # %% [markdown]
 # # What could fool you
 # Even with random numbers a wrong backward can pass, if the *case* is symmetric. At stride 1, scattering
-# `dy` equals a convolution of the padded `dy` with the kernel **turned by 180 degrees**. Suppose that
-# you forget to turn it, and test with the bilinear kernel of FCN's upsampling.
+# `dy` equals a convolution of the padded `dy` with the kernel **rotated by 180 degrees**. Suppose that
+# you forget to rotate it, and test with the bilinear kernel of FCN's upsampling.
 
 
 # %%
-def unturned_backward(dy, kernel):
+def unrotated_backward(dy, kernel):
     """Wrong unless the kernel looks the same upside down: it should be kernel[::-1, ::-1]."""
     kh, kw = kernel.shape
     return conv(np.pad(dy, ((kh - 1, kh - 1), (kw - 1, kw - 1))), kernel)
@@ -445,10 +445,10 @@ def unturned_backward(dy, kernel):
 
 scene = rng.normal(size=(9, 8))
 fooled, caught = (
-    vjp_check(lambda x, k=k: conv(x, k), lambda dy, k=k: unturned_backward(dy, k), [scene], rng)
+    vjp_check(lambda x, k=k: conv(x, k), lambda dy, k=k: unrotated_backward(dy, k), [scene], rng)
     for k in (ops.bilinear_kernel(4), rng.normal(size=(4, 3)))
 )
-check("a kernel that is not turned passes on a symmetric kernel", fooled < LIMIT, f"{fooled:.0e}")
+check("a kernel that is not rotated passes on a symmetric kernel", fooled < LIMIT, f"{fooled:.0e}")
 check("it fails on one that is not symmetric", 0.1 < caught < 10, f"{caught:.1f}")
 
 # %% [markdown]
@@ -600,9 +600,9 @@ claims(
             "theory: eps near the cube root of 1e-16",
         ),
         (
-            "a kernel that is not turned passes on a symmetric kernel only",
+            "a kernel that is not rotated passes on a symmetric kernel only",
             fooled < LIMIT < 0.1 < caught,
-            "the bilinear kernel turned by 180 degrees is itself",
+            "the bilinear kernel rotated by 180 degrees is itself",
         ),
     ]
 )

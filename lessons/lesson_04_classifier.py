@@ -135,7 +135,7 @@ check("with a constant gradient, steps grow to ten times lr * gradient", abs(las
 # %% [markdown]
 # # Pictures with one thing
 # The package draws scenes of balloons, squares, triangles, rings and crosses. We cut out the 32 x 32
-# pixels around a single thing. Its outline is the class; its colour says nothing.
+# pixels around a single thing. Its outline is its class, whatever its colour is.
 #
 # The test pictures are *held out*: they are not used for training.
 
@@ -212,7 +212,10 @@ loud = np.array([first_loss(fresh(k)) for k in seeds])
 print("first losses of ten networks, in units of ln 5:", *(f"{value:.2f}" for value in loud[:, 0]))
 check("each fresh network has a larger loss than equal scores", loud[:, 0].min() > 1)
 check("on average it is about twice as large", 1.3 < loud[:, 0].mean() < 3, f"{loud[:, 0].mean():.2f} * ln 5")
-check("the network has about 56,000 weights", sum(array.size for array in fresh(SEED).params.values()) == 56_261)
+params = fresh(SEED).params
+variance = params["conv5_1.weight"].var() * params["conv5_1.weight"][0].size
+check("the network has about 56,000 weights", sum(array.size for array in params.values()) == 56_261)
+check("their variance is 2 / inputs, by He's rule", 1.9 < variance < 2.1, f"{variance:.2f} / inputs")
 
 # %% [markdown]
 # > **Prediction 3.** It is more, on average about twice ln 5. The scores of an untrained network differ, so
@@ -220,12 +223,13 @@ check("the network has about 56,000 weights", sum(array.size for array in fresh(
 #
 # How much more? Let each of the C classes be the label once, and average the loss. For small scores the
 # result is **ln C + half the variance of the scores** among the classes (exercise 3). If we make fc8 ten
-# times smaller, the excess becomes a hundred times smaller. (The paper starts its last layer with zeros,
+# times smaller, the variance becomes a hundred times smaller. (The paper starts its last layer with zeros,
 # see lesson 11.)
 
 # %%
 quiet, excess, half_variance = np.mean([first_loss(fresh(k), last_layer=0.1) for k in seeds], axis=0)
 print(f"first loss {quiet:.3f} * ln 5, excess over all labels {excess:.4f}, half the variance {half_variance:.4f}")
+check("the variance became a hundred times smaller", abs(loud[:, 2].mean() / half_variance - 100) < 0.1)
 check("with a smaller last layer the first loss is ln 5, within 5 %", abs(quiet - 1) < 0.05)
 check("the excess is half the variance of the scores", abs(excess / half_variance - 1) < 0.1)
 
@@ -333,13 +337,10 @@ check("before training, held-out accuracy is near chance", 0.05 < history[0] < 0
 check("after it, it is above .9", 0.9 < learned <= 1, f"{learned:.3f}")
 
 # %% [markdown]
-# The loss begins at ln 5 and stays there for a while, because a small last layer also sends small
-# gradients to the layers below it.
-#
-# ## What the first layer learned
+# ## The first layer on a photograph
 # conv1_1 has eight kernels of 3 x 3 pixels and three colours. It is a convolution, so it takes a photograph
 # of any size. Some kernels respond to the blue wall and not to the face, others to the face and not to the
-# wall. Does the network need what these kernels learned? We put the kernels of step 0 back into it.
+# wall. But this does not show that they were learned: random kernels do it too.
 
 # %%
 import matplotlib.cbook
@@ -349,12 +350,29 @@ from fcn_from_scratch.ops import conv2d, relu
 
 file = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
 photo = np.asarray(Image.open(file).convert("RGB").resize((256, 300)))
-last_filters, last_bias = net.params["conv1_1.weight"].copy(), net.params["conv1_1.bias"]
-responses = relu(conv2d(net.transform(photo)[None], last_filters, last_bias, padding=1))[0]
-wall, face = responses[:, 20:100, 200:250].mean(axis=(1, 2)), responses[:, 80:140, 90:170].mean(axis=(1, 2))
-to_wall, to_face = (wall / (face + 1e-3)).max(), (face / (wall + 1e-3)).max()
+
+
+def first_layer(kernels, bias):
+    """The maps (8, 300, 256) of the photograph."""
+    return relu(conv2d(net.transform(photo)[None], kernels, bias, padding=1))[0]
+
+
+def preferences(maps):
+    """The largest ratio of a kernel's mean response to the wall and to the face, and that of face and wall."""
+    wall, face = maps[:, 20:100, 200:250].mean(axis=(1, 2)), maps[:, 80:140, 90:170].mean(axis=(1, 2))
+    return (wall / (face + 1e-3)).max(), (face / (wall + 1e-3)).max()  # 1e-3: a mean response can be 0
+
+
+last_filters = net.params["conv1_1.weight"].copy()
+responses = first_layer(last_filters, net.params["conv1_1.bias"])
+(to_wall, to_face), at_start = preferences(responses), preferences(first_layer(first_filters, np.zeros(8, "float32")))
 check("a kernel responds to the wall ten times as much as to the face", to_wall > 10, f"{to_wall:.0f} times")
 check("another one to the face ten times as much as to the wall", to_face > 10, f"{to_face:.0f} times")
+check("so does a random kernel of step 0", at_start[1] > 10, f"{at_start[1]:.0f} times")
+
+# %% [markdown]
+# A better question: does the network need what its first kernels learned? We put the kernels of step 0 back
+# into the trained network.
 
 # %%
 net.params["conv1_1.weight"][...] = first_filters
@@ -511,7 +529,7 @@ def draw_pictures():
 draw_pictures()
 
 # %% [markdown]
-# Both losses go to zero. On held-out pictures neither network is much better than chance.
+# Both losses go to zero. On held-out pictures both networks are wrong more than half of the time.
 
 
 # %%
@@ -707,7 +725,7 @@ claims(
         ("neither network knows other pictures well", max(held, random_held) < 0.5, "the five seeds have .20 to .37"),
         ("held-out accuracy > .9", 0.9 < learned <= 1, "the five seeds have .937 to .990"),
         ("the later layers depend on the first kernels", 0.15 < lost < 0.6, "the five seeds lose .26 to .39"),
-        ("kernels for wall and for face", min(to_wall, to_face) > 10, "TODO"),
+        ("kernels for wall and for face, also at random", min(to_wall, to_face, at_start[1]) > 10, "480 or more"),
         ("momentum comes closer", 0.2 < left_fast / left_slow < 0.3, ".23, without any random number"),
         ("decay 1/4 stops at 4/5", abs(balanced[-1, 0] - 4 / 5) < 1e-6, "1e-6: 300 steps are enough"),
         ("a resumed run is the same run", same_arrays and our_meta == their_meta, "exact: bit for bit"),

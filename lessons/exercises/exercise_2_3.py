@@ -60,7 +60,7 @@ def _correlated(first, second):
     return expected(first, second[::-1, ::-1])
 
 
-def _turned(first, second):
+def _rotated(first, second):
     return expected(first, second)[::-1, ::-1]
 
 
@@ -70,6 +70,6 @@ def _inside(first, second):
 
 MISTAKES = {
     "you correlated the two kernels. In the sum one index runs backwards: second[a] * first[e - a]": _correlated,
-    "these are the right weights, but turned by 180 degrees": _turned,
+    "these are the right weights, but rotated by 180 degrees": _rotated,
     "the merged kernel is larger: it has k1 + k2 - 1 taps along each axis": _inside,
 }
