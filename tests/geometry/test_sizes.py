@@ -126,7 +126,7 @@ def test_a_classifier_fits_what_its_linear_layer_counts():
     """Pools that round up: VGG16 takes 193 to 224 pixels, and no image outside."""
     net = models.build("mini_classifier", 2, width=1, fc6_kernel=7)
     assert geometry.sizes_that_fit(net) == list(range(193, 225))
-    with refuses("Linear 'fc6' wants 392 numbers; this image gives it 512"):
+    with refuses("Linear 'fc6' expects 392 numbers; this image gives 512"):
         geometry.map_sizes(net, 225)
     assert not geometry.fits(net, (224, 225))
 
