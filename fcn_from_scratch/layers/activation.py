@@ -54,7 +54,7 @@ class Dropout(Layer):
         return ops.dropout_backward(dy, *cache) if cache else dy
 
     def _skip(self, pictures, shape):
-        """Skip the random numbers of pictures in other parts, so that all masks together are that of the whole batch."""
+        """Skip the random numbers of pictures in other parts, so that all masks together are the whole batch's."""
         if pictures:
             kernels.skip(self.rng, pictures * math.prod(shape[1:]))
 

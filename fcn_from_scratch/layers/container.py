@@ -15,9 +15,7 @@ class Container(Layer):
         super().__init__(name)
         self.children = dict(children)
         if len(set(map(id, self.children.values()))) < len(self.children):
-            raise ValueError(
-                "one layer is in two places, but a layer keeps only one input: make a layer for each place"
-            )
+            raise ValueError("one layer is in two places, but it keeps only one input: make a layer for each place")
         for key, child in self.children.items():
             child.name = child.name or key
 

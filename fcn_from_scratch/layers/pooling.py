@@ -145,9 +145,7 @@ class MaxUnpool2d(Layer):
         Raises: ValueError when the pool's maps are not given, or `shape` does not have the size of `made`.
         """
         if read is None:
-            raise ValueError(
-                f"the size of {self.label} is that of its pool's input, and no node says which map that is"
-            )
+            raise ValueError(f"the size of {self.label} is that of its pool's input, and no node says which map")
         if made[1:] != shape[1:]:
             raise ValueError(
                 f"{self.label} undoes {self.pool.label}, whose output has {made[1]}x{made[2]} cells; the input here "

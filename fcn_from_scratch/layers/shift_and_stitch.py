@@ -110,7 +110,7 @@ def run_passes(net, x, stride, form):
 
 
 def shifted(x, shift, form="drop"):
-    """The image of one pass: without its first rows and columns, or with as many rows and columns of zeros before it."""
+    """The image of one pass: without its first rows and columns, or with as many rows and columns of zeros in front."""
     down, right = shift
     if form == "drop":
         return x[:, :, down:, right:]

@@ -81,7 +81,7 @@ def test_what_is_missing_is_named(tree, part):
 
 
 def test_an_unknown_modality(tree):
-    with pytest.raises(InputError, match="modality is one of 'color', 'color-d', 'hha', 'color-hha'; got 'rgb'"):
+    with pytest.raises(InputError, match="modality must be one of 'color', 'color-d', 'hha', 'color-hha'; got 'rgb'"):
         build("nyud", tree[0], modality="rgb")
 
 

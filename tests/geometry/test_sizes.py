@@ -89,7 +89,7 @@ def test_reasons(nets):
         geometry.map_sizes(net, (1, 500), pad=90)
     with refuses("score_pool3: pool3 is too small: 9 cells, and from cell 1 on 10 are needed for upscore_pool4"):
         geometry.map_sizes(models.build("mini_fcn8s", 2, width=1, pad=17, fc6_kernel=3, fc6_padding=0), 33)
-    with refuses("size is at least 1"):
+    with refuses("size must be at least 1"):
         geometry.fits(net, 0)
 
 

@@ -163,7 +163,7 @@ class TestErrors:
             ShiftAndStitch(Flatten(), 2)(rng.normal(size=(2, 3, 4, 4)))
 
     def test_arguments(self):
-        with refuses("form is one of 'drop', 'shift'; got 'left'"):
+        with refuses("form must be one of 'drop', 'shift'; got 'left'"):
             ShiftAndStitch(ReLU(), 2, "left")
-        with refuses("stride is at least 1; got 0"):
+        with refuses("stride must be at least 1; got 0"):
             ShiftAndStitch(ReLU(), 0)

@@ -188,11 +188,11 @@ class TestUpsampler:
         }
 
     def test_refusals(self):
-        with refuses("method is one of 'nearest', 'bed_of_nails', 'max_unpool', 'bilinear', 'learned'; got 'cubic'"):
+        with refuses("method must be one of 'nearest', 'bed_of_nails', 'max_unpool', 'bilinear', 'learned'; got 'cubic'"):
             upsampler("cubic", 3, 2)
         with refuses("an upsampler needs a factor for each of its steps"):
             upsampler("nearest", 3)
-        with refuses("each factor is at least 1; got 0"):
+        with refuses("each factor must be at least 1; got 0"):
             upsampler("nearest", 3, 2, 0)
         with refuses("needs one pool for each factor", "factors [(2, 2), (2, 2)]", "strides [(2, 2)]"):
             upsampler("max_unpool", 3, 2, 2, pools=[MaxPool2d(2)])
@@ -205,11 +205,11 @@ class TestUpsampler:
 class TestRefusals:
     @pytest.mark.parametrize("layer", [NearestUpsample, BedOfNails])
     def test_scale(self, layer):
-        with refuses("scale is at least 1; got 0"):
+        with refuses("scale must be at least 1; got 0"):
             layer(0)
 
     def test_bilinear(self):
-        with refuses("kernel_size is at least 1; got 0"):
+        with refuses("kernel_size must be at least 1; got 0"):
             BilinearUpsample(0, 2)
-        with refuses("stride is at least 1; got 0"):
+        with refuses("stride must be at least 1; got 0"):
             BilinearUpsample(4, 0)

@@ -106,7 +106,7 @@ class TestTraining:
 
     def test_an_iter_size_of_nothing(self, new_run):
         run = new_run()
-        with refuses("iter_size is at least 1; got 0"):
+        with refuses("iter_size must be at least 1; got 0"):
             Trainer(run.model, run.optimizer, run.batches, iter_size=0)
 
 
