@@ -25,7 +25,7 @@ class TestTrainingMistakes:
             (["--lr", "nan", "--schedule", "fixed"], ["lr must not be negative; got nan"]),
             (["--momentum", "1"], ["momentum", "got 1.0"]),
             (["--weight-decay", "-1"], ["weight_decay must not be negative; got -1.0"]),
-            (["--dropout", "1.5"], ["p is a probability", "got 1.5"]),
+            (["--dropout", "1.5"], ["p must be a probability", "got 1.5"]),
             (["--balance", "nan", "--count", "8"], ["--balance nan"]),
             (["--balance", "1e9", "--count", "8"], ["--balance 1e+09"]),
             (["--seed", "-1"], ["seed must be at least 0; got -1"]),

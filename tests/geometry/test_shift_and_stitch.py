@@ -173,7 +173,7 @@ class TestSizes:
         layer = ShiftAndStitch(Sequential(Conv2d(3, 2, 5, stride=2, name="conv")), 2)
         assert not geometry.fits(layer, 4)
         assert geometry.sizes_that_fit(layer, range(1, 9)) == [5, 6, 7, 8]
-        with refuses("conv has nothing to look at: its input is 4x9"):
+        with refuses("conv: its input is 4x9, which is too small"):
             geometry.map_sizes(layer, (4, 9))
 
     def test_in_a_chain(self):

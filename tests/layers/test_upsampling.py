@@ -188,7 +188,9 @@ class TestUpsampler:
         }
 
     def test_refusals(self):
-        with refuses("method must be one of 'nearest', 'bed_of_nails', 'max_unpool', 'bilinear', 'learned'; got 'cubic'"):
+        with refuses(
+            "method must be one of 'nearest', 'bed_of_nails', 'max_unpool', 'bilinear', 'learned'; got 'cubic'"
+        ):
             upsampler("cubic", 3, 2)
         with refuses("an upsampler needs a factor for each of its steps"):
             upsampler("nearest", 3)

@@ -230,7 +230,7 @@ class TestRefusals:
             build("mini_fcn8s", width=0)
         with refuses("num_classes must be at least 1; got 0"):
             build("mini_fcn8s", 0)
-        with refuses("p is a probability", "got 1"):
+        with refuses("p must be a probability", "got 1"):
             build("mini_fcn8s", dropout=1)
 
     def test_an_image_of_other_channels(self, rng):

@@ -336,7 +336,7 @@ class TestRecipes:
 
     def test_a_sums_rate_with_a_mean(self):
         for lr in (1e-10, 1e-12, 1e-14):
-            assert "is one for a summed loss" in recipes.doubt(lr, "mean")
+            assert "is a rate for a summed loss" in recipes.doubt(lr, "mean")
         assert "equals 1.875e-05 as a mean" in recipes.doubt(1e-10, "mean")
 
     def test_a_rate_too_large_for_a_mean(self):

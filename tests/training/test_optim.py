@@ -249,7 +249,7 @@ class TestRefusals:
             ({"lr": -0.1}, "lr must not be negative; got -0.1"),
             ({"lr": float("nan")}, "lr must not be negative; got nan"),
             ({"momentum": 1.0}, "momentum must be a probability, at least 0 and below 1; got 1.0"),
-            ({"momentum": -0.1}, "momentum is a probability"),
+            ({"momentum": -0.1}, "momentum must be a probability"),
             ({"weight_decay": -1e-4}, "weight_decay must not be negative"),
             ({"weight_decay": float("nan")}, "weight_decay must not be negative"),
             ({"multipliers": {"conv.*": (1, 1)}}, "no multiplier pattern matches the parameter 'score.weight'"),
