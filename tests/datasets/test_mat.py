@@ -167,7 +167,7 @@ def claiming(shape, data=b"\1\2\3\4", kind=matfile.UINT8):
         (claiming((2, 2), kind=matfile.DOUBLE), "does not fit into 4 bytes"),
         (matfile.header() + struct.pack("<II", matfile.MATRIX, 2**32 - 1) + bytes(64), "claims 4294967295 bytes"),
         (matfile.header() + struct.pack("<II", matfile.MATRIX | 60_000 << 16, 0) + bytes(64), "short element claims"),
-        (matfile.file(matfile.structure({"a": b""}, "x", shape=(2**20, 2**11))), "no single struct"),
+        (matfile.file(matfile.structure({"a": b""}, "x", shape=(2**20, 2**11))), "not a single struct"),
         (matfile.file(matfile.structure({"a": b""}, "x", width=0)), "names of a struct"),
         (matfile.file(matfile.structure({"a": matfile.cells()}, "x", width=-8)), "names of a struct"),
         (matfile.file(matfile.structure({"Seg": b""}, "x")), "type 14 is missing"),

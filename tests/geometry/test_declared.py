@@ -332,7 +332,7 @@ class TestOtherDeclarations:
 class TestNothingDeclared:
     @pytest.mark.parametrize("ask", [receptive_field, lambda net: map_sizes(net, 9), lambda net: table(net, 9)])
     def test_is_refused_by_name(self, ask):
-        with refuses("Own 'mine' has no place in a grid", "to declare `window`, such as layers.Window("):
+        with refuses("Own 'mine' has no place in a grid", "must declare `window`, such as layers.Window("):
             ask([Blur(), Own(name="mine")])
 
     def test_has_no_output_shape(self):
