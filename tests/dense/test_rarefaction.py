@@ -335,7 +335,7 @@ class TestRarefy:
             rarefy(strided_net(rng), 3)
         with refuses("the net's output stride is (1, 1)"):
             rarefy(Sequential(ReLU()), 2)
-        with refuses("a chain of layers is expected, a Sequential or a list; got MaxPool2d"):
+        with refuses("net must be a chain of layers, a Sequential or a list; got MaxPool2d"):
             rarefy(MaxPool2d(2))
 
 

@@ -28,7 +28,7 @@ def write(path, model, facts):
     )
     if message.size > LARGEST:
         raise InputError(
-            f"{facts['model']} takes {message.size / 2**30:.1f} GiB, and an ONNX file of one piece holds 2 at most: "
+            f"{facts['model']} takes {message.size / 2**30:.1f} GiB, but a single ONNX file can hold at most 2: "
             "export the weights alone, as .safetensors or .pth"
         )
     write_atomically(path, message.write)
