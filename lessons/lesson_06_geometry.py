@@ -1,47 +1,56 @@
-"""Lesson 6: Which pixels does an output see, and where is it?
+# %% [markdown]
+"""
+# Lesson 6: Which pixels does an output see, and where is it?
 
-Afterwards you can work out the receptive field, the stride and the place of any layer's outputs, derive the
-paper's crops (19, 27, 31, 5 and 9) instead of believing them, and say what the padding of 100 is for.
+After this lesson you can work out which pixels a value of any map sees, and where this value lies in the picture. You
+can derive the paper's crops, 19, 27, 31, 5 and 9, and you can say what the padding of 100 is for.
 
-Needs: lessons 2 and 5
-Runtime: 4 s on 2 cores
+You may skip this lesson on the fast path. Come back when you want to know where a crop or a padding comes from.
+
+Needs: lessons 2 and 5. Words: the [glossary](../docs/glossary.md).
+
+Runtime: 8 s on 2 cores
 """
 
 # %% [markdown]
-# # A grid over the image
+# ## A grid over the picture
 #
-# Every map lies over the image like a grid. Three numbers say how:
+# Every map of a network lies over the picture like a grid. Three numbers describe this grid:
 #
-# - **size**: how many pixels one cell sees, its *receptive field*;
-# - **stride**: how many pixels further the next cell looks;
-# - **start**: the place of cell 0, the middle of what it sees. 0 is the middle of the first pixel.
+# - **size**: the number of pixels that can influence one value. These pixels are the value's **receptive field**;
+# - **stride**: the number of pixels between two neighbouring values. For a whole network it is the **output stride**;
+# - **start**: where value 0 lies, which is the middle of the pixels that it sees. Coordinate 0 is the middle of the
+#   first pixel.
 #
-# Worked example, one axis: a convolution of 3, a pool of 2 with stride 2, a convolution of 3.
+# A worked example along one axis: a convolution of size 3, a pool of size 2 and stride 2, a convolution of size 3.
 #
 #     pixels   0  1  2  3  4  5  6  7          size  stride  start
-#     conv 3   ( 0  1  2 )                       3     1      1      sees 0..2
-#     pool 2   ( 0  1  2  3 )                    4     2      1.5    two cells of the line above: 0..3
-#     conv 3   ( 0  1  2  3  4  5  6  7 )        8     2      3.5    three cells, 2 apart: 0..3, 2..5, 4..7
+#     conv 3   ( 0  1  2 )                       3     1      1      value 0 sees the pixels 0 to 2
+#     pool 2   ( 0  1  2  3 )                    4     2      1.5    it sees two values of the convolution: 0 to 3
+#     conv 3   ( 0  1  2  3  4  5  6  7 )        8     2      3.5    it sees three values: 0 to 3, 2 to 5 and 4 to 7
 
 # %% [markdown]
 # ## Predict
-# 1. VGG16 has thirteen 3x3 convolutions, five pools that halve, and `fc6` with its 7x7. How many pixels
-#    does one output see, and which of these layers adds most?
-# 2. The authors pad the image by 100 on each side. Why 100? Would 90 do? Would 110?
-# 3. FCN-8s on a 500x500 image makes scores of 568x568. The code crops from pixel 31 on. Half of the
-#    surplus would be 34. Who is wrong?
+# 1. VGG16 has thirteen 3x3 convolutions, five pools that halve the map, and `fc6` with a 7x7 kernel. How many pixels
+#    can influence one output? Which of these layers adds the most?
+# 2. The authors pad the picture by 100 pixels on each side. Why 100? Would 90 be enough? Would 110 be right too?
+# 3. FCN-8s makes scores of 568x568 for a picture of 500x500, and then crops them. The code keeps what begins at pixel
+#    31. Half of the surplus of 68 would be 34. Which number is right?
 
 # %%
 import numpy as np
 
-from fcn_from_scratch import geometry, models
-from fcn_from_scratch.course import check, claims
+from fcn_from_scratch import geometry, models, viz
+from fcn_from_scratch.course import check, claims, seed
+
+SEED = seed()
+rng = np.random.default_rng([SEED, 6])
 
 # %% [markdown]
-# ## The rule
-# A layer with kernel size k, stride s and padding p looks at k cells of the map below it, which stand
-# `stride` pixels apart. So it sees `(k - 1) * stride` pixels more. The middle of its first window moves by
-# half of that, and back by the padding.
+# ## The rule, in ten lines
+# A layer with kernel size k, stride s and padding p reads k values of the map below it. They are `stride` pixels
+# apart. So the layer sees `(k - 1) * stride` pixels more than the map below. The middle of its first window lies half
+# of that further on. The padding p moves it back by p values.
 
 
 # %%
@@ -63,39 +72,43 @@ two, three = [conv, conv, pool], [conv, conv, conv, pool]
 vgg = [(3, 1, 100), conv, pool, *two, *three, *three, *three, (7, 1, 0), (1, 1, 0)]
 size, stride, start = grid_of(vgg)
 print(f"VGG16, fc7: size {size}, stride {stride}, start {start}")
+check("an output of VGG16 sees 404 pixels, and its outputs are 32 pixels apart", (size, stride) == (404, 32))
+check("the first one lies at 12.5", start == 12.5)
 fc6_adds = size - grid_of(vgg[:-2])[0]
-check("an output of VGG16 sees 404 pixels, and stands every 32", (size, stride) == (404, 32))
-check("nearly half of it is fc6's: six steps of 32", fc6_adds == 6 * 32, f"{fc6_adds} of {size}")
+check("fc6 adds nearly half of the 404 pixels: six steps of 32", fc6_adds == 6 * 32 == 192)
 
 # %% [markdown]
-# `geometry.receptive_field` keeps the same account of any network, in exact fractions. The nets here are
-# the paper's in all but width: one channel instead of 64. Geometry does not see the difference.
+# > **Prediction 1.** 404 pixels. `fc6` adds the most, 192 of them, because its 7 values are 32 pixels apart and (7 -
+# > 1) * 32 = 192. If you added up the kernel sizes only, you left out that the values of a deep map are far apart.
+#
+# `geometry.receptive_field` computes the same for any network, in exact fractions. The networks here are the paper's,
+# but with one channel where VGG16 has 64. The number of channels does not matter for the geometry.
 
 # %%
 nets = {name: models.build(name, num_classes=2, width=1) for name in ("fcn32s", "fcn16s", "fcn8s")}
 field = geometry.receptive_field(nets["fcn32s"])
-check("the package says the same", tuple(field) == (size, stride, start), f"{field}")
+check("the package = by hand", tuple(field) == (size, stride, start), f"{field}")
 
 # %% [markdown]
-# # Ask the gradient
-# The rule is a claim about forward. Backward can testify: put a gradient of 1 on one cell and see which
-# pixels it reaches. Do it for two neighbours, and you have all three numbers.
+# ## The gradient as a witness
+# The rule describes the forward. The backward can confirm it. Put a gradient of 1 on one value of the output, and
+# look which pixels receive a gradient. Two neighbouring values give all three numbers.
 
 # %%
 from fcn_from_scratch.layers import Conv2d, MaxPool2d, Sequential
 
-chain = Sequential(*(Conv2d(1, 1, 3, padding=1), MaxPool2d(2), Conv2d(1, 1, 3, padding=1)))
+chain = Sequential(Conv2d(1, 1, 3, padding=1), MaxPool2d(2), Conv2d(1, 1, 3, padding=1))
 for name in ("0.weight", "2.weight"):
-    chain.params[name][...] = 1  # nothing may cancel
+    chain.params[name][...] = 1  # positive, so that nothing cancels
 
 
-def reached(net, cell, number=50):
-    """The first and the last row that a cell's gradient reaches, over many images."""
-    rng, found = np.random.default_rng(0), np.zeros((24, 24), bool)
+def reached(net, value, number=50):
+    """The first and the last row that receive a gradient from one value, over many random pictures."""
+    found = np.zeros((24, 24), bool)
     for _ in range(number):
         y = net(rng.uniform(size=(1, 1, 24, 24)))
         dy = np.zeros_like(y)
-        dy[0, 0, cell, cell] = 1
+        dy[0, 0, value, value] = 1
         found |= net.backward(dy)[0, 0] != 0
     rows = np.flatnonzero(found.any(axis=1))
     return int(rows[0]), int(rows[-1])
@@ -103,78 +116,61 @@ def reached(net, cell, number=50):
 
 (first, last), (next_first, _) = reached(chain, 4), reached(chain, 5)
 measured = (last - first + 1, next_first - first, (first + last) / 2 - 4 * (next_first - first))
-check("gradients reach what the rule says", measured == tuple(geometry.receptive_field(chain)), f"{measured}")
+check("the gradients reach what the rule says", measured == tuple(geometry.receptive_field(chain)), f"{measured}")
 
 # %% [markdown]
-# Why many images? The gradient of a max-pool goes to the winner only, though the output *depends* on all
-# pixels of the window: each of them may win another time. `geometry.measured_receptive_field` puts a sum
-# in the place of each pool, makes all weights positive, and needs one image.
+# Why many pictures? A max-pool gives its gradient to the largest pixel of a window only. The output still depends on
+# all pixels of the window, because each of them can be the largest in another picture.
+# `geometry.measured_receptive_field` replaces each pool by a sum and makes all weights positive. Then one picture is
+# enough.
 
 # %%
 support = geometry.measured_receptive_field(nets["fcn8s"])
-check("measured on VGG16: 404, 32, 12.5 again", support == geometry.receptive_field(nets["fcn8s"]))
+check("measured on VGG16: 404, 32 and 12.5 again", tuple(support) == (404, 32, 12.5))
 
 # %% [markdown]
-# ## What it can see and what it listens to
-# 404 is what an output *can* see. A pixel in the middle reaches it on many ways, one at the rim on a
-# single one. So most of the gradient lies in the middle, and 404 is an upper bound: the **theoretical**
-# field. The **effective** one is measured with the weights the network has. Here they are random, and
-# the question is a photograph; eight channels now, for one is too few.
+# ## What an output can see, and what it uses
+# 404 pixels is what an output *can* see: its **theoretical** field. A pixel in the middle reaches the output along
+# many paths, and a pixel at the rim along one path only. So most of the gradient lies in the middle. The part that
+# holds 95 % of the squared gradient is the **effective** field. It depends on the weights. Here the weights are
+# random, and the input is a photograph. The network has eight channels in its first layers this time, because one
+# channel is too few for an average.
 
 # %%
 import matplotlib.cbook
 from PIL import Image
 
 photo = np.asarray(Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
-thin = models.build("fcn32s", num_classes=2, width=8, seed=6)
+thin = models.build("fcn32s", num_classes=2, width=8, seed=SEED)
 effective = geometry.effective_receptive_field(thin, thin.transform(photo)[None])
-share = (effective.size / effective.theoretical) ** 2
-print(f"95 % of the squared gradient lies in {effective.size}x{effective.size} pixels: {share:.0%} of the area")
-check("the effective field is smaller than the theoretical one", effective.size < 0.85 * effective.theoretical)
+part = effective.size / effective.theoretical
+print(f"95 % of the squared gradient lies in {effective.size}x{effective.size} pixels: {part**2:.0%} of the area")
+smaller = 0.5 < part < 0.85
+check("the effective field is smaller than the theoretical one", smaller, f"{part:.2f} of its side")
 
 # %% [markdown]
-# The picture: dots where the outputs of FCN-32s stand, every 32 pixels, from 12.5 on. Boxes: what one
-# cell of `pool3`, of `pool4` and of `fc7` sees, around the same place.
-
-# %%
-from matplotlib.patches import Rectangle
-from fcn_from_scratch import viz
-
-fields = geometry.grids(geometry.graph(nets["fcn8s"]))
-height, width = photo.shape[:2]
-figure, axes = viz.new_figure("What an output sees, and what it listens to", columns=2, width=8.4, height=4.9)
-axes[0].imshow(photo)
-label = {"fontsize": 9, "weight": "bold", "bbox": {"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 1.5}}
-rows, columns = (np.arange(start, extent, stride) for extent in (height, width))
-axes[0].plot(*map(np.ravel, np.meshgrid(columns, rows)), ".", color="white", markersize=5, markeredgewidth=0)
-centre = start + stride * 8, start + stride * 9  # cell 9, 8: nearest to the middle, asked on the right
-axes[0].plot(*centre, "o", color="#f2c14e", markersize=6)
-for name, colour in (("fc7", "#f2c14e"), ("pool4", "#4ea5d9"), ("pool3", "#e4572e")):
-    side = fields[name].size
-    corner = [c - side / 2 for c in centre]
-    axes[0].add_patch(Rectangle(corner, side, side, fill=False, edgecolor=colour, linewidth=2))
-    axes[0].text(corner[0] + 4, corner[1] - 5, f"{name}: {side}", color=colour, **label)
-axes[0].set_title("outputs every 32 pixels; theoretical fields", fontsize=9)
-energy = np.sqrt(effective.energy)
-axes[1].imshow(energy, cmap="magma", vmax=np.quantile(energy, 0.998))
-inner = (effective.theoretical - effective.size) / 2 - 0.5
-axes[1].add_patch(
-    Rectangle((inner, inner), effective.size, effective.size, fill=False, edgecolor="white", linewidth=1.5)
-)
-axes[1].text(inner + 4, inner - 5, f"95 % of it: {effective.size}", color="white", fontsize=9, weight="bold")
-axes[1].set_title("one output's gradient in its 404x404 field, random weights", fontsize=9)
-for ax in axes:
-    ax.set(xticks=[], yticks=[])
-    ax.grid(False)
-viz.save_figure(figure, "06_fields")
-
-# %% [markdown]
-# # The crops
-# Upsampling by s puts s cells where one was: the stride is divided by s. Each cell is spread through a
-# kernel of k small cells around its place, so the new map begins `(k - 1) / 2` small cells earlier.
+# ## The way back up, in three words
+# FCN gives scores for every pixel. For the crops you need to know three things about the layers that do this.
 #
-# The coarse scores start at 12.5, the kernel of FCN-32s is 64, a half of it 31.5: `upscore` starts at
-# -19. The image starts at 0. Nineteen pixels are too much in front. That is all.
+# - `score_fr` is the score layer behind `fc7`. Its scores are 32 pixels apart. An **upscore** layer makes a map of
+#   scores finer.
+# - In the paper's networks it is a **transposed convolution**: each score is spread over `k` values of the finer map,
+#   weighted by a kernel, and all these contributions are added. Lesson 9 builds it. Here only its kernel size k and
+#   its stride s matter.
+# - FCN-16s and FCN-8s also have score layers on finer maps, `pool4` and `pool3`. Their scores are added to the
+#   upsampled ones. Such a connection from a finer map to the scores is a **skip** (lesson 12).
+#
+# Two maps can be added only if they lie on the same grid. So one of them is cropped: its first rows and columns, and
+# what is too much at its end, are left out. The number of rows and columns left out at the beginning is the **crop
+# offset**.
+#
+# ## The crops
+# An upscore layer of stride s puts s values where one was. So the stride of the map is divided by s. Each value is
+# spread over a kernel of k fine values around it. So the new map begins `(k - 1) / 2` fine values earlier.
+#
+# The coarse scores begin at 12.5. The kernel of FCN-32s has size 64, and (64 - 1) / 2 = 31.5. So `upscore` begins at
+# 12.5 - 31.5 = -19. The picture begins at 0. So the first 19 pixels of `upscore` lie in front of the picture, and are
+# left out. The other four crops follow in the same way.
 
 
 # %%
@@ -184,53 +180,70 @@ def upsampled(stride, start, k, s):
 
 
 grids = {name: grid_of(vgg[:layers])[1:] for name, layers in (("pool3", 10), ("pool4", 14), ("score_fr", len(vgg)))}
+grids["upscore"] = upsampled(*grids["score_fr"], 64, 32)
 grids["upscore2"] = upsampled(*grids["score_fr"], 4, 2)
-grids["upscore_pool4"] = upsampled(*grids["upscore2"], 4, 2)  # the fused scores lie where upscore2 does
+grids["upscore16"] = upsampled(*grids["upscore2"], 32, 16)
+grids["upscore_pool4"] = upsampled(*grids["upscore2"], 4, 2)  # adding pool4's scores does not move upscore2
+grids["upscore8"] = upsampled(*grids["upscore_pool4"], 16, 8)
+grids["picture"] = (1, 0.0)
 
 
 def offset(cut, reference):
-    """How many cells of `cut` lie before the reference's first cell; both have one stride."""
-    (stride, start), (same, reference_start) = cut, reference
+    """How many values of the map `cut` lie before the first value of the reference. Both have one stride."""
+    (stride, cut_start), (same, reference_start) = grids[cut], grids[reference]
     assert stride == same
-    return (reference_start - start) / stride
+    return (reference_start - cut_start) / stride
 
 
-image = (1, 0.0)
-last_crops = [
-    offset(upsampled(*grids["score_fr"], 64, 32), image),
-    offset(upsampled(*grids["upscore2"], 32, 16), image),
-    offset(upsampled(*grids["upscore_pool4"], 16, 8), image),
+# %%
+CROPS = [  # the network, the map that is cropped, and the map to which it is cropped
+    ("FCN-32s", "upscore", "picture"),
+    ("FCN-16s", "pool4", "upscore2"),
+    ("FCN-16s", "upscore16", "picture"),
+    ("FCN-8s", "pool3", "upscore_pool4"),
+    ("FCN-8s", "upscore8", "picture"),
 ]
-skip_crops = [offset(grids["pool4"], grids["upscore2"]), offset(grids["pool3"], grids["upscore_pool4"])]
-print("last crops", last_crops, "skip crops", skip_crops)
-check("19, 27 and 31, derived", last_crops == [19, 27, 31])
-check("5 and 9, derived", skip_crops == [5, 9])
+crops = []
+for net, cut, reference in CROPS:
+    crops.append(offset(cut, reference))
+    (step, begins), (_, other) = grids[cut], grids[reference]
+    print(f"  {net}: {cut} begins at {begins}, {reference} at {other}, stride {step:g}: crop {crops[-1]:g}")
+derived = crops == [19, 5, 27, 9, 31]
+check("19, 27 and 31 against the picture, 5 and 9 between two maps: all derived", derived)
 
 # %% [markdown]
-# No image size took part. The padding did: it moves the start of all maps, so the last crops change
-# with it (19 is 100 - 81) and the skips' do not. The package derives its crops like this whenever it
-# builds a network, and explains them: `fcn inspect fcn8s` prints this and more.
+# No size of a picture was used. The padding was used: it moves the start of all maps. So the last crops change with
+# the padding (19 is 100 - 81, 27 is 100 - 73, 31 is 100 - 69). The crops of the skips do not change, because both
+# maps move.
+#
+# The package derives its crops in the same way when it builds a network. It also explains them. `fcn inspect fcn8s`
+# prints the explanations of one network; here are all five. (They say "image" for the picture, and "cell" for a place
+# of a map.)
 
 # %%
-explained = geometry.explain_crops(nets["fcn8s"])
-print(explained[-1][2])
-check("the package's crops of FCN-8s", [o for _, o, _ in explained] == [5, 9, 31])
+explained = geometry.explain_crops(nets["fcn32s"])
+explained += geometry.explain_crops(nets["fcn16s"])
+explained += geometry.explain_crops(nets["fcn8s"])[1:]  # the first one, of pool4, is that of FCN-16s
+for _, number, text in explained:
+    print(f"crop {number}:")
+    print("  " + text.replace("\n", "\n  "))
+check("the package's crops are ours", [number for _, number, _ in explained] == crops)
 moved = models.build("fcn8s", num_classes=2, width=1, pad=110)
-moved_crops = [o for _, o, _ in geometry.explain_crops(moved)]
-check("ten more pixels of padding: only the last crop changes, by ten", moved_crops == [5, 9, 41])
+moved_crops = [number for _, number, _ in geometry.explain_crops(moved)]
+check("ten more pixels of padding: the last crop grows by ten, the skips' stay", moved_crops == [5, 9, 41])
 
 # %% [markdown]
-# ## An impulse through every head
-# Light one cell of the coarse scores, cell 8, and let the three heads carry it up to the image. It has
-# to come out where cell 8 stands: at `12.5 + 32 * 8 = 268.5`.
+# ## An impulse through every network
+# Set one value of the coarse scores to 1, value 8, and all others to 0. Let the upper part of each network carry it
+# to the picture. It must arrive where value 8 lies: at 12.5 + 32 * 8 = 268.5. A wrong crop moves it.
 
 
 # %%
-def landing(net, extent, cell, shift=0):
-    """The centre of mass, in the image, of what a 1 in one cell of the coarse scores becomes."""
+def landing(net, extent, value, shift=0):
+    """The centre, in the picture, of what a 1 in one value of the coarse scores becomes."""
     maps = geometry.map_sizes(net, extent)
     scores = np.zeros((1, 2, *maps["score_fr"].size))
-    scores[0, 0, cell, cell] = 1
+    scores[0, 0, value, value] = 1
     for pool, upscore, fuse in net.skips:
         scores = fuse(upscore(scores), np.zeros((1, maps[pool].channels, *maps[pool].size)))
     y = net.upscore(scores)[0, 0]
@@ -242,102 +255,257 @@ def landing(net, extent, cell, shift=0):
 places = {name: landing(net, 500, 8) for name, net in nets.items()}
 print(places)
 lands = all(abs(place - (12.5 + 32 * 8)) < 1e-6 for place in places.values())
-check("all three heads put cell 8 at 268.5", lands)
+check("in all three networks value 8 arrives at 268.5", lands)
 
 # %% [markdown]
-# # Why 100?
-# A crop cuts off; it cannot add. So the scores must *cover* the image: begin before it (the offset is not
-# negative) and end behind it. And `fc6` needs its 7x7 cells, even for an image of one pixel.
-# `geometry.sizes_that_fit` counts, with size formulas only.
+# ## Why 100?
+# Let the picture have n pixels along one side, and let the padding be p. The first convolution makes m = n + 2p - 2
+# values of them. Every other 3x3 convolution keeps the size. Five pools halve it, and each rounds up. To round up
+# five times is to round up once: `pool5` has ceil(m / 32) values. `fc6` needs 7 of them, even for a picture of one
+# pixel:
+#
+#     ceil((n + 2p - 2) / 32) >= 7,   which is the same as   n + 2p - 2 >= 6 * 32 + 1 = 193
+#
+# For n = 1 this is p >= 97. For larger pictures less is enough. And there is a second condition, for every n: a crop
+# removes pixels and cannot add any. So the scores must not begin after the picture: 19 = p - 81 must not be negative.
+#
+#     p >= 81
+
 
 # %%
-every = range(1, 601)
-print("pad   sizes from 1 to 600 that do not fit FCN-32s")
-missing = {}
-for pad in (80, 81, 90, 96, 97, 100, 110):
-    missing[pad] = 600 - len(geometry.sizes_that_fit(nets["fcn32s"], every, pad=pad))
-    print(f"{pad:3}   {missing[pad]}")
-smallest = geometry.smallest_pad(nets["fcn32s"], every)
-check("97 is the smallest padding with which every size fits", smallest == 97)
-check("with 80 none fits: the scores would start inside the image", missing[80] == 600)
-check(
-    "with 81 all from 33 pixels on do", geometry.sizes_that_fit(nets["fcn32s"], every, pad=81) == list(range(33, 601))
-)
+def fits(n, p):
+    """Does FCN-32s with the padding p take a picture of n pixels? The two inequalities."""
+    return -(-(n + 2 * p - 2) // 32) >= 7 and p >= 81  # -(-a // b) rounds a / b up
+
+
+every = range(1, 1500)
+print("pad   sizes from 1 to 1499 that do not fit FCN-32s")
+agree, missing = True, {}
+for p in (70, 80, 81, 90, 95, 96, 97, 98, 100, 110):
+    counted = geometry.sizes_that_fit(nets["fcn32s"], every, pad=p)  # walks through all layers
+    agree = agree and counted == [n for n in every if fits(n, p)]
+    missing[p] = len(every) - len(counted)
+    print(f"{p:3}   {missing[p]}")
+check("the inequalities = the sizes of all layers, for every n from 1 to 1499 and ten paddings", agree)
+smallest = next(p for p in range(120) if all(fits(n, p) for n in every))
+check("97 is the smallest padding with which every size fits", smallest == 97 == geometry.smallest_pad(nets["fcn32s"]))
+check("with 96 the sizes 1 and 2 do not fit", [n for n in every if not fits(n, 96)] == [1, 2])
+check("with 80 no size fits, because the scores begin inside the picture", missing[80] == len(every))
+others = [geometry.sizes_that_fit(nets[name], every) == list(every) for name in ("fcn16s", "fcn8s")]
+check("with 100 every size fits FCN-16s and FCN-8s, too", all(others))
+check("with 81 all sizes from 33 pixels on fit", [n for n in every if fits(n, 81)] == list(range(33, 1500)))
 
 # %% [markdown]
-# So 90 fails for some tiny images, 97 is enough, 100 is on the safe side, and 110 only moves the last crop.
-# From 33 pixels on 81 would do. The price of the padding is a wide frame of zeros, through which all
-# layers go: on a 32x32 image it is nearly all of the work.
+# > **Prediction 2.** With 97 or more, every picture fits. 100 is the next round number. 90 fails for pictures of 1 to
+# > 14 pixels only. 110 is right too, and only moves the last crop. Pictures of 33 pixels and more need no more than
+# > 81.
+#
+# The padding has a price. All layers also work on the wide frame of zeros. For a small picture this frame is nearly
+# all of the work.
 
 # %%
+check("90 fails for the sizes 1 to 14", [n for n in every if not fits(n, 90)] == list(range(1, 15)))
 rows_made = geometry.table(nets["fcn32s"], 32).row("conv1_1").size[0]
-check(
-    "on 32x32 pixels nine tenths of conv1_1's outputs are frame", 1 - (32 / rows_made) ** 2 > 0.9, f"{rows_made} rows"
-)
+frame = 1 - (32 / rows_made) ** 2
+check("with 32x32 pixels, 98 % of what conv1_1 computes is the frame", rows_made == 230 and 0.975 < frame < 0.985)
 
 # %% [markdown]
-# ## Ceil
-# All this holds because Caffe's pools round **up**. A pool that rounds down loses the last row of an odd
-# map, five times over, and the scores end too early.
+# So this is the whole answer to "how can the input be any size?". Every layer is a convolution, a pool or an upscore
+# layer, and works on maps of any size (lesson 5). The padding gives even one pixel enough surroundings for `fc6`. And
+# the crop gives the scores the size of the picture. It works for any height and any width. Here it is run.
 
 # %%
-down = {name: 600 - len(geometry.sizes_that_fit(net, every, ceil_mode=False)) for name, net in nets.items()}
+right_size = True
+for net in nets.values():
+    for height, width in ((1, 1), (37, 211), (130, 64)):
+        y = net.eval()(rng.normal(size=(1, 3, height, width)).astype(np.float32))
+        right_size = right_size and y.shape == (1, 2, height, width)
+check("FCN-32s, 16s and 8s give 1x1, 37x211 and 130x64 scores for pictures of these sizes", right_size)
+
+# %% [markdown]
+# ## Rounding up
+# All this holds because the paper's pools round **up**: **ceil pooling** keeps a last window that is only partly
+# filled. A pool that rounds down drops the last row of a map with an odd number of rows. This can happen five times.
+# Then the scores end before the picture does.
+
+# %%
+hundreds = range(1, 601)
+down = {name: 600 - len(geometry.sizes_that_fit(net, hundreds, ceil_mode=False)) for name, net in nets.items()}
 print("sizes from 1 to 600 that do not fit when pools round down:", down)
-check("rounding down breaks 240 sizes of FCN-32s", down["fcn32s"] == 240)
-hides = [n for n in (256, 480) if geometry.fits(nets["fcn32s"], n, ceil_mode=False)]
-check(
-    "and hides at 256 and 480 pixels, but not at 375 and 500",
-    hides == [256, 480] and not any(geometry.fits(nets["fcn32s"], n, ceil_mode=False) for n in (375, 500)),
-)
+check("rounding down breaks 240 of 600 sizes of FCN-32s", down["fcn32s"] == 240)
+fit_down = [n for n in (256, 375, 480, 500) if geometry.fits(nets["fcn32s"], n, ceil_mode=False)]
+check("the sizes 256 and 480 do not show it; 375 and 500 do", fit_down == [256, 480])
 
 # %% [markdown]
 # # What could fool you
-# **A crop in the middle.** It is the natural thing: the scores are too large, so take the same from all
-# sides. Every shape fits. But what is left over behind the image depends on how the pools rounded, and
-# what is left over in front does not. The middle is right for two sizes in every 32.
+# **A crop in the middle.** The scores are too large, so it seems natural to cut off the same amount on all sides. The
+# sizes are right then. But what is too much *behind* the picture depends on how the pools rounded, and what is too
+# much *in front* of it does not. In FCN-32s the middle is right for two of every 32 sizes.
 
 # %%
-surplus = {n: geometry.map_sizes(nets["fcn32s"], n)["upscore"].size[0] - n for n in range(33, 601)}
-right_by_chance = [n for n in surplus if surplus[n] // 2 == 19]
-print("FCN-32s: surplus at 500 pixels", surplus[500], "- half of it is", surplus[500] // 2, "and not 19")
-centred = landing(nets["fcn32s"], 500, 8, shift=surplus[500] // 2 - 19)
-check("at 500 pixels the middle moves all scores by 3", abs(centred - (268.5 - 3)) < 1e-6, f"{centred:.1f}")
+surplus = {n: geometry.map_sizes(nets["fcn32s"], n)["upscore"].size[0] - n for n in range(33, 609)}
+by_chance = [n for n in surplus if surplus[n] // 2 == 19]
+in_each = [sum(surplus[n + k] // 2 == 19 for k in range(32)) for n in range(33, 577)]
+check("the middle is right for two sizes in any 32", set(in_each) == {2}, f"{by_chance[:6]} ...")
+half_of_8s = (geometry.map_sizes(nets["fcn8s"], 500)["upscore8"].size[0] - 500) // 2
+centred = landing(nets["fcn8s"], 500, 8, shift=half_of_8s - 31)
+check("FCN-8s at 500 pixels: half of the surplus is 34", half_of_8s == 34)
+check("cropping there moves all scores by 3 pixels", abs(centred - (268.5 - 3)) < 1e-6, f"{centred:.1f}, not 268.5")
 furthest = max(abs(s // 2 - 19) for s in surplus.values())
-check("the worst sizes are off by 15, nearly half a cell", furthest == 15)
-check("at 250 pixels nobody would notice; at 256 one would", 250 in right_by_chance and 256 not in right_by_chance)
-print("sizes for which the middle is right:", right_by_chance[:8], "...")
-
-# %%
-figure, ax = viz.new_figure(
-    "What is cut off in front is always 19; what is cut off behind changes", width=7.2, height=3.0
-)
-for y, n in enumerate((224, 256, 375, 480, 500)):
-    left, behind = 19, surplus[n] - 19
-    ax.barh(y, left, left=-left, color="#e4572e", height=0.6)
-    ax.barh(y, n, color="#dfe8f1", height=0.6)
-    ax.barh(y, behind, left=n, color="#4ea5d9", height=0.6)
-    ax.text(n / 2, y, f"image, {n}", ha="center", va="center", fontsize=9)
-    ax.text(-left - 4, y, left, ha="right", va="center", fontsize=9, color="#e4572e")
-    ax.text(n + behind + 4, y, behind, ha="left", va="center", fontsize=9, color="#4ea5d9")
-ax.set(yticks=[], xlabel="image pixel (rows of upscore, FCN-32s)", xlim=(-60, 570))
-ax.spines["left"].set_visible(False)
-ax.grid(False)
-viz.save_figure(figure, "06_crops")
+check("for the worst sizes it moves FCN-32s by 15 pixels, nearly half of its stride", furthest == 15)
+check("at 250 pixels a test would not notice; at 256 it would", 250 in by_chance and 256 not in by_chance)
 
 # %% [markdown]
-# **A field is not a promise.** "It sees 404 pixels" does not say that it uses them. Look at the picture
-# again before you explain a result with a receptive field.
+# > **Prediction 3.** 31 is right. The crop removes what lies in front of the picture, and these are always 31 pixels.
+# > The other 37 lie behind it. If you wrote 34, you shared the surplus equally, and the impulse lands 3 pixels too
+# > early.
+#
+# **A field is not a promise.** "An output sees 404 pixels" says that it can use them, not that it does. Look at the
+# figure below before you explain a result by a receptive field.
+
+# %% [markdown]
+# ## The drawings
+
+# %%
+COLOURS = {"fc7": "#f2c14e", "pool5": "#8bd17c", "pool4": "#62b6f0", "pool3": "#ff6b4a"}
+SHADE = {"facecolor": "black", "alpha": 0.65, "edgecolor": "none", "pad": 1.5}
+
+
+def named_box(ax, centre, side, text, colour):
+    """A square around a place, with its name above the left corner."""
+    top, left = (c - side / 2 + 0.5 for c in centre)
+    viz.frame(ax, top, left, side, side, colour)
+    ax.text(left + 2, top - 7, text, color=colour, fontsize=9, weight="bold", bbox=SHADE, va="bottom")
+
+
+def draw_fields():
+    """The theoretical fields on the photograph, and the effective field of one output at the same scale."""
+    fields = geometry.grids(geometry.graph(nets["fcn8s"]))
+    row, column = start + stride * 9, start + stride * 8  # the output nearest to the middle of the photograph
+    figure, axes = viz.new_figure(
+        "What an output of VGG16 can see (left), and what it uses with random weights (right)",
+        columns=2,
+        width=9,
+        height=4.9,
+        titles=["theoretical fields; dots: outputs, every 32 pixels", "gradient of one output in its 404x404 field"],
+    )
+    axes[0].imshow(photo)
+    steps = 32 * np.arange(-6, 7)
+    axes[0].plot(*map(np.ravel, np.meshgrid(column + steps, row + steps)), ".", color="white", markersize=4)
+    for name, colour in COLOURS.items():
+        named_box(axes[0], (row, column), fields[name].size, f"{name}: {fields[name].size}", colour)
+    energy = np.sqrt(effective.energy)
+    limits = column - 202, column + 202, row + 202, row - 202
+    axes[1].imshow(energy, cmap="magma", vmax=np.quantile(energy, 0.998), extent=limits)
+    named_box(axes[1], (row, column), effective.size, f"95 % of it: {effective.size}", "white")
+    named_box(axes[1], (row, column), 404, "fc7: 404", COLOURS["fc7"])
+    for ax in axes:
+        ax.set(xlim=(column - 210, column + 210), ylim=(row + 208, row - 226))
+        ax.plot([column + 90, column + 190], [row + 190, row + 190], color="white", linewidth=3)
+        ax.text(column + 140, row + 180, "100 pixels", color="white", ha="center", va="bottom", fontsize=9, bbox=SHADE)
+    viz.bare(axes)
+    return figure
+
+
+def draw_crops():
+    """All five crops: the values of the cropped map as blocks, those that are left out in red."""
+    figure, ax = viz.new_figure(
+        "Where the five crops come from: what begins before its reference is left out (red)", width=9, height=4.2
+    )
+    for row, ((_, cut, reference), number) in enumerate(zip(CROPS, crops)):
+        (step, begins), (_, other) = grids[cut], grids[reference]
+        middles = np.arange(begins, 60, step)
+        red = middles < other
+        line = "white" if step > 1 else "none"
+        ax.barh(row, step, left=middles[red] - step / 2, height=0.5, color="#d1495b", edgecolor=line)
+        ax.barh(row, step, left=middles[~red] - step / 2, height=0.5, color="#bcd0e2", edgecolor=line)
+        edge = other - step / 2
+        ax.plot([edge, edge], [row - 0.42, row + 0.42], color="black", linewidth=2)
+        word = "pixels" if step == 1 else f"values of {step:g} pixels"
+        ax.text(62, row, f"{number:g} {word}", va="center", fontsize=10, color="#a02c3d", weight="bold")
+        ax.text(edge + 2, row - 0.4, f"{reference} begins", va="center", fontsize=8)
+    ax.axvspan(-0.5, 60, color="#f6efdc", zorder=0)
+    ax.set(xlim=(-106, 60), ylim=(4.6, -0.9), xlabel="pixels; the picture begins at 0 (yellow), its padding at -100")
+    ax.set_yticks(range(5), [f"{net}\n{cut}" for net, cut, _ in CROPS])
+    ax.grid(False)
+    return figure
+
+
+def draw_behind():
+    """What FCN-32s cuts off in front of the picture and behind it, for five sizes."""
+    figure, ax = viz.new_figure(
+        "FCN-32s: in front of the picture 19 pixels are cut off at every size; behind it the number changes",
+        width=8,
+        height=3.2,
+    )
+    for y, n in enumerate((224, 256, 375, 480, 500)):
+        behind = surplus[n] - 19
+        ax.barh(y, 19, left=-19, color="#d1495b", height=0.6)
+        ax.barh(y, n, color="#f6efdc", height=0.6)
+        ax.barh(y, behind, left=n, color="#2e86ab", height=0.6)
+        ax.text(n / 2, y, f"picture, {n}", ha="center", va="center", fontsize=9)
+        ax.text(-23, y, 19, ha="right", va="center", fontsize=9, color="#d1495b")
+        ax.text(n + behind + 4, y, behind, ha="left", va="center", fontsize=9, color="#2e86ab")
+    ax.set(yticks=[], xlabel="pixel of the picture (rows of upscore)", xlim=(-50, 570))
+    ax.spines["left"].set_visible(False)
+    ax.grid(False)
+    return figure
+
+
+def draw_padding():
+    """Which pictures fit with which padding."""
+    pads, sizes = np.arange(70, 111), np.arange(1, 61)
+    fitting = np.array([[fits(n, p) for p in pads] for n in sizes])
+    figure, ax = viz.new_figure("Which pictures fit FCN-32s with which padding", width=6.4, height=3.8)
+    ax.pcolormesh(pads, sizes, fitting, cmap="Blues", vmin=0, vmax=2.5)
+    ax.plot((195 - sizes) / 2, sizes, color="#d1495b")
+    ax.text(90, 24, "n + 2p - 2 = 193", color="#d1495b")
+    ax.axvline(81, color="#333333", linestyle="--")
+    ax.text(80.5, 45, "p = 81", ha="right")
+    ax.text(98, 45, "fits", fontsize=12, ha="center")
+    ax.text(87, 4, "fc6 gets fewer than 7 values", ha="center", fontsize=8)
+    ax.text(75, 30, "the scores begin\ninside the picture", ha="center", fontsize=8)
+    ax.plot(97, 1, "o", color="#333333")
+    ax.text(98, 3, "97: every size", fontsize=9)
+    ax.set(xlabel="padding p", ylabel="picture side n", xlim=(69.5, 110.5), ylim=(0.5, 60.5))
+    ax.grid(False)
+    return figure
+
+
+# %% [markdown]
+# Look at the boxes: each deeper layer sees a larger square around the same place. On the right, the bright part is
+# smaller than the whole field. Both pictures have the same scale.
+
+# %%
+viz.show(draw_fields(), "06_fields")
+
+# %% [markdown]
+# Look at the red blocks in the second and the fourth row and count them: there are 5 and 9. In the other rows each
+# block is one pixel wide.
+
+# %%
+viz.show(draw_crops(), "06_crops")
+
+# %% [markdown]
+# Look at the numbers on the left, which are equal, and at those on the right, which are not.
+
+# %%
+viz.show(draw_behind(), "06_behind")
+
+# %% [markdown]
+# Look at the lowest row, a picture of one pixel: the blue region reaches it at a padding of 97.
+
+# %%
+viz.show(draw_padding(), "06_padding")
 
 # %% [markdown]
 # ## Exercises
-# 1. *Trace.* FCN-AlexNet: conv 11 stride 4 pad 100; pool 3 stride 2; conv 5 pad 2; pool 3 stride 2; three
-#    conv 3 pad 1; pool 3 stride 2; conv 6; conv 1; upscore 63 stride 32. Field, stride, start, crop?
-# 2. *Change.* Its upscore gets a kernel of 64 instead of 63, like VGG's. What happens to the crop? Why
-#    does an odd kernel suit AlexNet, and an even one VGG?
-# 3. *Prove.* Pools round up, each halving. Show that FCN-32s covers an image of n pixels for every n
-#    that leaves `fc6` something to see, if its offset is 19. (Start with: ceil(m / 32) * 32 >= m.)
+# 1. *Trace*: the pixels that a value of FCN-AlexNet sees.
+# 2. *Change*: the crop of a network with another upscore kernel.
+# 3. *Prove*: FCN-32s covers every picture.
 #
-# Answers: `lessons/solutions/solution_06_geometry.py`
+# `fcn exercise 6` writes a file for each of them, `fcn exercise 6 --check FILE` checks your answer, `fcn exercise 6
+# --solution` shows ours.
 
 # %% [markdown]
 # ## Claims
@@ -345,13 +513,15 @@ viz.save_figure(figure, "06_crops")
 # %%
 claims(
     [
-        ("the recurrence = the support of gradients", support == field, "exact: both count pixels"),
         ("VGG16's fc7: size 404, stride 32, start 12.5", tuple(field) == (404, 32, 12.5), "exact: fractions"),
-        ("the effective field is smaller", effective.size < 0.85 * effective.theoretical, ".85: 0.66 measured"),
-        ("crops 19, 27, 31 and 5, 9 are derived", last_crops + skip_crops == [19, 27, 31, 5, 9], "exact"),
-        ("an impulse lands where its cell stands, in all heads", lands, "1e-6: rounding is 1e-13"),
-        ("every size from 1 to 600 fits with 97, not with 96", smallest == 97 and missing[96] > 0, "exact: sizes"),
-        ("pools that round down break 240 of them", down["fcn32s"] == 240, "exact: sizes"),
+        ("the rule = what gradients reach", support == field, "exact: both count pixels"),
+        ("the effective field is smaller", smaller, ".5 to .85: .64 to .69 on seeds 0, 1, 2, 7, 11"),
+        ("crops 19, 27, 31 and 5, 9 are derived", derived, "exact: fractions"),
+        ("an impulse lands where its value lies, in all networks", lands, "1e-6: rounding is 1e-13"),
+        ("ceil((n + 2p - 2) / 32) >= 7 and p >= 81 say what fits", agree, "exact: sizes, all n from 1 to 1499"),
+        ("every size fits with 97, and not with 96", smallest == 97 and missing[96] == 2, "exact: sizes"),
+        ("any height and width gives scores of that size", right_size, "exact: sizes"),
+        ("pools that round down break 240 of 600 sizes", down["fcn32s"] == 240, "exact: sizes"),
         ("a crop in the middle is 3 pixels off at 500", abs(centred - 265.5) < 1e-6, "1e-6: rounding is 1e-13"),
     ]
 )

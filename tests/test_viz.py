@@ -114,6 +114,28 @@ def test_curves_take_lists_and_pairs():
     assert figure.get_suptitle() == "it falls"
 
 
+def test_bare_axes_have_no_ticks_and_no_border():
+    _, axes = viz.new_figure(rows=2, columns=2)
+    viz.bare(axes[:, 0])
+    for bare, other in axes:
+        assert not len(bare.get_xticks())
+        assert not len(bare.get_yticks())
+        assert not any(spine.get_visible() for spine in bare.spines.values())
+        assert len(other.get_xticks())
+        assert other.spines["left"].get_visible()
+
+
+def test_a_frame_encloses_its_pixels_and_no_others():
+    _, ax = viz.new_figure()
+    ax.imshow(np.zeros((7, 9)))
+    viz.frame(ax, top=1, left=2, height=3, width=5, colour="red")
+    (box,) = ax.patches
+    x0, y0, x1, y1 = box.get_bbox().extents
+    inside = [(i, j) for i, j in np.ndindex(7, 9) if x0 < j < x1 and y0 < i < y1]
+    assert inside == [(i, j) for i in (1, 2, 3) for j in (2, 3, 4, 5, 6)]
+    assert not box.get_fill()
+
+
 def test_drawing_leaves_the_global_settings_alone(tmp_path):
     names = set(matplotlib.rcParams) - {"backend"}  # asking for the backend would choose one
     before = {name: matplotlib.rcParams[name] for name in names}
