@@ -122,7 +122,9 @@ class TestField:
     @pytest.mark.parametrize("stride", [1, 3, (4, 2)])
     def test_another_stride_than_the_nets_is_refused(self, stride):
         net = Sequential(MaxPool2d(2), MaxPool2d(2))
-        with refuses("ShiftAndStitch interlaces passes of output stride", "that of its net is 4", "in the wrong places"):
+        with refuses(
+            "ShiftAndStitch interlaces passes of output stride", "that of its net is 4", "in the wrong places"
+        ):
             receptive_field(ShiftAndStitch(net, stride))
 
 

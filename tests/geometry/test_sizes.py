@@ -83,7 +83,7 @@ def test_reasons(nets):
     net = nets["fcn32s"]
     with refuses("crop: upscore is too small: it has 512 cells, but image needs 500 from cell 19 on"):
         geometry.map_sizes(net, 500, ceil_mode=False)
-    with refuses("crop: upscore starts 1 pixels after image does"):
+    with refuses("crop: upscore starts 1 pixels after image and"):
         geometry.map_sizes(net, 500, pad=80)
     with refuses("fc6: its input is 6x22, which is too small"):
         geometry.map_sizes(net, (1, 500), pad=90)
@@ -175,5 +175,5 @@ def test_axes_that_differ():
     text = geometry.explain_crop(one, other)
     assert text.splitlines()[0] == "the map starts at -12, the reference at (-4, 0); the stride of both is 4"
     assert text.splitlines()[1].endswith("/ 4 = (2, 3)")
-    with refuses("one stride"):
+    with refuses("equal strides"):
         geometry.explain_crop(one, geometry.IMAGE)
