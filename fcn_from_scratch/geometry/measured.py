@@ -88,7 +88,7 @@ def _path(net):
         window = declared_window(layer)
         if window is None or window.transposed or min(window.padding) < 0:
             raise ValueError(
-                f"a receptive field is measured through convolutions, pools and layers like them; {layer.label} is not one"
+                f"a receptive field is measured through convolutions, pools and the like; {layer.label} is not one"
             )
     return path
 

@@ -87,7 +87,7 @@ def test_reasons(nets):
         geometry.map_sizes(net, 500, pad=80)
     with refuses("fc6: its input is 6x22, which is too small"):
         geometry.map_sizes(net, (1, 500), pad=90)
-    with refuses("score_pool3: pool3 is too small: 9 cells, and from cell 1 on 10 are needed for upscore_pool4"):
+    with refuses("score_pool3: pool3 is too small: it has 9 cells, but upscore_pool4 needs 10 from cell 1 on"):
         geometry.map_sizes(models.build("mini_fcn8s", 2, width=1, pad=17, fc6_kernel=3, fc6_padding=0), 33)
     with refuses("size must be at least 1"):
         geometry.fits(net, 0)
