@@ -85,7 +85,7 @@ def _bands(ax):
 def _title(ax, maps, padding):
     size = maps["image"].size - 2 * padding
     ax.text(
-        0.3, 7.12, f"FCN-8s on a photograph of {size}x{size} pixels", size=19, weight="bold", color=INK, va="center"
+        0.3, 7.12, f"FCN-8s on a photograph of {size}x{size} pixels", size=18, weight="bold", color=INK, va="center"
     )
 
 

@@ -87,7 +87,9 @@ def _path(net):
     for layer in path:
         window = declared_window(layer)
         if window is None or window.transposed or min(window.padding) < 0:
-            raise ValueError(f"a receptive field is measured through layers with windows; {layer.label} has none")
+            raise ValueError(
+                f"a receptive field is measured through convolutions, pools and the like; {layer.label} is not one"
+            )
     return path
 
 

@@ -28,7 +28,7 @@ class Branches(Container):
         for branch in self.branches:
             for key, layer in branch.children.items():
                 if key in children or key == "output":
-                    raise ValueError(f"the layers of all branches must have different names; {key!r} occurs twice")
+                    raise ValueError(f"the layers of all branches must have different names; {key!r} is taken")
                 children[key] = layer
         self.output = Concat()
         super().__init__({**children, "output": self.output}, name)

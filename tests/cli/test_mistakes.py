@@ -30,7 +30,7 @@ class TestTrainingMistakes:
             (["--balance", "1e9", "--count", "8"], ["--balance 1e+09"]),
             (["--seed", "-1"], ["seed must be at least 0; got -1"]),
             (["--count", "0"], ["count must be at least 1; got 0"]),
-            (["--size", "8x8"], ["size is at least 16; got (8, 8)"]),
+            (["--size", "8x8"], ["size must be at least 16; got (8, 8)"]),
             (["--num-classes", "9"], ["shapes has 6 classes", "9"]),
             (["--root", "somewhere"], ["shapes is drawn", "somewhere"]),
             (["--weights", "gone.npz"], ["gone.npz: No such file"]),

@@ -175,7 +175,7 @@ def claiming(shape, data=b"\1\2\3\4", kind=matfile.UINT8):
 )
 def test_sizes_that_lie_are_refused(write, data, complaint):
     with pytest.raises(InputError, match=complaint):
-        read_mat(write(data), "x", "Seg" if b"Seg" in data else "a" if complaint[:5] in ("no si", "names") else None)
+        read_mat(write(data), "x", "Seg" if b"Seg" in data else "a" if complaint[:5] in ("not a", "names") else None)
 
 
 def bomb(megabytes):
@@ -286,7 +286,7 @@ def test_files_that_count_from_one(write):
         (np.array([[np.nan, 1]]), {}, "not whole"),
         (np.array([[np.inf, 1]]), {}, "not whole"),
         (np.array([[1e18, 1]]), {}, r"from 1 to 1e\+18, which are no class ids"),
-        (np.array([[2**63]], "u8"), {}, "no ids"),
+        (np.array([[2**63]], "u8"), {}, "no class ids"),
         (np.zeros((2, 2, 2), "u1"), {}, r"has shape \(2, 2, 2\)"),
         (np.zeros((0, 3), "u1"), {}, r"has shape \(0, 3\)"),
     ],

@@ -285,7 +285,7 @@ class TestRarefy:
         close(rarefy(net, (4, 2))(x), shift_and_stitch(net, x)[:, :, ::4, ::2], 1e-12)
         size, _, start = geometry.receptive_field(net)
         assert tuple(geometry.receptive_field(rarefy(net))) == (size, 1, start)
-        with refuses("AvgPool2d '5' spans 9x1 pixels, more than its input"):
+        with refuses("AvgPool2d '5' spans 9x1 pixels, which is more than its input"):
             rarefy(net)(x[:, :, :12])
 
     @pytest.mark.parametrize("count_include_pad", [True, False])

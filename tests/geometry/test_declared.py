@@ -325,7 +325,7 @@ class TestOtherDeclarations:
 
     @pytest.mark.parametrize("layer", [NearestUpsample(2), interpolation(), Concat(), Own()])
     def test_only_plain_windows_are_measured(self, layer):
-        with refuses("measured through windows", layer.label, "has none"):
+        with refuses("measured through convolutions", layer.label, "is not one"):
             measured_receptive_field([positive(2, 3), layer])
 
 

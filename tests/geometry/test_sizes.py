@@ -83,11 +83,11 @@ def test_reasons(nets):
     net = nets["fcn32s"]
     with refuses("crop: upscore is too small: it has 512 cells, but image needs 500 from cell 19 on"):
         geometry.map_sizes(net, 500, ceil_mode=False)
-    with refuses("crop: upscore starts 1 pixels after image does"):
+    with refuses("crop: upscore starts 1 pixels after image and"):
         geometry.map_sizes(net, 500, pad=80)
     with refuses("fc6: its input is 6x22, which is too small"):
         geometry.map_sizes(net, (1, 500), pad=90)
-    with refuses("score_pool3: pool3 is too small: 9 cells, and from cell 1 on 10 are needed for upscore_pool4"):
+    with refuses("score_pool3: pool3 is too small: it has 9 cells, but upscore_pool4 needs 10 from cell 1 on"):
         geometry.map_sizes(models.build("mini_fcn8s", 2, width=1, pad=17, fc6_kernel=3, fc6_padding=0), 33)
     with refuses("size must be at least 1"):
         geometry.fits(net, 0)
@@ -175,5 +175,5 @@ def test_axes_that_differ():
     text = geometry.explain_crop(one, other)
     assert text.splitlines()[0] == "the map starts at -12, the reference at (-4, 0); the stride of both is 4"
     assert text.splitlines()[1].endswith("/ 4 = (2, 3)")
-    with refuses("one stride"):
+    with refuses("equal strides"):
         geometry.explain_crop(one, geometry.IMAGE)

@@ -77,7 +77,7 @@ class TestBranches:
             Branches([Conv2d(3, 1, 1, name="one")], [Conv2d(3, 1, 1, name="one")])
         with refuses("'output' is taken"):
             Branches([Conv2d(3, 1, 1, name="output")])
-        with refuses("each branch has a convolution"):
+        with refuses("each branch needs a convolution"):
             Branches([ReLU(name="relu")])
         smaller = Branches(
             [Conv2d(3, 1, 1, name="one")], [Conv2d(3, 1, 1, name="two"), AvgPool2d(2, name="pool")], name="module"

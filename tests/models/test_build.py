@@ -239,7 +239,7 @@ class TestRefusals:
 
     def test_an_image_too_small_for_fc6(self, rng):
         net = build("mini_fcn8s", 2, width=1, fc6_padding=0, pad=5)
-        with refuses("the kernel spans 3x3 pixels, more than its input: 2x2"):
+        with refuses("the kernel spans 3x3 pixels, which is more than its input: 2x2"):
             net(rng.normal(size=(1, 3, 56, 56)))
 
     def test_too_small_a_frame(self):

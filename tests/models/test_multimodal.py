@@ -112,7 +112,7 @@ class TestLateFusion:
         assert net(rng.normal(size=(1, 4, 33, 40)).astype(np.float32)).shape == (1, 2, 33, 40)
         with refuses("the streams read 3 and 1 channels of the image, one after the other; got x (1, 6, 33, 40)"):
             net(rng.normal(size=(1, 6, 33, 40)))
-        with refuses("in_channels is an integer"):
+        with refuses("in_channels must be an integer"):
             build("mini_fcn32s", 2, width=1, in_channels=(3, 3))
 
     def test_dropout_goes_on_with_one_generator(self):

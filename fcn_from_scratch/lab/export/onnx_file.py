@@ -4,7 +4,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.lab.export import onnx_graph, onnx_messages
 
-LARGEST = 2**31 - 1  # bytes; protocol buffers cannot hold more in one file
+LARGEST = 0x7FFFFFFF  # bytes; protocol buffers cannot hold more in one file
 
 
 def write(path, model, facts):
