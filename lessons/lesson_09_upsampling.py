@@ -115,7 +115,7 @@ check("ours = ops.conv_transpose2d, which uses one matrix product", package_gap 
 check("ours = the package's six nested loops", loops_gap < 1e-12, f"{loops_gap:.0e}")
 
 # %% [markdown]
-# ## Three old ways are three kernels
+# ## Three known ways are three kernels
 # * **Nearest neighbour** is a kernel of ones that is as large as the stride.
 # * **Bed of nails** is a kernel with a single 1. The other fine pixels stay zero.
 # * **Bilinear interpolation** gives a fine pixel a weighted mean of the four coarse values around it. Along each
@@ -418,9 +418,9 @@ recovered = ops.max_unpool2d(pooled, places, (8, 10))
 check("unpool(pool) keeps one pixel of four", (recovered == fine).mean() == 0.25)
 
 # %% [markdown]
-# Now the other way round: unpool first, then pool. Positive numbers come back. A *negative* number loses against the
-# zeros that the unpooling placed around it. After a ReLU there are no negative numbers. But about half of all scores
-# are negative, and every one of them becomes 0.
+# Now the other way round: unpool first, then pool. Positive numbers come back. A *negative* number does not: around
+# it the unpooling has placed zeros, a zero is larger, and so the max-pool takes a zero. After a ReLU there are no
+# negative numbers. But about half of all scores are negative, and every one of them becomes 0.
 
 # %%
 kept, changed = {}, {}
@@ -469,8 +469,8 @@ check("it consists of the four sums of every second tap", np.allclose(rough_even
 # %% [markdown]
 # ## What could fool you
 # **A kernel that is symmetric.** Suppose that you forget the flip in "zeros in between, then a convolution". With a
-# bilinear kernel, or with ones, the result is still right to the last digit, and every picture looks right. With any
-# kernel that is not symmetric, the result is wrong. So test upsampling with random numbers, and not with a symmetric
+# bilinear kernel, or with ones, the result is still right to the last digit, and every picture looks right. With a
+# kernel that the flip changes, the result is wrong. So test upsampling with random numbers, and not with a symmetric
 # kernel.
 
 # %%
@@ -538,8 +538,8 @@ def draw_checkerboard():
 viz.show(draw_impulse(), "09_impulse")
 
 # %% [markdown]
-# On the left, look at the dark corners. On the right, look at where each line reaches 1. FCN-32s' line starts higher
-# than that of padding 16, because its crop begins 3 pixels further inside.
+# On the left, look at the dark corners. On the right, look at where each line reaches 1. The line of FCN-32s starts
+# higher than that of padding 16, because the crop of FCN-32s begins 3 pixels further inside.
 
 # %%
 viz.show(draw_border(), "09_border")

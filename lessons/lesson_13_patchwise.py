@@ -150,8 +150,8 @@ check("cut out, they have 11.4 times its pixels", abs(stored - 11.39) < 0.01, f"
 
 # %% [markdown]
 # > **Prediction 1.** It is (64 - 18) / 4 + 1, rounded down, along each axis: 12 x 12 = 144 patches. Cut out, they
-# > hold 144 * 18 * 18 pixels, which is 11.4 times the pixels of the picture. If you wrote 256, you divided 64 by 4
-# > and let windows hang over the edge.
+# > hold 144 * 18 * 18 pixels, which is 11.4 times the pixels of the picture. If you wrote 256, you divided 64 by 4.
+# > Then some windows would go over the border.
 
 # %% [markdown]
 # ## Where the equality ends: padding
@@ -194,9 +194,9 @@ check("in a small picture, 44 % of the cells see the border", share == 112 / 256
 # %% [markdown]
 # ## What sampling does to the gradient
 # Keep each cell with probability `p`, and divide the sum by `p` to make up for the cells that are left out. On
-# average over all masks this is the whole gradient: each cell counts 1/p, in a fraction p of the draws. Such an
-# average is called unbiased. But the result of a single draw differs from the whole gradient. Let cell `i` have the
-# gradient `g_i`. The cells are drawn independently, so (exercise 3 proves it)
+# average over all masks this is the whole gradient: each cell counts 1/p, in a fraction p of the draws. So the
+# divided sum is called unbiased. But the result of a single draw differs from the whole gradient. Let cell `i` have
+# the gradient `g_i`. The cells are drawn independently. From this follows, as exercise 3 proves:
 #
 #     variance = (1 - p)/p * (sum of |g_i|^2)
 #
@@ -550,7 +550,7 @@ viz.show(draw_gradients(), "13_gradients")
 
 # %% [markdown]
 # On the left, the measured points lie on the line of the formula. On the right, compare the second bar with the
-# fourth: both use 25 cells, but the second has more than twice the variance.
+# fourth: both use 25 cells, but the second has a larger variance.
 
 # %%
 viz.show(draw_variance(), "13_variance")

@@ -309,7 +309,7 @@ check("in the paper too: one picture < early fusion < late fusion", paper_order)
 
 # %% [markdown]
 # The order is the same, but the reason is simpler in our world. In our world one picture alone cannot answer the
-# question. In the paper's world it can. Early fusion gains little here, from .00 to .04 on five seeds. The paper has
+# question. In the paper's scenes it can. Early fusion gains little here, from .00 to .04 on five seeds. The paper has
 # no control for the number of weights: its late fusion has twice as many as its early fusion. Here late fusion has
 # fewer, and still gains .03 or more. So in this world it is the separate trunks that help, and not the number of
 # weights.

@@ -16,8 +16,8 @@ Runtime: 20 s on 2 cores
 #
 # A file of weights is a list of named arrays. It does not say how the layers are connected, nor which preprocessing
 # their input needs. So three things can go wrong. A name of the network is not in the file, or a name of the file is
-# not in the network. A shape has to be changed. The picture is prepared in another way than in training. For a VGG16
-# classifier and FCN-32s the list begins and ends like this:
+# not in the network. A shape is different and has to be changed. The picture is prepared in another way than in
+# training. For a VGG16 classifier and FCN-32s the list begins and ends like this:
 #
 #     file            shape                network         shape
 #     conv1_1.weight  (64, 3, 3, 3)        conv1_1.weight  (64, 3, 3, 3)       the same
@@ -117,8 +117,8 @@ check("fc8 is unused: it scores ImageNet's 1000 classes", report.unused == ["fc8
 # Is a reshape right for `fc6`? The classifier flattens `pool5` channel by channel and row by row. The convolution's
 # kernel lies in memory in the same order. So no number moves: `W[f, c, i, j] = M[f, 49 c + 7 i + j]`. We test this in
 # two ways. First we compare single numbers. Then we give the FCN the padding of the classifier, 1 instead of 100, and
-# a picture of 224x224. The convolution `fc6` fits at one place of it only. There it must compute what the matrix
-# computes.
+# a picture of 224x224. Then there is only one place where the convolution `fc6` fits. There it must compute what the
+# matrix computes.
 
 # %%
 matrix, kernels = classifier.params["fc6.weight"], fcn32s.params["fc6.weight"]
@@ -319,8 +319,8 @@ check("0..1: everything is background", not any(answer.any() for answer in answe
 check("a forgotten mean costs too", iu["mean forgotten"] < iu["right"] - 0.05)
 
 # %% [markdown]
-# > **Prediction 2.** There is no message. About half of the mean IU is left. Here colour alone tells the classes, so
-# > this mistake costs more than it does on photographs.
+# > **Prediction 2.** There is no message. About half of the mean IU is left. Here the classes differ in colour only,
+# > so this mistake costs more than it does on photographs.
 #
 # A picture in 0..1 is nearly black for a network that expects 0..255. Its first layer receives numbers near zero, so
 # the scores come from the biases.
@@ -511,9 +511,9 @@ check("the deeper trunk is about as good", -0.03 < deeper_gain < 0.06, f"{deeper
 
 # %% [markdown]
 # Here depth alone changes little: the mean IU grows by .00 to .03 on five seeds. A skip is worth far more (lesson
-# 12). So depth does not explain the paper's table by itself. There is another difference: VGG16 was also the better
-# classifier on ImageNet, and its FCN starts from those weights. Our networks start from random weights, so we cannot
-# test this here.
+# 12). So depth does not explain the paper's table by itself. GoogLeNet even has more layers than VGG16 (22 and 16),
+# and its FCN has a lower mean IU. There is another difference: VGG16 was also a better classifier on ImageNet than
+# AlexNet, and its FCN starts from those weights. Our networks start from random weights, so we cannot test this here.
 
 # %% [markdown]
 # ## What could fool you

@@ -128,7 +128,7 @@ index_formula = np.array_equal(threaded.reshape(looped.shape), looped)
 check("thread by thread = row by row", index_formula)
 
 # %% [markdown]
-# The package's `im2col.cu` is this body with channels, stride, padding and dilation. It has 36 lines; read it now.
+# The package's `im2col.cu` is this body with channels, stride, padding and dilation. It has 32 lines; read it now.
 # With its `GRID_LOOP`, thread `t` of `T` makes the elements `t`, `t + T`, `t + 2T` and so on, so any number of
 # threads is enough for any picture. The channels are the last axis in memory. So neighbouring threads read
 # neighbouring numbers, and a GPU reads 32 of those in one access.
