@@ -415,8 +415,8 @@ check("where the class is the shape, the mask alone does better", 0.03 < gain < 
 # > from the ground. But its mask is the true one, which no camera gives. And in the first world, where colour
 # > decides, it is worse than the network that sees the picture.
 #
-# The paper's journal version asks this about photographs (table 8, mean IU without the background, VOC). We did not
-# have its text when we wrote this lesson, so these numbers are reported and unchecked:
+# The paper's journal version asks this about photographs ([arXiv 1605.06211](https://arxiv.org/abs/1605.06211), table 8:
+# mean IU without the background, VOC, read in its text; we cannot measure it here):
 #
 # | what the network sees | mean IU |
 # |---|---|
@@ -425,7 +425,7 @@ check("where the class is the shape, the mask alone does better", 0.03 < gain < 
 # | the background only, in training and in the test | 37.8 |
 # | only the mask (its "shape") | 29.1 |
 #
-# If they are right, the shape says something in photographs, but far less than colour and texture do.
+# So in photographs the shape says something, but far less than colour and texture do.
 
 # %% [markdown]
 # ## What could fool you
