@@ -5,8 +5,8 @@ pools have windows of 2, a stride of 2, and round up. `fc6` has a kernel of 2 an
 are 1x1 convolutions. `upscore` has a kernel of 64, a stride of 32 and no padding. The crop begins at row 32 and keeps
 `side` rows.
 
-Write `trace_32s(side)`. It returns a dict with the number of rows of pool1, pool2, pool3, pool4, pool5, fc6 and upscore,
-and under "cut_behind" the number of rows that the crop removes behind the picture.
+Write `trace_32s(side)`. It returns a dict with the number of rows of pool1, pool2, pool3, pool4, pool5, fc6 and
+upscore, and under "cut_behind" the number of rows that the crop removes behind the picture.
 
     trace_32s(64)["fc6"] -> 3
 """
