@@ -3,7 +3,7 @@
 # Lesson 11: How does a classifier become a segmenter?
 
 After this lesson you can turn a trained classifier into FCN-32s and write the backward of its head. You can say why its
-first loss is exactly ln C, convert a learning rate from one loss to another, and measure what a trained trunk is worth.
+first loss is exactly ln C, convert a learning rate from one loss to another, and measure what the classifier is worth.
 
 Needs: lesson 5 (a classifier as a convolution) and lesson 9 (upsampling). Words: the [glossary](../docs/glossary.md).
 
@@ -84,8 +84,7 @@ classifier = build("mini_classifier").to(DEVICE)
 x = np.stack([classifier.transform(sample.image) for sample in single])
 optimizer = SGD(classifier, warm_up(polynomial(0.01, 120), 20), weight_decay=5e-4)
 rng = np.random.default_rng([SEED, 11])
-for _ in range(120):
-    batch = rng.integers(0, 400, 16)
+for batch in rng.integers(0, 400, (120, 16)):
     classifier.zero_grad()
     _, dscores = ops.softmax_cross_entropy(classifier(x[batch]), words[batch])
     classifier.backward_params(dscores)
