@@ -586,7 +586,7 @@ draw_patch_matrix()
 # %%
 def draw_times():
     """The five ways as bars."""
-    figure, ax = viz.new_figure("Five ways to compute the same layer: time on a logarithmic scale", width=7.4, height=2.7)
+    figure, ax = viz.new_figure("One layer, computed in five ways: time on a logarithmic scale", width=7.4, height=2.7)
     milliseconds = [1000 * time for time in times.values()]
     bars = ax.barh(list(times), milliseconds, color=viz.COLOURS[0], height=0.62)
     labels = [f"{ms:,.2f} ms,  {milliseconds[0] / ms:,.0f} times as fast" for ms in milliseconds]
