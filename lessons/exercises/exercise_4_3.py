@@ -8,8 +8,8 @@ excess is this average minus ln C. Show that
 
 For the proof, write the excess as ln(mean of e^t), where t are the scores minus some number. Which number?
 
-Write `excess_and_variance(scores)` for an array (C,). It returns the pair (excess, half the variance of the scores),
-where the variance is the mean of the squared distances from the mean.
+Write `excess_and_variance(scores)` for an array (C,). It returns the pair (excess, half the variance of the scores).
+Here the variance is the mean of the squared distances from the mean.
 """
 
 import numpy as np
