@@ -1,4 +1,4 @@
-"""Exercise 4.3, prove: what a preference without knowledge costs.
+"""Exercise 4.3, prove: the average loss over all labels.
 
 Let each of the C classes be the label once, and average the cross-entropy of the same scores over the C labels. The
 excess is this average minus ln C. Show that
