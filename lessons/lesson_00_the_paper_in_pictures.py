@@ -228,8 +228,8 @@ heat["upscore8"] = enlarged(fused8, 8)
 labels = np.where(heat["upscore8"][31:531, 31:531] > 0, 15, 0)  # 15 is person in PASCAL VOC
 
 # %% [markdown]
-# One value of `fc7` depends on 404x404 pixels; we say that it sees them. Cell 8 stands in row and column 12.5 + 8 x 32
-# = 268.5, so it sees rows 67 to 470 of the photograph. It is marked in yellow.
+# One value of `fc7` depends on 404x404 pixels; we say that it sees them. Cell 8 stands in row and column 12.5 + 8 x
+# 32 = 268.5, so it sees rows 67 to 470 of the photograph. It is marked in yellow.
 
 # %%
 field = places["fc7"]

@@ -16,9 +16,9 @@ Runtime: 2 s on 2 cores
 # # One class for every pixel
 #
 # A classifier gives a picture one class. A segmentation gives every pixel a class: it is a **label
-# map**, an integer for each pixel. To judge it, we compare it with the true label map and count. `n[i,
-# j]` is the number of pixels of true class `i` that were predicted as class `j`. This table is the
-# **confusion matrix**. The pixels that are counted on its diagonal are right.
+# map**, an integer for each pixel. To judge it, we compare it with the true label map and count.
+# `n[i, j]` is the number of pixels of true class `i` that were predicted as class `j`. This table is
+# the **confusion matrix**. The pixels that are counted on its diagonal are right.
 #
 #     truth    prediction            predicted 0   predicted 1   predicted 2
 #     0 0 1      0 0 1      true 0        4             0             0
@@ -90,8 +90,8 @@ by_loop = {
 
 # %% [markdown]
 # ## With the package
-# `ConfusionMatrix` needs no loop. It joins the two classes of a pixel, `i` and `j`, into one number, `3
-# * i + j`. Then `np.bincount` counts these numbers. A prediction of 3 for class 0 gives `3 * 0 + 3`,
+# `ConfusionMatrix` needs no loop. It joins the two classes of a pixel, `i` and `j`, into one number,
+# `3 * i + j`. Then `np.bincount` counts these numbers. A prediction of 3 for class 0 gives `3 * 0 + 3`,
 # which is also `3 * 1 + 0`: the pixel would move to another row. So the package refuses a class number
 # (an *id*) that does not exist.
 

@@ -99,8 +99,8 @@ check("the kernel's gradient agrees too", np.allclose(packaged_kernel[0, 0], dke
 check("the bias entered every output once: its gradient is the sum of dy", dbias[0] == dy.sum())
 
 # %% [markdown]
-# > **Prediction 1.** The rows are 1 2 0, then 3 3 -2, then 0 -3 -4. The middle pixel gets 4 * 1 + 1 *
-# > (-1) = 3. If you wrote 4 or -1 there, you forgot that two outputs used it.
+# > **Prediction 1.** The rows are 1 2 0, then 3 3 -2, then 0 -3 -4. The middle pixel gets
+# > 4 * 1 + 1 * (-1) = 3. If you wrote 4 or -1 there, you forgot that two outputs used it.
 
 # %% [markdown]
 # # A test that needs only the forward
@@ -434,8 +434,9 @@ check("for a straight layer the largest step is best", straight[one] < straight[
 check("ReLU fails once values cross its kink", kinked[usual] < LIMIT < 1e-2 < kinked[one], f"{kinked[one]:.0e}")
 
 # %% [markdown]
-# > **Prediction 6.** It is about 1e-5, where the two errors are about equally large: `eps**2 = 1e-16 /
-# > eps` gives the cube root of 1e-16. A convolution is linear, so the largest step is best for it.
+# > **Prediction 6.** It is about 1e-5, where the two errors are about equally large:
+# > `eps**2 = 1e-16 / eps` gives the cube root of 1e-16. A convolution is linear, so the largest step is
+# > best for it.
 
 # %% [markdown]
 # # What could fool you

@@ -44,10 +44,11 @@ loss_by_hand = np.log(4)
 # %% [markdown]
 # # The loss
 # ## By hand
-# The probability of class 1 is `e^s1 / (e^s0 + e^s1 + e^s2)`. Minus its logarithm is `loss = ln(e^s0 + e^s1
-# + e^s2) - s1`. The derivative of this logarithm with respect to `s0` is `e^s0` divided by the sum, which
-# is the probability of class 0. The other scores have the same derivative, and the last term subtracts 1
-# for the true class. So the gradient is **probability minus truth**:
+# The probability of class 1 is `e^s1 / (e^s0 + e^s1 + e^s2)`. Minus its logarithm is
+# `loss = ln(e^s0 + e^s1 + e^s2) - s1`. The derivative of this logarithm with respect to `s0` is `e^s0`
+# divided by the sum, which is the probability of class 0. The derivatives with respect to the other scores
+# have the same form, and the last term subtracts 1 for the true class. So the gradient is **probability
+# minus truth**:
 #
 #     probability      1/8    2/8    5/8
 #     truth             0      1      0
@@ -101,8 +102,8 @@ check("five equal scores cost ln 5 = 1.61", abs(undecided - np.log(5)) < 1e-12, 
 #      2       1/2      1/2*1/2 + 1/2 * 1/2 = 1/2     0
 #      3        0       1/2*1/2 + 1/2 * 0   = 1/4   -1/4
 #
-# In step 3 the gradient is zero, but the weight still moves. If the gradient is constant, V grows until `V
-# = lr * gradient / (1 - momentum)`. **With the usual momentum of 0.9, steps become ten times as long.**
+# In step 3 the gradient is zero, but the weight still moves. If the gradient is constant, V grows until
+# `V = lr * gradient / (1 - momentum)`. **With the usual momentum of 0.9, steps become ten times as long.**
 
 # %%
 from fcn_from_scratch.training import SGD
@@ -177,8 +178,8 @@ check("a constant prediction is right for 1 to 3 pictures in 10", 0.1 < always <
 # %% [markdown]
 # # The network, and its first loss
 # `mini_classifier` has VGG's structure with few channels: five times convolution, ReLU and max-pool, then
-# three fully connected layers fc6, fc7, fc8. Its 56,000 weights start as random numbers of variance 2 /
-# (number of inputs). This is the rule of He et al. (2015). With it, the values keep about the same size
+# three fully connected layers fc6, fc7, fc8. Its 56,000 weights start as random numbers of variance
+# 2 / (number of inputs). This is the rule of He et al. (2015). With it, the values keep about the same size
 # from layer to layer.
 #
 # ## Predict

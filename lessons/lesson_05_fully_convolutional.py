@@ -167,8 +167,8 @@ check("the score layer of FCN-32s has 21 * (4096 + 1) parameters", score_paramet
 # Now we take a whole network. The classifier reads a crop of 32x32 pixels and names the class of the pixel in the
 # middle. It trains for some seconds. No layer uses padding, that is, no zeros are added around a map. "What could fool
 # you" shows why. The network contains two pools. Each of them replaces every 2x2 numbers by the largest one, so the
-# next map has half as many rows and columns. The windows of such a pool begin 2 places apart: the pool has a stride of
-# 2.
+# next map has half as many rows and columns. The windows of such a pool begin 2 places apart: the pool has a stride
+# of 2.
 
 # %%
 world = datasets.Shapes(count=60, size=96, classes_by="colour", seed=SEED)
@@ -542,8 +542,8 @@ viz.show(draw_heat_maps(), "05_heat_map")
 # 2. *Change*: a classifier whose crop is not square.
 # 3. *Prove*: the saving grows with the picture, and has a limit.
 #
-# `fcn exercise 5` writes a file for each of them, `fcn exercise 5 --check FILE` checks your answer, `fcn exercise 5
-# --solution` shows ours.
+# `fcn exercise 5` writes a file for each of them, `fcn exercise 5 --check FILE` checks your answer,
+# `fcn exercise 5 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims

@@ -512,8 +512,8 @@ viz.show(draw_padding(), "06_padding")
 # 2. *Change*: the crop of a network with another upscore kernel.
 # 3. *Prove*: FCN-32s covers every picture.
 #
-# `fcn exercise 6` writes a file for each of them, `fcn exercise 6 --check FILE` checks your answer, `fcn exercise 6
-# --solution` shows ours.
+# `fcn exercise 6` writes a file for each of them, `fcn exercise 6 --check FILE` checks your answer,
+# `fcn exercise 6 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims

@@ -343,9 +343,9 @@ check("place 3 got the answer for place 1, two places to the left", wrong_row[3]
 
 # %% [markdown]
 # Which answer is at which place? With a stride of 4, the pass that moved right by b gives, as output j, the answer for
-# pixel 4j - b. In the wrong map this answer is put at 4j + b. So place p = 4j + b holds the answer for pixel **p -
-# 2b**: for a pixel 2, 4 or 6 places to the left. These pixels lie *before* 4j, in the **previous** interval of four.
-# The three places behind 4j hold the answers for the three pixels in front of 4j, as in a mirror at 4j:
+# pixel 4j - b. In the wrong map this answer is put at 4j + b. So place p = 4j + b holds the answer for pixel
+# **p - 2b**: for a pixel 2, 4 or 6 places to the left. These pixels lie *before* 4j, in the **previous** interval of
+# four. The three places behind 4j hold the answers for the three pixels in front of 4j, as in a mirror at 4j:
 #
 #     place             4j    4j + 1   4j + 2   4j + 3
 #     answer for pixel  4j    4j - 1   4j - 2   4j - 3
@@ -539,8 +539,8 @@ viz.show(draw_direction(), "07_direction")
 # 2. *Change*: answers at every second pixel only.
 # 3. *Prove*: where the answers stand in the paper's form, and in the wrong one.
 #
-# `fcn exercise 7` writes a file for each of them, `fcn exercise 7 --check FILE` checks your answer, `fcn exercise 7
-# --solution` shows ours.
+# `fcn exercise 7` writes a file for each of them, `fcn exercise 7 --check FILE` checks your answer,
+# `fcn exercise 7 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims
