@@ -8,7 +8,7 @@ Write `merged(first, second)`, which returns the kernel of that one layer. Both 
 
     merged(np.array([[1., 0., -1.]]), np.array([[1., 2., 3.]])) -> [[1., 2., 2., -2., -3.]]
 
-How many weights have two 3x3 kernels, and how many has the one kernel that replaces them?
+How many weights do two 3x3 kernels have, and how many does the one kernel have that replaces them?
 """
 
 import numpy as np
