@@ -137,7 +137,7 @@ check("with a constant gradient, steps grow to ten times lr * gradient", abs(las
 # %% [markdown]
 # # Pictures with one thing
 # The package draws scenes of balloons, squares, triangles, rings and crosses. We cut out the 32 x 32 pixels
-# around a single thing. Its class is its outline. Its colour does not matter.
+# around a single thing. Its outline gives its class. Its colour does not matter.
 #
 # The test pictures are *held out*: they are not used for training.
 
@@ -530,7 +530,7 @@ from fcn_from_scratch import viz
 def draw_pictures():
     """Eight training pictures of each class."""
     rows = [[one.image for one in train if one.labels[0, 0] == c][:8] for c in range(5)]
-    caption = "The class is the outline. The colour does not matter"
+    caption = "The outline gives the class. The colour does not matter"
     viz.show(viz.panels(rows, row_titles=classes, size=0.85, caption=caption), "04_pictures")
 
 

@@ -146,10 +146,10 @@ check(
 check("every fourth answer is the coarse map", np.array_equal(stitched[:, :, ::f, ::f], coarse))
 
 # %% [markdown]
-# > **Prediction 1.** One pass gives 12x12 = 144 outputs: (64 - 18) / 4 = 11.5 is rounded down to 11, and the first
-# > output comes on top. There are 16 passes, and together they give 47x47 = 2209 outputs: one for each place where a
+# > **Prediction 1.** One pass gives 12x12 = 144 outputs: (64 - 18) / 4 = 11.5 is rounded down to 11, and 1 is added for
+# > the first output. There are 16 passes, and together they give 47x47 = 2209 outputs: one for each place where a
 # > window of 18x18 fits. If you wrote 16 * 144 = 2304, you counted windows that end outside the picture. A pass that
-# > dropped 3 rows has one row of outputs less.
+# > dropped 3 rows has one row of outputs fewer.
 
 # %% [markdown]
 # ## Is it right?
