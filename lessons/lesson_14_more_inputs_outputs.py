@@ -415,8 +415,8 @@ check("where the class is the shape, the mask alone does better", 0.03 < gain < 
 # > from the ground. But its mask is the true one, which no camera gives. And in the first world, where colour
 # > decides, it is worse than the network that sees the picture.
 #
-# The paper's journal version ([arXiv 1605.06211](https://arxiv.org/abs/1605.06211), table 8) asks this about photographs
-# of VOC. The numbers are its mean IU without the background. We cannot measure them here:
+# The paper's journal version ([arXiv 1605.06211](https://arxiv.org/abs/1605.06211), table 8) asks this about
+# photographs of VOC. The numbers are its mean IU without the background. We cannot measure them here:
 #
 # | what the network sees | mean IU |
 # |---|---|
