@@ -86,7 +86,7 @@ net = Sequential(
     *(Conv2d(8, 16, 3, rng=rng), ReLU(), MaxPool2d(2)),
     *(Conv2d(16, 24, 3, rng=rng), ReLU(), Conv2d(24, len(world.classes), 1, rng=rng)),
 )
-optimizer = SGD(net, warm_up(polynomial(0.05, 200), 20), weight_decay=5e-4)
+optimizer = SGD(net, warm_up(polynomial(0.1, 200), 20), weight_decay=5e-4)
 for _ in range(200):
     chosen = rng.integers(0, 100, 8)
     net.zero_grad()
