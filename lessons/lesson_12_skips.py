@@ -434,10 +434,10 @@ check("it stays .1 or more below 8s", 0.1 < dilated_loss < 0.5, f"-{dilated_loss
 check("stitched gives things too many pixels", 1.2 < painted["stitched"] < 4, f"{painted['stitched']:.2f} for each")
 
 # %% [markdown]
-# A finer grid alone is worth little: the better of the two tricks gains less than .12, and two skips gain .4. `score_fr` of 32s has learned one answer for 32x32 pixels: *is
-# something red near here?* Asked every 8 pixels it says yes around every red thing, also where the thing has
-# ended. So stitched gives things up to twice the pixels that they have. The paper says the same of these tricks:
-# they cost more for what they gain than skips do.
+# A finer grid alone is worth little: the better of the two tricks gains less than .12, and two skips gain .4.
+# `score_fr` of 32s has learned one answer for 32x32 pixels: *is something red near here?* Asked every 8 pixels
+# it says yes around every red thing, also where the thing has ended. So stitched gives things up to twice the
+# pixels that they have. The paper says the same of these tricks: they cost more for what they gain than skips do.
 #
 # The trained dilated network does better, since its `score_fr` can learn an answer for 8x8 pixels. But it still
 # scores far below 8s, at 1.5 times the work. Its features have passed all five pools, and each value still depends
