@@ -153,7 +153,7 @@ def test_updates_add_up_and_merge_is_the_sum():
 def test_merge_refuses_other_classes():
     with pytest.raises(ValueError, match=r"4 classes .* the other 5"):
         ConfusionMatrix(4).merge(ConfusionMatrix(5))
-    with pytest.raises(ValueError, match="ignore_index 255, there 4 with 11"):
+    with pytest.raises(ValueError, match="ignore_index 255, the other 4 and 11"):
         ConfusionMatrix(4).merge(ConfusionMatrix(4, ignore_index=11))
 
 
