@@ -9,10 +9,11 @@ from fcn_from_scratch import datasets, geometry, viz
 from fcn_from_scratch.backend import to_device
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
-from fcn_from_scratch.lab.compare import METHODS, Nets, Settings, footnotes, measure, predictor, report
+from fcn_from_scratch.lab.compare import METHODS, Nets, Settings, footnotes, measure, predictor, report, tuning
 from fcn_from_scratch.lab.compare.figure import slide
 from fcn_from_scratch.lab.compare.measuring import predict
-from fcn_from_scratch.lab.compare.training_plan import NETWORKS, fingerprint
+from fcn_from_scratch.lab.compare.methods import ALIASES
+from fcn_from_scratch.lab.compare.training_plan import NETWORKS, chain, fingerprint
 from fcn_from_scratch.lab.compare.trunk_file import read_trunk
 
 HELP = "Compare the ways to a dense prediction: shift-and-stitch, rarefied filters, upsampling, skips, unpooling."
@@ -33,7 +34,23 @@ def add_arguments(parser):
     parser.add_argument(
         "--methods", type=_methods, default=list(METHODS), metavar="A,B,...", help=f"default all: {', '.join(METHODS)}"
     )
-    group = parser.add_argument_group("data")
+    _add_data_arguments(parser.add_argument_group("data"))
+    _add_network_arguments(parser.add_argument_group("networks"))
+    parser.add_argument(
+        "--out", default="runs/compare", metavar="DIR", help="folder for the results (default runs/compare)"
+    )
+    parser.add_argument("--cache", metavar="DIR", help="where trained networks are kept (default OUT/cache)")
+    common.add_run_arguments(parser)
+    parser.add_argument(
+        "--seeds",
+        type=common.positive,
+        default=1,
+        metavar="N",
+        help="repeat with the seeds SEED to SEED+N-1: means, spreads and error bars (default 1)",
+    )
+
+
+def _add_data_arguments(group):
     group.add_argument("--dataset", choices=datasets.NAMES, default="shapes", help="default shapes, which are drawn")
     group.add_argument("--root", metavar="DIR", help="folder of the data; not for shapes")
     group.add_argument(
@@ -46,12 +63,20 @@ def add_arguments(parser):
     group.add_argument(
         "--image", metavar="PHOTO", help="predict this picture instead; without labels there are no scores"
     )
-    group = parser.add_argument_group("networks")
+
+
+def _add_network_arguments(group):
     group.add_argument(
         "--steps",
         type=common.positive,
         metavar="N",
         help="training steps of each network, after the trunk (default 480; files 400)",
+    )
+    group.add_argument(
+        "--tune",
+        action="store_true",
+        help="only find the best learning rate of every network, on training pictures that are held out; "
+        "later comparisons with this cache use the rates",
     )
     group.add_argument(
         "--stride",
@@ -67,11 +92,6 @@ def add_arguments(parser):
     group.add_argument(
         "--network", choices=tuple(NETWORKS), default="mini", help="network that plain weights belong to (default mini)"
     )
-    parser.add_argument(
-        "--out", default="runs/compare", metavar="DIR", help="folder for the results (default runs/compare)"
-    )
-    parser.add_argument("--cache", metavar="DIR", help="where trained networks are kept (default OUT/cache)")
-    common.add_run_arguments(parser)
 
 
 def run(args):
@@ -81,7 +101,9 @@ def run(args):
     for name in ("steps", "count", "width"):
         if getattr(args, name) is None:
             setattr(args, name, defaults[name])
-    train, val = (_dataset(args, split) for split in ("train", "val"))
+    if args.tune:
+        return _tune(args, defaults["crop"])
+    train, val = (_dataset(args, split, args.seed) for split in ("train", "val"))
     folder = common.output_folder(args.out)
     nets = _nets(args, train, defaults["crop"], Path(args.cache or folder / "cache"))
     print(f"networks, kept in {nets.cache}:", flush=True)
@@ -115,17 +137,60 @@ def run(args):
 
 def _methods(text):
     """argparse's type of --methods: names with commas between them."""
-    names = [name.strip() for name in text.split(",")]
+    names = [ALIASES.get(name.strip(), name.strip()) for name in text.split(",")]
     unknown = [name for name in names if name not in METHODS]
     if unknown:
         raise argparse.ArgumentTypeError(f"there is no method {unknown[0]!r}; the methods are {', '.join(METHODS)}")
     return list(dict.fromkeys(names))
 
 
-def _dataset(args, split):
+def _tune(args, crop):
+    """Run the grid, print its table, and keep the winners in the cache."""
+    cache = Path(args.cache or common.output_folder(args.out) / "cache")
+    seeds = range(args.seed, args.seed + args.seeds)
+    trains = {seed: _dataset(args, "train", seed) for seed in seeds}
+    parts = {seed: tuning.divided(train) for seed, train in trains.items()}
+
+    def nets_of(seed, rates):
+        return _nets(args, parts[seed][0], crop, cache / "tuning", seed, rates, say=_only_trouble)
+
+    settings = _nets(args, trains[args.seed], crop, cache).settings
+    path = tuning.record_path(cache, settings, _identity(args, trains[args.seed]))
+    wanted = {stage.name for name in args.methods for stage in chain(METHODS[name].stage)}
+    print(f"mean IU on training pictures that are held out, {args.steps} steps, seeds {_words(seeds)}:", flush=True)
+    scores_path = path.with_name(f"{path.stem}-scores.json")
+    grid = tuning.Tuning(nets_of, lambda seed: parts[seed][1], seeds, scores_path, say=_say)
+    record = tuning.Record(grid.run(wanted), grid.rates, args.steps, list(seeds))
+    tuning.write_record(path, record)
+    print("\n".join(["", tuning.text(record), "", f"wrote {path}"]))
+    return 0
+
+
+def _say(text):
+    print(text, flush=True)
+
+
+def _only_trouble(text):
+    """The messages of Nets about files that cannot be used."""
+    if "trained again" in text:
+        _say(text)
+
+
+def _words(numbers):
+    return ", ".join(map(str, numbers))
+
+
+def _identity(args, train):
+    """What identifies the training data whatever the seed, in a form for JSON."""
+    if args.dataset == "shapes":
+        return {"drawn": list(args.size or SCENE), "pictures": len(train), "classes": list(train.classes)}
+    return fingerprint(train)
+
+
+def _dataset(args, split, seed):
     if args.dataset == "shapes":
         number = TRAINING_SCENES if split == "train" else args.count
-        options = {"size": args.size or SCENE, "count": number, "seed": args.seed, "classes_by": "colour"}
+        options = {"size": args.size or SCENE, "count": number, "seed": seed, "classes_by": "colour"}
         return datasets.InMemory(datasets.build("shapes", args.root, split, args.num_classes, **options))
     if args.size is not None:
         raise InputError(f"--size is for drawn shapes only; --dataset {args.dataset} is read from files")
@@ -142,7 +207,7 @@ def _spread(dataset, count):
     return [dataset[place * len(dataset) // number] for place in range(number)]
 
 
-def _nets(args, train, crop, cache):
+def _nets(args, train, crop, cache, seed=None, rates=None, say=_say):
     family, options, trunk = args.network, {"width": args.width, "fc6_kernel": FC6_KERNEL}, None
     if args.weights is not None:
         trunk = read_trunk(args.weights, family, options if family == "mini" else {})
@@ -156,11 +221,12 @@ def _nets(args, train, crop, cache):
         args.steps,
         BATCH,
         None if crop is None else tuple(map(min, crop, train[0].labels.shape)),
-        args.seed,
+        args.seed if seed is None else seed,
         fingerprint(train),
         None if trunk is None else trunk.digest,
+        rates,
     )
-    nets = Nets(settings, train, cache, trunk, args.device)
+    nets = Nets(settings, train, cache, trunk, args.device, say=say)
     coarsest = geometry.receptive_field(nets.fresh("32s")).stride
     if coarsest % args.stride:
         raise InputError(f"--stride must divide the network's output stride, {coarsest}; got {args.stride}")
