@@ -1,7 +1,7 @@
 """The learning rate of every stage, chosen on one grid: the code of `fcn compare --tune`.
 
 Every stage of the plan is trained with every rate of GRID, for its own number of steps, on one part of the training
-pictures, and scored on the other part. The pictures of the comparison itself are not touched. The stages are tuned in
+pictures, and scored on the other part. If the first or the last rate is the best, the next one is tried too. The pictures of the comparison itself are not touched. The stages are tuned in
 the order of the plan, and a stage starts from the best weights of the stage before.
 """
 
@@ -19,6 +19,7 @@ from fcn_from_scratch.lab.compare.training_plan import STAGES, TRUNK
 from fcn_from_scratch.training import evaluate
 
 GRID = (0.02, 0.04, 0.08, 0.16)
+FURTHER = 3  # rates beyond the grid at most, each half or twice the last
 PARTS = 5  # the last fifth of the training pictures is held out
 LISTED = 120  # pictures to score on at most
 
@@ -71,12 +72,22 @@ class Tuning:
         wanted = [name for name in STAGES if name != TRUNK and (stages is None or name in stages)]
         table = {}
         for name in wanted:
-            table[name] = {lr: self._mean(name, lr) for lr in self.grid}
+            table[name] = self._row(name)
             self.rates[name] = best(table[name])
             line = "  ".join(f"{lr:g}: {score:.3f}" for lr, score in table[name].items())
             self.say(f"  {name:12} {line}   best {self.rates[name]:g}")
-            self._tidy(name)
+            self._tidy(name, table[name])
         return table
+
+    def _row(self, name):
+        """rate -> mean IU. While the best rate is the first or the last, the next rate is tried too."""
+        row = {lr: self._mean(name, lr) for lr in self.grid}
+        for _ in range(FURTHER):
+            further = {max(row): 2 * max(row), min(row): min(row) / 2}.get(best(row))
+            if further is None:
+                break
+            row[further] = self._mean(name, further)
+        return dict(sorted(row.items()))
 
     def _mean(self, name, lr):
         return float(np.mean([self._score(name, lr, seed) for seed in self.seeds]))
@@ -93,10 +104,10 @@ class Tuning:
             write_atomically(self.path, lambda file: file.write(json.dumps(self.scores, indent=1).encode()))
         return self.scores[key]
 
-    def _tidy(self, name):
+    def _tidy(self, name, row):
         """Remove the stage's weights from the cache, except those from which another stage starts."""
         needed = name in {stage.start for stage in STAGES.values()}
-        for lr in self.grid:
+        for lr in row:
             for seed in self.seeds:
                 if not (needed and lr == self.rates[name]):
                     self.nets_of(seed, {**self.rates, name: lr}).path(name).unlink(missing_ok=True)
