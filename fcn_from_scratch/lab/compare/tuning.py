@@ -1,8 +1,9 @@
 """The learning rate of every stage, chosen on one grid: the code of `fcn compare --tune`.
 
 Every stage of the plan is trained with every rate of GRID, for its own number of steps, on one part of the training
-pictures, and scored on the other part. If the first or the last rate is the best, the next one is tried too. The pictures of the comparison itself are not touched. The stages are tuned in
-the order of the plan, and a stage starts from the best weights of the stage before.
+pictures, and scored on the other part. If the first or the last rate is the best, the next one is tried too. The
+pictures of the comparison itself are not touched. The stages are tuned in the order of the plan, and a stage starts
+from the best weights of the stage before.
 """
 
 import hashlib
