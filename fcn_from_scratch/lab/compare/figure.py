@@ -39,10 +39,10 @@ BIG, MIDDLE, LITTLE = 13, 12, 10  # points
 
 # Lengths in inches.
 WIDTH, HEIGHT, MARGIN = 13.33, 7.5, 0.15
-HEAD, FOOT = 1.35, 0.8  # above the pictures, and below everything else
-FEWEST, GAP, SPACE = 6, 0.14, 0.16  # columns; between columns; between rows
-TALLEST, STRIP, TITLE_SPACE = 1.75, 0.85, 0.14  # a row of pictures, a strip of bars, more space for a title
-LINE = 148  # characters in a line of the foot
+HEAD, FOOT = 1.2, 0.6  # above the pictures, and below everything else
+FEWEST, GAP, SPACE = 6, 0.14, 0.12  # columns; between columns; between rows
+TALLEST, STRIP, TITLE_SPACE = 1.3, 0.85, 0.14  # a row of pictures, a strip of bars, more space for a title
+LINE = 180  # characters in a line of the foot
 
 
 def parts(names):
@@ -131,12 +131,12 @@ class _Page:
         self.down = HEAD  # from the top to what comes next
         with matplotlib.rc_context(viz.STYLE):
             self.figure = Figure(figsize=(WIDTH, HEIGHT))
-            self._text(MARGIN, 0.32, TITLE, fontsize=20, fontweight="bold")
-            self._text(MARGIN, 0.66, subtitle, fontsize=MIDDLE, color="#555555")
+            self._text(MARGIN, 0.3, TITLE, fontsize=20, fontweight="bold")
+            self._text(MARGIN, 0.6, subtitle, fontsize=MIDDLE, color="#555555")
             lines = [line for text in foot.splitlines() for line in textwrap.wrap(text, LINE)]
             down = HEIGHT - 0.08 - 0.09 * len(lines)
             self._text(MARGIN, down, "\n".join(lines), fontsize=LITTLE, color="#777777")
-            self.foot = max(FOOT, 0.47 + 0.18 * len(lines))
+            self.foot = FOOT if not lines else 0.38 + 0.18 * len(lines)
 
     def pictures(self, pictures, first):
         """A row of pictures, the first of them on the left of the methods' columns. The top row gets the titles."""
@@ -164,8 +164,8 @@ class _Page:
             words, axis = self._axis(0, 1, height), self._axis(1, len(rows), height)
             words.axis("off")
             words.text(0.95, 0.5, scale.title, ha="right", va="bottom", fontsize=BIG, fontweight="bold")
-            unit = "\n".join(filter(None, [scale.unit, "log scale" if scale.log else ""]))
-            words.text(0.95, 0.48, unit, ha="right", va="top", fontsize=LITTLE, color="#666666", linespacing=1)
+            unit = scale.unit + (", log" if scale.log else "")
+            words.text(0.95, 0.44, unit, ha="right", va="top", fontsize=LITTLE, color="#666666")
             flat = [row.flat() for row in rows]
             self._bars(axis, scale, flat)
             edge = self.side / 2 / (self.side + GAP)  # from the middle of a picture to its edge, in columns
@@ -202,7 +202,7 @@ class _Page:
                     Patch(facecolor=np.divide(c, 255), edgecolor="#888", label=name) for name, c in colours.items()
                 ]
                 if handles:
-                    at = {"loc": place, "bbox_to_anchor": (x, (self.foot - 0.42) / HEIGHT), "ncols": 12}
+                    at = {"loc": place, "bbox_to_anchor": (x, (self.foot - 0.36) / HEIGHT), "ncols": 12}
                     self.figure.legend(handles=handles, fontsize=LITTLE, columnspacing=1, handlelength=1.4, **at)
 
     def _axis(self, column, number, height):

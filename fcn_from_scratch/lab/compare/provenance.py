@@ -60,6 +60,6 @@ def foot(facts):
     return (
         f"{facts['command']}   (fcn_from_scratch {facts['version']}, {facts['date']})\n"
         f"{facts['steps']} steps for each network; {'seeds' if len(facts['seeds']) > 1 else 'seed'} {numbers}; "
-        f"learning rates {facts['rates_from']}. Lines on the bars: the lowest and the highest seed; for time and memory, "
-        "the quartiles of the rounds"
+        f"learning rates {facts['rates_from']}. "
+        "Lines on bars: lowest and highest seed; for time and memory, quartiles"
     )
