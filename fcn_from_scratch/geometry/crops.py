@@ -35,7 +35,8 @@ def explain_crops(net):
             cut, reference = cropped(node)
             offset = crop_offset(fields[cut], fields[reference])
             text = explain_crop(fields[cut], fields[reference], cut, "the image" if reference == "image" else reference)
-            explained.append((node.name, offset, f"{_upsampled(by_name[node.sources[0]], fields)}\n{text}"))
+            up = next(by_name[source] for source in node.sources if by_name[source].layer.window.transposed)
+            explained.append((node.name, offset, f"{_upsampled(up, fields)}\n{text}"))
     return explained
 
 

@@ -49,7 +49,7 @@ class Head(Container):
             twofold = f"upscore_{skips[number - 1]}" if number else "upscore2"
             upscore = upsampler(method, num_classes, 2, padding=0, dtype=dtype, name=twofold + suffix)
             coarse = geometry.receptive_field(upscore, field)
-            path = _path_to(pool, trunk)
+            path = path_to(pool, trunk)
             fine = geometry.receptive_field(path)
             scale = 1.0 if skip_scales is None else skip_scales[number]
             offset = geometry.crop_offset(fine, coarse)
@@ -126,7 +126,8 @@ def nodes_up(upscore, crop, scores):
     return [up, geometry.Node(crop.name, crop, (up.name, "image"))]
 
 
-def _path_to(pool, trunk):
+def path_to(pool, trunk):
+    """The layers of a trunk from the image to a pool that it taps. Raises: ValueError if it does not tap the pool."""
     if pool not in trunk.taps:
         raise ValueError(f"the trunk taps {', '.join(trunk.taps) or 'nothing'}; got the skip {pool!r}")
     names = list(trunk.children)

@@ -4,10 +4,12 @@ A trunk is a chain that returns some of its inner maps, the taps, besides its la
 for each of them. VGG16 and the lesson-size networks are the same chain with different numbers.
 """
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
+from fcn_from_scratch import checks
 from fcn_from_scratch.backend import is_plain
 from fcn_from_scratch.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential, fused
 
@@ -23,6 +25,8 @@ class VGGConfig(NamedTuple):
     fc6_padding    the padding of fc6: 0 in the paper, which pads the image by 100 instead
     dropout        the probability of dropout after fc6 and fc7
     in_channels    the channels of the image: 3, or 4 with depth as the last one
+    pool_strides   the strides of the five pools. A pool of stride 1 keeps the map fine, and the later layers are
+                   dilated to make up for it
     """
 
     channels: tuple = (64, 128, 256, 512, 512)
@@ -33,6 +37,15 @@ class VGGConfig(NamedTuple):
     fc6_padding: int = 0
     dropout: float = 0.5
     in_channels: int = 3
+    pool_strides: tuple = (2, 2, 2, 2, 2)
+
+    def dilation(self, stage):
+        """The dilation of the layers of a stage, from 1 to 5, and of fc6, the stage after them.
+
+        It is the product of all strides that earlier pools lack. So the taps of a filter lie over the same pixels of
+        the image as in the network whose pools all have stride 2. dense.rarefy follows the same rule.
+        """
+        return prod(2 // stride for stride in self.pool_strides[: stage - 1])
 
 
 class SmallerConfig(NamedTuple):
@@ -90,24 +103,27 @@ def vgg_stages(config, rng, dtype=np.float32):
     """
     chain, channels, pad = [], config.in_channels, config.pad
     for stage, (width, count) in enumerate(zip(config.channels, config.convs), start=1):
+        dilation, stride = config.dilation(stage), config.pool_strides[stage - 1]
         for number in range(1, count + 1):
             tag = f"{stage}_{number}"
             name = f"conv{tag}_bgrd" if channels == 4 and tag == "1_1" else f"conv{tag}"
-            chain.append(Conv2d(channels, width, 3, padding=pad, rng=rng, dtype=dtype, name=name))
+            place = {"padding": pad * dilation, "dilation": dilation}
+            chain.append(Conv2d(channels, width, 3, **place, rng=rng, dtype=dtype, name=name))
             chain.append(ReLU(name=f"relu{tag}"))
             channels, pad = width, 1
-        chain.append(MaxPool2d(2, ceil_mode=True, name=f"pool{stage}"))
+        chain.append(MaxPool2d(2, stride, dilation=dilation, ceil_mode=True, name=f"pool{stage}"))
     return chain
 
 
 def vgg_trunk(config, taps, rng, dtype=np.float32):
     """The fully convolutional trunk: the stages, then fc6 and fc7 as convolutions."""
-    channels = config.fc_channels
+    channels, dilation = config.fc_channels, config.dilation(6)
     fc6 = Conv2d(
         config.channels[-1],
         channels,
         config.fc6_kernel,
-        padding=config.fc6_padding,
+        padding=tuple(p * dilation for p in checks.pair(config.fc6_padding, "fc6_padding", 0)),
+        dilation=dilation,
         rng=rng,
         dtype=dtype,
         name="fc6",

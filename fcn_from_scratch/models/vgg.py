@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fcn_from_scratch import checks
+from fcn_from_scratch import checks, geometry
+from fcn_from_scratch.models.concat import ConcatFCN
 from fcn_from_scratch.models.decoder import UnpoolingDecoder
 from fcn_from_scratch.models.fcn import FCN
 from fcn_from_scratch.models.trunk import VGGConfig, vgg_classifier, vgg_trunk
@@ -10,6 +11,7 @@ from fcn_from_scratch.models.trunk import VGGConfig, vgg_classifier, vgg_trunk
 SKIPS = {"32s": (), "16s": ("pool4",), "8s": ("pool4", "pool3"), "4s": ("pool4", "pool3", "pool2")}
 # The factors for the features of pool4 and pool3, which are so large that they would swamp the scores at first.
 AT_ONCE_SCALES = (0.01, 0.0001)
+DILATED_POOLS = (2, 2, 2, 1, 1)  # the strides of the dilated network's pools: its scores stand 8 pixels apart
 
 
 def vgg16_config(width=64, pad=100, fc6_kernel=7, fc6_padding=0, dropout=0.5, convs=(2, 2, 3, 3, 3), in_channels=3):
@@ -38,6 +40,36 @@ def fcn(config, stride, num_classes, rng, dtype=np.float32, at_once=False, upsam
     trunk = vgg_trunk(config, skips, rng, dtype)
     scales = AT_ONCE_SCALES if at_once else None
     return FCN(trunk, num_classes, skips, scales, upsampling, dtype=dtype, name=name)
+
+
+def dilated(config, num_classes, rng, dtype=np.float32, upsampling="fixed", name=None):
+    """FCN-32s with an output stride of 8: the last two pools have stride 1, and the later layers are dilated.
+
+    It has the parameters of FCN-32s, with the same names and shapes. With equal weights, its coarse scores are those of
+    the rarefied network  (tests/models/test_dilated.py). FCN-32s with the same padding has every fourth of them.
+    pad=None, the default, puts one score in the middle of each block of 8x8 pixels, where FCN-8s at lesson size has
+    them. Each pool without stride takes a border from the map, so this needs more padding than FCN-32s has.
+    Source: Chen et al. 2015, "Semantic image segmentation with deep convolutional nets and fully connected CRFs"; Yu
+    and Koltun 2016, "Multi-scale context aggregation by dilated convolutions". Lesson 8.
+    """
+    start = config._replace(pool_strides=DILATED_POOLS, pad=0 if config.pad is None else config.pad)
+    trunk = vgg_trunk(start, (), rng, dtype)
+    if config.pad is None:
+        _centre_on_blocks(trunk)
+    return FCN(trunk, num_classes, (), None, upsampling, dtype=dtype, name=name)
+
+
+def _centre_on_blocks(trunk):
+    """Pad the image so that the first cell of the trunk's top is centred on the first block of `stride` pixels."""
+    first, field = trunk.layers[0], geometry.receptive_field(trunk.layers)
+    first.padding = tuple(max(0, int(axis.start - (axis.stride - 1) / 2)) for axis in field.axes)
+
+
+def concat(config, num_classes, rng, dtype=np.float32, upsampling="fixed", name=None):
+    """FCN-8s whose skips are stacked features, not added scores, as in U-Net."""
+    skips = SKIPS["8s"]
+    trunk = vgg_trunk(config, skips, rng, dtype)
+    return ConcatFCN(trunk, num_classes, skips, upsampling, rng=rng, dtype=dtype, name=name)
 
 
 def unpool(config, num_classes, rng, dtype=np.float32, name=None):

@@ -127,6 +127,10 @@ RECIPES = {
     "pascalcontext-fcn8s-heavy": _CONTEXT._replace(model="fcn8s", lr=1e-14, start="pascalcontext-fcn16s-heavy"),
 }
 
+# The dilated network has the layers of FCN-32s. The other one reads pool3's large features, which make the gradients
+# large, so it needs a rate as small as FCN-8s's.
+_LIKE = {"fcn8s_dilated": "fcn32s", "fcn8s_concat": "fcn8s"}
+
 # The usual range of rates for each reduction, for images of some thousand to some hundred thousand pixels.
 _USUAL = {"mean": (1e-6, 1.0), "sum": (0.0, 1e-5)}
 
@@ -139,7 +143,11 @@ def find(name):
 
 
 def usual(model):
-    """The name of a network's default recipe: the first of RECIPES for it, or "mini" if there is none."""
+    """The name of a network's default recipe: the first of RECIPES for it, or "mini" if there is none.
+
+    A network that the paper does not have gets the recipe of the paper's network in _LIKE.
+    """
+    model = _LIKE.get(model, model)
     return next((name for name, recipe in RECIPES.items() if recipe.model == model), "mini")
 
 

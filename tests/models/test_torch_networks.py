@@ -79,6 +79,27 @@ class Twin:
     def fcn8s_atonce(self, x):
         return self.head(x, self.vgg(x), 2, scales=(0.01, 0.0001))
 
+    def fcn8s_dilated(self, x):
+        h = x
+        for stage, count in enumerate(CONVS, start=1):
+            for number in range(1, count + 1):
+                place = {"padding": 109} if (stage, number) == (1, 1) else {"padding": 1}
+                place = {"padding": 2, "dilation": 2} if stage == 5 else place
+                h = self.relu_conv(h, f"conv{stage}_{number}", **place)
+            if stage <= 3:
+                h = self.f.max_pool2d(h, 2, 2, ceil_mode=True)
+            else:
+                h = self.f.max_pool2d(h, 2, 1, dilation=stage - 3)
+        top = self.relu_conv(self.relu_conv(h, "fc6", dilation=4), "fc7")
+        return self.crop(self.up(self.conv(top, "score_fr"), 16, 8), 4, x)
+
+    def fcn8s_concat(self, x):
+        top, pool3, pool4 = self.vgg(x)
+        for pool, name, offset in ((pool4, "merge_pool4", 5), (pool3, "merge_pool3", 9)):
+            top = self.up(top, 4, 2)
+            top = self.relu_conv(self.torch.cat([top, self.crop(pool, offset, top)], dim=1), name, padding=1)
+        return self.crop(self.up(self.conv(top, "score"), 16, 8), 31, x)
+
     def two_heads(self, x, skips):
         maps = self.vgg(x)
         return tuple(self.head(x, maps, skips, suffix) for suffix in ("_sem", "_geo"))
@@ -136,6 +157,8 @@ NETWORKS = {
     "fcn16s": ("fcn16s", {}, ("fcn16s",), 3),
     "fcn8s": ("fcn8s", {}, ("fcn8s",), 3),
     "fcn8s_atonce": ("fcn8s_atonce", {}, ("fcn8s_atonce",), 3),
+    "fcn8s_dilated": ("fcn8s_dilated", {}, ("fcn8s_dilated",), 3),
+    "fcn8s_concat": ("fcn8s_concat", {}, ("fcn8s_concat",), 3),
     "fcn_alexnet": ("fcn_alexnet", {}, ("alexnet",), 3),
     "fcn_googlenet": ("fcn_googlenet", {}, ("googlenet",), 3),
     "siftflow 32s": ("fcn32s_two_heads", {}, ("two_heads", 0), 3),

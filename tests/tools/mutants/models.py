@@ -7,10 +7,59 @@ ZERO_FRAME = "models/test_zero_frame.py"
 
 MUTANTS = [
     Mutant(
+        "the dilated network's last pool is not dilated",
+        "models.trunk.vgg_stages",
+        "MaxPool2d(2, stride, dilation=dilation,",
+        "MaxPool2d(2, stride,",
+        "models/test_dilated.py",
+    ),
+    Mutant(
+        "dilated for the stage's own pool too",
+        "models.trunk.VGGConfig.dilation",
+        "self.pool_strides[: stage - 1]",
+        "self.pool_strides[:stage]",
+        "models/test_dilated.py",
+    ),
+    Mutant(
+        "dilated, but padded as before",
+        "models.trunk.vgg_stages",
+        '"padding": pad * dilation',
+        '"padding": pad',
+        "models/test_dilated.py",
+    ),
+    Mutant(
+        "the dilated network's scores half a block off",
+        "models.vgg._centre_on_blocks",
+        "(axis.stride - 1) / 2",
+        "axis.stride - 1",
+        "models/test_dilated.py",
+    ),
+    Mutant(
+        "stacked features get each other's gradients",
+        "models.concat.Merge.backward",
+        "dfeatures, dskip = self.concat",
+        "dskip, dfeatures = self.concat",
+        "models/test_concat.py",
+    ),
+    Mutant(
+        "stacked without the crop that aligns them",
+        "models.concat.Merge.__init__",
+        "self.crop = Crop(tuple(o if self.crops_skip else -o for o in offset)",
+        "self.crop = Crop(tuple(0 for o in offset)",
+        "models/test_concat.py",
+    ),
+    Mutant(
+        "the gradient of stacked features dropped",
+        "models.concat.ConcatFCN._backward_heads",
+        "dfeatures, dmaps[merge.pool] = merge.backward(dfeatures)",
+        "dfeatures, _ = merge.backward(dfeatures)",
+        "models/test_concat.py",
+    ),
+    Mutant(
         "the networks' pools round down",
         "models.trunk.vgg_stages",
-        "MaxPool2d(2, ceil_mode=True",
-        "MaxPool2d(2, ceil_mode=False",
+        "dilation=dilation, ceil_mode=True",
+        "dilation=dilation, ceil_mode=False",
         "models/test_alignment.py",
     ),
     Mutant(
