@@ -102,6 +102,7 @@ class Tuning:
             except InputError as error:  # the loss is not finite
                 self.say(f"  {name} at the rate {lr:g}, seed {seed}: {error}")
                 self.scores[key] = 0.0
+            self.scores |= _read(self.path)  # of another tuning at the same time
             write_atomically(self.path, lambda file: file.write(json.dumps(self.scores, indent=1).encode()))
         return self.scores[key]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_report import COARSE, NAN, ONE_SEED, PHOTO, ROWS, STITCHED, row
+from compare_rows import COARSE, NAN, ONE_SEED, PHOTO, ROWS, STITCHED, row
 
 from fcn_from_scratch import viz
 from fcn_from_scratch.datasets import Sample
@@ -82,7 +82,7 @@ def test_nothing_overlaps_or_leaves_the_slide(val):
             assert box.y0 >= 0
             assert box.x1 <= width
             assert box.y1 <= height
-            assert not any(box.shrunk(0.98).overlaps(other.shrunk(0.98)) for other in boxes[:place])
+            assert not any(box.padded(-2).overlaps(other.padded(-2)) for other in boxes[:place])
 
 
 def test_text_can_be_read_from_the_back_row(val):
