@@ -111,34 +111,69 @@ def run(args):
         return _tune(args)
     photo = _photo(args)
     folder = common.output_folder(args.out)
-    first, by_seed = _trials(args, photo, Path(args.cache or folder / "cache"))
-    x = to_device(first.transform(first.pictures[0].image)[None], args.device)
-    found = costs(first.predictors, x, args.device)
-    warnings = doubts(found, before, load())
-    rows = summarize(METHODS, by_seed, found, first.nets.settings)
-    notes = footnotes.sentences(first.nets, {METHODS[name].way for name in args.methods}, args.stride, x)
-    notes = _knowledge(args, first.train) + notes
-    subtitle, seeds = _subtitle(args, first.pictures), list(_seeds(args))
-    tables = filter(None, [report.text(rows), report.seeds_text(by_seed, seeds)])
-    print("\n".join(["", subtitle, "", "\n\n".join(tables), "", report.LEGEND, "", *notes, *warnings]))
-
-    about = {
-        **provenance.about("compare", given, _defaults(), args.steps, seeds, first.rates_from),
-        "arguments": {name: value for name, value in vars(args).items() if name != "run"},
-        "settings": first.nets.settings._asdict(),
-        "rates": {name: first.nets.settings.stage(name).lr for name in _stages(args.methods)},
-        "notes": notes,
-        "warnings": warnings,
-        "load_average": {"before": before, "after": load()},
-    }
+    results = _compared(args, photo, Path(args.cache or folder / "cache"), before)
+    _print(args, results)
     stem = folder / ("comparison" if photo is None else f"{Path(args.image).stem}_comparison")
-    report.write_csv(stem.with_name(f"{stem.name}.csv"), rows)
-    report.write_json(stem.with_name(f"{stem.name}.json"), rows, by_seed, seeds, about)
-    names = _draw(
-        stem, args, first, rows, "\n".join([subtitle, *_knowledge(args, first.train)]), provenance.foot(about)
-    )
-    print(f"wrote {stem}.csv, .json and {', '.join(names)}")
+    print(f"wrote {stem}.csv, .json and {', '.join(_write(stem, args, given, results))}")
     return 0
+
+
+class Results(NamedTuple):
+    """What `fcn compare` has found.
+
+    first     the Trial of the first seed
+    by_seed   a list with the scores of each seed: method -> qualities; empty for a photo
+    rows      of the table
+    notes     sentences below the table
+    warnings  sentences about doubtful times
+    load      the load average before and after
+    """
+
+    first: "Trial"
+    by_seed: list
+    rows: list
+    notes: list
+    warnings: list
+    load: dict
+
+
+def _compared(args, photo, cache, before):
+    first, by_seed = _trials(args, photo, cache)
+    x = to_device(first.transform(first.pictures[0].image)[None], args.device)
+    found, after = costs(first.predictors, x, args.device), load()
+    notes = footnotes.sentences(first.nets, {METHODS[name].way for name in args.methods}, args.stride, x)
+    return Results(
+        first,
+        by_seed,
+        summarize(METHODS, by_seed, found, first.nets.settings),
+        _knowledge(args, first.train) + notes,
+        doubts(found, before, after),
+        {"before": before, "after": after},
+    )
+
+
+def _print(args, results):
+    tables = [report.text(results.rows), report.seeds_text(results.by_seed, _seeds(args))]
+    parts = [_subtitle(args, results.first.pictures), *filter(None, tables), report.LEGEND]
+    print("", "\n\n".join(parts), "", *results.notes, *results.warnings, sep="\n")
+
+
+def _write(stem, args, given, results):
+    """Write CSV, JSON and slides; returns the names of the slides. `given` are the arguments as they were typed."""
+    settings, seeds = results.first.nets.settings, list(_seeds(args))
+    about = {
+        **provenance.about("compare", given, _defaults(), args.steps, seeds, results.first.rates_from),
+        "arguments": {name: value for name, value in vars(args).items() if name != "run"},
+        "settings": settings._asdict(),
+        "rates": {name: settings.stage(name).lr for name in _stages(args.methods)},
+        "notes": results.notes,
+        "warnings": results.warnings,
+        "load_average": results.load,
+    }
+    report.write_csv(stem.with_name(f"{stem.name}.csv"), results.rows)
+    report.write_json(stem.with_name(f"{stem.name}.json"), results.rows, results.by_seed, seeds, about)
+    subtitle = "\n".join([_subtitle(args, results.first.pictures), *_knowledge(args, results.first.train)])
+    return _draw(stem, args, results, subtitle, provenance.foot(about))
 
 
 class Trial(NamedTuple):
@@ -201,14 +236,14 @@ def _rates_from(args, record):
     return tuned if args.dataset == "shapes" else f"{tuned}, not on {args.dataset}; --tune does that"
 
 
-def _draw(stem, args, trial, rows, subtitle, foot):
+def _draw(stem, args, results, subtitle, foot):
     """Write the slides; returns the names of the files."""
-    samples = trial.pictures
+    trial, samples = results.first, results.first.pictures
     if trial.truth is not None:  # the pictures with most variety: their most frequent class covers least
         samples = sorted(samples, key=lambda sample: np.bincount(sample.labels.ravel()).max())[:EXAMPLES]
     inputs = [to_device(trial.transform(sample.image)[None], args.device) for sample in samples]
     outputs = [{name: predict(one, x) for name, one in trial.predictors.items()} for x in inputs]
-    pages = {"": slides(rows, samples[0], outputs[0], trial.train, subtitle, foot)}
+    pages = {"": slides(results.rows, samples[0], outputs[0], trial.train, subtitle, foot)}
     if len(samples) > 1:
         pages["-examples"] = examples(samples, outputs, trial.train, subtitle, foot)
     names = []
