@@ -41,7 +41,8 @@ BIG, MIDDLE, LITTLE = 13, 12, 10  # points
 WIDTH, HEIGHT, MARGIN = 13.33, 7.5, 0.15
 HEAD, FOOT = 1.2, 0.6  # above the pictures, and below everything else
 FEWEST, GAP, SPACE = 6, 0.14, 0.12  # columns; between columns; between rows
-TALLEST, STRIP, TITLE_SPACE = 1.3, 0.85, 0.14  # a row of pictures, a strip of bars, more space for a title
+TALLEST = {1: 2.4, 2: 1.3, 3: 1.6}  # number of rows of pictures -> their height at most
+STRIP, TITLE_SPACE, TEXT = 0.85, 0.14, 0.2  # a strip of bars, more space for a title, a line of text
 LINE = 180  # characters in a line of the foot
 
 
@@ -68,7 +69,7 @@ def slides(rows, sample, outputs, dataset, subtitle="", foot=""):
     found = {row.method: row for row in rows}
     pages = []
     for names in parts(list(found)):
-        page = _Page(names, subtitle, foot)
+        page = _Page(names, 1 if sample.labels is None else 2, subtitle, foot)
         page.pictures([sample.image, *(viz.colourise(outputs[name], dataset.palette) for name in names)], "input")
         if sample.labels is not None:
             errors = [viz.error_map(sample.labels, outputs[name], dataset.ignore_index) for name in names]
@@ -89,7 +90,7 @@ def examples(samples, outputs, dataset, subtitle="", foot=""):
     """
     pages = []
     for names in parts(list(outputs[0])):
-        page = _Page(["truth", *names], subtitle, foot)
+        page = _Page(["truth", *names], len(samples), subtitle, foot)
         for sample, predicted in zip(samples, outputs):
             labels = [sample.labels, *(predicted[name] for name in names)]
             page.pictures([sample.image, *(viz.colourise(one, dataset.palette) for one in labels)], "input")
@@ -124,24 +125,23 @@ class _Scale:
 class _Page:
     """One slide, filled from top to bottom."""
 
-    def __init__(self, names, subtitle, foot):
-        self.names = names
+    def __init__(self, names, rows, subtitle, foot):
+        self.names, self.tallest = names, TALLEST[rows]
         self.columns = max(len(names) + 1, FEWEST)
         self.side = (WIDTH - 2 * MARGIN - (self.columns - 1) * GAP) / self.columns
-        self.down = HEAD  # from the top to what comes next
+        self.head = self.down = HEAD + TEXT * subtitle.count("\n")  # from the top to what comes next
         with matplotlib.rc_context(viz.STYLE):
             self.figure = Figure(figsize=(WIDTH, HEIGHT))
-            self._text(MARGIN, 0.3, TITLE, fontsize=20, fontweight="bold")
-            self._text(MARGIN, 0.6, subtitle, fontsize=MIDDLE, color="#555555")
+            self._text(MARGIN, 0.3, TITLE, fontsize=20, fontweight="bold", va="center")
+            self._text(MARGIN, 0.5, subtitle, fontsize=MIDDLE, color="#555555", va="top")
             lines = [line for text in foot.splitlines() for line in textwrap.wrap(text, LINE)]
-            down = HEIGHT - 0.08 - 0.09 * len(lines)
-            self._text(MARGIN, down, "\n".join(lines), fontsize=LITTLE, color="#777777")
+            self._text(MARGIN, HEIGHT - 0.08, "\n".join(lines), fontsize=LITTLE, color="#777777", va="bottom")
             self.foot = FOOT if not lines else 0.38 + 0.18 * len(lines)
 
     def pictures(self, pictures, first):
         """A row of pictures, the first of them on the left of the methods' columns. The top row gets the titles."""
-        height = min(self.side * pictures[0].shape[0] / pictures[0].shape[1], TALLEST)
-        titles = [first, *self.names] if self.down == HEAD else [first if first != "input" else ""]
+        height = min(self.side * pictures[0].shape[0] / pictures[0].shape[1], self.tallest)
+        titles = [first, *self.names] if self.down == self.head else [first if first != "input" else ""]
         for column, picture in enumerate(pictures):
             axis = self._axis(column, 1, height)
             axis.imshow(picture, interpolation="nearest")
@@ -213,4 +213,4 @@ class _Page:
             return self.figure.add_axes(box)
 
     def _text(self, x, down, words, **style):
-        self.figure.text(x / WIDTH, 1 - down / HEIGHT, words, va="center", **style)
+        self.figure.text(x / WIDTH, 1 - down / HEIGHT, words, **style)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import textwrap
 
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.geometry.table import count
@@ -29,15 +30,14 @@ COLUMNS = {
     "output_stride": ("output", "stride", "{}"),
     "weights": ("", "weights", "{}"),
 }
-LEGEND = (
+LEGEND = textwrap.fill(
     "With several seeds all qualities are means over the seeds. s.d.: standard deviation over the seeds. "
-    f"against {REFERENCE}: the difference\n"
-    f"in mean IU to {REFERENCE} with the same seed and the same pictures. border: mean IU within {BAND} pixels of a "
-    f"boundary. small: mean recall\nof objects below {SMALL} pixels. "
-    "time: from image to labels; memory: the peak for one picture, without the network; both are medians of "
-    "rounds in which all methods\n"
-    "take turns. stride: between predictions, before interpolation. weights: rows with the same weights differ only in "
-    "how they predict."
+    f"against {REFERENCE}: the difference in mean IU to {REFERENCE} with the same seed and the same pictures. "
+    f"border: mean IU within {BAND} pixels of a boundary. small: mean recall of objects below {SMALL} pixels. "
+    "time: from image to labels; memory: the peak for one picture, without the network; both are medians of rounds in "
+    "which all methods take turns. stride: between predictions, before interpolation. weights: rows with the same "
+    "weights differ only in how they predict.",
+    120,
 )
 
 
