@@ -317,6 +317,7 @@ def _tune(args):
     scores_path = path.with_name(f"{path.stem}-scores.json")
     grid = tuning.Tuning(nets_of, lambda seed: parts[seed][1], seeds, scores_path, say=_say)
     record = tuning.Record(grid.run(_stages(args.methods)), grid.rates, args.steps, list(seeds))
+    record = record.beside(tuning.read_record(path))
     tuning.write_record(path, record)
     print("\n".join(["", tuning.text(record), "", f"wrote {path}"]))
     return 0

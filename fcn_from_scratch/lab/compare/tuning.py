@@ -134,6 +134,12 @@ class Record(NamedTuple):
     steps: int
     seeds: list
 
+    def beside(self, other):
+        """This Record with the stages that only `other` has, if both were made with the same steps and seeds."""
+        if other is None or (other.steps, other.seeds) != (self.steps, self.seeds):
+            return self
+        return self._replace(scores={**other.scores, **self.scores}, rates={**other.rates, **self.rates})
+
 
 def record_path(cache, settings, data):
     """Where the rates for these networks and data are kept. `data` identifies the data whatever the seed.

@@ -160,6 +160,16 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert tuning.read_record(tmp_path / "nothing.json") is None
 
 
+def test_a_second_tuning_adds_its_stages_to_those_of_the_first():
+    later = Record({"8s": {0.02: 0.7}, "16s": {0.08: 0.3}}, {"8s": 0.02, "16s": 0.08}, 480, [11, 12])
+    both = later.beside(RECORD)
+    assert both.rates == {"8s": 0.02, "16s": 0.08, "32s": 0.04}
+    assert both.scores == {"8s": {0.02: 0.7}, "16s": {0.08: 0.3}, "32s": {0.04: 0.4}}
+    assert later.beside(None) == later
+    for other in (RECORD._replace(steps=100), RECORD._replace(seeds=[11])):
+        assert later.beside(other) == later
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"rates": {"8s": "x"}, "scores": {}, "steps": 1, "seeds": []}'])
 def test_a_damaged_record_is_named(content, tmp_path):
     (tmp_path / "rates.json").write_text(content)
