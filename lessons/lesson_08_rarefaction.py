@@ -406,7 +406,7 @@ check("it costs less, because it computes no values that a pool throws away", 0.
 #   6 explains the word skip, lesson 12 the network.)
 #
 # We train small networks: five convolutions with four pools between them, so the output stride is 16. They learn from
-# scenes of 64x64 pixels, and they are scored on scenes that none of them has seen.
+# scenes of 48x48 pixels, and they are scored on scenes that none of them has seen.
 
 
 # %%
@@ -438,7 +438,7 @@ def network(kind):
     return net
 
 
-scenes = {"size": 64, "classes_by": "colour", "seed": SEED}
+scenes = {"size": 48, "classes_by": "colour", "seed": SEED}
 train = datasets.InMemory(datasets.Shapes(count=150, split="train", **scenes))
 held_out = datasets.InMemory(datasets.Shapes(count=40, split="val", **scenes))
 starts = {kind: tuple(receptive_field(network(kind))) for kind in ("pools", "dilated")}
@@ -447,8 +447,8 @@ check("dilated, they are 4 pixels apart, the first at 1.5, and see as many pixel
 
 # %% [markdown]
 # Every network gets the same scenes in the same order, for 400 steps of four scenes, and the same rate, 0.05. (Of
-# 0.02, 0.05 and 0.1, the rate 0.1 scores .00 to .06 more for each of the three with the seeds 100 and 101, in the
-# same order. But with some other seeds a network does not begin to learn at this rate.)
+# 0.02, 0.05, 0.1 and 0.2 it is the best for upsampling, on the average of the seeds 100 and 101. The dilated network
+# scores .01 more with 0.1, and the skips .02 more. That changes nothing below.)
 
 # %%
 trained, score = {}, {}
@@ -473,18 +473,18 @@ for image, wanted, _ in held_out:
     matrix.update(wanted, guess("rarefied", image))
 score["rarefied"] = matrix.scores()["mean_iu"]
 WAYS = {"pools": "upsampling", "rarefied": "rarefied", "dilated": "dilated, trained", "skips": "skips"}
-base = cost(trained["pools"], 64)[0]
-price = {way: cost(trained[way], 64)[0] / base for way in ("pools", "dilated", "skips")}
-price["rarefied"] = trained["rarefied"].multiply_adds((64, 64)) / base
+base = cost(trained["pools"], 48)[0]
+price = {way: cost(trained[way], 48)[0] / base for way in ("pools", "dilated", "skips")}
+price["rarefied"] = trained["rarefied"].multiply_adds((48, 48)) / base
 for way, title in WAYS.items():
     print(f"  {title:17} mean IU {score[way]:.3f}   {price[way]:.1f} times the multiply-adds of the first")
 
 # %%
-barely = -0.06 < score["rarefied"] - score["pools"] < 0.12
-check("rarefied, without training, scores about as much as upsampling", barely)
-pays = score["dilated"] > score["pools"] + 0.05
-check("dilated and trained is better than both", pays and score["dilated"] > score["rarefied"] + 0.05)
-best = score["skips"] > score["dilated"] + 0.1
+barely = -0.02 < score["rarefied"] - score["pools"] < 0.1
+check("rarefied, without training, scores hardly more than upsampling", barely)
+pays = 0.1 < score["dilated"] - score["pools"] < 0.4
+check("dilated and trained is better than both", pays and score["dilated"] > score["rarefied"] + 0.1)
+best = 0.1 < score["skips"] - score["dilated"] < 0.3
 check("skips are the best", best)
 check("skips cost hardly more than upsampling", 1 < price["skips"] < 1.3, f"{price['skips']:.2f} times")
 check(
@@ -494,17 +494,16 @@ check(
 )
 
 # %% [markdown]
-# > **Prediction 5.** The skips are the best, then comes the dilated network. On five seeds the mean IU is RES1 with
-# > upsampling; rarefied, it is RES2 more; dilated and trained, it is RES3; with skips, it is RES4. If you expected
-# > the rarefied network to be far better than upsampling: it was trained to answer every 16 pixels, and each answer
-# > still depends on 78x78 pixels.
+# > **Prediction 5.** The skips are the best, and then comes the dilated network. On five seeds the mean IU is .39 to
+# > .46 with upsampling. Rarefied, it is .02 to .04 more. Dilated and trained, it is .61 to .65. With skips, it is .85
+# > to .86. If you expected the rarefied network to be far better than upsampling: it was trained to answer every 16
+# > pixels, and each answer still depends on 78x78 pixels.
 #
-# So what is better when? **Upsampling** costs nearly nothing and needs no training. **Rarefying** a trained network
-# gains little: the paper tried it, and found it worth less than its cost. **Dilation with training** gains much,
-# because the layers learn to use the finer map, and costs more than twice as much here. **Skips** gain the most for
-# hardly any work, because a finer layer sees more precisely where a thing is. Here the colour tells the class, and
-# the finer layers see colours well. Where only the deep layers know the class, skips help less (lesson 12), and
-# dilation, which keeps the deep layers, is the natural choice. Networks after FCN use both.
+# So what is better when? **Upsampling** costs nearly nothing. **Rarefying** a trained network gains a little, and
+# costs more. The paper tried it too, and preferred skips. **Dilation with training** gains much, because the layers
+# learn to use the finer map. It costs more than twice as much here. **Skips** gain the most, for hardly any work,
+# because the finer layers see more precisely where a thing is. In this world they also see *what* it is, because the
+# colour tells the class. In other worlds they know less, and then skips can gain less. Lesson 12 has the full table.
 #
 # The package has such a network at the size of the paper's: `fcn8s_dilated`, and `mini_fcn8s_dilated` for the
 # lessons. With the weights of FCN-32s its coarse scores are those of the rarefied FCN-32s. Lesson 12 trains it beside
@@ -702,9 +701,9 @@ claims(
         ("VGG16 without strides costs 100 to 200 times as much", 100 < times[-1] < 200, "counted, not run"),
         ("a trained pool needs its window", ruined, ".1 to .4: .18 to .20 on seeds 0, 1, 2, 7, 11"),
         ("a network trained without pools scores about as much", as_good, ".06: .00 to .02 on five seeds"),
-        ("rarefied, not trained: about as good as upsampling", barely, "BARELY"),
-        ("dilated and trained: better", pays, "PAYS"),
-        ("skips: the best", best, "BEST"),
+        ("rarefied, not trained: hardly better than upsampling", barely, "-.02 to .1: .02 to .04 on five seeds"),
+        ("dilated and trained: better", pays, ".1 to .4: .17 to .23 on five seeds"),
+        ("skips: the best", best, ".1 to .3: .20 to .25 on five seeds"),
         ("mini_fcn8s_dilated = FCN-32s rarefied, with equal weights", mini_gap < 1e-12, "1e-12: float64"),
     ]
 )
