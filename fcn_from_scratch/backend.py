@@ -81,7 +81,7 @@ def device_module(device):
     if device == "cpu":
         return np
     if device != "cuda":
-        raise ValueError(f"device is one of {', '.join(DEVICES)}; got {device!r}")
+        raise ValueError(f"device must be one of {', '.join(DEVICES)}; got {device!r}")
     try:
         import cupy
     except ImportError:

@@ -1,10 +1,10 @@
-"""Every complaint about shapes, dtypes and label ranges is worded here.
+"""Checks of shapes, dtypes and label ranges, with the messages of their errors.
 
-A complaint names what was expected and what came, and guesses at the cause where one is likely. Two kinds:
+A message says what was expected and what was given. If a cause is likely, it names the cause. There are two kinds:
 
-ValueError   an array or an argument does not fit: the caller's code is at fault
-InputError   a file, a label or a command-line word does not fit: the user's input is at fault. The command
-             line prints it as one line and exits with status 2.
+ValueError   an array or an argument does not fit: the mistake is in the caller's code
+InputError   a file, a label or a command-line word does not fit: the mistake is in the user's input. The command
+             line prints the message in one line and exits with status 2
 """
 
 import math
@@ -16,7 +16,7 @@ REALS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
 
 class InputError(ValueError):
-    """A mistake in what the user gave: one sentence, no traceback."""
+    """A mistake in the user's input: one sentence, no traceback."""
 
 
 # --- arguments -------------------------------------------------------------------------------------------------
@@ -29,11 +29,11 @@ def pair(value, name, minimum):
         try:
             values = tuple(map(operator.index, values))
         except TypeError:
-            raise ValueError(f"{name} is an integer or a pair of integers; got {value!r}") from None
+            raise ValueError(f"{name} must be an integer or a pair of integers; got {value!r}") from None
         if len(values) != 2:
-            raise ValueError(f"{name} is an integer or a pair of integers; got {value!r}")
+            raise ValueError(f"{name} must be an integer or a pair of integers; got {value!r}")
     if minimum is not None and min(values) < minimum:
-        raise ValueError(f"{name} is at least {minimum}; got {value!r}")
+        raise ValueError(f"{name} must be at least {minimum}; got {value!r}")
     return values
 
 
@@ -42,30 +42,30 @@ def integer(value, name, minimum):
     try:
         value = operator.index(value)
     except TypeError:
-        raise ValueError(f"{name} is an integer; got {value!r}") from None
+        raise ValueError(f"{name} must be an integer; got {value!r}") from None
     if value < minimum:
-        raise ValueError(f"{name} is at least {minimum}; got {value}")
+        raise ValueError(f"{name} must be at least {minimum}; got {value}")
     return value
 
 
 def probability(value, name):
     """A number p with 0 <= p < 1."""
     if not 0 <= value < 1:
-        raise ValueError(f"{name} is a probability, at least 0 and below 1; got {value!r}")
+        raise ValueError(f"{name} must be a probability, at least 0 and below 1; got {value!r}")
     return float(value)
 
 
 def not_negative(value, name):
     """A number that is zero or more (and not NaN)."""
     if not value >= 0:
-        raise ValueError(f"{name} is not negative; got {value!r}")
+        raise ValueError(f"{name} must not be negative; got {value!r}")
     return float(value)
 
 
 def choice(value, name, allowed):
     """One of a few words."""
     if value not in allowed:
-        raise ValueError(f"{name} is one of {', '.join(map(repr, allowed))}; got {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
     return value
 
 
@@ -75,7 +75,7 @@ def choice(value, name, allowed):
 def ndim(array, number, name, axes):
     """An array with the given number of axes, none of them empty."""
     if array.ndim != number:
-        raise ValueError(f"{name} has shape {axes}; got shape {array.shape}")
+        raise ValueError(f"{name} must have shape {axes}; got shape {array.shape}")
     not_empty(array, name)
 
 
@@ -92,14 +92,14 @@ def floating(array):
 def same_shape(array, shape, name, origin):
     """`array`, called `name`, has the shape that `origin` gives it."""
     if tuple(array.shape) != tuple(shape):
-        raise ValueError(f"{name} has shape {tuple(shape)}, as {origin}; got {tuple(array.shape)}")
+        raise ValueError(f"{name} must have shape {tuple(shape)}, as {origin}; got {tuple(array.shape)}")
 
 
 def output_fits(out, size, span, padding, what):
     """Every output size is at least one pixel; else the kernel is larger than what it runs over."""
     if min(out) < 1:
         raise ValueError(
-            f"{what} spans {span[0]}x{span[1]} pixels, more than its input: {size[0]}x{size[1]} with "
+            f"{what} spans {span[0]}x{span[1]} pixels, which is more than its input: {size[0]}x{size[1]} with "
             f"padding {padding[0]} and {padding[1]}. The output would be empty"
         )
 
@@ -117,7 +117,7 @@ def conv_channels(weight_shape, x_shape, groups):
     """A convolution's weight (F, C/G, kh, kw) fits x (N, C, H, W) and the groups divide both channel counts."""
     f, c = weight_shape[:2]
     if f % groups:
-        raise ValueError(f"groups divide the channels evenly; got {groups} groups of {f} output channels")
+        raise ValueError(f"groups must divide the channels evenly; got {groups} groups of {f} output channels")
     if x_shape[1] != c * groups:
         raise ValueError(
             f"conv2d expects {c * groups} input channels (weight is {tuple(weight_shape)}, groups {groups}); "
@@ -129,8 +129,8 @@ def groups(number, in_channels, out_channels):
     """The groups of a layer divide both numbers of channels."""
     if in_channels % number or out_channels % number:
         raise ValueError(
-            f"groups divide the channels evenly; got {number} groups of {in_channels} input and {out_channels} output "
-            "channels"
+            f"groups must divide the channels evenly; got {number} groups of {in_channels} input and {out_channels} "
+            "output channels"
         )
 
 
@@ -143,22 +143,22 @@ def conv_transpose_weight(weight, x_shape, groups=1):
             f"channels first); got x with shape {tuple(x_shape)}"
         )
     if x_shape[1] % groups:
-        raise ValueError(f"groups divide the channels evenly; got {groups} groups of {x_shape[1]} input channels")
+        raise ValueError(f"groups must divide the channels evenly; got {groups} groups of {x_shape[1]} input channels")
 
 
 def output_padding(extra, stride, dilation):
     """More rows and columns at the end of a transposed convolution's output: fewer than a stride or a dilation."""
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
         raise ValueError(
-            f"output_padding is smaller than the stride or the dilation; got {extra} for stride {stride} and dilation "
-            f"{dilation}"
+            f"output_padding must be smaller than the stride or the dilation; got {extra} for stride {stride} and "
+            f"dilation {dilation}"
         )
 
 
 def bias(array, channels):
     """A bias is None or has one number for each output channel."""
     if array is not None and tuple(array.shape) != (channels,):
-        raise ValueError(f"bias has shape ({channels},), one number an output channel; got {tuple(array.shape)}")
+        raise ValueError(f"bias must have shape ({channels},), one for each output channel; got {tuple(array.shape)}")
 
 
 def channels(layer, x, expected):
@@ -175,7 +175,9 @@ def same_sizes(layer, maps, channels=False):
     axes = (0, 1, 2, 3) if channels else (0, 2, 3)
     if not maps or any(x.ndim != 4 for x in maps) or len({tuple(x.shape[a] for a in axes) for x in maps}) > 1:
         what = "shape" if channels else "height and width"
-        raise ValueError(f"{layer.label} joins maps of one {what}; got {', '.join(str(tuple(x.shape)) for x in maps)}")
+        raise ValueError(
+            f"{layer.label} joins maps of equal {what}; got {', '.join(str(tuple(x.shape)) for x in maps)}"
+        )
 
 
 def scores_cover_the_image(offset):
@@ -193,7 +195,7 @@ def scores_cover_the_image(offset):
 
 def integer_labels(labels, name="labels"):
     if labels.dtype.kind not in "iu":
-        raise ValueError(f"{name} are integers (class ids); got dtype {labels.dtype}")
+        raise ValueError(f"{name} must be integers (class ids); got dtype {labels.dtype}")
 
 
 def label_range(labels, num_classes, ignore_index, name="labels"):

@@ -67,7 +67,7 @@ def seed():
     """The seed of a lesson that trains: the environment variable FCN_SEED, or 0 if it is not set."""
     text = os.environ.get("FCN_SEED", "0")
     if not text.isdecimal():
-        raise InputError(f"FCN_SEED is a whole number, 0 or more; got {text!r}")
+        raise InputError(f"FCN_SEED must be a whole number, 0 or more; got {text!r}")
     return int(text)
 
 

@@ -85,7 +85,7 @@ def _bands(ax):
 def _title(ax, maps, padding):
     size = maps["image"].size - 2 * padding
     ax.text(
-        0.3, 7.12, f"FCN-8s on a photograph of {size}x{size} pixels", size=19, weight="bold", color=INK, va="center"
+        0.3, 7.12, f"FCN-8s on a photograph of {size}x{size} pixels", size=18, weight="bold", color=INK, va="center"
     )
 
 
@@ -217,7 +217,7 @@ def _words(ax, maps, crops, padding, field):
         f"a 1x1 convolution: features to\n{maps['score_fr'].channels} scores, one for each class",
     )
     _word(ax, 0.4, 2.82, "G", "heat map", "the scores of one class; red is high")
-    _word(ax, 3.2, 3.45, "H", "skip", "a finer map is scored too,\nand joins the coarse scores")
+    _word(ax, 3.2, 3.45, "H", "skip", "a finer map is scored too,\nand added to the coarse scores")
     _word(ax, 3.2, 2.82, "I", "crop offset", "the first row and column that\nare kept: the dashed window")
     _word(ax, 10.75, 0.98, "J", "transposed convolution", "spreads each score over\n4x4 cells of a finer map")
     _word(ax, 8.78, 0.8, "K", "fusion", "two maps\nare added")

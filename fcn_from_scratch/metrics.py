@@ -94,8 +94,8 @@ class ConfusionMatrix:
         ours, theirs = ((m.num_classes, m.ignore_index) for m in (self, other))
         if ours != theirs:
             raise ValueError(
-                f"only matrices of the same classes can be merged; here are {ours[0]} classes with "
-                f"ignore_index {ours[1]}, there {theirs[0]} with {theirs[1]}"
+                f"only matrices of the same classes can be merged; this one has {ours[0]} classes and "
+                f"ignore_index {ours[1]}, the other {theirs[0]} and {theirs[1]}"
             )
         self.matrix += other.matrix
         return self
@@ -143,7 +143,7 @@ class ConfusionMatrix:
         """
         names = [str(i) for i in range(self.num_classes)] if class_names is None else list(class_names)
         if len(names) != self.num_classes:
-            raise ValueError(f"class_names holds {self.num_classes} names; got {len(names)}")
+            raise ValueError(f"class_names must hold {self.num_classes} names; got {len(names)}")
         width = max(len("frequency weighted IU"), *map(len, names))
         lines = [f"{'class':{width}}  {'share':>6}  {'acc':>6}  {'IU':>6}   (%)"]
         for name, iu, accuracy, share in zip(names, *self.per_class()):
@@ -179,7 +179,7 @@ def boundary_band(labels, width, ignore_index=255):
     integer_labels(labels)
     width = integer(width, "width", 1)
     if labels.ndim < 2:
-        raise ValueError(f"labels has shape (..., H, W); got shape {labels.shape}")
+        raise ValueError(f"labels must have shape (..., H, W); got shape {labels.shape}")
     low = high = labels
     for axis in (-2, -1):  # a window's minimum is the minimum over rows of the minimum over columns
         low, high = _window(low, width, axis).min(-1), _window(high, width, axis).max(-1)

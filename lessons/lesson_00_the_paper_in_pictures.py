@@ -23,35 +23,38 @@ Runtime: 3 s on 2 cores
 # step by step, and it finds out what is in the picture. The second half makes scores for the classes, and enlarges
 # them until there is one score for each class at each pixel.
 #
-# A small example. A row of 8 pixels is pooled twice, each time by the maximum of 2 neighbours. Then each value is
-# repeated 4 times:
+# A small example. A row of 8 pixels goes through two pools. A pool replaces every 2 neighbours by their maximum. Then
+# each value is repeated 4 times:
 #
 #     8 pixels       1 2 9 4 0 1 1 0
 #     4 values       2   9   1   1
 #     2 values       9       1
 #     8 values       9 9 9 9 1 1 1 1      as many as at the start, but the place of the 9 is lost
 #
-# FCN-32s, FCN-16s and FCN-8s differ in how well they restore the places. In this course you build all three, by hand,
-# in NumPy.
+# The paper's three networks, FCN-32s, FCN-16s and FCN-8s, differ in how well they restore the places. In this course
+# you build all three, by hand, in NumPy.
 
 # %% [markdown]
 # ## Predict
 # Write your answers down before you run anything.
 # 1. A photograph has 500x500 pixels. FCN-8s first adds 100 zeros on each side. Then 3x3 convolutions and five 2x2
 #    pools follow, and each pool halves the map. How many rows does the map have after the fifth pool?
-# 2. The output has one score for each of 21 classes at each pixel. How many scores are these for one photograph?
+# 2. The output has one score for each of 21 classes at each pixel. How many scores does one photograph get?
 # 3. The enlarged map of scores has 568 rows, but the photograph has 500. So 68 rows are too many. Is the first row
 #    that is kept row 34, in the middle of the surplus?
 
 # %% [markdown]
 # # The sizes, by hand and with the package
-# Two rules give the sizes of all maps of the first half.
+# We call one place of a map a cell. A **convolution** moves a small array of weights, its **kernel**, over a map. At
+# each place it computes one sum. A 2x2 **pool** keeps the largest number of each square of 2x2 cells. (Lessons 2 and 3
+# explain both.) Two rules give the sizes of all maps of the first half.
 #
 # - A convolution with a kernel of k cells and a padding of p cells makes n cells into `n + 2p - k + 1`.
 # - A 2x2 pool makes n cells into `n / 2`, rounded up.
 #
-# In VGG16, which is the classifier here, all 3x3 convolutions have a padding of 1, so that they keep the size. Only
-# the very first one has a padding of 100.
+# The **padding** is the number of rows and columns of zeros that are added on each side. In VGG16, which is the
+# classifier here, all 3x3 convolutions have a padding of 1, so that they keep the size. In FCN-8s, only the very first
+# one has a padding of 100.
 
 # %%
 import math
@@ -80,8 +83,9 @@ by_hand["fc7"] = convolved(by_hand["fc6"], kernel=1, padding=0)
 print(by_hand)
 
 # %% [markdown]
-# The package computes the same sizes from the layers of a network. Nothing runs for this. The network below has the
-# paper's layers, but its first layer has 1 channel instead of 64. The sizes are the same, and it is small.
+# The package computes the same sizes from the layers of a network. It needs no photograph for this. The network below
+# has the paper's layers, but its first layer has 1 channel instead of 64. The sizes are the same, and the network is
+# small.
 
 # %%
 net = models.build("fcn8s", num_classes=21, width=1)
@@ -102,9 +106,12 @@ check("the output has 21 x 500 x 500 scores", (sizes["crop"], scores) == (500, 5
 
 # %% [markdown]
 # # The way back to the pixels
-# An upsampling layer with a kernel of k cells and a stride of s makes n cells into `(n - 1) s + k`. Three of them
-# follow the coarse scores. After each of the first two, scores of a finer map are added. These maps are larger than
-# needed, because of the padding, so they are cropped.
+# An upsampling layer makes a map larger. It spreads each cell over k cells of the larger map. The next cell is spread
+# in the same way, s cells further on. So n cells become `(n - 1) s + k`. The number k is the size of the kernel, and s
+# is the **stride**.
+#
+# Three such layers follow the coarse scores. After each of the first two, scores of a finer map are added. The maps are
+# larger than needed, because of the padding. So they are cropped.
 
 
 # %%
@@ -121,9 +128,10 @@ package = [sizes[name] for name in ("upscore2", "upscore_pool4", "upscore8")]
 check("the package says the same", package == [upscore2, upscore_pool4, upscore8])
 
 # %% [markdown]
-# Where does a crop begin? Each cell of a map stands at a place in the photograph. Cell 0 of pool4 stands at -91.5,
-# which is in the padding; its cells are 16 pixels apart. Cell 0 of the upsampled scores stands at -11.5, and its cells
-# are 16 pixels apart as well. So it stands on cell (-11.5 + 91.5) / 16 = 5 of pool4. Lesson 6 derives these places.
+# Where does a crop begin? Each cell of a map stands at a place in the photograph, counted in pixels. Cell 0 of `pool4`
+# stands at -91.5, which is in the padding. Its cells are 16 pixels apart. The upsampled scores that are added to it are
+# `upscore2`. Cell 0 of `upscore2` stands at -11.5, and its cells are 16 pixels apart as well. So cell 0 of `upscore2`
+# stands on cell (-11.5 + 91.5) / 16 = 5 of `pool4`. The crop of `pool4` begins there. Lesson 6 derives these places.
 
 # %%
 places = geometry.grids(geometry.graph(net))
@@ -147,22 +155,23 @@ check("pool4 is cropped from cell 5 on", crops["score_pool4"] == (-11.5 + 91.5) 
 check("pool3 is cropped from cell 9 on", crops["score_pool3"] == (-23.5 + 95.5) / 8 == 9)
 check("the last map is cropped from row 31 on", crops["crop"] == (0 + 31) / 1 == 31)
 behind = {n: geometry.map_sizes(net, n)["upscore8"].size[0] - n - 31 for n in (506, 500)}
-check("31 rows are left out behind 506 rows, and 37 behind 500", behind == {506: 31, 500: 37})
+check("31 rows are left out behind a photograph of 506, and 37 behind one of 500", behind == {506: 31, 500: 37})
 named = {name: offset for name, offset, _ in geometry.explain_crops(net)}
 check("the package crops there", named == crops)
 
 # %% [markdown]
 # > **Prediction 3.** No, the first row that is kept is row 31. The pools round up, and this adds rows at the far end
-# > only. A photograph of 506 rows needs no rounding: 31 rows are left out at each end. With 500 rows it is 31 rows
-# > before the photograph and 37 behind it. If you wrote 34, your labels are 3 pixels too far up and to the left.
+# > only. With a photograph of 506 rows nothing is rounded: 31 rows are left out at each end. With 500 rows it is 31
+# > rows before the photograph and 37 behind it. If you wrote 34, your labels are 3 pixels too far up and to the left.
 
 # %% [markdown]
 # # The picture
 # Now everything goes into one picture. The input is a photograph. No weights are loaded in this lesson, so the heat
 # maps cannot come from a trained network. They come from a label map that was drawn by hand: 1 at each pixel of the
-# person, -1 elsewhere, averaged over the cells of each map. `score_fr` is this average for its cells of 32 pixels.
-# `score_pool4` and `score_pool3` hold what is then missing in the finer maps. A trained network has to compute all
-# three from its features.
+# person, -1 elsewhere, averaged over the cells of each map. `score_fr` is this average over cells of 32x32 pixels.
+# `score_pool4` holds what must be added to the enlarged `score_fr` to get the average over cells of 16x16 pixels.
+# `score_pool3` does the same for cells of 8x8 pixels. A trained network has to compute all three from its features,
+# which are the values of its maps.
 
 # %%
 import matplotlib.cbook
@@ -219,8 +228,8 @@ heat["upscore8"] = enlarged(fused8, 8)
 labels = np.where(heat["upscore8"][31:531, 31:531] > 0, 15, 0)  # 15 is person in PASCAL VOC
 
 # %% [markdown]
-# One value of fc7 sees 404x404 pixels. Cell 8 stands in row and column 12.5 + 8 x 32 = 268.5, so it sees rows 67 to
-# 470 of the photograph. It is marked in yellow.
+# One value of `fc7` depends on 404x404 pixels; we say that it sees them. Cell 8 stands in row and column 12.5 + 8 x
+# 32 = 268.5, so it sees rows 67 to 470 of the photograph. It is marked in yellow.
 
 # %%
 field = places["fc7"]
@@ -259,22 +268,22 @@ viz.show(
 #   The **stride** of a pool is 2: its windows begin 2 cells apart (lesson 2).
 # - **D, output stride**: the distance of two neighbouring values of a map, counted in pixels of the photograph. A
 #   pool doubles it. The strides of `pool3`, `pool4` and `pool5` are 8, 16 and 32 (lesson 6).
-# - **E, trunk**: all layers below the score layers. They are the layers of the classifier, and their values are called
+# - **E, trunk**: all layers before the score layers. They are the layers of the classifier, and their values are called
 #   features. `fc6` and `fc7` were fully connected layers there. Here they are convolutions, so the network is **fully
 #   convolutional** (lesson 5), and its weights are **transplanted** from the classifier (lesson 11).
 # - **F, score layer**: a 1x1 convolution. At each cell it turns the features into 21 **scores**, one for each class
 #   (lesson 5). Its kernel is 1x1, so a cell's scores depend on this cell's features only.
 # - **G, heat map**: the map of one class's scores. The picture draws the one of the class person (lesson 5).
-# - **H, skip**: the connection from a finer map, such as `pool4`, to the scores. A finer map knows better where things
-#   are (lesson 12).
+# - **H, skip**: the connection from a finer map, such as `pool4`, to the scores. A finer map shows more exactly where
+#   things are (lesson 12).
 # - **I, crop offset**: the first row and column that are kept when a map is cropped to match another (lesson 6).
 # - **J, transposed convolution**: the layer that enlarges scores. Each score is multiplied by a kernel and added to
 #   the finer map. The paper calls it deconvolution (lesson 9), and its public code names these layers **upscore**
 #   (lesson 10).
 # - **K, fusion**: adding two maps of scores of the same size (lesson 12).
 # - **L, label map**: an integer for each pixel, the number of its class (lesson 1).
-# - **M, pixels-to-pixels**: input and output have the same size, and the loss has a term for each pixel.
-#   **End-to-end** means that all layers are trained at once by this loss (lesson 11).
+# - **M, pixels-to-pixels**: input and output have the same size. The loss is the number that training makes small; it
+#   has a term for each pixel. **End-to-end** means that all layers are trained at once by this loss (lesson 11).
 
 # %% [markdown]
 # # Four steps from a classifier to FCN-8s
@@ -285,8 +294,8 @@ viz.show(
 # 4. Skips add the scores of `pool4` (**FCN-16s**) and then of `pool3` (**FCN-8s**).
 #
 # The code enlarges the scores of the hand-drawn label map in all three ways. It counts the pixels at which the result
-# differs from the label map. This shows what a map with cells of 32, 16 or 8 pixels *can* say. It says nothing about
-# trained networks yet. Lesson 12 measures those.
+# differs from the label map. This shows how exactly a map with cells of 32, 16 or 8 pixels *can* describe an outline.
+# It says nothing about trained networks yet. Lesson 12 measures those.
 
 # %%
 answers = {
@@ -298,7 +307,7 @@ wrong = {name: int((answer != person).sum()) for name, answer in answers.items()
 print(wrong)
 check("each skip leaves fewer wrong pixels", wrong["FCN-32s"] > wrong["FCN-16s"] > wrong["FCN-8s"] > 0)
 ratio = wrong["FCN-32s"] / wrong["FCN-8s"]
-check("both skips together leave less than a fourth", 4 < ratio < 8, f"{ratio:.1f} times fewer")
+check("both skips together leave less than a fourth of the wrong pixels", 4 < ratio < 8, f"{ratio:.1f} times fewer")
 
 # %% [markdown]
 # # Eighteen questions
@@ -308,34 +317,38 @@ check("both skips together leave less than a fourth", 4 < ratio < 8, f"{ratio:.1
 # 1. *What exactly is shift-and-stitch?* The network runs on shifted copies of the picture, and the coarse outputs are
 #    interlaced into a fine one. (Lesson 7)
 # 2. *How are layers fused? What is a 1x1 score layer? Why are scores added and features not concatenated?* A score
-#    layer turns each cell's features into scores. The scores of two layers are added. One score layer for the
-#    concatenated features computes the same sum, because score layers are linear. (Lessons 5 and 12)
-# 3. *How can the input be any size?* A convolution and a pool do the same at every place, so they need no fixed size.
-#    A fully connected layer is a convolution with a kernel as large as its input. (Lesson 5)
+#    layer turns each cell's features into scores. The scores of two layers are added. To concatenate is to put the
+#    features of both layers into one map. One score layer on this map would compute the same sum, because score layers
+#    are linear. (Lessons 5 and 12)
+# 3. *How can the input be any size?* Convolutions and pools do the same at every place, so they need no fixed size. A
+#    fully connected layer is a convolution with a kernel as large as its input. (Lesson 5)
 # 4. *Is the network trained again each time a skip is added?* In stages, yes: each network starts from the weights of
 #    the one before. All skips can also be trained at once. (Lessons 11 and 12)
-# 5. *Why are the scores enlarged in one step, not in five?* Five steps can do nothing that one step cannot do, unless
-#    something happens between them, such as a skip. (Lesson 10)
+# 5. *Why are the scores enlarged in one step, not in five?* One step can do everything that five steps can do, unless
+#    something happens between the five, such as a skip. (Lesson 10)
 # 6. *The interpolation is bilinear first and then learned. What does this mean?* Upsampling is a layer with weights.
 #    They start as those of bilinear interpolation, and training may change them. (Lesson 10)
-# 7. *Can pooling be removed?* Its stride can: the answers stay the same if all later filters and pools are dilated. Its
-#    maximum cannot, unless the network is trained again. (Lesson 8)
-# 8. *Is dilation or upsampling better?* Dilation computes more answers, and costs more. Upsampling interpolates between
-#    few answers. (Lesson 8 for the costs, lesson 12 for trained networks)
+# 7. *Can pooling be removed?* Its stride can be removed. The answers stay the same if all later filters and pools are
+#    dilated, which means that their cells are read with gaps. Its maximum cannot be removed, unless the network is
+#    trained again. (Lesson 8)
+# 8. *Is dilation or upsampling better?* Dilation computes more answers, and costs more. Upsampling computes few answers
+#    and interpolates between them. (Lesson 8 for the costs, lesson 12 for trained networks)
 # 9. *Are skips the same as the bypasses of ResNet?* No. A skip adds scores from a finer map near the output. A bypass
 #    adds a block's input to its output, all along the network. (Lesson 12)
 # 10. *What do end-to-end and pixels-to-pixels mean?* All layers are trained together, and both input and output are
 #     pictures. (Lesson 11)
 # 11. *How can a batch of one picture be enough?* One picture has a loss at each of its pixels, so it already is a batch
 #     of many examples. (Lessons 11 and 13)
-# 12. *Do shallow and deep layers contribute equally?* No. Lesson 12 leaves each part out and measures the loss of
-#     quality.
+# 12. *Do shallow and deep layers contribute equally?* No. Lesson 12 leaves each part out and measures how much worse
+#     the result becomes.
 # 13. *Why pool3 and pool4? Why does it stop at 8s?* They are the last maps with strides of 8 and 16. Each further skip
 #     helps less in the paper. (Lesson 12 tries a further one)
-# 14. *How far does one get with masks only, without colours?* Far if shapes tell the classes apart, and not far if
-#     colours do. (Lesson 14)
-# 15. *How do AlexNet, VGG and GoogLeNet differ as FCNs?* In receptive field, stride, parameters and speed. (Lesson 15)
-# 16. *How are the scores brought back to the original resolution?* By a transposed convolution and a crop. (Lesson 9)
+# 14. *How far does one get with masks only, without colours?* One gets far if the classes differ in shape, and not far
+#     if they differ in colour only. (Lesson 14)
+# 15. *How do AlexNet, VGG and GoogLeNet differ as FCNs?* They differ in receptive field, stride, parameters and speed.
+#     (Lesson 15)
+# 16. *How are the scores brought back to the original resolution?* By a transposed convolution and a crop. (Lesson 6
+#     for the crop, lesson 9 for the transposed convolution)
 # 17. *Is training on whole pictures as good as training on patches?* The gradients are the same if the patches cover
 #     the same pixels, and whole pictures share the work of patches that overlap. (Lesson 13)
 # 18. *What is lost?* Small objects and sharp edges. Also, each pixel is labelled on its own: nothing makes neighbours
@@ -353,7 +366,8 @@ check("both skips together leave less than a fourth", 4 < ratio < 8, f"{ratio:.1
 # %% [markdown]
 # # What could fool you
 # **The crop in the middle.** The enlarged map has 568 rows and the photograph 500. It seems natural to leave out 34
-# rows at each end. Nothing fails: the result has the right size, and it looks right. But all labels move by 3 pixels.
+# rows at each end. No error message appears: the result has the right size, and it looks right. But all labels move by
+# 3 pixels.
 
 # %%
 centred = heat["upscore8"][34:534, 34:534] > 0
@@ -364,9 +378,9 @@ check("but many more pixels are wrong", 5 < more < 12, f"{wrong_centred:,} pixel
 
 # %% [markdown]
 # ## The drawings
-# The four steps as pictures. The white frame in the first picture marks the part that the last three pictures show.
-# Wrong pixels are bright green there. Look at the corners of the outline: the coarse scores round them off, and the
-# finer maps bring them back.
+# The figure shows the four steps. The white frame in the first picture marks the part that the last three pictures
+# show. Wrong pixels are bright green there. Look at the corners of the outline: the coarse scores round them off, and
+# the finer maps restore them.
 
 
 # %%

@@ -18,7 +18,7 @@ Runtime: 2 s on 2 cores
 # A classifier gives a picture one class. A segmentation gives every pixel a class: it is a **label
 # map**, an integer for each pixel. To judge it, we compare it with the true label map and count.
 # `n[i, j]` is the number of pixels of true class `i` that were predicted as class `j`. This table is
-# the **confusion matrix**. The pixels on its diagonal are right.
+# the **confusion matrix**. The pixels that are counted on its diagonal are right.
 #
 #     truth    prediction            predicted 0   predicted 1   predicted 2
 #     0 0 1      0 0 1      true 0        4             0             0
@@ -29,8 +29,9 @@ Runtime: 2 s on 2 cores
 # ## Predict
 # Seven of the nine pixels are right. Write your answers down before you run anything.
 #
-# 1. Class 1 has three pixels, and two of them were found. Is its value 2/3? Or must the wrong 1 in
-#    the lower right corner lower it?
+# 1. We look for a value between 0 and 1 that says how good the prediction of one class is. Class 1 has
+#    three pixels, and two of them were found. Is its value 2/3? Or must the wrong 1 in the lower right
+#    corner make it smaller?
 # 2. Take such a value for each class and average the three. Is the average above or below 7/9?
 
 # %%
@@ -46,14 +47,14 @@ predicted = np.array([[0, 0, 1], [0, 0, 1], [0, 2, 1]])
 
 # %% [markdown]
 # ## By hand
-# **Pixel accuracy** is the part of all pixels that is right. **Mean accuracy** is the part of a
-# class's pixels that was found, averaged over the classes. It ignores false positives: pixels that
-# were predicted as the class but do not belong to it.
+# **Pixel accuracy** is the part of all pixels that is right. The accuracy of a class is the part of its
+# pixels that was found. **Mean accuracy** is the average over the classes. It ignores false positives:
+# pixels that were predicted as the class but do not belong to it.
 #
-# Intersection over union, short **IU**, counts them. Take the pixels where truth *and* prediction are
-# class `i`, and divide by those where truth *or* prediction is class `i`. A missed pixel and a false
-# positive both enlarge the union. **Mean IU** averages over the classes. **Frequency weighted IU**
-# weights each class by its number of pixels.
+# Intersection over union, in short **IU**, counts false positives too. Take the pixels where truth
+# *and* prediction are class `i`, and divide by those where truth *or* prediction is class `i`. A missed
+# pixel and a false positive both enlarge the union. **Mean IU** averages over the classes. **Frequency
+# weighted IU** weights each class by its number of pixels.
 
 # %%
 by_hand = {
@@ -89,9 +90,10 @@ by_loop = {
 
 # %% [markdown]
 # ## With the package
-# `ConfusionMatrix` needs no loop. It joins the two ids of a pixel into one number, `3 * i + j`, and
-# `np.bincount` counts these numbers. A prediction of 3 for class 0 gives `3 * 0 + 3`, which is also
-# `3 * 1 + 0`: the pixel would move to another row. So the package refuses ids that do not exist.
+# `ConfusionMatrix` needs no loop. It joins the two classes of a pixel, `i` and `j`, into one number,
+# `3 * i + j`. Then `np.bincount` counts these numbers. A prediction of 3 for class 0 gives `3 * 0 + 3`,
+# which is also `3 * 1 + 0`: the pixel would move to another row. So the package refuses a class number
+# (an *id*) that does not exist.
 
 # %%
 from fcn_from_scratch.metrics import ConfusionMatrix
@@ -109,7 +111,7 @@ except ValueError as error:
 largest = max(abs(float(by_hand[name]) - by_package[name]) for name in by_hand)
 check("the loop fills the same matrix", np.array_equal(matrix, confusion.matrix))
 check("four metrics from one matrix equal the counts by hand", largest < 1e-12, f"off by {largest:.0e}")
-check("the loop's metrics do too", max(abs(float(by_hand[k]) - by_loop[k]) for k in by_hand) < 1e-12)
+check("so do the four metrics from the loop", max(abs(float(by_hand[k]) - by_loop[k]) for k in by_hand) < 1e-12)
 check("class 1 has accuracy 2/3 and IU 2/4", (accuracies[1], ious[1]) == (2 / 3, 2 / 4))
 check("mean accuracy is 13/18", by_hand["mean_accuracy"] == Fraction(13, 18) < Fraction(7, 9))
 check("mean IU is 3/5", by_hand["mean_iu"] == Fraction(3, 5) < Fraction(7, 9))
@@ -120,7 +122,8 @@ check("the package refuses the id 3 and names it", "id 3" in refusal, refusal)
 # > pixels to four. If you wrote 2/3, you computed its accuracy, which ignores false positives.
 #
 # > **Prediction 2.** Both averages are below 7/9: mean accuracy is 13/18 and mean IU is 3/5. Class 0
-# > does best. It has four of nine pixels, but it is only one of three classes.
+# > has the best values. Pixel accuracy counts it with four of nine pixels, but in the two averages it
+# > is only one of three classes.
 
 # %% [markdown]
 # # Everything is background
@@ -155,9 +158,10 @@ check("its frequency weighted IU is .73 * .73", abs(lazy["frequency_weighted_iu"
 # leaves them out. Objects that are too hard to label are void as well. The package's drawn scenes
 # have a void border one pixel wide around each shape.
 #
-# 255 is not a class, but a mistake can turn it into one: a program that looks colours up in a table
-# of zeros makes the border class 0. Take a prediction that is right at every pixel that counts. In
-# the border it predicts the object.
+# 255 is not a class, but a program can turn it into one by mistake. For example, a program looks up the
+# class of each colour in a table, and the table contains 0 wherever nothing was entered. Then the
+# border becomes class 0. Now take a prediction that is right at every pixel that counts. In the border
+# it predicts the object.
 #
 # ## Predict
 # 4. The border holds 6 % of the pixels. How much mean IU does that prediction lose when the border
@@ -190,13 +194,15 @@ flawless = [fill_border(labels) for labels in labels_of]
 border_share = np.mean([labels == 255 for labels in labels_of])
 shape_share = np.mean([labels % 255 > 0 for labels in labels_of])
 border_void = measure(labels_of, flawless)["mean_iu"]
-border_as_0 = measure([np.where(labels == 255, 0, labels) for labels in labels_of], flawless)["mean_iu"]
+wrongly_read = measure([np.where(labels == 255, 0, labels) for labels in labels_of], flawless)
+border_as_0 = wrongly_read["mean_iu"]
 print(f"mean IU: border ignored {border_void:.3f}, border counted as class 0 {border_as_0:.3f}")
 
 check("the border holds about 6 % of the pixels", 0.05 < border_share < 0.07, f"{border_share:.3f}")
 check("that is about a quarter of what the shapes hold", 0.2 < border_share / shape_share < 0.33)
 check("a prediction that is right at every valid pixel has mean IU 1", border_void == 1)
-check("counting 255 as class 0 costs about .2", 0.17 < border_void - border_as_0 < 0.23, f"{1 - border_as_0:.3f}")
+check("counting 255 as class 0 costs .06 of pixel accuracy", 0.05 < 1 - wrongly_read["pixel_accuracy"] < 0.07)
+check("and about .2 of mean IU", 0.17 < border_void - border_as_0 < 0.23, f"{1 - border_as_0:.3f}")
 
 # %% [markdown]
 # > **Prediction 4.** It loses about .2. The shapes are small: their borders hold a quarter as many
@@ -205,8 +211,8 @@ check("counting 255 as class 0 costs about .2", 0.17 < border_void - border_as_0
 # %% [markdown]
 # # Which metric sees what?
 # Here are five predictions for the same forty pictures. Three of them are coarse: a block of 32 x 32,
-# 16 x 16 or 8 x 8 pixels gets a single label, that of its middle. (A network with one answer per
-# block can do better, as lesson 12 shows, because it enlarges numbers and not labels.)
+# 16 x 16 or 8 x 8 pixels gets a single label, that of its middle. (A network with one answer for each
+# block can do better, see lesson 12.)
 
 
 # %%
@@ -232,7 +238,7 @@ check("in pixel accuracy, blocks of 32 are worth no more than 'all background'",
 check("in mean IU, they are worth three times as much", 2.5 < factor < 3.5, f"{factor:.2f} times")
 
 # %% [markdown]
-# Blocks of 32 show roughly where things are. Pixel accuracy does not see it, but mean IU does.
+# Blocks of 32 show roughly where things are. Pixel accuracy is no higher for this, but mean IU is.
 
 # %% [markdown]
 # # A class that does not occur
@@ -241,7 +247,7 @@ check("in mean IU, they are worth three times as much", 2.5 < factor < 3.5, f"{f
 #     truth       0 0 0 1 1 255 255
 #     prediction  0 0 2 1 0  2   1
 #
-# Class 3 is neither present nor predicted. Its IU is 0/0, and everybody leaves it out. Class 2 is
+# Class 3 is neither present nor predicted. Its IU is 0/0, so it is left out of the mean. Class 2 is
 # absent but was predicted, so its IU is 0/1. Does this zero enter the mean? There are two answers.
 #
 # - **Yes**: the code that was released with the paper averages everything that is not 0/0. Later
@@ -249,7 +255,8 @@ check("in mean IU, they are worth three times as much", 2.5 < factor < 3.5, f"{f
 # - **No**: the paper's text says so. Three of SIFT Flow's 33 classes do not occur in the test set. A
 #   footnote says that all 33 are predicted, and only the other 30 are evaluated.
 #
-# Neither is wrong. But here one pixel decides between 1/3 and 1/2, so say which one you report.
+# Neither is wrong. But here one pixel decides between 1/3 and 1/2. So always say which of the two rules
+# you used.
 
 # %%
 present = np.array([0, 0, 0, 1, 1, 255, 255])
@@ -269,8 +276,9 @@ check("without it: (1/2 + 1/2) / 2", abs(left_out - 1 / 2) < 1e-12)
 # - B alone: the IUs are 4/8 and 0/4. Mean IU is 1/4.
 # - Both in one matrix: the IUs are 12/16 and 0/4. Mean IU is 3/8.
 #
-# The average over the pictures, 5/8, is higher, because picture A does not contain the class that the
-# model never finds. The paper computes its metrics from **one matrix for the whole set**.
+# The average over the pictures is 5/8, which is higher. The reason is that picture A does not contain
+# the class that the model never finds. The paper computes its metrics from **one matrix for the whole
+# set**.
 
 # %%
 a, b, answer = np.zeros(8, dtype=int), np.repeat([0, 1], 4), np.zeros(8, dtype=int)
@@ -287,7 +295,8 @@ check("on the forty pictures the average is nearly twice as high", 1.4 < ratio <
 
 # %% [markdown]
 # # What could fool you
-# Exchange the two arguments by mistake: `update(predictions, labels)`. The matrix is transposed.
+# Suppose that you exchange the two arguments by mistake: `update(predictions, labels)`. Then the matrix
+# is transposed.
 #
 # ## Predict
 # 5. How many of the four metrics change?
@@ -302,10 +311,10 @@ check("pixel accuracy does not", swapped["pixel_accuracy"] == by_package["pixel_
 check("mean IU does not", swapped["mean_iu"] == by_package["mean_iu"])
 
 # %% [markdown]
-# > **Prediction 5.** Two of them change. The diagonal and the unions stay, so pixel accuracy and mean IU
-# > do too, and a test with these two cannot find the mistake. But the rows now belong to the
-# > prediction. Mean accuracy becomes mean *precision*: which part of the pixels predicted as `i` is
-# > `i`? And frequency weighted IU takes its weights from the prediction.
+# > **Prediction 5.** Two of them change. The diagonal and the unions stay the same, so pixel accuracy
+# > and mean IU stay the same. A test with these two metrics cannot find the mistake. But the rows now
+# > belong to the prediction. Mean accuracy becomes mean *precision*: which part of the pixels predicted
+# > as `i` is `i`? And frequency weighted IU takes its weights from the prediction.
 
 # %% [markdown]
 # ## The drawings
@@ -328,7 +337,7 @@ def draw_overlap():
     figure = viz.panels(
         [[shapes[first].image, labels, predictions, viz.colourise(kind, palette=colours)]],
         titles=["image", "truth, void in beige", "prediction in blocks of 16", f"'square': IU = {iu:.2f}"],
-        caption="IU is overlap over union; void pixels belong to neither",
+        caption="IU is the overlap divided by the union. Void pixels are in neither of them",
         classes=shapes.classes,
     )
     figure.axes[3].set_xlabel("green both, orange missed,\nblue false positive, white void")
@@ -347,7 +356,7 @@ draw_overlap()
 # %%
 def draw_four_metrics():
     """Five predictions and four metrics, as groups of bars."""
-    figure, ax = viz.new_figure("Pixel accuracy flatters 'all background'; mean IU does not")
+    figure, ax = viz.new_figure("Pixel accuracy rates 'all background' high, and mean IU rates it low")
     shades = ["#b8b8b8", "#a9c4e0", "#6f9bc8", "#3b6ea5", "#4e9a6b"]
     for k, (name, metrics) in enumerate(results.items()):
         ax.bar(np.arange(4) + 0.16 * (k - 2), list(metrics.values()), 0.14, label=name, color=shades[k])

@@ -14,8 +14,9 @@ Runtime: 5 s on 2 cores
 
 # %% [markdown]
 # # The idea
-# A convolution layer moves a small window over an image. At each place it multiplies the pixels in
-# the window by the numbers of a **kernel** and adds them up. The sum is one output pixel.
+# A convolution layer moves a small window over an image. At each place it multiplies the pixels in the
+# window by the numbers of a **kernel** and adds up the products. The sum is one output pixel. The numbers
+# of the kernel are called its *taps*.
 #
 #     image x      kernel w     output y
 #     1  2  0        1  2         4  ?       top left:  1*1 + 2*2 + 0*0 + 1*(-1) = 4
@@ -29,8 +30,8 @@ Runtime: 5 s on 2 cores
 # Write your answers down before you run anything.
 #
 # 1. What are the other three numbers of `y`?
-# 2. We shall compute one layer with Python loops and again as a matrix product. Is the second about
-#    2 times, 10 times, or more than 100 times faster?
+# 2. We shall compute one layer with Python loops, and then as a matrix product. How many times faster is
+#    the matrix product: about 2 times, about 10 times, or more than 100 times?
 
 # %%
 import numpy as np
@@ -62,8 +63,9 @@ check("the other three numbers are -1, 1 and 6", np.array_equal(y, [[4, -1], [1,
 #
 #     y[n, f, i, j] = bias[f] + sum over c, a, b of  x[n, c, i + a, j + b] * weight[f, c, a, b]
 #
-# Seven indices make seven nested loops. `ops.loops.conv2d_loops` is just that. It is the definition,
-# and every faster version must agree with it. Below, one NumPy sum replaces the three inner loops.
+# Seven indices make seven nested loops. `ops.loops.conv2d_loops` consists of these loops. It is the
+# definition, and every faster version must agree with it. Below, one NumPy sum replaces the three inner
+# loops.
 
 
 # %%
@@ -91,7 +93,7 @@ weight = rng.normal(size=(5, 3, 2, 4))
 by_loops = conv2d_loops(images, weight)
 by_windows = conv_windows(images, weight)
 print("x", images.shape, " weight", weight.shape, " y", by_loops.shape)
-check("seven loops = one sum per window", gap(by_windows, by_loops) < 1e-12)
+check("seven loops = one sum for each window", gap(by_windows, by_loops) < 1e-12)
 check("seven loops = the package's conv2d", gap(conv2d(images, weight), by_loops) < 1e-12)
 
 # %% [markdown]
@@ -119,13 +121,14 @@ part = conv_windows(photo[..., 90:120, 90:130], three_kernels)
 check("on a part of it, the windows agree", gap(part, maps[..., 90:118, 90:128]) < 1e-12)
 
 # %% [markdown]
-# > **Prediction 3.** They change by 50, 0 and 0, which is 50 times the sum of the kernel. A kernel whose sum
-# > is 0 sees differences only.
+# > **Prediction 3.** They change by 50, 0 and 0, which is 50 times the sum of the kernel. A kernel whose
+# > sum is 0 responds to differences only.
 
 # %% [markdown]
 # # Convolution or correlation?
-# In mathematics, a convolution turns the kernel round before it moves it. A correlation does not, and
-# **a convolution layer computes a correlation.** An image with a single 1 shows the difference.
+# In mathematics, a convolution rotates the kernel by 180 degrees before the kernel is moved. A
+# correlation does not rotate it. **A convolution layer computes a correlation.** An image with a single 1
+# shows the difference.
 
 
 # %%
@@ -144,8 +147,7 @@ same = np.array_equal(np.convolve(impulse, symmetric, "valid"), np.correlate(imp
 check("a symmetric kernel hides the difference", same)
 
 # %% [markdown]
-# It does not matter for learning, because the layer can learn the kernel turned round. It matters for
-# weights that come from another program, and for the gradients (lesson 3).
+# This matters for weights that come from another program, and for the gradients (lesson 3).
 
 # %% [markdown]
 # # Four settings
@@ -155,7 +157,7 @@ check("a symmetric kernel hides the difference", same)
 # - **padding** p: p zeros are added on each side. The window may extend beyond the image.
 # - **dilation** d: neighbouring taps of the kernel are d pixels apart. The kernel covers more pixels
 #   with the same number of weights.
-# - **groups** G: the channels are divided into G parts, and a kernel sees one part only.
+# - **groups** G: the channels are divided into G parts, and a kernel reads one part only.
 #
 # ## Predict
 # 4. Write down the outputs for stride 2, for padding 1, and for dilation 2.
@@ -177,7 +179,7 @@ two_channels = np.array([[1.0, 2, 3], [10, 20, 30]]).reshape(1, 2, 1, 3)
 mixed = conv2d(two_channels, np.ones((2, 2, 1, 1)))
 apart = conv2d(two_channels, np.ones((2, 1, 1, 1)), groups=2)
 check("one group: every output adds both channels", np.array_equal(mixed[0, :, 0], [[11, 22, 33]] * 2))
-check("two groups: each output sees its own channel", np.array_equal(apart, two_channels))
+check("two groups: each output reads its own channel", np.array_equal(apart, two_channels))
 
 # %% [markdown]
 # > **Prediction 4.** Stride 2 gives 6, 12. Padding 1 gives 3, 6, 9, 12, 15, 11. Dilation 2 gives 9, 12. If
@@ -185,8 +187,9 @@ check("two groups: each output sees its own channel", np.array_equal(apart, two_
 
 # %% [markdown]
 # # How large is the output?
-# The output has one number for each window. On one axis, tap `a` of window `i` is at position
-# `s*i + d*a - p`. The function below lists all windows that fit.
+# The output has one number for each window. Let `n` be the number of pixels along one axis, and `k` the
+# number of taps. Tap `a` of window `i` is at position `s*i + d*a - p`. The function below lists all
+# windows that fit.
 
 
 # %%
@@ -249,17 +252,18 @@ check("the floor: with stride 2 the last of six pixels has no effect", np.array_
 
 # %% [markdown]
 # # From windows to a matrix
-# Now we make it fast. Write each window of the first example as a *row* and the kernel as a *column*.
-# Then all sums together are one matrix product:
+# Now we make the layer fast. Write each window of the first example as a *row* and the kernel as a
+# *column*. Then one matrix product computes all sums:
 #
 #     1 2 0 1        1         4       top left window
 #     2 0 1 3   @    2    =   -1       top right
 #     0 1 2 1        0         1       bottom left
 #     1 3 1 1       -1         6       bottom right
 #
-# The matrix of windows is the *patch matrix*, and filling it is called **im2col**. The matrix product,
-# GEMM for short, is the operation that processors do best. The function below loops over the `kh*kw`
-# taps only: tap (a, b) of *all* windows is one slice of the image.
+# The matrix of windows is the *patch matrix*, and filling it is called **im2col**. Programmers call the
+# matrix product GEMM, for "general matrix multiply". Processors compute it more efficiently than almost
+# any other operation. The function below loops over the `kh*kw` taps only. The pixels that tap (a, b)
+# reads in *all* windows are one slice of the image.
 
 
 # %%
@@ -292,15 +296,16 @@ check("im2col + GEMM = seven loops", gap(by_gemm, by_loops) < 1e-12, f"{gap(by_g
 check("with stride 2 as well", halved < 1e-12)
 
 # %% [markdown]
-# Why 1e-12 and not equality? Both add the same products in another order, and every addition rounds
-# in the 16th digit.
+# Why 1e-12 and not equality? Both versions add the same products, but not in the same order. Every
+# addition rounds in the 16th digit.
 #
 # ## The price: copies
 # Neighbouring windows overlap, so pixels are copied. If the padding keeps the image's size, the patch
 # matrix has **`kh*kw` times** as many numbers as the input.
 #
 # A *view* avoids the copies: `sliding_window_view` gives the image's memory four axes, (i, j) for the
-# window and (a, b) for the tap. But GEMM needs an ordinary matrix, and making one copies after all.
+# window and (a, b) for the tap. But GEMM needs an ordinary matrix, and NumPy must copy the pixels to make
+# one.
 
 # %%
 from numpy.lib.stride_tricks import sliding_window_view
@@ -374,14 +379,14 @@ for name, time in times.items():
 # %%
 loops_ns = nanoseconds["seven Python loops"]
 gemm_speedup, speedup = (loops_ns / nanoseconds[name] for name in ("im2col + GEMM", "the package's conv2d"))
-check("one product takes the loops 50 to 20,000 ns", 50 < loops_ns < 20_000, f"{loops_ns:.0f} ns")
+check("the loops take 50 to 20,000 ns for one product", 50 < loops_ns < 20_000, f"{loops_ns:.0f} ns")
 check("im2col + GEMM is 300 to 100,000 times faster", 300 < gemm_speedup < 1e5, f"{gemm_speedup:.0f} times")
 check("conv2d is 300 to 100,000 times faster", 300 < speedup < 1e5, f"{speedup:.0f} times")
 
 # %% [markdown]
-# > **Prediction 2.** The matrix product is more than 100 times faster, usually thousands of times. For each
-# > product, Python looks up indices, checks types and creates objects. GEMM multiplies several numbers in
-# > one instruction and uses each many times while it is in the processor's cache.
+# > **Prediction 2.** The matrix product is more than 100 times faster, usually thousands of times. For
+# > each product, Python looks up indices, checks types and creates objects. GEMM multiplies several
+# > numbers in one instruction, and uses each number many times while it is in the processor's cache.
 
 # %% [markdown]
 # # Where the memory goes
@@ -389,7 +394,7 @@ check("conv2d is 300 to 100,000 times faster", 300 < speedup < 1e5, f"{speedup:.
 # pixels of prediction 5.
 #
 # ## Predict
-# 6. How many bytes has its patch matrix in float32, for one image?
+# 6. How many bytes does its patch matrix take in float32, for one image?
 
 # %%
 input_bytes = 64 * side * side * 4  # float32: 4 bytes
@@ -399,15 +404,15 @@ check("9 times the input", whole == 9 * input_bytes)
 check("1.1 gigabytes", 1.1e9 < whole < 1.2e9)
 
 # %% [markdown]
-# > **Prediction 6.** It has 698*698 rows of 64*9 numbers of 4 bytes, which is 1.1 gigabytes. If you wrote
+# > **Prediction 6.** It takes 698*698 rows of 64*9 numbers of 4 bytes, which is 1.1 gigabytes. If you wrote
 # > 125 megabytes, you forgot the nine copies.
 #
-# But each row of the matrix is used only once, for one row of the product. So `conv2d` works in
-# *blocks*: each thread gathers the patches below a few image rows, multiplies, and continues with the
-# next rows. A block has 4 MB for an image of any size.
+# But each row of the matrix is used only once, for one row of the product. So `conv2d` works in *blocks*.
+# Each thread fills the part of the patch matrix that a few output rows need, multiplies, and continues
+# with the next rows. A block takes about 4 MB, however large the image is.
 #
-# `tracemalloc` measures what NumPy allocates. We subtract what every method needs, the result and a
-# padded copy of the input. What remains is working memory.
+# `tracemalloc` measures the memory that NumPy allocates. We subtract what every method needs: the result
+# and a padded copy of the input. The rest is the working memory.
 
 # %%
 import tracemalloc
@@ -436,12 +441,12 @@ in_blocks = [working_memory(lambda x, w: package(x, w, padding=1), s) for s in s
 in_one = [working_memory(conv_whole, s) for s in sides[:-1]]  # not the last one: it is too large
 for s, one, blocks in zip(sides, in_one, in_blocks):
     print(f"{s:3} x {s:3}: in one piece {one / 1e6:5.1f} MB, in blocks {blocks / 1e6:3.1f} MB")
-print(f"conv1_2:   in blocks {in_blocks[-1] / 1e6:.1f} MB, where the patch matrix has {whole / 1e6:.0f} MB")
+print(f"conv1_2:   in blocks {in_blocks[-1] / 1e6:.1f} MB, while the whole patch matrix has {whole / 1e6:.0f} MB")
 
 # %%
 pieces = [one / (9 * 64 * s * s * 4) for one, s in zip(in_one, sides)]
 per_thread = [blocks / workers() / BLOCK_BYTES for blocks in in_blocks[-2:]]
-check("in one piece, the memory is that of the patch matrix", 0.95 < min(pieces) and max(pieces) < 1.15)
+check("in one piece, the working memory is the patch matrix", 0.95 < min(pieces) and max(pieces) < 1.15)
 check("in blocks, it is about one block per thread", 0.5 < min(per_thread) and max(per_thread) < 1.5)
 
 # %% [markdown]
@@ -467,8 +472,8 @@ check("it is right on one channel", wrong_on_grey < 1e-12)
 check("it is wrong on three", wrong_on_colour > 0.1, f"off by {100 * wrong_on_colour:.0f} % of the largest")
 
 # %% [markdown]
-# Likewise a symmetric kernel hides a turned one, and square images hide exchanged axes. So test with
-# several channels, random numbers, and sizes that all differ.
+# Other special cases hide mistakes in the same way. A symmetric kernel hides a rotation, and a square
+# image hides exchanged axes. So test with several channels, random numbers, and sizes that all differ.
 
 # %% [markdown]
 # ## The drawings
@@ -532,7 +537,8 @@ def draw_settings():
 draw_settings()
 
 # %% [markdown]
-# Compare the shades: the pixel in the middle of the image occurs in all four windows.
+# Compare the shades. The pixel in the middle of the image is orange: it occurs in all four windows, so it
+# stands in every row of the patch matrix.
 
 # %%
 SHADE = {1: "#f3f6f9", 2: "#c5d5e6", 4: "#e8b394"}
@@ -554,7 +560,7 @@ def draw_patch_matrix():
     pixel = im2col(np.arange(9).reshape(1, 1, 3, 3), 2, 2)  # the pixel that each entry of the patch matrix copies
     copies = np.bincount(pixel.ravel())
     check("the pixel in the middle is copied 4 = 2*2 times", copies[4] == 4 == copies.max())
-    figure, ax = viz.new_figure("The patch matrix of the first example: a row per window", width=7.4, height=3)
+    figure, ax = viz.new_figure("The patch matrix of the first example: one row for each window", width=7.4, height=3)
     draw_cells(ax, 0, x, copies.reshape(3, 3), "image")
     draw_cells(ax, 4.5, small, copies[pixel], "patch matrix: 4 windows, 4 taps")
     draw_cells(ax, 9.5, w.reshape(4, 1), title="kernel")
@@ -573,14 +579,14 @@ def draw_patch_matrix():
 draw_patch_matrix()
 
 # %% [markdown]
-# In the first figure, each grid line is ten times the one to its left. In the second, the orange curve
-# rises with the number of pixels, and the blue one does not.
+# In the first figure, each grid line means ten times as many milliseconds as the one to its left. In the
+# second figure, the orange curve rises with the number of pixels, and the blue one soon stops rising.
 
 
 # %%
 def draw_times():
     """The five ways as bars."""
-    figure, ax = viz.new_figure("One layer, the same sums: time on a logarithmic scale", width=7.4, height=2.7)
+    figure, ax = viz.new_figure("One layer, computed in five ways: time on a logarithmic scale", width=7.4, height=2.7)
     milliseconds = [1000 * time for time in times.values()]
     bars = ax.barh(list(times), milliseconds, color=viz.COLOURS[0], height=0.62)
     labels = [f"{ms:,.2f} ms,  {milliseconds[0] / ms:,.0f} times as fast" for ms in milliseconds]

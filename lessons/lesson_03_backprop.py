@@ -3,7 +3,7 @@
 # Lesson 3: How do I know that my gradients are right?
 
 After this lesson you can compute the gradients of a convolution, a ReLU and a max-pool by hand, and test any gradient
-code with two runs of the forward. You know why a test with ones proves nothing.
+code by running a layer twice. You also know which mistakes a test with ones cannot find.
 
 Readers who know backpropagation can go straight to lesson 5, or read only "Never check with ones".
 
@@ -14,8 +14,9 @@ Runtime: 2 s on 2 cores
 
 # %% [markdown]
 # # From the loss to the image
-# From an image a network computes one number, the loss `L`. If this pixel, or this weight, grows a
-# little, how fast does `L` grow? Backpropagation answers layer by layer, from the loss to the image.
+# A network computes one number from an image, the loss `L`. This computation is called the *forward*. If
+# one pixel or one weight grows a little, how fast does `L` grow? Backpropagation answers this question
+# layer by layer, from the loss back to the image.
 #
 # A layer receives `dy`, the **upstream gradient**: `dy[i, j]` says how fast `L` grows with the layer's
 # output `y[i, j]`. The layer's **backward** turns it into `dx`, which says how fast `L` grows with each
@@ -30,8 +31,8 @@ Runtime: 2 s on 2 cores
 
 # %% [markdown]
 # ## Predict
-# 1. What are the nine numbers of `dx`? Begin with the pixel in the middle: which outputs saw it, and
-#    through which weights?
+# 1. What are the nine numbers of `dx`? Begin with the pixel in the middle: which outputs used it, and
+#    with which weights?
 
 # %%
 import numpy as np
@@ -44,9 +45,10 @@ dy = np.array([[1.0, 0.0], [0.0, -1.0]])
 
 # %% [markdown]
 # ## By hand
-# Output `y[0, 0]` saw the four pixels at the top left through the weights 1, 2, 3, 4. Its gradient, 1,
-# goes back to them through the same weights. Output `y[1, 1]` sends -1 times the kernel to the four
-# pixels at the bottom right. Both saw the middle pixel, and what they send back **adds up**.
+# Output `y[0, 0]` used the four pixels at the top left with the weights 1, 2, 3, 4. Its gradient is 1. So
+# it sends 1 times the kernel back to these pixels. Output `y[1, 1]` has the gradient -1. So it sends -1
+# times the kernel to the four pixels at the bottom right. Both used the middle pixel, and what they send
+# back **adds up**.
 
 # %%
 by_hand = np.array(
@@ -98,13 +100,13 @@ check("the bias entered every output once: its gradient is the sum of dy", dbias
 
 # %% [markdown]
 # > **Prediction 1.** The rows are 1 2 0, then 3 3 -2, then 0 -3 -4. The middle pixel gets
-# > 4 * 1 + 1 * (-1) = 3. If you wrote 4 or -1 there, you forgot that two outputs saw it.
+# > 4 * 1 + 1 * (-1) = 3. If you wrote 4 or -1 there, you forgot that two outputs used it.
 
 # %% [markdown]
-# # Asking the forward
-# Three versions agree, but one person wrote them all. A better test asks the forward: change a pixel by
-# a small `eps` and see how a loss changes. The simplest loss with the upstream gradient `dy` is
-# `L = sum(dy * y)`.
+# # A test that needs only the forward
+# Three versions agree, but all may contain the same mistake. A better test uses only the forward. It
+# changes a pixel by a small number `eps` and measures how the loss changes. The simplest loss with the
+# upstream gradient `dy` is `L = sum(dy * y)`.
 
 
 # %%
@@ -125,8 +127,9 @@ check("changing the middle pixel gives 3", abs(middle - 3) < 1e-8, f"{middle:.10
 # %% [markdown]
 # ## The Jacobian
 # The *Jacobian* `J` is a table: `J[i, j]` says how fast output `i` grows with pixel `j`. The backward
-# computes `dx = J.T @ dy`, a *vector-Jacobian product*, VJP for short. The forward gives `J` by columns:
-# change pixel `j`. The backward gives it by rows: set `dy` to 1 at output `i` and to 0 elsewhere.
+# computes `dx = J.T @ dy`, a *vector-Jacobian product*, VJP for short. The forward gives `J` column by
+# column: a change of pixel `j` gives column `j`. The backward gives `J` row by row: if `dy` is 1 at
+# output `i` and 0 elsewhere, then `dx` is row `i`.
 
 # %%
 from fcn_from_scratch.gradcheck import numerical_jacobian, vjp_jacobian
@@ -146,7 +149,7 @@ check("backward is J.T @ dy", np.allclose(jacobian.T @ upstream.ravel(), backwar
 # %% [markdown]
 # ## Predict
 # 2. VGG16's first convolution has 3 channels in, 64 out, and keeps the size of the image. How many bytes
-#    has its Jacobian in float64, for 500x500 pixels?
+#    does its Jacobian take in float64, for 500x500 pixels?
 
 # %%
 rows, columns = 64 * 500 * 500, 3 * 500 * 500
@@ -158,12 +161,13 @@ check("VGG16's first Jacobian has 96 terabytes", rows * columns * 8 == 96e12)
 
 # %% [markdown]
 # # Two forwards instead of a million
-# Change all pixels together along a random direction `v`. These two numbers are equal:
+# Change all pixels together along a random direction `v`, an array of the shape of `x`. Both numbers
+# below are the sum of `dy[i] * J[i, j] * v[j]` over all outputs i and pixels j. So they are equal:
 #
 #     dy . (J v)     from two forwards:   sum(dy * (f(x + eps v) - f(x - eps v))) / (2 eps)
 #     (J.T dy) . v   from one backward:   sum(dx * v)
 #
-# If `dx` is wrong anywhere, a random `v` has a part in that direction, and the two numbers differ.
+# If `dx` is wrong anywhere, then they differ for almost every random `v`.
 
 
 # %%
@@ -185,8 +189,8 @@ error = worst(lambda dy: conv_backward(dy, small, tall)[0], upstream)
 check("a few lines check the whole convolution", 0 < error < 1e-7, f"relative error {error:.0e}")
 
 # %% [markdown]
-# `gradcheck.vjp_check` does the same for several inputs. Every operation of the package is tested by it.
-# A right backward gives an error near 1e-10 and a wrong one an error near 1, so the limit is 1e-7.
+# `gradcheck.vjp_check` does the same for several inputs. It tests every operation of the package. A right
+# backward gives an error near 1e-10 and a wrong one an error near 1, so the limit is 1e-7.
 
 # %%
 from fcn_from_scratch.gradcheck import away_from_zero, spaced, vjp_check
@@ -234,16 +238,17 @@ check("the column sums of both Jacobians are equal", same_sums)
 check("the Jacobians are not", abs(jacobian - jacobian_flipped).max() > 0.1)
 
 # %% [markdown]
-# > **Prediction 3.** With ones it is below 1e-7, so the wrong backward passes. With random numbers it is near
-# > 1. The flipped backward has the rows of `J` in reverse order. Ones see only the sum of each column,
-# > which does not depend on the order.
+# > **Prediction 3.** With ones it is below 1e-7, so the wrong backward passes. With random numbers it is
+# > near 1. The flipped backward has the rows of `J` in reverse order. A check with ones uses only the sum
+# > of each column, which does not depend on the order of the rows.
 #
 # Segmentation is about *where* an output is, so a check must find exactly this mistake.
 
 # %% [markdown]
 # # ReLU
-# `y = max(x, 0)` has the gradient `dx = dy * [x > 0]`. At `x = 0` the slope is 1 on the right and 0 on
-# the left. Such a place is a *kink*, and there is no derivative. The package and PyTorch use 0.
+# `y = max(x, 0)` has the gradient `dx = dy * [x > 0]`. Here `[x > 0]` is 1 where x is positive and 0
+# elsewhere. At `x = 0` the slope is 1 on the right and 0 on the left. Such a place is a *kink*, and there
+# is no derivative. The package and PyTorch use 0.
 #
 # ## Predict
 # 4. What does the difference `(f(eps) - f(-eps)) / (2 eps)` give at `x = 0`?
@@ -277,8 +282,9 @@ check("with one of 252 values at the kink it fails", 10 * LIMIT < kink_error < 1
 
 # %% [markdown]
 # # Max-pool
-# Only the largest pixel of each window can change the output, so it alone gets the gradient. The
-# forward keeps its place. The package calls these places `indices`, and papers call them *switches*.
+# Max-pool replaces each window by its largest pixel. A small change of another pixel does not change the
+# output. So the largest pixel alone gets the gradient. The forward stores its place. The package calls
+# these places `indices`, and papers call them *switches*.
 #
 #     x                 windows of 2x2         dy         dx
 #     1  5 | 2  0       largest: 5 and 7       10  20     0 10  0  0
@@ -333,20 +339,21 @@ check("a pixel that is largest in several windows gets the sum", adds)
 check("the VJP agrees", 0 < errors["max-pool"] < LIMIT, f"{errors['max-pool']:.0e}")
 
 # %% [markdown]
-# If two pixels are equally large, there is again a kink. Caffe, PyTorch and this package take the
-# **first** in reading order.
+# If two pixels are equally large, there is again a kink. Caffe (the software of the paper's authors),
+# PyTorch and this package take the **first** in reading order.
 
 # %%
 equal = np.ones((1, 1, 2, 2))
-check("of equal pixels the first gets everything", np.array_equal(pool_gradient(equal[0, 0], [[1]]), [[1, 0], [0, 0]]))
+check("the first of equal pixels gets everything", np.array_equal(pool_gradient(equal[0, 0], [[1]]), [[1, 0], [0, 0]]))
 halves = numerical_jacobian(lambda x: ops.max_pool2d(x, 2)[0], equal)
-check("the differences give 1/2 for each of the four", np.allclose(halves, 0.5, rtol=0, atol=1e-9))
+check("differences give 1/2 for each of the four", np.allclose(halves, 0.5, rtol=0, atol=1e-9))
 
 # %% [markdown]
-# # A fork adds
-# FCN-8s uses the map `pool3` twice: in the next layer, and on a shorter way to the output. Its gradient
-# is the **sum** of what both ways send back. The same holds for a weight that is used on two images. So
-# `backward` **adds** to a layer's `grads`, and `zero_grad()` sets them to zero.
+# # A map that is used twice
+# FCN-8s uses the map `pool3` twice: in the next layer, and on a shorter way to the output. We call this a
+# *fork*. The gradient of the map is the **sum** of what both ways send back. The same holds for a weight
+# that is used on two images. So `backward` **adds** to a layer's `grads`, and `zero_grad()` sets them to
+# zero.
 
 # %%
 left, right = rng.normal(size=(4, 3, 3, 2)), rng.normal(size=(4, 3, 3, 2))
@@ -385,13 +392,14 @@ check("the gradients of two images add up to that of the batch", added)
 
 # %% [markdown]
 # # How small is a small step?
-# With a **large** step the function is not a straight line. This error grows with `eps**2`. With a
-# **small** step `f(x + eps)` and `f(x - eps)` agree in nearly all digits, and few remain after the
-# subtraction. This error grows with `1e-16 / eps`.
+# Two errors limit the step. Over a **large** step the function is not a straight line. This error grows
+# like `eps**2`. With a **small** step, `f(x + eps)` and `f(x - eps)` agree in nearly all digits, and few
+# correct digits remain after the subtraction. This error grows like `1e-16 / eps`. We try three layers: a
+# normalisation, which is curved (it divides by a power of a sum of squares), a convolution, and a ReLU.
 #
 # ## Predict
-# 6. Which step is best for a curved layer: about 1e-10, about 1e-5, or about 1e-1? And for a
-#    convolution, which has no curve?
+# 6. Which step is best for a curved layer: about 1e-10, about 1e-5, or about 1e-1? And which step is best
+#    for a convolution, which is linear?
 
 # %%
 steps = 10.0 ** np.arange(-12, 0.1, 0.5)
@@ -422,22 +430,23 @@ tiny, usual, large, one = (int(np.abs(steps - step).argmin()) for step in (1e-12
 check("the best step for a curved layer lies between 1e-7 and 1e-3", 1e-7 <= best <= 1e-3, f"{best:.0e}")
 check("1e-12 is much worse than 1e-5", bent[tiny] > 1e3 * bent[usual], f"{bent[tiny]:.0e}, {bent[usual]:.0e}")
 check("so is 1e-1", bent[large] > 1e3 * bent[usual], f"{bent[large]:.0e}")
-check("a straight layer has its best step at the end", straight[one] < straight[usual] / 10, f"{straight[one]:.0e}")
+check("for a straight layer the largest step is best", straight[one] < straight[usual] / 10, f"{straight[one]:.0e}")
 check("ReLU fails once values cross its kink", kinked[usual] < LIMIT < 1e-2 < kinked[one], f"{kinked[one]:.0e}")
 
 # %% [markdown]
-# > **Prediction 6.** It is about 1e-5, where the two errors are equally large: near the cube root of 1e-16.
-# > A convolution has no curve, so the largest step is best for it.
+# > **Prediction 6.** It is about 1e-5, where the two errors are about equally large:
+# > `eps**2 = 1e-16 / eps` gives the cube root of 1e-16. A convolution is linear, so the largest step is
+# > best for it.
 
 # %% [markdown]
 # # What could fool you
 # Even with random numbers a wrong backward can pass, if the *case* is symmetric. At stride 1, scattering
-# `dy` equals a convolution of the padded `dy` with the kernel **turned by 180 degrees**. Suppose that
-# you forget to turn it, and test with the bilinear kernel of FCN's upsampling.
+# `dy` equals a convolution of the padded `dy` with the kernel **rotated by 180 degrees**. Suppose that
+# you forget to rotate it, and that you test with the kernel of FCN's upsampling, which is symmetric.
 
 
 # %%
-def unturned_backward(dy, kernel):
+def unrotated_backward(dy, kernel):
     """Wrong unless the kernel looks the same upside down: it should be kernel[::-1, ::-1]."""
     kh, kw = kernel.shape
     return conv(np.pad(dy, ((kh - 1, kh - 1), (kw - 1, kw - 1))), kernel)
@@ -445,16 +454,16 @@ def unturned_backward(dy, kernel):
 
 scene = rng.normal(size=(9, 8))
 fooled, caught = (
-    vjp_check(lambda x, k=k: conv(x, k), lambda dy, k=k: unturned_backward(dy, k), [scene], rng)
+    vjp_check(lambda x, k=k: conv(x, k), lambda dy, k=k: unrotated_backward(dy, k), [scene], rng)
     for k in (ops.bilinear_kernel(4), rng.normal(size=(4, 3)))
 )
-check("a kernel that is not turned passes on a symmetric kernel", fooled < LIMIT, f"{fooled:.0e}")
-check("it fails on one that is not symmetric", 0.1 < caught < 10, f"{caught:.1f}")
+check("a backward that does not rotate passes with a symmetric kernel", fooled < LIMIT, f"{fooled:.0e}")
+check("it fails with one that is not symmetric", 0.1 < caught < 10, f"{caught:.1f}")
 
 # %% [markdown]
 # So draw *everything* at random and make no two sizes equal. `fcn gradcheck` checks all operations. It
-# also checks a layer of your own, any class with `forward` and `backward`, and says which gradient is
-# wrong and often how: a factor, a sign, a flipped `dy`.
+# also checks a layer of your own: any class with `forward` and `backward`. It says which gradient is
+# wrong, and often also what is wrong with it: a factor, a sign, or a flipped `dy`.
 #
 #     fcn gradcheck my_layer.py:MyLayer --shape 2,3,7,6
 
@@ -468,8 +477,8 @@ from fcn_from_scratch import viz
 
 def draw_jacobians():
     """The Jacobians of forward and of the flipped backward, and their column sums."""
-    caption = "Ones see the column sums of a Jacobian, and miss that its rows are in the wrong order"
-    titles = ["forward's Jacobian", "that of the flipped backward"]
+    caption = "A check with ones compares only the column sums, and they are equal"
+    titles = ["the Jacobian from the forward", "the Jacobian from the flipped backward"]
     figure, axes = viz.new_figure(caption, columns=2, rows=2, height=4.2, titles=titles)
     limit = abs(jacobian).max()
     for column, matrix in enumerate((jacobian, jacobian_flipped)):
@@ -486,8 +495,9 @@ def draw_jacobians():
 draw_jacobians()
 
 # %% [markdown]
-# A coarse photograph of a face is pooled 2x2. `dy` arrives on the small grid and goes to the rings, and
-# three quarters of the pixels get nothing. Lesson 9 uses these switches to return to a finer grid.
+# A coarse photograph of a face goes through a 2x2 max-pool. The rings mark the largest pixels. `dy`
+# arrives on the small grid and goes to the rings. Three quarters of the pixels get nothing. Lesson 9 uses
+# these switches to return to a finer grid.
 
 # %%
 import matplotlib.cbook
@@ -504,7 +514,12 @@ def draw_switches():
     received = ops.max_pool2d_backward(sent, places, (1, 1, *picture.shape))
     check("one pixel in four gets a gradient", np.count_nonzero(received) == picture.size // 4)
     ring_y, ring_x = np.divmod(places.ravel(), picture.shape[1])
-    titles = ["x: a ring at the largest pixel of each window", "y: the largest pixels", "dx: zero without a ring", "dy"]
+    titles = [
+        "x: a ring at the largest pixel of each window",
+        "y: the largest pixels",
+        "dx: zero outside the rings",
+        "dy",
+    ]
     caption = "Max-pool sends each gradient to the largest pixel of its window, and to no other"
     figure, axes = viz.new_figure(caption, rows=2, columns=2, width=7.2, height=5.4, titles=titles)
     for ax, values in zip(axes.flat, (picture, pooled[0, 0], received[0, 0], sent[0, 0])):
@@ -525,14 +540,14 @@ def draw_switches():
 draw_switches()
 
 # %% [markdown]
-# Look for the lowest point of each curve. That of the curved layer is near 1e-5.
+# Look for the lowest point of each curve. For the curved layer it is near 1e-5.
 
 
 # %%
 def draw_step_sizes():
     """The error of three right backwards against the step of the check."""
     series = {name: (steps, np.maximum(error, 1e-16)) for name, error in curves.items()}
-    caption = "Too small a step: rounding. Too large a step: curves and kinks"
+    caption = "Small steps suffer from rounding, large steps from curves and kinks"
     figure = viz.curves(series, xlabel="step eps", ylabel="relative error", caption=caption, log=True)
     ax = figure.axes[0]
     ax.set(xscale="log", ylim=(1e-16, 10))
@@ -600,9 +615,9 @@ claims(
             "theory: eps near the cube root of 1e-16",
         ),
         (
-            "a kernel that is not turned passes on a symmetric kernel only",
+            "a backward that does not rotate the kernel passes with a symmetric kernel only",
             fooled < LIMIT < 0.1 < caught,
-            "the bilinear kernel turned by 180 degrees is itself",
+            "the bilinear kernel rotated by 180 degrees is itself",
         ),
     ]
 )

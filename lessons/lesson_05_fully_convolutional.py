@@ -17,13 +17,13 @@ Runtime: 6 s on 2 cores
 # %% [markdown]
 # ## Which layer fixes the size?
 #
-# A convolution moves its kernel, a small array of weights, over a map. At each place it multiplies the values under
-# the kernel by the weights and adds them up. It can do this on a map of any size. A classifier still accepts one size
-# only, 224x224 pixels in the case of VGG16. One layer is the reason: the first **fully connected** layer. It has one
-# weight for each number of its input. So the number of its weights fixes the size of the picture.
+# A convolution moves a small array of weights, its kernel, over a map. At each place it multiplies the numbers under
+# the kernel by the weights and adds up the products. It can do this on a map of any size. But a classifier accepts one
+# size only, 224x224 pixels in the case of VGG16. The reason is one layer, the first **fully connected** layer. Each of
+# its outputs has one weight for each number of the input. So the number of weights fixes the size of the picture.
 #
-# Look at what one unit of this layer computes. It multiplies each input by a weight and adds everything up. A
-# convolution does the same at one place, if its kernel is as large as the whole input:
+# Look at one output of this layer, which is called a unit. It multiplies each input by a weight and adds everything up.
+# A convolution does the same at one place, if its kernel is as large as the whole input:
 #
 #     input    weights   one unit        larger input     the same weights, used as a 2x2 kernel
 #     1  2      1  0     1*1 + 4*2       1  2  5          place 0: 1*1 + 4*2 = 9
@@ -37,9 +37,10 @@ Runtime: 6 s on 2 cores
 # ## Predict
 # 1. The layer `fc6` of VGG16 reads a map of 512 channels and 7x7 places, and has 4096 units. It becomes a
 #    convolution. What is its kernel size? (Many blog posts say 1x1.) How many weights does it have?
-# 2. On a picture of 500x500 pixels this VGG16 gives a map of 10x10 outputs. That is 100 times as many as the
-#    classifier gives. Does it cost 100 times as much as one crop of 224x224? Or 50 times, or 5 times?
-# 3. The output at place (i, j) and the classifier on the crop at that place: are they equal exactly?
+# 2. On a picture of 500x500 pixels, VGG16 as a convolutional network gives a map of 10x10 outputs. That is 100 times as
+#    many as the classifier gives. Does this cost about 100 times as much as one crop of 224x224, about 50 times, or
+#    about 5 times?
+# 3. Compare the output at place (i, j) with the classifier's output on the crop at that place. Are they equal?
 # 4. The last layer of FCN-32s turns 4096 features at each place into 21 scores. How many parameters does it have, and
 #    how many places does it look at for one score?
 
@@ -56,7 +57,7 @@ rng = np.random.default_rng([SEED, 5])
 
 # %% [markdown]
 # ## One layer, by hand
-# The numbers from above: first with `ops.linear`, which is the fully connected layer, then with a loop.
+# We compute the numbers from above, first with `ops.linear`, which is the fully connected layer, then with a loop.
 
 # %%
 small, unit_weight = np.array([[1.0, 2], [3, 4]]), np.array([[1.0, 0, 0, 2]])
@@ -69,8 +70,9 @@ check("the loop over the places of the larger input", places == [9, 20])
 
 # %% [markdown]
 # ## The core in ten lines
-# A row of the fully connected weight lists its inputs channel by channel, and inside a channel row by row. `ravel`
-# lists the numbers of a window in the same order. So no weight has to move.
+# The weights of a fully connected layer form a matrix with one row for each unit. A row lists the weights channel by
+# channel, and inside a channel row by row. `ravel` lists the numbers of a window in the same order. So the weights can
+# be used as they are.
 
 
 # %%
@@ -118,8 +120,8 @@ check("fc6 of the package's VGG16 has a 7x7 kernel", narrow_fc6.shape[2:] == (7,
 check("in full width it has 102,760,448 weights, as many as 25,088 inputs x 4096", fc6_weights == 25_088 * 4096)
 
 # %% [markdown]
-# > **Prediction 1.** The kernel is 7x7, because `fc6` reads a map of 7x7 places. It has 102,760,448 weights, as
-# > before. If you wrote 1x1, you thought of `fc7`: it reads the vector that `fc6` leaves at each place, and is 1x1.
+# > **Prediction 1.** The kernel is 7x7, because `fc6` reads a map of 7x7 places. It has 102,760,448 weights, as before.
+# > If you wrote 1x1, you thought of `fc7`. It reads the vector that `fc6` gives at each place, so its kernel is 1x1.
 
 # %% [markdown]
 # ## The score layer
@@ -149,22 +151,24 @@ check("a 1x1 convolution computes the equation", np.array_equal(scores[0], equat
 other = features.copy()
 other[..., 2, 3] += 1
 changed = np.argwhere((ops.conv2d(other, score_weight.reshape(3, 7, 1, 1), score_bias) != scores).any(axis=(0, 1)))
-check("new features at one place change the scores at that place only", changed.tolist() == [[2, 3]])
+check("other features at one place change the scores at that place only", changed.tolist() == [[2, 3]])
 
 score_fr = Conv2d(4096, 21, 1)
 score_parameters = sum(array.size for array in score_fr.params.values())
 check("the score layer of FCN-32s has 21 * (4096 + 1) parameters", score_parameters == 21 * 4097 == 86_037)
 
 # %% [markdown]
-# > **Prediction 4.** 86,037 parameters: 4096 weights and one bias for each of the 21 classes. For one score it looks
-# > at one place. The layers below have already collected what is around that place. If you multiplied by the number
-# > of places, remember that all places share the same weights.
+# > **Prediction 4.** It has 86,037 parameters: 4096 weights and one bias for each of the 21 classes. For one score it
+# > looks at one place. The layers below have already collected what is around that place. If you multiplied by the
+# > number of places, remember that all places share the same weights.
 
 # %% [markdown]
 # ## A classifier of crops
-# Now a whole network. The classifier reads 32x32 pixels and names what is in their middle. It trains for some
-# seconds. It has two pools of stride 2; each of them gives one value for every second place. No layer uses padding,
-# which would be zeros around a map. You will see why.
+# Now we take a whole network. The classifier reads a crop of 32x32 pixels and names the class of the pixel in the
+# middle. It trains for some seconds. No layer uses padding, that is, no zeros are added around a map. "What could fool
+# you" shows why. The network contains two pools. Each of them replaces every 2x2 numbers by the largest one, so the
+# next map has half as many rows and columns. The windows of such a pool begin 2 places apart: the pool has a stride
+# of 2.
 
 # %%
 world = datasets.Shapes(count=60, size=96, classes_by="colour", seed=SEED)
@@ -228,8 +232,8 @@ check("it has learned: it names most crops of unseen scenes", learned, f"{accura
 
 # %% [markdown]
 # ## The whole network, by hand
-# Keep the convolutions and the pools. Leave `Flatten` out. Use each fully connected layer at every place. Nothing is
-# trained again.
+# Keep the convolutions and the pools. Leave out `Flatten`, which turns a map into one long vector. Use each fully
+# connected layer at every place. Nothing is trained again.
 
 
 # %%
@@ -251,9 +255,9 @@ print(f"picture {x.shape[2:]} -> map {heat.shape[1:]}")
 
 # %% [markdown]
 # The map of one class's scores is a **heat map**: it is large where the network finds the class. `heat` holds six of
-# them, one for each class. Here is what each number of it means. Two pools of stride 2 make 4 pixels between
-# neighbouring places. So place (i, j) belongs to the crop of 32x32 pixels that begins at pixel (4i, 4j). Cut out each
-# of these crops, run the classifier on it, and compare. There are 289 of them.
+# them, one for each class. What does each number of it mean? The network contains two pools of stride 2, so
+# neighbouring places are 2 * 2 = 4 pixels apart. Place (i, j) belongs to the crop of 32x32 pixels that begins at pixel
+# (4i, 4j). Cut out each of these crops, run the classifier on it, and compare. There are 289 of them.
 
 # %%
 on_crops = np.empty_like(heat)
@@ -263,13 +267,14 @@ crop_gap = np.abs(heat - on_crops).max()
 check("every place = the classifier on its crop", heat[0].size == 289 and crop_gap < 1e-10, f"{crop_gap:.0e}")
 
 # %% [markdown]
-# > **Prediction 3.** Yes, up to the rounding of the sums. It holds because no layer pads: both ways multiply the same
-# > pixels by the same weights. "What could fool you" below shows that it is false for a classifier with padding.
+# > **Prediction 3.** Yes, they are equal up to the rounding of the sums. This is true because no layer pads: both ways
+# > multiply the same pixels by the same weights. "What could fool you" below shows that it is false for a classifier
+# > with padding.
 
 # %% [markdown]
 # ## With the package
-# `dense.convolutionalize` makes the same network from `Conv2d` layers. The kernels are 4x4 for the first fully
-# connected layer, since it reads a map of 4x4, and 1x1 for the score layer. Its weights are the classifier's own
+# `dense.convolutionalize` makes the same network from `Conv2d` layers. The first fully connected layer gets a kernel of
+# 4x4, because it reads a map of 4x4 places. The score layer gets a kernel of 1x1. The weights are the classifier's own
 # arrays.
 
 # %%
@@ -286,9 +291,9 @@ check("the package = by hand", packaged_gap < 1e-10, f"{packaged_gap:.0e}")
 
 # %% [markdown]
 # ## Any size?
-# The picture may have any size from one whole window on, and need not be a square. We try all sizes from 1 to 199 by
-# arithmetic, two sizes with the network, and a photograph. The network knows coloured shapes only, so what it says
-# about the photograph means nothing. The photograph shows only that the size does not matter.
+# The picture may have any size if one whole window fits into it. It need not be a square. We try all sizes from 1 to
+# 199 by arithmetic, two sizes with the network, and a photograph. The network has learned coloured shapes only, so its
+# scores for the photograph mean nothing. The photograph shows only that the size does not matter.
 
 # %%
 import matplotlib.cbook
@@ -309,8 +314,9 @@ for picture in (x[..., :41, :67], x[..., :32, :35], prepared(photo).astype(np.fl
 # Lesson 6 shows how much padding this takes.)
 #
 # ## The backward
-# Training on the map is training on all the crops at once. One backward on the map gives the *sum* of the crops'
-# gradients. Lesson 13 uses this.
+# Training needs the backward, which computes the gradients of the loss with respect to the weights (lesson 3). Training
+# on the map is training on all the crops at once: one backward on the map gives the *sum* of the crops' gradients.
+# Lesson 13 uses this.
 
 # %%
 dy = rng.normal(size=(1, *heat.shape))
@@ -328,8 +334,8 @@ check("one backward on the map = the sum over the crops", gradient_gap < 1e-10, 
 # %% [markdown]
 # ## What it costs
 # Neighbouring crops share 28 of their 32 columns. Crop by crop, everything that the shared pixels need is computed
-# again and again. In one pass it is computed once. The paper says that the cost is *amortised*. First we count
-# multiply-adds, then we measure time.
+# again and again. In one pass it is computed once. The paper says that the cost is *amortised* over the crops. First we
+# count multiply-adds (one multiplication and one addition), then we measure time.
 
 # %%
 from time import perf_counter
@@ -357,7 +363,8 @@ check("one pass is faster than the crops, even in one batch", times_faster > 3, 
 # %% [markdown]
 # The time depends on the machine, and on how well the crops fit into its cache. The count does not.
 #
-# Now VGG16. For each number of its output, a convolution takes `k * k * channels` multiply-adds.
+# Now we count for VGG16. For each number of its output, a convolution takes `k * k * channels` multiply-adds. Here
+# `channels` is the number of channels of its input.
 
 
 # %%
@@ -381,10 +388,10 @@ check("VGG16 gives 1 output at 224 pixels and 10x10 at 500", (one, side) == (1, 
 check("the 100 outputs cost 5.8 times as much as the one", 5.7 < ratio < 5.9, f"{ratio:.2f} times")
 
 # %% [markdown]
-# > **Prediction 2.** About 5.8 times. The picture of 500x500 has 5 times as many pixels as the crop, so the
-# > convolutions cost 5 times as much. The rest are the fully connected layers: they run at 100 places and share
-# > nothing. One hundred crops would cost 100 times as much, which is 17 times more. If you wrote 100, you computed
-# > the shared pixels again.
+# > **Prediction 2.** It costs about 5.8 times as much. The picture of 500x500 has 5 times as many pixels as the crop,
+# > so the convolutions cost about 5 times as much. The fully connected layers add the rest: they run at 100 places and
+# > share nothing. One hundred crops would cost 100 times as much, which is 17 times more. If you wrote 100, you
+# > computed the shared pixels again.
 #
 # The paper measured AlexNet, which gives 10x10 outputs on 500x500 pixels: 22 ms for all of them, and 1.2 ms for one
 # crop. That is more than 5 times faster than 100 crops.
@@ -393,8 +400,8 @@ check("the 100 outputs cost 5.8 times as much as the one", 5.7 < ratio < 5.9, f"
 # # What could fool you
 # **A classifier with padding.** VGG16 pads every convolution. You can convolutionalize it, and everything works: any
 # size is accepted, and the maps look sensible. But a crop has *zeros* around it, and the large picture has *other
-# pixels* there. So the map is not the classifier on the crops, not even nearly. (Which one is better is another
-# question. The classifier was trained with the zeros.)
+# pixels* there. So the map and the classifier on the crops differ, and not only by rounding. (Which one is better is
+# another question. The classifier was trained with the zeros.)
 
 # %%
 padded = Sequential(
@@ -411,9 +418,9 @@ check(
 )
 
 # %% [markdown]
-# **A reshape in the wrong order.** Some frameworks store maps as (H, W, C). They list the weights pixel by pixel. If
-# you reshape such a weight as if it were listed channel by channel, it fits, it loads and it runs. A test with a map
-# of ones does not notice, because all inputs are equal there. A random map notices.
+# **A reshape in the wrong order.** Some frameworks store maps as (H, W, C). They list the weights pixel by pixel.
+# Suppose that you reshape such weights as if they were listed channel by channel. The shape fits, and the network runs.
+# A test with a map of ones does not notice, because all inputs are equal there. A random map notices.
 
 # %%
 misread = fc6.reshape(10, 7, 7, 8).transpose(0, 3, 1, 2)
@@ -488,7 +495,7 @@ def draw_heat_maps():
     shown = [*things, 0]
     places = [np.unravel_index(probabilities[c].argmax(), probabilities[c].shape) for c in shown]
     figure, axes = viz.new_figure(
-        "One pass answers for every crop. Above: three crops and the classifier. Below: the maps and the crops' places",
+        "One pass gives the answers for all crops. Above: three crops. Below: the heat maps and the crops' places",
         rows=2,
         columns=4,
         width=9,
@@ -515,7 +522,8 @@ def draw_heat_maps():
 
 
 # %% [markdown]
-# Look at the yellow window: it is the same kernel, once on the input of the old size, and twice on the larger one.
+# Look at the yellow window: it is the same kernel, once on the input of the old size, and twice on the larger one. The
+# small red numbers are its weights.
 
 # %%
 viz.show(draw_sliding(), "05_sliding")

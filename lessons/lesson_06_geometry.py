@@ -19,8 +19,8 @@ Runtime: 8 s on 2 cores
 #
 # - **size**: the number of pixels that can influence one value. These pixels are the value's **receptive field**;
 # - **stride**: the number of pixels between two neighbouring values. For a whole network it is the **output stride**;
-# - **start**: where value 0 lies, which is the middle of the pixels that it sees. Coordinate 0 is the middle of the
-#   first pixel.
+# - **start**: the place of value 0 in the picture. It is the middle of the pixels that the value sees. Coordinate 0 is
+#   the middle of the first pixel.
 #
 # A worked example along one axis: a convolution of size 3, a pool of size 2 and stride 2, a convolution of size 3.
 #
@@ -34,8 +34,8 @@ Runtime: 8 s on 2 cores
 # 1. VGG16 has thirteen 3x3 convolutions, five pools that halve the map, and `fc6` with a 7x7 kernel. How many pixels
 #    can influence one output? Which of these layers adds the most?
 # 2. The authors pad the picture by 100 pixels on each side. Why 100? Would 90 be enough? Would 110 be right too?
-# 3. FCN-8s makes scores of 568x568 for a picture of 500x500, and then crops them. The code keeps what begins at
-#    pixel 31. Half of the surplus of 68 would be 34. Which number is right?
+# 3. FCN-8s makes scores of 568x568 for a picture of 500x500, and then crops them. The authors' code keeps the 500x500
+#    scores that begin at row and column 31. Half of the surplus of 68 would be 34. Which number is right?
 
 # %%
 import numpy as np
@@ -48,9 +48,10 @@ rng = np.random.default_rng([SEED, 6])
 
 # %% [markdown]
 # ## The rule, in ten lines
-# A layer with kernel size k, stride s and padding p reads k values of the map below it. They are `stride` pixels
-# apart. So the layer sees `(k - 1) * stride` pixels more than the map below. The middle of its first window lies half
-# of that further on. The padding p moves it back by p values.
+# A layer with kernel size k, stride s and padding p reads k values of the map before it. These values are `stride`
+# pixels apart. So the new size is larger by `(k - 1) * stride` pixels. The middle of the first window lies half of this
+# distance further on. The padding p moves it back by p values, which are `p * stride` pixels. At last, the layer's own
+# stride s multiplies the stride of the map.
 
 
 # %%
@@ -78,9 +79,9 @@ fc6_adds = size - grid_of(vgg[:-2])[0]
 check("fc6 adds nearly half of the 404 pixels: six steps of 32", fc6_adds == 6 * 32 == 192)
 
 # %% [markdown]
-# > **Prediction 1.** 404 pixels. `fc6` adds the most, 192 of them, because its 7 values are 32 pixels apart and
-# > (7 - 1) * 32 = 192. If you added up the kernel sizes only, you left out that the values of a deep map are far
-# > apart.
+# > **Prediction 1.** 404 pixels can influence one output. `fc6` adds the most, 192 of them, because its 7 values are 32
+# > pixels apart and (7 - 1) * 32 = 192. If you added up the kernel sizes only, you left out that the values of a deep
+# > map are far apart.
 #
 # `geometry.receptive_field` computes the same for any network, in exact fractions. The networks here are the paper's,
 # but with one channel where VGG16 has 64. The number of channels does not matter for the geometry.
@@ -91,9 +92,9 @@ field = geometry.receptive_field(nets["fcn32s"])
 check("the package = by hand", tuple(field) == (size, stride, start), f"{field}")
 
 # %% [markdown]
-# ## Check it with gradients
-# The rule describes the forward. The backward can confirm it. Put a gradient of 1 on one value of the output. Then
-# see which pixels receive a gradient. Two neighbouring values give all three numbers.
+# ## A test with gradients
+# The rule describes the forward. The backward can confirm it. Put a gradient of 1 on one value of the output, and find
+# the pixels that receive a gradient. Two neighbouring values are enough to measure all three numbers.
 
 # %%
 from fcn_from_scratch.layers import Conv2d, MaxPool2d, Sequential
@@ -120,8 +121,8 @@ measured = (last - first + 1, next_first - first, (first + last) / 2 - 4 * (next
 check("the gradients reach what the rule says", measured == tuple(geometry.receptive_field(chain)), f"{measured}")
 
 # %% [markdown]
-# Why many pictures? A max-pool gives its gradient to the largest pixel of a window only. The output still depends on
-# all pixels of the window, because each of them can be the largest in another picture.
+# Why does this take many pictures? A max-pool gives its gradient to the largest pixel of a window only. The output
+# still depends on all pixels of the window, because each of them can be the largest in another picture.
 # `geometry.measured_receptive_field` replaces each pool by a sum and makes all weights positive. Then one picture is
 # enough.
 
@@ -131,11 +132,11 @@ check("measured on VGG16: 404, 32 and 12.5 again", tuple(support) == (404, 32, 1
 
 # %% [markdown]
 # ## What an output can see, and what it uses
-# 404 pixels is what an output *can* see: its **theoretical** field. A pixel in the middle reaches the output along
-# many paths, and a pixel at the rim along one path only. So most of the gradient lies in the middle. The part that
-# holds 95 % of the squared gradient is the **effective** field. It depends on the weights. Here the weights are
-# random, and the input is a photograph. The network has eight channels in its first layers this time, because one
-# channel is too few for an average.
+# An output *can* see 404x404 pixels: this is its **theoretical** field. A pixel in the middle reaches the output along
+# many paths through the layers, and a pixel in the corner of the field along few. So most of the gradient lies in the
+# middle. The square that holds 95 % of the squared gradient is the **effective** field. It depends on the weights. Here
+# the weights are random, and the input is a photograph. The network has eight channels in its first layers this time,
+# because one channel is too few for an average.
 
 # %%
 import matplotlib.cbook
@@ -150,10 +151,10 @@ smaller = 0.5 < part < 0.85
 check("the effective field is smaller than the theoretical one", smaller, f"{part:.2f} of its side")
 
 # %% [markdown]
-# ## Three words for the way back up
-# FCN gives scores for every pixel. For the crops you need to know three things about the layers that do this.
+# ## The way back up: three terms
+# FCN gives scores for every pixel. For the crops you need to know three terms for the layers that do this.
 #
-# - `score_fr` is the score layer behind `fc7`. Its scores are 32 pixels apart. An **upscore** layer makes a map of
+# - `score_fr` is the score layer after `fc7`. Its scores are 32 pixels apart. An **upscore** layer makes a map of
 #   scores finer.
 # - In the paper's networks it is a **transposed convolution**: each score is spread over `k` values of the finer map,
 #   weighted by a kernel, and all these contributions are added. Lesson 9 builds it. Here only its kernel size k and
@@ -161,17 +162,21 @@ check("the effective field is smaller than the theoretical one", smaller, f"{par
 # - FCN-16s and FCN-8s also have score layers on finer maps, `pool4` and `pool3`. Their scores are added to the
 #   upsampled ones. Such a connection from a finer map to the scores is a **skip** (lesson 12).
 #
-# Two maps can be added only if they lie on the same grid. So one of them is cropped: its first rows and columns, and
-# what is too much at its end, are left out. The number of rows and columns left out at the beginning is the **crop
+# Two maps can be added only if they lie on the same grid. So one of them is cropped: its first rows and columns are
+# left out, and the surplus at its end, too. The number of rows and columns left out at the beginning is the **crop
 # offset**.
 #
 # ## The crops
-# An upscore layer of stride s puts s values where one was. So the stride of the map is divided by s. Each value is
-# spread over a kernel of k fine values around it. So the new map begins `(k - 1) / 2` fine values earlier.
+# An upscore layer of stride s makes s values for each old one. So it divides the stride of the map by s. Each value is
+# spread over k fine values around it. So the new map begins `(k - 1) / 2` fine values earlier.
 #
 # The coarse scores begin at 12.5. The kernel of FCN-32s has size 64, and (64 - 1) / 2 = 31.5. So `upscore` begins at
 # 12.5 - 31.5 = -19. The picture begins at 0. So the first 19 pixels of `upscore` lie in front of the picture, and are
-# left out. The other four crops follow in the same way.
+# left out.
+#
+# The crop of a skip follows in the same way. The layer `upscore2` has a kernel of size 4, and its map has a stride of
+# 16 pixels. So it begins at 12.5 - 1.5 * 16 = -11.5. `pool4` has a stride of 16 pixels, too, and begins at -91.5. The
+# difference of 80 pixels is 5 values of `pool4`. The next cell computes all five crops.
 
 
 # %%
@@ -235,8 +240,9 @@ check("ten more pixels of padding: the last crop grows by ten, the skips' stay",
 
 # %% [markdown]
 # ## An impulse through every network
-# Set one value of the coarse scores to 1, value 8, and all others to 0. Let the upper part of each network carry it
-# to the picture. It must arrive where value 8 lies: at 12.5 + 32 * 8 = 268.5. A wrong crop moves it.
+# Set value 8 of the coarse scores to 1, in both directions, and all others to 0. Then run only the upscore layers and
+# the crops of each network. The centre of the result must lie where value 8 lies: at 12.5 + 32 * 8 = 268.5. A wrong
+# crop moves it.
 
 
 # %%
@@ -261,15 +267,15 @@ check("in all three networks value 8 arrives at 268.5", lands)
 # %% [markdown]
 # ## Why 100?
 # Let the picture have n pixels along one side, and let the padding be p. The first convolution makes m = n + 2p - 2
-# values of them. Every other 3x3 convolution keeps the size. Five pools halve it, and each rounds up. To round up
+# values from them. Every other 3x3 convolution keeps the size. Five pools halve it, and each rounds up. To round up
 # five times is to round up once: `pool5` has ceil(m / 32) values. `fc6` needs 7 of them, even for a picture of one
 # pixel:
 #
 #     ceil((n + 2p - 2) / 32) >= 7,   which is the same as   n + 2p - 2 >= 6 * 32 + 1 = 193
 #
-# For n = 1 this is p >= 97. For larger pictures less is enough. And there is a second condition, for every n: a crop
-# removes pixels and cannot add any. So the scores must not begin inside the picture. The crop offset of 19 is p - 81,
-# and it must not be negative:
+# For n = 1 this is p >= 97. For larger pictures a smaller padding is enough. And there is a second condition, for every
+# n. A crop removes pixels and cannot add any. So the scores must not begin after the picture does. This means that the
+# crop offset of FCN-32s, which is p - 81, must not be negative:
 #
 #     p >= 81
 #
@@ -300,9 +306,8 @@ check("with 100 every size fits FCN-16s and FCN-8s, too", all(others))
 check("with 81 all sizes from 33 pixels on fit", [n for n in every if fits(n, 81)] == list(range(33, 1500)))
 
 # %% [markdown]
-# > **Prediction 2.** With 97 or more, every picture fits. 100 is a round number above it. 90 fails for pictures of 1
-# > to 14 pixels only. 110 is right too, and only moves the last crop. Pictures of 33 pixels and more need no more
-# > than 81.
+# > **Prediction 2.** With 97 or more, every picture fits. 100 is the next round number. 90 fails for pictures of 1 to
+# > 14 pixels only. 110 works too, and changes the last crop only. Pictures of 33 pixels and more need no more than 81.
 #
 # The padding has a price. All layers also work on the wide frame of zeros. For a small picture this frame is nearly
 # all of the work.
@@ -316,7 +321,7 @@ check("with 32x32 pixels, 98 % of what conv1_1 computes is the frame", rows_made
 # %% [markdown]
 # So this is the whole answer to "how can the input be any size?". Every layer is a convolution, a pool or an upscore
 # layer, and works on maps of any size (lesson 5). The padding gives even one pixel enough surroundings for `fc6`. And
-# the crop gives the scores the size of the picture. It works for any height and any width. Here it is run.
+# the crop gives the scores the size of the picture. This works for any height and any width. The next cell tries it.
 
 # %%
 right_size = True
@@ -330,7 +335,7 @@ check("FCN-32s, 16s and 8s give 1x1, 37x211 and 130x64 scores for pictures of th
 # ## Rounding up
 # All this holds because the paper's pools round **up**: **ceil pooling** keeps a last window that is only partly
 # filled. A pool that rounds down drops the last row of a map with an odd number of rows. This can happen five times.
-# Then the scores end before the picture does.
+# Then the scores can end before the picture does.
 
 # %%
 hundreds = range(1, 601)
@@ -342,9 +347,9 @@ check("the sizes 256 and 480 do not show it; 375 and 500 do", fit_down == [256, 
 
 # %% [markdown]
 # # What could fool you
-# **A crop in the middle.** The scores are too large, so it seems natural to cut off the same amount on all sides. The
-# sizes are right then. But what is too much *behind* the picture depends on how the pools rounded, and what is too
-# much *in front* of it does not. In FCN-32s the middle is right for two of every 32 sizes.
+# **A crop in the middle.** The map of scores is too large, so it seems natural to cut off the same amount on all sides.
+# Then the sizes are right. But the surplus *behind* the picture depends on how the pools rounded, and the surplus *in
+# front* of it does not. In FCN-32s the middle is right for two of every 32 sizes.
 
 # %%
 surplus = {n: geometry.map_sizes(nets["fcn32s"], n)["upscore"].size[0] - n for n in range(33, 609)}
@@ -360,12 +365,12 @@ check("for the worst sizes it moves FCN-32s by 15 pixels, nearly half of its str
 check("at 250 pixels a test would not notice; at 256 it would", 250 in by_chance and 256 not in by_chance)
 
 # %% [markdown]
-# > **Prediction 3.** 31 is right. The crop removes what lies in front of the picture, and these are always 31 pixels.
+# > **Prediction 3.** 31 is right. The crop removes the pixels in front of the picture, and there are always 31 of them.
 # > The other 37 lie behind it. If you wrote 34, you shared the surplus equally, and the impulse lands 3 pixels too
 # > early.
 #
-# **A field is not a promise.** "An output sees 404 pixels" says that it can use them, not that it does. Look at the
-# figure below before you explain a result by a receptive field.
+# **A receptive field is only a limit.** "An output sees 404 pixels" says that it can use them. It does not say that it
+# uses all of them. Look at the figure below before you explain a result by a receptive field.
 
 # %% [markdown]
 # ## The drawings
@@ -414,7 +419,7 @@ def draw_fields():
 def draw_crops():
     """All five crops: the values of the cropped map as blocks, those that are left out in red."""
     figure, ax = viz.new_figure(
-        "Where the five crops come from: what begins before its reference is left out (red)", width=9, height=4.2
+        "Where the five crops come from: values before the black line are left out (red)", width=9, height=4.2
     )
     for row, ((_, cut, reference), number) in enumerate(zip(CROPS, crops)):
         (step, begins), (_, other) = grids[cut], grids[reference]
@@ -484,14 +489,15 @@ def draw_padding():
 viz.show(draw_fields(), "06_fields")
 
 # %% [markdown]
-# Look at the red blocks in the second and the fourth row and count them: there are 5 and 9. In the other rows each
-# block is one pixel wide.
+# Each row shows a map that is cropped. The black line marks where the map or the picture begins to which it is cropped.
+# Count the red blocks in the second and the fourth row: there are 5 and 9. In the other rows each block is one pixel
+# wide.
 
 # %%
 viz.show(draw_crops(), "06_crops")
 
 # %% [markdown]
-# Look at the numbers on the left, which are equal, and at those on the right, which are not.
+# Look at the numbers on the left, which are all equal. The numbers on the right differ.
 
 # %%
 viz.show(draw_behind(), "06_behind")

@@ -3,7 +3,7 @@
 # Lesson 7: What is shift-and-stitch?
 
 After this lesson you can turn a network that answers at every fourth pixel into one that answers at every pixel. No
-weight changes. You can say in which direction to shift, what it costs, and what it cannot bring back.
+weight changes. You can say in which direction to shift, how much it costs, and which details it cannot restore.
 
 Fast path: you come from lesson 5, and lesson 9 comes next.
 
@@ -13,14 +13,14 @@ Runtime: 6 s on 2 cores
 """
 
 # %% [markdown]
-# ## Ask again, one pixel further on
+# ## Run the network again, one pixel further on
 #
 # A network of output stride `f` gives an answer at every `f`-th pixel. (The output stride is the number of pixels
-# between two neighbouring outputs; two pools of stride 2 make it 4.) The answers are good, but they are few. So move
-# the picture by one pixel and run the same network again: now it answers at the pixels in between. After `f * f`
-# passes it has answered at every pixel. The paper calls this **shift-and-stitch**. To **interlace** the answers is to
-# place those of the passes alternately into one fine map. Here is one row of a picture. The network is a max-pool of
-# size 2 and stride 2:
+# between two neighbouring outputs; two pools of stride 2 make it 4.) There may be too few of them. So move the picture
+# by one pixel and run the same network again: now its answers belong to other pixels, next to the first ones. There are
+# `f` shifts along each axis. After `f * f` passes the network has answered at every pixel. The paper calls this
+# **shift-and-stitch**. To **interlace** the answers is to place those of the passes alternately into one fine map. Here
+# is an example with one row of a picture. The network is a max-pool of size 2 and stride 2:
 #
 #     picture                        3 1 4 1 5 9
 #     pass 0                         3   4   9          max(3, 1), max(4, 1), max(5, 9)
@@ -32,8 +32,9 @@ Runtime: 6 s on 2 cores
 # 1. A network has an output stride of 4, and each output sees 18x18 pixels. The picture has 64x64 pixels and is not
 #    padded. How many outputs does one pass give? How many passes are there, and how many outputs do they give
 #    together?
-# 2. The paper moves the picture to the *right* and *down*. We dropped pixels instead. After one step to the right,
-#    output 2 sees what begins at pixel 8 of the moved picture. Which pixel of the unmoved picture is this: 7, 8 or 9?
+# 2. The paper moves the picture to the *right* and *down*. We dropped pixels instead. Take the network of question 1
+#    and move the picture one step to the right. Output 2 sees the window that begins at pixel 2 * 4 = 8 of the moved
+#    picture. Which pixel of the unmoved picture is this: 7, 8 or 9?
 # 3. The fine map has 16 times as many numbers as the coarse one. Does it show details that the network could not see
 #    before?
 
@@ -48,7 +49,7 @@ rng = np.random.default_rng([SEED, 7])
 
 # %% [markdown]
 # ## By hand
-# The row from above.
+# We compute the row from above.
 
 # %%
 row = np.array([3, 1, 4, 1, 5, 9])
@@ -67,10 +68,11 @@ check("interlaced: the maximum of every two neighbours", np.array_equal(interlac
 
 # %% [markdown]
 # ## A network that has learned something
-# The network has the layers convolution, pool, convolution, pool, convolution, and a score layer (a 1x1 convolution
-# that gives one score for each class). Each output sees 3, then 4, 8, 10 and at last 18 pixels along each axis. It
-# learns to name the class of the pixel in the middle of these 18x18 pixels. Output i of a row sees the pixels from 4i
-# to 4i + 17; we take 4i + 8 as the middle. One hundred scenes are for training, and forty are held out.
+# The network has a convolution, a pool, a convolution, a pool, a convolution and a score layer (a 1x1 convolution that
+# gives one score for each class). Along each axis, a value of the first convolution sees 3 pixels. A value of the next
+# layers sees 4, then 8, 10 and 18 pixels, and the score layer does not add any. The network learns to name the class of
+# the pixel in the middle of these 18x18 pixels. Output i of a row sees the pixels from 4i to 4i + 17; we take 4i + 8 as
+# the middle. One hundred scenes are for training, and forty are held out.
 
 # %%
 from fcn_from_scratch.layers import Conv2d, MaxPool2d, ReLU, Sequential
@@ -116,7 +118,7 @@ check("on unseen scenes it names the pixel in the middle", 0.9 < accuracy < 1, f
 
 # %% [markdown]
 # ## The core in ten lines
-# To drop the first `a` rows and `b` columns is to move the picture up by `a` and left by `b`. Output (i, j) of this
+# If you drop the first `a` rows and `b` columns, the picture moves up by `a` and left by `b`. Output (i, j) of this
 # pass sees the window that begins at pixel (4i + a, 4j + b) of the picture. So this is its place in the fine map:
 #
 #     dense[4i + a, 4j + b] = net(x without a rows and b columns)[i, j]
@@ -144,15 +146,15 @@ check(
 check("every fourth answer is the coarse map", np.array_equal(stitched[:, :, ::f, ::f], coarse))
 
 # %% [markdown]
-# > **Prediction 1.** One pass gives 12x12 = 144 outputs, since (64 - 18) / 4 = 11.5, rounded down, and one more.
-# > There are 16 passes, and together they give 47x47 = 2209 outputs: one for each place where a window of 18x18 fits.
-# > If you wrote 16 * 144 = 2304, you counted windows that end outside: passes that dropped 3 rows have one row of
-# > outputs less.
+# > **Prediction 1.** One pass gives 12x12 = 144 outputs: (64 - 18) / 4 = 11.5 is rounded down to 11, and 1 is added for
+# > the first output. There are 16 passes, and together they give 47x47 = 2209 outputs: one for each place where a
+# > window of 18x18 fits. If you wrote 16 * 144 = 2304, you counted windows that end outside the picture. A pass that
+# > dropped 3 rows has one row of outputs fewer.
 
 # %% [markdown]
 # ## Is it right?
-# The direct way to an answer at a pixel: cut out the window of 18x18 pixels, give it to the network, and write down
-# the scores that come out. There are 2209 windows.
+# The direct way to the answer at a place is this: cut out the window of 18x18 pixels that begins there, give it to the
+# network, and keep the scores. There are 2209 windows.
 
 # %%
 own_window = np.empty_like(stitched)
@@ -163,7 +165,7 @@ check("every value of the stitched map is the network on its own window, to the 
 
 # %% [markdown]
 # One consequence: if the picture moves by one pixel, the stitched map moves by one place. The coarse map does not. It
-# then holds other answers than before, so the class that it gives to a thing can depend on where the grid lies.
+# then holds other answers than before. So the class that it gives to a thing can depend on the position of its grid.
 
 # %%
 along = np.array_equal(stitch(net, x[..., 1:], f), stitched[..., 1:])
@@ -215,9 +217,9 @@ check("the paper's form gives the same map", np.array_equal(papers, stitched))
 check("so does the package's form='shift'", np.array_equal(shift_and_stitch(net, x, form="shift"), stitched))
 
 # %% [markdown]
-# > **Prediction 2.** Pixel 7. The picture moved to the right by one, so what is at 8 now was at 7 before. If you
-# > wrote 9, you subtracted in the wrong direction: the place of an answer is 4j - b when the picture moves right, and
-# > 4j + b when pixels are dropped. "What could fool you" shows what happens when the two are mixed up.
+# > **Prediction 2.** It is pixel 7. The picture moved to the right by one, so the pixel that is at 8 now was at 7
+# > before. If you wrote 9, you subtracted in the wrong direction: the place of an answer is 4j - b when the picture
+# > moves right, and 4j + b when pixels are dropped. "What could fool you" shows what happens when the two are mixed up.
 
 # %% [markdown]
 # ## What it costs
@@ -225,8 +227,8 @@ check("so does the package's form='shift'", np.array_equal(shift_and_stitch(net,
 # nearly sixteen times as much as one. (It is a little less, because the later pictures are smaller.) FCN-32s, with
 # its stride of 32, would need 1024 passes.
 #
-# It is still cheap in comparison with the direct way. Neighbouring windows share most of their pixels, and a pass
-# computes what they share only once.
+# This is still cheap in comparison with the direct way, which runs the network on each window. Neighbouring windows
+# share most of their pixels, and a pass computes the shared part only once.
 
 
 # %%
@@ -250,9 +252,9 @@ check("2209 windows one by one cost 4 to 8 times more than that", 4 < saved < 8,
 
 # %% [markdown]
 # ## Is it better than upsampling?
-# Upsampling fills the places between the answers without asking the network: with the *nearest* answer, or with
-# values on a *straight line* between two answers. Shift-and-stitch has the network's own answers there. We score all
-# three ways on the forty unseen scenes, at all 47x47 places.
+# Upsampling fills the places between the answers without the network: with the *nearest* answer, or with values on a
+# *straight line* between two answers. Shift-and-stitch has the network's own answers there. We compute the mean IU of
+# all three ways on the forty unseen scenes, at all 47x47 places.
 
 # %%
 from fcn_from_scratch.metrics import ConfusionMatrix
@@ -289,14 +291,15 @@ closed = (lines - nearest) / (asked_everywhere - nearest)
 check("the straight lines close about two thirds of the gap", 0.4 < closed < 0.9, f"{closed:.0%}")
 
 # %% [markdown]
-# So asking the network everywhere is better than straight lines. But the lines close about two thirds of the gap, and
-# they cost a sixteenth.
+# So the network's own answers are better than straight lines. But the lines close about two thirds of the gap between
+# the nearest answer and shift-and-stitch, and they cost about a sixteenth.
 #
-# ## It does not make the network see finer
-# The grid is finer, the network is not. Each answer still depends on 18x18 pixels, and its neighbour's 18x18 pixels
-# are the same except for one row or column. So a change of one pixel changes many answers. And what the network
-# cannot tell apart at one place, it cannot tell apart at any place. The second check shows this with a network that
-# adds up 2x2 pixels at stride 2. It looks at stripes that are one pixel wide.
+# ## It does not show finer details
+# The grid is finer, but the network is the same. Each answer still depends on 18x18 pixels, and its neighbour's 18x18
+# pixels are the same except for one row or column. So a change of one pixel changes many answers. And if the network
+# cannot distinguish two patterns at one place, it cannot distinguish them at any other place. The next cell also shows
+# this. Its second network adds up 2x2 pixels at stride 2, and its picture has stripes that are one pixel wide. Every
+# window holds the same sum.
 
 # %%
 dotted = x.copy()
@@ -316,18 +319,19 @@ check("the stripes are gone in the coarse map, and in the fine map too", no_stri
 
 # %% [markdown]
 # > **Prediction 3.** No. It shows the network's answers at more places, and each answer comes from the same 18x18
-# > pixels as before. What is lost inside such a window stays lost, like the stripes.
+# > pixels as before. A detail that the network cannot see inside such a window does not come back, like the stripes.
 #
 # ## What is it good for?
-# It gives exactly what this network has to say about every pixel. So it is what other ways can be measured against.
-# The paper tried it, and then chose upsampling and a combination with finer layers (lesson 12), whose "cost to
-# improvement ratio" it found better: a finer layer does see finer. Lesson 8 computes the same map in a single pass.
+# It gives the network's own answer at every pixel. So other ways can be compared with it. The paper tried it, and then
+# chose upsampling and a combination with finer layers (lesson 12). It found the "cost to improvement ratio" of that
+# combination better. A finer layer adds details that the last layer does not have. Lesson 8 computes the same map as
+# shift-and-stitch in a single pass.
 
 # %% [markdown]
 # # What could fool you
-# **The wrong direction.** Move the picture right and down, as in the paper, but put the outputs where they belong
-# when pixels are *dropped*: at 4j + b. Every place gets an answer of the network, and every fourth answer is right.
-# First the row from above, moved right by one: 0 3 1 4 1 5 9.
+# **The wrong direction.** Move the picture right and down, as in the paper, but put the outputs where they belong when
+# pixels are *dropped*: at 4j + b. Every place gets an answer of the network, and along each axis every fourth answer is
+# right. We begin with the row from above, moved right by one: 0 3 1 4 1 5 9. Its stride is 2.
 
 # %%
 moved_row = np.concatenate([[0], row])
@@ -337,10 +341,10 @@ print("right", interlaced, " wrong", wrong_row)
 check("place 3 got the answer for place 1, two places to the left", wrong_row[3] == interlaced[1] == 4)
 
 # %% [markdown]
-# Which answer is at which place? In general the pass that moved right by b gives, as output j, the answer for pixel
-# 4j - b. In the wrong map this answer is put at 4j + b. So place p = 4j + b holds the answer for pixel **p - 2b**:
-# for a pixel 2, 4 or 6 places to the left. These pixels lie *before* 4j, in the **previous** interval of four. The
-# three places behind 4j hold the answers for the three pixels in front of 4j, as in a mirror at 4j:
+# Which answer is at which place? With a stride of 4, the pass that moved right by b gives, as output j, the answer for
+# pixel 4j - b. In the wrong map this answer is put at 4j + b. So place p = 4j + b holds the answer for pixel
+# **p - 2b**: for a pixel 2, 4 or 6 places to the left. These pixels lie *before* 4j, in the **previous** interval of
+# four. The three places behind 4j hold the answers for the three pixels in front of 4j, as in a mirror at 4j:
 #
 #     place             4j    4j + 1   4j + 2   4j + 3
 #     answer for pixel  4j    4j - 1   4j - 2   4j - 3
@@ -365,8 +369,8 @@ misplaced = (wrong != stitched).any(axis=1).mean()
 check("15 of 16 answers are not", 0.9 < misplaced < 0.95, f"{misplaced:.1%}")
 
 # %% [markdown]
-# From far away the wrong map still looks like the picture. How much does it cost? And how can you notice it without
-# the right map? Neighbours in the wrong map differ more than they should.
+# At first sight the wrong map still looks like the picture. How much mean IU does the mistake cost? And how can you
+# notice it if you do not have the right map? Neighbours in the wrong map differ more than they should.
 
 
 # %%
@@ -448,7 +452,7 @@ def draw_ways():
         guesses = [scores[n].argmax(axis=0) for scores in fine.values()]
         rows.append([world[100 + int(n)].image[8:55, 8:55], truth[n, 8:55, 8:55], *guesses])
     titles = ["picture", "truth (void pale)", *(f"{way}\nmean IU {score:.2f}" for way, score in iu.items())]
-    caption = "The same weights. Left: asked at every fourth pixel. Right: asked at every pixel"
+    caption = "The same weights: answers at every fourth pixel, filled in two ways, and answers at every pixel"
     return viz.panels(rows, titles, caption, classes=world.classes, palette=world.palette, size=1.8)
 
 
@@ -502,20 +506,22 @@ def draw_direction():
 
 
 # %% [markdown]
-# Look at the third picture: in every block of 4x4 the sixteen colours stand in the same order. Bright places are
-# those where the network finds a thing.
+# Look at the third picture: in every block of 4x4 the sixteen colours stand in the same order. At bright places the
+# network finds a thing. The white frame in the first picture holds the pixels that the answers belong to.
 
 # %%
 viz.show(draw_stitching(), "07_stitch")
 
 # %% [markdown]
-# Look at the edges of the things: steps of four pixels on the left, finer edges on the right.
+# Look at the edges of the things. They have steps of four pixels with the nearest answer, and finer steps with
+# shift-and-stitch.
 
 # %%
 viz.show(draw_ways(), "07_ways")
 
 # %% [markdown]
-# Look at the lines: the three behind each black place come from the three in front of it, and they cross.
+# Look at the lines: the three places behind a black place hold the answers for the three pixels in front of it, in
+# reverse order. So the lines cross.
 
 # %%
 viz.show(draw_mirror(), "07_mirror")

@@ -3,8 +3,8 @@
 # Lesson 9: What ways are there to go back up?
 
 After this lesson you can name five ways from a coarse map to a fine one, and say which of them are the same operation
-with different kernels. You can say what a "deconvolution" does and what it does not undo. And you can follow the scores
-of FCN-32s back to the size of the picture, pixel by pixel, up to the border.
+with different kernels. You can say what a "deconvolution" does, and that it does not undo a convolution. You can also
+follow the scores of FCN-32s back to the size of the picture, and say what happens at the border.
 
 Fast path: lesson 11 comes next. On the fast path you have not read lessons 3 and 6; what is needed of them is repeated
 here in a sentence each.
@@ -17,16 +17,16 @@ Runtime: 3 s on 2 cores
 # %% [markdown]
 # ## Each coarse value is spread through a kernel
 #
-# The scores of FCN-32s stand on a grid that is 32 times coarser than the picture. A **transposed convolution** brings
-# them back. Each coarse value is multiplied by a kernel, and the result is added to the fine map. For the next coarse
-# value, the kernel moves on by one stride. Where neighbouring kernels overlap, their values add up. Here is a row of
-# three numbers with stride 2 and four different kernels:
+# The scores of FCN-32s stand on a grid that is 32 times coarser than the picture. A **transposed convolution** makes
+# the grid fine again. Each coarse value is multiplied by a kernel, and the result is added to the fine map. For the
+# next coarse value, the kernel moves on by one stride. Where neighbouring kernels overlap, their values add up. Here
+# is a row of three numbers with stride 2 and four different kernels:
 #
 #     row                            3 1 2
 #     kernel 1 0                     3 0 1 0 2 0                  bed of nails
 #     kernel 1 1                     3 3 1 1 2 2                  nearest neighbour
 #     kernel 1 2 1, divided by 2     1.5 3 2 1 1.5 2 1            linear, every second number is from the row
-#     kernel 1 3 3 1, divided by 4   .75 2.25 2.5 1.5 1.25 ...    linear, the row lies between the fine numbers
+#     kernel 1 3 3 1, divided by 4   .75 2.25 2.5 1.5 1.25 ...    linear, the row's numbers lie between the fine ones
 
 # %% [markdown]
 # ## Predict
@@ -84,14 +84,16 @@ check("three of the four kernels give 1 inside", constant == ["nearest", "1 2 1"
 check("at the ends, only nearest neighbour does", [n for n in ones if np.all(ones[n] == 1)] == ["nearest"])
 
 # %% [markdown]
-# > **Prediction 3.** Three of the four kernels give 1 everywhere, except near the ends: all but the bed of nails.
-# > What counts is which taps meet at a fine pixel. These are every second tap: 1/2 + 1/2 and 1 for (1, 2, 1) / 2, and
-# > 1/4 + 3/4 for (1, 3, 3, 1) / 4. Their sums must all be 1. Near the ends some of the taps are missing.
+# > **Prediction 3.** Three of the four kernels give 1 everywhere, except near the ends: all but the bed of nails. A
+# > fine pixel receives every second tap of the kernel: the taps 0, 2, ... or the taps 1, 3, .... The taps that it
+# > receives must add up to 1. For (1, 2, 1) / 2 the two sums are 1/2 + 1/2 and 1. For (1, 3, 3, 1) / 4 they are 1/4 +
+# > 3/4 and 3/4 + 1/4. For the bed of nails they are 1 and 0. Near the ends of the row some of the taps are missing.
 
 # %% [markdown]
 # ## Write it yourself, then compare
-# The same for maps with channels takes ten lines. The weight has the shape `(in, out, kh, kw)`. The padding of a
-# transposed convolution is cut *off* the result.
+# The same operation for maps with channels takes ten lines. The weight has the shape `(in, out, kh, kw)`. The padding
+# of a convolution adds rows and columns before it begins. The padding of a transposed convolution does the opposite:
+# it removes rows and columns from all sides of the result.
 
 
 # %%
@@ -113,12 +115,13 @@ check("ours = ops.conv_transpose2d, which uses one matrix product", package_gap 
 check("ours = the package's six nested loops", loops_gap < 1e-12, f"{loops_gap:.0e}")
 
 # %% [markdown]
-# ## Three old ways are three kernels
+# ## Three known ways are three kernels
 # * **Nearest neighbour** is a kernel of ones that is as large as the stride.
 # * **Bed of nails** is a kernel with a single 1. The other fine pixels stay zero.
-# * **Bilinear interpolation** gives a fine pixel the mean of the four coarse values around it. The nearer a value is,
-#   the more it counts, in a linear way along each axis. Its kernel is a pyramid of size `2s`, which
-#   `ops.bilinear_kernel` makes. The row (1, 3, 3, 1) / 4 is one axis of it for stride 2.
+# * **Bilinear interpolation** gives a fine pixel a weighted mean of the four coarse values around it. Along each
+#   axis, the weight of a coarse value falls in a straight line, and reaches zero at the next coarse value, which is
+#   `s` fine pixels away. So the kernel is a pyramid that rises over `s` pixels and falls over `s` pixels. Its size is
+#   `2s`, and `ops.bilinear_kernel` makes it. The row (1, 3, 3, 1) / 4 is one axis of it for stride 2.
 
 # %%
 s = 4
@@ -138,9 +141,10 @@ check("nearest neighbour = transposed convolution with ones", nearest_same)
 check("bed of nails = transposed convolution with a 1 in the corner", nails_same)
 
 # %% [markdown]
-# Compare the third way with a **resize**, as image programs do it. A resize works from the other side: each fine
-# pixel computes its position on the coarse grid and takes the mean of the four values around it. With
-# `padding = s/2`, the transposed convolution has the same size.
+# Compare the third way with a **resize**, as image programs do it. A transposed convolution goes through the coarse
+# values. A resize goes through the fine pixels: each of them computes its position on the coarse grid, and takes the
+# weighted mean of the four values around it. With `padding = s/2`, the transposed convolution gives a map of the same
+# size.
 
 # %%
 h = s // 2
@@ -153,9 +157,9 @@ check("they differ within s/2 pixels of the border", 0.3 < border_gap < 3, f"{bo
 
 # %% [markdown]
 # ## A fourth and a fifth way
-# **Unpooling** uses the positions that a max-pool stored on the way down. Each value goes to the place where the
-# maximum was found, and all other places are zero. The fifth way is a transposed convolution with any other kernel. A
-# *learned* upsampling is of this kind (lesson 10).
+# **Unpooling** uses the positions that a max-pool stored before. Each value goes to the place where the maximum was
+# found, and all other places are zero. The fifth way is a transposed convolution with any other kernel. A *learned*
+# upsampling is of this kind (lesson 10).
 
 
 # %%
@@ -187,10 +191,10 @@ check("one value reaches 16, 1, 1, 64 and 64 fine pixels", list(reached.values()
 # %% [markdown]
 # ## How does FCN-32s get back to the size of the picture?
 # Follow a picture of 500x500 pixels. The first convolution pads it by 100 on each side, and its 3x3 kernel takes 1
-# away on each side. Five pools halve the map, and each rounds up. `fc6` is a 7x7 convolution without padding. The
+# away on each side. Each of five pools halves the map and rounds up. `fc6` is a 7x7 convolution without padding. The
 # other layers keep the size. Then one transposed convolution with a bilinear kernel of size 64 and stride 32
-# upsamples the scores, and a crop keeps 500 rows and columns from number 19 on. (Lesson 6 derives the 19.) In the
-# public code no part of this way up is learned.
+# upsamples the scores. At the end a crop keeps 500 rows and columns, beginning with number 19. (Lesson 6 derives the
+# 19.) In the public code of the paper nothing is learned in this upsampling: the kernel stays bilinear.
 
 # %%
 n = 500 + 2 * 100 - 2
@@ -203,8 +207,9 @@ sizes = n, len(gain), len(gain) - 500, len(gain) - 500 - 19
 check("16 scores become 544 pixels; 19 and 25 are cut off", sizes == (16, 544, 44, 25))
 
 # %% [markdown]
-# Is 19 right? Cell 8 of the scores looks at the pixels around 32 * 8 + 12.5 = 268.5 (lesson 6). So a 1 in this cell
-# must be spread around pixel 268.5 of the picture.
+# Is 19 right? A place of the score map is also called a cell. Cell 0 sees the pixels around 12.5, and each next cell
+# sees those 32 pixels further on (lesson 6). So cell 8 sees the pixels around 32 * 8 + 12.5 = 268.5. Therefore a 1 in
+# this cell must be spread around pixel 268.5 of the picture.
 
 # %%
 impulse = np.zeros((1, 1, 16, 16))
@@ -221,9 +226,10 @@ check("cropped in the middle, from 22 on, it lies around 265.5", abs(middle - 22
 
 # %% [markdown]
 # ## A constant map fades at the border
-# Inside, two kernels overlap along each axis, and their taps add up to 1. Before the first coarse centre there is
-# only one kernel. There, a resize repeats the first value. A transposed convolution adds nothing, as if there were
-# zeros outside. With stride 32 and padding 16, a corner of a map of ones is reduced to about a quarter.
+# Inside the map, two kernels overlap along each axis, and their taps add up to 1. Before the centre of the first
+# coarse value there is only one kernel. There, a resize repeats the first value. A transposed convolution adds
+# nothing, as if there were zeros outside. With stride 32 and padding 16, the corner of a map of ones is reduced to
+# about a quarter.
 
 # %%
 flat = np.ones((1, 1, 5, 5))
@@ -235,8 +241,9 @@ check("at the edge it gives 33/64", abs(edge - 33 / 64) < 1e-12, f"{edge:.3f}")
 check("in the corner it gives (33/64)**2", abs(corner - (33 / 64) ** 2) < 1e-12, f"{corner:.3f}")
 
 # %% [markdown]
-# The padding of 100 and the crop remove only a part of this from FCN-32s. The **gain** of a pixel is what a map of
-# ones becomes there. The first pixel of a row has the gain 39/64, and 20 of the 500 pixels have a gain below 1.
+# In FCN-32s, the padding of 100 and the crop remove only a part of this fading. The **gain** of a pixel is the value
+# that a map of ones has there after the upsampling. The first pixel of a row has the gain 39/64, and 20 of the 500
+# pixels of a row have a gain below 1.
 
 # %%
 gain = gain[19 : 19 + 500, 19 : 19 + 500]
@@ -272,12 +279,12 @@ certain = 0.12 < less_sure < 0.3 and 0.45 < sure < 0.75
 check("its probability in the corner falls", certain, f"from {sure:.2f} to {less_sure:.2f}")
 
 # %% [markdown]
-# **In FCN-8s it can change the winning class.** FCN-8s adds three score maps on the way up (lesson 12), with output
-# strides 32, 16 and 8. The maps of strides 16 and 8 go on beyond the border of the picture, because of the padding of
-# 100, and a crop cuts the rest off. The map of stride 32 ends near the border, because `fc6` is a 7x7 convolution
-# without padding. So at the first pixel of a row, the scores of stride 32 have the gain 39/64, and those of strides
-# 16 and 8 have the gain 1. The mixture of the three changes towards the border. The numbers 5, 9 and 31 are the crops
-# of lesson 6.
+# **In FCN-8s it can change the winning class.** FCN-8s adds three score maps during the upsampling (lesson 12). Their
+# output strides are 32, 16 and 8. The maps of strides 16 and 8 go on beyond the border of the picture, because of the
+# padding of 100, and a crop cuts the rest off. The map of stride 32 ends near the border, because `fc6` is a 7x7
+# convolution without padding. So at the first pixel of a row, the scores of stride 32 have the gain 39/64, and those
+# of strides 16 and 8 have the gain 1. Near the border, the scores of stride 32 count less in the sum than they do
+# inside. We test this on random scores. (The numbers 5, 9 and 31 in the code are the crops of lesson 6.)
 
 
 # %%
@@ -305,12 +312,13 @@ fades = gains_8s[0][0, 0] < 1 - 1e-6
 share = moved[fades].mean()
 print(f"{fades[250].sum()} of 500 pixels of a row fade; random scores: {share:.1%} of the fading pixels change class")
 check("on random scores, some of the fading pixels change their class", 0.04 < share < 0.12, f"{share:.1%}")
-check("no other pixel does", not moved[~fades].any())
+check("no other pixel changes its class", not moved[~fades].any())
 
 # %% [markdown]
 # The small networks of this course pad by less than 100. Their score maps all end at the border of the picture. Then
-# the gains at the first pixel are 81/256, 27/64 and 9/16, and the same happens. A trained network has learned with
-# this border, so it need not lose anything there. But "fading never moves the winner" is true for FCN-32s only.
+# the gains at the first pixel of a row are 81/256, 27/64 and 9/16. They differ too, so the winning class can change
+# there too. A trained network has been trained with this border, so it need not lose accuracy there. But "the fading
+# never changes the winning class" is true for FCN-32s only.
 
 # %%
 one_map = np.ones((1, 1, 4, 4))
@@ -322,8 +330,10 @@ check("gains without extra padding: 81/256, 27/64 and 9/16", np.allclose(small_n
 # %% [markdown]
 # ## Two more views of the same operation
 # **Zeros in between, then a convolution.** Place the pixels as a bed of nails, add `k - 1` zeros on all sides, and
-# convolve with the kernel *flipped*. The window moves by one fine pixel, which is 1/s of a coarse pixel. So the
-# operation is also called fractionally strided convolution.
+# convolve with the *flipped* kernel: its rows and columns are reversed. Why flipped? A fine pixel to the right of a
+# nail needs a tap from the right of the kernel. But in the window of this pixel, the nail stands on the left. The
+# window moves by one fine pixel, which is 1/s of a coarse pixel. So the operation is also called fractionally strided
+# convolution.
 
 # %%
 kernel = rng.normal(size=(5, 5))
@@ -341,8 +351,9 @@ check("= zeros in between + convolution with the flipped kernel", flipped_gap < 
 # %% [markdown]
 # **The matrix of a convolution, transposed.** A convolution is linear, so it has a matrix `C`. Its columns are the
 # results for single pixels. The transposed convolution with the same weight has the matrix `C` with rows and columns
-# exchanged, and this is where the name comes from. In one line: `<conv(v), c> = <v, convT(c)>` for every `v` and `c`.
-# The gradient of a convolution with respect to its input is the same operation (lesson 3).
+# exchanged, and this is where the name comes from. Let `<a, b>` be the sum of the products of all numbers of `a` with
+# those of `b` at the same place. Then `<conv(v), c> = <v, convT(c)>` for every `v` and `c`. The gradient of a
+# convolution with respect to its input is the same operation (lesson 3).
 
 # %%
 kernel = rng.normal(size=(3, 3))
@@ -367,15 +378,15 @@ check("it is the convolution's gradient with respect to its input", np.array_equ
 # %% [markdown]
 # ## "Deconvolution" does not undo a convolution
 # The paper calls the operation deconvolution, and this name misleads. Transposing restores the *size*, not the
-# values. To undo a convolution you would have to solve `C x = y`. Here these are 9 equations for 49 pixels, so even
-# the solution need not be `v`. But the solution gives `y` again when it is convolved. The result of the transposed
-# convolution does not.
+# values. To undo the convolution `y = C v`, you would have to solve `C x = y`. Here these are 9 equations for 49
+# pixels, so a solution need not be `v`. But when a solution is convolved, it gives `y` again. The result of the
+# transposed convolution does not even give `y`.
 
 # %%
 y = C @ v.ravel()
 solved, transposed = np.linalg.lstsq(C, y, rcond=None)[0], C.T @ y
 again = C @ transposed
-factor = (again @ y) / (again @ again)  # the best factor that a number alone can be
+factor = (again @ y) / (again @ again)  # the factor that brings `again` nearest to y
 solved_off = np.linalg.norm(C @ solved - y) / np.linalg.norm(y)
 transposed_off = np.linalg.norm(factor * again - y) / np.linalg.norm(y)
 pictures_off = [np.linalg.norm(picture - v.ravel()) / np.linalg.norm(v) for picture in (solved, transposed)]
@@ -386,14 +397,15 @@ not_the_picture = C.shape == (9, 49) and all(0.5 < off < 30 for off in pictures_
 check("and neither of the two is the picture", not_the_picture, "off by {:.0%} and {:.0%}".format(*pictures_off))
 
 # %% [markdown]
-# > **Prediction 4.** No. The size comes back, 7x7, but the picture does not. The convolution has kept 9 numbers of
-# > 49, and 9 numbers cannot hold 49. Even these 9 do not come back when the result is convolved again. If you wrote
-# > yes, you read "transposed" as "inverse".
+# > **Prediction 4.** No. The size comes back, 7x7, but the picture does not. The convolution has turned 49 numbers
+# > into 9. Many pictures give the same 9 numbers, so nothing can find the right one. Even these 9 numbers do not come
+# > back when the result is convolved again. If you wrote yes, you read "transposed" as "inverse".
 
 # %% [markdown]
 # ## Max-unpooling is not an inverse either
-# A max-pool remembers where each maximum was. Max-unpooling puts numbers back at these places. This is exactly the
-# backward of the max-pool from lesson 3: each number goes to the pixel that won, and the other pixels get zero.
+# A max-pool stores where each maximum was. Max-unpooling puts numbers back at these places. This is exactly the
+# backward of the max-pool from lesson 3: each number goes to the pixel that was the maximum, and the other pixels get
+# zero.
 
 # %%
 fine = rng.normal(size=(2, 3, 8, 10))
@@ -406,9 +418,9 @@ recovered = ops.max_unpool2d(pooled, places, (8, 10))
 check("unpool(pool) keeps one pixel of four", (recovered == fine).mean() == 0.25)
 
 # %% [markdown]
-# Now the other way round: unpool first, then pool. Positive numbers come back. A *negative* number loses against the
-# zeros that the unpooling placed around it. After a ReLU there are no negative numbers. But about half of all scores
-# are negative, and every one of them becomes 0.
+# Now the other way round: unpool first, then pool. Positive numbers come back. A *negative* number does not: around
+# it the unpooling has placed zeros, a zero is larger, and so the max-pool takes a zero. After a ReLU there are no
+# negative numbers. But about half of all scores are negative, and every one of them becomes 0.
 
 # %%
 kept, changed = {}, {}
@@ -423,8 +435,8 @@ check("the share is between .3 and .7", 0.3 < changed["scores"] < 0.7, f"{change
 # %% [markdown]
 # ## Checkerboards
 # How many kernels reach a fine pixel? Upsample ones with a kernel of ones: the result counts them. If `s` does not
-# divide `k`, the kernels overlap unevenly. With `k = 3` and `s = 2`, the number alternates between one and two along
-# each axis, so a pixel is reached by 1, 2 or 4 kernels.
+# divide `k`, this number is not the same for all pixels. With `k = 3` and `s = 2`, it alternates between one and two
+# along each axis, so a pixel is reached by 1, 2 or 4 kernels. Such a pattern is called a checkerboard.
 
 # %%
 flat = np.ones((1, 1, 8, 8))
@@ -440,10 +452,11 @@ check("k = 3, s = 2: 1, 2 or 4 kernels", set(np.unique(uneven)) == {1, 2, 4})
 check("k = 4, s = 2: 4 kernels everywhere", set(np.unique(even)) == {4})
 
 # %% [markdown]
-# Therefore one often reads: choose `k` divisible by `s`. This removes one *cause* of checkerboards and no more. A
-# fine pixel receives the sum of the taps that reach it, which is every `s`-th tap. Along each axis there are `s` such
-# sums. The pattern disappears exactly when they are all equal. For the bilinear kernel of size 3 they are, although 2
-# does not divide 3: the sums are 1 and 1/2 + 1/2. For random numbers they are not, although 2 divides 4.
+# Therefore one often reads this advice: choose a `k` that is divisible by `s`. It removes one *cause* of
+# checkerboards, but not all of them. A fine pixel receives the sum of the taps that reach it, and these are every
+# `s`-th tap. Along each axis there are `s` such sums. The pattern disappears exactly when all sums are equal. For the
+# bilinear kernel of size 3 they are equal, although 2 does not divide 3: the sums are 1 and 1/2 + 1/2. For random
+# numbers they are not equal, although 2 divides 4.
 
 # %%
 random_4 = rng.random((4, 4))
@@ -455,9 +468,10 @@ check("it consists of the four sums of every second tap", np.allclose(rough_even
 
 # %% [markdown]
 # ## What could fool you
-# **A kernel that is symmetric.** Forget the flip in "zeros in between, then a convolution". With a bilinear kernel,
-# or with ones, the result is still right to the last digit, and every picture looks right. With any other kernel it
-# is wrong. A test of upsampling should use random numbers and no symmetric kernel.
+# **A kernel that is symmetric.** Suppose that you forget the flip in "zeros in between, then a convolution". With a
+# bilinear kernel, or with ones, the result is still right to the last digit, and every picture looks right. With a
+# kernel that the flip changes, the result is wrong. So test upsampling with random numbers, and not with a symmetric
+# kernel.
 
 # %%
 kernel = rng.normal(size=(8, 8))
@@ -480,7 +494,7 @@ def draw_impulse():
     rows = [[dot, *dots.values()], [pooled, *ups.values()]]
     rows[0] = [y[0, 0] for y in rows[0]]
     rows[1] = [(255 * y[:, 0].transpose(1, 2, 0).clip(0, 1)).astype(np.uint8) for y in rows[1]]
-    names = ["coarse, max-pooled", *ups]
+    names = ["coarse", *ups]
     return viz.panels(rows, names, "Upsampling by 4: one coarse value, and a photograph", size=1.8)
 
 
@@ -506,7 +520,7 @@ def draw_border():
 def draw_checkerboard():
     """A map of ones under four kernels, each divided by its mean."""
     boards = {"3x3 ones": uneven, "4x4 ones": even, "3x3 bilinear": smooth_odd, "4x4 random": rough_even}
-    caption = "A map of ones, stride 2: even overlap is neither needed nor enough for an even map"
+    caption = "A map of ones, upsampled by 2: the size of the kernel alone does not decide whether a pattern appears"
     figure, axes = viz.new_figure(caption, columns=4, width=9, height=2.9, titles=list(boards))
     viz.bare(axes)
     for ax, board in zip(axes, boards.values()):
@@ -515,22 +529,24 @@ def draw_checkerboard():
 
 
 # %% [markdown]
-# In the first row, look at how far one value reaches and in which shape. In the second row, look for blocks (nearest
-# neighbour), black gaps (bed of nails, max-unpooling), smooth transitions and a dark border (bilinear), and a
-# repeated pattern (random kernel).
+# The first column is the coarse map. In the second row, it is a photograph after a max-pool of size 4. In the first
+# row, look at how far one value reaches and in which shape. In the second row, look for blocks (nearest neighbour),
+# black gaps (bed of nails, max-unpooling), smooth transitions and a dark border (bilinear), and a repeated pattern
+# (random kernel).
 
 # %%
 viz.show(draw_impulse(), "09_impulse")
 
 # %% [markdown]
-# On the left, look at the dark corners. On the right, look at where each line reaches 1. FCN-32s' line starts higher
-# than that of padding 16, because its crop begins 3 pixels further inside.
+# On the left, look at the dark corners. On the right, look at where each line reaches 1. The line of FCN-32s starts
+# higher than that of padding 16, because the crop of FCN-32s begins 3 pixels further inside.
 
 # %%
 viz.show(draw_border(), "09_border")
 
 # %% [markdown]
-# Look at which of the four maps are even. The size 3 gives a pattern with ones, and none with the bilinear kernel.
+# Look at which of the four maps have one colour only. The size 3 gives a pattern with ones, and none with the
+# bilinear kernel. The size 4 gives none with ones, and a pattern with random taps.
 
 # %%
 viz.show(draw_checkerboard(), "09_checkerboard")
@@ -569,13 +585,17 @@ claims(
         ("20 of 500 pixels of a row fade", fading == 20, "counted"),
         ("divided by its gain it is the resize", divided_gap < 1e-12, "1e-12: rounding"),
         ("FCN-32s: fading does not move the winning class", same_winner, "exact: one factor for all classes"),
-        ("but lowers its probability", certain, ".55 to .65 falls to .19 to .22 on five seeds"),
-        ("FCN-8s: it moves some", 0.04 < share < 0.12, "6 to 9 % on five seeds"),
+        ("but the fading lowers its probability", certain, ".55 to .65 falls to .19 to .22 on five seeds"),
+        ("FCN-8s: fading moves some winning classes", 0.04 < share < 0.12, "6 to 9 % on five seeds"),
         ("max-unpooling = backward of max-pooling", vjp_same, "exact: both copy numbers"),
         ("pool(unpool) gives back what a ReLU gave", kept["after a ReLU"], "exact: both copy numbers"),
         ("pool(unpool) loses negative scores", 0.3 < changed["scores"] < 0.7, "120 scores, half of them negative"),
         ("k = 3, s = 2: coverage 1, 2, 4", set(np.unique(uneven)) == {1, 2, 4}, "exact: counted"),
-        ("an even map needs even sums", np.ptp(smooth_odd) < 1e-12 < 0.1 < np.ptp(rough_even), "1e-12: rounding"),
+        (
+            "a constant map needs equal sums of taps",
+            np.ptp(smooth_odd) < 1e-12 < 0.1 < np.ptp(rough_even),
+            "1e-12: rounding",
+        ),
         ("a symmetric kernel hides a missing flip", symmetric_gap < 1e-12 and random_gap > 2, "1e-12: rounding"),
     ]
 )

@@ -3,8 +3,8 @@
 # Lesson 10: What does "interpolation is learned" mean, and why is it done in one step?
 
 After this lesson you can say what an upsampling layer can learn, and why the paper's networks lose nothing when it is
-kept fixed. You have fitted such a layer yourself. You can also say what five small steps do that one large step does
-not.
+kept fixed. You have fitted such a layer yourself. You can also say how five small upsampling steps differ from one
+large step.
 
 No later lesson builds on this one. If you only want to build FCN-8s, go on with lesson 11.
 
@@ -16,10 +16,10 @@ Runtime: 5 s on 2 cores
 # %% [markdown]
 # ## The kernel is a weight
 #
-# Between two coarse numbers, a fine pixel is `a * left + b * right`. Bilinear interpolation chooses `a` and `b` by
-# distance: near the left number they are 3/4 and 1/4. But a transposed convolution is a layer like any other, and its
-# taps are weights. We can *fit* them to examples of coarse rows and the fine rows that they should become. Two fine
-# pixels are enough:
+# Along one axis, a fine pixel between two coarse numbers is `a * left + b * right`. Bilinear interpolation chooses
+# `a` and `b` by distance: near the left number they are 3/4 and 1/4. But a transposed convolution is a layer like any
+# other, and its taps are weights. So we can *fit* them to examples. An example is a coarse row, and the fine row that
+# it should become. Two fine pixels are enough for two taps:
 #
 #     left 0, right 4, wanted 1        4 b = 1        b = 1/4
 #     left 4, right 0, wanted 3        4 a = 3        a = 3/4
@@ -62,6 +62,8 @@ check("two examples give the two taps of bilinear interpolation", (a, b) == (0.7
 # ## Write it yourself
 # Training needs the layer and its gradient. Both loop over the taps of the kernel. Tap `(a, b)` connects coarse pixel
 # `(u, v)` with fine pixel `(s*u + a, s*v + b)`. So these fine pixels are every `s`-th one, beginning with `(a, b)`.
+# In the forward, the tap is multiplied by the coarse value and added to the fine pixel. So its gradient is the coarse
+# value times the upstream gradient of the fine pixel, added up over all pairs that the tap connects.
 
 
 # %%
@@ -103,8 +105,8 @@ check("our gradient = ops.conv_transpose2d_backward", backward_gap < 1e-12, f"{b
 # %% [markdown]
 # ## Fit a kernel
 # All 16 taps of a kernel of size 4 and stride 2 start as random numbers and are fitted by gradient descent. The
-# targets come from a *resize*, a program that has no kernel. Only pixels inside the map count, because the two differ
-# at the border for every kernel (lesson 9).
+# targets come from a *resize*, a program that has no kernel. Only pixels inside the map count, because a resize and a
+# transposed convolution differ at the border, whatever the kernel is (lesson 9).
 
 
 # %%
@@ -142,9 +144,9 @@ check("it was another kernel before", np.abs(start - bilinear).max() > 0.5)
 
 # %% [markdown]
 # ## With the package
-# `layers.ConvTranspose2d` is this layer, and `training.SGD` does the steps. From the same start, ten steps of them
-# give the same kernel as ours. `init_bilinear()` sets the bilinear kernel. From there the gradient is zero: nothing
-# is left to learn.
+# `layers.ConvTranspose2d` is this layer, and `training.SGD` does the steps. From the same start, both give the same
+# kernel as ours after ten steps. `init_bilinear()` sets the bilinear kernel. With this kernel the gradient is zero:
+# nothing is left to learn.
 
 # %%
 layer = ConvTranspose2d(1, 1, 4, stride=2, padding=1, bias=False, dtype=np.float64)
@@ -169,9 +171,9 @@ check("from init_bilinear on, there is nothing to learn", rest < 1e-12, f"gradie
 
 # %% [markdown]
 # ## Another target, another kernel
-# Label maps are not linear, they jump. Take maps with one straight edge at any angle, and shrink them by 4: each
-# coarse value is the mean of a block. Train a kernel to restore the edge, once from the bilinear kernel and once from
-# noise.
+# Label maps are not linear between two coarse pixels: at an edge they jump from one class to another. Take maps with
+# one straight edge at any angle, and shrink them by 4: each coarse value is the mean of a block. Train a kernel to
+# restore the edge, once from the bilinear kernel and once from noise.
 
 # %%
 s = 4
@@ -212,7 +214,7 @@ check("it is narrower: larger in the middle, smaller at the rim", narrower, f"{m
 
 # %% [markdown]
 # The output is linear in the taps, so the squared error has a single minimum, and both starts reach it. The bilinear
-# kernel starts close to it. This is the use of "first bilinear": the layer gives a good answer before the first step.
+# kernel starts close to it. So "first bilinear" means that the layer gives a good answer before the first step.
 
 # %%
 starts = noise_errors[0] / bilinear_errors[0]
@@ -222,8 +224,9 @@ check("both starts end with the same error, to 2 %", same_end < 0.02, f"{same_en
 
 # %% [markdown]
 # ## A smaller error, better labels?
-# A segmentation is not judged by the squared error. It is judged by the side of the edge on which a pixel is put. So
-# count the pixels on the wrong side. The narrower kernel is a step towards nearest neighbour, whose edges are stairs.
+# A segmentation is not judged by the squared error. What counts is on which side of the edge a pixel is put. So count
+# the pixels on the wrong side. The narrower kernel is a step towards nearest neighbour, and nearest neighbour turns a
+# slanted edge into steps.
 
 # %%
 nearest = np.pad(np.ones((s, s)), s // 2)
@@ -235,21 +238,22 @@ check("nearest neighbour puts even more there", wrong_nearest > 1.5 * wrong_lear
 
 # %% [markdown]
 # > **Prediction 2.** It is narrower: the middle rises by about .15 and the rim falls by about .04. Its squared error
-# > is about 4 % smaller. But it puts about twice as many pixels on the wrong side. If you expected fewer, you took a
-# > smaller loss for a better segmentation. Training lowers the loss that it is given, and nothing else.
+# > is about 4 % smaller. But it puts about twice as many pixels on the wrong side. If you expected fewer, you assumed
+# > that a smaller loss means a better segmentation. Training lowers the loss that it is given, and nothing else.
 
 # %% [markdown]
-# The bilinear kernel was already good. So it is no surprise that learned interpolation did little for the paper's
-# networks. The paper initialises the upscore layers in the middle to bilinear kernels and learns them; the last one
-# is fixed. The public code fixes all of them. Its authors report no significant difference in accuracy and slightly
-# more speed. They add that this holds for one kernel per class, and that non-linear upsampling may have more to
-# learn.
+# The bilinear kernel was already good. So learned interpolation had little to improve in the paper's networks. The
+# paper initialises the upscore layers in the middle of the network to bilinear kernels and learns them. The last
+# upscore layer is fixed. The public code fixes all of them. Its authors report no significant difference in accuracy
+# and slightly more speed. They add that this holds for one kernel per class, and that non-linear upsampling may have
+# more to learn.
 
 # %% [markdown]
 # ## One kernel for each class
-# Upsampling should not turn a bus into a car. The weight of an upscore layer for 21 classes holds 21x21 kernels, one
-# for each pair (from, to). Interpolation needs the 21 kernels on the diagonal, and zeros beside it. If *every* pair
-# holds the bilinear kernel, each class receives the sum of all classes.
+# Upsampling should not mix the classes: a score of "bus" should not become a score of "car". The weight of an upscore
+# layer for 21 classes holds 21x21 kernels, one for each pair (from, to). Interpolation needs the 21 kernels on the
+# diagonal, and zeros beside it. If *every* pair holds the bilinear kernel, each class receives the sum of all
+# classes.
 
 # %%
 scores = rng.normal(size=(1, 5, 6, 6))
@@ -264,9 +268,9 @@ mixed_gap = np.abs(mixed - summed).max()
 check("every pair filled: all classes get the same score, the sum", mixed_gap < 1e-12, f"{mixed_gap:.0e}")
 
 # %% [markdown]
-# The diagonal does not stay a diagonal. The zeros beside it have a gradient too. If such a layer is learned, the
-# classes begin to mix in the first step. This can even help, as a 1x1 convolution between the classes can. But then
-# the layer no longer interpolates.
+# If such a layer is learned, the kernels beside the diagonal do not stay zero, because they have a gradient too. So
+# the classes begin to mix in the first step. This can even help, as a 1x1 convolution between the classes can. But
+# then the layer no longer interpolates.
 
 # %%
 labels = rng.integers(0, 5, (1, 14, 14))
@@ -277,9 +281,10 @@ check("kernels beside the diagonal have a gradient", 1e-3 < beside < 1, f"{besid
 
 # %% [markdown]
 # ## Why in one step?
-# The stride is 32. Why not double the map five times: 32, 16, 8, 4, 2, 1? First, **several linear steps are one
-# linear step.** There is nothing between them, no ReLU. Upsample the first kernel with the second one. The result is
-# a single kernel that does both steps at once, with the product of the strides.
+# The output stride of FCN-32s is 32. Why not double the map five times, from 32 to 16, 8, 4, 2 and 1? First,
+# **several linear steps are one linear step.** Between the steps there is no ReLU and nothing else. To find the
+# single kernel, upsample the first kernel with the second one. The result does both steps at once. Its stride is the
+# product of the two strides.
 
 # %%
 first, second = rng.normal(size=(4, 4)), rng.normal(size=(4, 4))
@@ -299,9 +304,9 @@ relu_gap = np.abs(with_relu + opposite).max() / np.abs(two_steps).max()
 check("with a ReLU in between, no single kernel does the same", 0.2 < relu_gap < 5, f"f(x) + f(-x): {relu_gap:.0%}")
 
 # %% [markdown]
-# So five steps can do nothing that one step cannot do. They have fewer weights: five kernels of 4x4, which together
-# span 94x94 pixels, instead of one kernel of 64x64. They need a third more multiplications, because each pixel of
-# each map on the way costs 16.
+# So one step with a kernel of 94x94 can do all that five steps with kernels of 4x4 can do, because together the five
+# span 94x94 pixels. The five steps have fewer weights: 5 * 16 = 80, where one kernel of 64x64 has 4096. But they need
+# a third more multiplications, because each pixel of each map on the way costs 16.
 
 # %%
 one_step, five_steps = 64**2, sum(4**i * 4**2 for i in range(5))
@@ -316,10 +321,11 @@ check("weights: 80 in five steps, 4096 in one; together the five span 94x94", 5 
 # %% [markdown]
 # ## Is it the same with bilinear kernels?
 # Not quite. The bilinear kernel of size 4 never returns a coarse number itself. It returns points at 1/4 and 3/4 of
-# the way between two of them. The next step connects *these* points by straight lines, so it cuts off the corner.
-# Each further step cuts off the new corners. (This is Chaikin's corner cutting. Its limit is a smooth curve made of
-# parabolas, and a single 1 becomes a peak of 3/4.) The kernel of size 3 is different. It keeps the coarse numbers and
-# adds the points half way between them. On straight lines, a second step then changes nothing.
+# the way between two of them. The next step connects *these* points by straight lines. So it cuts off the corner that
+# the line had at the coarse number. Each further step cuts off the new corners. (This is Chaikin's corner cutting.
+# Its limit is a smooth curve made of parabolas, and a single 1 becomes a peak of 3/4.) The kernel of size 3 is
+# different. It keeps the coarse numbers and adds the points half way between them. These points lie on the straight
+# lines, so a second step with linear interpolation changes nothing.
 
 
 # %%
@@ -358,11 +364,11 @@ odd = ops.bilinear_upsample(scores, 63, 32).argmax(axis=1)
 agree_odd = (odd == doubled(scores, 3).argmax(axis=1)).mean()
 check("on noise, one step and five choose the same class in most pixels", 0.7 < agree < 0.95, f"{agree:.0%}")
 check("so do x32 and the steps x2, x16 of FCN-16s", 0.7 < agree_paper < 0.95, f"{agree_paper:.0%}")
-check("with odd kernels in all of them, except for ties by rounding", agree_odd > 0.9999, f"{agree_odd:.2%}")
+check("with odd kernels they agree everywhere, except for ties by rounding", agree_odd > 0.9999, f"{agree_odd:.2%}")
 
 # %% [markdown]
-# Noise is a hard case. Neighbouring scores of a trained network are usually similar. On smooth scores, the two agree
-# nearly always.
+# Noise is a hard case. Neighbouring scores of a trained network are usually similar. On smooth scores, one step and
+# five choose the same class nearly everywhere.
 
 # %%
 blurred = middle(ops.bilinear_upsample(rng.normal(size=(1, 21, 4, 4)), 8, 4), 12)
@@ -371,21 +377,21 @@ agree_calm = (calm.argmax(axis=1)[inner] == middle(calm_five, calm.shape[2]).arg
 check("on smooth scores they agree in at least 95 % of the pixels", 0.95 < agree_calm < 1, f"{agree_calm:.1%}")
 
 # %% [markdown]
-# > **Prediction 3.** It is not the same with even kernels: on noise the winning class agrees in 70 to 95 % of the
-# > pixels only, and the peak is 3/4 instead of 63/64. With odd kernels it is the same. One step has more weights,
-# > 4096 instead of 80. Five steps need more multiplications, 1.33 times as many.
+# > **Prediction 3.** It is not the same with even kernels: on noise the winning class agrees in only 70 to 95 % of
+# > the pixels, and the peak is 3/4 instead of 63/64. With odd kernels it is the same. One step has more weights, 4096
+# > instead of 80. Five steps need more multiplications, 1.33 times as many.
 
 # %% [markdown]
 # ## So, why one step?
-# Steps in between are useful only if something happens there. If nothing does, five steps are one step with a rounder
-# kernel, and they cost more. FCN-16s makes a step at stride 16, because it adds the scores of `pool4` there. FCN-8s
-# makes another one at stride 8 for `pool3` (lesson 12). Later networks put convolutions and ReLUs there. Then each
-# step can learn something that no single kernel can.
+# Several steps are useful only if something happens between them. If nothing does, five steps are one step with a
+# rounder kernel, and they cost more. FCN-16s stops at stride 16, because it adds the scores of `pool4` there. FCN-8s
+# also stops at stride 8, for the scores of `pool3` (lesson 12). Later networks put convolutions and ReLUs between the
+# steps. Then the steps together can learn something that no single kernel can.
 
 # %% [markdown]
 # ## What could fool you
 # **A test on a ramp.** You want to see whether five doublings equal one step by 32, and you take a map that is easy
-# to look at: a slope. Cutting corners changes nothing where there are no corners, so both results are equal up to
+# to look at: a slope. A slope has no corners, so there is nothing to cut off, and both results are equal up to
 # rounding. But they are not the same operation, as the noise above has shown.
 
 # %%
@@ -398,8 +404,9 @@ check("on noise they are not", 0.5 < noise_gap < 3, f"{noise_gap:.1f}")
 
 # %% [markdown]
 # **A fit that includes the border.** Repeat the first fit with all pixels. The error falls by more than a factor of a
-# hundred, and the kernel looks bilinear. But it is not. It has tried to replace the missing neighbours of the
-# outermost pixels, which no kernel can do.
+# hundred, and the kernel looks bilinear. But it is not. The outermost pixels lack some of their neighbours (lesson
+# 9). No kernel can replace these. The fit has made the error there a little smaller, at the cost of the pixels
+# inside.
 
 # %%
 with_border, border_errors = fit(start, coarse, target, stride=2, rate=2, steps=60, border=0)
@@ -442,14 +449,14 @@ def draw_kernels():
 def draw_steps():
     """One step and five: the weights of one score, and the winning classes on noise."""
     figure, axes = viz.new_figure(
-        "Upsampled by 32: five doublings round off what one step leaves pointed",
+        "Upsampled by 32: one step gives a pointed peak, five doublings with size 4 give a round one",
         columns=3,
         width=10,
         height=3.6,
         titles=["one score, along one axis", "winning class on noise, one step", "five doublings"],
     )
-    for name, y in (("one step, 64", even_once), ("five times 4", even_five), ("five times 3", odd_five)):
-        style = "--" if name == "five times 3" else "-"  # it lies on the first line
+    for name, y in (("one step, size 64", even_once), ("five, size 4", even_five), ("five, size 3", odd_five)):
+        style = "--" if name == "five, size 3" else "-"  # it lies on the first line
         axes[0].plot(np.arange(len(y)) - (len(y) - 1) / 2, y.sum(axis=0) / 32, style, label=name)
     axes[0].set(xlabel="pixels from the middle", ylabel="weight", ylim=(0, 1.3))
     axes[0].legend(loc="upper right", fontsize=8)
@@ -466,15 +473,15 @@ def draw_steps():
 viz.show(draw_training(), "10_training")
 
 # %% [markdown]
-# Look at the second and the fourth kernel: they are nearly the same. In the last picture red taps have risen and blue
-# taps have fallen.
+# Look at the second and the fourth kernel: they are nearly the same. In the last picture, red taps have become larger
+# and blue taps smaller.
 
 # %%
 viz.show(draw_kernels(), "10_kernels")
 
 # %% [markdown]
-# On the left, look at the tops of the lines: 1, and 3/4 for five doublings with size 4. On the right, look for small
-# regions that are there after one step and not after five.
+# On the left, look at the tops of the lines: about 1, and 3/4 for five doublings with size 4. In the middle and on
+# the right, look for small regions that are there after one step and not after five.
 
 # %%
 viz.show(draw_steps(), "10_steps")
@@ -507,9 +514,9 @@ claims(
         ("two linear steps are one", composed_gap < 1e-12, "1e-12: two orders of summation"),
         ("five steps multiply a third more", (one_step, five_steps) == (4096, 5456), "counted"),
         ("five doublings = x32 for odd kernels", odd_gap < 1e-12, "1e-12: rounding"),
-        ("not for even ones: peak 3/4", abs(peak_five - 3 / 4) < 1e-12 < peak_once - 0.2, "1e-12: rounding"),
+        ("not for even kernels: peak 3/4", abs(peak_five - 3 / 4) < 1e-12 < peak_once - 0.2, "1e-12: rounding"),
         ("on noise the winners agree in most pixels only", 0.7 < agree < 0.95, ".85 to .86 on five seeds"),
-        ("on smooth scores nearly everywhere", 0.95 < agree_calm < 1, ".985 to .992 on five seeds"),
+        ("on smooth scores they agree nearly everywhere", 0.95 < agree_calm < 1, ".985 to .992 on five seeds"),
         ("a ramp does not show the difference", ramp_gap < 1e-9 and noise_gap > 0.5, "1e-9: numbers up to 33"),
         ("a fit with the border misses the kernel", 0.01 < border_gap < 0.2, "without the border it reaches 1e-8"),
     ]

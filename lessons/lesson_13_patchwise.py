@@ -2,9 +2,9 @@
 """
 # Lesson 13: Is whole-image training different from training on patches?
 
-After this lesson you can say which patches a whole picture stands for, and turn one kind of training into the other by
-a mask on the loss. You can say what the mask costs and what it changes. You know what a batch of a single picture is,
-and how it compares with larger batches when both see the same number of pictures.
+After this lesson you can say which patches a whole picture contains. You can turn training on whole pictures into
+training on patches by a mask on the loss, and say what the mask costs and what it changes. You know what a batch of a
+single picture is, and how it compares with larger batches when both see the same number of pictures.
 
 No later lesson builds on this one. If you only want to build FCN-8s, you can leave it out.
 
@@ -16,13 +16,14 @@ Runtime: 15 s on 2 cores
 # %% [markdown]
 # ## A picture is a batch of patches
 #
-# **Patchwise training** is the older way: cut a window out of a picture, ask for the class of its middle pixel, and
-# take the next window. An FCN takes the whole picture and adds up the loss over all cells of its score map. Each cell
-# sees one window, its receptive field. So the sum over cells is a sum over windows, and the gradient of a sum is the
-# sum of the gradients. To train on *some* of the windows only, leave the other cells out of the loss with a **mask**.
-# The paper calls this **loss sampling**. Here is an example with a 2x2 kernel `w`. Two of four cells are kept:
+# **Patchwise training** is the older way: cut a window out of a picture, predict the class of its middle pixel, and
+# go on to the next window. An FCN takes the whole picture and adds up the loss over all cells of its score map. (A
+# cell is a place of the map.) Each cell sees one window, its receptive field. So the sum over cells is a sum over
+# windows, and the gradient of a sum is the sum of the gradients. To train on *some* of the windows only, leave the
+# other cells out of the loss with a **mask**. The paper calls this **loss sampling**. Here is an example with a 2x2
+# kernel `w`. Two of four cells are kept, and the loss is the sum of their scores:
 #
-#     picture  1 2 3     mask  1 0     windows kept  1 2   5 6     gradient of their sum    6  8
+#     picture  1 2 3     mask  1 0     windows kept  1 2   5 6     gradient of the loss     6  8
 #              4 5 6           0 1                   4 5   8 9     with respect to w       12 14
 #              7 8 9
 
@@ -31,7 +32,8 @@ Runtime: 15 s on 2 cores
 # 1. A network sees windows of 18x18 pixels and has an output stride of 4. How many patches is a picture of 64x64? If
 #    you cut all of them out, how many times its pixels do you store?
 # 2. You keep each cell with probability 1/4. How much faster is a step of training?
-# 3. Which gradient is less noisy: that of 25 patches from one picture, or that of 25 patches from 25 pictures?
+# 3. A gradient is noisy if it is very different for another random choice of patches. Which one is less noisy: that
+#    of 25 patches from one picture, or that of 25 patches from 25 pictures?
 # 4. You may train on 600 pictures. Is it better to take 600 steps with one picture each, or 30 steps with 20 each?
 
 # %%
@@ -148,16 +150,16 @@ check("cut out, they have 11.4 times its pixels", abs(stored - 11.39) < 0.01, f"
 
 # %% [markdown]
 # > **Prediction 1.** It is (64 - 18) / 4 + 1, rounded down, along each axis: 12 x 12 = 144 patches. Cut out, they
-# > hold 144 * 18 * 18 pixels, which is 11.4 times the pixels of the picture. If you wrote 256, you divided 64 by 4
-# > and let windows hang over the edge.
+# > hold 144 * 18 * 18 pixels, which is 11.4 times the pixels of the picture. If you wrote 256, you divided 64 by 4.
+# > Then some windows would go over the border.
 
 # %% [markdown]
 # ## Where the equality ends: padding
-# Now every convolution is padded by 1. A picture of 64x64 has 16x16 cells, and the outer cells see beyond its border.
-# What do they see there? *Each* layer adds a frame of zeros around its own input. In a patch that is cut out at the
-# border and filled up with zeros, this frame is at another place. There, the second convolution finds numbers where
-# it would find zeros in the whole picture. To compare, give each cell a patch of 20x20 pixels around it, and take the
-# middle one of the 5x5 scores that come back.
+# Now every convolution is padded by 1. A picture of 64x64 has 16x16 cells, and the windows of the outer cells go over
+# its border. What do these cells see there? *Each* layer adds a frame of zeros around its own input. If a patch is
+# cut out at the border and filled up with zeros, this frame is at another place. Then the second convolution reads
+# numbers where it reads zeros in the whole picture. To compare, give each cell a patch of 20x20 pixels around it, and
+# take the middle one of the 5x5 scores that come back.
 
 # %%
 padded = build(padding=1)
@@ -192,13 +194,14 @@ check("in a small picture, 44 % of the cells see the border", share == 112 / 256
 # %% [markdown]
 # ## What sampling does to the gradient
 # Keep each cell with probability `p`, and divide the sum by `p` to make up for the cells that are left out. On
-# average over all masks this is the whole gradient: each cell counts 1/p, in a fraction p of the draws. But a single
-# draw is off. If cell `i` has the gradient `g_i`, then, because the cells are drawn independently,
+# average over all masks this is the whole gradient: each cell counts 1/p, in a fraction p of the draws. So the
+# divided sum is called unbiased. But the result of a single draw differs from the whole gradient. Let cell `i` have
+# the gradient `g_i`. The cells are drawn independently. From this follows, as exercise 3 proves:
 #
 #     variance = (1 - p)/p * (sum of |g_i|^2)
 #
-# The more cells are kept, the smaller it is. To measure it, compute the gradients of all cells of some pictures one
-# by one. Patches are good for this.
+# The more cells are kept, the smaller the variance is. To measure it, compute the gradients of all cells of some
+# pictures one by one, each from a patch of its own.
 
 # %%
 small_x, small_labels = world(60, 34)
@@ -241,7 +244,9 @@ check("with all cells kept it is zero", measured[-1] < 1e-12 * measured[0])
 # has cells.
 #
 # But these patches overlap, and they show one scene. So what is one picture worth? How many patches, each from
-# another picture, give a mean gradient that is as steady as the mean over all 25 cells of one picture?
+# another picture, give a mean gradient with the same variance as the mean over all 25 cells of one picture? The mean
+# of `n` independent patches has 1/n of the variance of one patch. So the answer is the variance of one patch, divided
+# by the variance of one picture.
 
 # %%
 one_patch = spread(each.reshape(60 * 25, -1))
@@ -249,16 +254,20 @@ one_picture = spread(each.mean(axis=1))
 worth = one_patch / one_picture
 check("a picture of 25 cells is worth more than 2 patches, and less than 12.5", 2 < worth < 12.5, f"{worth:.1f}")
 noisier = one_picture / (one_patch / 25)
-check("25 patches of one picture are 2 to 12.5 times as noisy as of 25", 2 < noisier < 12.5, f"{noisier:.1f} times")
+check(
+    "25 patches of one picture: 2 to 12.5 times the variance of 25 pictures' patches",
+    2 < noisier < 12.5,
+    f"{noisier:.1f} times",
+)
 
 # %% [markdown]
 # > **Prediction 3.** The 25 patches from 25 pictures are less noisy. The variance of those from one picture is 2 to
-# > 12 times as large (about 5 times). If you wrote that they are equal, you took neighbouring patches for independent
-# > ones.
+# > 12 times as large (about 5 times). If you wrote that they are equal, you assumed that neighbouring patches are
+# > independent.
 
 # %% [markdown]
-# This is what patches from many pictures offer: less noise from the *same number of cells*. Keep a fraction `p` of
-# the cells of each of `1/p` pictures. These are 25 cells again on average, but from more scenes.
+# So this is the advantage of patches from many pictures: less noise with the *same number of cells*. Keep a fraction
+# `p` of the cells of each of `1/p` pictures. These are 25 cells again on average, but they come from more scenes.
 
 # %%
 mixed = {}
@@ -281,8 +290,8 @@ check("all cells of those four pictures: still less", mixed[4] > all_cells, f"{a
 # multiplies zeros like all other numbers. So a step with a mask takes as long as one without. And `1/p` pictures,
 # which give the same number of cells, take `1/p` times as long.
 #
-# Then cut the patches out, and compute only what is kept? Neighbouring windows share most of their work. Count the
-# multiply-adds: from how many patches on is the whole picture cheaper?
+# Could we cut the patches out instead, and compute only those that are kept? Neighbouring windows share most of their
+# work. Count the multiply-adds: from how many patches on is the whole picture cheaper?
 
 # %%
 picture_cost = geometry.table(net, 64).multiply_adds
@@ -312,12 +321,14 @@ check("with a quarter of the cells, a step takes at least half as long, and not 
 
 # %% [markdown]
 # ## Is whole-image training as good as patches?
-# Six trainings of the same network from the same start. The first three make 150 steps each: with all cells of 4
-# pictures; with a quarter of the cells of 4 pictures; with a quarter of the cells of 16 pictures, which are as many
-# cells as in the first. The paper made this comparison and saw no significant effect on how fast the training
-# converges per step. The fourth is like the third, but stops after as much *work* as the first.
+# We train the same network six times, always from the same start. The first three trainings make 150 steps each. The
+# first uses all cells of 4 pictures in each step, and the second a quarter of the cells of 4 pictures. The third uses
+# a quarter of the cells of 16 pictures, which are as many cells as in the first. The paper made this comparison and
+# saw no significant effect on how fast the training converges per step. The fourth is like the third, but stops after
+# as much *work* as the first.
 #
-# The last two answer question 4. They see 600 pictures, as the first does: 600 steps of one picture, 30 steps of 20.
+# The last two answer question 4. Like the first, they see 600 pictures: in 600 steps of one picture, and in 30 steps
+# of 20.
 #
 # Each plan has the learning rate that was best for *it*. We chose it beforehand, by the mean accuracy on validation
 # scenes over the seeds 0, 1, 2, 7 and 11:
@@ -330,8 +341,8 @@ check("with a quarter of the cells, a step takes at least half as long, and not 
 #     1 picture, 600 steps              .933   .955   .967   .917
 #     20 pictures, 30 steps                           .762   .812   .857   .882   .840
 #
-# The third gains only .002 from .08 to .16, so it gets .08. The scores below are taken on *test* scenes, which played
-# no part in this choice.
+# The third training gains only .002 from .08 to .16, so it gets .08. The scores below are taken on *test* scenes.
+# These were not used for this choice.
 
 # %%
 plans = {  # pictures in a batch, share of the cells, steps, learning rate
@@ -377,9 +388,9 @@ whole_run, quarter_run, more_run, short_run, single_run, large_run = plans
 background = (test_labels == 0).sum() / (test_labels != 255).sum()
 
 # %% [markdown]
-# **Equal steps.** The three accuracies are within .03 of each other. A quarter of the cells is a little worse,
-# because its gradient is noisier. A quarter of 16 pictures is a little better, because it sees four times as many
-# scenes and allows a larger rate. It also takes four times the work.
+# **Equal steps.** The three accuracies are within .03 of each other. In the table above, a quarter of the cells of 4
+# pictures is a little worse than all cells. Its gradient is noisier. A quarter of 16 pictures is a little better: it
+# sees four times as many scenes, and it allows a larger rate. It also takes four times the work.
 #
 # **Equal work.** The fourth plan computes as many pictures as the first, but makes only 37 steps. It falls behind.
 
@@ -396,9 +407,9 @@ check("with equal work, whole pictures are ahead", 0.015 < behind < 0.25, f"by {
 # %% [markdown]
 # **Equal pictures.** Now compare batches of 1, 4 and 20. All three have seen 600 pictures and done the same work. The
 # batch of one is as good as the batch of four, to within .03. The batch of 20 is behind, although its gradients are
-# the least noisy: it has made only 30 steps, and its rate cannot be 20 times as large. (With twice the rate, .16, its
-# mean accuracy falls to .84.) So a batch of one wastes nothing in image-to-image training. Its steps are small and
-# noisy, and there are many of them. (Work means multiply-adds here. On a computer with many cores, a larger batch
+# the least noisy. It has made only 30 steps, and its rate cannot be 20 times as large. (With twice the rate, .16, its
+# mean accuracy falls to .84.) So a batch of one is no disadvantage in image-to-image training. Its steps are small
+# and noisy, but there are many of them. (Work means multiply-adds here. On a computer with many cores, a larger batch
 # uses them better.)
 
 # %%
@@ -412,28 +423,29 @@ check("it is better than a batch of 20", 0.015 < single_against_large < 0.25, f"
 # %% [markdown]
 # > **Prediction 4.** 600 steps of one picture: the accuracy is higher by .015 to .25 than after 30 steps of 20. This
 # > holds at *equal pictures*. It says nothing about 600 steps of 20 pictures, which are 20 times the work. If you
-# > expected the opposite, you thought of a classifier, where one picture is one label.
+# > wrote 30 steps, you perhaps thought of a classifier, where one picture is one label.
 
 # %% [markdown]
 # ## So, is it as good?
-# Patchwise training is whole-image training with a sampled loss. Patches that are chosen at random are a mask on
-# whole pictures. The mask adds noise and saves nothing. Two advantages of patches can be had without patches.
-# **Balanced classes**, by choosing patches of rare classes, are a weight in the loss (`weight=`). **Many scenes in a
-# step** are more pictures in a step. The paper needed neither, although three quarters of its pixels are background.
+# Yes. Patchwise training is whole-image training with a sampled loss: patches that are chosen at random are a mask on
+# whole pictures. The mask adds noise and saves no time. Patches have two advantages, and whole pictures can have
+# both. **Balanced classes**: instead of choosing patches of rare classes, give these classes a larger weight in the
+# loss (`weight=`). **Many scenes in a step**: take more pictures in a step. The paper needed neither, although three
+# quarters of its pixels are background.
 #
 # And the batch of one picture? It is a batch of many cells that are similar. Its gradient is noisier than that of a
 # larger batch, but it is also cheaper, so there are more steps. The authors' later code combines it with a momentum
-# of 0.99, which averages over about 1 / (1 - 0.99) = 100 steps, where the momentum of 0.9 averages over 10. (Our runs
-# use 0.9 throughout.) In an issue of pytorch-fcn (number 16) its author reports that the journal version of the paper
-# compared accumulated, averaged and single-picture losses, and found the last one best on VOC.
+# of 0.99. This averages the gradients of about 1 / (1 - 0.99) = 100 steps. The momentum of 0.9 averages those of 10
+# steps. (All our trainings here use 0.9.) Issue 16 of pytorch-fcn contains a report on the journal version of the
+# paper: it compared accumulated, averaged and single-picture losses, and found the last one best on VOC.
 
 # %% [markdown]
 # ## What could fool you
 # **The mean of means.** The mean loss of one batch of patches equals the mean loss of the masked pictures: both
 # divide by the same number. Now go picture by picture instead. Take the mean in each picture, and average the
-# gradients. (This is what you get when you add up small batches with `iter_size`.) Every loss is a proper mean, it
-# falls, and nothing looks wrong. But now the weight of a cell depends on how many *other* cells of its picture are
-# kept. Keep a tenth of the first picture and all of the second:
+# gradients. (This is what you get when you add up small batches with `iter_size`.) Every loss is a mean, it falls,
+# and nothing looks wrong. But now the weight of a cell depends on how many *other* cells of its picture are kept.
+# Keep a tenth of the first picture and all of the second:
 
 # %%
 uneven = np.stack([pixel_mask((cells, cells), 0.1, rng), np.ones((cells, cells), bool)])
@@ -530,15 +542,15 @@ def draw_training():
 
 
 # %% [markdown]
-# In the middle, all points lie on the line. On the right, look for the points that do not: all of them belong to
-# cells that see the border.
+# Each point is one parameter of the network. In the middle, all points lie on the line. On the right, look for the
+# points that do not lie on it: all of them belong to cells that see the border.
 
 # %%
 viz.show(draw_gradients(), "13_gradients")
 
 # %% [markdown]
 # On the left, the measured points lie on the line of the formula. On the right, compare the second bar with the
-# fourth: both have 25 cells.
+# fourth: both use 25 cells, but the second has a larger variance.
 
 # %%
 viz.show(draw_variance(), "13_variance")

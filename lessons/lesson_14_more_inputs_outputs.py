@@ -2,8 +2,9 @@
 """
 # Lesson 14: How do depth and a second task enter?
 
-After this lesson you can give a network a fourth input channel or a second stream, give a trunk two heads, and write
-the backward of both. You can say from measurements what depth, a second task and a bare mask are worth.
+After this lesson you can give a network a second input, depth, in two ways. You can give one trunk two outputs, and
+write the backward of both changes. You can say from measurements how much depth helps, what a second output costs, and
+how far a network gets that sees only masks.
 
 Needs: lessons 3, 11 and 12. Words: the [glossary](../docs/glossary.md).
 Skip it if you only want to understand FCN-8s on colour pictures.
@@ -17,11 +18,12 @@ Runtime: 40 s on 2 cores
 # A depth camera gives a second picture of the same scene. There are two places where it can enter:
 #
 # * **Early fusion**: depth becomes a fourth input channel. The first filters get a fourth slice.
-# * **Late fusion**: depth gets a network of its own. The *scores* of the two networks are averaged.
+# * **Late fusion**: depth gets a network of its own, a second **stream**. The *scores* of the two networks are
+#   averaged.
 #
-# A second question about the same picture gets a second **head**: score layers, skips and upsampling
-# once more, on the same trunk. Here is one place of the trunk with two features `h`. Each head has
-# one score, and the upstream gradient of both scores is 1:
+# A second question about the same picture gets a second **head** on the same trunk. A head consists of score layers,
+# skips and upsampling. Here is one place of the trunk with two features `h`. Each head has one score, and the
+# upstream gradient of both scores is 1:
 #
 #     h = [3, 5]     head a: w = [2, -1], score 1     its gradient with respect to h: [2, -1]
 #                    head b: w = [1,  4], score 23    its gradient with respect to h: [1,  4]
@@ -31,12 +33,12 @@ Runtime: 40 s on 2 cores
 
 # %% [markdown]
 # ## Predict
-# 1. A trained network gets a depth channel whose weights are zero. What happens to its scores? Can
-#    these zeros learn?
-# 2. Two networks are averaged. Only the depth picture changes. Which gradients of the *colour*
-#    network change?
-# 3. A network sees no colour and no texture, only a mask: white things on black. In a world where
-#    the class of a thing is its shape, is this network better or worse than one that sees the picture?
+# 1. A trained network gets a depth channel whose weights are zero. What happens to its scores? Can these zeros change
+#    in training?
+# 2. The scores of two networks are averaged. Only the depth picture changes, and the upstream gradient stays the
+#    same. Which gradients of the *colour* network change?
+# 3. A network sees no colour and no texture, only a mask: white things on black. In a world where the class of a
+#    thing is its shape, is this network better or worse than one that sees the picture?
 
 # %%
 import numpy as np
@@ -69,10 +71,10 @@ early_gap = gap(ops.conv2d(x4, w4), ops.conv2d(colour, filters) + ops.conv2d(dep
 check("four channels = three + one", early_gap < 1e-12, f"{early_gap:.0e}")
 
 # %% [markdown]
-# Now a whole network. `models.with_depth` makes the parameters of a four-channel network from those
-# of a three-channel one. (The layer is then called `conv1_1_bgrd`.) The paper's public code fills the
-# fourth slice with the **mean** of the other three: the filters treat depth as a grey picture, and
-# find its edges as they find edges in colours. We try zeros and the mean.
+# Now a whole network. `models.with_depth` makes the parameters of a four-channel network from those of a
+# three-channel one. (The first layer is then called `conv1_1_bgrd`.) The paper's public code fills the fourth slice
+# with the **mean** of the other three. Then the filters treat depth as a grey picture, and find edges in it as they
+# find edges in colours. We try zeros and the mean.
 
 
 # %%
@@ -94,7 +96,7 @@ for filling in ("zero", "mean"):
     models.transplant(four[filling], models.with_depth(three, filling))
 zero_gap, mean_gap = (gap(four[filling](picture), scores) for filling in ("zero", "mean"))
 check("zero depth weights: the scores of the old network", zero_gap < 1e-12, f"{zero_gap:.0e}")
-check("mean depth weights: other scores from the first step on", mean_gap > 0.01, f"they differ by {mean_gap:.0%}")
+check("mean depth weights: other scores from the start", mean_gap > 0.01, f"they differ by {mean_gap:.0%}")
 
 # %% [markdown]
 # Can the zeros learn? The gradient of a weight is *the layer's input* times *the upstream gradient*.
@@ -113,8 +115,9 @@ check("every one of the zeros gets a gradient", zeros_learn, f"up to {abs(slice_
 
 # %% [markdown]
 # ## Two streams
-# First we build late fusion ourselves: two whole networks with their own weights, one for colour and
-# one for depth, and the average of their scores.
+# First we build late fusion ourselves: two whole networks with their own weights, one for colour and one for depth,
+# and the average of their scores. In the code, the depth network is called `hha`, as in the paper. The name is
+# explained below.
 
 # %%
 singles = {"color": network("mini_fcn32s"), "hha": network("mini_fcn32s", in_channels=1)}
@@ -175,28 +178,32 @@ in_colour = [name for name in first if "color" in name]
 untouched = all(np.array_equal(first[name], second[name]) for name in in_colour)
 moved = [name for name in first if "hha" in name and not np.array_equal(first[name], second[name])]
 check("no gradient of the colour stream changes", untouched, f"{len(in_colour)} parameters")
-check("all of the depth stream's change but one", len(moved) == len(in_colour) - 1, "score_frhha.bias reads no input")
+check(
+    "all gradients of the depth stream change but one",
+    len(moved) == len(in_colour) - 1,
+    "score_frhha.bias reads no input",
+)
 
 # %% [markdown]
-# > **Prediction 2.** None, if the upstream gradient is the same: 16 of 16 parameters keep their gradient. In
-# > training the upstream gradient is not the same, because the loss is computed from the average of both scores.
+# > **Prediction 2.** None: 16 of 16 parameters keep their gradient. In training the upstream gradient does not stay
+# > the same, because the loss is computed from the average of both scores. So there the depth picture has an
+# > influence.
 
 # %% [markdown]
 # ## HHA, in one paragraph
-# Raw depth is a poor input for filters that were trained on photographs: the same table has other
-# values when it stands farther away. Gupta et al. (2014) turn each depth pixel into three numbers
-# that describe the scene instead: the **h**orizontal disparity (near or far), the **h**eight above the
-# ground, and the **a**ngle between the surface and gravity. A floor is low and level, a wall is
-# upright, a table top is high and level. HHA needs the camera's calibration and the direction of
-# gravity, so it is computed once and stored like a photograph. Its channels are never reversed as RGB
-# is to BGR. The paper trains one network on HHA and joins it with the colour network by late fusion.
-# Our drawn world has no floor and no gravity, only near and far: one channel is enough.
+# Raw depth is a poor input for filters that were trained on photographs: the same table has other values when it
+# stands farther away. Gupta et al. (2014) replace the depth of each pixel by three numbers that describe the scene:
+# the **h**orizontal disparity (near or far), the **h**eight above the ground, and the **a**ngle between the surface
+# and gravity. A floor is low and level, a wall is upright, a table top is high and level. HHA needs the camera's
+# calibration and the direction of gravity, so it is computed once and stored like a photograph. Its channels keep
+# their order. (The channels of a photograph are reversed from RGB to BGR.) The paper trains one network on HHA and
+# joins it with the colour network by late fusion. Our drawn world has no floor and no gravity, only near and far. So
+# one channel is enough.
 
 # %% [markdown]
 # ## Does depth help?
-# We make a world that needs both pictures. Its classes are *warm* and *cool* things that are *near* or
-# *far*. Colour does not say how far away a thing is, and depth does not say its colour. There are five
-# classes with the ground.
+# We make a world that needs both pictures. Its classes are *warm* and *cool* things that are *near* or *far*. Colour
+# does not say how far away a thing is, and depth does not say its colour. With the ground there are five classes.
 
 # %%
 scene = {"size": 64, "seed": SEED, "depth": True, "noise": 2.0}
@@ -263,10 +270,11 @@ val = {view: World(drawn["val"], VIEWS[view], what_and_where, FIVE) for view in 
 
 
 # %% [markdown]
-# Four networks of stride 32 get the same number of steps, the same rate and the same scenes. All are
-# scored on scenes that were not used in training. Late fusion has two trunks. To be fair its trunks
-# are narrower: 8 channels in the first stage where the others have 12. So it has *fewer* parameters
-# than early fusion.
+# Four networks of stride 32 get the same number of steps, the same rate and the same scenes. All are scored on scenes
+# that were not used in training. Late fusion has two trunks. To be fair, its trunks are narrower: 8 channels in the
+# first stage, where the others have 12. So it has *fewer* parameters than early fusion. All scores will be low,
+# because the scenes are small (64x64 pixels) and a stride of 32 is coarse. We compare the networks with each other
+# only.
 
 
 # %%
@@ -300,17 +308,18 @@ paper_order = max(paper["hha"], paper["color"]) < paper["color-d"] < paper["colo
 check("in the paper too: one picture < early fusion < late fusion", paper_order)
 
 # %% [markdown]
-# The reason is simpler in our world: in the paper's one picture alone *can* answer, in ours it cannot.
-# Early fusion gains little here, from .00 to .04 on five seeds. The paper has no control for the number
-# of weights; its late fusion has twice as many as its early fusion. Here late fusion has fewer, and still
-# gains .03 or more. So in this world the separate trunks help, and not the number of weights.
+# The order is the same, but the reason is simpler in our world. In our world one picture alone cannot answer the
+# question. In the paper's scenes it can. Early fusion gains little here, from .00 to .04 on five seeds. The paper has
+# no control for the number of weights: its late fusion has twice as many as its early fusion. Here late fusion has
+# fewer, and still gains .03 or more. So in this world it is the separate trunks that help, and not the number of
+# weights.
 
 # %% [markdown]
 # ## Two heads
-# Now we ask the two questions one by one: *what* is it (ground, warm, cool), and *how far away* is it
-# (ground, far, near)? The paper does this on SIFT Flow: 33 semantic and 3 geometric classes, one
-# trunk, and layers called `score_fr_sem`, `score_fr_geo` and so on. The two losses are added. We first
-# check in float64 that the trunk's gradient is the sum of what each head sends alone.
+# Now we ask two separate questions: *what* is it (ground, warm, cool), and *how far away* is it (ground, far, near)?
+# The paper does this on SIFT Flow. There are 33 semantic and 3 geometric classes, one trunk, and layers called
+# `score_fr_sem`, `score_fr_geo` and so on. The two losses are added. We first check in float64 that the trunk's
+# gradient is the sum of what each head sends alone.
 
 # %%
 two = network("mini_fcn8s_two_heads", num_classes=(4, 3))
@@ -340,7 +349,8 @@ check("a head's own gradient does not depend on the other head", own)
 # places: the top, `pool4` and `pool3`. `TwoHeads._backward_heads` adds their gradients there. Then the
 # backward goes through the trunk once.
 #
-# What does the second answer cost? We count the multiply-adds of one forward.
+# What does the second answer cost? We count the multiply-adds of one forward. (The paper reports that its network
+# with two heads is as good on both tasks as two separate networks. We do not test this here.)
 
 # %%
 counts = {
@@ -370,8 +380,8 @@ check("one network has learned both answers", 0.6 < least < 0.95, f"mean IU {lea
 
 # %% [markdown]
 # ## Only masks as input
-# How far does a network get that sees only masks? First in the world of warm and cool things. A mask
-# is white where there is a thing and black elsewhere, so it cannot show the colour.
+# How far does a network get that sees only masks? We ask this first in the world of warm and cool things. A mask is
+# white where there is a thing and black elsewhere, so it cannot show the colour.
 
 # %%
 _, iu_mask, _ = learn("the mask alone", "mini_fcn32s", "mask")
@@ -380,9 +390,9 @@ check("the mask cannot show colours: below the picture", iu_mask < iu_rgb, f"{iu
 check("but it shows where things are: above 'all ground'", iu_mask > alone, f"{iu_mask:.3f}, {alone:.3f}")
 
 # %% [markdown]
-# In the second world the class *is* the shape: balloons, squares, triangles, rings and crosses, in any
-# colour and texture. The picture contains the shape too, but the network has to find it first. Here we
-# use FCN-8s, since shapes are too small for a stride of 32.
+# In a second world the class *is* the shape: balloons, squares, triangles, rings and crosses, in any colour and
+# texture. The picture contains the shape too, but the network has to find it first. Here we use FCN-8s, since the
+# things are too small for a stride of 32.
 
 # %%
 shapes = {
@@ -401,10 +411,12 @@ gain = iu_shapes["mask"] - iu_shapes["colour"]
 check("where the class is the shape, the mask alone does better", 0.03 < gain < 0.15, f"by {gain:.3f}")
 
 # %% [markdown]
-# > **Prediction 3.** It is better, after 200 steps: the network that sees the mask need not learn to separate a thing
-# > from the ground. But its mask is the true one, which no camera gives. And where colour decides, it is far worse.
+# > **Prediction 3.** It is better, after 200 steps. The network that sees the mask need not learn to separate a thing
+# > from the ground. But its mask is the true one, which no camera gives. And in the first world, where colour
+# > decides, it is worse than the network that sees the picture.
 #
-# The paper's journal version asks this about photographs (table 8, mean IU without the background, VOC):
+# The paper's journal version ([arXiv 1605.06211](https://arxiv.org/abs/1605.06211), table 8) asks this about
+# photographs of VOC. The numbers are its mean IU without the background. We cannot measure them here:
 #
 # | what the network sees | mean IU |
 # |---|---|
@@ -413,14 +425,14 @@ check("where the class is the shape, the mask alone does better", 0.03 < gain < 
 # | the background only, in training and in the test | 37.8 |
 # | only the mask (its "shape") | 29.1 |
 #
-# In photographs the shape says something, but far less than colour and texture do.
+# So in photographs the shape says something, but far less than colour and texture do.
 
 # %% [markdown]
 # ## What could fool you
-# **Only the last head counts.** Suppose that backward goes through the trunk once for each head, and
-# that the layers *set* their gradients. All shapes fit, both losses are computed, and both heads learn.
-# But the trunk learns for the second head alone. A check of the sum finds this: move a weight of the
-# trunk a little in a random direction, and compare the change of both losses with what the gradient says.
+# **Only the last head counts.** Suppose that backward goes through the trunk once for each head, and that the layers
+# *set* their gradients instead of adding to them. All shapes fit, both losses are computed, and both heads learn. But
+# the trunk learns for the second head alone. A check of the sum finds this: move a weight of the trunk a little in a
+# random direction, and compare the change of both losses with what the gradient says.
 
 # %%
 overwritten = only_geo  # what is left after the second head's backward if layers set
@@ -493,14 +505,14 @@ def draw_two_heads():
 
 
 # %% [markdown]
-# In the first figure, look at the fourth and fifth column: from colour alone near and far are guessed,
-# from depth alone warm and cool are.
+# In the first figure, look at the fourth and fifth column. The network that sees only colour has to guess near or
+# far. The network that sees only depth has to guess warm or cool. All shapes are coarse, because the stride is 32.
 
 # %%
 viz.show(draw_depth(), "14_depth")
 
 # %% [markdown]
-# In the second one, compare each truth with the picture to its right.
+# In the second figure, compare each truth with the answer to its right.
 
 # %%
 viz.show(draw_two_heads(), "14_two_heads")

@@ -2,8 +2,8 @@
 """
 # Lesson 15: How are published weights used?
 
-After this lesson you can put published weights into a network of the paper, prove that they arrived, and name the
-mistakes that no shape gives away. You can say how AlexNet, VGG16 and GoogLeNet differ as trunks of an FCN.
+After this lesson you can put published weights into a network of the paper, and prove that they arrived. You can name
+the mistakes that no error message reports. You can say how AlexNet, VGG16 and GoogLeNet differ as trunks of an FCN.
 
 Needs: lessons 5, 6, 11 and 12. Words: the [glossary](../docs/glossary.md).
 Skip it if you do not want to load weights that others have trained.
@@ -14,10 +14,10 @@ Runtime: 20 s on 2 cores
 # %% [markdown]
 # ## Names, shapes, numbers
 #
-# A file of weights is a list of named arrays. It does not say how the layers are connected, nor which
-# preprocessing their input needs. So three things can go wrong: a name finds no partner, a shape has
-# to be changed, or the picture is prepared in another way than in training. For a VGG16 classifier
-# and FCN-32s the list begins and ends like this:
+# A file of weights is a list of named arrays. It does not say how the layers are connected, nor which preprocessing
+# their input needs. So three things can go wrong. A name of the network is not in the file, or a name of the file is
+# not in the network. A shape is different and has to be changed. The picture is prepared in another way than in
+# training. For a VGG16 classifier and FCN-32s the list begins and ends like this:
 #
 #     file            shape                network         shape
 #     conv1_1.weight  (64, 3, 3, 3)        conv1_1.weight  (64, 3, 3, 3)       the same
@@ -69,9 +69,9 @@ def gap(a, b):
 
 # %% [markdown]
 # ## From VGG16 to FCN-32s
-# We take a VGG16 with a sixteenth of its channels, so that it fits into a lesson. Its layers and names
-# are those of the real one. Its numbers are random: we check that they arrive. The file is a plain
-# `.npz`; the appendix shows what `.caffemodel`, `.pth` and `.safetensors` look like inside.
+# We take a VGG16 with a sixteenth of its channels, so that it fits into a lesson. Its layers and names are those of
+# the real one. Its numbers are random, because we only check that they arrive. The file is a plain `.npz`. The
+# appendix shows what `.caffemodel`, `.pth` and `.safetensors` look like inside.
 
 # %%
 thin = {"width": 4}
@@ -111,13 +111,13 @@ check("only the score layer is missing: it is what you train", missing == ["scor
 check("fc8 is unused: it scores ImageNet's 1000 classes", report.unused == ["fc8.weight", "fc8.bias"])
 
 # %% [markdown]
-# **Read this report each time.** A name without a partner is no error, since it may be what you want.
-# A network whose `fc6` was not filled still trains, and its loss falls. Only the report tells you.
+# **Read this report each time.** A name that only one side has is no error, since it may be what you want. A network
+# whose `fc6` was not filled still trains, and its loss falls. Only the report tells you.
 #
-# Is a reshape right for `fc6`? The classifier flattens `pool5` channel by channel and row by row. The
-# convolution's kernel lies in memory in the same order. So no number moves:
-# `W[f, c, i, j] = M[f, 49 c + 7 i + j]`. If this is right, then on a picture of 224x224 that is padded by
-# 1, as the classifier's is, the convolution `fc6` fits at one place only, and computes there what the
+# Is a reshape right for `fc6`? The classifier flattens `pool5` channel by channel and row by row. The convolution's
+# kernel lies in memory in the same order. So no number moves: `W[f, c, i, j] = M[f, 49 c + 7 i + j]`. We test this in
+# two ways. First we compare single numbers. Then we give the FCN the padding of the classifier, 1 instead of 100, and
+# a picture of 224x224. Then there is only one place where the convolution `fc6` fits. There it must compute what the
 # matrix computes.
 
 # %%
@@ -146,21 +146,22 @@ nearest = min(gap(place, dense[0]) for place in places)
 check("padded by 1 there is one place", padded_by_1.shape[2:] == (1, 1))
 check("its features are those of the classifier's fc7", fc_gap < 1e-5, f"{fc_gap:.0e}")
 check(
-    "padded by 100 no place has them: its zeros lie elsewhere", nearest > 1e-3, f"the nearest differs by {nearest:.2f}"
+    "padded by 100, no place has these features: its zeros lie elsewhere",
+    nearest > 1e-3,
+    f"the nearest differs by {nearest:.2f}",
 )
 
 # %% [markdown]
-# > **Prediction 1.** None. `fc6.weight.reshape(4096, 512, 7, 7)` is all: 50 numbers at random places agree, and so do
-# > the features after `fc7`, to 1e-5.
+# > **Prediction 1.** None. `fc6.weight.reshape(4096, 512, 7, 7)` is enough. 50 numbers at random places agree, and so
+# > do the features after `fc7`, to 1e-5.
 
 # %% [markdown]
 # ## Where do two networks differ?
-# Suppose that a network from a file gives nonsense. Run one picture through a network that you trust
-# and through your own, and compare them **layer by layer**. (The trusted maps may come from another
-# program; let it write them to a file.) Rounding errors differ everywhere, by about 1e-7. A mistake
-# causes a large difference from one layer on, and that layer is the place to look. Here are five
-# mistakes. All of these networks load and run without a message. `fc7` is square, so even its transpose
-# fits.
+# Suppose that a network from a file gives nonsense. Run one picture through a network that you trust and through your
+# own, and compare them **layer by layer**. (The maps of the trusted network may come from another program. Let it
+# write them to a file.) Rounding errors differ everywhere, by about 1e-7. A mistake causes a large difference from
+# one layer on, and that layer is the place to look. Here are five mistakes. All of these networks load and run
+# without a message. Even the transpose of `fc7` loads, because its matrix is square.
 
 
 # %%
@@ -216,16 +217,17 @@ rounding = max(gaps["none, in float64"])
 check("without a mistake there is only rounding", 0 < rounding < 1e-5, f"{rounding:.0e}")
 
 # %% [markdown]
-# The pools that round down are a special case. `pool3` then lacks its last row and column, but every
-# number that it has is right. The wrong numbers come in from that border, one place further with each
-# convolution.
+# The pools that round down are a special case. `pool3` then lacks its last row and column, but every number that it
+# has is right. The following convolutions read zeros where the missing row and column would be. So the wrong numbers
+# begin at that border, and reach one place further with each convolution.
 
 # %% [markdown]
 # ## All outputs are zero
-# The score layer of a new FCN is zero. So every class gets the score 0 and the loss is
-# `ln 21 = 3.0445`, whatever the trunk contains. This is right for **one** step. If the loss stays there,
-# look for a trunk of zeros: nothing was transplanted, and Caffe fills a convolution with zeros when
-# nothing else is asked for. The first loss is the same in both cases. The first gradient is not.
+# The score layer of a new FCN is zero. So every class gets the score 0 and the loss is `ln 21 = 3.0445`, whatever the
+# trunk contains. This is right for **one** step. If the loss stays there, look for a trunk of zeros. Perhaps nothing
+# was transplanted: Caffe fills a convolution with zeros when no other filling is given. The first loss is the same in
+# both cases. The first gradient is not. The gradient of the score layer's weight is a product with the features, and
+# a trunk of zeros gives features of zero.
 
 # %%
 labels = rng.integers(0, 21, (1, 102, 102))
@@ -244,8 +246,8 @@ dead_learns = arriving["nothing transplanted"]
 check("a trunk of zeros: only the bias gets one", dead_learns == ["score_fr.bias"])
 
 # %% [markdown]
-# > **Prediction 3.** 3.0445 is ln 21, so all scores are equal. The trunk is zero: nothing was transplanted. Only a bias
-# > can learn, and a bias is the same for all pixels.
+# > **Prediction 3.** 3.0445 is ln 21, so all scores are equal. The trunk is zero: nothing was transplanted. Only the
+# > bias of the score layer can learn, and a bias is the same for all pixels.
 
 # %% [markdown]
 # ## A trained network, and a wrong picture
@@ -281,9 +283,9 @@ fold_gap = gap(toy(caffe_x), expected)
 check("the scores are those of the network that was trained", fold_gap < 1e-4, f"{fold_gap:.0e}")
 
 # %% [markdown]
-# Now the right weights and a wrong picture. There is no error and no warning, since all shapes are
-# right. We print the mean IU over 40 scenes that were not used in training, and the share of pixels
-# that get another class than with the right picture.
+# Now the network with the right weights receives wrong pictures. There is no error and no warning, since all shapes
+# are right. We print the mean IU over 40 scenes that were not used in training, and the share of pixels that get
+# another class than with the right picture.
 
 # %%
 mean = datasets.VOC_MEAN_BGR
@@ -317,10 +319,10 @@ check("0..1: everything is background", not any(answer.any() for answer in answe
 check("a forgotten mean costs too", iu["mean forgotten"] < iu["right"] - 0.05)
 
 # %% [markdown]
-# > **Prediction 2.** There is no message. About half of the mean IU is left. Here colour alone tells the classes, so
-# > this mistake costs more than it does on photographs.
+# > **Prediction 2.** There is no message. About half of the mean IU is left. Here the classes differ in colour only,
+# > so this mistake costs more than it does on photographs.
 #
-# Pictures in 0..1 are dark for a network that expects 0..255. Its first layer sees almost nothing, and
+# A picture in 0..1 is nearly black for a network that expects 0..255. Its first layer receives numbers near zero, so
 # the scores come from the biases.
 
 # %% [markdown]
@@ -346,9 +348,10 @@ check("8s in at-once loads, and predicts only background", not any(a.any() for a
 check("at-once in 8s loads, and loses mean IU", iu["at-once in 8s"] < iu["right"] - 0.1)
 
 # %% [markdown]
-# **How can you tell?** Not by the names. Published files are known by their md5, and a trainer may have
-# recorded the network. Otherwise look at the scores. A score is a logarithm of odds: those of a trained
-# network range over some units, not over thousands. (`fcn doctor` looks at the scores and the pictures.)
+# **How can you tell the two apart?** The names do not help. Published files are known by their md5, and a program
+# that trains may have recorded the network. Otherwise look at the scores. A score is a logarithm of odds. The scores
+# of a trained network range over some units, and not over thousands. (`fcn doctor` looks at the scores and the
+# pictures.)
 
 # %%
 spread, too_wide = (float(one(caffe_x).std()) for one in (toy, mixed_up["at-once in 8s"][0]))
@@ -361,11 +364,11 @@ check(
 # The paper makes an FCN of each. The head and the stride of 32 are the same; the trunks differ. Three
 # ideas in them are new here:
 #
-# * **Groups** (AlexNet). It was trained on two GPUs with little memory. So three of its layers are split
-#   into two halves that do not see each other's channels.
-# * **Local response normalisation** (AlexNet, GoogLeNet). A value is divided by a power of the energy in the
-#   channels around it, `y = x / (1 + a * sum of squares)^0.75`. Large values become smaller; small ones
-#   hardly change.
+# * **Groups** (AlexNet). AlexNet was trained on two GPUs with little memory. So three of its layers are split into
+#   two halves. Each half reads only its own half of the channels.
+# * **Local response normalisation** (AlexNet, GoogLeNet). A value is divided by a number that grows with the squares
+#   of the channels around it: `y = x / (1 + a * sum of squares)^0.75`. Large values become smaller; small ones hardly
+#   change.
 # * **Inception** (GoogLeNet). Four branches read the same map. 1x1 convolutions first reduce the number
 #   of channels, so that the 3x3 and 5x5 convolutions cost less.
 
@@ -433,13 +436,14 @@ check("by multiply-adds: the same order", by_work == by_parameters)
 # How the differences show in an FCN:
 #
 # * **Stride.** It is 32 in all three, so their boundaries are equally coarse. All need the skips of lesson 12.
-# * **Place.** VGG16's scores stand between two pixels, those of the other two on a pixel. So these need an
-#   upsampling kernel of 63, not 64, and other crops (lesson 6 derives them).
+# * **Place.** VGG16's scores stand between two pixels. Those of AlexNet and GoogLeNet stand on a pixel, so these two
+#   need an upsampling kernel of 63 instead of 64, and other crops (exercise 3).
 # * **Parameters.** Three quarters of VGG16's are in `fc6`. GoogLeNet has no `fc6`: its file is the smallest.
-# * **Field.** The largest field does not win. The paper's best mean IU is VGG16's, whose field is in the middle.
+# * **Field.** The network with the largest field is not the best one. The paper's best mean IU is VGG16's, whose
+#   field is in the middle.
 #
-# What about **time**? We measure a quarter of the channels on this machine. The networks run in turns,
-# and we take the median of five rounds.
+# What about **time**? We measure the three networks with a quarter of their channels on this machine. They run in
+# turns, and we take the median of five rounds.
 
 # %%
 quarter = {"fcn_alexnet": 24, "fcn32s": 16, "fcn_googlenet": 16}
@@ -469,7 +473,8 @@ check("by time: AlexNet, GoogLeNet, VGG16", slowest, f"1 : {googlenet / alexnet:
 # > AlexNet. Its work is spread over many thin layers, and each of them reads its map, cuts out patches and writes
 # > its result. VGG16 does a few large matrix products, which processors do fastest.
 #
-# The paper's GPU shows the same. We divide our counts by the paper's milliseconds.
+# The paper's GPU shows the same. We divide our counts by the paper's milliseconds. This gives the multiply-adds of one
+# second.
 
 # %%
 paper_rate = {name: costs[name].multiply_adds / float(published[name]["forward ms"]) * 1e3 for name in trunks}
@@ -478,14 +483,14 @@ for name in trunks:
 order = ["fcn_googlenet", "fcn_alexnet", "fcn32s"]
 paper_order = sorted(paper_rate, key=paper_rate.get) == order
 check("multiply-adds a second: GoogLeNet least, VGG16 most, in the paper", paper_order)
-check("and here", sorted(rate, key=rate.get) == order)
+check("here too, GoogLeNet does the least", min(rate, key=rate.get) == "fcn_googlenet")
 
 # %% [markdown]
 # ## Is deeper better?
-# VGG16 is deeper than AlexNet and scores better, but it also has more weights and more work. So we compare
-# two trunks with nearly the same number of parameters. One has a single 3x3 convolution in each stage, the
-# other has two, with fewer channels. Two 3x3 convolutions in a row see 5x5 pixels. They need 2 * 9 weights
-# for each pair of channels, not 25, and there is one more ReLU. Both networks are FCN-8s and get the same
+# VGG16 is deeper than AlexNet and scores better, but it also has more weights and more work. So we compare two trunks
+# with nearly the same number of parameters. One has a single 3x3 convolution in each stage, the other has two, with
+# fewer channels. Two 3x3 convolutions in a row see 5x5 pixels. For each pair of channels they need 2 * 9 = 18
+# weights, where one 5x5 convolution needs 25. And there is one more ReLU. Both networks are FCN-8s and get the same
 # steps and the same rate. The class is the shape of a thing, so colour does not help.
 
 # %%
@@ -506,16 +511,17 @@ deeper_gain = shape_iu[1] - shape_iu[0]
 check("the deeper trunk is about as good", -0.03 < deeper_gain < 0.06, f"{deeper_gain:+.3f} mean IU")
 
 # %% [markdown]
-# Here depth alone changes little: from .00 to .03 on five seeds. A skip is worth far more (lesson 12). So
-# depth does not explain the paper's table by itself. VGG16 was also the better classifier on ImageNet, and
-# its FCN starts from those weights. Our networks start from random ones, so this we cannot test here.
+# Here depth alone changes little: the mean IU grows by .00 to .03 on five seeds. A skip is worth far more (lesson
+# 12). So depth does not explain the paper's table by itself. GoogLeNet even has more layers than VGG16 (22 and 16),
+# and its FCN has a lower mean IU. There is another difference: VGG16 was also a better classifier on ImageNet than
+# AlexNet, and its FCN starts from those weights. Our networks start from random weights, so we cannot test this here.
 
 # %% [markdown]
 # ## What could fool you
-# **A test at a convenient size.** Does it matter whether pools round sizes up or down? At 64 pixels every
-# pool halves an even number, and the two networks are equal. At 50 pixels they are not. For the paper's
-# FCN-32s geometry answers this for all sizes at once. If its pools round down, it cannot take a picture
-# of 500x375 pixels, as many of VOC's are. A test at 256 or 480 pixels passes.
+# **A test at a convenient size.** Does it matter whether pools round sizes up or down? At 64 pixels every pool halves
+# an even number, and the two networks are equal. At 50 pixels they are not. For the paper's FCN-32s, geometry answers
+# this for all sizes at once. If its pools round down, it cannot take a picture of 500x375 pixels, as many of VOC's
+# are. A test at 256 or 480 pixels passes all the same.
 
 # %%
 down, _ = student("plain.npz", **told)
@@ -535,9 +541,10 @@ taken_down = [n for n in (256, 375, 480, 500) if n in fitting]
 check("rounding down, 256 and 480, but neither 375 nor 500", taken_down == [256, 480], f"{len(fitting)} sizes of 600")
 
 # %% [markdown]
-# **"All keys matched."** They did match with `fc7` transposed, with RGB, and with the at-once network in
-# FCN-8s. Matching names and shapes are necessary, and they prove nothing. Weights have arrived if you get
-# an answer that you knew before: a score on labelled pictures, or the maps of a trusted network.
+# **"All keys matched."** They also matched when `fc7` was transposed, when red and blue were swapped, and when the
+# at-once network was loaded into FCN-8s. Names and shapes must match, but this does not prove that the network is
+# right. You know it only if you get an answer that you knew before: a score on labelled pictures, or the maps of a
+# trusted network.
 
 # %% [markdown]
 # ## Appendix: what is inside the files
@@ -676,9 +683,9 @@ six_equal = all(np.array_equal(y, outputs[0]) for y in outputs)
 check("six files give the same scores, to the last bit", six_equal)
 
 # %% [markdown]
-# The numbers are equal. The files differ in what they say about the **preprocessing**. Caffe's and
-# Chainer's formats imply it. The others say nothing. For those *you* have to know it and pass
-# `preprocessing="caffe"` or `"torchvision"` (RGB, 0..1, minus a mean, divided by a deviation).
+# The numbers are equal. But the files differ in what they say about the **preprocessing**. Caffe's and Chainer's
+# formats imply it. The other formats say nothing. With those, *you* have to know it and pass `preprocessing="caffe"`
+# or `"torchvision"` (RGB, 0..1, minus a mean, divided by a deviation).
 
 # %%
 check("only Caffe's and Chainer's imply it", [file for file in files if tells[file]] == [files[0], files[1], files[3]])
@@ -748,25 +755,25 @@ def draw_activations():
 
 
 def draw_answers():
-    """Three scenes, and the answers of networks that all loaded without a message."""
+    """Three scenes, and the answers of networks that all loaded without an error."""
     shown = ["right", "RGB for BGR", "mean forgotten", "at-once in 8s"]
     full = sorted(range(len(val)), key=lambda i: (val[i].labels == 0).sum())[:3]  # scenes with little ground first
     rows = [[val[i].image, val[i].labels, *(answers[title][i] for title in shown)] for i in full]
     titles = ["picture", "truth", *shown]
-    caption = "The same weights with three mistakes. None of them gives a message"
+    caption = "A trained network with three mistakes. None of them gives an error"
     return viz.panels(rows, titles, caption, classes=train.classes, palette=train.palette, size=1.6)
 
 
 # %% [markdown]
-# In the first figure, follow each row from the left to its first dark cell or dot: that layer has the
-# mistake. A dot marks a map of another size than the trusted one.
+# In the first figure, follow each row from the left to its first dark cell or dot: that layer has the mistake. A dot
+# marks a map whose size is not that of the trusted map. The last row has no mistake, only rounding.
 
 # %%
 viz.show(draw_activations(), "15_activations")
 
 # %% [markdown]
-# In the second one, compare each answer with the column "right". (The two mistakes that leave only
-# background, 0..1 and 8s in at-once, are not drawn: they are black.)
+# In the second figure, compare each answer with the column "right". (Two mistakes are not drawn: 0..1, and 8s in
+# at-once. They leave only background, which is black.)
 
 # %%
 viz.show(draw_answers(), "15_answers")
@@ -793,13 +800,13 @@ claims(
         ("with a trunk of zeros only a bias learns", dead_learns == ["score_fr.bias"], "exact: gradients of 0"),
         ("W / 60 on plain differences gives the same scores", fold_gap < 1e-4, "1e-4: float32, W / 60 rounds"),
         ("RGB for BGR costs half of the mean IU", 0.35 < swapped_left < 0.65, ".46 to .54 left on five seeds"),
-        ("at-once in 8s costs", iu["at-once in 8s"] < iu["right"] - 0.1, ".20 or more on five seeds"),
+        ("at-once in 8s loses mean IU", iu["at-once in 8s"] < iu["right"] - 0.1, ".20 or more on five seeds"),
         ("fields as published, GoogLeNet's with its pool", same_field == [True, True, False], "exact: geometry"),
         ("parameters as published", counted, "exact: counted, rounded to millions"),
         ("by time: AlexNet, GoogLeNet, VGG16", slowest, "1.1 times, of medians; about twice on a quiet machine"),
         ("more depth with as many parameters changes little", -0.03 < deeper_gain < 0.06, "twice what five seeds show"),
         ("rounding down cannot be seen at 64 pixels", same_at_64, "1e-5: float32"),
-        ("but at 50", down_gap > 0.01, ".01: a thousand times rounding"),
+        ("but at 50 pixels it can", down_gap > 0.01, ".01: a thousand times rounding"),
         ("six formats, the same scores", six_equal, "exact: the same float32 numbers"),
         ("a pickle that calls a function is refused by name", refused, "exact"),
     ]

@@ -3,8 +3,8 @@
 # Lesson 16: What does the GPU do differently?
 
 After this lesson you can read a CUDA kernel and say which thread makes which number. You can tell a gather from a
-scatter, and a sum that is right from one that is right by luck. You can count what a tile saves, and say when the CPU
-is faster.
+scatter. You can say why a sum by many threads may be right only by luck. You can count what a tile saves, and say when
+the CPU is faster.
 
 No other lesson needs this one. Leave it out if you do not want to know how the layers run on a GPU.
 
@@ -14,14 +14,14 @@ Runtime: 6 s on 2 cores; the first time 12 s, because the kernels are compiled o
 """
 
 # %% [markdown]
-# ## The body of a loop, and no loop
+# ## A GPU runs the body of a loop in many threads
 #
 # A CPU runs through a loop. A GPU runs the *body* of the loop in thousands of threads at once. In CUDA this body is
-# also called a kernel; it has nothing to do with the kernel of a convolution. All threads run the same text. Each is
-# told only its number, so a CUDA kernel begins with the question: *which element is mine?* Threads are grouped in
-# blocks. Only the threads of one block can wait for each other and share memory. The order in which threads run is
-# not defined. Here is im2col (lesson 2) of a 3x3 picture with a 2x2 window. There are 16 threads, and each copies one
-# number:
+# also called a kernel; it has nothing to do with the kernel of a convolution. All threads run the same program. A
+# thread knows only its number, so a CUDA kernel begins with the question: *which element is mine?* Threads are
+# grouped in blocks. Only the threads of one block can wait for each other and share memory. The order in which
+# threads run is not defined. Here is im2col (lesson 2) of a 3x3 picture with a 2x2 window. There are 16 threads, and
+# each copies one number:
 #
 #     picture  1 2 3     patches  1 2 4 5     thread 6 = 4*1 + 2: row 1, the window at (0, 1)
 #              4 5 6              2 3 5 6                         column 2, its lower left corner (1, 0)
@@ -31,8 +31,8 @@ Runtime: 6 s on 2 cores; the first time 12 s, because the kernels are compiled o
 # %% [markdown]
 # ## Predict
 # 1. Which pixel does thread 11 of the example copy?
-# 2. Many threads add their numbers to a few sums, in the order in which they happen to run. Are the sums the same on
-#    every run?
+# 2. Many threads add float32 numbers to a few sums, in the order in which they happen to run. Are the sums the same
+#    on every run?
 # 3. Two matrices of 512x512 are multiplied, with one thread for each result. How often is each number of the first
 #    matrix read? And how often if blocks of threads make tiles of 64x64 results and share what they read?
 # 4. A map has 10x10 pixels and 64 channels. Is bias and ReLU faster on a GPU or on a CPU?
@@ -55,8 +55,8 @@ rng = np.random.default_rng([SEED, 16])
 # %% [markdown]
 # The kernels of this package are the files `fcn_from_scratch/kernels/*.cu`. If there is a GPU (and CuPy), this lesson
 # runs them there. Otherwise it **emulates** them: g++ compiles the very same files, and a loop runs one thread after
-# the other. We choose the order, which no GPU allows. If there is no compiler either, the threads that are written in
-# Python below have to do, and the lesson says what it left out.
+# the other. In the emulator we can choose the order of the threads. On a GPU nobody can. If there is no compiler
+# either, only the threads that are written in Python below are run, and the lesson says what it left out.
 
 # %%
 try:
@@ -113,8 +113,8 @@ check("sixteen threads, in any order, make the matrix", by_hand)
 # > lower right corner (1, 1). So it copies pixel (2, 1).
 
 # %% [markdown]
-# A CPU makes the same matrix row by row. Each thread finds its own element. No two threads write to the same place,
-# and none waits for another. So the order cannot matter.
+# A CPU makes the same matrix row by row. On a GPU each thread finds its own element. No two threads write to the same
+# place, and none waits for another. So the order of the threads cannot matter.
 
 # %%
 x = rng.normal(size=(9, 7))
@@ -128,7 +128,7 @@ index_formula = np.array_equal(threaded.reshape(looped.shape), looped)
 check("thread by thread = row by row", index_formula)
 
 # %% [markdown]
-# The package's `im2col.cu` is this body with channels, stride, padding and dilation. It has 36 lines; read it now.
+# The package's `im2col.cu` is this body with channels, stride, padding and dilation. It has 32 lines; read it now.
 # With its `GRID_LOOP`, thread `t` of `T` makes the elements `t`, `t + T`, `t + 2T` and so on, so any number of
 # threads is enough for any picture. The channels are the last axis in memory. So neighbouring threads read
 # neighbouring numbers, and a GPU reads 32 of those in one access.
@@ -148,10 +148,10 @@ if place:
 # %% [markdown]
 # ## Scatter or gather
 # In the backward, every number of the patch matrix is *added* to the pixel that it came from (lesson 3: the gradients
-# of copies add up). In the example, four threads meet at the middle pixel. Written in this way it is a **scatter**:
-# thread `t` adds number `t` to its pixel. But `x += y` is three steps: read, add, write. If two threads do it at
-# once, one addition is lost. So a GPU has `atomicAdd`, which makes the threads take turns. **In which order** they do
-# is not defined, and float32 sums depend on the order:
+# of copies add up). In the example, four threads add to the middle pixel. The direct way to write this is a
+# **scatter**: thread `t` adds number `t` to its pixel. But `x += y` is three steps: read, add, write. If two threads
+# do it at once, one addition is lost. So a GPU has `atomicAdd`, which makes the threads take turns. **The order of
+# these turns** is not defined, and float32 sums depend on the order:
 
 # %%
 big, one = np.float32(1e8), np.float32(1)
@@ -166,7 +166,7 @@ check("in float32, the order of three numbers decides between 0 and 1", (left, r
 #     u = stride * i + a - padding          that is,          a = u + padding - stride * i
 #
 # So the thread goes through the windows, computes `a`, and checks that it is a place of the window. The same holds
-# for columns. Write it in plain lines:
+# for columns. Here it is in plain lines:
 
 
 # %%
@@ -213,7 +213,8 @@ check("those of a gather do not, to the last bit", gather_results == 1)
 
 # %% [markdown]
 # > **Prediction 2.** They are not the same. Ten orders give more than one result by scatter, and one result by
-# > gather. If you wrote "the same, because addition is commutative": it is, but float32 addition is not associative.
+# > gather. If you wrote "the same, because addition is commutative": this holds for two numbers. With three numbers,
+# > it matters which two are added first, because float32 rounds each sum. Float32 addition is not associative.
 
 # %% [markdown]
 # Now the kernels. The package's `col2im.cu` gathers. The scatter is written here, because the package has none. (Two
@@ -258,8 +259,9 @@ if place:
 
 # %% [markdown]
 # ## Waiting for each other
-# A loss is one number from millions, so threads have to work together. `block_sum` (in `reduce.cuh`) adds up the
-# numbers of a block in a tree, in shared memory, which all threads of a block see. Between two levels of the tree
+# A loss is one number that is computed from millions of numbers, so threads have to work together. `block_sum` (in
+# `reduce.cuh`) adds up the numbers of a block in a tree: at each level, half of the threads add a second number to
+# their own. The numbers are in shared memory, which all threads of a block can read. Between two levels of the tree
 # there is a **barrier**, `__syncthreads()`: no thread goes on before all have arrived.
 #
 # In Python, a thread that can wait is a generator, and its barrier is a `yield`.
@@ -303,10 +305,11 @@ check("without barriers: wrong in one order", missing_shows)
 
 # %% [markdown]
 # ## Reading less: tiles
-# A product of matrices multiplies much more often than it has numbers: each number of `A` is used `N` times. A thread
-# that makes one result reads a row and a column, `2K` numbers, from the large and slow memory of the GPU. Let a block
-# make a tile of `TxT` results instead, and let its threads share what they read. Then each number that is read serves
-# `T` results, and a result costs `2K/T` reads. Count them in a loop:
+# Let `A` be a matrix of `M` rows and `K` columns, and `B` one of `K` rows and `N` columns. Their product multiplies
+# much more often than the matrices have numbers: each number of `A` is used `N` times. A thread that makes one result
+# reads a row and a column, `2K` numbers, from the large and slow memory of the GPU. Instead, let a block make a tile
+# of `TxT` results, and let its threads share what they read. Then each number that is read is used for `T` results,
+# and a result costs `2K/T` reads. Count them in a loop:
 
 
 # %%
@@ -327,8 +330,8 @@ check("512x512: each number of A is read 512 times, and 8 times with tiles of 64
 
 # %% [markdown]
 # > **Prediction 3.** 512 times, once for each column of the second matrix. With tiles of 64x64 it is read once for
-# > each of 512 / 64 = 8 tiles that need it. If you wrote 512 / 64**2, you let a number serve all results of a tile: a
-# > number of `A` serves one row of them.
+# > each of the 512 / 64 = 8 tiles that need it. If you wrote 512 / 64**2, you used a number for all results of a
+# > tile. But a number of `A` is used for one row of them only.
 
 # %% [markdown]
 # The package's `gemm.cu` makes tiles of 64x64. To count *its* reads, put a counter into its text:
@@ -364,8 +367,8 @@ if place:
 
 # %% [markdown]
 # ## A whole FCN in kernels
-# A convolution, ReLU, a pool, scores, bilinear upsampling, the loss, and the whole backward: these are fourteen calls
-# of kernels. Only a bias and the backward of ReLU are plain array code.
+# Here is a network with a convolution, ReLU, a pool, scores, bilinear upsampling and the loss, and its whole
+# backward. This takes fourteen calls of kernels. Only a bias and the backward of ReLU are plain array code.
 
 
 # %%
@@ -391,8 +394,8 @@ def fcn(x, w1, b1, w2, b2, labels):
 
 
 # %% [markdown]
-# The same network in the package, on the CPU, in float32 too. Its gradients are checked by finite differences (lesson
-# 3).
+# This is the same network in the package, on the CPU, in float32 too. Its gradients are checked by finite differences
+# (lesson 3).
 
 # %%
 layers = [
@@ -431,10 +434,11 @@ if place:
 
 # %% [markdown]
 # ## When the CPU wins
-# Starting a kernel costs some microseconds, however little it has to do. Then the memory decides: bias and ReLU read
-# and write 8 bytes for two operations. Below, the time of the CPU is measured. The time of the GPU is measured too if
-# you have one. If not, it is a **model**, and no measurement: we assume 10 microseconds for a launch and 500 GB/s for
-# the memory. The dotted line adds the way to the GPU and back, for which we assume 10 GB/s.
+# Starting a kernel costs some microseconds, however little it has to do. This is called a launch. On a large map, the
+# speed of the memory decides: bias and ReLU read and write 8 bytes for two operations. Below, the time of the CPU is
+# measured. The time of the GPU is measured too if you have one. If not, it is a **model**, and no measurement: we
+# assume 10 microseconds for a launch and 500 GB/s for the memory. The dotted line adds the time to copy the numbers
+# to the GPU and back, for which we assume 10 GB/s.
 
 
 # %%
@@ -481,13 +485,14 @@ check("model: moving 10x10 pixels of 64 channels takes about a hundredth of a la
 # > wrote "on the GPU", you counted the work and forgot the launch.
 
 # %% [markdown]
-# A small map is not worth a launch. And what is on the GPU should stay there, or the way costs what the GPU saves. In
-# this package, a step of training copies back one number, the loss.
+# For a small map a launch takes longer than the work. And data that is on the GPU should stay there. Otherwise the
+# copying takes the time that the GPU saves. In this package, a step of training copies back one number, the loss.
 
 # %% [markdown]
 # ## What could fool you
-# **A test with whole numbers.** They are good for comparing two programs to the last bit (lessons 7 and 8 do this).
-# But they cannot show this fault, because sums of small whole numbers are exact in every order.
+# **A test with whole numbers.** Whole numbers are good for comparing two programs to the last bit (lessons 7 and 8 do
+# this). But they cannot show that a scatter depends on the order of its threads, because sums of small whole numbers
+# are exact in every order.
 
 # %%
 whole_columns = np.round(9 * columns)
@@ -495,20 +500,19 @@ whole_numbers = {run(scatter_thread, order, whole_columns, **settings).tobytes()
 check("with whole numbers, the scatter seems to repeat to the last bit", len(whole_numbers) == 1)
 
 # %% [markdown]
-# **A test in one order.** The tree without barriers was wrong with ascending threads. With descending threads, each
-# thread finds the work of its partner already done, and the sum is right. A GPU may run it like this in every test
-# that you make, until a new driver or a larger block changes the order. So the package tests each kernel in two
-# orders.
+# **A test in one order.** The tree without barriers was wrong with ascending threads: thread 0 ran to its end before
+# the other threads had written anything. With descending threads, every value is complete before a thread of a
+# smaller number reads it, and the sum is right. A GPU may run the threads like this in every test that you make,
+# until a new driver or a larger block changes the order. So the package tests each kernel in two orders.
 
 # %%
 lucky = sums["descending", False] == values.sum()
 check("no barriers, the other order: right by luck", lucky)
 
 # %% [markdown]
-# **Comparing float32 gradients behind a max-pool.** Two numbers of a window can be equal up to rounding. Then two
-# correct programs may choose different winners, and the gradient goes to another pixel. The scores still agree to
-# seven digits, but the gradients of these pixels do not agree at all. So compare gradients of whole networks in
-# float64.
+# **Comparing float32 gradients of a max-pool.** Two numbers of a window can be equal up to rounding. Then two correct
+# programs may choose different winners, and the gradient goes to another pixel. The scores still agree to seven
+# digits, but the gradients of these pixels do not agree at all. So compare gradients of whole networks in float64.
 
 # %%
 window = np.array([1, 1 + 1e-9, 0, -1]).reshape(1, 1, 2, 2)
@@ -517,8 +521,9 @@ kink = winners == {"float64": 1, "float32": 0}
 check("the same window has another winner in float32 than in float64", kink, f"{winners}")
 
 # %% [markdown]
-# **Timing the launch.** The call of a kernel returns at once, before the work is done. A clock around it shows
-# microseconds for anything. Wait for the result, as `by_kernel` above does, or use the events of the GPU.
+# **Timing the launch.** The call of a kernel returns at once, before the work is done. If you measure the time of the
+# call, you get some microseconds for any kernel. Wait for the result, as `by_kernel` above does, or use the events of
+# the GPU.
 
 # %% [markdown]
 # ## The drawings
@@ -566,7 +571,7 @@ def draw_time():
     kind = "measured" if on_gpu else "a model, not measured"
     axes[1].plot(counts, cpu_times, "o-", label="CPU, measured")
     axes[1].plot(counts, gpu_times, "o-" if on_gpu else "--", label=f"GPU, {kind}")
-    axes[1].plot(counts, travelled, ":", color=viz.COLOURS[2], label="with the way there and back (model)")
+    axes[1].plot(counts, travelled, ":", color=viz.COLOURS[2], label="GPU and copying both ways, a model")
     axes[1].set(xscale="log", yscale="log", xlabel="numbers in the map", ylabel="seconds for bias and ReLU")
     for ax in axes:
         ax.minorticks_off()
@@ -582,8 +587,8 @@ def draw_time():
 viz.show(draw_threads(), "16_threads")
 
 # %% [markdown]
-# On the right, look at where the line of the CPU crosses that of the GPU, and at how flat the line of the GPU is on
-# the left: there it is the launch alone.
+# On the left, the counted reads lie on the line of the formula. On the right, look at where the line of the CPU
+# crosses that of the GPU. Look also at how flat the line of the GPU is for small maps: there it is the launch alone.
 
 # %%
 viz.show(draw_time(), "16_time")
@@ -608,10 +613,10 @@ always = [
     ("scatter and gather add the same numbers", both_gap < 1e-5, "1e-5: float32, a few terms of size 1"),
     ("a scatter depends on the order of threads", scatter_results > 1, "ten orders"),
     ("a gather does not", gather_results == 1, "exact: one order of additions"),
-    ("with whole numbers the scatter hides it", len(whole_numbers) == 1, "exact: small whole numbers"),
+    ("with whole numbers the scatter does not show this", len(whole_numbers) == 1, "exact: small whole numbers"),
     ("with barriers the tree is right in both orders", with_barriers, "exact: whole numbers"),
-    ("without them it is wrong in one", missing_shows, "what nobody wrote is NaN"),
-    ("and right in the other", lucky, "exact: whole numbers"),
+    ("without them it is wrong in one order", missing_shows, "what nobody wrote is NaN"),
+    ("and right in the other order", lucky, "exact: whole numbers"),
     ("tiles of 64 read a number 8 times instead of 512", each_read == [512, 8], "counted"),
     ("rounding decides between two nearly equal maxima", kink, "1e-9 apart; float32 rounds at 6e-8"),
 ]

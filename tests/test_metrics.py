@@ -151,9 +151,9 @@ def test_updates_add_up_and_merge_is_the_sum():
 
 
 def test_merge_refuses_other_classes():
-    with pytest.raises(ValueError, match=r"4 classes .* there 5"):
+    with pytest.raises(ValueError, match=r"4 classes .* the other 5"):
         ConfusionMatrix(4).merge(ConfusionMatrix(5))
-    with pytest.raises(ValueError, match="ignore_index 255, there 4 with 11"):
+    with pytest.raises(ValueError, match="ignore_index 255, the other 4 and 11"):
         ConfusionMatrix(4).merge(ConfusionMatrix(4, ignore_index=11))
 
 
@@ -168,9 +168,9 @@ def test_mean_iu_of_the_set_is_not_the_mean_over_images():
     ("labels", "predictions", "message"),
     [
         (np.zeros((2, 3), int), np.zeros((3, 2), int), r"\(2, 3\).*\(3, 2\)"),
-        (np.zeros(2), np.zeros(2, int), "labels are integers.*float64"),
-        (np.zeros(2, int), np.zeros(2), "predictions are integers.*float64"),
-        (np.zeros(2, bool), np.zeros(2, int), "labels are integers.*bool"),
+        (np.zeros(2), np.zeros(2, int), "labels must be integers.*float64"),
+        (np.zeros(2, int), np.zeros(2), "predictions must be integers.*float64"),
+        (np.zeros(2, bool), np.zeros(2, int), "labels must be integers.*bool"),
         (np.array([0, 4]), np.zeros(2, int), "labels contain the id 4"),
         (np.array([0, -1]), np.zeros(2, int), "labels contain the id -1"),
         (np.zeros(2, int), np.array([0, 4]), "predictions contain the id 4"),
@@ -187,7 +187,7 @@ def test_update_refuses_what_it_cannot_count_and_counts_nothing(labels, predicti
 
 
 def test_num_classes_is_a_positive_integer():
-    with pytest.raises(ValueError, match="num_classes is at least 1; got 0"):
+    with pytest.raises(ValueError, match="num_classes must be at least 1; got 0"):
         ConfusionMatrix(0)
 
 
@@ -227,7 +227,7 @@ def test_band_lies_on_both_sides_of_the_rim():
 
 
 def test_band_refuses_a_width_of_nothing():
-    with pytest.raises(ValueError, match="width is at least 1"):
+    with pytest.raises(ValueError, match="width must be at least 1"):
         boundary_band(np.zeros((3, 3), int), 0)
     with pytest.raises(ValueError, match=r"shape \(3,\)"):
         boundary_band(np.zeros(3, int), 1)

@@ -69,7 +69,7 @@ def require_root(name, root):
         return
     hints = [f"`fcn data {name}` says how to get it"] if name in datasets.SOURCES else []
     if name == "voc" and datasets.voc.SAMPLE.is_dir():
-        hints.append(f"--root {datasets.voc.SAMPLE} reads twelve drawn pictures in its place")
+        hints.append(f"--root {datasets.voc.SAMPLE} reads twelve drawn pictures instead")
     told = f" ({'; '.join(hints)})" if hints else ""
     raise InputError(f"dataset {name} needs a root: pass --root DIR, the folder of its pictures and labels{told}")
 

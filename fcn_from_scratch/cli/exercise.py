@@ -14,7 +14,7 @@ EXAMPLE = """  fcn exercise 8                                write exercise_8_1.
   fcn exercise 8 --check exercise_8_1.py        is the answer right? If not: where does it differ, and a hint
   fcn exercise 8 1 --solution                   print our answer
 
-Files that are there are never overwritten."""
+Existing files are never overwritten."""
 
 
 def add_arguments(parser):
@@ -40,7 +40,7 @@ def add_arguments(parser):
 def run(args):
     """Write, check or print; returns 1 if an answer is wrong."""
     if args.seed < 0:
-        raise InputError(f"--seed is 0 or more; got {args.seed}")
+        raise InputError(f"--seed must be 0 or more; got {args.seed}")
     lesson = course.find(args.lesson)
     chosen = _chosen(exercises.of_lesson(lesson.number), args.number)
     if args.solution:
@@ -66,7 +66,7 @@ def _write(chosen):
     for exercise in chosen:
         path = Path(exercise.file_name)
         if path.exists() or path.is_symlink():
-            print(f"kept   {path}, which is here already")
+            print(f"kept   {path}, which exists already")
         else:
             write_atomically(path, lambda file, text=exercise.stub: file.write(text.encode()))
             print(f"wrote  {path}: {exercise.title}")

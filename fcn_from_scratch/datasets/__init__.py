@@ -18,6 +18,7 @@ from fcn_from_scratch.datasets.pascalcontext import PascalContext
 from fcn_from_scratch.datasets.sbd import SBD
 from fcn_from_scratch.datasets.shapes import Shapes
 from fcn_from_scratch.datasets.siftflow import SIFTFlow
+from fcn_from_scratch.datasets.stripes import Stripes
 from fcn_from_scratch.datasets.transforms import CAFFE, HHA_MEAN, TORCHVISION, VOC_MEAN_BGR, Preprocess
 from fcn_from_scratch.datasets.voc import VOC
 from fcn_from_scratch.palette import voc_palette
@@ -49,6 +50,7 @@ __all__ = [
     "SIFTFlow",
     "Sample",
     "Shapes",
+    "Stripes",
     "audit",
     "build",
     "collate",

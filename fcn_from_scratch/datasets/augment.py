@@ -91,7 +91,7 @@ class RandomScale:
 
     def __post_init__(self):
         if not 0 < self.low <= self.high:
-            raise ValueError(f"factors are above 0, the lower one first; got {self.low} and {self.high}")
+            raise ValueError(f"factors must be above 0, the lower one first; got {self.low} and {self.high}")
 
     def __call__(self, image, labels, rng):
         factor = self.low * (self.high / self.low) ** rng.random()

@@ -24,9 +24,9 @@ def collate(images, labels, size=None):
     and for labels of another size than their image.
     """
     if not images or len(images) != len(labels):
-        raise ValueError(f"a batch has one image or more, each with labels; got {len(images)} and {len(labels)}")
+        raise ValueError(f"a batch needs at least one image, and labels for each; got {len(images)} and {len(labels)}")
     if len({image.shape[0] for image in images}) > 1:
-        raise ValueError(f"images of one batch have equal channels; got {[image.shape[0] for image in images]}")
+        raise ValueError(f"images of one batch must have equal channels; got {[image.shape[0] for image in images]}")
     heads = labels[0].shape[:-2]
     height, width = np.max([image.shape[1:] for image in images], axis=0) if size is None else size
     x = np.zeros((len(images), height, width, images[0].shape[0]), np.float32).transpose(0, 3, 1, 2)

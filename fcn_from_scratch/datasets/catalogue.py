@@ -22,15 +22,15 @@ _VOC_PAGE = "http://host.robots.ox.ac.uk/pascal/VOC"
 
 SOURCES = {
     "voc": Source(
-        "PASCAL VOC 2012 or 2011: photographs, 20 kinds of things and the background",
+        "PASCAL VOC 2012 or 2011: photographs, 20 kinds of objects and the background",
         (
             f"2012: get VOCtrainval_11-May-2012.tar from {_VOC_PAGE}/voc2012/ and unpack it in data/: it makes "
             "VOCdevkit/VOC2012/",
             f"2011: get VOCtrainval_25-May-2011.tar from {_VOC_PAGE}/voc2011/ and unpack it in data/: it makes "
             "TrainVal/VOCdevkit/VOC2011/",
-            "one year is enough, except that the split seg11valid needs 2011, and SBD for what to leave out",
+            "one year is enough; the split seg11valid needs 2011, and SBD to know which pictures to leave out",
         ),
-        "the photographs are from flickr, whose terms of use hold",
+        "the photographs are from flickr; its terms of use apply",
         ("train", "val"),
         {"seg11valid": 736},
         ("seg11valid",),
@@ -54,7 +54,7 @@ SOURCES = {
             "get the labels (an archive of trainval/*.mat) and labels.txt, the names of the 459 numbers, from "
             "http://www.cs.stanford.edu/~roozbeh/pascal-context/ and put both into data/pascal-context/",
         ),
-        "see its page; the photographs are from flickr, whose terms of use hold",
+        "see its page; the photographs are from flickr, and its terms of use apply",
         ("train", "val"),
         {"val": 5105},
     ),
@@ -63,9 +63,9 @@ SOURCES = {
         (
             "its page is http://cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html; the 40 classes, the filled-in depth "
             "and HHA are by Gupta et al., http://people.eecs.berkeley.edu/~sgupta/cvpr13/data.tgz",
-            "the paper's public code names http://dl.caffe.berkeleyvision.org/nyud.tar.gz as all of it, laid out as "
-            "it is read here",
-            "however it comes, data/nyud/ must hold segmentation/, train.txt, val.txt, test.txt and a folder data/ "
+            "the paper's public code names http://dl.caffe.berkeleyvision.org/nyud.tar.gz as the whole dataset, in "
+            "the layout that is read here",
+            "in any case data/nyud/ must hold segmentation/, train.txt, val.txt, test.txt and a folder data/ "
             "with images/ and, for the other modalities, depth/ and hha/, as data/README.md shows",
         ),
         "see its page",
@@ -73,7 +73,7 @@ SOURCES = {
         {"train": 381, "val": 414, "trainval": 795, "test": 654},
     ),
     "siftflow": Source(
-        "SIFT Flow: outdoor scenes with two labels a pixel, 33 semantic and 3 geometric classes",
+        "SIFT Flow: outdoor scenes with two labels for each pixel, 33 semantic and 3 geometric classes",
         (
             "get http://www.cs.unc.edu/~jtighe/Papers/ECCV10/siftflow/SiftFlowDataset.zip and unpack it so that "
             "data/siftflow/ holds Images/, SemanticLabels/ and GeoLabels/",

@@ -99,6 +99,17 @@ def pattern(rng, size):
     return (along * across > 0).astype(np.float32)
 
 
+def stripes(rng, size, spacing, width):
+    """Parallel stripes in a random direction. Returns: float32 (H, W), 1 on a stripe and 0 between two.
+
+    spacing, width   in pixels, across the stripes: from one to the next, and of each
+    """
+    angle, phase = rng.uniform(0, math.pi), rng.uniform(0, spacing)
+    y, x = np.ogrid[: size[0], : size[1]]
+    across = math.cos(angle) * x + math.sin(angle) * y + phase
+    return (across % spacing < width).astype(np.float32)
+
+
 def _stretched(values, size, method):
     return Image.fromarray(values.astype(np.float32)).resize((size[1], size[0]), method)
 

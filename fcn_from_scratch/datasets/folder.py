@@ -80,7 +80,7 @@ def _split(root, split, images, labels):
         return val
     if split == "train":
         return sorted(set(stems) - set(val)) or stems
-    raise checks.InputError(f"split is train, val, all, or the name of a list; there is no {path}")
+    raise checks.InputError(f"split must be train, val, all, or the name of a list; there is no {path}")
 
 
 def _partners(root, stems, found, kind):
@@ -105,7 +105,7 @@ def _found_classes(root, paths, mask_palette):
     counts = sum(np.bincount(read_labels(path, palette=mask_palette).ravel(), minlength=256) for path in paths)
     count = int(np.flatnonzero(counts[:IGNORE]).max(initial=0)) + 1
     if count < 2:
-        reason = swallowed_foreground(counts) or "save the other classes as 1, 2, ..., or say num_classes"
+        reason = swallowed_foreground(counts) or "save the other classes as 1, 2, ..., or pass num_classes"
         raise checks.InputError(f"the labels in {root / 'labels'} hold no class but 0: {reason}")
     return _numbered(count)
 

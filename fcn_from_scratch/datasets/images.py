@@ -71,7 +71,7 @@ def read_image(path):
 
 def _from_16_bit(values, path):
     if values.min() < 0 or values.max() > 65535:
-        raise InputError(f"{path} holds pixel values from {values.min()} to {values.max()}; 0..65535 can be read")
+        raise InputError(f"{path} holds pixel values from {values.min()} to {values.max()}; only 0..65535 can be read")
     grey = np.rint(values / 257).astype(np.uint8)
     return np.repeat(grey[:, :, None], 3, axis=2)
 
@@ -84,7 +84,7 @@ def read_depth(path):
     """
     picture = open_picture(path)
     if picture.mode != "L" and not picture.mode.startswith("I"):
-        raise InputError(f"{path} is a {picture.mode} picture; a depth map is grey, with 8 or 16 bits")
+        raise InputError(f"{path} is a {picture.mode} picture; a depth map must be grey, with 8 or 16 bits")
     depth = np.asarray(picture)
     if depth.min() <= 0:
         raise InputError(f"{path} has {(depth <= 0).sum()} pixels without a depth: use maps whose holes are filled")

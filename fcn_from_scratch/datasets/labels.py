@@ -30,7 +30,9 @@ def read_labels(path, num_classes=None, ignore=(), palette=None):
     """
     num_classes = IGNORE if num_classes is None else checks.integer(num_classes, "num_classes", 1)
     if num_classes > IGNORE:
-        raise ValueError(f"num_classes is at most {IGNORE}, since the id {IGNORE} means ignore; got {num_classes}")
+        raise ValueError(
+            f"num_classes must be at most {IGNORE}, because the id {IGNORE} means ignore; got {num_classes}"
+        )
     picture = open_picture(path, raw=True)
     if picture.mode in ("RGB", "RGBA") and palette is not None:
         ids = _from_colours(np.asarray(picture)[:, :, :3], np.asarray(palette), path)
@@ -51,7 +53,7 @@ def read_mat_labels(path, variable, num_classes=None, field=None, first=0, ignor
     mat.read_mat.
     """
     ids = mat_ids(path, variable, field) - first
-    counted = f"{path} (its numbers less {first})" if first else path
+    counted = f"{path} (its numbers minus {first})" if first else path
     return _in_range(ids, num_classes or IGNORE, [number - first for number in ignore], counted)
 
 
@@ -63,7 +65,9 @@ def mat_ids(path, variable, field=None):
     if values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.rint(values))).all():
         raise checks.InputError(f"{path}: {variable} holds numbers that are not whole; labels are class ids")
     if not -(2**15) <= values.min() <= values.max() < 2**16:
-        raise checks.InputError(f"{path}: {variable} holds numbers from {values.min():g} to {values.max():g}: no ids")
+        raise checks.InputError(
+            f"{path}: {variable} holds numbers from {values.min():g} to {values.max():g}, which are no class ids"
+        )
     return values.astype(np.int64)
 
 
@@ -80,7 +84,7 @@ def _stored_ids(picture, path):
         grey = picture.mode in ("RGB", "RGBA") and (pixels[:, :, :1] == pixels[:, :, :3]).all()
         raise checks.InputError(
             f"{path} is a {picture.mode} picture, not class ids: save labels as a palette or grey PNG"
-            + ("; its three channels are equal, so keep one" if grey else "")
+            + ("; its three channels are equal, so save one of them" if grey else "")
         )
     if picture.format == "JPEG":
         raise checks.InputError(f"{path} is a JPEG, whose compression alters class ids: save labels as PNG")

@@ -57,7 +57,7 @@ def read_mat(path, variable, field=None):
 def _contents(path):
     try:
         if path.stat().st_size > LARGEST:
-            raise InputError(f"{path} is larger than {LARGEST >> 20} MiB: that is no label map")
+            raise InputError(f"{path} is larger than {LARGEST >> 20} MiB: this is not a label map")
         return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
@@ -69,7 +69,7 @@ def _byte_order(data):
     """ "<" or ">". The header ends with the letters MI, stored as a 16-bit number in the writing machine's order."""
     order = {b"IM": "<", b"MI": ">"}.get(data[HEADER - 2 : HEADER])
     if order is None:
-        raise ValueError("it does not begin as one of level 5 does")
+        raise ValueError("it does not begin like a file of level 5")
     if data[124:126] not in (b"\x00\x01", b"\x01\x00"):
         raise ValueError("it is of format 7.3 (HDF5): save it with -v7 instead")
     return order
@@ -105,7 +105,7 @@ def _elements(data, order):
             if size > 4:
                 raise ValueError(f"a short element claims {size} bytes")
         if size > len(data) - start:
-            raise ValueError(f"an element claims {size} bytes where {len(data) - start} are left")
+            raise ValueError(f"an element claims {size} bytes, but {len(data) - start} are left")
         yield kind, data[start : start + size]
         at = start + size
         if kind != COMPRESSED:
@@ -126,7 +126,7 @@ def _head(matrix, order):
 def _integers(parts, kind, order):
     body = _next(parts, kind)
     if len(body) % 4:
-        raise ValueError(f"{len(body)} bytes are no 32-bit integers")
+        raise ValueError(f"{len(body)} bytes are not whole 32-bit integers")
     return struct.unpack(f"{order}{len(body) // 4}{'I' if kind == UINT32 else 'i'}", body)
 
 
@@ -141,7 +141,7 @@ def _next(parts, kind):
 def _field(flags, shape, parts, order, field):
     """The bytes of the matrix that a struct's field holds."""
     if flags & 0xFF != STRUCT or math.prod(shape) != 1:
-        raise ValueError(f"the variable is no single struct with a field {field}")
+        raise ValueError(f"the variable is not a single struct with a field {field}")
     (width,) = _integers(parts, INT32, order) or (0,)
     names = bytes(_next(parts, INT8))
     if width < 1 or len(names) % width:
@@ -162,5 +162,5 @@ def _numbers(flags, shape, parts, order):
         raise ValueError(f"numbers are stored as the unknown type {kind}")
     dtype = np.dtype(order + STORED[kind])
     if math.prod(shape) * dtype.itemsize != len(body):
-        raise ValueError(f"an array of shape {shape} does not lie in {len(body)} bytes of {dtype.name}")
+        raise ValueError(f"an array of shape {shape} does not fit into {len(body)} bytes of {dtype.name}")
     return np.frombuffer(body, dtype).reshape(shape, order="F")  # MATLAB stores a matrix column by column

@@ -123,9 +123,8 @@ class Shapes(Dataset):
             inside = np.zeros(self.size, bool)
             inside[window] = cover >= 128
             alpha = cover / np.float32(255) if self.antialias else inside[window]
-            filling = drawing.blend(drawing.pattern(rng, cover.shape), *thing.colours)
             part = image[:, window[0], window[1]]
-            part += alpha * (filling - part)
+            part += alpha * (self._filling(rng, thing, cover.shape) - part)
             labels[_grown(inside, self.void_border)] = self.ignore_index
             labels[inside] = thing.label
             distance[inside] = 80 + 170 * place / len(scene)
@@ -147,6 +146,10 @@ class Shapes(Dataset):
         size = [part.stop - part.start for part in window]
         centre = [at - part.start for at, part in zip(thing.centre, window)]
         return drawing.coverage(thing.kind, size, centre, thing.radius, thing.angle)
+
+    def _filling(self, rng, thing, size):
+        """What a thing is filled with, in its whole window. Returns: float32 (3, H, W)."""
+        return drawing.blend(drawing.pattern(rng, size), *thing.colours)
 
     def _ground(self, rng):
         """A dull ground: two greyish tones mixed by two patterns. Returns: float32 (3, H, W)."""

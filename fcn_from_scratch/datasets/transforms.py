@@ -45,12 +45,14 @@ class Preprocess:
         for name in ("scale", "depth_mean", "depth_std"):
             object.__setattr__(self, name, float(getattr(self, name)))
         if not all(number > 0 for number in (self.scale, self.depth_std, *(self.std or ()))):
-            raise ValueError(f"scale and std are above 0; got {self.scale}, {self.std} and depth_std {self.depth_std}")
+            raise ValueError(
+                f"scale and std must be above 0; got {self.scale}, {self.std} and depth_std {self.depth_std}"
+            )
 
     def __call__(self, image):
         if image.ndim != 3 or image.shape[2] not in (3, 4, 6):
             raise ValueError(
-                f"an image has shape (H, W, 3), with depth (H, W, 4), with HHA (H, W, 6); got {image.shape}"
+                f"an image must have shape (H, W, 3), with depth (H, W, 4), with HHA (H, W, 6); got {image.shape}"
             )
         mean, factor = self._constants(image.shape[2])
         x = image[:, :, self._channels(image.shape[2])].astype(np.float32)
@@ -91,13 +93,13 @@ class Preprocess:
         try:
             return cls(**settings)
         except (TypeError, ValueError) as error:
-            raise checks.InputError(f"these are no settings of a Preprocess: {settings!r} ({error})") from None
+            raise checks.InputError(f"these are not settings of a Preprocess: {settings!r} ({error})") from None
 
 
 def _three(values, name):
     values = tuple(float(value) for value in values)
     if len(values) != 3:
-        raise ValueError(f"{name} has three numbers; got {len(values)}")
+        raise ValueError(f"{name} must have three numbers; got {len(values)}")
     return values
 
 

@@ -19,7 +19,7 @@ def chain(net):
     elif isinstance(net, Sequential):
         net = net.children
     else:
-        raise ValueError(f"a chain of layers is expected, a Sequential or a list; got {type(net).__name__}")
+        raise ValueError(f"net must be a chain of layers, a Sequential or a list; got {type(net).__name__}")
     layers = {}
     for name, layer in net.items():
         inner = chain(layer) if isinstance(layer, Sequential) else {"": layer}

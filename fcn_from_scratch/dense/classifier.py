@@ -31,7 +31,7 @@ def convolutionalize(classifier, kernel_size=None):
             continue
         if isinstance(layer, Linear):
             if not flat:
-                raise ValueError(f"{layer.label} comes before any Flatten: what is the map it reads?")
+                raise ValueError(f"{layer.label} comes before any Flatten, so the map that it reads is not known")
             size = (1, 1) if converted else _kernel_size(layer, channels, kernel_size)
             layer, converted = _as_convolution(layer, size, name), True
         else:
@@ -46,11 +46,11 @@ def convolutionalize(classifier, kernel_size=None):
 def _kernel_size(linear, channels, kernel_size):
     """The size, in cells, of the map that the first Linear reads."""
     if channels is None:
-        raise ValueError(f"no convolution comes before {linear.label}: how many channels its map has is not known")
+        raise ValueError(f"no convolution comes before {linear.label}: the number of channels of its map is not known")
     cells = linear.in_features // channels
     size = (isqrt(cells),) * 2 if kernel_size is None else checks.pair(kernel_size, "kernel_size", 1)
     if channels * size[0] * size[1] != linear.in_features:
-        hint = "" if kernel_size else ". For a map that is not square pass kernel_size=(kh, kw)"
+        hint = "" if kernel_size else ". If the map is not square, pass kernel_size=(kh, kw)"
         raise ValueError(
             f"{linear.label} reads {linear.in_features} features, which is not {channels} channels of "
             f"{size[0]}x{size[1]} cells{hint}"

@@ -48,7 +48,7 @@ def cell_mask(shape, field, keep, rng):
     """
     shape = _shape(shape)
     if len(shape) != 3:
-        raise ValueError(f"cells are kept on label maps, shape (N, H, W); got {shape}")
+        raise ValueError(f"shape must be that of label maps, (N, H, W); got {shape}")
     cells = []
     for axis, length in zip(field.axes, shape[1:]):
         nearest = np.array([floor((place - axis.start) / axis.stride + 0.5) for place in range(length)])
@@ -80,7 +80,7 @@ def labels_at_cells(labels, field, size):
         if at[0] < 0 or at[-1] >= length:
             raise ValueError(
                 f"{cells} cells have their centres at pixels {at[0]} to {at[-1]}, and the labels end at {length - 1}. "
-                "Is the map that of a padded net, or of another image?"
+                "Is the net padded, or does the map belong to another image?"
             )
         places.append(xp.asarray(at))
     rows, columns = places
@@ -113,7 +113,7 @@ def patches(x, field, mask=None):
     mask = to_numpy(mask)
     checks.ndim(mask, 3, "mask", "(N, h, w)")
     if mask.dtype != bool:
-        raise ValueError(f"mask says which cells are kept, True or False; got dtype {mask.dtype}")
+        raise ValueError(f"mask must be True or False for each cell; got dtype {mask.dtype}")
     if mask.shape[0] != x.shape[0] or any(cells > most for cells, most in zip(mask.shape[1:], whole)):
         raise ValueError(f"x {tuple(x.shape)} has cells {(x.shape[0], *whole)} at most; got a mask {mask.shape}")
     if not mask.any():
@@ -135,8 +135,8 @@ def _windows(axis):
         )
     if begin < 0:
         raise ValueError(
-            f"the first field begins {-begin} pixels before the image: the net pads. A patch is padded elsewhere than "
-            "the image, so that only an unpadded net does the same on both"
+            f"the first field begins {-begin} pixels before the image: the net pads. A patch would be padded in "
+            "other places than the image, so only an unpadded net gives the same on both"
         )
     return int(begin), int(axis.size), int(axis.stride)
 
@@ -145,19 +145,19 @@ def _shape(shape):
     try:
         shape = tuple(checks.integer(size, "each size of the shape", 1) for size in shape)
     except TypeError:
-        raise ValueError(f"shape is that of the labels, (N, H, W); got {shape!r}") from None
+        raise ValueError(f"shape must be that of the labels, (N, H, W); got {shape!r}") from None
     if not shape:
-        raise ValueError("shape is that of the labels, (N, H, W); got ()")
+        raise ValueError("shape must be that of the labels, (N, H, W); got ()")
     return shape
 
 
 def _keep(keep):
     if not 0 < keep <= 1:
-        raise ValueError(f"keep is a probability above 0 and at most 1; got {keep!r}")
+        raise ValueError(f"keep must be a probability above 0 and at most 1; got {keep!r}")
     return float(keep)
 
 
 def _generator(rng):
     if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng is a numpy Generator, for example np.random.default_rng(0); got {rng!r}")
+        raise ValueError(f"rng must be a numpy Generator, for example np.random.default_rng(0); got {rng!r}")
     return rng

@@ -72,4 +72,4 @@ def _strided(layer, stride, factor):
 def _refusal(layer):
     if not layer.on_grid:
         return f"{layer.label} works on one crop and not on a map: convolutionalize the net first"
-    return f"rarefy knows convolutions, pools and what works pixel by pixel; it cannot dilate {layer.label}"
+    return f"rarefy takes convolutions, pools and layers that work pixel by pixel; it cannot dilate {layer.label}"

@@ -39,5 +39,7 @@ def _stride(net, stride):
             raise
         return given
     if given not in (None, known):
-        raise ValueError(f"the net's output stride is {known}; got stride {given}: its outputs would be put elsewhere")
+        raise ValueError(
+            f"the net's output stride is {known}; got stride {given}: the outputs would be put in the wrong places"
+        )
     return known

@@ -64,7 +64,7 @@ class MicroBatches:
             if not _per_picture(layer):
                 return (
                     f"{name} may look at the whole batch, so no batch is cut into parts for the threads. If each of "
-                    "its outputs follows from one picture, without random numbers, declare per_picture = True"
+                    "its outputs depends on one picture only, without random numbers, declare per_picture = True"
                 )
         return None
 

@@ -53,8 +53,10 @@ def _upsampled(node, fields):
 
 def _meaning(offset, name, reference_name, word):
     if offset < 0:
-        return f"{reference_name} starts {_many(-offset, word)} before {name} does, and is the one that is cropped"
-    return f"{reference_name} begins over {word} {offset} of {name}: the first {_many(offset, word)} are left out"
+        return f"{reference_name} starts {_many(-offset, word)} before {name}, so it is cropped instead"
+    return (
+        f"{reference_name} begins at {word} {offset} of {name}: the first {_many(offset, word)} of {name} are cut off"
+    )
 
 
 def _many(number, word):

@@ -109,7 +109,7 @@ def _stitched(layer, start):
         if axis.stride != f * before.stride:
             raise ValueError(
                 f"{layer.label} interlaces passes of output stride {f}; that of its net is "
-                f"{_plain(axis.stride / before.stride)}: the outputs would be put in other places"
+                f"{_plain(axis.stride / before.stride)}: the outputs would be put in the wrong places"
             )
     return ReceptiveField(axis._replace(stride=before.stride) for axis, before in zip(coarse.axes, start.axes))
 
@@ -127,13 +127,13 @@ def crop_offset(field, reference):
     for here, there in zip(field.axes, reference.axes):
         if here.stride != there.stride:
             raise ValueError(
-                f"maps are cropped to each other on one stride; got strides {_plain(here.stride)} and "
+                f"maps that are cropped to each other must have equal strides; got {_plain(here.stride)} and "
                 f"{_plain(there.stride)}"
             )
         offset = (there.start - here.start) / here.stride
         if offset.denominator != 1:
             raise ValueError(
-                f"the grids lie {_plain(offset)} cells apart, which is not whole: no crop aligns them. An "
+                f"the grids lie {_plain(offset)} cells apart, which is not a whole number: no crop aligns them. An "
                 "upsampling kernel one smaller or larger moves the map by half a cell"
             )
         offsets.append(int(offset))
@@ -156,7 +156,7 @@ def joint(fields):
     first, *others = fields
     for other in others:
         if any((a.stride, a.start) != (b.stride, b.start) for a, b in zip(first.axes, other.axes)):
-            raise ValueError(f"maps that are joined stand in the same places; got {first} and {other}")
+            raise ValueError(f"maps that are joined must lie in the same places; got {first} and {other}")
         first = overlap(first, other)
     return first
 
@@ -179,10 +179,10 @@ def _move(layer, axis, number):
 def _nowhere(layer):
     """Why a layer's outputs have no place."""
     if not layer.on_grid:
-        return f"{layer.label} has no place in a grid over the image: a vector stands nowhere"
+        return f"{layer.label} has no place in a grid over the image, because its output is a vector"
     return (
-        f"{layer.label} has no place in a grid over the image, because it does not say what its outputs read. It has "
-        "to declare `window`, such as layers.Window(kernel_size=3, stride=2, padding=1)"
+        f"{layer.label} has no place in a grid over the image, because it does not say what its outputs read. It must "
+        "declare `window`, such as layers.Window(kernel_size=3, stride=2, padding=1)"
     )
 
 

@@ -62,7 +62,7 @@ def along(chain, source="image", prefix=""):
     names = ["image", *(node.name for node in found)]
     if len(set(names)) < len(names):
         raise ValueError(
-            f"the layers of a chain have different names, none of them 'image'; got {', '.join(names[1:])}"
+            f"the layers of a chain must have different names, none of them 'image'; got {', '.join(names[1:])}"
         )
     return found
 

@@ -87,7 +87,9 @@ def _path(net):
     for layer in path:
         window = declared_window(layer)
         if window is None or window.transposed or min(window.padding) < 0:
-            raise ValueError(f"a receptive field is measured through windows; {layer.label} is not one")
+            raise ValueError(
+                f"a receptive field is measured through convolutions, pools and the like; {layer.label} is not one"
+            )
     return path
 
 
@@ -176,7 +178,7 @@ def _inside(field, cell, size):
         if first < 0 or last >= length:
             raise ValueError(
                 f"the images are too small: the cell in the middle sees pixels {first} to {last} of {length}, and its "
-                "whole field has to lie inside"
+                "whole field must lie inside"
             )
         slices.append(slice(first, last + 1))
     return tuple(slices)

@@ -132,7 +132,7 @@ def _together(name, layer, before):
     """The output of a layer that joins maps, such as Concat or Sum. They must have one size."""
     if len({found.size for found in before.values()}) > 1:
         each = ", ".join(f"{source} {found.size[0]}x{found.size[1]}" for source, found in before.items())
-        raise ValueError(f"{name} joins maps of one size; got {each}")
+        raise ValueError(f"{name} joins maps of equal size; got {each}")
     return _map(layer, before.values())
 
 
@@ -169,7 +169,7 @@ def _after(name, layer, before):
     out = _map(layer, before)
     if min(out.size) < 1:
         height, width = before[0].size
-        raise ValueError(f"{name} has nothing to look at: its input is {height}x{width}, its output would be empty")
+        raise ValueError(f"{name}: its input is {height}x{width}, which is too small: its output would be empty")
     return out
 
 
@@ -179,7 +179,7 @@ def _map(layer, before):
     try:
         channels, height, width = map(operator.index, shape)
     except (TypeError, ValueError):
-        raise ValueError(f"{layer.label}.output_shape returns three integers, (C, H, W); got {shape!r}") from None
+        raise ValueError(f"{layer.label}.output_shape must return three integers, (C, H, W); got {shape!r}") from None
     return Map(channels, (height, width))
 
 
@@ -194,10 +194,10 @@ def _joined_size(name, layer, cut, reference, have, wanted, offset):
     if offset < 0 and isinstance(layer, layers.SkipFusion):
         cut, reference, have, wanted, offset = reference, cut, wanted, have, -offset
     if offset < 0:
-        raise ValueError(f"{name}: {cut} starts {-offset} pixels after {reference} does, and cannot cover it")
+        raise ValueError(f"{name}: {cut} starts {-offset} pixels after {reference} and cannot cover it")
     if have < offset + wanted:
         raise ValueError(
-            f"{name}: {cut} is too small: {have} cells, and from cell {offset} on {wanted} are needed for {reference}"
+            f"{name}: {cut} is too small: it has {have} cells, but {reference} needs {wanted} from cell {offset} on"
         )
     return wanted
 

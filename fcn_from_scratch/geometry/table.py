@@ -106,7 +106,7 @@ def _multiply_adds(layer, before):
         )
     number = layer.multiply_adds(*(found.shape for found in before))
     if not isinstance(number, numbers.Real):
-        raise ValueError(f"{layer.label}.multiply_adds returns a number; got {number!r}")
+        raise ValueError(f"{layer.label}.multiply_adds must return a number; got {number!r}")
     return number
 
 

@@ -49,7 +49,7 @@ class AsFunction:
             raise ValueError("params and grads are dicts of arrays")
         missing = [name for name in params if name not in getattr(layer, "grads", {})]
         if missing:
-            raise ValueError(f"params has {missing[0]!r}, grads has not: give both the same names")
+            raise ValueError(f"params has {missing[0]!r}, but grads does not: give both the same names")
         for name, array in params.items():
             get_array_module(array)
             if array.dtype != np.float64:

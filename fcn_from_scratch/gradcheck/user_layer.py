@@ -105,7 +105,7 @@ def _make(cls, arguments, rng, path):
     except Exception as error:
         raise InputError(
             f"{cls.__name__}({arguments}) cannot be made: {_line(error, path)}. "
-            f"What its constructor takes goes into --args, {EXAMPLE}"
+            f"Pass the arguments of its constructor with --args, {EXAMPLE}"
         ) from None
     for arrays in (getattr(layer, "params", {}), getattr(layer, "grads", {})):
         for key, array in arrays.items() if isinstance(arrays, dict) else ():

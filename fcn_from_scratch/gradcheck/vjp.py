@@ -1,13 +1,13 @@
 """The gradient check: a backward compared with its forward, by finite differences.
 
-A backward computes a vector-Jacobian product, Jᵀ dy: how the loss changes with each input, given how it
-changes with each output (dy, the upstream gradient). Along any direction v of an input two numbers agree:
+A backward computes a vector-Jacobian product, Jᵀ dy. It says how the loss changes with each input, if dy, the upstream
+gradient, says how the loss changes with each output. For any direction v of an input, two numbers must agree:
 
     dy · (J v)   from two forwards, (forward(x + eps v) - forward(x - eps v)) / (2 eps)
     (Jᵀ dy) · v  from one backward
 
-Both dy and v are drawn at random. With dy = 1 everywhere a backward may reverse dy, or mix up its positions,
-and nobody notices; lesson 3 shows it. Two forwards test a whole gradient, however many elements it has.
+Both dy and v are drawn at random. With dy = 1 everywhere, a backward that reverses dy or exchanges its positions would
+pass; lesson 3 shows this. Two forwards test a whole gradient, however many elements it has.
 """
 
 import math
@@ -16,21 +16,22 @@ import numpy as np
 
 from fcn_from_scratch.backend import get_array_module
 
-LIMIT = 1e-7  # right gradients lie near 1e-10, wrong ones near 1
+LIMIT = 1e-7  # the error of a right gradient is near 1e-10, that of a wrong one near 1
 
 
 def vjp_check(forward, backward, inputs, rng, directions=3, eps=1e-5):
-    """Largest relative error between dy · (J v), by finite differences, and (Jᵀ dy) · v, by backward.
+    """The largest relative error between dy · (J v), by finite differences, and (Jᵀ dy) · v, by backward.
 
-    forward(*inputs) -> y, an array or a single number such as a loss. backward(dy) -> one gradient per input
-    (a bare array will do for one input), None for an input that is not differentiated. backward is called
-    once, right after the first forward, so that it may use what that forward kept.
+    forward(*inputs) returns y, an array or a single number such as a loss. backward(dy) returns one gradient for each
+    input, or None for an input that is not differentiated. For a single input it may return the array alone. backward
+    is called once, right after the first forward, so that it may use what that forward kept.
 
-    inputs: a list of float64 arrays, ten eps away from kinks: `spaced` for max-pooling, `away_from_zero` for
-    ReLU. A right backward gives about 1e-10, a wrong one about 1; the line is drawn at LIMIT.
-    Returns: a float; infinity when an output or a gradient is not finite.
-    Raises: ValueError when the shape of a gradient is not that of its input, when a dtype is not float64,
-    when forward changes its inputs or backward its dy, and when no input is differentiated.
+    inputs   a list of float64 arrays, at least ten eps away from kinks: see `spaced` for max-pooling and
+             `away_from_zero` for ReLU
+    Returns: a float, about 1e-10 for a right backward and about 1 for a wrong one. The limit between them is LIMIT. It
+    is infinity when an output or a gradient is not finite.
+    Raises: ValueError when a gradient does not have the shape of its input, when a dtype is not float64, when forward
+    changes its inputs or backward its dy, and when no input is differentiated.
     Source: the directional test of Chainer's `gradient_check`. Lesson 3.
     """
     errors = vjp_errors(forward, backward, inputs, rng, directions, eps)
@@ -38,7 +39,7 @@ def vjp_check(forward, backward, inputs, rng, directions=3, eps=1e-5):
 
 
 def vjp_errors(forward, backward, inputs, rng, directions=3, eps=1e-5):
-    """As `vjp_check`, but one error per input, each moved on its own; None where an input has no gradient."""
+    """Like `vjp_check`, but with one error for each input, which is moved alone. None: the input has no gradient."""
     inputs = _float64_inputs(inputs)
     xp = get_array_module(*inputs)
     before = [x.copy() for x in inputs]
@@ -47,7 +48,7 @@ def vjp_errors(forward, backward, inputs, rng, directions=3, eps=1e-5):
         raise ValueError("forward changed its input: let it compute into a new array")
     dy = xp.asarray(rng.normal(size=y.shape))
     gradients = _call_backward(backward, dy, inputs)
-    # Where outputs are 10,000 times larger than a gradient, their difference says nothing about it.
+    # If outputs are 10,000 times larger than a gradient, their difference says nothing about the gradient.
     resolution = 1e-4 * float(abs(y * dy).sum())
 
     def error_along(v, which, gradient):
@@ -59,7 +60,7 @@ def vjp_errors(forward, backward, inputs, rng, directions=3, eps=1e-5):
             return np.inf
         numeric = float(((up - down) * dy).sum()) / (2 * eps)
         analytic = float((gradient * v).sum())
-        length = float((gradient**2).sum()) ** 0.5  # what |analytic| is on average: one may be tiny by chance
+        length = float((gradient**2).sum()) ** 0.5  # the typical |analytic|; a single one may be tiny by chance
         scale = max(abs(numeric), abs(analytic), length, resolution)
         if not math.isfinite(numeric + analytic + scale):
             return np.inf
@@ -76,11 +77,11 @@ def vjp_errors(forward, backward, inputs, rng, directions=3, eps=1e-5):
 
 
 def numerical_jacobian(forward, inputs, which=0, eps=1e-6):
-    """The full Jacobian of forward by one of its inputs, by central differences, one column at a time.
+    """The full Jacobian of forward with respect to one input, by central differences, one column at a time.
 
     J[i, j] = (forward(x + eps e_j) - forward(x - eps e_j))[i] / (2 eps)
 
-    Shapes: x of n elements and y of m elements, in row-major order -> J (m, n). Takes 2n forwards.
+    Shapes: x of n elements and y of m elements, in row-major order -> J (m, n). It takes 2n forwards.
     """
     inputs = _float64_inputs(inputs)
     columns = []
@@ -95,10 +96,10 @@ def numerical_jacobian(forward, inputs, which=0, eps=1e-6):
 
 
 def vjp_jacobian(backward, y_shape, which=0):
-    """The full Jacobian as backward has it: the upstream gradient e_i, 1 at one output, gives row i.
+    """The full Jacobian from backward. The upstream gradient e_i, which is 1 at output i and 0 elsewhere, gives row i.
 
-    Shapes: y of m elements (its shape is `y_shape`), the input `which` of n elements -> J (m, n). Takes m
-    backwards.
+    Shapes: y of m elements (its shape is `y_shape`), the input `which` of n elements -> J (m, n). It takes
+    m backwards.
     """
     rows = []
     for i in range(int(np.prod(y_shape))):
@@ -114,18 +115,18 @@ def vjp_jacobian(backward, y_shape, which=0):
 
 
 def spaced(rng, shape, gap=0.01):
-    """Values `gap` apart in random order, none of them zero: no small step changes which of two is larger."""
+    """Values `gap` apart in random order, none of them zero. A small step never changes which of two is larger."""
     n = int(np.prod(shape))
     return (gap * (rng.permutation(n) - n // 2 + 0.25)).reshape(shape)
 
 
 def away_from_zero(rng, shape, gap=0.1):
-    """Normal values pushed apart at zero, so that |x| >= gap: no small step changes a sign."""
+    """Normal values moved away from zero, so that |x| >= gap. A small step never changes a sign."""
     x = rng.normal(size=shape)
     return x + np.where(x < 0, -gap, gap)
 
 
-# --- a look at what comes in and out -------------------------------------------------------------------
+# --- checks of the arrays that go in and out -------------------------------------------------------------------
 
 
 def _float64_inputs(inputs):
@@ -148,7 +149,7 @@ def _float64_output(y):
 
 
 def _call_backward(backward, dy, inputs):
-    """One gradient per input (or None), of its shape and dtype; copies, since a layer may reuse a buffer."""
+    """One gradient (or None) for each input, with its shape and dtype. They are copies: a layer may reuse memory."""
     given = dy.copy()
     gradients = backward(dy)
     if not _same([dy], [given]):

@@ -144,7 +144,9 @@ def _array(where, parameter, array, dtype):
     if array.dtype != dtype:
         raise TypeError(f"{where} has dtype {dtype}; got {array.dtype}")
     if not array.flags.c_contiguous:
-        raise ValueError(f"{where} is contiguous, for a kernel sees no strides; got {array.shape}, {array.strides}")
+        raise ValueError(
+            f"{where} must be contiguous, because a kernel sees no strides; got {array.shape}, {array.strides}"
+        )
     return array
 
 

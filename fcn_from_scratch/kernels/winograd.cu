@@ -4,7 +4,7 @@
 //   tile of y = A^T ((G w G^T) * (B^T d B)) A        d: 6 x 6 pixels, the tile of y: 4 x 4; summed over channels inside
 //   dw = G^T (sum over tiles of (A dy A^T) * (B^T d B)) G
 //
-// The gradient with respect to x is the convolution of dy with the kernel turned by 180 degrees, its channels exchanged.
+// The gradient with respect to x is the convolution of dy with the turned kernel, its channels exchanged.
 // engine/winograd_transforms.py derives the matrices; here they are, written out. The 36 places (a, b) of a transformed
 // tile are numbered 6b + a, columns first, as on the CPU.
 //

@@ -11,7 +11,7 @@ from fcn_from_scratch.layers.base import Layer
 
 
 class ReLU(Layer):
-    """ops.relu. Keeps its output, which the next layer keeps too. Lesson 3."""
+    """ops.relu. It keeps its output, which the next layer keeps too. Lesson 3."""
 
     pointwise, kind = True, "relu"
 
@@ -20,17 +20,17 @@ class ReLU(Layer):
         return y, (y,)
 
     def _backward(self, dy, cache):
-        """An empty cache: the max-pool that ran in one pass with it stops the gradient already (layers.fused)."""
+        """An empty cache means that a max-pool ran in the same pass. Its backward applies ReLU's too (layers.fused)."""
         return ops.relu_backward(dy, *cache, self.workspace) if cache else dy
 
 
 class Dropout(Layer):
-    """Zero each value with probability p and scale up the rest by 1 / (1 - p); in eval mode pass everything.
+    """Set each value to zero with probability p, and scale up the others by 1 / (1 - p). In eval mode nothing changes.
 
-    p may be set between calls. The mask comes from `rng`, which lives on the host: the CPU and the GPU drop the same
-    values, and a checkpoint can hold the generator's state. A GPU draws the same numbers itself (kernels.dropout_mask),
-    if the generator is NumPy's default one; else the mask is copied there. Element by element, as in the paper's
-    public code.
+    p may be set between calls. Values are dropped one by one, as in the paper's public code. The mask comes from `rng`,
+    which is on the host. So the CPU and the GPU drop the same values, and a checkpoint can hold the generator's state.
+    If the generator is NumPy's default one, a GPU draws the same numbers itself (kernels.dropout_mask). Otherwise the
+    mask is copied to the GPU.
     """
 
     pointwise, kind = True, "dropout"
@@ -39,7 +39,7 @@ class Dropout(Layer):
         super().__init__(name)
         self.p = checks.probability(p, "p")
         self.rng = np.random.default_rng() if rng is None else rng
-        self.skip_before = self.skip_after = 0  # pictures of the batch before and after x, held by other parts
+        self.skip_before = self.skip_after = 0  # pictures of the batch before and after x, in other parts
 
     def _forward(self, x):
         if not self.training or self.p == 0:
@@ -54,7 +54,7 @@ class Dropout(Layer):
         return ops.dropout_backward(dy, *cache) if cache else dy
 
     def _skip(self, pictures, shape):
-        """Pass over the numbers of pictures that other parts of the batch draw: all masks together are the batch's."""
+        """Skip the random numbers of pictures in other parts, so that all masks together are the whole batch's."""
         if pictures:
             kernels.skip(self.rng, pictures * math.prod(shape[1:]))
 
@@ -63,7 +63,7 @@ class Dropout(Layer):
             return kernels.dropout_mask(xp, self.rng, shape, p)
         mask = self.rng.random(shape, dtype=np.float32) >= p
         if mask.ndim == 4 and not is_plain():
-            mask = channels_first(channels_last(mask))  # drawn in the order of the indices, kept as x lies in memory
+            mask = channels_first(channels_last(mask))  # drawn in the order of the indices, stored like x
         return xp.asarray(mask)
 
     def _mask_shape(self, x):
@@ -74,14 +74,14 @@ class Dropout(Layer):
 
 
 class ChannelDropout(Dropout):
-    """Dropout of whole channels, as the paper's PyTorch port does it: another regulariser than Dropout."""
+    """Dropout of whole channels, as in the PyTorch port of the paper. It regularises differently from Dropout."""
 
     def _mask_shape(self, x):
         return x.shape[:2]
 
 
 class Flatten(Layer):
-    """(N, C, H, W) to (N, C*H*W), channels first whatever the memory layout: what the first Linear layer reads."""
+    """(N, C, H, W) to (N, C*H*W), the input of the first Linear layer: channels first, for any memory layout."""
 
     on_grid, in_place = False, True
 

@@ -125,7 +125,7 @@ class Layer:
         window = declared_window(self)
         if window is None:
             raise ValueError(
-                f"{self.label} does not say how large its output is. It has to declare `window` or `output_shape`"
+                f"{self.label} does not say how large its output is. It must declare `window` or `output_shape`"
             )
         channels, *size = shape
         formula = shapes.conv_transpose_output_size if window.transposed else shapes.conv_output_size

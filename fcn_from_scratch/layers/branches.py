@@ -1,19 +1,19 @@
-"""Several chains side by side on one map: the module that GoogLeNet is made of."""
+"""Several chains that read one map, such as the modules of GoogLeNet."""
 
 from fcn_from_scratch.layers.container import Container, Sequential
 from fcn_from_scratch.layers.fusion import Concat
 
 
 class Branches(Container):
-    """Chains that read the same map; what they make is stacked along the channels.
+    """Chains that read the same map. Their outputs are stacked along the channels.
 
     y = concat(branch_1(x), ..., branch_n(x)),   dx = dx_1 + ... + dx_n
 
-    Backward hands each chain its own channels of dy. One map feeds all of them, so its gradient is their sum.
-    branches     lists of layers with names, and one name for each layer of all of them; the outputs of the chains have
-                 one size. The last layer with channels of each chain says how many the chain contributes.
-    out_channels of y
-    Names are Caffe's: after the module a slash, as in "inception_3a/5x5_reduce.weight"; "output" is what is stacked.
+    Backward gives each chain its own channels of dy. All chains read x, so its gradient is the sum of theirs.
+    branches      lists of layers. All layers have different names, and the outputs of the chains have one size. The
+                  last layer of a chain that has out_channels says how many channels the chain contributes
+    out_channels  the number of channels of y
+    Names are Caffe's, with a slash after the module: "inception_3a/5x5_reduce.weight". "output" is the stacking layer.
     Shapes: x (N, C, H, W); y (N, out_channels, H', W').
     Source: Szegedy et al. 2015, Going deeper with convolutions, section 4. Lesson 15.
     """
@@ -28,7 +28,7 @@ class Branches(Container):
         for branch in self.branches:
             for key, layer in branch.children.items():
                 if key in children or key == "output":
-                    raise ValueError(f"the layers of all branches have names of their own; {key!r} is taken")
+                    raise ValueError(f"the layers of all branches must have different names; {key!r} is taken")
                 children[key] = layer
         self.output = Concat()
         super().__init__({**children, "output": self.output}, name)
@@ -47,4 +47,4 @@ def _out_channels(branch):
     for layer in reversed(branch.layers):
         if hasattr(layer, "out_channels"):
             return layer.out_channels
-    raise ValueError("each branch has a convolution, which says how many channels it contributes")
+    raise ValueError("each branch needs a convolution, which says how many channels the branch contributes")

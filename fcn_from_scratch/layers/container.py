@@ -15,7 +15,7 @@ class Container(Layer):
         super().__init__(name)
         self.children = dict(children)
         if len(set(map(id, self.children.values()))) < len(self.children):
-            raise ValueError("one layer stands in two places: it keeps one input only, so make a layer for each place")
+            raise ValueError("one layer is in two places, but it keeps only one input: make a layer for each place")
         for key, child in self.children.items():
             child.name = child.name or key
 
@@ -83,7 +83,7 @@ class Sequential(Container):
         names = [layer.name or str(number) for number, layer in enumerate(layers)]
         for key in names:
             if names.count(key) > 1:
-                raise ValueError(f"the layers of a Sequential have different names; {key!r} occurs twice")
+                raise ValueError(f"the layers of a Sequential must have different names; {key!r} occurs twice")
         super().__init__(dict(zip(names, layers)), name)
 
     @property

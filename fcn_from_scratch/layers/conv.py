@@ -15,10 +15,10 @@ from fcn_from_scratch.layers.window import Window
 class Conv2d(Layer):
     """ops.conv2d with its weight (out_channels, in_channels / groups, kh, kw) and bias (out_channels,).
 
-    The weight starts as He et al. 2015 draw it, normal with variance 2 / fan_in, which keeps the size of
-    activations through ReLUs; the bias starts at zero.
-    algorithm  how to compute it, one of engine.conv.ALGORITHMS
-    rng        the generator to draw from; dtype, that of the parameters
+    The weight starts with normal random numbers of variance 2 / fan_in (He et al. 2015). So the size of activations
+    stays about the same from layer to layer. The bias starts at zero.
+    algorithm  how the engine computes it, one of engine.conv.ALGORITHMS
+    rng        the random generator for the weight; dtype is that of the parameters
     Lessons 2 and 3.
     """
 
@@ -50,7 +50,7 @@ class Conv2d(Layer):
         checks.groups(groups, in_channels, out_channels)
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         weight = he_normal(shape, np.prod(shape[1:]), rng, dtype)
-        self.add_param("weight", channels_first(channels_last(weight)))  # in memory as the algorithms read it
+        self.add_param("weight", channels_first(channels_last(weight)))  # in the memory layout that the algorithms read
         if bias:
             self.add_param("bias", np.zeros(out_channels, dtype))
         self._prepared = None
@@ -73,9 +73,9 @@ class Conv2d(Layer):
         return super().train(mode)
 
     def prepare(self, mode=True, *, wide=False):
-        """As Layer.prepare: where Winograd's algorithm may run, it finds its kernel made, four times the memory of the
-        weight; with `wide`, engine.winograd_wide's too, (kh + 1)(kw + 1) / (kh * kw) times. (On a GPU and for other
-        convolutions nothing happens.)"""
+        """Like Layer.prepare. It transforms the kernel for Winograd's algorithm, into four times the weight's memory.
+        With `wide` also for engine.winograd_wide, into (kh + 1)(kw + 1) / (kh * kw) times. Nothing happens on a GPU and
+        for other convolutions."""
         super().prepare(mode)
         if self._prepared is not None:
             self._prepared[0].flags.writeable = True
@@ -91,7 +91,7 @@ class Conv2d(Layer):
 
     @property
     def transformed(self):
-        """What prepare made of the weight, if the weight is still the same; else None."""
+        """The transformed weight that prepare made, if the weight is still the same. Otherwise None."""
         if self._prepared is None:
             return None
         weight, transformed = self._prepared
@@ -108,7 +108,7 @@ class Conv2d(Layer):
         return ops.conv2d_backward(dy, x, *arguments, out=gradients, **self.engine_options)[0]
 
     def backward_params(self, dy):
-        """Only add to `grads`: what the first layer of a network needs, since nobody asks for the image's gradient."""
+        """Only add to `grads`. This is enough for the first layer of a network: the image's gradient is not needed."""
         arguments = self.params["weight"], *self.placing
         ops.conv2d_weight_grad(dy, self.kept(), *arguments, out=self.gradient_of("weight"), **self.engine_options)
         if "bias" in self.params:
@@ -121,14 +121,14 @@ class Conv2d(Layer):
 
     @property
     def engine_options(self):
-        """What the engine is told and the plain code does not need: see engine.conv.conv2d."""
+        """Arguments that only the engine uses: see engine.conv.conv2d."""
         return {"algorithm": self.algorithm, "workspace": self.workspace}
 
 
 class ConvTranspose2d(Layer):
     """ops.conv_transpose2d with its weight (in_channels, out_channels, kh, kw) and bias: learned upsampling.
 
-    The weight starts as random numbers; `init_bilinear()` sets it to interpolation, as the paper does.
+    The weight starts with random numbers. `init_bilinear()` sets it to bilinear interpolation, as the paper does.
     Lessons 9 and 10.
     """
 
@@ -181,13 +181,13 @@ class ConvTranspose2d(Layer):
         return math.prod(shape) * math.prod(self.kernel_size) * self.out_channels // self.groups
 
     def init_bilinear(self):
-        """Set the weight to per-class interpolation: the bilinear kernel on the channel diagonal, zero elsewhere.
+        """Set the weight to interpolate each class: the bilinear kernel on the channel diagonal, zero elsewhere.
 
-        Filling every pair of channels, as Caffe's BilinearFiller does, would add the classes up. Returns the layer.
+        Caffe's BilinearFiller fills every pair of channels, which would add up the classes. Returns the layer.
         """
         if self.in_channels != self.out_channels or self.kernel_size[0] != self.kernel_size[1]:
             raise ValueError(
-                f"{self.label} cannot interpolate: it needs equal channels and a square kernel, and has "
+                f"{self.label} cannot interpolate: it needs equal channels and a square kernel, but has "
                 f"{self.in_channels} -> {self.out_channels} channels and kernel {self.kernel_size}"
             )
         weight = self.params["weight"]
@@ -230,7 +230,7 @@ class Linear(Layer):
 
     def output_shape(self, shape):
         if tuple(shape) != (self.in_features, 1, 1):
-            raise ValueError(f"{self.label} wants {self.in_features} numbers; this image gives it {shape[0]}")
+            raise ValueError(f"{self.label} expects {self.in_features} numbers; this image gives {shape[0]}")
         return self.out_features, 1, 1
 
     def multiply_adds(self, shape):
@@ -248,9 +248,9 @@ class Linear(Layer):
 
 
 class ZeroInit(np.random.Generator):
-    """A generator for networks whose weights are read from a file next: he_normal returns zeros and draws nothing.
+    """A generator for networks whose weights are then read from a file. With it he_normal returns zeros.
 
-    Zeros take no time, and no memory before they are written to. Dropout draws from this generator as from any other.
+    Zeros take no time, and no memory until something is written to them. Dropout uses it like any other generator.
     """
 
 
@@ -262,7 +262,7 @@ def he_normal(shape, fan_in, rng, dtype):
         if len(shape) < 4:
             return np.zeros(shape, dtype)
         f, c, kh, kw = shape
-        return channels_first(np.zeros((f, kh, kw, c), dtype))  # as Conv2d wants it: a copy would be written to
+        return channels_first(np.zeros((f, kh, kw, c), dtype))  # in the layout of Conv2d: a copy would be written to
     drawn = rng.standard_normal(shape, dtype if dtype in (np.float32, np.float64) else np.float32)
     drawn *= np.sqrt(2 / fan_in)
     return drawn.astype(dtype, copy=False)

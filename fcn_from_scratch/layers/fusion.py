@@ -10,8 +10,8 @@ from fcn_from_scratch.layers.window import Window
 
 
 class Crop(Layer):
-    """ops.crop at a fixed offset. The size is fixed too, or taken from a reference map at each forward:
-    forward(x, size=(H, W)). Lesson 6."""
+    """ops.crop at a fixed offset. The size is fixed too, or it is given at each forward: forward(x, size=(H, W)).
+    Lesson 6."""
 
     in_place, kind = True, "crop"
 
@@ -28,7 +28,7 @@ class Crop(Layer):
     def output_shape(self, shape):
         """The fixed size, or 0 along an axis on which the map does not cover it."""
         if self.size is None:
-            raise ValueError(f"{self.label} has no size of its own, and no map to take one from")
+            raise ValueError(f"{self.label} has no size of its own, and no other map gives one")
         channels, *have = shape
         return channels, *(n if h >= o + n else 0 for n, h, o in zip(self.size, have, self.offset))
 
@@ -48,7 +48,7 @@ class Crop(Layer):
 
 
 class Concat(Layer):
-    """Stack maps of one size along the channels: forward(*maps) -> y; backward(dy) -> a tuple, each map's channels.
+    """Stack maps of one size along the channels. backward(dy) returns a tuple with the channels of each map.
     Lesson 15."""
 
     joins = True
@@ -70,9 +70,9 @@ class Concat(Layer):
 
 
 class Sum(Layer):
-    """Add maps of one shape: y = scale * (x_1 + ... + x_n); backward(dy) -> a tuple, scale * dy for each of them.
+    """Add maps of one shape: y = scale * (x_1 + ... + x_n). backward(dy) returns a tuple, scale * dy for each of them.
 
-    scale   1 / n makes an average. Lesson 14.
+    scale   1 / n gives the average. Lesson 14.
     """
 
     joins = True
@@ -97,18 +97,18 @@ class Sum(Layer):
 
 
 class SkipFusion(Layer):
-    """Score a finer feature map with a 1x1 convolution, crop it to the coarse scores' place, and add.
+    """Score a finer feature map with a 1x1 convolution, crop the scores to the coarse scores, and add both.
 
     y = scores + crop(weight * (scale * skip) + bias)
 
-    Summing scores equals scoring the concatenated features: both are linear (lesson 12). The 1x1 convolution starts
-    at zero, so that at first the skip adds nothing.
+    Adding scores equals scoring the concatenated features, because both are linear (lesson 12). The 1x1 convolution
+    starts at zero, so that at first the skip adds nothing.
     offset  where the coarse map starts inside the skip's map, in pixels, an integer or a pair (from
-            geometry.crop_offset). Where it is negative the coarse map starts earlier, and is the one cropped.
-    scale   multiplies the features before they are scored: 0.01 and 0.0001 in the paper's at-once training.
-    forward(scores, skip) -> y; backward(dy) -> (dscores, dskip).
-    Shapes: scores (N, num_classes, H, W), skip (N, in_channels, H', W'). Per axis y has the size of scores, or,
-    where the offset is negative, of skip. Where both start together, it ends with the shorter one.
+            geometry.crop_offset). If it is negative, the coarse map starts earlier and is cropped instead
+    scale   the features are multiplied by it before they are scored: 0.01 and 0.0001 in the paper's at-once training
+    forward(scores, skip) -> y; backward(dy) -> (dscores, dskip)
+    Shapes: scores (N, num_classes, H, W), skip (N, in_channels, H', W'). Along each axis y has the size of scores, or
+    the size of skip if the offset is negative. If both start together, y ends with the shorter one.
     Source: Long et al. 2015, section 4.2. Lesson 12.
     """
 

@@ -1,4 +1,4 @@
-"""Pooling layers, and the unpooling that undoes their shrinking."""
+"""Pooling layers, and unpooling, which makes the map large again."""
 
 import numpy as np
 
@@ -10,8 +10,8 @@ from fcn_from_scratch.ops.shapes import check_pool_padding, check_pool_windows, 
 
 
 class MaxPool2d(Layer):
-    """ops.max_pool2d. `indices` holds where the last forward's maxima stood and `input_size` (H, W) on how large a map,
-    in eval mode too, for MaxUnpool2d. Lesson 3."""
+    """ops.max_pool2d. For MaxUnpool2d, `indices` holds the positions of the last forward's maxima, and `input_size`
+    (H, W) the size of its input, also in eval mode. Lesson 3."""
 
     def __init__(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, *, name=None):
         super().__init__(name)
@@ -31,7 +31,7 @@ class MaxPool2d(Layer):
         return f"max-pool {self.window}"
 
     def output_shape(self, shape):
-        """Raises: ValueError as forward does for padding above half the window, and when the taps of a dilated window
+        """Raises: ValueError, as forward does, for padding above half the window, and when the taps of a dilated window
         step over the whole map."""
         channels, *size = shape
         check_pool_padding(self.kernel_size, self.padding, self.dilation)
@@ -50,14 +50,14 @@ class MaxPool2d(Layer):
 
     def _backward(self, dy, cache):
         winner, x_shape = cache
-        if winner.dtype == np.int64:  # of the plain code: positions in the plane
+        if winner.dtype == np.int64:  # from the plain code: positions in the plane
             return ops.max_pool2d_backward(dy, winner, x_shape)
         return engine.max_pool2d_winner_backward(dy, winner, x_shape, self.geometry(x_shape), self.workspace)
 
     def keep(self, winner, x_shape):
-        """Remember who won, for `indices`; returns the cache for backward.
+        """Remember the winners of the windows, for `indices`. Returns: the cache for backward.
 
-        winner   what ops.max_pool2d returns as indices or, in a byte each, the engine's places in the window
+        winner   the indices of ops.max_pool2d, or the engine's positions in the window, one byte each
         """
         self.winner, self.input_size = winner, x_shape[2:]
         return winner, x_shape
@@ -68,7 +68,7 @@ class MaxPool2d(Layer):
 
     @property
     def indices(self):
-        """Where the last forward's maxima stood, (N, C, oh, ow), as max_pool2d returns them; None before it."""
+        """The positions of the last forward's maxima, (N, C, oh, ow), as max_pool2d returns them. Before it None."""
         if self.winner is None or self.winner.dtype == np.int64:
             return self.winner
         x_shape = (*self.winner.shape[:2], *self.input_size)
@@ -76,7 +76,7 @@ class MaxPool2d(Layer):
 
     @property
     def is_2x2(self):
-        """Whether the windows are 2x2, side by side."""
+        """Whether the windows are 2x2 and lie side by side."""
         return (self.kernel_size, self.stride, self.padding, self.dilation) == ((2, 2), (2, 2), (0, 0), (1, 1))
 
     def _arguments(self):
@@ -103,7 +103,7 @@ class AvgPool2d(Layer):
         return f"avg-pool {self.window}"
 
     def output_shape(self, shape):
-        """Raises: ValueError as forward does for padding above half the window."""
+        """Raises: ValueError, as forward does, for padding above half the window."""
         channels, *size = shape
         check_pool_padding(self.kernel_size, self.padding)
         return channels, *map(pool_output_size, size, *self.window[:4], (self.ceil_mode,) * 2)
@@ -119,13 +119,13 @@ class AvgPool2d(Layer):
 
 
 class MaxUnpool2d(Layer):
-    """ops.max_unpool2d, with what the max-pool of the way down kept. Lesson 9.
+    """ops.max_unpool2d, with the positions that a max-pool of the trunk kept. Lesson 9.
 
-    pool    the MaxPool2d to undo: forward(x) takes the indices and the size from its last forward, and the map comes
-            out exactly as large as the pool found it, whatever was rounded. A pool belongs to its own place in the
-            network: the unpooling neither runs nor owns it.
-            None: forward(x, indices, output_size) is told both.
-    Raises: RuntimeError when the pool has not run yet; ValueError when x is not of the size the pool made.
+    pool    the MaxPool2d to undo. forward(x) takes the indices and the size from the pool's last forward. So the
+            output is exactly as large as the pool's input, also if the pool rounded its size. The pool stays at its
+            place in the network: the unpooling does not run it, and its parameters are not the unpooling's.
+            None: call forward(x, indices, output_size)
+    Raises: RuntimeError when the pool has not run yet; ValueError when x does not have the size of the pool's output.
     """
 
     kind = "max-unpool"
@@ -136,25 +136,25 @@ class MaxUnpool2d(Layer):
 
     @property
     def window(self):
-        """The pool's, the other way round."""
+        """The window of the pool, transposed."""
         return None if self.pool is None else self.pool.window._replace(transposed=True)
 
     def output_shape(self, shape, read=None, made=None):
-        """The channels of `shape` and the size of `read`, the map that the pool had read; `made`, what it made of it.
+        """The channels of `shape` and the size of `read`, the pool's input. `made` is the pool's output.
 
-        Raises: ValueError when the pool's maps are not given, or `shape` has not the size of `made`.
+        Raises: ValueError when the pool's maps are not given, or `shape` does not have the size of `made`.
         """
         if read is None:
-            raise ValueError(f"the size of {self.label} is that of the map its pool had read, and no node says which")
+            raise ValueError(f"the size of {self.label} is that of its pool's input, and no node says which map")
         if made[1:] != shape[1:]:
             raise ValueError(
-                f"{self.label} undoes {self.pool.label}, which makes {made[1]}x{made[2]} cells here; its input has "
-                f"{shape[1]}x{shape[2]}"
+                f"{self.label} undoes {self.pool.label}, whose output has {made[1]}x{made[2]} cells; the input here "
+                f"has {shape[1]}x{shape[2]}"
             )
         return shape[0], *read[1:]
 
     def forward(self, x, indices=None, output_size=None):
-        """Put each value of x where its maximum stood, on a map of output_size (H, W)."""
+        """Put each value of x at the position of its maximum, on a map of output_size (H, W)."""
         if indices is None or output_size is None:
             indices, output_size = self._of_the_pool()
         y = ops.max_unpool2d(x, indices, output_size)

@@ -13,26 +13,27 @@ FORMS = ("drop", "shift")
 
 
 class ShiftAndStitch(Container):
-    """The net's outputs at every pixel and not only at every f-th: f*f passes over shifted images, interlaced.
+    """Compute the net's output at every pixel, not only at every f-th: interlace f*f passes over shifted images.
 
     form "drop"     drop the first a rows and b columns:   y[n, c, f*i + a, f*j + b] = net(x[:, :, a:, b:])[n, c, i, j]
-    form "shift"    the paper's: move the image a down and b to the right, zeros above and to the left:
-                    y[n, c, f*i - a, f*j - b] = net(shifted)[n, c, i, j], outputs before row or column 0 discarded
+    form "shift"    the paper's form: move the image a down and b to the right, with zeros above and to the left:
+                    y[n, c, f*i - a, f*j - b] = net(shifted)[n, c, i, j]; outputs before row or column 0 are discarded
 
-    for 0 <= a, b < f. Both read the same windows: y[i, j] is the net evaluated on its own window, moved by single
-    pixels. Of a net with padding this holds where the window lies inside the image, and for "drop" inside what is left
-    of it: what a pass has dropped, padding replaces, so the paper's form has the narrower border.
-    net     a layer that maps (N, C, H, W) to (N, C', h, w); its parameters appear as "net.…"
-    stride  f, the output stride of the net, an integer or a pair. It is taken as it is given, for a layer knows no
-            geometry, and a wrong one need not be noticed: dense.shift_and_stitch looks it up.
-    Cost: f*f passes. Backward runs each pass forward once more, with the random numbers of the first time, so that
-    the caches of only one pass exist at a time: a third more work for 1 / (f*f) of the memory. The parameters must not
-    change between forward and backward.
+    for 0 <= a, b < f. Both forms read the same windows: y[i, j] is the net's output for its own window, and the windows
+    move by single pixels. For a net with padding this holds if the window lies inside the image. For "drop" the window
+    must lie inside the part of the image that is left, because the pass sees padding in place of the dropped rows and
+    columns. So the border is narrower in the paper's form.
+    net     a layer that maps (N, C, H, W) to (N, C', h, w). Its parameters have names that begin with "net."
+    stride  f, the output stride of the net, an integer or a pair. A layer knows no geometry, so a wrong stride is not
+            always noticed. dense.shift_and_stitch takes the stride from the net
+    Cost: f*f passes. Backward runs each pass forward again, with the same random numbers, so that the caches of only
+    one pass exist at a time. This is a third more work, for 1 / (f*f) of the memory. The parameters must not change
+    between forward and backward.
     Shapes: an unpadded net with receptive field r gives y (N, C', H - r + 1, W - r + 1).
     Identity: equals dense.rarefy(net) on unpadded nets; vjp_check  (tests/layers/test_shift_and_stitch.py).
-    Raises: ValueError when the outputs of the passes do not interlace, and all that the net raises for x itself. They
-    do not if f is another stride than the net's, if the net upsamples, and in form "drop" on an image so small that the
-    last passes find nothing left of it while padding gives the first one a second output.
+    Raises: ValueError when the outputs of the passes do not interlace: if f is not the net's stride, if the net
+    upsamples, or, in form "drop", if the image is so small that nothing is left of it for the last passes while
+    padding gives the first pass a second output. Also every error that the net raises for x itself.
     Source: Long et al. 2015, section 3.2. Lesson 7.
     """
 
@@ -83,7 +84,7 @@ class ShiftAndStitch(Container):
 
 
 def stitch(net, x, stride, form="drop"):
-    """What ShiftAndStitch computes, for anything that can be called with x: nothing is kept."""
+    """Compute the same as ShiftAndStitch, for anything that can be called with x. Nothing is kept for backward."""
     stride = checks.pair(stride, "stride", 1)
     checks.choice(form, "form", FORMS)
     return interlace({shift: y for shift, _, y in run_passes(net, x, stride, form)}, stride, form)
@@ -92,8 +93,8 @@ def stitch(net, x, stride, form="drop"):
 def run_passes(net, x, stride, form):
     """Yield (shift, the state of the net's random generators before the pass, the pass's output) for each shift.
 
-    Without its first rows an image may be too small for the net, and the pass has no outputs: it is left out. The
-    first pass sees the whole image, so whatever else the net refuses, it refuses there.
+    Without its first rows an image may be too small for the net. Such a pass has no output and is left out. The first
+    pass sees the whole image, so every other error of the net is raised there.
     """
     checks.ndim(x, 4, "x", "(N, C, H, W)")
     for shift in product(*map(range, stride)):
@@ -109,7 +110,7 @@ def run_passes(net, x, stride, form):
 
 
 def shifted(x, shift, form="drop"):
-    """The image of one pass: less its first rows and columns, or with so many rows and columns of zeros before."""
+    """The image of one pass: without its first rows and columns, or with as many rows and columns of zeros in front."""
     down, right = shift
     if form == "drop":
         return x[:, :, down:, right:]
@@ -139,9 +140,9 @@ def interlace(outputs, stride, form="drop"):
 
 
 def interlaced_size(sizes, stride, form="drop"):
-    """The size (H, W) of the fine grid that passes fill, from those of their outputs, a dict shift -> (h, w).
+    """The size (H, W) of the fine grid, from the sizes of the passes' outputs, a dict shift -> (h, w).
 
-    Raises: ValueError when they leave a place of it free, or have no place for an output.
+    Raises: ValueError when a place of the grid stays empty, or an output has no place.
     """
     laid = {}
     for shift, size in sizes.items():
@@ -155,7 +156,7 @@ def interlaced_size(sizes, stride, form="drop"):
             raise ValueError(
                 f"the passes do not interlace: on {height}x{width} pixels the one shifted by {shift} has "
                 f"{size[0]}x{size[1]} outputs. Is {stride} the output stride of the net?"
-                + (f" And is the image large enough? Passes without an output: {without}" if without else "")
+                + (f" Is the image large enough? Passes without an output: {without}" if without else "")
             )
     return height, width
 
@@ -169,7 +170,7 @@ def _places(shift, stride, form):
 
 
 def _lengths(sizes, slices):
-    """How much of each axis its slice holds."""
+    """The number of places that each slice selects on its axis."""
     return tuple(len(range(n)[cut]) for n, cut in zip(sizes, slices))
 
 

@@ -12,33 +12,33 @@ METHODS = ("nearest", "bed_of_nails", "max_unpool", "bilinear", "learned")
 
 
 def upsampler(method, channels, *factors, kernel_size=None, padding=None, pools=(), dtype=np.float32, name=None):
-    """A layer that takes (N, C, H, W) to (N, C, f*H, f*W): forward(x), whatever the method.
+    """Make a layer that maps (N, C, H, W) to (N, C, f*H, f*W) by one of these methods.
 
-    method        the layer of one step              where a coarse pixel goes                    learns
-    nearest       NearestUpsample                    over its whole block of s*s                  nothing
-    bed_of_nails  BedOfNails                         to its block's first pixel, 0 beside it      nothing
-    max_unpool    MaxUnpool2d                        where the pool's maximum stood, 0 beside it  nothing
-    bilinear      BilinearUpsample                   spread by the bilinear kernel                nothing
-    learned       ConvTranspose2d, starts bilinear   spread by a kernel for each two channels     C*C*k*k
+    method        the layer of one step              where a coarse pixel goes                    learned weights
+    nearest       NearestUpsample                    over its whole block of s*s                  none
+    bed_of_nails  BedOfNails                         to its block's first pixel, 0 beside it      none
+    max_unpool    MaxUnpool2d                        to the pool's maximum, 0 beside it           none
+    bilinear      BilinearUpsample                   spread by the bilinear kernel                none
+    learned       ConvTranspose2d, starts bilinear   spread by a kernel for each channel pair     C*C*k*k
 
-    channels     C; only "learned" has to know it
-    factors      s of each step, integers or pairs, in order; f is their product. One makes that layer, several a
-                 Sequential
-    kernel_size, padding   of each step of the last two methods, k and p of a transposed convolution: the result has
-                 s(H - 1) + k - 2p rows. Default k = 2s - s % 2 and p = s // 2, which makes s*H rows that stand where
-                 nearest's do. FCN keeps all that is spread (padding=0), and crops.
-    pools        for "max_unpool": the MaxPool2d that each step undoes, the last pool first. Indices come from the
-                 pool's last forward, and so does the size: that of the map the pool had read, s*H or, if it rounded
-                 up, a little less.
-    dtype        of the learned weights
-    Where the fine pixels stand and what they see: geometry.receptive_field of the layer.
-    Identity: each step equals the transposed convolution that tests/layers/test_upsampling.py writes down for it.
+    channels     C; only "learned" needs it
+    factors      s of each step, integers or pairs, in order; f is their product. One factor gives the layer itself,
+                 several give a Sequential
+    kernel_size, padding   k and p of each step of the last two methods, as in a transposed convolution. The result has
+                 s(H - 1) + k - 2p rows. By default k = 2s - s % 2 and p = s // 2. This gives s*H rows at the same
+                 positions as those of "nearest". FCN uses padding=0 and crops the result
+    pools        for "max_unpool": the MaxPool2d that each step undoes, the last pool first. The indices and the size
+                 come from the pool's last forward. The size is that of the pool's input: s*H, or a little less if
+                 the pool rounded up
+    dtype        the dtype of the learned weights
+    geometry.receptive_field of the layer says where the fine pixels lie and what they see.
+    Identity: each step equals a transposed convolution, which tests/layers/test_upsampling.py writes out.
     Raises: ValueError for another method (the right ones are listed), no factor, or pools that do not match.
     Source: Long et al. 2015, section 3.3. Lesson 9.
     """
     checks.choice(method, "method", METHODS)
     if not factors:
-        raise ValueError("an upsampler takes a factor for each of its steps: upsampler(method, channels, 2, 2, 8)")
+        raise ValueError("an upsampler needs a factor for each of its steps: upsampler(method, channels, 2, 2, 8)")
     factors = [checks.pair(factor, "each factor", 1) for factor in factors]
     if method == "max_unpool":
         layers = _unpoolings(factors, pools)
@@ -67,7 +67,7 @@ def _unpoolings(factors, pools):
     strides = [pool.stride for pool in pools]
     if strides != factors:
         raise ValueError(
-            f"max_unpool takes for each factor the pool of that stride that it undoes; got factors {factors} and pools "
-            f"of strides {strides}"
+            f"max_unpool needs one pool for each factor, with a stride equal to the factor; got factors {factors} and "
+            f"pools of strides {strides}"
         )
     return [MaxUnpool2d(pool) for pool in pools]

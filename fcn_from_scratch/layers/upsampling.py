@@ -1,4 +1,4 @@
-"""Fixed upsampling layers: no parameters, so nothing for the optimiser or a checkpoint."""
+"""Fixed upsampling layers: they have no parameters, so the optimiser and checkpoints have nothing to do with them."""
 
 import math
 
@@ -10,7 +10,7 @@ from fcn_from_scratch.layers.window import Window
 class BilinearUpsample(Layer):
     """ops.bilinear_upsample: the fixed transposed convolution of every network in the paper's public code.
 
-    It holds one 2-D kernel's size and not a (C, C, k, k) block of which only the diagonal is not zero. Lesson 9.
+    It stores only the size of one 2-D kernel. A (C, C, k, k) weight would be zero except on its diagonal. Lesson 9.
     """
 
     def __init__(self, kernel_size, stride, padding=0, *, name=None):
@@ -38,7 +38,7 @@ class BilinearUpsample(Layer):
 
 
 class NearestUpsample(Layer):
-    """ops.upsample_nearest: every pixel becomes a block. Lesson 9."""
+    """ops.upsample_nearest: every pixel is repeated in a block. Lesson 9."""
 
     kind = "nearest up"
 
@@ -48,7 +48,7 @@ class NearestUpsample(Layer):
 
     @property
     def window(self):
-        """A block, filled: blocks lie side by side."""
+        """A full block. The blocks lie side by side."""
         return Window(self.scale, self.scale, transposed=True)
 
     def _forward(self, x):
@@ -59,7 +59,7 @@ class NearestUpsample(Layer):
 
 
 class BedOfNails(Layer):
-    """ops.bed_of_nails: every pixel at the corner of a block of zeros. Lesson 9."""
+    """ops.bed_of_nails: every pixel goes to the corner of a block of zeros. Lesson 9."""
 
     kind = "bedofnails"
 
@@ -69,11 +69,11 @@ class BedOfNails(Layer):
 
     @property
     def window(self):
-        """The corner of a block: the other pixels read nothing."""
+        """The corner of a block. The other pixels of the block read nothing."""
         return Window(1, self.scale, transposed=True)
 
     def output_shape(self, shape):
-        """As the window says, and the last block is whole too."""
+        """The size that follows from the window, but the last block is whole too."""
         channels, *size = shape
         return channels, *(n * s for n, s in zip(size, self.scale))
 

@@ -50,7 +50,7 @@ def declared_window(layer):
     if window is None or isinstance(window, Window):
         return window
     raise ValueError(
-        f"{layer.label} declares the window {window!r}. It has to be a layers.Window, such as "
+        f"{layer.label} declares the window {window!r}. It must be a layers.Window, such as "
         "layers.Window(kernel_size=3)"
     )
 

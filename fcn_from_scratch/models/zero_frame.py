@@ -52,10 +52,12 @@ class ZeroFrame:
         checks.ndim(x, 4, "x", "(N, C, H, W)")
         if self.model.training:
             raise checks.InputError(
-                "the zero frame is for a network in eval mode, as every training step changes it: call model.eval()"
+                "the zero frame is for a network in eval mode; every training step would change it: call model.eval()"
             )
         if get_array_module(x, *self.model.params.values()) is not np:
-            raise checks.InputError("the zero frame runs on the CPU: move the model and x there, or do without it")
+            raise checks.InputError(
+                "the zero frame runs on the CPU: move the model and x there, or use the model alone"
+            )
         top, maps = self._frame(x).trunk(x)
         return self.model.head(top, maps, x.shape[2:])
 

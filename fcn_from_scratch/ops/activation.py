@@ -62,7 +62,7 @@ def _dropped(x, mask, p):
     p = checks.probability(p, "p")
     if tuple(mask.shape) not in (tuple(x.shape), tuple(x.shape[:2])):
         raise ValueError(
-            f"the dropout mask has the array's shape {tuple(x.shape)} or, for whole channels, "
+            f"the dropout mask must have the array's shape {tuple(x.shape)} or, for whole channels, "
             f"{tuple(x.shape[:2])}; got {tuple(mask.shape)}"
         )
     xp = get_array_module(x, mask)

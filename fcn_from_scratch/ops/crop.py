@@ -38,10 +38,10 @@ def crop_backward(dy, x_shape, offset):
 def _window(x_shape, offset, size):
     offset, size = checks.pair(offset, "offset", 0), checks.pair(size, "size", 1)
     if len(x_shape) != 4:
-        raise ValueError(f"x has shape (N, C, H, W); got {tuple(x_shape)}")
+        raise ValueError(f"x must have shape (N, C, H, W); got {tuple(x_shape)}")
     if any(o + n > full for o, n, full in zip(offset, size, x_shape[2:])):
         raise ValueError(
             f"a crop of {size[0]}x{size[1]} that starts at {offset} does not lie inside {x_shape[2]}x{x_shape[3]}. "
-            "A larger padding of the first convolution makes the map larger"
+            "A larger padding of the first convolution would make the map larger"
         )
     return offset, size

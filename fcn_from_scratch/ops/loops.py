@@ -1,10 +1,10 @@
-"""What every op computes, as plain loops: slow on purpose, short enough to check against the equation by eye.
+"""Every op as plain loops: slow on purpose, and short enough to compare with the equation by eye.
 
-The tests hold each fast op to these definitions, and the lessons begin with them. ops.loops_backward has their
-gradients, written the same way. Nothing is validated here: the arguments are NumPy arrays that fit.
-`np.ndindex(2, 3)` counts (0, 0), (0, 1), (0, 2), (1, 0) and so on: two nested `for` in one line. Everywhere n counts
-images, c channels, f output channels, (i, j) output pixels, (a, b) kernel taps and (u, v) input pixels. A stride,
-padding or size is an integer or a pair (vertical, horizontal).
+The tests compare each fast op with these definitions, and the lessons begin with them. ops.loops_backward has their
+gradients, written in the same way. The arguments are NumPy arrays of matching shapes; they are not checked here.
+`np.ndindex(2, 3)` counts (0, 0), (0, 1), (0, 2), (1, 0) and so on. It replaces two nested `for` loops by one line.
+In all functions n counts images, c channels, f output channels, (i, j) output pixels, (a, b) kernel taps and (u, v)
+input pixels. A stride, padding or size is an integer or a pair (vertical, horizontal).
 """
 
 import math
@@ -17,12 +17,12 @@ from fcn_from_scratch.checks import floating, pair
 
 
 def conv2d_loops(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """Each output pixel is the dot product of a kernel with the window below it.
+    """Each output pixel is the dot product of a kernel with the window under it.
 
     y[n, f, i, j] = bias[f] + sum_{c, a, b} x[n, g + c, s*i + d*a - p, s*j + d*b - p] * weight[f, c, a, b]
 
-    where g is the first channel of the group that f belongs to. Outside the image x is 0. The kernel is not
-    flipped: what neural networks call convolution is a correlation.
+    where g is the first channel of the group that f belongs to. Pixels outside the image are 0. The kernel is not
+    flipped. In mathematics this is a correlation; for neural networks it is called convolution.
     """
     x = floating(x)
     (sh, sw), (ph, pw) = pair(stride, "stride", 1), pair(padding, "padding", 0)
@@ -44,12 +44,12 @@ def conv2d_loops(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1
 
 
 def conv_transpose2d_loops(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """Each input pixel lays down a copy of the kernel, scaled by its value; where copies overlap they add up.
+    """Each input pixel adds a copy of the kernel, scaled by its value, to the output. Overlapping copies add up.
 
     y[n, g + f, s*u + d*a - p, s*v + d*b - p] += x[n, c, u, v] * weight[c, f, a, b]
 
     where g is the first output channel of the group that c belongs to. Then bias[f] is added to each pixel.
-    The padding is cut off all around, and `output_padding` makes y larger at the bottom and on the right:
+    The padding is cut off on all sides. `output_padding` makes y larger at the bottom and on the right:
     oh = s*(H - 1) + d*(kh - 1) + output_padding + 1 - 2*p.
     """
     x = floating(x)
@@ -88,9 +88,9 @@ def linear_loops(x, weight, bias=None):
 
 
 def pooled_size(n, k, s, p, d, ceil_mode):
-    """How many windows fit along one axis; with `ceil_mode` also the last one, if it hangs over the edge.
+    """The number of windows along one axis. With `ceil_mode` a last window that reaches over the edge counts too.
 
-    A window that would begin beyond the image and its left padding sees no pixel and is dropped.
+    A window that would start beyond the image and its left padding sees no pixel, so it does not count.
     """
     steps = (n + 2 * p - d * (k - 1) - 1) / s
     if not ceil_mode:
@@ -100,11 +100,11 @@ def pooled_size(n, k, s, p, d, ceil_mode):
 
 
 def max_pool2d_loops(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    """The largest pixel of each window, and where it was: its flat position W*u + v in the H x W plane.
+    """The largest pixel of each window, and its flat position W*u + v in the H x W plane.
 
     y[n, c, i, j] = max_{a, b} x[n, c, s*i + d*a - p, s*j + d*b - p]   over the taps inside the image
 
-    Of equal pixels the first in row-major order is taken. NaN beats every number, a later NaN an earlier one.
+    If pixels are equal, the first in row-major order is taken. If a window holds NaN, its last NaN is taken.
     """
     (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
     (sh, sw), (dh, dw) = pair(stride or kernel_size, "stride", 1), pair(dilation, "dilation", 1)
@@ -127,8 +127,8 @@ def avg_pool2d_loops(x, kernel_size, stride=None, padding=0, ceil_mode=False, co
 
     y[n, c, i, j] = sum_{a, b} x[n, c, s*i + a - p, s*j + b - p] / count
 
-    `count` is the number of taps on the image and, with `count_include_pad`, on its padding. What hangs over
-    the padding's edge (`ceil_mode`) is never counted.
+    `count` is the number of taps on the image and, with `count_include_pad`, on its padding. With `ceil_mode` a
+    window can reach beyond the padding; taps there are never counted.
     """
     x = floating(x)
     (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
@@ -153,9 +153,9 @@ def avg_pool2d_loops(x, kernel_size, stride=None, padding=0, ceil_mode=False, co
 
 
 def max_unpool2d_loops(x, indices, output_size):
-    """Put each pixel back where max-pooling found it, zeros elsewhere.
+    """Put each value back at the position of its maximum. All other pixels are zero.
 
-    y[n, c].flat[indices[n, c, u, v]] = x[n, c, u, v]     (the last in row-major order where several meet)
+    y[n, c].flat[indices[n, c, u, v]] = x[n, c, u, v]     (if several meet, the last in row-major order stays)
     """
     N, C, H, W = x.shape
     OH, OW = output_size
@@ -177,7 +177,7 @@ def upsample_nearest_loops(x, scale):
 
 
 def bed_of_nails_loops(x, scale):
-    """Put each pixel at the top left of a cell, zeros elsewhere: y[n, c, scale*u, scale*v] = x[n, c, u, v]"""
+    """Put each pixel at the top left of a cell of zeros: y[n, c, scale*u, scale*v] = x[n, c, u, v]"""
     sh, sw = pair(scale, "scale", 1)
     N, C, H, W = x.shape
     y = np.zeros((N, C, sh * H, sw * W), x.dtype)
@@ -187,7 +187,7 @@ def bed_of_nails_loops(x, scale):
 
 
 def pixel_shuffle_loops(x, upscale_factor):
-    """Lay the pixels of r*r channels side by side in a cell of r x r, with r = upscale_factor.
+    """Put the pixels of r*r channels side by side in a cell of r x r pixels, with r = upscale_factor.
 
     y[n, c, r*u + a, r*v + b] = x[n, c*r*r + a*r + b, u, v]
     """
@@ -200,11 +200,11 @@ def pixel_shuffle_loops(x, upscale_factor):
 
 
 def bilinear_kernel_loops(size):
-    """A square tent: 1 at its centre, falling by 1/f per pixel along each axis, with f = (size + 1) // 2.
+    """The bilinear kernel: 1 at its centre, less by 1/f for each pixel along an axis, with f = (size + 1) // 2.
 
     kernel[a, b] = (1 - |a - centre| / f) * (1 - |b - centre| / f),   centre = (size - 1) / 2
 
-    For an even size the centre lies between two pixels, so that no tap is exactly 1.
+    For an even size the centre lies between two pixels, so no tap is exactly 1.
     """
     f, centre = (size + 1) // 2, (size - 1) / 2
     kernel = np.zeros((size, size))
@@ -220,7 +220,7 @@ def tent(a, size):
 
 
 def bilinear_upsample_loops(x, kernel_size, stride, padding=0):
-    """A transposed convolution of each channel by itself with the one bilinear kernel.
+    """A transposed convolution of each channel by itself. All channels have the same bilinear kernel.
 
     y[n, c, s*u + a - p, s*v + b - p] += x[n, c, u, v] * kernel[a, b]
     """
@@ -238,10 +238,10 @@ def bilinear_upsample_loops(x, kernel_size, stride, padding=0):
 
 
 def source_position(i, n_in, n_out, align_corners):
-    """Where output pixel i lies on the input's axis.
+    """The position of output pixel i on the input's axis.
 
-    With `align_corners` the centres of the first and last pixels of both grids coincide; otherwise their
-    outer edges do, and a position before the first centre is moved onto it.
+    With `align_corners` the centres of the first and last pixels of both grids coincide. Otherwise the outer edges
+    of the grids coincide, and a position before the first centre is moved to this centre.
     """
     if align_corners:
         return i * (n_in - 1) / (n_out - 1) if n_out > 1 else 0.0
@@ -249,11 +249,11 @@ def source_position(i, n_in, n_out, align_corners):
 
 
 def interpolate_bilinear_loops(x, size, align_corners=False):
-    """Resample to (H, W) pixels: each a mean of the four around its source position, the nearer the heavier.
+    """Resample to (H, W) pixels. Each is a weighted mean of the four pixels around its source position.
 
     y[i, j] = (1-s)*(1-t)*x[u, v] + (1-s)*t*x[u, v+1] + s*(1-t)*x[u+1, v] + s*t*x[u+1, v+1]
 
-    with source position (u + s, v + t), 0 <= s, t < 1. Beyond the last row or column that one is repeated.
+    with source position (u + s, v + t), 0 <= s, t < 1. Beyond the border the last row or column is repeated.
     """
     x = floating(x)
     N, C, H, W = x.shape
@@ -283,7 +283,7 @@ def crop_loops(x, offset, size):
 
 
 def relu_loops(x):
-    """y = x where x is positive, 0 elsewhere; a NaN stays one."""
+    """y = x where x is positive, 0 elsewhere. A NaN stays NaN."""
     y = np.zeros(x.shape, x.dtype)
     for at in np.ndindex(x.shape):
         if not x[at] <= 0:
@@ -292,9 +292,9 @@ def relu_loops(x):
 
 
 def dropout_loops(x, mask, p):
-    """y = x * mask / (1 - p): what is dropped becomes 0, the rest grows so that the mean stays as it was.
+    """y = x * mask / (1 - p): dropped values become 0, the others are scaled up so that the mean stays the same.
 
-    mask is True where x is kept; it has x's shape, or (N, C) to keep or drop whole channels.
+    mask is True where x is kept. It has x's shape, or (N, C) to keep or drop whole channels.
     """
     x = floating(x)
     y = np.zeros(x.shape, x.dtype)
@@ -305,7 +305,7 @@ def dropout_loops(x, mask, p):
 
 
 def local_response_norm_loops(x, size, alpha, beta, k):
-    """Divide each pixel by the strength of the `size` channels around it.
+    """Divide each value by a power of k plus the scaled sum of squares over `size` neighbouring channels.
 
     y[n, c] = x[n, c] / (k + alpha / size * sum_m x[n, m]**2) ** beta,   m = c - size//2 .. c + (size - 1)//2
     """
@@ -324,12 +324,12 @@ def local_response_norm_loops(x, size, alpha, beta, k):
 
 
 def softmax_cross_entropy_loops(scores, labels, ignore_index=255, reduction="mean", weight=None, mask=None):
-    """How surprised the scores are by the labels: a sum over the pixels that are not ignored.
+    """The softmax cross-entropy loss: a sum over the pixels that are not ignored.
 
     loss = sum_{pixel} w * (log sum_c exp(scores[c]) - scores[label]) / total, w = weight[label] * mask[pixel]
 
-    `total` is the sum of w for "mean" and 1 for "sum". A pixel of weight 0 is left out, whatever its scores;
-    where no pixel counts the loss is 0. Only the loss is returned.
+    `total` is the sum of w for "mean" and 1 for "sum". A pixel of weight 0 is left out, whatever its
+    scores. If no pixel counts, the loss is 0. Only the loss is returned.
     Shapes: scores (N, C, ...), labels and mask (N, ...), weight (C,).
     """
     loss, total = 0.0, 0.0

@@ -1,14 +1,14 @@
-"""How every op hands its gradient back, as plain loops: the backward of each function in ops.loops.
+"""The gradient of every op as plain loops: the backward of each function in ops.loops.
 
 dy is the gradient of the loss with respect to y, and dx the gradient with respect to x: dx[...] = sum over all outputs
-of dy[...] * (derivative of y[...] with respect to x[...]). Most functions go through the loops of their forward once
-more. Where the forward has
+of dy[...] * (derivative of y[...] with respect to x[...]). Most functions run through the loops of their forward
+again. Where the forward has
 
     y[...] += x[...] * weight[...]
 
-the backward has dx[...] += dy[...] * weight[...] and dweight[...] += dy[...] * x[...]. The letters are those of
-ops.loops, and nothing is validated here either. tests/ops/test_loops_backward.py holds each function to finite
-differences of its forward, to PyTorch and to the fast op.
+the backward has dx[...] += dy[...] * weight[...] and dweight[...] += dy[...] * x[...]. The letters mean the same
+as in ops.loops, and the arguments are not checked here either. tests/ops/test_loops_backward.py compares each function
+with finite differences of its forward, with PyTorch and with the fast op.
 """
 
 import math
@@ -22,7 +22,7 @@ from fcn_from_scratch.ops.loops import source_position, tent
 
 
 def conv2d_backward_loops(dy, x, weight, stride=1, padding=0, dilation=1, groups=1):
-    """(dx, dweight, dbias): each tap hands its gradient to its pixel and to its weight.
+    """(dx, dweight, dbias): each tap adds to the gradients of its pixel and of its weight.
 
     dx[n, g + c, s*i + d*a - p, s*j + d*b - p] += dy[n, f, i, j] * weight[f, c, a, b]
     dweight[f, c, a, b] += dy[n, f, i, j] * x[n, g + c, s*i + d*a - p, s*j + d*b - p]
@@ -47,7 +47,7 @@ def conv2d_backward_loops(dy, x, weight, stride=1, padding=0, dilation=1, groups
 
 
 def conv_transpose2d_backward_loops(dy, x, weight, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """(dx, dweight, dbias): each pixel collects its gradient below its copy of the kernel.
+    """(dx, dweight, dbias): each pixel sums the gradient under its copy of the kernel.
 
     dx[n, c, u, v] += dy[n, g + f, s*u + d*a - p, s*v + d*b - p] * weight[c, f, a, b]
     dweight[c, f, a, b] += dy[n, g + f, s*u + d*a - p, s*v + d*b - p] * x[n, c, u, v]
@@ -127,10 +127,10 @@ def avg_pool2d_backward_loops(
 
 
 def max_unpool2d_backward_loops(dy, indices):
-    """Each pixel takes the gradient from the place it was put: dx[n, c, u, v] = dy[n, c].flat[indices[n, c, u, v]]
+    """Each value gets the gradient of the pixel where it was put: dx[n, c, u, v] = dy[n, c].flat[indices[n, c, u, v]]
 
-    Where several pixels met, the forward kept the last and each takes the gradient, as in PyTorch. There this
-    is not the forward's derivative. Pooling windows that do not overlap never lead there.
+    If several values met at one pixel, the forward kept the last one, but each of them gets the gradient, as in
+    PyTorch. This is not the derivative of the forward. It cannot happen if pooling windows do not overlap.
     """
     dx = np.zeros(indices.shape, dy.dtype)
     for n, c, u, v in np.ndindex(dx.shape):
@@ -150,7 +150,7 @@ def upsample_nearest_backward_loops(dy, scale):
 
 
 def bed_of_nails_backward_loops(dy, scale):
-    """Each pixel gets what stands at the top left of its cell: dx[n, c, u, v] = dy[n, c, scale*u, scale*v]"""
+    """Each pixel gets the gradient at the top left of its cell: dx[n, c, u, v] = dy[n, c, scale*u, scale*v]"""
     sh, sw = pair(scale, "scale", 1)
     N, C, oh, ow = dy.shape
     dx = np.zeros((N, C, oh // sh, ow // sw), dy.dtype)
@@ -170,7 +170,7 @@ def pixel_shuffle_backward_loops(dy, upscale_factor):
 
 
 def bilinear_upsample_backward_loops(dy, x_shape, kernel_size, stride, padding=0):
-    """Each pixel collects its gradient below its copy of the bilinear kernel.
+    """Each pixel sums the gradient under its copy of the bilinear kernel.
 
     dx[n, c, u, v] += dy[n, c, s*u + a - p, s*v + b - p] * kernel[a, b]
     """
@@ -187,7 +187,7 @@ def bilinear_upsample_backward_loops(dy, x_shape, kernel_size, stride, padding=0
 
 
 def interpolate_bilinear_backward_loops(dy, x_shape, align_corners=False):
-    """Each output hands its gradient to the four pixels it is a mean of, with the forward's weights.
+    """Each output divides its gradient among its four pixels, with the weights of the forward.
 
     dx[u, v] += (1-s)*(1-t)*dy[i, j],   dx[u, v+1] += (1-s)*t*dy[i, j]   and so on
 
@@ -209,7 +209,7 @@ def interpolate_bilinear_backward_loops(dy, x_shape, align_corners=False):
 
 
 def crop_backward_loops(dy, x_shape, offset):
-    """The window goes back to its place, zeros elsewhere: dx[n, c, offset + i, offset + j] = dy[n, c, i, j]"""
+    """The window goes back to its place. The rest is zero: dx[n, c, offset + i, offset + j] = dy[n, c, i, j]"""
     top, left = pair(offset, "offset", 0)
     dx = np.zeros(x_shape, dy.dtype)
     for n, c, i, j in np.ndindex(dy.shape):
@@ -263,7 +263,7 @@ def local_response_norm_backward_loops(dy, x, size, alpha, beta, k):
 
 
 def softmax_cross_entropy_backward_loops(scores, labels, ignore_index=255, reduction="mean", weight=None, mask=None):
-    """The gradient of the loss with respect to the scores: what softmax says, less what the label says.
+    """The gradient of the loss with respect to the scores: the probabilities, minus one at the label.
 
     dscores[c] = w * (exp(scores[c]) / sum_m exp(scores[m]) - [c == label]) / total, w = weight[label] * mask[pixel]
 

@@ -77,13 +77,13 @@ def pixel_weights(scores, labels, ignore_index, weight=None, mask=None):
 def _check(scores, labels, reduction, weight, mask):
     checks.choice(reduction, "reduction", REDUCTIONS)
     if scores.ndim < 2:
-        raise ValueError(f"scores have shape (N, C, ...); got {tuple(scores.shape)}")
+        raise ValueError(f"scores must have shape (N, C, ...); got {tuple(scores.shape)}")
     checks.not_empty(scores, "scores")
     checks.same_shape(labels, (scores.shape[0], *scores.shape[2:]), "labels", "the scores have")
     checks.integer_labels(labels)
     if weight is not None and tuple(weight.shape) != (scores.shape[1],):
         raise ValueError(
-            f"weight has one number for each of the {scores.shape[1]} classes; got shape {tuple(weight.shape)}"
+            f"weight must have one number for each of the {scores.shape[1]} classes; got shape {tuple(weight.shape)}"
         )
     if mask is not None:
         checks.same_shape(mask, labels.shape, "mask", "the labels have")

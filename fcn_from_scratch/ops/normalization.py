@@ -17,7 +17,7 @@ def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
     """
     size = checks.integer(size, "size", 1)
     if x.ndim < 2:
-        raise ValueError(f"x has a channel axis, (N, C, ...); got shape {x.shape}")
+        raise ValueError(f"x must have a channel axis, (N, C, ...); got shape {x.shape}")
     checks.not_empty(x, "x")
     x = checks.floating(x)
     if kernels.usable(x):

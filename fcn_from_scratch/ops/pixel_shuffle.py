@@ -35,7 +35,7 @@ def pixel_shuffle_backward(dy, upscale_factor):
     r = _factor(dy, "dy", upscale_factor)
     n, c, h, w = dy.shape
     if h % r or w % r:
-        raise ValueError(f"dy's size is a multiple of upscale_factor {r}; got {h}x{w}")
+        raise ValueError(f"dy's size must be a multiple of upscale_factor {r}; got {h}x{w}")
     cells = dy.reshape(n, c, h // r, r, w // r, r)
     return cells.transpose(0, 1, 3, 5, 2, 4).reshape(n, c * r * r, h // r, w // r)
 

@@ -51,7 +51,7 @@ def max_pool2d_backward(dy, indices, x_shape):
     """
     checks.same_shape(indices, dy.shape, "indices", "dy has")
     if len(x_shape) != 4 or tuple(x_shape[:2]) != tuple(dy.shape[:2]):
-        raise ValueError(f"x_shape is (N, C, H, W) with dy's N and C; got {tuple(x_shape)} for dy {dy.shape}")
+        raise ValueError(f"x_shape must be (N, C, H, W) with dy's N and C; got {tuple(x_shape)} for dy {dy.shape}")
     if kernels.usable(dy):
         return engine.gpu.max_pool2d_backward(dy, indices, x_shape)
     xp = get_array_module(dy, indices)
@@ -153,7 +153,7 @@ def _flat(indices, shape):
     """Turn positions in the planes into positions in the flattened array (N, C, H, W). Returns: one axis."""
     n, c, h, w = shape
     if indices.dtype.kind not in "iu":
-        raise ValueError(f"indices are integers, as max_pool2d returns them; got dtype {indices.dtype}")
+        raise ValueError(f"indices must be integers, as max_pool2d returns them; got dtype {indices.dtype}")
     low, high = int(indices.min()), int(indices.max())
     if low < 0 or high >= h * w:
         wrong = low if low < 0 else high

@@ -141,7 +141,7 @@ def check_pool_padding(kernel_size, padding, dilation=(1, 1)):
     spans = tuple(map(span, kernel_size, dilation))
     if any(2 * p > e for p, e in zip(padding, spans)):
         raise ValueError(
-            f"pooling's padding is at most half the window, else a window could lie in padding alone; got "
+            f"pooling's padding must be at most half the window, or a window could lie in the padding alone; got "
             f"padding {padding} for a window of {spans[0]}x{spans[1]}"
         )
     return spans

@@ -159,7 +159,7 @@ def _cells(dy, scale):
     sh, sw = _scale(dy, "dy", scale)
     n, c, h, w = dy.shape
     if h % sh or w % sw:
-        raise ValueError(f"dy's size is a multiple of the scale {sh}x{sw}; got {h}x{w}")
+        raise ValueError(f"dy's size must be a multiple of the scale {sh}x{sw}; got {h}x{w}")
     return dy.reshape(n, c, h // sh, sh, w // sw, sw)
 
 
@@ -183,7 +183,7 @@ def _spread_geometry(size, kernel_size, stride, padding):
     full = tuple(map(shapes.conv_transpose_output_size, size, kernel_size, stride))
     for n, length, p in zip(size, full, padding):
         if length <= 2 * p:
-            raise ValueError(f"a padding of {p} cuts off all of the {length} rows that {n} are upsampled to")
+            raise ValueError(f"a padding of {p} cuts off the whole output: {n} rows are upsampled to {length}")
     return tuple(length - 2 * p for length, p in zip(full, padding)), kernel_size, stride, padding
 
 

@@ -197,7 +197,7 @@ def doubt(lr, reduction):
         return None
     if reduction == "mean" and lr < low:
         return (
-            f"the learning rate {lr:g} is one for a summed loss; with reduction 'mean' the weights will hardly change "
+            f"the learning rate {lr:g} is a rate for a summed loss; with reduction 'mean' the weights hardly change "
             f"(on a 375x500 image {lr:g} as a sum equals {same_step(lr, 'sum', 375 * 500):g} as a mean)"
         )
     return f"the learning rate {lr:g} is large for reduction {reduction!r} and will likely end in NaN" + (

@@ -30,7 +30,7 @@ def open_archive(file):
         for member in members:
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise InputError(
-                    f"{member.filename} is packed by method {member.compress_type}, which is for no weights"
+                    f"{member.filename} is packed by method {member.compress_type}, which files of weights never use"
                 )
         yield archive
 

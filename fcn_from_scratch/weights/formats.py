@@ -33,7 +33,7 @@ _BY_EXTENSION = {
     ".caffemodel": CAFFE,
 }
 _OTHERS = {
-    b"\x89HDF": "HDF5, of Caffe or Keras, is not read: save the network as .caffemodel or .npz",
+    b"\x89HDF": "it is HDF5, from Caffe or Keras, which cannot be read: save the network as .caffemodel or .npz",
     b"\x1f\x8b": "it is packed with gzip: unpack it first",
     b"\xff\xd8": "it is a picture",
     b"\x89PNG": "it is a picture",
@@ -87,11 +87,11 @@ def recognise(path):
         return PYTORCH
     for start, what in _OTHERS.items():
         if head.startswith(start):
-            raise InputError(f"{path} is no file of weights: {what}")
+            raise InputError(f"{path} is not a file of weights: {what}")
     if head[:1] and head[0] in FIRST_BYTES:
         return CAFFE
     if by_extension is None:
-        raise InputError(f"{path} is no file of weights that can be read: .caffemodel, .pth, .npz or .safetensors")
+        raise InputError(f"{path} is not a file of weights that can be read: .caffemodel, .pth, .npz or .safetensors")
     return by_extension
 
 

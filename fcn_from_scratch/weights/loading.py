@@ -128,7 +128,7 @@ def _misfit(name, ours, array, params, content):
     words = f"{called} has shape {array.shape}, the model's has {tuple(params[ours].shape)}. "
     if _is_score(ours):
         return words + (
-            f"It is for {len(array) if array.ndim else 1} classes: build the model with so many (--num-classes), or "
+            f"It is for {len(array) if array.ndim else 1} classes: build the model with as many (--num-classes), or "
             "leave its score layers out with new_scores=True (--new-scores)"
         )
     if names.torchvision_network(content.arrays) == "alexnet":

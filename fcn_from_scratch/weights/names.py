@@ -30,22 +30,22 @@ TORCHVISION = {
 NUMBERED = re.compile(r"(features|classifier)\.(\d+)\.(weight|bias)")
 
 RESNET = (
-    "it is a network of torchvision's on a backbone (fcn_resnet, say): dilated, without skips, with another "
-    "upsampling. It is none of the paper's networks, and no layer of it fits one"
+    "it is a torchvision network on another backbone, such as fcn_resnet: dilated, without skips, with another "
+    "upsampling. It is none of the paper's networks, and none of its layers fits them"
 )
 GOOGLENET = (
-    "it is torchvision's googlenet, another network than the paper's: batch normalisation and no local response "
-    "normalisation, 3x3 kernels where the paper's has 5x5, and a pool4 of 2x2. Use a GoogLeNet of Caffe's"
+    "it is torchvision's googlenet, which differs from the paper's: it has batch normalisation and no local response "
+    "normalisation, 3x3 kernels where the paper's has 5x5, and a pool4 of 2x2. Use Caffe's GoogLeNet"
 )
 BATCH_NORM = (
-    "it is a network with batch normalisation, as torchvision's vgg16_bn; the paper's have none: use torchvision's "
-    "vgg16, or VGG16 of Caffe's"
+    "it is a network with batch normalisation, such as torchvision's vgg16_bn; the paper's networks have none: use "
+    "torchvision's vgg16 or Caffe's VGG16"
 )
 OTHER_ALEXNET = (
-    "torchvision's alexnet is another network than the paper's CaffeNet: 64, 192, 384, 256 and 256 filters where that "
-    "has 96, 256, 384, 384 and 256, no groups and no local response normalisation. Use CaffeNet of Caffe's"
+    "torchvision's alexnet differs from the paper's CaffeNet: it has 64, 192, 384, 256 and 256 filters, CaffeNet has "
+    "96, 256, 384, 384 and 256; it has no groups and no local response normalisation. Use Caffe's CaffeNet"
 )
-OTHER_VGG = "the numbers of its layers are those of another VGG than the 16 layers of torchvision's vgg16"
+OTHER_VGG = "the numbers of its layers are those of another VGG, not those of torchvision's vgg16"
 
 
 def stranger(names):

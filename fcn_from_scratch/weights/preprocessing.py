@@ -32,7 +32,7 @@ def expected(content, known=None, asked=None):
     """
     if asked is not None:
         if asked not in PREPROCESSING:
-            raise InputError(f"preprocessing is one of {', '.join(PREPROCESSING)}; got {asked!r}")
+            raise InputError(f"preprocessing must be one of {', '.join(PREPROCESSING)}; got {asked!r}")
         return Expected(asked, "as asked for")
     if known is not None:
         return Expected(known.preprocessing, f"its md5 is that of {known.name}")
@@ -43,9 +43,9 @@ def expected(content, known=None, asked=None):
         return Expected("caffe", f"a {content.format} expects it")
     if torchvision_network(content.arrays):
         why = "its names are torchvision's. Caffe's VGG16 is also published under these names"
-        return Expected("torchvision", f"{why}: if this is one, say preprocessing caffe")
+        return Expected("torchvision", f"{why}: if this is one, pass preprocessing caffe")
     hint = " (pytorch-fcn, whose names these may be, trains on Caffe's)" if content.format == formats.PYTORCH else ""
-    return Expected(None, f"nothing in the file tells{hint}; the model's own is kept")
+    return Expected(None, f"the file does not say{hint}; the model's own is kept")
 
 
 def recorded_transform(content):
@@ -92,7 +92,9 @@ def fold(weight, transform):
     included  (tests/weights/test_preprocessing.py).
     """
     if weight.ndim != 4 or weight.shape[1] != 3:
-        raise InputError(f"only a convolution of three channels can take up a preprocessing; this is {weight.shape}")
+        raise InputError(
+            f"a preprocessing can be folded only into a convolution of three channels; this one is {weight.shape}"
+        )
     step = -1 if transform.order == "RGB" else 1
     factor = transform.scale / np.array(transform.std or (1.0, 1.0, 1.0))
     folded = weight * factor[:, None, None].astype(weight.dtype)

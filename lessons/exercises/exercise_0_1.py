@@ -65,5 +65,5 @@ MISTAKES = {
     "these pools round up: 175 cells become 88, because a last window of one cell counts too": _round_down,
     "the padding is added on both sides, so the map grows by two times the padding": _padding_once,
     "a 3x3 convolution removes 2 rows, which a padding of 1 gives back. The first one has another padding": _same,
-    "fc6 has no padding: a kernel of 7 rows fits in 7 - 1 = 6 places fewer than there are rows": _fc6_keeps,
+    "fc6 has no padding: a kernel of 7 rows has 7 - 1 = 6 places fewer than the map has rows": _fc6_keeps,
 }

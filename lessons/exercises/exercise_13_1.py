@@ -3,9 +3,9 @@
 A network sees `size` pixels of a row of `n` pixels and has the given stride. Its windows begin at 0, stride,
 2 * stride and so on, as long as they end inside the row. `mask` says for each window whether its cell is kept.
 
-Write `used(n, size, stride, mask)`. It returns two lists: for each pixel, how many kept windows contain it; and for
-each kept window, the pixel whose label it is asked for. That is its middle pixel, and for an even size the first of the
-two middle ones.
+Write `used(n, size, stride, mask)`. It returns two lists. The first says for each pixel how many kept windows contain
+it. The second says for each kept window the pixel whose label its cell should predict. That is the middle pixel of the
+window, and for an even size the first of the two middle ones.
 
     used(12, 4, 2, [1, 0, 1, 1, 0]) -> [1, 1, 1, 1, 1, 1, 2, 2, 1, 1, 0, 0], [1, 5, 7]
 """
@@ -66,7 +66,7 @@ def _all_windows(n, size, stride, mask):
 
 
 MISTAKES = {
-    "of the two middle pixels of an even window, the first one is asked for: (size - 1) // 2": _second_middle,
+    "an even window has two middle pixels, and the label is that of the first one: (size - 1) // 2": _second_middle,
     "window number k begins at pixel stride * k": _no_stride,
-    "a window whose cell is not kept uses no pixel and asks for no label": _all_windows,
+    "a window whose cell is not kept uses no pixel and no label": _all_windows,
 }

@@ -6,9 +6,9 @@ Cell (i, j) of the moved picture sees the window that begins at its pixel (strid
 move along.
 
 Write `shifted_labels(labels, size, stride, a, b)`. It gets the labels (H, W) of the picture that was not moved, and
-returns the labels of the cells of the moved picture. A cell is asked for the middle pixel of its window of size x size
-pixels, and for an even size for the first of the two middle ones along each axis. There is a cell for every window that
-ends inside the picture.
+returns the labels of the cells of the moved picture. The label of a cell is that of the middle pixel of its window,
+which has size x size pixels. For an even size, take the first of the two middle pixels along each axis. There is a cell
+for every window that ends inside the picture.
 
 Over all stride * stride shifts, every window of the picture is trained on exactly once. These are the windows of
 shift-and-stitch (lesson 7). So on average the loss is that of the dense map of lesson 8.
@@ -80,6 +80,6 @@ def _half_windows(labels, size, stride, a, b):
 MISTAKES = {
     "the picture has moved and the labels have not: cell (0, 0) now begins at pixel (a, b)": _labels_stay,
     "the first a rows are removed, so the picture moves up, and its labels with it. You moved them down": _other_way,
-    "of the two middle pixels of an even window, the first one is asked for: (size - 1) // 2": _second_middle,
+    "an even window has two middle pixels, and the label is that of the first one: (size - 1) // 2": _second_middle,
     "a cell exists only if its whole window ends inside the picture: (length - size) // stride + 1": _half_windows,
 }

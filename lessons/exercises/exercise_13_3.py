@@ -28,7 +28,7 @@ def over_all_masks(gradients, p):
     # sum of p g_i / p, which is the whole sum: the estimate is unbiased.
     # The variance of m_i is p - p**2 = p (1 - p), because m_i squared is m_i. The variances of independent terms add
     # up. So the variance is the sum of p (1 - p) |g_i / p|**2, which is (1 - p)/p times the sum of |g_i|**2.
-    # What breaks it is a mask that looks at the scores. If the cells with the largest losses are kept, the probability
+    # This fails for a mask that depends on the scores. If the cells with the largest losses are kept, the probability
     # is not the same for all cells, and the mean is no longer the whole sum.
     # END SOLUTION
 

@@ -1,6 +1,6 @@
 """Exercise 14.2, change: the fourth slice of the first filters.
 
-A trained network reads three colour channels. It shall go on with depth as a fourth channel. Its first layer has the
+A trained network reads three colour channels. Now it gets depth as a fourth channel. Its first layer has the
 weight (O, 3, kh, kw).
 
 Write `add_depth(weight, filling)`. It returns a weight (O, 4, kh, kw) whose first three slices are the old ones. The

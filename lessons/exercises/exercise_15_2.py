@@ -16,9 +16,9 @@ def fold(weight, std):
     """The first layer's weight for BGR in 0..255, minus the mean."""
     # BEGIN SOLUTION
     scaled = weight / (255 * np.asarray(std))[None, :, None, None]
-    # The mean is another matter. The layer pads with zeros *after* the mean was subtracted, so its frame has the mean's
-    # colour. A network that does not subtract the mean pads with black, and its bias takes the mean away there too:
-    # the result is right inside, and wrong wherever the kernel reaches over the border.
+    # The mean cannot be folded in this way. The layer pads with zeros *after* the mean was subtracted, so its frame has
+    # the mean's colour. A network that does not subtract the mean pads with black. Its bias takes the mean away there
+    # too. So the result is right inside, and wrong wherever the kernel reaches over the border.
     return scaled[:, ::-1]
     # END SOLUTION
 

@@ -78,5 +78,5 @@ def _no_bound(values):
 MISTAKES = {
     "with an odd number of values, rounding down loses the last one": _rounds_down,
     "thread t adds value t + half, and not its neighbour. Then the threads read neighbouring numbers": _neighbours,
-    "value t + half counts only if t + half < left. What lies behind `left` has been added before": _no_bound,
+    "value t + half counts only if t + half < left. Values behind `left` have been added before": _no_bound,
 }

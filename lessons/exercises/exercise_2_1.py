@@ -68,7 +68,7 @@ def _rows_of_the_image(pixel, image_size, kernel_size):
     return [(row // ow * image_size[1] + row % ow, column) for row, column in expected(pixel, image_size, kernel_size)]
 
 
-def _turned(pixel, image_size, kernel_size):
+def _rotated(pixel, image_size, kernel_size):
     return _where(_patches(pixel, image_size, kernel_size)[..., ::-1, ::-1])
 
 
@@ -77,5 +77,5 @@ MISTAKES = {
         _channels_last
     ),
     "a row of the output has W - kw + 1 windows, not W": _rows_of_the_image,
-    "window (i, j) reads pixel (u, v) with the tap a = u - i, b = v - j. Yours count from the other end": _turned,
+    "window (i, j) reads pixel (u, v) with the tap a = u - i, b = v - j. Yours count from the other end": _rotated,
 }

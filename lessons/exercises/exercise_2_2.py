@@ -68,7 +68,7 @@ def _last_block_missing(x, weight, rows, product):
     return y
 
 
-def _turned(x, weight, rows, product):
+def _rotated(x, weight, rows, product):
     return expected(x, weight[..., ::-1, ::-1], rows, product)
 
 
@@ -80,6 +80,6 @@ def _other_columns(x, weight, rows, product):
 
 MISTAKES = {
     "the last block is missing. It has fewer rows if `rows` does not divide the output's height": _last_block_missing,
-    "the kernel is turned. A convolution layer computes a correlation: x[i + a, j + b] * weight[a, b]": _turned,
+    "the kernel is rotated. A convolution layer computes a correlation: x[i + a, j + b] * weight[a, b]": _rotated,
     "the columns of the patches and the weights are in different orders. Both should be (c, a, b)": _other_columns,
 }

@@ -8,7 +8,7 @@ Write `merged(first, second)`, which returns the kernel of that one layer. Both 
 
     merged(np.array([[1., 0., -1.]]), np.array([[1., 2., 3.]])) -> [[1., 2., 2., -2., -3.]]
 
-How many weights have two 3x3 kernels, and how many has the one kernel that replaces them?
+How many weights do two 3x3 kernels have, and how many does the one kernel have that replaces them?
 """
 
 import numpy as np
@@ -60,7 +60,7 @@ def _correlated(first, second):
     return expected(first, second[::-1, ::-1])
 
 
-def _turned(first, second):
+def _rotated(first, second):
     return expected(first, second)[::-1, ::-1]
 
 
@@ -70,6 +70,6 @@ def _inside(first, second):
 
 MISTAKES = {
     "you correlated the two kernels. In the sum one index runs backwards: second[a] * first[e - a]": _correlated,
-    "these are the right weights, but turned by 180 degrees": _turned,
+    "these are the right weights, but rotated by 180 degrees": _rotated,
     "the merged kernel is larger: it has k1 + k2 - 1 taps along each axis": _inside,
 }

@@ -55,7 +55,7 @@ def _overwrites(dy, kernel, stride, image_size):
     return dx
 
 
-def _turned(dy, kernel, stride, image_size):
+def _rotated(dy, kernel, stride, image_size):
     return expected(dy, kernel[::-1, ::-1], stride, image_size)
 
 
@@ -64,8 +64,8 @@ def _flipped(dy, kernel, stride, image_size):
 
 
 MISTAKES = {
-    "a pixel that several windows saw gets the sum of what they send back. Use +=": _overwrites,
-    "the kernel is turned. The gradient goes back through the same weights: tap (a, b) of window (i, j) read the pixel "
-    "(s*i + a, s*j + b)": _turned,
+    "a pixel that several windows read gets the sum of what they send back. Use +=": _overwrites,
+    "the kernel is rotated. The gradient goes back through the same weights: tap (a, b) of window (i, j) read pixel "
+    "(s*i + a, s*j + b)": _rotated,
     "each output's gradient went to the pixels of the opposite output. A check with ones would not see this": _flipped,
 }

@@ -63,7 +63,7 @@ def _first_image(dy, x, slope):
 
 
 MISTAKES = {
-    "dx: where x is negative dy does not vanish, it passes times the slope": _plain_relu,
+    "dx: where x is negative, dx is dy times the slope, not zero": _plain_relu,
     "dslope: where x is positive the output does not depend on the slope. Leave those pixels out": _all_pixels,
     "dslope is a sum over all pixels that used the slope, not their mean": _mean,
     "dslope collects from all images of the batch, not from the first only": _first_image,

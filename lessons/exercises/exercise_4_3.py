@@ -1,4 +1,4 @@
-"""Exercise 4.3, prove: what a preference without knowledge costs.
+"""Exercise 4.3, prove: the average loss over all labels.
 
 Let each of the C classes be the label once, and average the cross-entropy of the same scores over the C labels. The
 excess is this average minus ln C. Show that
@@ -8,8 +8,8 @@ excess is this average minus ln C. Show that
 
 For the proof, write the excess as ln(mean of e^t), where t are the scores minus some number. Which number?
 
-Write `excess_and_variance(scores)` for an array (C,). It returns the pair (excess, half the variance of the scores),
-where the variance is the mean of the squared distances from the mean.
+Write `excess_and_variance(scores)` for an array (C,). It returns the pair (excess, half the variance of the scores).
+Here the variance is the mean of the squared distances from the mean.
 """
 
 import numpy as np

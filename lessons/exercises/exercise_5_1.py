@@ -71,6 +71,6 @@ def _swapped(layers, height, width):
 
 MISTAKES = {
     "a window that does not fit is left out: round down, not up": _rounded_up,
-    "a kernel of size k has k - 1 places fewer than the map has pixels, even with stride 1": _strides_only,
+    "a kernel of size k fits in k - 1 fewer places than the map has pixels, even with stride 1": _strides_only,
     "the height comes first": _swapped,
 }

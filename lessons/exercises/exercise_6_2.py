@@ -1,7 +1,7 @@
 """Exercise 6.2, change: another upscore kernel.
 
 FCN-32s has an upscore layer with a kernel of 64 and stride 32. FCN-AlexNet has one with a kernel of 63. What happens to
-the crop when AlexNet gets the kernel of 64, or VGG16 that of 63?
+the crop if AlexNet gets a kernel of 64, or if VGG16 gets a kernel of 63?
 
 Write `crop(layers, k, s)`. `layers` is a list of (kernel size, stride, padding) up to the coarse scores. The upscore
 layer has kernel size k and stride s, where s is the output stride of the layers. The function returns the crop offset

@@ -62,6 +62,6 @@ def _steps_of_one(row, k):
 
 MISTAKES = {
     "a last window that is not full is left out": _partial,
-    "interlaced means alternately: one of pass 0, one of pass 1, and so on, then the second ones": _one_after_another,
+    "interlaced means alternately: the first output of each pass, then the second ones": _one_after_another,
     "inside one pass the windows do not overlap: the stride is k": _steps_of_one,
 }

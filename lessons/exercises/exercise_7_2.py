@@ -85,6 +85,6 @@ def _every_pixel(net, x, f, step):
 
 MISTAKES = {
     "the shifts are 0, step, 2 * step, ...: shifts of 1 pixel answer for pixels that nobody asked for": _first_shifts,
-    "the pass that drops most pixels answers for the last place of each block": _reversed,
+    "the pass that drops the most pixels gives the answer for the last place of each block": _reversed,
     "this is the answer at every pixel; you should give every step-th": _every_pixel,
 }

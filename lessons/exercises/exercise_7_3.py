@@ -9,7 +9,7 @@ Write `answers_for(place, f)`. It returns two values:
 2. the pixel whose answer stands at `place` if somebody puts output j of pass b at f*j + b (the wrong direction), or
    None if this answer has seen the zeros.
 
-Prove both. Why is the pixel of 2 never between the two multiples of f on the left and on the right of `place`?
+Prove both. Why does the pixel of answer 2 never lie between the same two multiples of f as `place`?
 
     answers_for(7, 4) -> (1, 2), 1
     answers_for(2, 4) -> (2, 1), None

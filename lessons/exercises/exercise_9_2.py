@@ -56,5 +56,5 @@ def _whole_sum(taps, stride):
 
 MISTAKES = {
     "the taps that meet at a pixel are every stride-th one (a, a + stride, ...), and no neighbours": _blocks,
-    "one factor for all taps makes the mean 1, but the pattern stays. Each of the sums needs its own": _whole_sum,
+    "one factor for all taps makes the mean 1, but the pattern stays. Each sum needs its own factor": _whole_sum,
 }

@@ -115,7 +115,7 @@ def test_what_cannot_be_read_is_named(fcn, root, monkeypatch):
     assert status == 1
     assert "cannot be read (2): " in out
     assert "img_2.png cannot be read as a picture" in out
-    assert "img_3.mat (its numbers less 1) contain the id 40" in out
+    assert "img_3.mat (its numbers minus 1) contain the id 40" in out
     status, out, _ = fcn("nyud", "--root", root, "--split", "train", "--limit", "1")
     assert status == 0
     assert "(read: the first 1)" in out

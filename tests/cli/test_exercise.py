@@ -39,7 +39,7 @@ class TestWrite:
         mine.write_text("mine")
         out = done("exercise", LESSON)
         assert mine.read_text() == "mine"
-        assert out.startswith(f"kept   {FIRST.file_name}, which is here already\n")
+        assert out.startswith(f"kept   {FIRST.file_name}, which exists already\n")
         assert out.count("wrote") == len(OURS) - 1
         assert done("exercise", LESSON).count("kept") == len(OURS)
 
@@ -119,7 +119,7 @@ class TestMistakes:
             ([LESSON, "--check", "gone.py"], "there is no file gone.py"),
             ([LESSON, 1, "--check", "gone.py"], "there is no file gone.py"),
             ([LESSON, "--check", "."], ". is a folder"),
-            ([LESSON, "--seed", "-1"], "--seed is 0 or more; got -1"),
+            ([LESSON, "--seed", "-1"], "--seed must be 0 or more; got -1"),
             ([LESSON, "--check", "a.py", "--solution"], "not allowed with"),
             ([LESSON, "--time-limit", "0"], "--time-limit"),
             ([LESSON, "one"], "invalid int value: 'one'"),

@@ -228,7 +228,7 @@ class TestWhatDoesNotFit:
             (
                 GOOD.replace('self.grads = {"weight"', 'self.grads = {"w"'),
                 ["my_layer.py:Scale", "--args", "3"],
-                "params has 'weight', grads has not",
+                "params has 'weight', but grads does not",
             ),
             (
                 GOOD.replace("np.full(channels, factor)", "factor"),

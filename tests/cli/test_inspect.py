@@ -113,7 +113,7 @@ def test_nearest_neighbour_has_crops_of_its_own(fcn):
         (["fcn_alexnet", "--width", "2", "--upsampling", "nearest"], "the grids lie 2.5 cells apart"),
         (
             ["mini_classifier", "--width", "1", "--size", "64x96"],
-            "an image of 64x96 does not fit mini_classifier: Linear 'fc6' wants",
+            "an image of 64x96 does not fit mini_classifier: Linear 'fc6' expects",
         ),
         (
             ["mini_classifier", "--width", "1", "--fc6-kernel", "60"],

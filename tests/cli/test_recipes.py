@@ -104,7 +104,7 @@ class TestARecipe:
     @pytest.mark.parametrize(
         ("words", "text"),
         [
-            (["--recipe", "fcn32s-heavy", "--reduction", "mean"], "1e-10 is one for a summed loss"),
+            (["--recipe", "fcn32s-heavy", "--reduction", "mean"], "1e-10 is a rate for a summed loss"),
             (["--recipe", "fcn32s-cvpr", "--reduction", "sum"], "0.0001 is large for reduction 'sum'"),
         ],
     )

@@ -53,7 +53,7 @@ class TestValidation:
     def test_a_wrong_rate_is_refused_before_it_is_doubted(self, fcn, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         for words in (["--lr", -1], ["--lr", -1, "--recipe", "fcn8s-heavy"]):
-            assert fcn("train", *words) == (2, "", "fcn: lr is not negative; got -1.0\n")
+            assert fcn("train", *words) == (2, "", "fcn: lr must not be negative; got -1.0\n")
 
 
 class TestFigure:

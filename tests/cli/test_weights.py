@@ -56,7 +56,7 @@ class TestInspect:
         w = net.params["conv1_1.weight"]
         assert lines["conv1_1.weight"] == ["16x3x3x3", "float32", f"{w.min():.4g}", "..", f"{w.max():.4g}"]
         assert "fits none of the networks here" in out
-        assert out.splitlines()[-1].startswith("preprocessing: nothing in the file tells (pytorch-fcn, whose names")
+        assert out.splitlines()[-1].startswith("preprocessing: the file does not say (pytorch-fcn, whose names")
         assert out.splitlines()[-1].endswith("; the model's own is kept")
 
     def test_torchvisions(self, done, vgg16):
@@ -87,7 +87,7 @@ class TestInspect:
         content = files.state_dict({"backbone.conv1.weight": np.ones((2, 3, 7, 7), np.float32)})
         (tmp_path / "r.pth").write_bytes(files.torch_zip(content))
         out = done("weights", "inspect", tmp_path / "r.pth")
-        assert "fits none of the networks here: it is a network of torchvision's on a backbone" in out
+        assert "fits none of the networks here: it is a torchvision network on another backbone" in out
 
     def test_names_do_not_steer_the_terminal(self, done, tmp_path):
         (tmp_path / "w.safetensors").write_bytes(files.safetensors({"a\x1b[2J": np.ones(2, "f4")}, {"k\x1b": "v\x07"}))
@@ -136,7 +136,7 @@ class TestConvert:
         """A file that records no preprocessing is converted without one. A converted file can be converted again."""
         np.savez(tmp_path / "a.npz", **net.params)
         out = done("weights", "convert", tmp_path / "a.npz", tmp_path / "b.npz")
-        assert "preprocessing not recorded: nothing in the file tells" in out
+        assert "preprocessing not recorded: the file does not say" in out
         done("weights", "convert", tmp_path / "b.npz", tmp_path / "b.npz", "--preprocessing", "torchvision")
         assert weights.read_file(tmp_path / "b.npz").meta["transform"] == TORCHVISION.as_dict()
 
@@ -211,7 +211,7 @@ class TestMistakes:
             (["weights", "convert", "w.pth"], "the following arguments are required: OUT.npz"),
             (["weights", "inspect", "gone.pth"], "gone.pth: No such file"),
             (["weights", "inspect", "."], ".: Is a directory"),
-            (["weights", "inspect", "photo.png"], "photo.png is no file of weights: it is a picture"),
+            (["weights", "inspect", "photo.png"], "photo.png is not a file of weights: it is a picture"),
             (["weights", "convert", "w.pth", "w.pth"], "the name of the new file must end in .npz; got w.pth"),
             (["weights", "convert", "w.pth", "w.npz", "--fold"], "does not record which preprocessing to fold"),
             (["segment", "photo.png", "--weights", "w.pth"], "does not say which network its weights belong to"),

@@ -96,9 +96,9 @@ def test_channels_are_last_in_memory():
 
 def test_what_does_not_fit_is_refused():
     image, labels = np.zeros((3, 4, 5), np.float32), np.zeros((4, 5), int)
-    with pytest.raises(ValueError, match="one image or more"):
+    with pytest.raises(ValueError, match="at least one image"):
         collate([], [])
-    with pytest.raises(ValueError, match="one image or more"):
+    with pytest.raises(ValueError, match="at least one image"):
         collate([image, image], [labels])
     with pytest.raises(ValueError, match="equal channels"):
         collate([image, image[:2]], [labels, labels])

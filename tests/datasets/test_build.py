@@ -24,7 +24,7 @@ def test_each_name_builds_its_dataset(folder):
         ({"name": "shapes", "colour": 3}, "shapes has no option 'colour'; it has .*classes_by"),
         ({"name": "shapes", "root": "here"}, "takes no root; got here"),
         ({"name": "shapes", "num_classes": 21}, "shapes has 6 classes; num_classes says 21"),
-        ({"name": "shapes", "split": "all"}, "split is one of 'train', 'val', 'test'; got 'all'"),
+        ({"name": "shapes", "split": "all"}, "split must be one of 'train', 'val', 'test'; got 'all'"),
         ({"name": "shapes", "size": "big"}, "size"),
         ({"name": "camvid"}, "camvid needs a root"),
         ({"name": "folder"}, "folder needs a root"),

@@ -53,7 +53,7 @@ def test_lists_are_followed(folder):
 
 
 def test_an_unknown_split_is_named(folder):
-    with pytest.raises(InputError, match=r"split is train, val, all.*minival\.txt"):
+    with pytest.raises(InputError, match=r"split must be train, val, all.*minival\.txt"):
         Folder(folder, "minival")
 
 

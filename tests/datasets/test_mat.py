@@ -111,7 +111,7 @@ def test_scipy_reads_what_is_written_by_hand(write):
         (("GTcls",), "holds no real numbers"),
         (("GTcls", "Segmentatio"), "no field Segmentatio; it has Boundaries, Segmentation, CategoriesPresent"),
         (("GTcls", "Boundaries"), "holds no real numbers"),
-        (("S", "Segmentation"), "no single struct with a field Segmentation"),
+        (("S", "Segmentation"), "not a single struct with a field Segmentation"),
     ],
 )
 def test_what_is_missing_is_named(write, asked, complaint):
@@ -123,8 +123,8 @@ def test_what_is_missing_is_named(write, asked, complaint):
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
-        (b"", "does not begin as one of level 5"),
-        (b"\x89PNG" * 100, "does not begin as one of level 5"),
+        (b"", "does not begin like a file of level 5"),
+        (b"\x89PNG" * 100, "does not begin like a file of level 5"),
         (matfile.header(), "holds no variable x; it holds none"),
         (matfile.header(version=0x0200) + bytes(600), r"format 7\.3 \(HDF5\): save it with -v7"),
         (matfile.header() + b"abc", "cut short"),
@@ -158,16 +158,16 @@ def claiming(shape, data=b"\1\2\3\4", kind=matfile.UINT8):
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
-        (claiming((2**31 - 1, 2**31 - 1)), "does not lie in 4 bytes"),
-        (claiming((2**31 - 1,) * 9), "does not lie in 4 bytes"),
+        (claiming((2**31 - 1, 2**31 - 1)), "does not fit into 4 bytes"),
+        (claiming((2**31 - 1,) * 9), "does not fit into 4 bytes"),
         (claiming((-2, -2)), "has the shape"),
         (claiming((4,)), "has the shape"),
-        (claiming((1, 3)), "does not lie in 4 bytes"),
+        (claiming((1, 3)), "does not fit into 4 bytes"),
         (claiming((2, 2), kind=99), "unknown type 99"),
-        (claiming((2, 2), kind=matfile.DOUBLE), "does not lie in 4 bytes"),
+        (claiming((2, 2), kind=matfile.DOUBLE), "does not fit into 4 bytes"),
         (matfile.header() + struct.pack("<II", matfile.MATRIX, 2**32 - 1) + bytes(64), "claims 4294967295 bytes"),
         (matfile.header() + struct.pack("<II", matfile.MATRIX | 60_000 << 16, 0) + bytes(64), "short element claims"),
-        (matfile.file(matfile.structure({"a": b""}, "x", shape=(2**20, 2**11))), "no single struct"),
+        (matfile.file(matfile.structure({"a": b""}, "x", shape=(2**20, 2**11))), "not a single struct"),
         (matfile.file(matfile.structure({"a": b""}, "x", width=0)), "names of a struct"),
         (matfile.file(matfile.structure({"a": matfile.cells()}, "x", width=-8)), "names of a struct"),
         (matfile.file(matfile.structure({"Seg": b""}, "x")), "type 14 is missing"),
@@ -175,7 +175,7 @@ def claiming(shape, data=b"\1\2\3\4", kind=matfile.UINT8):
 )
 def test_sizes_that_lie_are_refused(write, data, complaint):
     with pytest.raises(InputError, match=complaint):
-        read_mat(write(data), "x", "Seg" if b"Seg" in data else "a" if complaint[:5] in ("no si", "names") else None)
+        read_mat(write(data), "x", "Seg" if b"Seg" in data else "a" if complaint[:5] in ("not a", "names") else None)
 
 
 def bomb(megabytes):
@@ -279,14 +279,14 @@ def test_files_that_count_from_one(write):
 @pytest.mark.parametrize(
     ("values", "options", "complaint"),
     [
-        (np.array([[34]], "u1"), {"first": 1}, r"labels\.mat \(its numbers less 1\) contain the id 33 .*0\.\.32"),
+        (np.array([[34]], "u1"), {"first": 1}, r"labels\.mat \(its numbers minus 1\) contain the id 33 .*0\.\.32"),
         (np.array([[33]], "u1"), {}, r"labels\.mat contain the id 33 "),
         (np.array([[-1]], "i2"), {"first": 1}, "contain the id -2"),
         (np.array([[0.5, 1]]), {}, "not whole"),
         (np.array([[np.nan, 1]]), {}, "not whole"),
         (np.array([[np.inf, 1]]), {}, "not whole"),
-        (np.array([[1e18, 1]]), {}, r"from 1 to 1e\+18: no ids"),
-        (np.array([[2**63]], "u8"), {}, "no ids"),
+        (np.array([[1e18, 1]]), {}, r"from 1 to 1e\+18, which are no class ids"),
+        (np.array([[2**63]], "u8"), {}, "no class ids"),
         (np.zeros((2, 2, 2), "u1"), {}, r"has shape \(2, 2, 2\)"),
         (np.zeros((0, 3), "u1"), {}, r"has shape \(0, 3\)"),
     ],

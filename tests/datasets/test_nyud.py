@@ -81,7 +81,7 @@ def test_what_is_missing_is_named(tree, part):
 
 
 def test_an_unknown_modality(tree):
-    with pytest.raises(InputError, match="modality is one of 'color', 'color-d', 'hha', 'color-hha'; got 'rgb'"):
+    with pytest.raises(InputError, match="modality must be one of 'color', 'color-d', 'hha', 'color-hha'; got 'rgb'"):
         build("nyud", tree[0], modality="rgb")
 
 
@@ -93,7 +93,7 @@ def test_files_that_do_not_fit_are_named(tree, rng):
     with pytest.raises(InputError, match=r"depth.img_5003\.png has 3 pixels without a depth"):
         NYUD(root, modality="color-d")[0]
     trees.picture(folder / "data/depth/img_5003.png", rng)
-    with pytest.raises(InputError, match=r"img_5003\.png is a RGB picture; a depth map is grey"):
+    with pytest.raises(InputError, match=r"img_5003\.png is a RGB picture; a depth map must be grey"):
         NYUD(root, modality="color-d")[0]
     trees.picture(folder / "data/hha/img_5003.png", rng, size=(40, 47))
     with pytest.raises(InputError, match=r"differ in size: 40x48 and 40x47 pixels"):
@@ -102,5 +102,5 @@ def test_files_that_do_not_fit_are_named(tree, rng):
     with pytest.raises(InputError, match=r"img_5003\.png cannot be read as a picture"):
         NYUD(root)[0]
     trees.mat(folder / "segmentation/img_5001.mat", matfile.array(np.full(trees.SIZE, 41, np.uint8), "segmentation"))
-    with pytest.raises(InputError, match=r"img_5001\.mat \(its numbers less 1\) contain the id 40"):
+    with pytest.raises(InputError, match=r"img_5001\.mat \(its numbers minus 1\) contain the id 40"):
         NYUD(root)[1]

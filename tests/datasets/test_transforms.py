@@ -115,14 +115,14 @@ def test_any_settings_are_undone(mean, order, scale):
     ("settings", "complaint"),
     [
         ({"order": "GBR"}, "order"),
-        ({"mean": (1, 2)}, "mean has three numbers; got 2"),
-        ({"std": (1, 2, 3, 4)}, "std has three numbers; got 4"),
+        ({"mean": (1, 2)}, "mean must have three numbers; got 2"),
+        ({"std": (1, 2, 3, 4)}, "std must have three numbers; got 4"),
         ({"scale": 0}, "above 0"),
         ({"scale": float("nan")}, "above 0"),
         ({"std": (1, 0, 1)}, "above 0"),
         ({"depth_std": 0}, "above 0"),
         ({"depth_std": float("nan")}, "above 0"),
-        ({"hha_mean": (1, 2)}, "hha_mean has three numbers; got 2"),
+        ({"hha_mean": (1, 2)}, "hha_mean must have three numbers; got 2"),
     ],
 )
 def test_senseless_settings_are_refused(settings, complaint):

@@ -226,13 +226,13 @@ def test_labels_keep_dtype_and_void():
 
 @pytest.mark.parametrize("keep", [0, -0.1, 1.01, np.nan])
 def test_keep_is_a_probability(rng, keep):
-    with refuses("keep is a probability above 0", "got"):
+    with refuses("keep must be a probability above 0", "got"):
         pixel_mask((2, 2), keep, rng)
 
 
 @pytest.mark.parametrize("bad", [0, None, np.random])
 def test_rng_is_a_generator(bad):
-    with refuses("rng is a numpy Generator", "default_rng"):
+    with refuses("rng must be a numpy Generator", "default_rng"):
         pixel_mask((2, 2), 0.5, bad)
 
 

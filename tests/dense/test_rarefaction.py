@@ -285,7 +285,7 @@ class TestRarefy:
         close(rarefy(net, (4, 2))(x), shift_and_stitch(net, x)[:, :, ::4, ::2], 1e-12)
         size, _, start = geometry.receptive_field(net)
         assert tuple(geometry.receptive_field(rarefy(net))) == (size, 1, start)
-        with refuses("AvgPool2d '5' spans 9x1 pixels, more than its input"):
+        with refuses("AvgPool2d '5' spans 9x1 pixels, which is more than its input"):
             rarefy(net)(x[:, :, :12])
 
     @pytest.mark.parametrize("count_include_pad", [True, False])
@@ -335,7 +335,7 @@ class TestRarefy:
             rarefy(strided_net(rng), 3)
         with refuses("the net's output stride is (1, 1)"):
             rarefy(Sequential(ReLU()), 2)
-        with refuses("a chain of layers is expected, a Sequential or a list; got MaxPool2d"):
+        with refuses("net must be a chain of layers, a Sequential or a list; got MaxPool2d"):
             rarefy(MaxPool2d(2))
 
 

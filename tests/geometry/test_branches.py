@@ -32,9 +32,9 @@ class TestField:
         assert geometry.receptive_field(tall).size == (5, 1)
 
     def test_branches_that_end_in_other_places_are_refused(self):
-        with refuses("maps that are joined stand in the same places; got", "start=0", "start=1"):
+        with refuses("maps that are joined must lie in the same places; got", "start=0", "start=1"):
             geometry.receptive_field(module(wide_padding=1))
-        with refuses("maps that are joined stand in the same places", "stride=2, start=0", "stride=4"):
+        with refuses("maps that are joined must lie in the same places", "stride=2, start=0", "stride=4"):
             geometry.receptive_field(net(wide_stride=2))
 
     def test_the_package_computes_what_is_seen(self, rng):
@@ -99,7 +99,7 @@ class TestSizes:
         pooled = [MaxPool2d(3, 2, 1, ceil_mode=True, name="pool"), Conv2d(1, 1, 1, name="proj")]
         module = Branches(strided, pooled, name="module")
         assert geometry.map_sizes(module, 9)["module/output"] == (2, (5, 5))
-        with refuses("module/output joins maps of one size; got module/conv 4x5, module/proj 5x5"):
+        with refuses("module/output joins maps of equal size; got module/conv 4x5, module/proj 5x5"):
             geometry.map_sizes(module, (8, 9))
         assert geometry.sizes_that_fit(module, range(5, 10)) == [5, 7, 9]
 
@@ -138,7 +138,7 @@ class TestTable:
             def graph(self):
                 return [one, other, geometry.Node("sum", Sum(), ("a", "b"))]
 
-        with refuses("maps that are joined stand in the same places"):
+        with refuses("maps that are joined must lie in the same places"):
             geometry.map_sizes(Model(), 9)
 
 

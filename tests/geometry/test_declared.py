@@ -262,7 +262,7 @@ class TestOtherDeclarations:
         rows = table([positive(3, 3), Mean(), Leaky()], 9).rows
         assert [(row.channels, row.size, row.field) for row in rows[1:]] == [(2, (1, 1), None)] * 2
         assert rows[1].kind == "mean of all"
-        with refuses("Mean has no place in a grid", "a vector stands nowhere"):
+        with refuses("Mean has no place in a grid", "its output is a vector"):
             receptive_field(Mean())
 
     def test_what_joins(self):
@@ -276,7 +276,7 @@ class TestOtherDeclarations:
         row = table(Net(), 8).row("largest")
         assert (row.channels, row.size, tuple(row.field), row.kind) == (2, (8, 8), (5, 1, 0), "largest")
         other.padding = (1, 1)
-        with refuses("stand in the same places"):
+        with refuses("must lie in the same places"):
             table(Net(), 8)
 
     def test_a_convolution_of_ones_own_says_how_many_channels_the_image_has(self):
@@ -325,14 +325,14 @@ class TestOtherDeclarations:
 
     @pytest.mark.parametrize("layer", [NearestUpsample(2), interpolation(), Concat(), Own()])
     def test_only_plain_windows_are_measured(self, layer):
-        with refuses("measured through windows", layer.label, "is not one"):
+        with refuses("measured through convolutions", layer.label, "is not one"):
             measured_receptive_field([positive(2, 3), layer])
 
 
 class TestNothingDeclared:
     @pytest.mark.parametrize("ask", [receptive_field, lambda net: map_sizes(net, 9), lambda net: table(net, 9)])
     def test_is_refused_by_name(self, ask):
-        with refuses("Own 'mine' has no place in a grid", "to declare `window`, such as layers.Window("):
+        with refuses("Own 'mine' has no place in a grid", "must declare `window`, such as layers.Window("):
             ask([Blur(), Own(name="mine")])
 
     def test_has_no_output_shape(self):
@@ -358,14 +358,14 @@ class TestDeclaredWrongly:
     def test_what_is_no_shape(self, ask, shape):
         layer = Blur(name="mine")
         layer.output_shape = lambda _: shape
-        with refuses("Blur 'mine'.output_shape returns three integers, (C, H, W); got", repr(shape)):
+        with refuses("Blur 'mine'.output_shape must return three integers, (C, H, W); got", repr(shape)):
             ask([ReLU(), layer])
 
     @pytest.mark.parametrize("number", [None, "many"])
     def test_what_is_no_number_of_multiply_adds(self, number):
         layer = Blur(name="mine")
         layer.multiply_adds = lambda _: number
-        with refuses("Blur 'mine'.multiply_adds returns a number; got", repr(number)):
+        with refuses("Blur 'mine'.multiply_adds must return a number; got", repr(number)):
             table([ReLU(), layer], 9)
 
 

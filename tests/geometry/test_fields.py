@@ -228,7 +228,7 @@ class TestCropOffset:
         assert crop_offset(receptive_field([*alexnet(), BilinearUpsample(63, 32)]), IMAGE) == 18
 
     def test_an_even_kernel_misses_alexnets_grid_by_half_a_pixel(self):
-        with refuses("18.5 cells apart", "not whole", "one smaller or larger"):
+        with refuses("18.5 cells apart", "not a whole number", "one smaller or larger"):
             crop_offset(receptive_field([*alexnet(), BilinearUpsample(64, 32)]), IMAGE)
 
     @pytest.mark.parametrize("pad", [97, 100, 110])
@@ -242,9 +242,9 @@ class TestCropOffset:
         assert crop_offset(early, early) == 0
 
     def test_other_strides_are_refused(self):
-        with refuses("one stride", "2 and 4"):
+        with refuses("equal strides", "2 and 4"):
             crop_offset(receptive_field(conv(3, 2)), receptive_field(conv(3, 4)))
-        with refuses("one stride", "0.5 and 1"):
+        with refuses("equal strides", "0.5 and 1"):
             crop_offset(receptive_field(NearestUpsample(2)), IMAGE)
 
     @given(down_layers(), st.tuples(*[st.integers(0, 7)] * 2))

@@ -122,7 +122,8 @@ class TestField:
     @pytest.mark.parametrize("stride", [1, 3, (4, 2)])
     def test_another_stride_than_the_nets_is_refused(self, stride):
         net = Sequential(MaxPool2d(2), MaxPool2d(2))
-        with refuses("ShiftAndStitch interlaces passes of output stride", "that of its net is 4", "other places"):
+        words = "ShiftAndStitch interlaces passes of output stride", "that of its net is 4", "in the wrong places"
+        with refuses(*words):
             receptive_field(ShiftAndStitch(net, stride))
 
 
@@ -173,7 +174,7 @@ class TestSizes:
         layer = ShiftAndStitch(Sequential(Conv2d(3, 2, 5, stride=2, name="conv")), 2)
         assert not geometry.fits(layer, 4)
         assert geometry.sizes_that_fit(layer, range(1, 9)) == [5, 6, 7, 8]
-        with refuses("conv has nothing to look at: its input is 4x9"):
+        with refuses("conv: its input is 4x9, which is too small"):
             geometry.map_sizes(layer, (4, 9))
 
     def test_in_a_chain(self):

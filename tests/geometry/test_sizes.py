@@ -56,7 +56,7 @@ def test_with_pools_that_round_up_every_image_fits(name, nets):
     ("name", "fail", "of_these_from_26_pixels_on"), list(zip(NETWORKS, (577, 209, 25), (552, 184, 0)))
 )
 def test_with_pools_that_round_down_many_do_not(name, fail, of_these_from_26_pixels_on, nets):
-    """Below 26 pixels fc6 has nothing to look at; the others fail at a crop."""
+    """Below 26 pixels the input of fc6 is too small; the others fail at a crop."""
     missing = set(EVERY) - set(geometry.sizes_that_fit(nets[name], ceil_mode=False))
     assert len(missing) == fail
     assert len([n for n in missing if n >= 26]) == of_these_from_26_pixels_on
@@ -81,15 +81,15 @@ def test_a_smaller_padding_serves_larger_images(nets):
 
 def test_reasons(nets):
     net = nets["fcn32s"]
-    with refuses("crop: upscore is too small: 512 cells, and from cell 19 on 500 are needed for image"):
+    with refuses("crop: upscore is too small: it has 512 cells, but image needs 500 from cell 19 on"):
         geometry.map_sizes(net, 500, ceil_mode=False)
-    with refuses("crop: upscore starts 1 pixels after image does"):
+    with refuses("crop: upscore starts 1 pixels after image and"):
         geometry.map_sizes(net, 500, pad=80)
-    with refuses("fc6 has nothing to look at: its input is 6x22"):
+    with refuses("fc6: its input is 6x22, which is too small"):
         geometry.map_sizes(net, (1, 500), pad=90)
-    with refuses("score_pool3: pool3 is too small: 9 cells, and from cell 1 on 10 are needed for upscore_pool4"):
+    with refuses("score_pool3: pool3 is too small: it has 9 cells, but upscore_pool4 needs 10 from cell 1 on"):
         geometry.map_sizes(models.build("mini_fcn8s", 2, width=1, pad=17, fc6_kernel=3, fc6_padding=0), 33)
-    with refuses("size is at least 1"):
+    with refuses("size must be at least 1"):
         geometry.fits(net, 0)
 
 
@@ -126,7 +126,7 @@ def test_a_classifier_fits_what_its_linear_layer_counts():
     """Pools that round up: VGG16 takes 193 to 224 pixels, and no image outside."""
     net = models.build("mini_classifier", 2, width=1, fc6_kernel=7)
     assert geometry.sizes_that_fit(net) == list(range(193, 225))
-    with refuses("Linear 'fc6' wants 392 numbers; this image gives it 512"):
+    with refuses("Linear 'fc6' expects 392 numbers; this image gives 512"):
         geometry.map_sizes(net, 225)
     assert not geometry.fits(net, (224, 225))
 
@@ -147,10 +147,10 @@ def test_every_crop_of_fcn8s_is_explained(nets):
     assert offsets == (5, 9, 31)
     assert "pool4 starts at -91.5, upscore2 at -11.5; the stride of both is 16" in texts[0]
     assert "((-11.5) - (-91.5)) / 16 = 5" in texts[0]
-    assert "the first 9 cells are left out" in texts[1]
+    assert "the first 9 cells of pool3 are cut off" in texts[1]
     assert "upscore8 starts at -31, the image at 0" in texts[2]
     assert "spread by upscore8 over 16 cells of 1 pixel, so upscore8 starts (16 - 1) / 2 of them earlier" in texts[2]
-    assert "the first 31 pixels are left out" in texts[2]
+    assert "the first 31 pixels of upscore8 are cut off" in texts[2]
 
 
 @pytest.mark.parametrize(("name", "expected"), list(zip(NETWORKS, ([19], [5, 27], [5, 9, 31]))))
@@ -163,7 +163,7 @@ def test_offsets_are_those_of_the_layers(name, expected, nets):
 def test_a_skip_that_starts_late_has_the_scores_cropped():
     (_, offset, text), _ = geometry.explain_crops(models.build("mini_fcn16s", 2, width=1, fc6_kernel=2))
     assert offset == -2
-    assert "upscore2 starts 2 cells before pool4 does, and is the one that is cropped" in text
+    assert "upscore2 starts 2 cells before pool4, so it is cropped instead" in text
 
 
 def test_chains_have_no_crops_to_explain():
@@ -175,5 +175,5 @@ def test_axes_that_differ():
     text = geometry.explain_crop(one, other)
     assert text.splitlines()[0] == "the map starts at -12, the reference at (-4, 0); the stride of both is 4"
     assert text.splitlines()[1].endswith("/ 4 = (2, 3)")
-    with refuses("one stride"):
+    with refuses("equal strides"):
         geometry.explain_crop(one, geometry.IMAGE)

@@ -90,7 +90,7 @@ class TestLayer:
     def test_params_and_grads_have_the_same_names(self, rng):
         layer = Scale()
         del layer.grads["weight"]
-        with refuses("params has 'weight', grads has not"):
+        with refuses("params has 'weight', but grads does not"):
             layer_check(layer, self.X, rng)
 
 

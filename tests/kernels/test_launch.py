@@ -30,7 +30,7 @@ class Elsewhere(standin.ndarray):
 WRONG = {
     "another dtype": ({"grad": standin.asarray(np.ones((2, 3)))}, "sgd: grad has dtype float32; got float64"),
     "integers": ({"weight": standin.asarray(np.ones((2, 3), int))}, "sgd: weight is float32 or float64; got int64"),
-    "transposed": ({"velocity": standin.asarray(np.ones((3, 2), np.float32)).T}, "velocity is contiguous"),
+    "transposed": ({"velocity": standin.asarray(np.ones((3, 2), np.float32)).T}, "velocity must be contiguous"),
     "an array for a number": ({"rate": standin.asarray(np.float32(1))}, "rate is a number of type REAL"),
     "a fraction for an integer": ({"count": 6.0}, "count is a number of type long long; got 6.0"),
     "no array": ({"grad": None}, "sgd: grad is an array; got None"),

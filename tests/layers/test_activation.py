@@ -77,11 +77,11 @@ class TestDropout:
 
     @pytest.mark.parametrize("p", [-0.1, 1, 1.5, float("nan")])
     def test_p_is_a_probability(self, p, rng):
-        with refuses("p is a probability", str(p)):
+        with refuses("p must be a probability", str(p)):
             Dropout(p)
         layer = Dropout(rng=rng)
         layer.p = p
-        with refuses("p is a probability", str(p)):
+        with refuses("p must be a probability", str(p)):
             layer(np.ones(SHAPE))
 
     def test_eval_passes_everything_and_draws_nothing(self, rng):

@@ -77,12 +77,12 @@ class TestBranches:
             Branches([Conv2d(3, 1, 1, name="one")], [Conv2d(3, 1, 1, name="one")])
         with refuses("'output' is taken"):
             Branches([Conv2d(3, 1, 1, name="output")])
-        with refuses("each branch has a convolution"):
+        with refuses("each branch needs a convolution"):
             Branches([ReLU(name="relu")])
         smaller = Branches(
             [Conv2d(3, 1, 1, name="one")], [Conv2d(3, 1, 1, name="two"), AvgPool2d(2, name="pool")], name="module"
         )
-        with refuses("Concat 'module/output' joins maps of one height and width", "(2, 1, 6, 4), (2, 1, 3, 2)"):
+        with refuses("Concat 'module/output' joins maps of equal height and width", "(2, 1, 6, 4), (2, 1, 3, 2)"):
             smaller(rng.normal(size=(2, 3, 6, 4)).astype(np.float32))
 
 
@@ -96,7 +96,7 @@ class TestConcat:
         np.testing.assert_array_equal(np.concatenate(parts, axis=1), dy)
 
     def test_maps_of_two_batches(self, rng):
-        with refuses("Concat joins maps of one height and width; got (2, 3, 4, 3), (1, 3, 4, 3)"):
+        with refuses("Concat joins maps of equal height and width; got (2, 3, 4, 3), (1, 3, 4, 3)"):
             Concat()(rng.normal(size=(2, 3, 4, 3)), rng.normal(size=(1, 3, 4, 3)))
         with refuses("Concat joins maps"):
             Concat()()
@@ -122,5 +122,5 @@ class TestSum:
         assert layer.backward(x)[0].dtype == np.float32
 
     def test_other_channels_are_refused(self, rng):
-        with refuses("Sum 'score_fused' joins maps of one shape; got (1, 2, 3, 3), (1, 1, 3, 3)"):
+        with refuses("Sum 'score_fused' joins maps of equal shape; got (1, 2, 3, 3), (1, 1, 3, 3)"):
             Sum(name="score_fused")(rng.normal(size=(1, 2, 3, 3)), rng.normal(size=(1, 1, 3, 3)))

@@ -38,7 +38,7 @@ class TestNames:
 
     def test_one_layer_in_two_places_is_refused(self):
         relu = ReLU()
-        with pytest.raises(ValueError, match="one layer stands in two places"):
+        with pytest.raises(ValueError, match="one layer is in two places"):
             Sequential(relu, MaxPool2d(2), relu)
 
     def test_repr_shows_the_tree(self, rng):

@@ -198,9 +198,9 @@ class TestRefusals:
             Conv2d(3, 2, 1, name="c")(rng.normal(size=(3, 5, 6)))
 
     def test_groups_that_do_not_divide(self):
-        with refuses("groups divide the channels evenly; got 2 groups of 4 input and 3"):
+        with refuses("groups must divide the channels evenly; got 2 groups of 4 input and 3"):
             Conv2d(4, 3, 1, groups=2)
-        with refuses("groups divide the channels evenly; got 2 groups of 3 input and 4"):
+        with refuses("groups must divide the channels evenly; got 2 groups of 3 input and 4"):
             Conv2d(3, 4, 1, groups=2)
 
     @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("layer", [lambda *c: Conv2d(*c, 3), lambda *c: ConvTranspose2d(*c, 3), Linear])
     def test_no_channels(self, layer):
-        with refuses("is at least 1; got 0"):
+        with refuses("must be at least 1; got 0"):
             layer(0, 2)
-        with refuses("is at least 1; got 0"):
+        with refuses("must be at least 1; got 0"):
             layer(2, 0)

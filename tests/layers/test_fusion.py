@@ -36,7 +36,7 @@ class TestCrop:
             layer(x[:, :, :6])
 
     def test_negative_offset(self):
-        with refuses("offset is at least 0; got (1, -1)"):
+        with refuses("offset must be at least 0; got (1, -1)"):
             Crop((1, -1))
 
 

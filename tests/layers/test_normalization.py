@@ -36,6 +36,6 @@ def test_equals_torch(options, dtype, tolerance, rng):
 
 
 def test_no_size():
-    with refuses("size is at least 1; got 0"):
+    with refuses("size must be at least 1; got 0"):
         LocalResponseNorm(0)
     assert np.isfinite(LocalResponseNorm(1)(np.ones((1, 1, 1, 1)))).all()

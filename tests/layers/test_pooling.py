@@ -122,16 +122,16 @@ class TestMaxUnpool:
 class TestRefusals:
     @pytest.mark.parametrize("layer", [MaxPool2d, AvgPool2d])
     def test_arguments_out_of_range(self, layer):
-        with refuses("kernel_size is at least 1; got 0"):
+        with refuses("kernel_size must be at least 1; got 0"):
             layer(0)
-        with refuses("stride is at least 1; got (1, 0)"):
+        with refuses("stride must be at least 1; got (1, 0)"):
             layer(2, (1, 0))
-        with refuses("padding is at least 0; got -1"):
+        with refuses("padding must be at least 0; got -1"):
             layer(2, 2, -1)
 
     @pytest.mark.parametrize("layer", [MaxPool2d, AvgPool2d])
     def test_padding_above_half_the_window(self, layer, rng):
-        with refuses("padding is at most half the window", "(2, 2)", "3x3"):
+        with refuses("padding must be at most half the window", "(2, 2)", "3x3"):
             layer(3, padding=2)(rng.normal(size=MAP))
-        with refuses("padding is at most half the window", "(2, 2)", "3x3"):
+        with refuses("padding must be at most half the window", "(2, 2)", "3x3"):
             layer(3, padding=2).output_shape((3, 9, 9))

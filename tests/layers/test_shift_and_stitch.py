@@ -159,11 +159,11 @@ class TestErrors:
             ShiftAndStitch(small_net(), STRIDE)(rng.normal(size=(1, 3, 8, 14)))
 
     def test_what_is_no_map(self, rng):
-        with refuses("the output of the net, a map, has shape (N, C, h, w); got shape (2, 48)"):
+        with refuses("the output of the net, a map, must have shape (N, C, h, w); got shape (2, 48)"):
             ShiftAndStitch(Flatten(), 2)(rng.normal(size=(2, 3, 4, 4)))
 
     def test_arguments(self):
-        with refuses("form is one of 'drop', 'shift'; got 'left'"):
+        with refuses("form must be one of 'drop', 'shift'; got 'left'"):
             ShiftAndStitch(ReLU(), 2, "left")
-        with refuses("stride is at least 1; got 0"):
+        with refuses("stride must be at least 1; got 0"):
             ShiftAndStitch(ReLU(), 0)

@@ -147,7 +147,7 @@ class TestUpsampler:
     def test_sizes_are_known_beforehand(self, method, rng):
         layer = make(method, 2, 4, rng=rng)
         if method == "max_unpool":
-            with refuses("the size of MaxUnpool2d '0' is that of the map its pool had read, and no node says which"):
+            with refuses("the size of MaxUnpool2d '0' is that of its pool's input, and no node says which map"):
                 geometry.map_sizes(layer, (4, 5))
         else:
             assert geometry.map_sizes(layer, (4, 5))["1"].size == (32, 40)
@@ -188,13 +188,15 @@ class TestUpsampler:
         }
 
     def test_refusals(self):
-        with refuses("method is one of 'nearest', 'bed_of_nails', 'max_unpool', 'bilinear', 'learned'; got 'cubic'"):
+        with refuses(
+            "method must be one of 'nearest', 'bed_of_nails', 'max_unpool', 'bilinear', 'learned'; got 'cubic'"
+        ):
             upsampler("cubic", 3, 2)
-        with refuses("an upsampler takes a factor for each of its steps"):
+        with refuses("an upsampler needs a factor for each of its steps"):
             upsampler("nearest", 3)
-        with refuses("each factor is at least 1; got 0"):
+        with refuses("each factor must be at least 1; got 0"):
             upsampler("nearest", 3, 2, 0)
-        with refuses("takes for each factor the pool of that stride", "factors [(2, 2), (2, 2)]", "strides [(2, 2)]"):
+        with refuses("needs one pool for each factor", "factors [(2, 2), (2, 2)]", "strides [(2, 2)]"):
             upsampler("max_unpool", 3, 2, 2, pools=[MaxPool2d(2)])
         with refuses("factors [(2, 2)]", "strides [(3, 3)]"):
             upsampler("max_unpool", 3, 2, pools=[MaxPool2d(3)])
@@ -205,11 +207,11 @@ class TestUpsampler:
 class TestRefusals:
     @pytest.mark.parametrize("layer", [NearestUpsample, BedOfNails])
     def test_scale(self, layer):
-        with refuses("scale is at least 1; got 0"):
+        with refuses("scale must be at least 1; got 0"):
             layer(0)
 
     def test_bilinear(self):
-        with refuses("kernel_size is at least 1; got 0"):
+        with refuses("kernel_size must be at least 1; got 0"):
             BilinearUpsample(0, 2)
-        with refuses("stride is at least 1; got 0"):
+        with refuses("stride must be at least 1; got 0"):
             BilinearUpsample(4, 0)

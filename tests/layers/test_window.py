@@ -15,10 +15,10 @@ def test_numbers_are_pairs():
 @pytest.mark.parametrize(
     ("numbers", "words"),
     [
-        ((0,), "kernel_size is at least 1; got 0"),
-        ((3, (0, 1)), "stride is at least 1"),
-        ((3, 1, 0.5), "padding is an integer or a pair of integers; got 0.5"),
-        ((3, 1, 0, 0), "dilation is at least 1"),
+        ((0,), "kernel_size must be at least 1; got 0"),
+        ((3, (0, 1)), "stride must be at least 1"),
+        ((3, 1, 0.5), "padding must be an integer or a pair of integers; got 0.5"),
+        ((3, 1, 0, 0), "dilation must be at least 1"),
     ],
 )
 def test_other_numbers_are_refused(numbers, words):

@@ -151,7 +151,7 @@ class TestSizes:
     def test_a_padding_of_96_is_too_little(self, side):
         x = np.zeros((1, 3, side, 40), np.float32)
         assert thin("fcn32s", pad=97)(x).shape[2:] == (side, 40)
-        with refuses("the kernel spans 7x7 pixels, more than its input: 6x"):
+        with refuses("the kernel spans 7x7 pixels, which is more than its input: 6x"):
             thin("fcn32s", pad=96)(x)
 
 

@@ -224,13 +224,13 @@ class TestRefusals:
             build("mini_classifier", upsampling="fixed")
 
     def test_values(self):
-        with refuses("upsampling is one of 'fixed', 'learned', 'all_learned', 'nearest'; got 'bilinear'"):
+        with refuses("upsampling must be one of 'fixed', 'learned', 'all_learned', 'nearest'; got 'bilinear'"):
             build("mini_fcn8s", upsampling="bilinear")
-        with refuses("width is at least 1; got 0"):
+        with refuses("width must be at least 1; got 0"):
             build("mini_fcn8s", width=0)
-        with refuses("num_classes is at least 1; got 0"):
+        with refuses("num_classes must be at least 1; got 0"):
             build("mini_fcn8s", 0)
-        with refuses("p is a probability", "got 1"):
+        with refuses("p must be a probability", "got 1"):
             build("mini_fcn8s", dropout=1)
 
     def test_an_image_of_other_channels(self, rng):
@@ -239,7 +239,7 @@ class TestRefusals:
 
     def test_an_image_too_small_for_fc6(self, rng):
         net = build("mini_fcn8s", 2, width=1, fc6_padding=0, pad=5)
-        with refuses("the kernel spans 3x3 pixels, more than its input: 2x2"):
+        with refuses("the kernel spans 3x3 pixels, which is more than its input: 2x2"):
             net(rng.normal(size=(1, 3, 56, 56)))
 
     def test_too_small_a_frame(self):

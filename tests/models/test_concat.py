@@ -82,7 +82,7 @@ class TestLayers:
         assert same == (upsampling != "nearest")
 
     def test_another_option(self):
-        with refuses("upsampling is one of 'fixed', 'learned'", "got 'bilinear'"):
+        with refuses("upsampling must be one of 'fixed', 'learned'", "got 'bilinear'"):
             build("mini_fcn8s_concat", upsampling="bilinear")
 
 

@@ -285,7 +285,9 @@ class TestGeometry:
     def test_an_unpooling_of_another_map_does_not_fit(self):
         net = build("mini_unpool", 2, width=1)
         net.children["deconv_fc6"].padding = (2, 2)  # a cell less on each side
-        with refuses("MaxUnpool2d 'unpool5' undoes MaxPool2d 'pool5', which makes 3x4 cells here; its input has 1x2"):
+        with refuses(
+            "MaxUnpool2d 'unpool5' undoes MaxPool2d 'pool5', whose output has 3x4 cells; the input here has 1x2"
+        ):
             geometry.map_sizes(net, (96, 128))
 
 

@@ -64,7 +64,7 @@ class TestLateFusion:
 
     def test_the_average_is_the_default(self):
         assert build(LATE, 2, width=1).fuse.scale == 0.5
-        with refuses("fusion is one of 'average', 'sum'; got 'max'"):
+        with refuses("fusion must be one of 'average', 'sum'; got 'max'"):
             build(LATE, 2, width=1, fusion="max")
         with refuses("mini_fcn32s has no option 'fusion'"):
             build("mini_fcn32s", 2, width=1, fusion="sum")
@@ -112,7 +112,7 @@ class TestLateFusion:
         assert net(rng.normal(size=(1, 4, 33, 40)).astype(np.float32)).shape == (1, 2, 33, 40)
         with refuses("the streams read 3 and 1 channels of the image, one after the other; got x (1, 6, 33, 40)"):
             net(rng.normal(size=(1, 6, 33, 40)))
-        with refuses("in_channels is an integer"):
+        with refuses("in_channels must be an integer"):
             build("mini_fcn32s", 2, width=1, in_channels=(3, 3))
 
     def test_dropout_goes_on_with_one_generator(self):
@@ -162,5 +162,5 @@ class TestSurgery:
             with_depth(state)
         with refuses("got shape (3, 1, 3, 3)"):
             with_depth(build("mini_fcn32s", 4, width=3, in_channels=1))
-        with refuses("fill is one of 'mean', 'zero'; got 'noise'"):
+        with refuses("fill must be one of 'mean', 'zero'; got 'noise'"):
             with_depth(old, "noise")

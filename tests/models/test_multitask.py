@@ -89,9 +89,9 @@ class TestStructure:
     def test_a_number_of_classes_is_the_semantic_ones(self):
         assert build("mini_fcn8s_two_heads", 7, width=1).num_classes == (7, 3)
         assert build("mini_fcn8s_two_heads", [7, 4], width=1).num_classes == (7, 4)
-        with refuses("num_classes is an integer or a pair of integers; got (7, 3, 2)"):
+        with refuses("num_classes must be an integer or a pair of integers; got (7, 3, 2)"):
             build("mini_fcn8s_two_heads", (7, 3, 2), width=1)
-        with refuses("num_classes is at least 1; got (0, 3)"):
+        with refuses("num_classes must be at least 1; got (0, 3)"):
             build("mini_fcn8s_two_heads", 0, width=1)
 
     def test_kernels_of_public_files_are_compared(self):

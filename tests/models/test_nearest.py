@@ -99,5 +99,5 @@ def test_it_has_no_more_parameters_than_fixed_upsampling(rng):
 
 @pytest.mark.parametrize("name", ["fcn_alexnet", "fcn_googlenet"])
 def test_scores_that_stand_on_pixels_have_no_block_around_them(name):
-    with refuses("cells apart, which is not whole: no crop aligns them"):
+    with refuses("cells apart, which is not a whole number: no crop aligns them"):
         build(name, 2, width=2, upsampling="nearest")

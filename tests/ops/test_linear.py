@@ -74,9 +74,9 @@ class TestErrors:
             ops.linear_backward(np.ones((3, 4)), np.ones((3, 6)), self.weight)
 
     def test_number_of_axes(self):
-        with refuses("x has shape", "(3, 5, 1, 1)"):
+        with refuses("x must have shape", "(3, 5, 1, 1)"):
             ops.linear(np.ones((3, 5, 1, 1)), self.weight)
-        with refuses("weight has shape", "(5,)"):
+        with refuses("weight must have shape", "(5,)"):
             ops.linear(np.ones((3, 5)), self.weight[0])
 
     def test_empty(self):

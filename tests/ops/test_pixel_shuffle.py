@@ -49,7 +49,7 @@ def test_errors(rng):
     x = rng.normal(size=(2, 6, 4, 4))
     with refuses("one channel of 4", "upscale_factor 2", "6 channels"):
         ops.pixel_shuffle(x, 2)
-    with refuses("upscale_factor is at least 1"):
+    with refuses("upscale_factor must be at least 1"):
         ops.pixel_shuffle(x, 0)
     with refuses("(N, C, H, W)"):
         ops.pixel_shuffle(x[0], 2)

@@ -106,7 +106,7 @@ class TestTraining:
 
     def test_an_iter_size_of_nothing(self, new_run):
         run = new_run()
-        with refuses("iter_size is at least 1; got 0"):
+        with refuses("iter_size must be at least 1; got 0"):
             Trainer(run.model, run.optimizer, run.batches, iter_size=0)
 
 
@@ -336,7 +336,7 @@ class TestRecipes:
 
     def test_a_sums_rate_with_a_mean(self):
         for lr in (1e-10, 1e-12, 1e-14):
-            assert "is one for a summed loss" in recipes.doubt(lr, "mean")
+            assert "is a rate for a summed loss" in recipes.doubt(lr, "mean")
         assert "equals 1.875e-05 as a mean" in recipes.doubt(1e-10, "mean")
 
     def test_a_rate_too_large_for_a_mean(self):

@@ -246,12 +246,12 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"lr": -0.1}, "lr is not negative; got -0.1"),
-            ({"lr": float("nan")}, "lr is not negative; got nan"),
-            ({"momentum": 1.0}, "momentum is a probability, at least 0 and below 1; got 1.0"),
-            ({"momentum": -0.1}, "momentum is a probability"),
-            ({"weight_decay": -1e-4}, "weight_decay is not negative"),
-            ({"weight_decay": float("nan")}, "weight_decay is not negative"),
+            ({"lr": -0.1}, "lr must not be negative; got -0.1"),
+            ({"lr": float("nan")}, "lr must not be negative; got nan"),
+            ({"momentum": 1.0}, "momentum must be a probability, at least 0 and below 1; got 1.0"),
+            ({"momentum": -0.1}, "momentum must be a probability"),
+            ({"weight_decay": -1e-4}, "weight_decay must not be negative"),
+            ({"weight_decay": float("nan")}, "weight_decay must not be negative"),
             ({"multipliers": {"conv.*": (1, 1)}}, "no multiplier pattern matches the parameter 'score.weight'"),
         ],
     )
@@ -262,13 +262,13 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("make", "message"),
         [
-            (lambda: constant(-1), "lr is not negative"),
-            (lambda: stepped(-1, 5), "lr is not negative"),
-            (lambda: stepped(1, 0), "every is at least 1; got 0"),
-            (lambda: polynomial(float("nan"), 5), "lr is not negative"),
-            (lambda: polynomial(1, 0), "steps is at least 1; got 0"),
-            (lambda: polynomial(1, 2.5), "steps is an integer; got 2.5"),
-            (lambda: warm_up(constant(1), -1), "steps is at least 0; got -1"),
+            (lambda: constant(-1), "lr must not be negative"),
+            (lambda: stepped(-1, 5), "lr must not be negative"),
+            (lambda: stepped(1, 0), "every must be at least 1; got 0"),
+            (lambda: polynomial(float("nan"), 5), "lr must not be negative"),
+            (lambda: polynomial(1, 0), "steps must be at least 1; got 0"),
+            (lambda: polynomial(1, 2.5), "steps must be an integer; got 2.5"),
+            (lambda: warm_up(constant(1), -1), "steps must be at least 0; got -1"),
         ],
     )
     def test_schedules(self, make, message):

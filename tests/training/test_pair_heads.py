@@ -146,5 +146,5 @@ def test_labels_beyond_a_head_are_named(tmp_path, rng):
     folder, _ = trees.siftflow(tmp_path, rng, ["coast_1"], ["coast_2"])
     values = np.full(trees.SIZE, 4, np.int16)
     trees.mat(folder / "GeoLabels" / trees.SCENES / "coast_2.mat", matfile.array(values, "S"))
-    with pytest.raises(InputError, match=r"coast_2\.mat \(its numbers less 1\) contain the id 3"):
+    with pytest.raises(InputError, match=r"coast_2\.mat \(its numbers minus 1\) contain the id 3"):
         evaluate_heads(network(), SIFTFlow(folder))

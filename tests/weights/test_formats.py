@@ -200,8 +200,8 @@ class TestOtherFiles:
             (b"\xff\xd8\xff\xe0" + bytes(40), "picture"),
             (b"<!DOCTYPE html><html>", "web page"),
             (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
-            (b"weights", "no file of weights"),
-            (b"", "no file of weights"),
+            (b"weights", "not a file of weights"),
+            (b"", "not a file of weights"),
         ],
     )
     def test_are_named(self, write, content, reason):

@@ -57,7 +57,7 @@ class TestHowItIsKnown:
         report = weights.load(net, write(arrays), preprocessing=asked)
         assert net.transform == {None: own, "caffe": CAFFE, "torchvision": TORCHVISION}[asked]
         assert len(report.notes) == 2  # the other one: at-once or not stays open
-        assert any("nothing in the file tells" in note for note in report.notes) == (asked is None)
+        assert any("the file does not say" in note for note in report.notes) == (asked is None)
 
     def test_a_checkpoint_says_it(self, net, arrays, write):
         settings = Preprocess((1, 2, 3), "RGB", 0.5, (4, 5, 6))
@@ -67,7 +67,7 @@ class TestHowItIsKnown:
         assert net.transform == settings
 
     def test_another_word(self, net, arrays, write):
-        with refuses("preprocessing is one of caffe, torchvision", "'keras'"):
+        with refuses("preprocessing must be one of caffe, torchvision", "'keras'"):
             weights.load(net, write(arrays), preprocessing="keras")
 
 

@@ -1,142 +1,97 @@
-"""Measure the quality and the cost of all methods, side by side in one run."""
+"""The costs of each method: time, memory and work for one picture, and whether the machine was quiet enough."""
 
+import os
 import time
 import tracemalloc
 from typing import NamedTuple
 
 import numpy as np
 
-from fcn_from_scratch.backend import device_module, to_device, to_numpy
-from fcn_from_scratch.metrics import METRICS, ConfusionMatrix, boundary_band
-from fcn_from_scratch.objects import recall_by_size
+from fcn_from_scratch.backend import device_module
+from fcn_from_scratch.engine import threads
+from fcn_from_scratch.lab.compare.scoring import predict
 from fcn_from_scratch.progress import bar
 
-BAND = 3  # pixels on each side of a boundary
-ROUNDS = 5  # of timing at least, even with fewer pictures
-SMALL = 16 * 16  # pixels: objects smaller than this, a quarter of a 32x32 cell of the coarse map, count as small
+ROUNDS, PEAKS = 15, 5  # rounds of timing, and of measuring memory
+WIDE = 0.2  # quartiles farther apart than this share of the median make a time doubtful
+QUIET = 0.5  # load average of an idle machine at most
 
 
-class Row(NamedTuple):
-    """One method's line of the table. The qualities are None for pictures without labels.
+class Costs(NamedTuple):
+    """The costs of one method for one picture. Each measured number is a median, `low` and `high` are the quartiles.
 
-    boundary_iu     mean IU over the pixels within BAND of a boundary
-    small_recall    for each object of fewer than SMALL pixels the share of it that was found; the mean of these
-    milliseconds    for one picture, from image to labels: the median over all pictures
-    peak_mib        measured peak memory for one picture, without network and image, in MiB
-    multiply_adds   for one picture, counted by geometry
-    passes          of the network over one picture
-    output_stride   pixels between the network's own predictions
-    steps           of training after the trunk
-    parameters      number of the weights
-    weights         the stage they come from; rows with the same weights differ only in how they predict
+    milliseconds   from image to labels
+    peak_mib       the peak of the memory, without network and image, in MiB
+    multiply_adds  counted by geometry
+    passes         of the network over the picture
+    output_stride  pixels between the network's own predictions
+    parameters     number of the weights
     """
 
-    method: str
-    pixel_accuracy: float | None
-    mean_accuracy: float | None
-    mean_iu: float | None
-    frequency_weighted_iu: float | None
-    boundary_iu: float | None
-    small_recall: float | None
     milliseconds: float
+    milliseconds_low: float
+    milliseconds_high: float
     peak_mib: float
+    peak_mib_low: float
+    peak_mib_high: float
     multiply_adds: int
     passes: int
     output_stride: int
-    steps: int
     parameters: int
-    weights: str
 
 
-def measure(methods, predictors, pictures, transform, settings, truth=None, device="cpu", progress=True):
-    """Measure all methods; returns a Row for each.
+def costs(predictors, x, device="cpu", progress=True):
+    """The Costs of all methods on the picture x (1, C, H, W): name of a method -> Costs.
 
-    methods     methods.METHODS
-    predictors  name of a method -> predictor, from compare.predictors
-    pictures    list of Samples. All methods predict a picture before the next one comes, and each time another method
-                is first, so that disturbances of the machine hit all alike. If there are few pictures, they are
-                predicted several times, for the timing
-    settings    training_plan.Settings
-    truth       the dataset of the pictures' labels, or None without labels
-    Multiply-adds and memory are those of the first picture.
+    The methods take turns: each round runs every method once, and each round another method is first. So disturbances
+    of the machine hit all methods alike.
     """
-    inputs = [to_device(transform(picture.image)[None], device) for picture in pictures]
-    tallies = {name: None if truth is None else Tally(truth) for name in predictors}
-    seconds = {name: [] for name in predictors}
-    peaks = {name: peak_bytes(lambda p=p: predict(p, inputs[0]), device) for name, p in predictors.items()}
-    names = list(predictors)
-    for number in bar(range(max(len(pictures), ROUNDS)), disable=not progress, unit="picture", desc="predicting"):
-        turn, place = number % len(names), number % len(pictures)
-        for name in names[turn:] + names[:turn]:
-            started = time.perf_counter()
-            labels = predict(predictors[name], inputs[place])
-            seconds[name].append(time.perf_counter() - started)
-            if truth is not None and number == place:
-                tallies[name].add(pictures[place].labels, labels)
-    size = inputs[0].shape[2:]
-    return [
-        Row(
-            name,
-            **(dict.fromkeys(QUALITIES) if truth is None else tallies[name].scores()),
-            milliseconds=1000 * float(np.median(seconds[name])),
-            peak_mib=peaks[name] / 2**20,
-            multiply_adds=p.multiply_adds(size),
-            passes=p.passes,
-            output_stride=p.stride,
-            steps=methods[name].steps(settings),
-            parameters=p.parameters,
-            weights=methods[name].stage,
+    for one in predictors.values():  # the first call makes what later calls find ready
+        predict(one, x)
+    peaks = _rounds(predictors, PEAKS, lambda call: peak_bytes(call, device) / 2**20, x, progress, "memory")
+    times = _rounds(predictors, ROUNDS, lambda call: 1000 * seconds(call), x, progress, "time")
+    return {
+        name: Costs(
+            *_median_and_quartiles(times[name]),
+            *_median_and_quartiles(peaks[name]),
+            one.multiply_adds(x.shape[2:]),
+            one.passes,
+            one.stride,
+            one.parameters,
         )
-        for name, p in predictors.items()
-    ]
+        for name, one in predictors.items()
+    }
 
 
-def predict(predictor, x):
-    """The class of each pixel of one picture, on the host: x (1, C, H, W) -> integers (H, W)."""
-    return to_numpy(predictor(x).argmax(axis=1))[0]
+def _rounds(predictors, number, measure, x, progress, what):
+    """name of a method -> its measurements, one from each round."""
+    found, names = {name: [] for name in predictors}, list(predictors)
+    for turn in bar(range(number), disable=not progress, unit="round", desc=f"measuring {what}"):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            found[name].append(measure(lambda one=predictors[name]: predict(one, x)))
+    return found
 
 
-class Tally:
-    """Collects the qualities of one method, picture by picture."""
-
-    def __init__(self, truth):
-        self.ignore_index = truth.ignore_index
-        self.background = 0 if truth.classes[0].lower() == "background" else None
-        self.all, self.near = (ConfusionMatrix(truth.num_classes, truth.ignore_index) for _ in range(2))
-        self.recalls = []
-
-    def add(self, labels, predictions):
-        """Add one picture: its labels and the predictions, (H, W) each."""
-        self.all.update(labels, predictions)
-        band = boundary_band(labels, BAND, self.ignore_index)
-        self.near.update(np.where(band, labels, self.ignore_index), predictions)
-        found = recall_by_size(labels, predictions, self.ignore_index, self.background)
-        self.recalls.extend(found.recall[found.area < SMALL])
-
-    def scores(self):
-        """name of a quality -> number; NaN where there was nothing to count."""
-        return {
-            **self.all.scores(),
-            "boundary_iu": self.near.scores()["mean_iu"],
-            "small_recall": float(np.mean(self.recalls)) if self.recalls else float("nan"),
-        }
+def _median_and_quartiles(numbers):
+    low, median, high = np.percentile(numbers, (25, 50, 75))
+    return float(median), float(low), float(high)
 
 
-QUALITIES = (*METRICS, "boundary_iu", "small_recall")
+def seconds(call):
+    """The time of one call. Its result must lie on the host, so that a GPU's work is done."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
 
 
-def peak_bytes(call, device="cpu", runs=3):
-    """The peak of the additional memory while call() runs, in bytes: the largest of several runs.
+def peak_bytes(call, device="cpu"):
+    """The peak of the additional memory while call() runs, in bytes.
 
     On the CPU this is the memory that Python and NumPy allocate, as tracemalloc counts it. With two threads the peak
     varies, because both may hold their largest blocks at the same time or not. On a GPU it is the growth of CuPy's
     memory pool.
     """
-    call()  # memory that stays in use after the first call is not counted
-    return max(_peak_of_one(call, device) for _ in range(runs))
-
-
-def _peak_of_one(call, device):
     if device == "cuda":
         pool = device_module(device).get_default_memory_pool()
         pool.free_all_blocks()
@@ -150,3 +105,33 @@ def _peak_of_one(call, device):
         return tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
+
+
+def load():
+    """The load average of the last minute: the number of processes that want a core. None if the system has none."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def doubts(found, before, after):
+    """Sentences that warn of unreliable times; an empty list if there is no reason to doubt them.
+
+    found   name of a method -> Costs
+    before  the load average when the command started, when nothing of ours had run yet; or None
+    after   the load average after the measurement, with our own threads in it; or None
+    """
+    warnings = []
+    busy = [number for number, own in ((before, 0), (after, threads.most())) if number and number > own + QUIET]
+    if busy:
+        warnings.append(
+            f"The machine was busy (load average {max(busy):.1f}), so the times are too long. Repeat the command on a "
+            "quiet machine: the trained networks are kept."
+        )
+    wide = {name: (one.milliseconds_high - one.milliseconds_low) / one.milliseconds for name, one in found.items()}
+    name = max(wide, key=wide.get)
+    if wide[name] > WIDE:
+        number = sum(value > WIDE for value in wide.values())
+        warnings.append(
+            f"The times of {number} of {len(wide)} methods vary widely between the rounds. The widest is {name}: half "
+            f"of its rounds took from {found[name].milliseconds_low:.1f} to {found[name].milliseconds_high:.1f} ms."
+        )
+    return warnings

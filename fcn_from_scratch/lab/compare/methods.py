@@ -10,10 +10,10 @@ class Method(NamedTuple):
 
     name    on the command line
     title   in the table
-    stage   the training stage that its weights come from
+    stage   the last training stage of its weights
     way     "net": the network as it was trained. "nearest": its coarse scores, repeated. "stitch" and "rarefy": the
             tricks of the paper's section 3.2, which need no training
-    family  the kind of method: "coarse", "trick", "upsampling", "skips", "unpooling"
+    family  the kind of method: "coarse", "trick", "dilated", "skips", "stages", "concat", "unpooling"
     """
 
     name: str
@@ -33,12 +33,16 @@ METHODS = {
         Method("nearest", "coarse map, nearest", "32s", "nearest", "coarse"),
         Method("32s-fixed", "32s-fixed", "32s-fixed", "net", "coarse"),
         Method("32s", "32s, bilinear", "32s", "net", "coarse"),
+        Method("learned", "32s, learned", "32s-learned", "net", "coarse"),
         Method("stitch", "shift-and-stitch", "32s", "stitch", "trick"),
         Method("rarefy", "rarefied", "32s", "rarefy", "trick"),
-        Method("learned", "32s, learned", "32s-learned", "net", "upsampling"),
-        Method("16s", "16s", "16s", "net", "skips"),
-        Method("8s", "8s", "8s", "net", "skips"),
-        Method("8s-atonce", "8s at once", "8s-atonce", "net", "skips"),
+        Method("dilated", "dilated, trained", "dilated", "net", "dilated"),
+        Method("16s", "16s, at once", "16s", "net", "skips"),
+        Method("8s", "8s, at once", "8s", "net", "skips"),
+        Method("16s-staged", "16s, in stages", "16s-half", "net", "stages"),
+        Method("8s-staged", "8s, in stages", "8s-third", "net", "stages"),
+        Method("concat", "8s, concatenated", "concat", "net", "concat"),
         Method("unpool", "unpooling decoder", "unpool", "net", "unpooling"),
     )
 }
+ALIASES = {"8s-atonce": "8s"}  # names of an earlier version -> names of today

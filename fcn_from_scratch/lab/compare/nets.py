@@ -6,7 +6,7 @@ from pathlib import Path
 from fcn_from_scratch import datasets, dense, models
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab.compare.labelled_patches import PatchBatches
-from fcn_from_scratch.lab.compare.training_plan import NETWORKS, STAGES, TRUNK
+from fcn_from_scratch.lab.compare.training_plan import NETWORKS, TRUNK
 from fcn_from_scratch.training import SGD, Trainer, checkpoint, polynomial, warm_up
 from fcn_from_scratch.weights import parameters
 
@@ -37,8 +37,9 @@ class Nets:
 
     def __getitem__(self, name):
         if name not in self._made:
-            net = self._cached(STAGES[name])
-            self._made[name] = (self._trained(STAGES[name]) if net is None else net).eval()
+            stage = self.settings.stage(name)
+            net = self._cached(stage)
+            self._made[name] = (self._trained(stage) if net is None else net).eval()
         return self._made[name]
 
     def build(self, stage):
@@ -64,9 +65,9 @@ class Nets:
             net.transform = self.transform
         return net
 
-    def path(self, stage):
-        """The path of the stage's weights in the cache."""
-        return self.cache / f"{stage.name}-{self.settings.key(stage)[:12]}.npz"
+    def path(self, name):
+        """The path of a stage's weights in the cache."""
+        return self.cache / f"{name}-{self.settings.key(name)[:12]}.npz"
 
     def _trained(self, stage):
         net, started = self.build(stage), time.perf_counter()
@@ -75,7 +76,7 @@ class Nets:
         trainer = Trainer(net, SGD(net, schedule, weight_decay=5e-4), self._batches(stage, net), device=self.device)
         trainer.run(steps, self.progress)
         if self.cache is not None:
-            checkpoint.save(self.path(stage), trainer, self._extra(stage, net))
+            checkpoint.save(self.path(stage.name), trainer, self._extra(stage, net))
         self.say(f"  {stage.name:12} {steps:4} steps in {time.perf_counter() - started:.1f} s")
         return net
 
@@ -93,12 +94,12 @@ class Nets:
 
     def _cached(self, stage):
         """The stage's network from the cache; None if there is no usable file."""
-        if self.cache is None or not self.path(stage).exists():
+        if self.cache is None or not self.path(stage.name).exists():
             return None
-        path = self.path(stage)
+        path = self.path(stage.name)
         try:
             arrays, meta = checkpoint.read(path)
-            if meta["extra"].get("key") != self.settings.key(stage):
+            if meta["extra"].get("key") != self.settings.key(stage.name):
                 raise InputError(f"{path} was trained with other settings")
             net = self.fresh(stage.network, **stage.options)
             net.load_state_dict(parameters(arrays))
@@ -111,7 +112,7 @@ class Nets:
     def _extra(self, stage, net):
         """What the checkpoint holds besides the weights: the key, and what `fcn segment` needs to prepare and draw."""
         return {
-            "key": self.settings.key(stage),
+            "key": self.settings.key(stage.name),
             "classes": list(self.train.classes),
             "palette": self.train.palette[: self.train.num_classes].tolist(),
             "transform": net.transform.as_dict(),

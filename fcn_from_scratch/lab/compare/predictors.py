@@ -37,8 +37,8 @@ class Whole:
 
     def __init__(self, net):
         self.net = net
-        # each skip halves the stride of the coarsest scores; a decoder predicts every pixel
-        self.stride = geometry.receptive_field(net).stride // 2 ** len(net.skips) if hasattr(net, "skips") else 1
+        # the scores are as far apart as the last upsampling makes up for; a decoder predicts every pixel
+        self.stride = net.upscore.window.stride[0] if hasattr(net, "upscore") else 1
 
     @property
     def parameters(self):

@@ -1,8 +1,15 @@
-"""The training plan as data: one trunk, and the networks that start from it or from each other.
+"""The training plan as data: one trunk, and the networks that start from it.
 
-Training runs in stages, as in the paper: FCN-16s starts from FCN-32s, and FCN-8s from FCN-16s. A Stage is one run of
-training, from some weights to others. All compared networks have been trained for the same number of steps since the
-trunk. Otherwise a network at the end of several stages could win by its longer training alone.
+The plan keeps two questions apart.
+
+structure   which layers make a dense prediction? All these networks start from the trunk. All their layers are trained
+            together, from the first step to the last (only 32s-fixed trains nothing but its score layer)
+schedule    does it help to train in stages, as the paper does? 16s-staged starts from a trained 32s; 8s-staged starts
+            from a 16s that started from a 32s. Their layers are those of 16s and 8s
+
+Every network is trained for the same number of steps after the trunk; the stages of one network share that number in
+equal parts. Every stage has the rate that was best for it on one grid (see tuning). So no network wins by a longer
+training or by more care with its rate.
 """
 
 import hashlib
@@ -19,15 +26,19 @@ NETWORKS = {
         "32s": "mini_fcn32s",
         "16s": "mini_fcn16s",
         "8s": "mini_fcn8s",
-        "8s at once": "mini_fcn8s",
+        "8s in stages": "mini_fcn8s",
         "decoder": "mini_unpool",
+        "dilated": "mini_fcn8s_dilated",
+        "concat": "mini_fcn8s_concat",
     },
     "vgg16": {
         "32s": "fcn32s",
         "16s": "fcn16s",
-        "8s": "fcn8s",
-        "8s at once": "fcn8s_atonce",
+        "8s": "fcn8s_atonce",
+        "8s in stages": "fcn8s",
         "decoder": "unpool_vgg16",
+        "dilated": "fcn8s_dilated",
+        "concat": "fcn8s_concat",
     },
 }
 
@@ -38,8 +49,8 @@ class Stage(NamedTuple):
     name        of the stage
     network     the role of the network that is trained, a key of NETWORKS[family]
     start       the stage whose weights it starts from; None for the trunk, which starts from random weights
-    share       of the steps that every compared network is trained for
-    lr          the highest learning rate
+    part        1 / part of the steps that every compared network is trained for
+    lr          the highest learning rate: the best of tuning.GRID for drawn scenes
     frozen      train the score layer only
     upsampling  an option of the network
     """
@@ -47,7 +58,7 @@ class Stage(NamedTuple):
     name: str
     network: str
     start: str | None
-    share: float
+    part: int
     lr: float
     frozen: bool = False
     upsampling: str = "fixed"
@@ -62,16 +73,22 @@ TRUNK = "trunk"
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage(TRUNK, "classifier", None, 1 / 4, 0.01),
-        Stage("32s-fixed", "32s", TRUNK, 1, 0.005, frozen=True),
-        Stage("32s-half", "32s", TRUNK, 1 / 2, 0.03),
-        Stage("32s", "32s", "32s-half", 1 / 2, 0.02),
-        Stage("32s-learned", "32s", "32s-half", 1 / 2, 0.02, upsampling="all_learned"),
-        Stage("16s-half", "16s", "32s-half", 1 / 4, 0.02),
-        Stage("16s", "16s", "16s-half", 1 / 4, 0.02),
-        Stage("8s", "8s", "16s-half", 1 / 4, 0.02),
-        Stage("8s-atonce", "8s at once", TRUNK, 1, 0.03),
-        Stage("unpool", "decoder", TRUNK, 1, 0.03),
+        Stage(TRUNK, "classifier", None, 4, 0.01),
+        # structure
+        Stage("32s-fixed", "32s", TRUNK, 1, 0.04, frozen=True),
+        Stage("32s", "32s", TRUNK, 1, 0.04),
+        Stage("32s-learned", "32s", TRUNK, 1, 0.04, upsampling="all_learned"),
+        Stage("16s", "16s", TRUNK, 1, 0.04),
+        Stage("8s", "8s", TRUNK, 1, 0.04),
+        Stage("dilated", "dilated", TRUNK, 1, 0.04),
+        Stage("concat", "concat", TRUNK, 1, 0.04),
+        Stage("unpool", "decoder", TRUNK, 1, 0.04),
+        # schedule
+        Stage("32s-half", "32s", TRUNK, 2, 0.04),
+        Stage("16s-half", "16s", "32s-half", 2, 0.04),
+        Stage("32s-third", "32s", TRUNK, 3, 0.04),
+        Stage("16s-third", "16s", "32s-third", 3, 0.04),
+        Stage("8s-third", "8s in stages", "16s-third", 3, 0.04),
     )
 }
 
@@ -88,6 +105,7 @@ class Settings(NamedTuple):
     seed         of all random numbers
     data         identifies the training set, in a form for JSON (see fingerprint)
     weights      a digest of the trunk's file; None if the trunk is trained here
+    rates        name of a stage -> its highest learning rate; None: all rates are the plan's
     """
 
     family: str
@@ -99,21 +117,29 @@ class Settings(NamedTuple):
     seed: int
     data: dict
     weights: str | None = None
+    rates: dict | None = None
+
+    def stage(self, name):
+        """The stage with its rate in this comparison."""
+        return STAGES[name]._replace(lr=(self.rates or {}).get(name, STAGES[name].lr))
 
     def steps_of(self, stage):
-        """The number of steps of one stage; at least one."""
-        return max(1, round(stage.share * self.steps))
+        """The number of steps of one stage; at least one. Those of a network's stages sum up to `steps`."""
+        place = max(1, len(chain(stage.name)))
+        return max(1, self.steps * place // stage.part - self.steps * (place - 1) // stage.part)
 
-    def key(self, stage):
+    def key(self, name):
         """A digest of everything that determines a stage's weights, including the weights that it starts from.
 
-        The device is not part of it: another device may only change the last bits, by rounding.
+        The device is not part of it: another device may only change the last bits, by rounding. The rates of other
+        stages are no part of it either.
         """
+        stage = self.stage(name)
         text = {
             "version": __version__,
-            "settings": self._asdict(),
+            "settings": self._replace(rates=None)._asdict(),
             "stage": stage._asdict(),
-            "start": None if stage.start is None else self.key(STAGES[stage.start]),
+            "start": None if stage.start is None else self.key(stage.start),
         }
         return hashlib.sha256(json.dumps(text, sort_keys=True).encode()).hexdigest()
 

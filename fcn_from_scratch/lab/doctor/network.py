@@ -125,7 +125,9 @@ def at_once(case):
             f"{theirs.spread:.3g} as {other}; those of trained networks vary by 1 to 10"
         )
     else:
-        yield note(f"neither the file nor the scores tell {case.model.name} from {other}; labelled pictures would")
+        yield note(
+            f"neither the file nor the scores tell {case.model.name} from {other}; pass labelled pictures to find out"
+        )
 
 
 @check(

@@ -84,8 +84,8 @@ def others(transform):
     mean = datasets.VOC_MEAN_BGR
     usual = {
         "BGR, 0..255, minus the mean (Caffe)": datasets.CAFFE,
-        "RGB, 0..1, minus the mean, by the deviation (torchvision)": datasets.TORCHVISION,
-        "BGR, 0..255, minus the mean, by 60 (mini networks)": datasets.Preprocess(mean, std=(60.0, 60.0, 60.0)),
+        "RGB, 0..1, minus the mean, divided by the deviation (torchvision)": datasets.TORCHVISION,
+        "BGR, 0..255, minus the mean, divided by 60 (mini networks)": datasets.Preprocess(mean, std=(60.0, 60.0, 60.0)),
         "BGR, 0..1": datasets.Preprocess((0, 0, 0), scale=1 / 255),
         "RGB, 0..1": datasets.Preprocess((0, 0, 0), "RGB", 1 / 255),
         "BGR, 0..255, no mean": datasets.Preprocess((0, 0, 0)),
@@ -123,19 +123,22 @@ def preprocessing(case):
         )
     elif own.sane and own.entropy > SURER * found[swapped].entropy:
         yield warning(
-            f"the network is surer with red and blue swapped: its entropy is {found[swapped].entropy:.2g} instead of "
-            f"{own.entropy:.2g} nats a pixel"
+            "the network is more certain with red and blue swapped: its entropy is "
+            f"{found[swapped].entropy:.2g} instead of {own.entropy:.2g} nats a pixel"
         )
     elif own.sane:
         yield fine(
-            f"scores vary by {own.spread:.2g} nats from pixel to pixel and are not surer with red and blue swapped"
+            f"scores vary by {own.spread:.2g} nats from pixel to pixel, and the network is not more certain with red "
+            "and blue swapped"
         )
     else:
-        yield note(f"scores vary by {own.spread:.2g} nats from pixel to pixel, which proves nothing: is it trained?")
+        yield note(
+            f"scores vary by {own.spread:.2g} nats from pixel to pixel, which shows nothing: is the network trained?"
+        )
 
 
 def describe(transform):
     """A preprocessing in words."""
     words = [transform.order, "0..255" if transform.scale == 1 else "0..1" if transform.scale < 0.01 else "scaled"]
     words.append("minus the mean" if any(transform.mean) else "no mean")
-    return ", ".join(words + (["by the deviation"] if transform.std else []))
+    return ", ".join(words + (["divided by the deviation"] if transform.std else []))

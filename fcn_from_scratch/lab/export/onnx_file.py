@@ -4,7 +4,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.lab.export import onnx_graph, onnx_messages
 
-LARGEST = 2**31 - 1  # bytes; protocol buffers cannot hold more in one file
+LARGEST = 0x7FFFFFFF  # bytes; protocol buffers cannot hold more in one file
 
 
 def write(path, model, facts):
@@ -28,7 +28,7 @@ def write(path, model, facts):
     )
     if message.size > LARGEST:
         raise InputError(
-            f"{facts['model']} takes {message.size / 2**30:.1f} GiB, and an ONNX file of one piece holds 2 at most: "
+            f"{facts['model']} takes {message.size / 2**30:.1f} GiB, but a single ONNX file can hold at most 2: "
             "export the weights alone, as .safetensors or .pth"
         )
     write_atomically(path, message.write)

@@ -53,7 +53,7 @@ def _nearest_upsample(graph, name, layer, x):
 def _max_pool2d(graph, name, layer, x):
     """With its indices as a second result, NAME.indices, if an unpooling needs them."""
     if layer.ceil_mode and any(s > k for s, k in zip(layer.stride, layer.kernel_size)):
-        raise InputError(f"{layer.label} rounds up with a stride above its window, which ONNX does in another way")
+        raise InputError(f"{layer.label} rounds up with a stride above its window, which ONNX does differently")
     place = _window(layer) | {"dilations": layer.dilation, "ceil_mode": int(layer.ceil_mode)}
     return graph.add("MaxPool", name, [x], more=["indices"] if layer in graph.unpooled else [], **place)
 
@@ -75,13 +75,13 @@ def _max_unpool2d(graph, name, layer, x, read, made):
 
 def _avg_pool2d(graph, name, layer, x):
     if layer.ceil_mode:
-        raise InputError(f"{layer.label} rounds up; ONNX averages its last windows in another way")
+        raise InputError(f"{layer.label} rounds up; ONNX averages the last windows differently")
     return graph.add("AveragePool", name, [x], count_include_pad=int(layer.count_include_pad), **_window(layer))
 
 
 def _local_response_norm(graph, name, layer, x):
     if layer.size % 2 == 0:
-        raise InputError(f"{layer.label} sums over {layer.size} channels; ONNX knows odd numbers only")
+        raise InputError(f"{layer.label} sums over {layer.size} channels; ONNX allows only odd numbers")
     numbers = {"alpha": float(layer.alpha), "beta": float(layer.beta), "bias": float(layer.k)}
     return graph.add("LRN", name, [x], size=layer.size, **numbers)
 

@@ -22,7 +22,7 @@ def text(words):
 
 def integer(number):
     """An integer that is not negative and below 2**63."""
-    if number < 1 << 31:
+    if number < 0x80000000:
         return b"J" + struct.pack("<i", number)
     return b"\x8a\x08" + struct.pack("<q", number)
 

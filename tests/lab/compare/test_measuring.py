@@ -1,110 +1,88 @@
-"""The rows hold the numbers that direct calls give."""
+"""The costs are medians of rounds in which the methods take turns. Doubtful times are called doubtful."""
 
-import math
 import sys
 
 import numpy as np
 import pytest
 import standin
 
-from fcn_from_scratch.datasets import Sample
-from fcn_from_scratch.lab.compare import METHODS, measure, predictor
-from fcn_from_scratch.lab.compare.measuring import BAND, QUALITIES, SMALL, peak_bytes
-from fcn_from_scratch.metrics import METRICS, ConfusionMatrix, boundary_band
-from fcn_from_scratch.objects import recall_by_size
-from fcn_from_scratch.training import evaluate, segment
+from fcn_from_scratch.lab.compare import METHODS, measuring, predictor
+from fcn_from_scratch.lab.compare.measuring import PEAKS, ROUNDS, Costs, costs, doubts, peak_bytes
 
-NAMES = ("32s", "rarefy", "8s", "unpool")
+QUIET = Costs(10.0, 9.8, 10.3, 3.0, 3.0, 3.1, 40_000_000, 1, 32, 150_000)
 
 
-@pytest.fixture(scope="module")
-def predictors(nets):
-    return {name: predictor(METHODS[name], nets, 8) for name in NAMES}
+@pytest.fixture
+def one_thread(monkeypatch):
+    monkeypatch.setattr(measuring.threads, "most", lambda: 1)
 
 
-@pytest.fixture(scope="module")
-def rows(nets, val, settings, predictors):
-    found = measure(METHODS, predictors, list(val), nets["32s"].transform, settings, val, progress=False)
-    return {row.method: row for row in found}
+class Spy:
+    passes, stride, parameters = 3, 4, 5
+
+    def __init__(self, name, calls=None):
+        self.name, self.calls = name, [] if calls is None else calls
+
+    def multiply_adds(self, size):
+        return 7 * size[0] * size[1]
+
+    def __call__(self, x):
+        self.calls.append(self.name)
+        return np.zeros((1, 6, *x.shape[2:]))
 
 
-@pytest.mark.parametrize("name", ["32s", "8s", "unpool"])
-def test_the_four_metrics_are_those_of_evaluate(rows, nets, val, name):
-    expected = evaluate(nets[name], val).scores()
-    assert {metric: getattr(rows[name], metric) for metric in METRICS} == expected
-
-
-def test_borders_and_small_objects_are_measured_where_they_are(rows, nets, val):
-    near, recalls = ConfusionMatrix(val.num_classes), []
-    for image, labels, _ in val:
-        predictions, band = segment(nets["8s"], image), boundary_band(labels, BAND)
-        near.update(labels[band], predictions[band])
-        found = recall_by_size(labels, predictions)
-        recalls += [part for part, area in zip(found.recall, found.area) if area < SMALL]
-    assert recalls
-    assert rows["8s"].boundary_iu == near.scores()["mean_iu"]
-    assert rows["8s"].small_recall == pytest.approx(np.mean(recalls))
-
-
-def test_costs_are_the_predictors(rows, predictors, settings):
-    for name, row in rows.items():
+def test_costs_are_the_predictors(nets, val):
+    predictors = {name: predictor(METHODS[name], nets, 8) for name in ("32s", "rarefy", "unpool")}
+    x = nets["32s"].transform(val[0].image)[None]
+    for name, found in costs(predictors, x, progress=False).items():
         one = predictors[name]
-        assert (row.passes, row.output_stride, row.parameters) == (one.passes, one.stride, one.parameters)
-        assert row.multiply_adds == one.multiply_adds((64, 96))
-        assert row.steps == settings.steps
-        assert row.weights == METHODS[name].stage
-        assert row.milliseconds > 0
-        assert row.peak_mib > 0
+        assert (found.passes, found.output_stride, found.parameters) == (one.passes, one.stride, one.parameters)
+        assert found.multiply_adds == one.multiply_adds((64, 96))
+        assert 0 < found.milliseconds_low <= found.milliseconds <= found.milliseconds_high
+        assert 0 < found.peak_mib_low <= found.peak_mib <= found.peak_mib_high
 
 
-def test_the_methods_take_turns(nets, val, settings):
-    """All methods predict a picture before the next one comes. Then another method is first."""
+def test_the_methods_take_turns():
     calls = []
-
-    class Spy:
-        passes = stride = parameters = 1
-
-        def __init__(self, name):
-            self.name = name
-
-        def multiply_adds(self, size):
-            return 1
-
-        def __call__(self, x):
-            calls.append((self.name, float(x.sum())))
-            return np.zeros((1, 6, *x.shape[2:]))
-
-    measure(
-        METHODS,
-        {n: Spy(n) for n in ["8s", "16s", "32s"]},
-        list(val),
-        nets["32s"].transform,
-        settings,
-        val,
-        progress=False,
-    )
-    scored = calls[-15:-6]
-    assert [name for name, _ in scored] == ["8s", "16s", "32s", "16s", "32s", "8s", "32s", "8s", "16s"]
-    assert len({total for _, total in scored[:3]}) == 1
-    assert len({total for _, total in scored}) == 3
-    assert calls[-6:] == [(name, scored[0][1]) for name in ("8s", "16s", "32s")] + [
-        (name, scored[3][1]) for name in ("16s", "32s", "8s")
-    ]  # two more rounds, for the timing only
+    costs({name: Spy(name, calls) for name in "abc"}, np.zeros((1, 3, 4, 4), np.float32), progress=False)
+    rounds = [calls[start : start + 3] for start in range(0, len(calls), 3)]
+    assert len(rounds) == 1 + PEAKS + ROUNDS  # the first round is not measured
+    assert all(sorted(one) == ["a", "b", "c"] for one in rounds)
+    for measured in (rounds[1 : 1 + PEAKS], rounds[1 + PEAKS :]):
+        assert [one[0] for one in measured] == ["a", "b", "c"] * (len(measured) // 3) + ["a", "b"][: len(measured) % 3]
 
 
-def test_a_photo_has_costs_and_no_qualities(nets, val, settings, predictors):
-    photo = Sample(val[0].image, None, "photo")
-    for row in measure(METHODS, predictors, [photo], nets["32s"].transform, settings, progress=False):
-        assert all(getattr(row, name) is None for name in QUALITIES)
-        assert row.milliseconds > 0
+def test_costs_are_medians_and_quartiles(monkeypatch):
+    times, peaks = iter([*range(ROUNDS - 1, 0, -1), 1000]), iter([1, 2, 3, 4, 500])
+    monkeypatch.setattr(measuring, "seconds", lambda call: next(times) / 1000)
+    monkeypatch.setattr(measuring, "peak_bytes", lambda call, device: next(peaks) * 2**20)
+    found = costs({"a": Spy("a")}, np.zeros((1, 3, 2, 5), np.float32), progress=False)["a"]
+    assert (PEAKS, ROUNDS) == (5, 15)
+    assert (found.milliseconds, found.milliseconds_low, found.milliseconds_high) == pytest.approx((8, 4.5, 11.5))
+    assert (found.peak_mib, found.peak_mib_low, found.peak_mib_high) == (3, 2, 4)
+    assert found[6:] == (70, 3, 4, 5)
 
 
-def test_no_small_object_is_no_number(nets, val, settings, predictors):
-    empty = Sample(val[0].image, np.zeros_like(val[0].labels), "ground")
-    row, *_ = measure(METHODS, predictors, [empty], nets["32s"].transform, settings, val, progress=False)
-    assert math.isnan(row.small_recall)
-    assert math.isnan(row.boundary_iu)
-    assert row.pixel_accuracy >= 0
+@pytest.mark.usefixtures("one_thread")
+def test_a_quiet_machine_raises_no_doubts():
+    assert doubts({"a": QUIET, "b": QUIET}, 0.4, 1.4) == []
+    assert doubts({"a": QUIET}, None, None) == []
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(("before", "after", "shown"), [(0.6, 1.0, "0.6"), (0.1, 2.31, "2.3")])
+def test_a_busy_machine_is_named_with_its_load(before, after, shown):
+    (sentence,) = doubts({"a": QUIET}, before, after)
+    assert f"busy (load average {shown})" in sentence
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_wide_rounds_are_named():
+    wide, wider = QUIET._replace(milliseconds_high=12.0), QUIET._replace(milliseconds_low=7.0)
+    (sentence,) = doubts({"a": QUIET, "b": wide, "c": wider}, 0, 0)
+    assert "2 of 3 methods" in sentence
+    assert "c: half of its rounds took from 7.0 to 10.3 ms" in sentence
+    assert doubts({"a": QUIET._replace(milliseconds_high=11.7)}, 0, 0) == []
 
 
 def test_peak_memory_is_the_most_that_was_held_at_once():
@@ -127,10 +105,10 @@ def test_on_a_gpu_it_is_what_the_pool_grew_by(monkeypatch):
         def total_bytes(self):
             return self.held
 
-    pool, sizes = Pool(), iter([9, 5, 7, 6])
+    pool = Pool()
 
     def call():
-        pool.held += next(sizes)
+        pool.held += 7
 
     monkeypatch.setitem(sys.modules, "cupy", standin)
     monkeypatch.setattr(standin, "get_default_memory_pool", lambda: pool, raising=False)

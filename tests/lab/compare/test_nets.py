@@ -40,12 +40,12 @@ def test_upsampling_is_learned_only_where_it_is_said(nets):
 
 
 def test_the_cache_gives_the_same_weights_and_trains_nothing(settings, train, nets, tmp_path, said, monkeypatch):
-    first = Nets(settings, train, tmp_path, progress=False, say=said.append)["16s"]
-    assert same(first, nets["16s"])
-    assert {path.name.rsplit("-", 1)[0] for path in tmp_path.iterdir()} == {"trunk", "32s-half", "16s-half", "16s"}
+    first = Nets(settings, train, tmp_path, progress=False, say=said.append)["16s-half"]
+    assert same(first, nets["16s-half"])
+    assert {path.name.rsplit("-", 1)[0] for path in tmp_path.iterdir()} == {"trunk", "32s-half", "16s-half"}
     said.clear()
     monkeypatch.setattr(Nets, "_trained", lambda self, stage: pytest.fail(f"{stage.name} was trained again"))
-    again = Nets(settings, train, tmp_path, progress=False, say=said.append)["16s"]
+    again = Nets(settings, train, tmp_path, progress=False, say=said.append)["16s-half"]
     assert same(again, first)
     (line,) = said
     assert "read from" in line
@@ -71,7 +71,7 @@ def damage_other(path):
 
 @pytest.mark.parametrize("damage", [damage_cut, damage_nothing_left, damage_pickle, damage_other])
 def test_a_damaged_file_is_named_and_made_anew(settings, train, nets, tmp_path, said, damage):
-    path = Nets(settings, train, tmp_path).path(STAGES["trunk"])
+    path = Nets(settings, train, tmp_path).path("trunk")
     Nets(settings, train, tmp_path, progress=False, say=said.append)["trunk"]
     whole = path.read_bytes()
     damage(path)
@@ -88,7 +88,7 @@ def test_a_file_of_other_settings_is_not_taken(settings, train, tmp_path, said):
     theirs = Nets(other, train, tmp_path, progress=False, say=said.append)
     theirs["trunk"]
     ours = Nets(settings, train, tmp_path, progress=False, say=said.append)
-    theirs.path(STAGES["trunk"]).rename(ours.path(STAGES["trunk"]))
+    theirs.path("trunk").rename(ours.path("trunk"))
     said.clear()
     assert not same(ours["trunk"], theirs["trunk"])
     assert "other settings" in said[0]
@@ -108,7 +108,7 @@ def test_a_trunk_from_a_file_is_where_the_others_start(settings, train, nets, tm
 def test_a_cached_net_is_a_checkpoint_that_knows_itself(settings, train, tmp_path):
     made = Nets(settings, train, tmp_path, progress=False, say=lambda text: None)
     made["32s-half"]
-    trunk = read_trunk(made.path(STAGES["32s-half"]))
+    trunk = read_trunk(made.path("32s-half"))
     assert (trunk.family, trunk.options) == ("mini", settings.options)
     assert trunk.transform == made["32s-half"].transform
     assert same(trunk.parameters, dict(made["32s-half"].trunk.params))

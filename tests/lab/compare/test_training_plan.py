@@ -1,4 +1,4 @@
-"""All rows have equal steps, and the keys depend on everything that determines the weights."""
+"""All rows have equal steps, structure and schedule are kept apart, and the keys depend on what determines weights."""
 
 import os
 
@@ -13,9 +13,25 @@ from fcn_from_scratch.models import NAMES
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
-def test_every_row_is_trained_for_the_same_steps_after_the_trunk(method, settings):
-    assert method.steps(settings._replace(steps=480)) == 480
+@pytest.mark.parametrize("steps", [480, 400, 97])
+def test_every_row_is_trained_for_the_same_steps_after_the_trunk(method, steps, settings):
+    assert method.steps(settings._replace(steps=steps)) == steps
     assert STAGES[method.stage].network != "classifier"
+
+
+def test_structures_are_trained_in_one_go_and_schedules_in_equal_parts(settings):
+    staged = {name for name, method in METHODS.items() if method.family == "stages"}
+    assert staged == {"16s-staged", "8s-staged"}
+    for name, method in METHODS.items():
+        steps = [settings._replace(steps=480).steps_of(stage) for stage in chain(method.stage)]
+        assert steps == {"16s-staged": [240, 240], "8s-staged": [160, 160, 160]}.get(name, [480])
+    assert [stage.network for stage in chain("8s-third")] == ["32s", "16s", "8s in stages"]
+    for names in NETWORKS.values():  # the networks of both schedules are the same up to the factors on the skips
+        assert names["8s"].replace("_atonce", "") == names["8s in stages"]
+
+
+def test_only_32s_fixed_has_a_frozen_trunk():
+    assert [name for name, stage in STAGES.items() if stage.frozen] == ["32s-fixed"]
 
 
 def test_every_chain_begins_at_the_trunk():
@@ -42,20 +58,30 @@ def test_the_networks_exist():
         {"family": "vgg16"},
         {"data": {}},
         {"weights": "1f"},
+        {"rates": {"16s-third": 0.5}},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_a_key_depends_on_every_setting(settings, change):
-    assert settings._replace(**change).key(STAGES["8s"]) != settings.key(STAGES["8s"])
+    assert settings._replace(**change).key("8s-third") != settings.key("8s-third")
 
 
 def test_a_key_depends_on_the_stage_and_all_before_it(settings, monkeypatch):
-    keys = {settings.key(stage) for stage in STAGES.values()}
+    keys = {settings.key(name) for name in STAGES}
     assert len(keys) == len(STAGES)
-    before = settings.key(STAGES["8s"])
-    monkeypatch.setitem(STAGES, "32s-half", STAGES["32s-half"]._replace(lr=0.04))
-    assert settings.key(STAGES["8s"]) != before
-    assert settings.key(STAGES["unpool"]) in keys  # it does not start from there
+    before = settings.key("8s-third")
+    monkeypatch.setitem(STAGES, "32s-third", STAGES["32s-third"]._replace(lr=0.7))
+    assert settings.key("8s-third") != before
+    assert settings.key("unpool") in keys  # it does not start from there
+
+
+def test_rates_of_other_stages_do_not_matter(settings):
+    tuned = settings._replace(rates={"32s": 0.7, "32s-half": STAGES["32s-half"].lr})
+    assert tuned.stage("32s").lr == 0.7
+    assert tuned.key("32s") != settings.key("32s")
+    assert tuned.stage("8s") == STAGES["8s"]
+    for name in ("trunk", "8s", "32s-half", "16s-half"):
+        assert tuned.key(name) == settings.key(name)
 
 
 def test_drawn_scenes_are_told_apart_by_their_pixels(train):

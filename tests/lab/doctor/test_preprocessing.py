@@ -119,7 +119,7 @@ class TestFindings:
         (finding,) = found(case_with(net, without_labels(samples), self.wrong_transform(net, wrong)))
         assert finding.level == "warning"
         assert ("nats from pixel to pixel" in finding.text) is (wrong in ("0..1", "0..255"))
-        assert ("surer with red and blue swapped" in finding.text) is (wrong in ("red and blue", "torchvision"))
+        assert ("more certain with red and blue swapped" in finding.text) is (wrong in ("red and blue", "torchvision"))
 
     def test_colour_that_does_not_matter(self, trained):
         """A limit: weights that treat red and blue alike raise no suspicion with either order."""
@@ -139,7 +139,7 @@ class TestFindings:
         faint = models.build(net.name, net.options["num_classes"], width=8)
         faint.params["score_fr.weight"][...] = 1e-4 * np.random.default_rng(0).normal(size=(6, 64, 1, 1))
         (finding,) = found(case_with(faint.eval(), without_labels(samples), net.transform))
-        assert (finding.level, "is it trained?" in finding.text) == ("note", True)
+        assert (finding.level, "is the network trained?" in finding.text) == ("note", True)
 
     def test_nothing_without_weights_or_pictures(self, trained):
         net, samples = trained
@@ -163,7 +163,7 @@ class TestTransforms:
 
     def test_words(self):
         assert describe(datasets.CAFFE) == "BGR, 0..255, minus the mean"
-        assert describe(datasets.TORCHVISION) == "RGB, 0..1, minus the mean, by the deviation"
+        assert describe(datasets.TORCHVISION) == "RGB, 0..1, minus the mean, divided by the deviation"
         assert describe(BGR01) == "BGR, 0..1, no mean"
 
 

@@ -189,8 +189,8 @@ class TestRefusals:
                 layers.BedOfNails(2, name="x"),
                 "BedOfNails 'x' has no counterpart in ONNX here: export the weights alone",
             ),
-            (layers.LocalResponseNorm(4, name="x"), "sums over 4 channels; ONNX knows odd numbers only"),
-            (layers.AvgPool2d(2, ceil_mode=True, name="x"), "AvgPool2d 'x' rounds up; ONNX averages its last windows"),
+            (layers.LocalResponseNorm(4, name="x"), "sums over 4 channels; ONNX allows only odd numbers"),
+            (layers.AvgPool2d(2, ceil_mode=True, name="x"), "AvgPool2d 'x' rounds up; ONNX averages the last windows"),
             (layers.MaxPool2d(2, 3, ceil_mode=True, name="x"), "rounds up with a stride above its window"),
         ],
     )
@@ -202,7 +202,7 @@ class TestRefusals:
 
     def test_more_than_protocol_buffers_hold(self, tmp_path, monkeypatch):
         monkeypatch.setattr(onnx_file, "LARGEST", 10_000)
-        with refuses("mini_fcn8s takes 0.0 GiB, and an ONNX file of one piece holds 2 at most"):
+        with refuses("mini_fcn8s takes 0.0 GiB, but a single ONNX file can hold at most 2"):
             export(network("mini_fcn8s"), tmp_path / "net.onnx")
         assert list(tmp_path.iterdir()) == []
 

@@ -101,4 +101,25 @@ MUTANTS = [
         '/ "val.txt"))',
         "datasets/test_voc.py",
     ),
+    Mutant(
+        "stripes are told by their grey",
+        "datasets.stripes.Stripes._scene",
+        "rng.shuffle(tones)",
+        "tones.sort()",
+        "datasets/test_stripes.py",
+    ),
+    Mutant(
+        "squares have the stripes of the ground",
+        "datasets.stripes.Stripes._filling",
+        "SPACINGS[thing.label]",
+        "SPACINGS[0]",
+        "datasets/test_stripes.py",
+    ),
+    Mutant(
+        "stripes thinner at an angle",
+        "datasets.drawing.stripes",
+        "math.cos(angle) * x + math.sin(angle) * y + phase",
+        "math.cos(angle) * x + phase",
+        "datasets/test_stripes.py",
+    ),
 ]
