@@ -75,20 +75,20 @@ STAGES = {
     for stage in (
         Stage(TRUNK, "classifier", None, 4, 0.01),
         # structure
-        Stage("32s-fixed", "32s", TRUNK, 1, 0.04, frozen=True),
+        Stage("32s-fixed", "32s", TRUNK, 1, 0.16, frozen=True),
         Stage("32s", "32s", TRUNK, 1, 0.04),
         Stage("32s-learned", "32s", TRUNK, 1, 0.04, upsampling="all_learned"),
-        Stage("16s", "16s", TRUNK, 1, 0.04),
-        Stage("8s", "8s", TRUNK, 1, 0.04),
-        Stage("dilated", "dilated", TRUNK, 1, 0.04),
-        Stage("concat", "concat", TRUNK, 1, 0.04),
-        Stage("unpool", "decoder", TRUNK, 1, 0.04),
+        Stage("16s", "16s", TRUNK, 1, 0.08),
+        Stage("8s", "8s", TRUNK, 1, 0.08),
+        Stage("dilated", "dilated", TRUNK, 1, 0.08),
+        Stage("concat", "concat", TRUNK, 1, 0.08),
+        Stage("unpool", "decoder", TRUNK, 1, 0.02),
         # schedule
         Stage("32s-half", "32s", TRUNK, 2, 0.04),
-        Stage("16s-half", "16s", "32s-half", 2, 0.04),
-        Stage("32s-third", "32s", TRUNK, 3, 0.04),
+        Stage("16s-half", "16s", "32s-half", 2, 0.08),
+        Stage("32s-third", "32s", TRUNK, 3, 0.02),
         Stage("16s-third", "16s", "32s-third", 3, 0.04),
-        Stage("8s-third", "8s in stages", "16s-third", 3, 0.04),
+        Stage("8s-third", "8s in stages", "16s-third", 3, 0.08),
     )
 }
 
