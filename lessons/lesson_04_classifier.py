@@ -10,7 +10,7 @@ is general, and no later lesson needs it.
 
 Needs: lessons 1 to 3 (the confusion matrix, convolution, gradients). Words: the [glossary](../docs/glossary.md).
 
-Runtime: 12 s on 2 cores
+Runtime: 15 s on 2 cores
 """
 
 # %% [markdown]

@@ -9,7 +9,7 @@ Needs: lesson 5 (a classifier as a convolution) and lesson 9 (upsampling). Words
 
 Fast path: lesson 12 comes next.
 
-Runtime: 30 s on 2 cores
+Runtime: 20 s on 2 cores
 """
 
 # %% [markdown]

@@ -9,7 +9,7 @@ Needs: lesson 11 (FCN-32s), lessons 7 and 8 (finer maps from one network). Words
 
 Fast path: this is its last lesson. Lessons 13 to 16 answer single questions.
 
-Runtime: 75 s on 2 cores
+Runtime: 95 s on 2 cores
 """
 
 # %% [markdown]

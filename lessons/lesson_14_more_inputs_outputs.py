@@ -9,7 +9,7 @@ how far a network gets that sees only masks.
 Needs: lessons 3, 11 and 12. Words: the [glossary](../docs/glossary.md).
 Skip it if you only want to understand FCN-8s on colour pictures.
 
-Runtime: 40 s on 2 cores
+Runtime: 45 s on 2 cores
 """
 
 # %% [markdown]
