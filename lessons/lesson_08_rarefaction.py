@@ -10,7 +10,7 @@ You may skip this lesson on the fast path.
 
 Needs: lesson 7 (shift-and-stitch). Words: the [glossary](../docs/glossary.md).
 
-Runtime: 12 s on 2 cores
+Runtime: 16 s on 2 cores
 """
 
 # %% [markdown]
