@@ -10,7 +10,7 @@ DEFAULTS = {"dataset": "shapes", "root": None, "size": None, "methods": ["32s", 
 
 def test_only_what_is_not_default_is_in_the_command():
     assert provenance.command("compare", DEFAULTS, DEFAULTS) == "fcn compare"
-    given = {**DEFAULTS, "dataset": "camvid", "root": "/home/me/data/CamVid", "out": "/tmp/out", "methods": ["8s"]}
+    given = {**DEFAULTS, "dataset": "camvid", "root": "folder/CamVid", "out": "elsewhere", "methods": ["8s"]}
     assert provenance.command("compare", given, DEFAULTS) == "fcn compare --dataset camvid --root CamVid --methods 8s"
 
 
