@@ -2,8 +2,9 @@
 """
 # Lesson 0: What does the paper build?
 
-After this lesson you can name every part of FCN-8s, say how large each map of it is, and point at the place where each
-word of the paper belongs. You also know which lesson answers which question.
+After this lesson you can name every part of FCN-8s, say how large each map of it is, and
+point at the place where each word of the paper belongs. You also know which lesson answers
+which question.
 
 Needs: nothing. Words: the [glossary](../docs/glossary.md).
 
@@ -14,47 +15,53 @@ Runtime: 3 s on 2 cores
 
 # %% [markdown]
 # ## The idea
-# A classifier looks at a picture and names one class for the whole picture. Semantic segmentation names a class for
-# *each pixel*. The paper "Fully Convolutional Networks for Semantic Segmentation" turns a classifier into a network
-# that does this: [the conference version](https://arxiv.org/abs/1411.4038) of 2015, and
-# [the longer journal version](https://arxiv.org/abs/1605.06211).
+# A classifier looks at a picture and names one class for the whole picture. Semantic
+# segmentation names a class for *each pixel*. The paper "Fully Convolutional Networks for
+# Semantic Segmentation" turns a classifier into a network that does this: [the conference
+# version](https://arxiv.org/abs/1411.4038) of 2015, and [the longer journal
+# version](https://arxiv.org/abs/1605.06211).
 #
-# The network has two halves. The first half is the classifier without its last layer. It makes the picture smaller
-# step by step, and it finds out what is in the picture. The second half makes scores for the classes, and enlarges
-# them until there is one score for each class at each pixel.
+# The network has two halves. The first half is the classifier without its last layer. It
+# makes the picture smaller step by step, and it finds out what is in the picture. The
+# second half makes scores for the classes, and enlarges them until there is one score for
+# each class at each pixel.
 #
-# A small example. A row of 8 pixels goes through two pools. A pool replaces every 2 neighbours by their maximum. Then
-# each value is repeated 4 times:
+# A small example. A row of 8 pixels goes through two pools. A pool replaces every 2
+# neighbours by their maximum. Then each value is repeated 4 times:
 #
 #     8 pixels       1 2 9 4 0 1 1 0
 #     4 values       2   9   1   1
 #     2 values       9       1
 #     8 values       9 9 9 9 1 1 1 1      as many as at the start, but the place of the 9 is lost
 #
-# The paper's three networks, FCN-32s, FCN-16s and FCN-8s, differ in how well they restore the places. In this course
-# you build all three, by hand, in NumPy.
+# The paper's three networks, FCN-32s, FCN-16s and FCN-8s, differ in how well they restore
+# the places. In this course you build all three, by hand, in NumPy.
 
 # %% [markdown]
 # ## Predict
 # Write your answers down before you run anything.
-# 1. A photograph has 500x500 pixels. FCN-8s first adds 100 zeros on each side. Then 3x3 convolutions and five 2x2
-#    pools follow, and each pool halves the map. How many rows does the map have after the fifth pool?
-# 2. The output has one score for each of 21 classes at each pixel. How many scores does one photograph get?
-# 3. The enlarged map of scores has 568 rows, but the photograph has 500. So 68 rows are too many. Is the first row
-#    that is kept row 34, in the middle of the surplus?
+# 1. A photograph has 500x500 pixels. FCN-8s first adds 100 zeros on each side. Then 3x3
+#    convolutions and five 2x2 pools follow, and each pool halves the map. How many rows
+#    does the map have after the fifth pool?
+# 2. The output has one score for each of 21 classes at each pixel. How many scores does one
+#    photograph get?
+# 3. The enlarged map of scores has 568 rows, but the photograph has 500. So 68 rows are too
+#    many. Is the first row that is kept row 34, in the middle of the surplus?
 
 # %% [markdown]
 # # The sizes, by hand and with the package
-# We call one place of a map a cell. A **convolution** moves a small array of weights, its **kernel**, over a map. At
-# each place it computes one sum. A 2x2 **pool** keeps the largest number of each square of 2x2 cells. (Lessons 2 and 3
-# explain both.) Two rules give the sizes of all maps of the first half.
+# We call one place of a map a cell. A **convolution** moves a small array of weights, its
+# **kernel**, over a map. At each place it computes one sum. A 2x2 **pool** keeps the
+# largest number of each square of 2x2 cells. (Lessons 2 and 3 explain both.) Two rules give
+# the sizes of all maps of the first half.
 #
-# - A convolution with a kernel of k cells and a padding of p cells makes n cells into `n + 2p - k + 1`.
+# - A convolution with a kernel of k cells and a padding of p cells makes n cells into `n +
+#   2p - k + 1`.
 # - A 2x2 pool makes n cells into `n / 2`, rounded up.
 #
-# The **padding** is the number of rows and columns of zeros that are added on each side. In VGG16, which is the
-# classifier here, all 3x3 convolutions have a padding of 1, so that they keep the size. In FCN-8s, only the very first
-# one has a padding of 100.
+# The **padding** is the number of rows and columns of zeros that are added on each side. In
+# VGG16, which is the classifier here, all 3x3 convolutions have a padding of 1, so that
+# they keep the size. In FCN-8s, only the very first one has a padding of 100.
 
 # %%
 import math
@@ -83,35 +90,45 @@ by_hand["fc7"] = convolved(by_hand["fc6"], kernel=1, padding=0)
 print(by_hand)
 
 # %% [markdown]
-# The package computes the same sizes from the layers of a network. It needs no photograph for this. The network below
-# has the paper's layers, but its first layer has 1 channel instead of 64. The sizes are the same, and the network is
-# small.
+# The package computes the same sizes from the layers of a network. It needs no photograph
+# for this. The network below has the paper's layers, but its first layer has 1 channel
+# instead of 64. The sizes are the same, and the network is small.
 
 # %%
 net = models.build("fcn8s", num_classes=21, width=1)
 sizes = {name: found.size[0] for name, found in geometry.map_sizes(net, 500).items()}
-check("the two rules give the sizes of all maps", all(sizes[name] == size for name, size in by_hand.items()))
+check(
+    "the two rules give the sizes of all maps",
+    all(sizes[name] == size for name, size in by_hand.items()),
+)
 check("after the fifth pool the map has 22 rows", by_hand["pool5"] == 22)
 check("pools that round down would give 21", by_hand["conv1_1"] // 2**5 == 21)
 check("fc6 and fc7 have 16 rows", by_hand["fc6"] == by_hand["fc7"] == 16)
 scores = 21 * sizes["crop"] ** 2
-check("the output has 21 x 500 x 500 scores", (sizes["crop"], scores) == (500, 5_250_000), f"{scores:,}")
+check(
+    "the output has 21 x 500 x 500 scores",
+    (sizes["crop"], scores) == (500, 5_250_000),
+    f"{scores:,}",
+)
 
-# %% [markdown]
-# > **Prediction 1.** The map has 22 rows. The sizes are 698, 349, 175, 88, 44, 22, because the pools round up. If you
-# > wrote 500 / 32 = 15.6, you forgot the padding. If you wrote 21, you rounded down.
-#
-# > **Prediction 2.** The output has 21 x 500 x 500 = 5,250,000 scores. All of them come from a map of 16x16 cells and
-# > two finer maps.
+# %% [markdown] tags=["answer"]
+# > **Prediction 1.** The map has 22 rows. The sizes are 698, 349, 175, 88, 44, 22, because
+# > the pools round up. If you wrote 500 / 32 = 15.6, you forgot the padding. If you wrote
+# > 21, you rounded down.
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 2.** The output has 21 x 500 x 500 = 5,250,000 scores. All of them come
+# > from a map of 16x16 cells and two finer maps.
 
 # %% [markdown]
 # # The way back to the pixels
-# An upsampling layer makes a map larger. It spreads each cell over k cells of the larger map. The next cell is spread
-# in the same way, s cells further on. So n cells become `(n - 1) s + k`. The number k is the size of the kernel, and s
-# is the **stride**.
+# An upsampling layer makes a map larger. It spreads each cell over k cells of the larger
+# map. The next cell is spread in the same way, s cells further on. So n cells become `(n -
+# 1) s + k`. The number k is the size of the kernel, and s is the **stride**.
 #
-# Three such layers follow the coarse scores. After each of the first two, scores of a finer map are added. The maps are
-# larger than needed, because of the padding. So they are cropped.
+# Three such layers follow the coarse scores. After each of the first two, scores of a finer
+# map are added. The maps are larger than needed, because of the padding. So they are
+# cropped.
 
 
 # %%
@@ -123,15 +140,20 @@ def upsampled(n, kernel, stride):
 upscore2 = upsampled(by_hand["fc7"], kernel=4, stride=2)
 upscore_pool4 = upsampled(upscore2, kernel=4, stride=2)
 upscore8 = upsampled(upscore_pool4, kernel=16, stride=8)
-check("the scores grow from 16 to 34, 70 and 568 rows", [upscore2, upscore_pool4, upscore8] == [34, 70, 568])
+check(
+    "the scores grow from 16 to 34, 70 and 568 rows",
+    [upscore2, upscore_pool4, upscore8] == [34, 70, 568],
+)
 package = [sizes[name] for name in ("upscore2", "upscore_pool4", "upscore8")]
 check("the package says the same", package == [upscore2, upscore_pool4, upscore8])
 
 # %% [markdown]
-# Where does a crop begin? Each cell of a map stands at a place in the photograph, counted in pixels. Cell 0 of `pool4`
-# stands at -91.5, which is in the padding. Its cells are 16 pixels apart. The upsampled scores that are added to it are
-# `upscore2`. Cell 0 of `upscore2` stands at -11.5, and its cells are 16 pixels apart as well. So cell 0 of `upscore2`
-# stands on cell (-11.5 + 91.5) / 16 = 5 of `pool4`. The crop of `pool4` begins there. Lesson 6 derives these places.
+# Where does a crop begin? Each cell of a map stands at a place in the photograph, counted
+# in pixels. Cell 0 of `pool4` stands at -91.5, which is in the padding. Its cells are 16
+# pixels apart. The upsampled scores that are added to it are `upscore2`. Cell 0 of
+# `upscore2` stands at -11.5, and its cells are 16 pixels apart as well. So cell 0 of
+# `upscore2` stands on cell (-11.5 + 91.5) / 16 = 5 of `pool4`. The crop of `pool4` begins
+# there. Lesson 6 derives these places.
 
 # %%
 places = geometry.grids(geometry.graph(net))
@@ -155,23 +177,28 @@ check("pool4 is cropped from cell 5 on", crops["score_pool4"] == (-11.5 + 91.5) 
 check("pool3 is cropped from cell 9 on", crops["score_pool3"] == (-23.5 + 95.5) / 8 == 9)
 check("the last map is cropped from row 31 on", crops["crop"] == (0 + 31) / 1 == 31)
 behind = {n: geometry.map_sizes(net, n)["upscore8"].size[0] - n - 31 for n in (506, 500)}
-check("31 rows are left out behind a photograph of 506, and 37 behind one of 500", behind == {506: 31, 500: 37})
+check(
+    "31 rows are left out behind a photograph of 506, and 37 behind one of 500",
+    behind == {506: 31, 500: 37},
+)
 named = {name: offset for name, offset, _ in geometry.explain_crops(net)}
 check("the package crops there", named == crops)
 
-# %% [markdown]
-# > **Prediction 3.** No, the first row that is kept is row 31. The pools round up, and this adds rows at the far end
-# > only. With a photograph of 506 rows nothing is rounded: 31 rows are left out at each end. With 500 rows it is 31
-# > rows before the photograph and 37 behind it. If you wrote 34, your labels are 3 pixels too far up and to the left.
+# %% [markdown] tags=["answer"]
+# > **Prediction 3.** No, the first row that is kept is row 31. The pools round up, and this
+# > adds rows at the far end only. With a photograph of 506 rows nothing is rounded: 31 rows
+# > are left out at each end. With 500 rows it is 31 rows before the photograph and 37
+# > behind it. If you wrote 34, your labels are 3 pixels too far up and to the left.
 
 # %% [markdown]
 # # The picture
-# Now everything goes into one picture. The input is a photograph. No weights are loaded in this lesson, so the heat
-# maps cannot come from a trained network. They come from a label map that was drawn by hand: 1 at each pixel of the
-# person, -1 elsewhere, averaged over the cells of each map. `score_fr` is this average over cells of 32x32 pixels.
-# `score_pool4` holds what must be added to the enlarged `score_fr` to get the average over cells of 16x16 pixels.
-# `score_pool3` does the same for cells of 8x8 pixels. A trained network has to compute all three from its features,
-# which are the values of its maps.
+# Now everything goes into one picture. The input is a photograph. No weights are loaded in
+# this lesson, so the heat maps cannot come from a trained network. They come from a label
+# map that was drawn by hand: 1 at each pixel of the person, -1 elsewhere, averaged over the
+# cells of each map. `score_fr` is this average over cells of 32x32 pixels. `score_pool4`
+# holds what must be added to the enlarged `score_fr` to get the average over cells of 16x16
+# pixels. `score_pool3` does the same for cells of 8x8 pixels. A trained network has to
+# compute all three from its features, which are the values of its maps.
 
 # %%
 import matplotlib.cbook
@@ -180,7 +207,9 @@ from PIL import Image, ImageDraw
 
 from fcn_from_scratch import diagram, ops, viz
 
-photo = np.asarray(Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))[:500, 6:506]
+photo = np.asarray(
+    Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
+)[:500, 6:506]
 outline = """
     18,500 22,450 33,405 48,382 75,370 110,358 150,347 178,333 193,318 196,305 185,297 165,288 155,270 152,240
     150,205 149,185 155,165 160,150 150,140 152,100 163,87 170,83 172,70 185,55 205,43 213,38 225,28 247,22
@@ -189,7 +218,9 @@ outline = """
     500,500
 """  # x,y of each corner of the person
 drawn = Image.new("L", (500, 500))
-ImageDraw.Draw(drawn).polygon([tuple(map(int, point.split(","))) for point in outline.split()], fill=1)
+ImageDraw.Draw(drawn).polygon(
+    [tuple(map(int, point.split(","))) for point in outline.split()], fill=1
+)
 person = np.asarray(drawn) == 1
 
 
@@ -197,7 +228,9 @@ person = np.asarray(drawn) == 1
 def at_cells(values, name, outside):
     """The mean of the photograph's values over each cell of a map; `outside` is the value of the padding."""
     start, stride, size = places[name].start, places[name].stride, sizes[name]
-    first = int(start - (stride - 1) / 2)  # the first pixel of cell 0: a cell has `stride` pixels around its place
+    first = int(
+        start - (stride - 1) / 2
+    )  # the first pixel of cell 0: a cell has `stride` pixels around its place
     padded = np.full((1500, 1500, *values.shape[2:]), outside, float)
     padded[400:900, 400:900] = values
     window = padded[400 + first :, 400 + first :][: size * stride, : size * stride]
@@ -228,21 +261,30 @@ heat["upscore8"] = enlarged(fused8, 8)
 labels = np.where(heat["upscore8"][31:531, 31:531] > 0, 15, 0)  # 15 is person in PASCAL VOC
 
 # %% [markdown]
-# One value of `fc7` depends on 404x404 pixels; we say that it sees them. Cell 8 stands in row and column 12.5 + 8 x
-# 32 = 268.5, so it sees rows 67 to 470 of the photograph. It is marked in yellow.
+# One value of `fc7` depends on 404x404 pixels; we say that it sees them. Cell 8 stands in
+# row and column 12.5 + 8 x 32 = 268.5, so it sees rows 67 to 470 of the photograph. It is
+# marked in yellow.
 
 # %%
 field = places["fc7"]
 middle = field.start + 8 * field.stride
 seen = (math.ceil(middle - field.size / 2), field.size, 8)
-check("a value of fc7 sees 404 pixels, every 32 pixels", (field.size, field.stride) == (404, 32))
-check("cell 8 stands at 268.5 and sees 67 to 470", middle == 268.5 and (seen[0], seen[0] + seen[1] - 1) == (67, 470))
+check(
+    "a value of fc7 sees 404 pixels, every 32 pixels",
+    (field.size, field.stride) == (404, 32),
+)
+check(
+    "cell 8 stands at 268.5 and sees 67 to 470",
+    middle == 268.5 and (seen[0], seen[0] + seen[1] - 1) == (67, 470),
+)
 
 # %%
 padded = np.full((700, 700, 3), 225, np.uint8)
 padded[100:600, 100:600] = photo
 maps = {"image": diagram.Map(padded, 700, 3, 1)}
-channels = {name: 64 * found.channels for name, found in geometry.map_sizes(net, 500).items()}
+channels = {
+    name: 64 * found.channels for name, found in geometry.map_sizes(net, 500).items()
+}
 for name in ("pool1", "pool2", "pool3", "pool4", "pool5", "fc6", "fc7"):
     picture = at_cells(photo, name, 225).astype(np.uint8)
     maps[name] = diagram.Map(picture, sizes[name], channels[name], places[name].stride)
@@ -251,51 +293,62 @@ for name, values in heat.items():
 maps["crop"] = diagram.Map(viz.overlay(photo, labels, alpha=0.65), 500, 21, 1)
 note = "The squares show the photograph at each map's resolution. The heat maps come from a label map drawn by hand."
 viz.show(
-    diagram.fcn8s(maps, crops, 100, seen, {"person": (440, 130), "background": (36, 365)}, note),
+    diagram.fcn8s(
+        maps, crops, 100, seen, {"person": (440, 130), "background": (36, 365)}, note
+    ),
     "00_fcn8s",
 )
 
 # %% [markdown]
 # # The words
-# The letters are those of the picture. The [glossary](../docs/glossary.md) has these words and all others, and it
-# names the lesson that explains each of them.
+# The letters are those of the picture. The [glossary](../docs/glossary.md) has these words
+# and all others, and it names the lesson that explains each of them.
 #
-# - **A, padding**: pixels that are added around a map, here zeros. The first layer adds 100 on each side, so that even
-#   the corner of a photograph gets scores (lesson 6).
-# - **B, receptive field**: the pixels that can influence one value of a map. For a value of `fc7` these are 404x404
-#   (lesson 6).
-# - **C, ceil pooling**: a pool that rounds sizes up, because it also keeps a last window that is not full (lesson 6).
-#   The **stride** of a pool is 2: its windows begin 2 cells apart (lesson 2).
-# - **D, output stride**: the distance of two neighbouring values of a map, counted in pixels of the photograph. A
-#   pool doubles it. The strides of `pool3`, `pool4` and `pool5` are 8, 16 and 32 (lesson 6).
-# - **E, trunk**: all layers before the score layers. They are the layers of the classifier, and their values are called
-#   features. `fc6` and `fc7` were fully connected layers there. Here they are convolutions, so the network is **fully
-#   convolutional** (lesson 5), and its weights are **transplanted** from the classifier (lesson 11).
-# - **F, score layer**: a 1x1 convolution. At each cell it turns the features into 21 **scores**, one for each class
-#   (lesson 5). Its kernel is 1x1, so a cell's scores depend on this cell's features only.
-# - **G, heat map**: the map of one class's scores. The picture draws the one of the class person (lesson 5).
-# - **H, skip**: the connection from a finer map, such as `pool4`, to the scores. A finer map shows more exactly where
-#   things are (lesson 12).
-# - **I, crop offset**: the first row and column that are kept when a map is cropped to match another (lesson 6).
-# - **J, transposed convolution**: the layer that enlarges scores. Each score is multiplied by a kernel and added to
-#   the finer map. The paper calls it deconvolution (lesson 9), and its public code names these layers **upscore**
-#   (lesson 10).
+# - **A, padding**: pixels that are added around a map, here zeros. The first layer adds 100
+#   on each side, so that even the corner of a photograph gets scores (lesson 6).
+# - **B, receptive field**: the pixels that can influence one value of a map. For a value of
+#   `fc7` these are 404x404 (lesson 6).
+# - **C, ceil pooling**: a pool that rounds sizes up, because it also keeps a last window
+#   that is not full (lesson 6). The **stride** of a pool is 2: its windows begin 2 cells
+#   apart (lesson 2).
+# - **D, output stride**: the distance of two neighbouring values of a map, counted in
+#   pixels of the photograph. A pool doubles it. The strides of `pool3`, `pool4` and `pool5`
+#   are 8, 16 and 32 (lesson 6).
+# - **E, trunk**: all layers before the score layers. They are the layers of the classifier,
+#   and their values are called features. `fc6` and `fc7` were fully connected layers there.
+#   Here they are convolutions, so the network is **fully convolutional** (lesson 5), and
+#   its weights are **transplanted** from the classifier (lesson 11).
+# - **F, score layer**: a 1x1 convolution. At each cell it turns the features into 21
+#   **scores**, one for each class (lesson 5). Its kernel is 1x1, so a cell's scores depend
+#   on this cell's features only.
+# - **G, heat map**: the map of one class's scores. The picture draws the one of the class
+#   person (lesson 5).
+# - **H, skip**: the connection from a finer map, such as `pool4`, to the scores. A finer
+#   map shows more exactly where things are (lesson 12).
+# - **I, crop offset**: the first row and column that are kept when a map is cropped to
+#   match another (lesson 6).
+# - **J, transposed convolution**: the layer that enlarges scores. Each score is multiplied
+#   by a kernel and added to the finer map. The paper calls it deconvolution (lesson 9), and
+#   its public code names these layers **upscore** (lesson 10).
 # - **K, fusion**: adding two maps of scores of the same size (lesson 12).
 # - **L, label map**: an integer for each pixel, the number of its class (lesson 1).
-# - **M, pixels-to-pixels**: input and output have the same size. The loss is the number that training makes small; it
-#   has a term for each pixel. **End-to-end** means that all layers are trained at once by this loss (lesson 11).
+# - **M, pixels-to-pixels**: input and output have the same size. The loss is the number
+#   that training makes small; it has a term for each pixel. **End-to-end** means that all
+#   layers are trained at once by this loss (lesson 11).
 
 # %% [markdown]
 # # Four steps from a classifier to FCN-8s
 # 1. The classifier looks at one crop of 224x224 pixels and names one class.
-# 2. Its fully connected layers become convolutions. It now takes the whole photograph, and it answers at each of
-#    16x16 cells, which are 32 pixels apart.
-# 3. The scores are enlarged 32 times in one step: this is **FCN-32s**. It is trained again for this task.
+# 2. Its fully connected layers become convolutions. It now takes the whole photograph, and
+#    it answers at each of 16x16 cells, which are 32 pixels apart.
+# 3. The scores are enlarged 32 times in one step: this is **FCN-32s**. It is trained again
+#    for this task.
 # 4. Skips add the scores of `pool4` (**FCN-16s**) and then of `pool3` (**FCN-8s**).
 #
-# The code enlarges the scores of the hand-drawn label map in all three ways. It counts the pixels at which the result
-# differs from the label map. This shows how exactly a map with cells of 32, 16 or 8 pixels *can* describe an outline.
-# It says nothing about trained networks yet. Lesson 12 measures those.
+# The code enlarges the scores of the hand-drawn label map in all three ways. It counts the
+# pixels at which the result differs from the label map. This shows how exactly a map with
+# cells of 32, 16 or 8 pixels *can* describe an outline. It says nothing about trained
+# networks yet. Lesson 12 measures those.
 
 # %%
 answers = {
@@ -305,82 +358,103 @@ answers = {
 }
 wrong = {name: int((answer != person).sum()) for name, answer in answers.items()}
 print(wrong)
-check("each skip leaves fewer wrong pixels", wrong["FCN-32s"] > wrong["FCN-16s"] > wrong["FCN-8s"] > 0)
+check(
+    "each skip leaves fewer wrong pixels",
+    wrong["FCN-32s"] > wrong["FCN-16s"] > wrong["FCN-8s"] > 0,
+)
 ratio = wrong["FCN-32s"] / wrong["FCN-8s"]
-check("both skips together leave less than a fourth of the wrong pixels", 4 < ratio < 8, f"{ratio:.1f} times fewer")
+check(
+    "both skips together leave less than a fourth of the wrong pixels",
+    4 < ratio < 8,
+    f"{ratio:.1f} times fewer",
+)
 
 # %% [markdown]
 # # Eighteen questions
-# A reading group asked these questions about the paper. Each has a lesson that answers it with a measurement. The
-# answers here are short, and you need not understand them yet.
+# A reading group asked these questions about the paper. Each has a lesson that answers it
+# with a measurement. The answers here are short, and you need not understand them yet.
 #
-# 1. *What exactly is shift-and-stitch?* The network runs on shifted copies of the picture, and the coarse outputs are
-#    interlaced into a fine one. (Lesson 7)
-# 2. *How are layers fused? What is a 1x1 score layer? Why are scores added and features not concatenated?* A score
-#    layer turns each cell's features into scores. The scores of two layers are added. To concatenate is to put the
-#    features of both layers into one map. One score layer on this map would compute the same sum, because score layers
-#    are linear. (Lessons 5 and 12)
-# 3. *How can the input be any size?* Convolutions and pools do the same at every place, so they need no fixed size. A
-#    fully connected layer is a convolution with a kernel as large as its input. (Lesson 5)
-# 4. *Is the network trained again each time a skip is added?* In stages, yes: each network starts from the weights of
-#    the one before. All skips can also be trained at once. (Lessons 11 and 12)
-# 5. *Why are the scores enlarged in one step, not in five?* One step can do everything that five steps can do, unless
-#    something happens between the five, such as a skip. (Lesson 10)
-# 6. *The interpolation is bilinear first and then learned. What does this mean?* Upsampling is a layer with weights.
-#    They start as those of bilinear interpolation, and training may change them. (Lesson 10)
-# 7. *Can pooling be removed?* Its stride can be removed. The answers stay the same if all later filters and pools are
-#    dilated, which means that their cells are read with gaps. Its maximum cannot be removed, unless the network is
-#    trained again. (Lesson 8)
-# 8. *Is dilation or upsampling better?* Dilation computes more answers, and costs more. Upsampling computes few answers
-#    and interpolates between them. (Lesson 8 for the costs, lesson 12 for trained networks)
-# 9. *Are skips the same as the bypasses of ResNet?* No. A skip adds scores from a finer map near the output. A bypass
-#    adds a block's input to its output, all along the network. (Lesson 12)
-# 10. *What do end-to-end and pixels-to-pixels mean?* All layers are trained together, and both input and output are
-#     pictures. (Lesson 11)
-# 11. *How can a batch of one picture be enough?* One picture has a loss at each of its pixels, so it already is a batch
-#     of many examples. (Lessons 11 and 13)
-# 12. *Do shallow and deep layers contribute equally?* No. Lesson 12 leaves each part out and measures how much worse
-#     the result becomes.
-# 13. *Why pool3 and pool4? Why does it stop at 8s?* They are the last maps with strides of 8 and 16. Each further skip
-#     helps less in the paper. (Lesson 12 tries a further one)
-# 14. *How far does one get with masks only, without colours?* One gets far if the classes differ in shape, and not far
-#     if they differ in colour only. (Lesson 14)
-# 15. *How do AlexNet, VGG and GoogLeNet differ as FCNs?* They differ in receptive field, stride, parameters and speed.
-#     (Lesson 15)
-# 16. *How are the scores brought back to the original resolution?* By a transposed convolution and a crop. (Lesson 6
-#     for the crop, lesson 9 for the transposed convolution)
-# 17. *Is training on whole pictures as good as training on patches?* The gradients are the same if the patches cover
-#     the same pixels, and whole pictures share the work of patches that overlap. (Lesson 13)
-# 18. *What is lost?* Small objects and sharp edges. Also, each pixel is labelled on its own: nothing makes neighbours
-#     agree. (Lesson 12)
+# 1. *What exactly is shift-and-stitch?* The network runs on shifted copies of the picture,
+#    and the coarse outputs are interlaced into a fine one. (Lesson 7)
+# 2. *How are layers fused? What is a 1x1 score layer? Why are scores added and features not
+#    concatenated?* A score layer turns each cell's features into scores. The scores of two
+#    layers are added. To concatenate is to put the features of both layers into one map.
+#    One score layer on this map would compute the same sum, because score layers are
+#    linear. (Lessons 5 and 12)
+# 3. *How can the input be any size?* Convolutions and pools do the same at every place, so
+#    they need no fixed size. A fully connected layer is a convolution with a kernel as
+#    large as its input. (Lesson 5)
+# 4. *Is the network trained again each time a skip is added?* In stages, yes: each network
+#    starts from the weights of the one before. All skips can also be trained at once.
+#    (Lessons 11 and 12)
+# 5. *Why are the scores enlarged in one step, not in five?* One step can do everything that
+#    five steps can do, unless something happens between the five, such as a skip. (Lesson
+#    10)
+# 6. *The interpolation is bilinear first and then learned. What does this mean?* Upsampling
+#    is a layer with weights. They start as those of bilinear interpolation, and training
+#    may change them. (Lesson 10)
+# 7. *Can pooling be removed?* Its stride can be removed. The answers stay the same if all
+#    later filters and pools are dilated, which means that their cells are read with gaps.
+#    Its maximum cannot be removed, unless the network is trained again. (Lesson 8)
+# 8. *Is dilation or upsampling better?* Dilation computes more answers, and costs more.
+#    Upsampling computes few answers and interpolates between them. (Lesson 8 for the costs,
+#    lesson 12 for trained networks)
+# 9. *Are skips the same as the bypasses of ResNet?* No. A skip adds scores from a finer map
+#    near the output. A bypass adds a block's input to its output, all along the network.
+#    (Lesson 12)
+# 10. *What do end-to-end and pixels-to-pixels mean?* All layers are trained together, and
+#     both input and output are pictures. (Lesson 11)
+# 11. *How can a batch of one picture be enough?* One picture has a loss at each of its
+#     pixels, so it already is a batch of many examples. (Lessons 11 and 13)
+# 12. *Do shallow and deep layers contribute equally?* No. Lesson 12 leaves each part out
+#     and measures how much worse the result becomes.
+# 13. *Why pool3 and pool4? Why does it stop at 8s?* They are the last maps with strides of
+#     8 and 16. Each further skip helps less in the paper. (Lesson 12 tries a further one)
+# 14. *How far does one get with masks only, without colours?* One gets far if the classes
+#     differ in shape, and not far if they differ in colour only. (Lesson 14)
+# 15. *How do AlexNet, VGG and GoogLeNet differ as FCNs?* They differ in receptive field,
+#     stride, parameters and speed. (Lesson 15)
+# 16. *How are the scores brought back to the original resolution?* By a transposed
+#     convolution and a crop. (Lesson 6 for the crop, lesson 9 for the transposed
+#     convolution)
+# 17. *Is training on whole pictures as good as training on patches?* The gradients are the
+#     same if the patches cover the same pixels, and whole pictures share the work of
+#     patches that overlap. (Lesson 13)
+# 18. *What is lost?* Small objects and sharp edges. Also, each pixel is labelled on its
+#     own: nothing makes neighbours agree. (Lesson 12)
 
 # %% [markdown]
 # # How the course goes
-# **The fast path** leads to FCN-8s by the shortest way: lessons 0, 1, 5, 7, 9, 11 and 12. `fcn lessons fast` runs it.
-# Lessons 2, 3 and 4 explain convolution, backward and training; skip them if you have written these before. Each of
-# the others answers a question of its own, and its first lines say which lessons it needs.
+# **The fast path** leads to FCN-8s by the shortest way: lessons 0, 1, 5, 7, 9, 11 and 12.
+# `fcn lessons fast` runs it. Lessons 2, 3 and 4 explain convolution, backward and training;
+# skip them if you have written these before. Each of the others answers a question of its
+# own, and its first lines say which lessons it needs.
 #
-# What you will have built at the end: all layers with their gradients, the three networks, their training, and the
-# tools that tell whether they are right.
+# What you will have built at the end: all layers with their gradients, the three networks,
+# their training, and the tools that tell whether they are right.
 
 # %% [markdown]
 # # What could fool you
-# **The crop in the middle.** The enlarged map has 568 rows and the photograph 500. It seems natural to leave out 34
-# rows at each end. No error message appears: the result has the right size, and it looks right. But all labels move by
-# 3 pixels.
+# **The crop in the middle.** The enlarged map has 568 rows and the photograph 500. It seems
+# natural to leave out 34 rows at each end. No error message appears: the result has the
+# right size, and it looks right. But all labels move by 3 pixels.
 
 # %%
 centred = heat["upscore8"][34:534, 34:534] > 0
 check("the centred crop has the right size", centred.shape == person.shape)
 wrong_centred = int((centred != person).sum())
 more = wrong_centred / wrong["FCN-8s"]
-check("but many more pixels are wrong", 5 < more < 12, f"{wrong_centred:,} pixels, {more:.1f} times as many")
+check(
+    "but many more pixels are wrong",
+    5 < more < 12,
+    f"{wrong_centred:,} pixels, {more:.1f} times as many",
+)
 
 # %% [markdown]
 # ## The drawings
-# The figure shows the four steps. The white frame in the first picture marks the part that the last three pictures
-# show. Wrong pixels are bright green there. Look at the corners of the outline: the coarse scores round them off, and
-# the finer maps restore them.
+# The figure shows the four steps. The white frame in the first picture marks the part that
+# the last three pictures show. Wrong pixels are bright green there. Look at the corners of
+# the outline: the coarse scores round them off, and the finer maps restore them.
 
 
 # %%
@@ -396,8 +470,12 @@ def framed(image, y, x, side, colour):
 def draw_steps():
     """A crop for the classifier, the coarse answers, and the labels of the three networks with their errors."""
     part = slice(225, 425), slice(15, 215)
-    crop = framed(framed(photo, 225, 15, 200, (255, 255, 255)), 100, 148, 224, (242, 183, 5))
-    cells = np.kron(heat["score_fr"], np.ones((32, 32)))[3:503, 3:503]  # cell 0 begins 3 pixels before the photograph
+    crop = framed(
+        framed(photo, 225, 15, 200, (255, 255, 255)), 100, 148, 224, (242, 183, 5)
+    )
+    cells = np.kron(heat["score_fr"], np.ones((32, 32)))[
+        3:503, 3:503
+    ]  # cell 0 begins 3 pixels before the photograph
     coarse = matplotlib.colormaps["RdBu_r"]((cells + 1.2) / 2.4, bytes=True)[..., :3]
     pictures = [crop, (0.65 * coarse + 0.35 * photo).astype(np.uint8)]
     for answer in answers.values():
@@ -405,7 +483,11 @@ def draw_steps():
         tinted[answer != person] = (60, 255, 60)
         pictures.append(tinted[part])
     titles = ["1. a classifier names one crop", "2. scores at each of 16x16 cells"]
-    titles += ["3. FCN-32s", "4. FCN-16s: with the skip of pool4", "4. FCN-8s: with the skip of pool3 too"]
+    titles += [
+        "3. FCN-32s",
+        "4. FCN-16s: with the skip of pool4",
+        "4. FCN-8s: with the skip of pool3 too",
+    ]
     caption = "Four steps from a classifier to FCN-8s. All scores here come from a label map drawn by hand"
     figure = viz.panels([pictures], titles, caption, size=2.6)
     for ax, number in zip(figure.axes[2:], wrong.values()):
@@ -421,8 +503,8 @@ viz.show(draw_steps(), "00_steps")
 # 2. *Change.* How many rows are left out before and behind the photograph?
 # 3. *Build.* From 21 scores at each pixel to a label map.
 #
-# `fcn exercise 0` writes a file for each of them, `fcn exercise 0 --check FILE` checks your answer,
-# `fcn exercise 0 --solution` shows ours.
+# `fcn exercise 0` writes a file for each of them, `fcn exercise 0 --check FILE` checks your
+# answer, `fcn exercise 0 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims
@@ -430,10 +512,22 @@ viz.show(draw_steps(), "00_steps")
 # %%
 claims(
     [
-        ("two rules give the sizes of the trunk", all(sizes[n] == size for n, size in by_hand.items()), "exact"),
-        ("500 pixels become 22 cells, then 16", (by_hand["pool5"], by_hand["fc7"]) == (22, 16), "exact"),
+        (
+            "two rules give the sizes of the trunk",
+            all(sizes[n] == size for n, size in by_hand.items()),
+            "exact",
+        ),
+        (
+            "500 pixels become 22 cells, then 16",
+            (by_hand["pool5"], by_hand["fc7"]) == (22, 16),
+            "exact",
+        ),
         ("the scores grow to 34, 70 and 568", package == [34, 70, 568], "exact"),
-        ("the crops begin at 5, 9 and 31", list(crops.values()) == [5, 9, 31], "exact: places are fractions"),
+        (
+            "the crops begin at 5, 9 and 31",
+            list(crops.values()) == [5, 9, 31],
+            "exact: places are fractions",
+        ),
         ("31 rows are left out before, 37 behind", behind[500] == 37, "exact"),
         ("the output has 5,250,000 scores", scores == 5_250_000, "exact"),
         ("a value of fc7 sees 404 pixels", field.size == 404, "exact"),
@@ -442,6 +536,10 @@ claims(
             list(wrong.values()) == sorted(wrong.values(), reverse=True),
             "counted",
         ),
-        ("a centred crop has 5 to 12 times as many", 5 < more < 12, "counted: the drawing does not change"),
+        (
+            "a centred crop has 5 to 12 times as many",
+            5 < more < 12,
+            "counted: the drawing does not change",
+        ),
     ]
 )

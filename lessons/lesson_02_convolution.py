@@ -2,8 +2,8 @@
 """
 # Lesson 2: What does a convolution layer compute, and how is it made fast?
 
-After this lesson you can compute a convolution by hand, say how large its output is, turn it into one matrix product,
-and say what that costs in memory.
+After this lesson you can compute a convolution by hand, say how large its output is, turn
+it into one matrix product, and say what that costs in memory.
 
 Readers who know convolution layers can go straight to lesson 5.
 
@@ -14,24 +14,26 @@ Runtime: 5 s on 2 cores
 
 # %% [markdown]
 # # The idea
-# A convolution layer moves a small window over an image. At each place it multiplies the pixels in the
-# window by the numbers of a **kernel** and adds up the products. The sum is one output pixel. The numbers
-# of the kernel are called its *taps*.
+# A convolution layer moves a small window over an image. At each place it multiplies the
+# pixels in the window by the numbers of a **kernel** and adds up the products. The sum is
+# one output pixel. The numbers of the kernel are called its *taps*.
 #
 #     image x      kernel w     output y
 #     1  2  0        1  2         4  ?       top left:  1*1 + 2*2 + 0*0 + 1*(-1) = 4
 #     0  1  3        0 -1         ?  ?
 #     2  1  1
 #
-# The kernel is the same at every place, so the weights do not depend on the size of the image.
+# The kernel is the same at every place, so the weights do not depend on the size of the
+# image.
 
 # %% [markdown]
 # ## Predict
 # Write your answers down before you run anything.
 #
 # 1. What are the other three numbers of `y`?
-# 2. We shall compute one layer with Python loops, and then as a matrix product. How many times faster is
-#    the matrix product: about 2 times, about 10 times, or more than 100 times?
+# 2. We shall compute one layer with Python loops, and then as a matrix product. How many
+#    times faster is the matrix product: about 2 times, about 10 times, or more than 100
+#    times?
 
 # %%
 import numpy as np
@@ -52,20 +54,21 @@ print(y)
 check("the loop finds the corner computed by hand", y[0, 0] == corner)
 check("the other three numbers are -1, 1 and 6", np.array_equal(y, [[4, -1], [1, 6]]))
 
-# %% [markdown]
-# > **Prediction 1.** They are -1, 1 and 6. At the bottom right, for example, 1*1 + 2*3 + 0*1 - 1*1 = 6.
+# %% [markdown] tags=["answer"]
+# > **Prediction 1.** They are -1, 1 and 6. At the bottom right, for example, 1*1 + 2*3 +
+# > 0*1 - 1*1 = 6.
 
 # %% [markdown]
 # # A whole layer
-# The input of a layer has N images of C channels: `x (N, C, H, W)`. The layer has F kernels, and each
-# covers all channels: `weight (F, C, kh, kw)`. Every kernel makes one output channel and may add a
-# constant, its bias:
+# The input of a layer has N images of C channels: `x (N, C, H, W)`. The layer has F
+# kernels, and each covers all channels: `weight (F, C, kh, kw)`. Every kernel makes one
+# output channel and may add a constant, its bias:
 #
 #     y[n, f, i, j] = bias[f] + sum over c, a, b of  x[n, c, i + a, j + b] * weight[f, c, a, b]
 #
-# Seven indices make seven nested loops. `ops.loops.conv2d_loops` consists of these loops. It is the
-# definition, and every faster version must agree with it. Below, one NumPy sum replaces the three inner
-# loops.
+# Seven indices make seven nested loops. `ops.loops.conv2d_loops` consists of these loops.
+# It is the definition, and every faster version must agree with it. Below, one NumPy sum
+# replaces the three inner loops.
 
 
 # %%
@@ -88,7 +91,9 @@ from fcn_from_scratch.ops import conv2d
 from fcn_from_scratch.ops.loops import conv2d_loops
 
 rng = np.random.default_rng([SEED, 2])
-images = rng.normal(size=(2, 3, 7, 10))  # sizes that are not alike: "What could fool you" says why
+images = rng.normal(
+    size=(2, 3, 7, 10)
+)  # sizes that are not alike: "What could fool you" says why
 weight = rng.normal(size=(5, 3, 2, 4))
 by_loops = conv2d_loops(images, weight)
 by_windows = conv_windows(images, weight)
@@ -98,12 +103,13 @@ check("seven loops = the package's conv2d", gap(conv2d(images, weight), by_loops
 
 # %% [markdown]
 # ## On a photograph
-# Here is a layer of three kernels on a grey photograph. The first kernel averages nine pixels. The
-# second subtracts the left column of the window from the right one, and the third the upper row from
-# the lower one.
+# Here is a layer of three kernels on a grey photograph. The first kernel averages nine
+# pixels. The second subtracts the left column of the window from the right one, and the
+# third the upper row from the lower one.
 #
 # ## Predict
-# 3. Every pixel of the photograph becomes brighter by 50. By how much does each output change?
+# 3. Every pixel of the photograph becomes brighter by 50. By how much does each output
+#    change?
 
 # %%
 import matplotlib.cbook
@@ -116,19 +122,22 @@ three_kernels = np.stack([average, difference, difference.T])[:, None]
 maps = conv2d(photo, three_kernels)
 change = conv2d(photo + 50, three_kernels) - maps
 print("photograph", photo.shape, " kernels", three_kernels.shape, " output", maps.shape)
-check("the outputs change by 50, 0 and 0", abs(change - np.array([50, 0, 0]).reshape(1, 3, 1, 1)).max() < 1e-9)
+check(
+    "the outputs change by 50, 0 and 0",
+    abs(change - np.array([50, 0, 0]).reshape(1, 3, 1, 1)).max() < 1e-9,
+)
 part = conv_windows(photo[..., 90:120, 90:130], three_kernels)
 check("on a part of it, the windows agree", gap(part, maps[..., 90:118, 90:128]) < 1e-12)
 
-# %% [markdown]
-# > **Prediction 3.** They change by 50, 0 and 0, which is 50 times the sum of the kernel. A kernel whose
-# > sum is 0 responds to differences only.
+# %% [markdown] tags=["answer"]
+# > **Prediction 3.** They change by 50, 0 and 0, which is 50 times the sum of the kernel. A
+# > kernel whose sum is 0 responds to differences only.
 
 # %% [markdown]
 # # Convolution or correlation?
-# In mathematics, a convolution rotates the kernel by 180 degrees before the kernel is moved. A
-# correlation does not rotate it. **A convolution layer computes a correlation.** An image with a single 1
-# shows the difference.
+# In mathematics, a convolution rotates the kernel by 180 degrees before the kernel is
+# moved. A correlation does not rotate it. **A convolution layer computes a correlation.**
+# An image with a single 1 shows the difference.
 
 
 # %%
@@ -139,11 +148,16 @@ def row(*numbers):
 
 impulse, ramp, symmetric = [0, 0, 1, 0, 0], [1, 2, 3], [1, 2, 1]
 layer = conv2d(row(*impulse), row(*ramp)).ravel()
-convolved, correlated = np.convolve(impulse, ramp, "valid"), np.correlate(impulse, ramp, "valid")
+convolved, correlated = (
+    np.convolve(impulse, ramp, "valid"),
+    np.correlate(impulse, ramp, "valid"),
+)
 print("convolution", convolved, " correlation", correlated, " layer", layer)
 check("the layer correlates", np.array_equal(layer, correlated))
 check("the layer does not convolve", not np.array_equal(layer, convolved))
-same = np.array_equal(np.convolve(impulse, symmetric, "valid"), np.correlate(impulse, symmetric, "valid"))
+same = np.array_equal(
+    np.convolve(impulse, symmetric, "valid"), np.correlate(impulse, symmetric, "valid")
+)
 check("a symmetric kernel hides the difference", same)
 
 # %% [markdown]
@@ -151,12 +165,13 @@ check("a symmetric kernel hides the difference", same)
 
 # %% [markdown]
 # # Four settings
-# The image is one row, 1 2 3 4 5 6, and the kernel is 1 1 1. Every output is a sum of three pixels.
+# The image is one row, 1 2 3 4 5 6, and the kernel is 1 1 1. Every output is a sum of three
+# pixels.
 #
 # - **stride** s: the window moves s pixels at a time. The output is smaller.
 # - **padding** p: p zeros are added on each side. The window may extend beyond the image.
-# - **dilation** d: neighbouring taps of the kernel are d pixels apart. The kernel covers more pixels
-#   with the same number of weights.
+# - **dilation** d: neighbouring taps of the kernel are d pixels apart. The kernel covers
+#   more pixels with the same number of weights.
 # - **groups** G: the channels are divided into G parts, and a kernel reads one part only.
 #
 # ## Predict
@@ -178,25 +193,31 @@ check("dilation 2: 1+3+5, then 2+4+6", np.array_equal(dilated, [9, 12]))
 two_channels = np.array([[1.0, 2, 3], [10, 20, 30]]).reshape(1, 2, 1, 3)
 mixed = conv2d(two_channels, np.ones((2, 2, 1, 1)))
 apart = conv2d(two_channels, np.ones((2, 1, 1, 1)), groups=2)
-check("one group: every output adds both channels", np.array_equal(mixed[0, :, 0], [[11, 22, 33]] * 2))
+check(
+    "one group: every output adds both channels",
+    np.array_equal(mixed[0, :, 0], [[11, 22, 33]] * 2),
+)
 check("two groups: each output reads its own channel", np.array_equal(apart, two_channels))
 
-# %% [markdown]
-# > **Prediction 4.** Stride 2 gives 6, 12. Padding 1 gives 3, 6, 9, 12, 15, 11. Dilation 2 gives 9, 12. If
-# > you wrote a third output for stride 2, its window extended beyond the image.
+# %% [markdown] tags=["answer"]
+# > **Prediction 4.** Stride 2 gives 6, 12. Padding 1 gives 3, 6, 9, 12, 15, 11. Dilation 2
+# > gives 9, 12. If you wrote a third output for stride 2, its window extended beyond the
+# > image.
 
 # %% [markdown]
 # # How large is the output?
-# The output has one number for each window. Let `n` be the number of pixels along one axis, and `k` the
-# number of taps. Tap `a` of window `i` is at position `s*i + d*a - p`. The function below lists all
-# windows that fit.
+# The output has one number for each window. Let `n` be the number of pixels along one axis,
+# and `k` the number of taps. Tap `a` of window `i` is at position `s*i + d*a - p`. The
+# function below lists all windows that fit.
 
 
 # %%
 def windows(n, k, stride=1, padding=0, dilation=1):
     """Every window of k taps that fits on an axis of n pixels, as lists of positions."""
     end = n + padding
-    every = [[start + dilation * a for a in range(k)] for start in range(-padding, end, stride)]
+    every = [
+        [start + dilation * a for a in range(k)] for start in range(-padding, end, stride)
+    ]
     return [positions for positions in every if positions[-1] < end]
 
 
@@ -206,14 +227,14 @@ print("padding 1 ", windows(6, 3, padding=1))
 print("dilation 2", windows(6, 3, dilation=2))
 
 # %% [markdown]
-# A formula counts them. The first window needs `d*(k - 1) + 1` pixels, its *span*, and each further
-# window needs s more. Pixels that remain at the end are not used:
+# A formula counts them. The first window needs `d*(k - 1) + 1` pixels, its *span*, and each
+# further window needs s more. Pixels that remain at the end are not used:
 #
 #     output size = floor((n + 2p - span) / s) + 1,       span = d*(k - 1) + 1
 #
 # ## Predict
-# 5. In the network that the authors released, the first kernel of 3x3 moves over 500x500 pixels with a
-#    padding of 100. How large is the output?
+# 5. In the network that the authors released, the first kernel of 3x3 moves over 500x500
+#    pixels with a padding of 100. How large is the output?
 
 # %%
 from fcn_from_scratch.ops.shapes import conv_output_size
@@ -224,7 +245,9 @@ LIMITS = (1, 20), (1, 5), (1, 4), (0, 3), (1, 3)  # of n, k, stride, padding, di
 def random_layer():
     """The sizes and settings (n, k, stride, padding, dilation) of both axes."""
     while True:
-        axes = [tuple(int(rng.integers(low, 1 + high)) for low, high in LIMITS) for _ in "hw"]
+        axes = [
+            tuple(int(rng.integers(low, 1 + high)) for low, high in LIMITS) for _ in "hw"
+        ]
         if all(windows(*axis) for axis in axes):  # at least one window must fit
             return axes
 
@@ -233,37 +256,48 @@ def random_layer():
 formula_right, shape_right = 0, 0
 for axes in [random_layer() for _ in range(200)]:
     image_size, kernel_size, *settings = zip(*axes)
-    result = conv2d(np.zeros((1, 1, *image_size)), np.zeros((1, 1, *kernel_size)), None, *settings)
+    result = conv2d(
+        np.zeros((1, 1, *image_size)), np.zeros((1, 1, *kernel_size)), None, *settings
+    )
     counted = tuple(len(windows(*axis)) for axis in axes)
     by_formula = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
-    formula_right += counted == by_formula == tuple(conv_output_size(*axis) for axis in axes)
+    formula_right += (
+        counted == by_formula == tuple(conv_output_size(*axis) for axis in axes)
+    )
     shape_right += counted == result.shape[2:]
 
 side = conv_output_size(500, 3, padding=100)
 changed = conv2d(row(1, 2, 3, 4, 5, 1000), ones, stride=(1, 2)).ravel()
 check("the formula counts the windows of 200 random layers", formula_right == 200)
 check("conv2d returns that many outputs, 200 times", shape_right == 200)
-check("first layer of the released network: 500 in, 698 out", side == len(windows(500, 3, padding=100)) == 698)
-check("the floor: with stride 2 the last of six pixels has no effect", np.array_equal(changed, strided))
+check(
+    "first layer of the released network: 500 in, 698 out",
+    side == len(windows(500, 3, padding=100)) == 698,
+)
+check(
+    "the floor: with stride 2 the last of six pixels has no effect",
+    np.array_equal(changed, strided),
+)
 
-# %% [markdown]
-# > **Prediction 5.** It has 698x698 pixels: 500 + 2*100 - 3 + 1 = 698. If you wrote 500, you thought of
-# > a padding of 1.
+# %% [markdown] tags=["answer"]
+# > **Prediction 5.** It has 698x698 pixels: 500 + 2*100 - 3 + 1 = 698. If you wrote 500,
+# > you thought of a padding of 1.
 
 # %% [markdown]
 # # From windows to a matrix
-# Now we make the layer fast. Write each window of the first example as a *row* and the kernel as a
-# *column*. Then one matrix product computes all sums:
+# Now we make the layer fast. Write each window of the first example as a *row* and the
+# kernel as a *column*. Then one matrix product computes all sums:
 #
 #     1 2 0 1        1         4       top left window
 #     2 0 1 3   @    2    =   -1       top right
 #     0 1 2 1        0         1       bottom left
 #     1 3 1 1       -1         6       bottom right
 #
-# The matrix of windows is the *patch matrix*, and filling it is called **im2col**. Programmers call the
-# matrix product GEMM, for "general matrix multiply". Processors compute it more efficiently than almost
-# any other operation. The function below loops over the `kh*kw` taps only. The pixels that tap (a, b)
-# reads in *all* windows are one slice of the image.
+# The matrix of windows is the *patch matrix*, and filling it is called **im2col**.
+# Programmers call the matrix product GEMM, for "general matrix multiply". Processors
+# compute it more efficiently than almost any other operation. The function below loops over
+# the `kh*kw` taps only. The pixels that tap (a, b) reads in *all* windows are one slice of
+# the image.
 
 
 # %%
@@ -281,7 +315,10 @@ def im2col(x, kh, kw, stride=1):
 def conv_gemm(x, weight, stride=1):
     """The layer as one matrix product: (windows, C*kh*kw) @ (C*kh*kw, F)."""
     f, _, kh, kw = weight.shape
-    oh, ow = conv_output_size(x.shape[2], kh, stride), conv_output_size(x.shape[3], kw, stride)
+    oh, ow = (
+        conv_output_size(x.shape[2], kh, stride),
+        conv_output_size(x.shape[3], kw, stride),
+    )
     product = im2col(x, kh, kw, stride) @ weight.reshape(f, -1).T
     return product.reshape(len(x), oh, ow, f).transpose(0, 3, 1, 2)
 
@@ -291,33 +328,49 @@ small = im2col(x.reshape(1, 1, 3, 3), 2, 2)
 by_gemm = conv_gemm(images, weight)
 halved = gap(conv_gemm(images, weight, 2), conv2d_loops(images, weight, stride=2))
 print(small)
-check("patch matrix @ kernel = the output computed by hand", np.array_equal(small @ w.ravel(), [4, -1, 1, 6]))
-check("im2col + GEMM = seven loops", gap(by_gemm, by_loops) < 1e-12, f"{gap(by_gemm, by_loops):.0e}")
+check(
+    "patch matrix @ kernel = the output computed by hand",
+    np.array_equal(small @ w.ravel(), [4, -1, 1, 6]),
+)
+check(
+    "im2col + GEMM = seven loops",
+    gap(by_gemm, by_loops) < 1e-12,
+    f"{gap(by_gemm, by_loops):.0e}",
+)
 check("with stride 2 as well", halved < 1e-12)
 
 # %% [markdown]
-# Why 1e-12 and not equality? Both versions add the same products, but not in the same order. Every
-# addition rounds in the 16th digit.
+# Why 1e-12 and not equality? Both versions add the same products, but not in the same
+# order. Every addition rounds in the 16th digit.
 #
 # ## The price: copies
-# Neighbouring windows overlap, so pixels are copied. If the padding keeps the image's size, the patch
-# matrix has **`kh*kw` times** as many numbers as the input.
+# Neighbouring windows overlap, so pixels are copied. If the padding keeps the image's size,
+# the patch matrix has **`kh*kw` times** as many numbers as the input.
 #
-# A *view* avoids the copies: `sliding_window_view` gives the image's memory four axes, (i, j) for the
-# window and (a, b) for the tap. But GEMM needs an ordinary matrix, and NumPy must copy the pixels to make
-# one.
+# A *view* avoids the copies: `sliding_window_view` gives the image's memory four axes, (i,
+# j) for the window and (a, b) for the tap. But GEMM needs an ordinary matrix, and NumPy
+# must copy the pixels to make one.
 
 # %%
 from numpy.lib.stride_tricks import sliding_window_view
 
 inside = rng.normal(size=(1, 4, 12, 12))
-around = np.pad(inside, ((0, 0), (0, 0), (1, 1), (1, 1)))  # a 3x3 kernel now gives 12x12 outputs
+around = np.pad(
+    inside, ((0, 0), (0, 0), (1, 1), (1, 1))
+)  # a 3x3 kernel now gives 12x12 outputs
 buffer = im2col(around, 3, 3)
 view = sliding_window_view(x, (2, 2))
 print(f"input {inside.nbytes} bytes, patch matrix {buffer.nbytes} bytes")
-check("a 3x3 kernel's patch matrix is 9 times the input", buffer.nbytes == 9 * inside.nbytes)
-check("at stride 2, a quarter of that", im2col(around, 3, 3, stride=2).nbytes * 4 == buffer.nbytes)
-check("the view has the rows of the patch matrix", np.array_equal(view.reshape(4, 4), small))
+check(
+    "a 3x3 kernel's patch matrix is 9 times the input", buffer.nbytes == 9 * inside.nbytes
+)
+check(
+    "at stride 2, a quarter of that",
+    im2col(around, 3, 3, stride=2).nbytes * 4 == buffer.nbytes,
+)
+check(
+    "the view has the rows of the patch matrix", np.array_equal(view.reshape(4, 4), small)
+)
 check("the view is the image's own memory", np.shares_memory(view, x))
 check("reshaping it to a matrix copies", not np.shares_memory(view.reshape(4, 4), x))
 
@@ -330,13 +383,17 @@ def conv_view(x, weight):
 
 
 by_view = conv_view(images, weight)
-check("strided view = seven loops", gap(by_view, by_loops) < 1e-12, f"{gap(by_view, by_loops):.0e}")
+check(
+    "strided view = seven loops",
+    gap(by_view, by_loops) < 1e-12,
+    f"{gap(by_view, by_loops):.0e}",
+)
 
 # %% [markdown]
 # # How fast?
-# One layer is computed in five ways, all with the same multiplications. (`conv2d` chooses among
-# several algorithms. Here and below we ask for im2col. GEMM runs on one core, so that other programs
-# disturb it less.)
+# One layer is computed in five ways, all with the same multiplications. (`conv2d` chooses
+# among several algorithms. Here and below we ask for im2col. GEMM runs on one core, so that
+# other programs disturb it less.)
 
 # %%
 from time import perf_counter
@@ -378,20 +435,31 @@ for name, time in times.items():
 
 # %%
 loops_ns = nanoseconds["seven Python loops"]
-gemm_speedup, speedup = (loops_ns / nanoseconds[name] for name in ("im2col + GEMM", "the package's conv2d"))
-check("the loops take 50 to 20,000 ns for one product", 50 < loops_ns < 20_000, f"{loops_ns:.0f} ns")
-check("im2col + GEMM is 300 to 100,000 times faster", 300 < gemm_speedup < 1e5, f"{gemm_speedup:.0f} times")
+gemm_speedup, speedup = (
+    loops_ns / nanoseconds[name] for name in ("im2col + GEMM", "the package's conv2d")
+)
+check(
+    "the loops take 50 to 20,000 ns for one product",
+    50 < loops_ns < 20_000,
+    f"{loops_ns:.0f} ns",
+)
+check(
+    "im2col + GEMM is 300 to 100,000 times faster",
+    300 < gemm_speedup < 1e5,
+    f"{gemm_speedup:.0f} times",
+)
 check("conv2d is 300 to 100,000 times faster", 300 < speedup < 1e5, f"{speedup:.0f} times")
 
-# %% [markdown]
-# > **Prediction 2.** The matrix product is more than 100 times faster, usually thousands of times. For
-# > each product, Python looks up indices, checks types and creates objects. GEMM multiplies several
-# > numbers in one instruction, and uses each number many times while it is in the processor's cache.
+# %% [markdown] tags=["answer"]
+# > **Prediction 2.** The matrix product is more than 100 times faster, usually thousands of
+# > times. For each product, Python looks up indices, checks types and creates objects. GEMM
+# > multiplies several numbers in one instruction, and uses each number many times while it
+# > is in the processor's cache.
 
 # %% [markdown]
 # # Where the memory goes
-# Now a real layer: conv1_2 of VGG16 has 3x3 kernels and 64 channels in and out. It receives the 698x698
-# pixels of prediction 5.
+# Now a real layer: conv1_2 of VGG16 has 3x3 kernels and 64 channels in and out. It receives
+# the 698x698 pixels of prediction 5.
 #
 # ## Predict
 # 6. How many bytes does its patch matrix take in float32, for one image?
@@ -403,16 +471,18 @@ print(f"conv1_2: input {input_bytes / 1e6:.0f} MB, patch matrix {whole / 1e6:.0f
 check("9 times the input", whole == 9 * input_bytes)
 check("1.1 gigabytes", 1.1e9 < whole < 1.2e9)
 
+# %% [markdown] tags=["answer"]
+# > **Prediction 6.** It takes 698*698 rows of 64*9 numbers of 4 bytes, which is 1.1
+# > gigabytes. If you wrote 125 megabytes, you forgot the nine copies.
+
 # %% [markdown]
-# > **Prediction 6.** It takes 698*698 rows of 64*9 numbers of 4 bytes, which is 1.1 gigabytes. If you wrote
-# > 125 megabytes, you forgot the nine copies.
+# But each row of the matrix is used only once, for one row of the product. So `conv2d`
+# works in *blocks*. Each thread fills the part of the patch matrix that a few output rows
+# need, multiplies, and continues with the next rows. A block takes about 4 MB, however
+# large the image is.
 #
-# But each row of the matrix is used only once, for one row of the product. So `conv2d` works in *blocks*.
-# Each thread fills the part of the patch matrix that a few output rows need, multiplies, and continues
-# with the next rows. A block takes about 4 MB, however large the image is.
-#
-# `tracemalloc` measures the memory that NumPy allocates. We subtract what every method needs: the result
-# and a padded copy of the input. The rest is the working memory.
+# `tracemalloc` measures the memory that NumPy allocates. We subtract what every method
+# needs: the result and a padded copy of the input. The rest is the working memory.
 
 # %%
 import tracemalloc
@@ -422,7 +492,10 @@ from fcn_from_scratch.engine.im2col import BLOCK_BYTES
 
 def working_memory(method, side):
     """Bytes that `method` holds at its peak, beyond its result and a padded input of 64 channels."""
-    image, kernels = np.zeros((1, 64, side, side), np.float32), np.zeros((64, 64, 3, 3), np.float32)
+    image, kernels = (
+        np.zeros((1, 64, side, side), np.float32),
+        np.zeros((64, 64, 3, 3), np.float32),
+    )
     tracemalloc.start()
     y = method(image, kernels)
     peak = tracemalloc.get_traced_memory()[1]
@@ -438,22 +511,34 @@ def conv_whole(x, weight):
 # %%
 sides = [32, 64, 128, 256, side]  # the last one is conv1_2 itself
 in_blocks = [working_memory(lambda x, w: package(x, w, padding=1), s) for s in sides]
-in_one = [working_memory(conv_whole, s) for s in sides[:-1]]  # not the last one: it is too large
+in_one = [
+    working_memory(conv_whole, s) for s in sides[:-1]
+]  # not the last one: it is too large
 for s, one, blocks in zip(sides, in_one, in_blocks):
-    print(f"{s:3} x {s:3}: in one piece {one / 1e6:5.1f} MB, in blocks {blocks / 1e6:3.1f} MB")
-print(f"conv1_2:   in blocks {in_blocks[-1] / 1e6:.1f} MB, while the whole patch matrix has {whole / 1e6:.0f} MB")
+    print(
+        f"{s:3} x {s:3}: in one piece {one / 1e6:5.1f} MB, in blocks {blocks / 1e6:3.1f} MB"
+    )
+print(
+    f"conv1_2:   in blocks {in_blocks[-1] / 1e6:.1f} MB, while the whole patch matrix has {whole / 1e6:.0f} MB"
+)
 
 # %%
 pieces = [one / (9 * 64 * s * s * 4) for one, s in zip(in_one, sides)]
 per_thread = [blocks / workers() / BLOCK_BYTES for blocks in in_blocks[-2:]]
-check("in one piece, the working memory is the patch matrix", 0.95 < min(pieces) and max(pieces) < 1.15)
-check("in blocks, it is about one block per thread", 0.5 < min(per_thread) and max(per_thread) < 1.5)
+check(
+    "in one piece, the working memory is the patch matrix",
+    0.95 < min(pieces) and max(pieces) < 1.15,
+)
+check(
+    "in blocks, it is about one block per thread",
+    0.5 < min(per_thread) and max(per_thread) < 1.5,
+)
 
 # %% [markdown]
 # # What could fool you
-# The columns of the patch matrix must be in the order of the weights. Below, the weights are in the
-# order (a, b, c) and the columns in the order (c, a, b). All shapes fit, and a test with one channel
-# cannot find the mistake.
+# The columns of the patch matrix must be in the order of the weights. Below, the weights
+# are in the order (a, b, c) and the columns in the order (c, a, b). All shapes fit, and a
+# test with one channel cannot find the mistake.
 
 
 # %%
@@ -461,24 +546,34 @@ def conv_wrong(x, weight):
     """Wrong: the columns of the patches are (c, a, b), those of the weights (a, b, c)."""
     f, _, kh, kw = weight.shape
     product = im2col(x, kh, kw) @ weight.transpose(0, 2, 3, 1).reshape(f, -1).T
-    return product.reshape(len(x), x.shape[2] - kh + 1, x.shape[3] - kw + 1, f).transpose(0, 3, 1, 2)
+    return product.reshape(len(x), x.shape[2] - kh + 1, x.shape[3] - kw + 1, f).transpose(
+        0, 3, 1, 2
+    )
 
 
 grey, grey_weight = images[:, :1], weight[:, :1]
 wrong_on_grey = gap(conv_wrong(grey, grey_weight), conv2d_loops(grey, grey_weight))
 wrong_on_colour = gap(conv_wrong(images, weight), by_loops)
-check("the wrong version has the right shape", conv_wrong(images, weight).shape == by_loops.shape)
+check(
+    "the wrong version has the right shape",
+    conv_wrong(images, weight).shape == by_loops.shape,
+)
 check("it is right on one channel", wrong_on_grey < 1e-12)
-check("it is wrong on three", wrong_on_colour > 0.1, f"off by {100 * wrong_on_colour:.0f} % of the largest")
+check(
+    "it is wrong on three",
+    wrong_on_colour > 0.1,
+    f"off by {100 * wrong_on_colour:.0f} % of the largest",
+)
 
 # %% [markdown]
-# Other special cases hide mistakes in the same way. A symmetric kernel hides a rotation, and a square
-# image hides exchanged axes. So test with several channels, random numbers, and sizes that all differ.
+# Other special cases hide mistakes in the same way. A symmetric kernel hides a rotation,
+# and a square image hides exchanged axes. So test with several channels, random numbers,
+# and sizes that all differ.
 
 # %% [markdown]
 # ## The drawings
-# In the two maps of differences, grey is zero. The first of them shows vertical edges, the second one
-# horizontal edges.
+# In the two maps of differences, grey is zero. The first of them shows vertical edges, the
+# second one horizontal edges.
 
 # %%
 from matplotlib.patches import Rectangle
@@ -489,8 +584,12 @@ from fcn_from_scratch import viz
 def draw_photograph():
     """The photograph and the three outputs, each in its own range of grey."""
     titles = ["photograph", "average", "right minus left", "below minus above"]
-    figure, axes = viz.new_figure("One layer of three kernels: three maps", 1, 4, width=7.4, height=2.7, titles=titles)
-    for ax, shown in zip(axes, (photo[0, 0, 41:321, 131:411], *maps[0, :, 40:320, 130:410])):
+    figure, axes = viz.new_figure(
+        "One layer of three kernels: three maps", 1, 4, width=7.4, height=2.7, titles=titles
+    )
+    for ax, shown in zip(
+        axes, (photo[0, 0, 41:321, 131:411], *maps[0, :, 40:320, 130:410])
+    ):
         limits = (0, 255) if shown.min() >= 0 else (-60, 60)
         ax.imshow(shown, cmap="gray", vmin=limits[0], vmax=limits[1])
         ax.axis("off")
@@ -500,8 +599,8 @@ def draw_photograph():
 draw_photograph()
 
 # %% [markdown]
-# The pixels are at the top of each panel. Each row of dots below them is a window, with its sum. At
-# stride 2, no window reads the orange pixel.
+# The pixels are at the top of each panel. Each row of dots below them is a window, with its
+# sum. At stride 2, no window reads the orange pixel.
 
 
 # %%
@@ -537,8 +636,8 @@ def draw_settings():
 draw_settings()
 
 # %% [markdown]
-# Compare the shades. The pixel in the middle of the image is orange: it occurs in all four windows, so it
-# stands in every row of the patch matrix.
+# Compare the shades. The pixel in the middle of the image is orange: it occurs in all four
+# windows, so it stands in every row of the patch matrix.
 
 # %%
 SHADE = {1: "#f3f6f9", 2: "#c5d5e6", 4: "#e8b394"}
@@ -550,17 +649,27 @@ def draw_cells(ax, left, numbers, copies=None, title=""):
     top = (4 - rows) / 2
     for (i, j), number in np.ndenumerate(numbers):
         face = "#ffffff" if copies is None else SHADE[int(copies[i, j])]
-        ax.add_patch(Rectangle((left + j, top + i), 1, 1, facecolor=face, edgecolor="#aaaaaa"))
-        ax.text(left + j + 0.5, top + i + 0.5, number, ha="center", va="center", fontsize=12)
+        ax.add_patch(
+            Rectangle((left + j, top + i), 1, 1, facecolor=face, edgecolor="#aaaaaa")
+        )
+        ax.text(
+            left + j + 0.5, top + i + 0.5, number, ha="center", va="center", fontsize=12
+        )
     ax.text(left + columns / 2, 4.6, title, ha="center", va="baseline")
 
 
 def draw_patch_matrix():
     """Image, patch matrix, kernel and output of the first example."""
-    pixel = im2col(np.arange(9).reshape(1, 1, 3, 3), 2, 2)  # the pixel that each entry of the patch matrix copies
+    pixel = im2col(
+        np.arange(9).reshape(1, 1, 3, 3), 2, 2
+    )  # the pixel that each entry of the patch matrix copies
     copies = np.bincount(pixel.ravel())
     check("the pixel in the middle is copied 4 = 2*2 times", copies[4] == 4 == copies.max())
-    figure, ax = viz.new_figure("The patch matrix of the first example: one row for each window", width=7.4, height=3)
+    figure, ax = viz.new_figure(
+        "The patch matrix of the first example: one row for each window",
+        width=7.4,
+        height=3,
+    )
     draw_cells(ax, 0, x, copies.reshape(3, 3), "image")
     draw_cells(ax, 4.5, small, copies[pixel], "patch matrix: 4 windows, 4 taps")
     draw_cells(ax, 9.5, w.reshape(4, 1), title="kernel")
@@ -568,7 +677,11 @@ def draw_patch_matrix():
     for left, sign in (9, "@"), (11, "="):
         ax.text(left, 2, sign, ha="center", va="center", fontsize=14)
     for place, width, height in ((1, 0.5), 2, 2), ((4.5, 1), 4, 1), ((11.5, 1), 1, 1):
-        ax.add_patch(Rectangle(place, width, height, fill=False, edgecolor=viz.COLOURS[0], linewidth=2.5))
+        ax.add_patch(
+            Rectangle(
+                place, width, height, fill=False, edgecolor=viz.COLOURS[0], linewidth=2.5
+            )
+        )
     ax.set(xlim=(-0.2, 12.7), ylim=(5.7, -0.2), aspect="equal")
     ax.axis("off")
     note = "outlined: one window, its row, its output.   shade: the pixel is copied 1, 2 or 4 times"
@@ -579,19 +692,30 @@ def draw_patch_matrix():
 draw_patch_matrix()
 
 # %% [markdown]
-# In the first figure, each grid line means ten times as many milliseconds as the one to its left. In the
-# second figure, the orange curve rises with the number of pixels, and the blue one soon stops rising.
+# In the first figure, each grid line means ten times as many milliseconds as the one to its
+# left. In the second figure, the orange curve rises with the number of pixels, and the blue
+# one soon stops rising.
 
 
 # %%
 def draw_times():
     """The five ways as bars."""
-    figure, ax = viz.new_figure("One layer, computed in five ways: time on a logarithmic scale", width=7.4, height=2.7)
+    figure, ax = viz.new_figure(
+        "One layer, computed in five ways: time on a logarithmic scale",
+        width=7.4,
+        height=2.7,
+    )
     milliseconds = [1000 * time for time in times.values()]
     bars = ax.barh(list(times), milliseconds, color=viz.COLOURS[0], height=0.62)
-    labels = [f"{ms:,.2f} ms,  {milliseconds[0] / ms:,.0f} times as fast" for ms in milliseconds]
+    labels = [
+        f"{ms:,.2f} ms,  {milliseconds[0] / ms:,.0f} times as fast" for ms in milliseconds
+    ]
     ax.bar_label(bars, [f"{milliseconds[0]:,.0f} ms", *labels[1:]], padding=4, fontsize=9)
-    ax.set(xscale="log", xlabel="milliseconds", xlim=(min(milliseconds) / 3, 20 * milliseconds[0]))
+    ax.set(
+        xscale="log",
+        xlabel="milliseconds",
+        xlim=(min(milliseconds) / 3, 20 * milliseconds[0]),
+    )
     ax.invert_yaxis()
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)
@@ -600,16 +724,47 @@ def draw_times():
 
 def draw_memory():
     """Working memory against the side of the image."""
-    figure, ax = viz.new_figure("Working memory of a 3x3 layer, 64 channels in and out", width=7.4, height=3.4)
+    figure, ax = viz.new_figure(
+        "Working memory of a 3x3 layer, 64 channels in and out", width=7.4, height=3.4
+    )
     every_side = np.arange(24, side + 1)
-    ax.plot(every_side, every_side**2 * 64 * 9 * 4 / 1e6, color=viz.COLOURS[1], label="patch matrix, computed")
-    ax.plot(sides[:-1], np.array(in_one) / 1e6, "o", color=viz.COLOURS[1], label="in one piece, measured")
-    ax.plot(sides, np.array(in_blocks) / 1e6, "s-", color=viz.COLOURS[0], label="in blocks, measured")
+    ax.plot(
+        every_side,
+        every_side**2 * 64 * 9 * 4 / 1e6,
+        color=viz.COLOURS[1],
+        label="patch matrix, computed",
+    )
+    ax.plot(
+        sides[:-1],
+        np.array(in_one) / 1e6,
+        "o",
+        color=viz.COLOURS[1],
+        label="in one piece, measured",
+    )
+    ax.plot(
+        sides,
+        np.array(in_blocks) / 1e6,
+        "s-",
+        color=viz.COLOURS[0],
+        label="in blocks, measured",
+    )
     ax.axvline(side, color="#999999", linestyle=":")
     at = {"textcoords": "offset points", "ha": "right", "fontsize": 9}
-    ax.annotate(f"conv1_2: {whole / 1e6:,.0f} MB in one piece", (side, whole / 1e6), (-8, 3), **at)
-    ax.annotate(f"{in_blocks[-1] / 1e6:.0f} MB in blocks", (side, in_blocks[-1] / 1e6), (-8, -13), **at)
-    ax.set(xlabel="side of the image in pixels", ylabel="megabytes", yscale="log", ylim=(1, 3000))
+    ax.annotate(
+        f"conv1_2: {whole / 1e6:,.0f} MB in one piece", (side, whole / 1e6), (-8, 3), **at
+    )
+    ax.annotate(
+        f"{in_blocks[-1] / 1e6:.0f} MB in blocks",
+        (side, in_blocks[-1] / 1e6),
+        (-8, -13),
+        **at,
+    )
+    ax.set(
+        xlabel="side of the image in pixels",
+        ylabel="megabytes",
+        yscale="log",
+        ylim=(1, 3000),
+    )
     ax.legend(loc="center right", bbox_to_anchor=(0.94, 0.5), frameon=False, fontsize=9)
     viz.show(figure, "02_memory")
 
@@ -621,10 +776,11 @@ draw_memory()
 # # Exercises
 # 1. **Trace.** In which rows and columns of the patch matrix does a given pixel occur?
 # 2. **Change.** Compute the layer with a patch matrix of at most a few output rows.
-# 3. **Prove.** Two layers with nothing between them are one layer. Which kernel does it have?
+# 3. **Prove.** Two layers with nothing between them are one layer. Which kernel does it
+#    have?
 #
-# `fcn exercise 2` writes a file for each of them, `fcn exercise 2 --check FILE` checks your answer,
-# `fcn exercise 2 --solution` shows ours.
+# `fcn exercise 2` writes a file for each of them, `fcn exercise 2 --check FILE` checks your
+# answer, `fcn exercise 2 --solution` shows ours.
 
 # %% [markdown]
 # # Claims
@@ -638,10 +794,22 @@ claims(
         ("loops = conv2d", gap(conv2d(images, weight), by_loops) < 1e-12, ROUNDING),
         ("the layer correlates", np.array_equal(layer, [3, 2, 1]), "exact: small integers"),
         ("stride 2", np.array_equal(strided, [6, 12]), "exact: small integers"),
-        ("padding 1", np.array_equal(padded, [3, 6, 9, 12, 15, 11]), "exact: small integers"),
+        (
+            "padding 1",
+            np.array_equal(padded, [3, 6, 9, 12, 15, 11]),
+            "exact: small integers",
+        ),
         ("dilation 2", np.array_equal(dilated, [9, 12]), "exact: small integers"),
-        ("a group does not see another group's channels", np.array_equal(apart, two_channels), "exact: times one"),
-        ("size formula, 200 random layers", formula_right == shape_right == 200, "exact: counted"),
+        (
+            "a group does not see another group's channels",
+            np.array_equal(apart, two_channels),
+            "exact: times one",
+        ),
+        (
+            "size formula, 200 random layers",
+            formula_right == shape_right == 200,
+            "exact: counted",
+        ),
         ("500 pixels with padding 100 give 698", side == 698, "exact: counted"),
     ]
 )
@@ -649,14 +817,22 @@ claims(
 # %%
 claims(
     [
-        ("patch matrix = kh*kw times the input", buffer.size == 9 * inside.size, "exact: both are counted"),
+        (
+            "patch matrix = kh*kw times the input",
+            buffer.size == 9 * inside.size,
+            "exact: both are counted",
+        ),
         (
             "im2col + GEMM is 300 to 100,000 times faster than loops",
             300 < gemm_speedup < 1e5,
             "wide: 1,900 to 14,000 on quiet and busy machines; above 100,000 products would be missing",
         ),
         ("so is conv2d", 300 < speedup < 1e5, "wide: 3,400 to 16,000, likewise"),
-        ("conv1_2 would need 1.1 GB of patches", 1.1e9 < whole == 9 * input_bytes < 1.2e9, "exact: computed"),
+        (
+            "conv1_2 would need 1.1 GB of patches",
+            1.1e9 < whole == 9 * input_bytes < 1.2e9,
+            "exact: computed",
+        ),
         (
             "in one piece, memory is the patch matrix",
             0.95 < min(pieces) and max(pieces) < 1.15,
@@ -668,6 +844,10 @@ claims(
             ".78 to 1.02 with 1, 2 and 4 threads: a block is a whole number of rows",
         ),
         ("the wrong order passes on one channel", wrong_on_grey < 1e-12, ROUNDING),
-        ("and fails on three", wrong_on_colour > 0.1, "0.1: far above rounding; the five seeds have 1.1 or more"),
+        (
+            "and fails on three",
+            wrong_on_colour > 0.1,
+            "0.1: far above rounding; the five seeds have 1.1 or more",
+        ),
     ]
 )

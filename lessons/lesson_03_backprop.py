@@ -2,10 +2,12 @@
 """
 # Lesson 3: How do I know that my gradients are right?
 
-After this lesson you can compute the gradients of a convolution, a ReLU and a max-pool by hand, and test any gradient
-code by running a layer twice. You also know which mistakes a test with ones cannot find.
+After this lesson you can compute the gradients of a convolution, a ReLU and a max-pool by
+hand, and test any gradient code by running a layer twice. You also know which mistakes a
+test with ones cannot find.
 
-Readers who know backpropagation can go straight to lesson 5, or read only "Never check with ones".
+Readers who know backpropagation can go straight to lesson 5, or read only "Never check with
+ones".
 
 Needs: lesson 2 (what a convolution computes). Words: the [glossary](../docs/glossary.md).
 
@@ -14,13 +16,14 @@ Runtime: 2 s on 2 cores
 
 # %% [markdown]
 # # From the loss to the image
-# A network computes one number from an image, the loss `L`. This computation is called the *forward*. If
-# one pixel or one weight grows a little, how fast does `L` grow? Backpropagation answers this question
-# layer by layer, from the loss back to the image.
+# A network computes one number from an image, the loss `L`. This computation is called the
+# *forward*. If one pixel or one weight grows a little, how fast does `L` grow?
+# Backpropagation answers this question layer by layer, from the loss back to the image.
 #
-# A layer receives `dy`, the **upstream gradient**: `dy[i, j]` says how fast `L` grows with the layer's
-# output `y[i, j]`. The layer's **backward** turns it into `dx`, which says how fast `L` grows with each
-# input `x[i, j]`. For the layer below, `dx` is the upstream gradient.
+# A layer receives `dy`, the **upstream gradient**: `dy[i, j]` says how fast `L` grows with
+# the layer's output `y[i, j]`. The layer's **backward** turns it into `dx`, which says how
+# fast `L` grows with each input `x[i, j]`. For the layer below, `dx` is the upstream
+# gradient.
 #
 # A convolution of a 3x3 image with a 2x2 kernel has four outputs:
 #
@@ -31,8 +34,8 @@ Runtime: 2 s on 2 cores
 
 # %% [markdown]
 # ## Predict
-# 1. What are the nine numbers of `dx`? Begin with the pixel in the middle: which outputs used it, and
-#    with which weights?
+# 1. What are the nine numbers of `dx`? Begin with the pixel in the middle: which outputs
+#    used it, and with which weights?
 
 # %%
 import numpy as np
@@ -45,10 +48,10 @@ dy = np.array([[1.0, 0.0], [0.0, -1.0]])
 
 # %% [markdown]
 # ## By hand
-# Output `y[0, 0]` used the four pixels at the top left with the weights 1, 2, 3, 4. Its gradient is 1. So
-# it sends 1 times the kernel back to these pixels. Output `y[1, 1]` has the gradient -1. So it sends -1
-# times the kernel to the four pixels at the bottom right. Both used the middle pixel, and what they send
-# back **adds up**.
+# Output `y[0, 0]` used the four pixels at the top left with the weights 1, 2, 3, 4. Its
+# gradient is 1. So it sends 1 times the kernel back to these pixels. Output `y[1, 1]` has
+# the gradient -1. So it sends -1 times the kernel to the four pixels at the bottom right.
+# Both used the middle pixel, and what they send back **adds up**.
 
 # %%
 by_hand = np.array(
@@ -61,9 +64,9 @@ by_hand = np.array(
 
 # %% [markdown]
 # ## With a loop
-# The forward *gathers* the pixels below the kernel. The backward *scatters* a gradient over them. The
-# third line is the gradient with respect to the kernel. Every output used every weight, so each weight
-# collects from all outputs.
+# The forward *gathers* the pixels below the kernel. The backward *scatters* a gradient over
+# them. The third line is the gradient with respect to the kernel. Every output used every
+# weight, so each weight collects from all outputs.
 #
 #     forward    y[i, j]          += kernel[a, b] * x[i + a, j + b]
 #     backward   dx[i + a, j + b] += kernel[a, b] * dy[i, j]
@@ -92,21 +95,32 @@ print(dx)
 # %%
 from fcn_from_scratch import ops
 
-packaged, packaged_kernel, dbias = ops.conv2d_backward(dy[None, None], x[None, None], kernel[None, None])
-check("the loop gives the gradient by hand, with 3 in the middle", np.array_equal(dx, by_hand) and dx[1, 1] == 3)
+packaged, packaged_kernel, dbias = ops.conv2d_backward(
+    dy[None, None], x[None, None], kernel[None, None]
+)
+check(
+    "the loop gives the gradient by hand, with 3 in the middle",
+    np.array_equal(dx, by_hand) and dx[1, 1] == 3,
+)
 check("so does the package", np.allclose(packaged[0, 0], by_hand, rtol=0, atol=1e-12))
-check("the kernel's gradient agrees too", np.allclose(packaged_kernel[0, 0], dkernel, rtol=0, atol=1e-12))
-check("the bias entered every output once: its gradient is the sum of dy", dbias[0] == dy.sum())
+check(
+    "the kernel's gradient agrees too",
+    np.allclose(packaged_kernel[0, 0], dkernel, rtol=0, atol=1e-12),
+)
+check(
+    "the bias entered every output once: its gradient is the sum of dy",
+    dbias[0] == dy.sum(),
+)
 
-# %% [markdown]
+# %% [markdown] tags=["answer"]
 # > **Prediction 1.** The rows are 1 2 0, then 3 3 -2, then 0 -3 -4. The middle pixel gets
 # > 4 * 1 + 1 * (-1) = 3. If you wrote 4 or -1 there, you forgot that two outputs used it.
 
 # %% [markdown]
 # # A test that needs only the forward
-# Three versions agree, but all may contain the same mistake. A better test uses only the forward. It
-# changes a pixel by a small number `eps` and measures how the loss changes. The simplest loss with the
-# upstream gradient `dy` is `L = sum(dy * y)`.
+# Three versions agree, but all may contain the same mistake. A better test uses only the
+# forward. It changes a pixel by a small number `eps` and measures how the loss changes. The
+# simplest loss with the upstream gradient `dy` is `L = sum(dy * y)`.
 
 
 # %%
@@ -126,10 +140,10 @@ check("changing the middle pixel gives 3", abs(middle - 3) < 1e-8, f"{middle:.10
 
 # %% [markdown]
 # ## The Jacobian
-# The *Jacobian* `J` is a table: `J[i, j]` says how fast output `i` grows with pixel `j`. The backward
-# computes `dx = J.T @ dy`, a *vector-Jacobian product*, VJP for short. The forward gives `J` column by
-# column: a change of pixel `j` gives column `j`. The backward gives `J` row by row: if `dy` is 1 at
-# output `i` and 0 elsewhere, then `dx` is row `i`.
+# The *Jacobian* `J` is a table: `J[i, j]` says how fast output `i` grows with pixel `j`.
+# The backward computes `dx = J.T @ dy`, a *vector-Jacobian product*, VJP for short. The
+# forward gives `J` column by column: a change of pixel `j` gives column `j`. The backward
+# gives `J` row by row: if `dy` is 1 at output `i` and 0 elsewhere, then `dx` is row `i`.
 
 # %%
 from fcn_from_scratch.gradcheck import numerical_jacobian, vjp_jacobian
@@ -143,26 +157,33 @@ jacobian = numerical_jacobian(lambda x: conv(x, tall), small)
 from_backward = vjp_jacobian(lambda dy: conv_backward(dy, small, tall)[0], upstream.shape)
 backward_now = conv_backward(upstream, small, tall)[0]
 print("image", small.shape, "output", upstream.shape, "Jacobian", jacobian.shape)
-check("forward and backward give the same Jacobian", np.allclose(jacobian, from_backward, rtol=0, atol=1e-8))
-check("backward is J.T @ dy", np.allclose(jacobian.T @ upstream.ravel(), backward_now.ravel(), rtol=0, atol=1e-8))
+check(
+    "forward and backward give the same Jacobian",
+    np.allclose(jacobian, from_backward, rtol=0, atol=1e-8),
+)
+check(
+    "backward is J.T @ dy",
+    np.allclose(jacobian.T @ upstream.ravel(), backward_now.ravel(), rtol=0, atol=1e-8),
+)
 
 # %% [markdown]
 # ## Predict
-# 2. VGG16's first convolution has 3 channels in, 64 out, and keeps the size of the image. How many bytes
-#    does its Jacobian take in float64, for 500x500 pixels?
+# 2. VGG16's first convolution has 3 channels in, 64 out, and keeps the size of the image.
+#    How many bytes does its Jacobian take in float64, for 500x500 pixels?
 
 # %%
 rows, columns = 64 * 500 * 500, 3 * 500 * 500
 check("VGG16's first Jacobian has 96 terabytes", rows * columns * 8 == 96e12)
 
-# %% [markdown]
-# > **Prediction 2.** It has 16 million rows and 750,000 columns of 8 bytes: 96 terabytes. No computer can
-# > compare whole Jacobians of a real network.
+# %% [markdown] tags=["answer"]
+# > **Prediction 2.** It has 16 million rows and 750,000 columns of 8 bytes: 96 terabytes.
+# > No computer can compare whole Jacobians of a real network.
 
 # %% [markdown]
 # # Two forwards instead of a million
-# Change all pixels together along a random direction `v`, an array of the shape of `x`. Both numbers
-# below are the sum of `dy[i] * J[i, j] * v[j]` over all outputs i and pixels j. So they are equal:
+# Change all pixels together along a random direction `v`, an array of the shape of `x`.
+# Both numbers below are the sum of `dy[i] * J[i, j] * v[j]` over all outputs i and pixels
+# j. So they are equal:
 #
 #     dy . (J v)     from two forwards:   sum(dy * (f(x + eps v) - f(x - eps v))) / (2 eps)
 #     (J.T dy) . v   from one backward:   sum(dx * v)
@@ -181,22 +202,33 @@ def check_along(forward, backward, x, dy, v, eps=1e-5):
 
 def worst(backward, dy):
     """The largest error of the small convolution in three random directions: one may be unlucky."""
-    return max(check_along(lambda x: conv(x, tall), backward, small, dy, v) for v in directions)
+    return max(
+        check_along(lambda x: conv(x, tall), backward, small, dy, v) for v in directions
+    )
 
 
 directions = rng.normal(size=(3, *small.shape))
 error = worst(lambda dy: conv_backward(dy, small, tall)[0], upstream)
-check("a few lines check the whole convolution", 0 < error < 1e-7, f"relative error {error:.0e}")
+check(
+    "a few lines check the whole convolution",
+    0 < error < 1e-7,
+    f"relative error {error:.0e}",
+)
 
 # %% [markdown]
-# `gradcheck.vjp_check` does the same for several inputs. It tests every operation of the package. A right
-# backward gives an error near 1e-10 and a wrong one an error near 1, so the limit is 1e-7.
+# `gradcheck.vjp_check` does the same for several inputs. It tests every operation of the
+# package. A right backward gives an error near 1e-10 and a wrong one an error near 1, so
+# the limit is 1e-7.
 
 # %%
 from fcn_from_scratch.gradcheck import away_from_zero, spaced, vjp_check
 from fcn_from_scratch.gradcheck.vjp import LIMIT
 
-image, weight, bias = rng.normal(size=(2, 3, 7, 6)), rng.normal(size=(4, 3, 3, 2)), rng.normal(size=4)
+image, weight, bias = (
+    rng.normal(size=(2, 3, 7, 6)),
+    rng.normal(size=(4, 3, 3, 2)),
+    rng.normal(size=4),
+)
 options = {"stride": (2, 1), "padding": (1, 0)}
 errors = {
     "convolution": vjp_check(
@@ -206,17 +238,21 @@ errors = {
         rng,
     )
 }
-check("convolution: image, weight and bias", 0 < errors["convolution"] < LIMIT, f"{errors['convolution']:.0e}")
+check(
+    "convolution: image, weight and bias",
+    0 < errors["convolution"] < LIMIT,
+    f"{errors['convolution']:.0e}",
+)
 
 # %% [markdown]
 # # Never check with ones
-# Many gradient checks differentiate the sum of all outputs. The upstream gradient of a sum is **1
-# everywhere**. Here is a wrong backward: it gives each output's gradient to the pixels of the *opposite*
-# output.
+# Many gradient checks differentiate the sum of all outputs. The upstream gradient of a sum
+# is **1 everywhere**. Here is a wrong backward: it gives each output's gradient to the
+# pixels of the *opposite* output.
 #
 # ## Predict
-# 3. Is the relative error of this backward near 1e-10 or near 1 in a check with ones? And in a check
-#    with random numbers?
+# 3. Is the relative error of this backward near 1e-10 or near 1 in a check with ones? And
+#    in a check with random numbers?
 
 
 # %%
@@ -225,30 +261,45 @@ def flipped_backward(dy):
     return conv_backward(dy[::-1, ::-1], small, tall)[0]
 
 
-with_ones, with_random = worst(flipped_backward, np.ones(upstream.shape)), worst(flipped_backward, upstream)
+with_ones, with_random = (
+    worst(flipped_backward, np.ones(upstream.shape)),
+    worst(flipped_backward, upstream),
+)
 by_vjp_check = vjp_check(lambda x: conv(x, tall), flipped_backward, [small], rng)
-check("the flipped backward passes the check with ones", with_ones < LIMIT, f"{with_ones:.0e}")
-check("it fails the check with random numbers", 0.1 < with_random < 10, f"{with_random:.1f}")
-check("vjp_check draws dy at random and finds it", 0.1 < by_vjp_check < 10, f"{by_vjp_check:.1f}")
+check(
+    "the flipped backward passes the check with ones", with_ones < LIMIT, f"{with_ones:.0e}"
+)
+check(
+    "it fails the check with random numbers", 0.1 < with_random < 10, f"{with_random:.1f}"
+)
+check(
+    "vjp_check draws dy at random and finds it",
+    0.1 < by_vjp_check < 10,
+    f"{by_vjp_check:.1f}",
+)
 
 # %%
 jacobian_flipped = vjp_jacobian(flipped_backward, upstream.shape)
-same_sums = np.allclose(jacobian.sum(axis=0), jacobian_flipped.sum(axis=0), rtol=0, atol=1e-7)
+same_sums = np.allclose(
+    jacobian.sum(axis=0), jacobian_flipped.sum(axis=0), rtol=0, atol=1e-7
+)
 check("the column sums of both Jacobians are equal", same_sums)
 check("the Jacobians are not", abs(jacobian - jacobian_flipped).max() > 0.1)
 
+# %% [markdown] tags=["answer"]
+# > **Prediction 3.** With ones it is below 1e-7, so the wrong backward passes. With random
+# > numbers it is near 1. The flipped backward has the rows of `J` in reverse order. A check
+# > with ones uses only the sum of each column, which does not depend on the order of the
+# > rows.
+
 # %% [markdown]
-# > **Prediction 3.** With ones it is below 1e-7, so the wrong backward passes. With random numbers it is
-# > near 1. The flipped backward has the rows of `J` in reverse order. A check with ones uses only the sum
-# > of each column, which does not depend on the order of the rows.
-#
 # Segmentation is about *where* an output is, so a check must find exactly this mistake.
 
 # %% [markdown]
 # # ReLU
-# `y = max(x, 0)` has the gradient `dx = dy * [x > 0]`. Here `[x > 0]` is 1 where x is positive and 0
-# elsewhere. At `x = 0` the slope is 1 on the right and 0 on the left. Such a place is a *kink*, and there
-# is no derivative. The package and PyTorch use 0.
+# `y = max(x, 0)` has the gradient `dx = dy * [x > 0]`. Here `[x > 0]` is 1 where x is
+# positive and 0 elsewhere. At `x = 0` the slope is 1 on the right and 0 on the left. Such a
+# place is a *kink*, and there is no derivative. The package and PyTorch use 0.
 #
 # ## Predict
 # 4. What does the difference `(f(eps) - f(-eps)) / (2 eps)` give at `x = 0`?
@@ -260,12 +311,13 @@ by_backward = float(ops.relu_backward(np.array([1.0]), ops.relu(x0))[0])
 check("at the kink the difference gives 1/2", abs(at_kink - 0.5) < 1e-9)
 check("and backward gives 0", by_backward == 0)
 
+# %% [markdown] tags=["answer"]
+# > **Prediction 4.** It gives 1/2, the mean of both slopes, and backward gives 0. Neither
+# > is wrong, but a test that compares them fails.
+
 # %% [markdown]
-# > **Prediction 4.** It gives 1/2, the mean of both slopes, and backward gives 0. Neither is wrong, but a test
-# > that compares them fails.
-#
-# So no value of a test may cross a kink. `away_from_zero` draws values with `|x| >= 0.1`. A single value
-# at a kink makes a right backward look wrong.
+# So no value of a test may cross a kink. `away_from_zero` draws values with `|x| >= 0.1`. A
+# single value at a kink makes a right backward look wrong.
 
 
 # %%
@@ -277,22 +329,30 @@ safe = away_from_zero(rng, (2, 3, 7, 6))
 risky = safe.copy()
 risky[0, 0, 0, 0] = 1e-6  # a tenth of eps from the kink
 errors["ReLU"], kink_error = relu_error(safe), relu_error(risky)
-check("away from the kink a right backward passes", 0 < errors["ReLU"] < LIMIT, f"{errors['ReLU']:.0e}")
-check("with one of 252 values at the kink it fails", 10 * LIMIT < kink_error < 1, f"{kink_error:.0e}")
+check(
+    "away from the kink a right backward passes",
+    0 < errors["ReLU"] < LIMIT,
+    f"{errors['ReLU']:.0e}",
+)
+check(
+    "with one of 252 values at the kink it fails",
+    10 * LIMIT < kink_error < 1,
+    f"{kink_error:.0e}",
+)
 
 # %% [markdown]
 # # Max-pool
-# Max-pool replaces each window by its largest pixel. A small change of another pixel does not change the
-# output. So the largest pixel alone gets the gradient. The forward stores its place. The package calls
-# these places `indices`, and papers call them *switches*.
+# Max-pool replaces each window by its largest pixel. A small change of another pixel does
+# not change the output. So the largest pixel alone gets the gradient. The forward stores
+# its place. The package calls these places `indices`, and papers call them *switches*.
 #
 #     x                 windows of 2x2         dy         dx
 #     1  5 | 2  0       largest: 5 and 7       10  20     0 10  0  0
 #     3  4 | 7  6                                         0  0 20  0
 #
 # ## Predict
-# 5. Now the windows overlap: `x` is 1 3 2 over 4 6 5, the windows are 2x2 at stride 1, and `dy` is
-#    10 20. What does the pixel of value 6 get?
+# 5. Now the windows overlap: `x` is 1 3 2 over 4 6 5, the windows are 2x2 at stride 1, and
+#    `dy` is 10 20. What does the pixel of value 6 get?
 
 
 # %%
@@ -305,12 +365,19 @@ def pool_gradient(x, dy, **window):
 
 routed = pool_gradient([[1, 5, 2, 0], [3, 4, 7, 6]], [[10, 20]])
 shared = pool_gradient([[1, 3, 2], [4, 6, 5]], [[10, 20]], stride=1)
-check("the gradient goes to the largest pixels", np.array_equal(routed, [[0, 10, 0, 0], [0, 0, 20, 0]]))
-check("the largest pixel of two windows gets 10 + 20 = 30", np.array_equal(shared, [[0, 0, 0], [0, 30, 0]]))
+check(
+    "the gradient goes to the largest pixels",
+    np.array_equal(routed, [[0, 10, 0, 0], [0, 0, 20, 0]]),
+)
+check(
+    "the largest pixel of two windows gets 10 + 20 = 30",
+    np.array_equal(shared, [[0, 0, 0], [0, 30, 0]]),
+)
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 5.** It gets the sum, 30, because it is the largest pixel of both windows.
 
 # %% [markdown]
-# > **Prediction 5.** It gets the sum, 30, because it is the largest pixel of both windows.
-#
 # Here is the loop, for two images of three channels and windows of 3x2.
 
 # %%
@@ -334,26 +401,34 @@ errors["max-pool"] = vjp_check(
     rng,
 )
 adds = times_largest.max() > 1 and np.allclose(pool_dx, by_loop, rtol=0, atol=1e-12)
-check("max-pool sends dy to the largest pixels only", np.array_equal(pool_dx != 0, times_largest > 0))
+check(
+    "max-pool sends dy to the largest pixels only",
+    np.array_equal(pool_dx != 0, times_largest > 0),
+)
 check("a pixel that is largest in several windows gets the sum", adds)
 check("the VJP agrees", 0 < errors["max-pool"] < LIMIT, f"{errors['max-pool']:.0e}")
 
 # %% [markdown]
-# If two pixels are equally large, there is again a kink. Caffe (the software of the paper's authors),
-# PyTorch and this package take the **first** in reading order.
+# If two pixels are equally large, there is again a kink. Caffe (the software of the paper's
+# authors), PyTorch and this package take the **first** in reading order.
 
 # %%
 equal = np.ones((1, 1, 2, 2))
-check("the first of equal pixels gets everything", np.array_equal(pool_gradient(equal[0, 0], [[1]]), [[1, 0], [0, 0]]))
+check(
+    "the first of equal pixels gets everything",
+    np.array_equal(pool_gradient(equal[0, 0], [[1]]), [[1, 0], [0, 0]]),
+)
 halves = numerical_jacobian(lambda x: ops.max_pool2d(x, 2)[0], equal)
-check("differences give 1/2 for each of the four", np.allclose(halves, 0.5, rtol=0, atol=1e-9))
+check(
+    "differences give 1/2 for each of the four", np.allclose(halves, 0.5, rtol=0, atol=1e-9)
+)
 
 # %% [markdown]
 # # A map that is used twice
-# FCN-8s uses the map `pool3` twice: in the next layer, and on a shorter way to the output. We call this a
-# *fork*. The gradient of the map is the **sum** of what both ways send back. The same holds for a weight
-# that is used on two images. So `backward` **adds** to a layer's `grads`, and `zero_grad()` sets them to
-# zero.
+# FCN-8s uses the map `pool3` twice: in the next layer, and on a shorter way to the output.
+# We call this a *fork*. The gradient of the map is the **sum** of what both ways send back.
+# The same holds for a weight that is used on two images. So `backward` **adds** to a
+# layer's `grads`, and `zero_grad()` sets them to zero.
 
 # %%
 left, right = rng.normal(size=(4, 3, 3, 2)), rng.normal(size=(4, 3, 3, 2))
@@ -373,7 +448,11 @@ def fork_backward(dy, both=True):
 
 errors["fork"] = vjp_check(fork, fork_backward, [fork_in], rng)
 one_sided = vjp_check(fork, lambda dy: fork_backward(dy, both=False), [fork_in], rng)
-check("the sum of the two gradients of a fork is right", 0 < errors["fork"] < LIMIT, f"{errors['fork']:.0e}")
+check(
+    "the sum of the two gradients of a fork is right",
+    0 < errors["fork"] < LIMIT,
+    f"{errors['fork']:.0e}",
+)
 check("one of them alone is not", 0.1 < one_sided < 10, f"{one_sided:.1f}")
 
 # %%
@@ -387,19 +466,22 @@ for name, part in (("first", slice(0, 1)), ("second", slice(1, 2)), ("batch", sl
     layer.forward(fork_in[part])
     layer.backward(dys[part])
     collected[name] = layer.grads["weight"].copy()
-added = np.allclose(collected["first"] + collected["second"], collected["batch"], rtol=0, atol=1e-12)
+added = np.allclose(
+    collected["first"] + collected["second"], collected["batch"], rtol=0, atol=1e-12
+)
 check("the gradients of two images add up to that of the batch", added)
 
 # %% [markdown]
 # # How small is a small step?
-# Two errors limit the step. Over a **large** step the function is not a straight line. This error grows
-# like `eps**2`. With a **small** step, `f(x + eps)` and `f(x - eps)` agree in nearly all digits, and few
-# correct digits remain after the subtraction. This error grows like `1e-16 / eps`. We try three layers: a
-# normalisation, which is curved (it divides by a power of a sum of squares), a convolution, and a ReLU.
+# Two errors limit the step. Over a **large** step the function is not a straight line. This
+# error grows like `eps**2`. With a **small** step, `f(x + eps)` and `f(x - eps)` agree in
+# nearly all digits, and few correct digits remain after the subtraction. This error grows
+# like `1e-16 / eps`. We try three layers: a normalisation, which is curved (it divides by a
+# power of a sum of squares), a convolution, and a ReLU.
 #
 # ## Predict
-# 6. Which step is best for a curved layer: about 1e-10, about 1e-5, or about 1e-1? And which step is best
-#    for a convolution, which is linear?
+# 6. Which step is best for a curved layer: about 1e-10, about 1e-5, or about 1e-1? And
+#    which step is best for a convolution, which is linear?
 
 # %%
 steps = 10.0 ** np.arange(-12, 0.1, 0.5)
@@ -416,33 +498,60 @@ examples = {
         lambda dy: ops.conv2d_backward(dy, plain, left)[0],
         plain,
     ),
-    "ReLU (kinks anywhere)": (ops.relu, lambda dy: ops.relu_backward(dy, ops.relu(plain)), plain),
+    "ReLU (kinks anywhere)": (
+        ops.relu,
+        lambda dy: ops.relu_backward(dy, ops.relu(plain)),
+        plain,
+    ),
 }
 curves = {}
 for name, (forward, backward, x) in examples.items():
-    same = [np.random.default_rng([SEED, 33]) for _ in steps]  # the same directions for every step
-    curves[name] = np.array([vjp_check(forward, backward, [x], g, 5, step) for g, step in zip(same, steps)])
+    same = [
+        np.random.default_rng([SEED, 33]) for _ in steps
+    ]  # the same directions for every step
+    curves[name] = np.array(
+        [vjp_check(forward, backward, [x], g, 5, step) for g, step in zip(same, steps)]
+    )
 
 # %%
 bent, straight, kinked = curves.values()
 best = steps[bent.argmin()]
-tiny, usual, large, one = (int(np.abs(steps - step).argmin()) for step in (1e-12, 1e-5, 1e-1, 1))
-check("the best step for a curved layer lies between 1e-7 and 1e-3", 1e-7 <= best <= 1e-3, f"{best:.0e}")
-check("1e-12 is much worse than 1e-5", bent[tiny] > 1e3 * bent[usual], f"{bent[tiny]:.0e}, {bent[usual]:.0e}")
+tiny, usual, large, one = (
+    int(np.abs(steps - step).argmin()) for step in (1e-12, 1e-5, 1e-1, 1)
+)
+check(
+    "the best step for a curved layer lies between 1e-7 and 1e-3",
+    1e-7 <= best <= 1e-3,
+    f"{best:.0e}",
+)
+check(
+    "1e-12 is much worse than 1e-5",
+    bent[tiny] > 1e3 * bent[usual],
+    f"{bent[tiny]:.0e}, {bent[usual]:.0e}",
+)
 check("so is 1e-1", bent[large] > 1e3 * bent[usual], f"{bent[large]:.0e}")
-check("for a straight layer the largest step is best", straight[one] < straight[usual] / 10, f"{straight[one]:.0e}")
-check("ReLU fails once values cross its kink", kinked[usual] < LIMIT < 1e-2 < kinked[one], f"{kinked[one]:.0e}")
+check(
+    "for a straight layer the largest step is best",
+    straight[one] < straight[usual] / 10,
+    f"{straight[one]:.0e}",
+)
+check(
+    "ReLU fails once values cross its kink",
+    kinked[usual] < LIMIT < 1e-2 < kinked[one],
+    f"{kinked[one]:.0e}",
+)
 
-# %% [markdown]
+# %% [markdown] tags=["answer"]
 # > **Prediction 6.** It is about 1e-5, where the two errors are about equally large:
-# > `eps**2 = 1e-16 / eps` gives the cube root of 1e-16. A convolution is linear, so the largest step is
-# > best for it.
+# > `eps**2 = 1e-16 / eps` gives the cube root of 1e-16. A convolution is linear, so the
+# > largest step is best for it.
 
 # %% [markdown]
 # # What could fool you
-# Even with random numbers a wrong backward can pass, if the *case* is symmetric. At stride 1, scattering
-# `dy` equals a convolution of the padded `dy` with the kernel **rotated by 180 degrees**. Suppose that
-# you forget to rotate it, and that you test with the kernel of FCN's upsampling, which is symmetric.
+# Even with random numbers a wrong backward can pass, if the *case* is symmetric. At stride
+# 1, scattering `dy` equals a convolution of the padded `dy` with the kernel **rotated by
+# 180 degrees**. Suppose that you forget to rotate it, and that you test with the kernel of
+# FCN's upsampling, which is symmetric.
 
 
 # %%
@@ -454,22 +563,30 @@ def unrotated_backward(dy, kernel):
 
 scene = rng.normal(size=(9, 8))
 fooled, caught = (
-    vjp_check(lambda x, k=k: conv(x, k), lambda dy, k=k: unrotated_backward(dy, k), [scene], rng)
+    vjp_check(
+        lambda x, k=k: conv(x, k), lambda dy, k=k: unrotated_backward(dy, k), [scene], rng
+    )
     for k in (ops.bilinear_kernel(4), rng.normal(size=(4, 3)))
 )
-check("a backward that does not rotate passes with a symmetric kernel", fooled < LIMIT, f"{fooled:.0e}")
+check(
+    "a backward that does not rotate passes with a symmetric kernel",
+    fooled < LIMIT,
+    f"{fooled:.0e}",
+)
 check("it fails with one that is not symmetric", 0.1 < caught < 10, f"{caught:.1f}")
 
 # %% [markdown]
-# So draw *everything* at random and make no two sizes equal. `fcn gradcheck` checks all operations. It
-# also checks a layer of your own: any class with `forward` and `backward`. It says which gradient is
-# wrong, and often also what is wrong with it: a factor, a sign, or a flipped `dy`.
+# So draw *everything* at random and make no two sizes equal. `fcn gradcheck` checks all
+# operations. It also checks a layer of your own: any class with `forward` and `backward`.
+# It says which gradient is wrong, and often also what is wrong with it: a factor, a sign,
+# or a flipped `dy`.
 #
 #     fcn gradcheck my_layer.py:MyLayer --shape 2,3,7,6
 
 # %% [markdown]
 # ## The drawings
-# The right Jacobian has the rows of the left one in reverse order. The column sums are the same.
+# The right Jacobian has the rows of the left one in reverse order. The column sums are the
+# same.
 
 # %%
 from fcn_from_scratch import viz
@@ -495,9 +612,9 @@ def draw_jacobians():
 draw_jacobians()
 
 # %% [markdown]
-# A coarse photograph of a face goes through a 2x2 max-pool. The rings mark the largest pixels. `dy`
-# arrives on the small grid and goes to the rings. Three quarters of the pixels get nothing. Lesson 9 uses
-# these switches to return to a finer grid.
+# A coarse photograph of a face goes through a 2x2 max-pool. The rings mark the largest
+# pixels. `dy` arrives on the small grid and goes to the rings. Three quarters of the pixels
+# get nothing. Lesson 9 uses these switches to return to a finer grid.
 
 # %%
 import matplotlib.cbook
@@ -507,12 +624,19 @@ from PIL import Image
 def draw_switches():
     """A photograph of 12 x 16 pixels, its max-pool, and a gradient that is sent back."""
     file = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
-    face = Image.open(file).convert("L").crop((150, 90, 390, 270)).resize((16, 12), Image.Resampling.BOX)
+    face = (
+        Image.open(file)
+        .convert("L")
+        .crop((150, 90, 390, 270))
+        .resize((16, 12), Image.Resampling.BOX)
+    )
     picture = np.asarray(face, dtype=float)
     pooled, places = ops.max_pool2d(picture[None, None], 2)
     sent = rng.normal(size=pooled.shape)
     received = ops.max_pool2d_backward(sent, places, (1, 1, *picture.shape))
-    check("one pixel in four gets a gradient", np.count_nonzero(received) == picture.size // 4)
+    check(
+        "one pixel in four gets a gradient", np.count_nonzero(received) == picture.size // 4
+    )
     ring_y, ring_x = np.divmod(places.ravel(), picture.shape[1])
     titles = [
         "x: a ring at the largest pixel of each window",
@@ -520,8 +644,12 @@ def draw_switches():
         "dx: zero outside the rings",
         "dy",
     ]
-    caption = "Max-pool sends each gradient to the largest pixel of its window, and to no other"
-    figure, axes = viz.new_figure(caption, rows=2, columns=2, width=7.2, height=5.4, titles=titles)
+    caption = (
+        "Max-pool sends each gradient to the largest pixel of its window, and to no other"
+    )
+    figure, axes = viz.new_figure(
+        caption, rows=2, columns=2, width=7.2, height=5.4, titles=titles
+    )
     for ax, values in zip(axes.flat, (picture, pooled[0, 0], received[0, 0], sent[0, 0])):
         grey = ax in axes[0]
         limits = {"vmin": 0, "vmax": 255} if grey else {"vmin": -3, "vmax": 3}
@@ -529,7 +657,13 @@ def draw_switches():
         ax.grid(False)
         ax.set(xticks=[], yticks=[])
         if ax in axes[:, 0]:
-            ax.plot(ring_x, ring_y, "o", color="none", markeredgecolor=viz.COLOURS[1] if grey else "#444444")
+            ax.plot(
+                ring_x,
+                ring_y,
+                "o",
+                color="none",
+                markeredgecolor=viz.COLOURS[1] if grey else "#444444",
+            )
             for edge in range(2, 16, 2):
                 ax.axvline(edge - 0.5, color="#cccccc", linewidth=0.8)
                 ax.axhline(edge - 0.5, color="#cccccc", linewidth=0.8)
@@ -548,7 +682,9 @@ def draw_step_sizes():
     """The error of three right backwards against the step of the check."""
     series = {name: (steps, np.maximum(error, 1e-16)) for name, error in curves.items()}
     caption = "Small steps suffer from rounding, large steps from curves and kinks"
-    figure = viz.curves(series, xlabel="step eps", ylabel="relative error", caption=caption, log=True)
+    figure = viz.curves(
+        series, xlabel="step eps", ylabel="relative error", caption=caption, log=True
+    )
     ax = figure.axes[0]
     ax.set(xscale="log", ylim=(1e-16, 10))
     ax.axvline(1e-5, color="#999999", linewidth=0.9, linestyle="--")
@@ -561,11 +697,12 @@ draw_step_sizes()
 # %% [markdown]
 # # Exercises
 # 1. **Trace.** Scatter an upstream gradient through a kernel that moved with a stride.
-# 2. **Change.** Give ReLU a slope for negative values, one for each channel, that is learned.
+# 2. **Change.** Give ReLU a slope for negative values, one for each channel, that is
+#    learned.
 # 3. **Prove.** Which wrong backwards does a check with ones miss? Random numbers miss none.
 #
-# `fcn exercise 3` writes a file for each of them, `fcn exercise 3 --check FILE` checks your answer,
-# `fcn exercise 3 --solution` shows ours.
+# `fcn exercise 3` writes a file for each of them, `fcn exercise 3 --check FILE` checks your
+# answer, `fcn exercise 3 --solution` shows ours.
 
 # %% [markdown]
 # # Claims
@@ -575,7 +712,8 @@ claims(
     [
         (
             "the gradient by hand, by loop and by package are the same",
-            np.array_equal(dx, by_hand) and np.allclose(packaged[0, 0], by_hand, rtol=0, atol=1e-12),
+            np.array_equal(dx, by_hand)
+            and np.allclose(packaged[0, 0], by_hand, rtol=0, atol=1e-12),
             "exact, and 1e-12: another order of summation",
         ),
         (
@@ -608,7 +746,11 @@ claims(
             errors["fork"] < LIMIT and one_sided > 0.1,
             "the missing part is as large as the other",
         ),
-        ("the gradients of two images add up to that of the batch", added, "1e-12: another order of summation"),
+        (
+            "the gradients of two images add up to that of the batch",
+            added,
+            "1e-12: another order of summation",
+        ),
         (
             "the error is smallest at a middle step",
             1e-7 <= best <= 1e-3 and min(bent[tiny], bent[large]) > 1e3 * bent[usual],

@@ -2,10 +2,12 @@
 """
 # Lesson 6: Which pixels does an output see, and where is it?
 
-After this lesson you can work out which pixels a value of any map sees, and where this value lies in the picture. You
-can derive the paper's crops, 19, 27, 31, 5 and 9, and you can say what the padding of 100 is for.
+After this lesson you can work out which pixels a value of any map sees, and where this
+value lies in the picture. You can derive the paper's crops, 19, 27, 31, 5 and 9, and you
+can say what the padding of 100 is for.
 
-You may skip this lesson on the fast path. Come back when you want to know where a crop or a padding comes from.
+You may skip this lesson on the fast path. Come back when you want to know where a crop or a
+padding comes from.
 
 Needs: lessons 2 and 5. Words: the [glossary](../docs/glossary.md).
 
@@ -15,14 +17,18 @@ Runtime: 8 s on 2 cores
 # %% [markdown]
 # ## A grid over the picture
 #
-# Every map of a network lies over the picture like a grid. Three numbers describe this grid:
+# Every map of a network lies over the picture like a grid. Three numbers describe this
+# grid:
 #
-# - **size**: the number of pixels that can influence one value. These pixels are the value's **receptive field**;
-# - **stride**: the number of pixels between two neighbouring values. For a whole network it is the **output stride**;
-# - **start**: the place of value 0 in the picture. It is the middle of the pixels that the value sees. Coordinate 0 is
-#   the middle of the first pixel.
+# - **size**: the number of pixels that can influence one value. These pixels are the
+#   value's **receptive field**;
+# - **stride**: the number of pixels between two neighbouring values. For a whole network it
+#   is the **output stride**;
+# - **start**: the place of value 0 in the picture. It is the middle of the pixels that the
+#   value sees. Coordinate 0 is the middle of the first pixel.
 #
-# A worked example along one axis: a convolution of size 3, a pool of size 2 and stride 2, a convolution of size 3.
+# A worked example along one axis: a convolution of size 3, a pool of size 2 and stride 2, a
+# convolution of size 3.
 #
 #     pixels   0  1  2  3  4  5  6  7          size  stride  start
 #     conv 3   ( 0  1  2 )                       3     1      1      value 0 sees the pixels 0 to 2
@@ -31,11 +37,14 @@ Runtime: 8 s on 2 cores
 
 # %% [markdown]
 # ## Predict
-# 1. VGG16 has thirteen 3x3 convolutions, five pools that halve the map, and `fc6` with a 7x7 kernel. How many pixels
-#    can influence one output? Which of these layers adds the most?
-# 2. The authors pad the picture by 100 pixels on each side. Why 100? Would 90 be enough? Would 110 be right too?
-# 3. FCN-8s makes scores of 568x568 for a picture of 500x500, and then crops them. The authors' code keeps the 500x500
-#    scores that begin at row and column 31. Half of the surplus of 68 would be 34. Which number is right?
+# 1. VGG16 has thirteen 3x3 convolutions, five pools that halve the map, and `fc6` with a
+#    7x7 kernel. How many pixels can influence one output? Which of these layers adds the
+#    most?
+# 2. The authors pad the picture by 100 pixels on each side. Why 100? Would 90 be enough?
+#    Would 110 be right too?
+# 3. FCN-8s makes scores of 568x568 for a picture of 500x500, and then crops them. The
+#    authors' code keeps the 500x500 scores that begin at row and column 31. Half of the
+#    surplus of 68 would be 34. Which number is right?
 
 # %%
 import numpy as np
@@ -48,9 +57,10 @@ rng = np.random.default_rng([SEED, 6])
 
 # %% [markdown]
 # ## The rule, in ten lines
-# A layer with kernel size k, stride s and padding p reads k values of the map before it. These values are `stride`
-# pixels apart. So the new size is larger by `(k - 1) * stride` pixels. The middle of the first window lies half of this
-# distance further on. The padding p moves it back by p values, which are `p * stride` pixels. At last, the layer's own
+# A layer with kernel size k, stride s and padding p reads k values of the map before it.
+# These values are `stride` pixels apart. So the new size is larger by `(k - 1) * stride`
+# pixels. The middle of the first window lies half of this distance further on. The padding
+# p moves it back by p values, which are `p * stride` pixels. At last, the layer's own
 # stride s multiplies the stride of the map.
 
 
@@ -73,28 +83,37 @@ two, three = [conv, conv, pool], [conv, conv, conv, pool]
 vgg = [(3, 1, 100), conv, pool, *two, *three, *three, *three, (7, 1, 0), (1, 1, 0)]
 size, stride, start = grid_of(vgg)
 print(f"VGG16, fc7: size {size}, stride {stride}, start {start}")
-check("an output of VGG16 sees 404 pixels, and its outputs are 32 pixels apart", (size, stride) == (404, 32))
+check(
+    "an output of VGG16 sees 404 pixels, and its outputs are 32 pixels apart",
+    (size, stride) == (404, 32),
+)
 check("the first one lies at 12.5", start == 12.5)
 fc6_adds = size - grid_of(vgg[:-2])[0]
 check("fc6 adds nearly half of the 404 pixels: six steps of 32", fc6_adds == 6 * 32 == 192)
 
+# %% [markdown] tags=["answer"]
+# > **Prediction 1.** 404 pixels can influence one output. `fc6` adds the most, 192 of them,
+# > because its 7 values are 32 pixels apart and (7 - 1) * 32 = 192. If you added up the
+# > kernel sizes only, you left out that the values of a deep map are far apart.
+
 # %% [markdown]
-# > **Prediction 1.** 404 pixels can influence one output. `fc6` adds the most, 192 of them, because its 7 values are 32
-# > pixels apart and (7 - 1) * 32 = 192. If you added up the kernel sizes only, you left out that the values of a deep
-# > map are far apart.
-#
-# `geometry.receptive_field` computes the same for any network, in exact fractions. The networks here are the paper's,
-# but with one channel where VGG16 has 64. The number of channels does not matter for the geometry.
+# `geometry.receptive_field` computes the same for any network, in exact fractions. The
+# networks here are the paper's, but with one channel where VGG16 has 64. The number of
+# channels does not matter for the geometry.
 
 # %%
-nets = {name: models.build(name, num_classes=2, width=1) for name in ("fcn32s", "fcn16s", "fcn8s")}
+nets = {
+    name: models.build(name, num_classes=2, width=1)
+    for name in ("fcn32s", "fcn16s", "fcn8s")
+}
 field = geometry.receptive_field(nets["fcn32s"])
 check("the package = by hand", tuple(field) == (size, stride, start), f"{field}")
 
 # %% [markdown]
 # ## A test with gradients
-# The rule describes the forward. The backward can confirm it. Put a gradient of 1 on one value of the output, and find
-# the pixels that receive a gradient. Two neighbouring values are enough to measure all three numbers.
+# The rule describes the forward. The backward can confirm it. Put a gradient of 1 on one
+# value of the output, and find the pixels that receive a gradient. Two neighbouring values
+# are enough to measure all three numbers.
 
 # %%
 from fcn_from_scratch.layers import Conv2d, MaxPool2d, Sequential
@@ -117,14 +136,22 @@ def reached(net, value, number=50):
 
 
 (first, last), (next_first, _) = reached(chain, 4), reached(chain, 5)
-measured = (last - first + 1, next_first - first, (first + last) / 2 - 4 * (next_first - first))
-check("the gradients reach what the rule says", measured == tuple(geometry.receptive_field(chain)), f"{measured}")
+measured = (
+    last - first + 1,
+    next_first - first,
+    (first + last) / 2 - 4 * (next_first - first),
+)
+check(
+    "the gradients reach what the rule says",
+    measured == tuple(geometry.receptive_field(chain)),
+    f"{measured}",
+)
 
 # %% [markdown]
-# Why does this take many pictures? A max-pool gives its gradient to the largest pixel of a window only. The output
-# still depends on all pixels of the window, because each of them can be the largest in another picture.
-# `geometry.measured_receptive_field` replaces each pool by a sum and makes all weights positive. Then one picture is
-# enough.
+# Why does this take many pictures? A max-pool gives its gradient to the largest pixel of a
+# window only. The output still depends on all pixels of the window, because each of them
+# can be the largest in another picture. `geometry.measured_receptive_field` replaces each
+# pool by a sum and makes all weights positive. Then one picture is enough.
 
 # %%
 support = geometry.measured_receptive_field(nets["fcn8s"])
@@ -132,51 +159,64 @@ check("measured on VGG16: 404, 32 and 12.5 again", tuple(support) == (404, 32, 1
 
 # %% [markdown]
 # ## What an output can see, and what it uses
-# An output *can* see 404x404 pixels: this is its **theoretical** field. A pixel in the middle reaches the output along
-# many paths through the layers, and a pixel in the corner of the field along few. So most of the gradient lies in the
-# middle. The square that holds 95 % of the squared gradient is the **effective** field. It depends on the weights. Here
-# the weights are random, and the input is a photograph. The network has eight channels in its first layers this time,
-# because one channel is too few for an average.
+# An output *can* see 404x404 pixels: this is its **theoretical** field. A pixel in the
+# middle reaches the output along many paths through the layers, and a pixel in the corner
+# of the field along few. So most of the gradient lies in the middle. The square that holds
+# 95 % of the squared gradient is the **effective** field. It depends on the weights. Here
+# the weights are random, and the input is a photograph. The network has eight channels in
+# its first layers this time, because one channel is too few for an average.
 
 # %%
 import matplotlib.cbook
 from PIL import Image
 
-photo = np.asarray(Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
+photo = np.asarray(
+    Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
+)
 thin = models.build("fcn32s", num_classes=2, width=8, seed=SEED)
 effective = geometry.effective_receptive_field(thin, thin.transform(photo)[None])
 part = effective.size / effective.theoretical
-print(f"95 % of the squared gradient lies in {effective.size}x{effective.size} pixels: {part**2:.0%} of the area")
+print(
+    f"95 % of the squared gradient lies in {effective.size}x{effective.size} pixels: {part**2:.0%} of the area"
+)
 smaller = 0.5 < part < 0.85
-check("the effective field is smaller than the theoretical one", smaller, f"{part:.2f} of its side")
+check(
+    "the effective field is smaller than the theoretical one",
+    smaller,
+    f"{part:.2f} of its side",
+)
 
 # %% [markdown]
 # ## The way back up: three terms
-# FCN gives scores for every pixel. For the crops you need to know three terms for the layers that do this.
+# FCN gives scores for every pixel. For the crops you need to know three terms for the
+# layers that do this.
 #
-# - `score_fr` is the score layer after `fc7`. Its scores are 32 pixels apart. An **upscore** layer makes a map of
-#   scores finer.
-# - In the paper's networks it is a **transposed convolution**: each score is spread over `k` values of the finer map,
-#   weighted by a kernel, and all these contributions are added. Lesson 9 builds it. Here only its kernel size k and
-#   its stride s matter.
-# - FCN-16s and FCN-8s also have score layers on finer maps, `pool4` and `pool3`. Their scores are added to the
-#   upsampled ones. Such a connection from a finer map to the scores is a **skip** (lesson 12).
+# - `score_fr` is the score layer after `fc7`. Its scores are 32 pixels apart. An
+#   **upscore** layer makes a map of scores finer.
+# - In the paper's networks it is a **transposed convolution**: each score is spread over
+#   `k` values of the finer map, weighted by a kernel, and all these contributions are
+#   added. Lesson 9 builds it. Here only its kernel size k and its stride s matter.
+# - FCN-16s and FCN-8s also have score layers on finer maps, `pool4` and `pool3`. Their
+#   scores are added to the upsampled ones. Such a connection from a finer map to the scores
+#   is a **skip** (lesson 12).
 #
-# Two maps can be added only if they lie on the same grid. So one of them is cropped: its first rows and columns are
-# left out, and the surplus at its end, too. The number of rows and columns left out at the beginning is the **crop
-# offset**.
+# Two maps can be added only if they lie on the same grid. So one of them is cropped: its
+# first rows and columns are left out, and the surplus at its end, too. The number of rows
+# and columns left out at the beginning is the **crop offset**.
 #
 # ## The crops
-# An upscore layer of stride s makes s values for each old one. So it divides the stride of the map by s. Each value is
-# spread over k fine values around it. So the new map begins `(k - 1) / 2` fine values earlier.
+# An upscore layer of stride s makes s values for each old one. So it divides the stride of
+# the map by s. Each value is spread over k fine values around it. So the new map begins `(k
+# - 1) / 2` fine values earlier.
 #
-# The coarse scores begin at 12.5. The kernel of FCN-32s has size 64, and (64 - 1) / 2 = 31.5. So `upscore` begins at
-# 12.5 - 31.5 = -19. The picture begins at 0. So the first 19 pixels of `upscore` lie in front of the picture, and are
-# left out.
+# The coarse scores begin at 12.5. The kernel of FCN-32s has size 64, and (64 - 1) / 2 =
+# 31.5. So `upscore` begins at 12.5 - 31.5 = -19. The picture begins at 0. So the first 19
+# pixels of `upscore` lie in front of the picture, and are left out.
 #
-# The crop of a skip follows in the same way. The layer `upscore2` has a kernel of size 4, and its map has a stride of
-# 16 pixels. So it begins at 12.5 - 1.5 * 16 = -11.5. `pool4` has a stride of 16 pixels, too, and begins at -91.5. The
-# difference of 80 pixels is 5 values of `pool4`. The next cell computes all five crops.
+# The crop of a skip follows in the same way. The layer `upscore2` has a kernel of size 4,
+# and its map has a stride of 16 pixels. So it begins at 12.5 - 1.5 * 16 = -11.5. `pool4`
+# has a stride of 16 pixels, too, and begins at -91.5. The difference of 80 pixels is 5
+# values of `pool4`. The next cell computes all five crops.
 
 
 # %%
@@ -185,11 +225,16 @@ def upsampled(stride, start, k, s):
     return stride / s, start - (k - 1) / 2 * stride / s
 
 
-grids = {name: grid_of(vgg[:layers])[1:] for name, layers in (("pool3", 10), ("pool4", 14), ("score_fr", len(vgg)))}
+grids = {
+    name: grid_of(vgg[:layers])[1:]
+    for name, layers in (("pool3", 10), ("pool4", 14), ("score_fr", len(vgg)))
+}
 grids["upscore"] = upsampled(*grids["score_fr"], 64, 32)
 grids["upscore2"] = upsampled(*grids["score_fr"], 4, 2)
 grids["upscore16"] = upsampled(*grids["upscore2"], 32, 16)
-grids["upscore_pool4"] = upsampled(*grids["upscore2"], 4, 2)  # adding pool4's scores does not move upscore2
+grids["upscore_pool4"] = upsampled(
+    *grids["upscore2"], 4, 2
+)  # adding pool4's scores does not move upscore2
 grids["upscore8"] = upsampled(*grids["upscore_pool4"], 16, 8)
 grids["picture"] = (1, 0.0)
 
@@ -213,36 +258,43 @@ crops = []
 for net, cut, reference in CROPS:
     crops.append(offset(cut, reference))
     (step, begins), (_, other) = grids[cut], grids[reference]
-    print(f"  {net}: {cut} begins at {begins}, {reference} at {other}, stride {step:g}: crop {crops[-1]:g}")
+    print(
+        f"  {net}: {cut} begins at {begins}, {reference} at {other}, stride {step:g}: crop {crops[-1]:g}"
+    )
 derived = crops == [19, 5, 27, 9, 31]
 check("19, 27 and 31 against the picture, 5 and 9 between two maps: all derived", derived)
 
 # %% [markdown]
-# No size of a picture was used. The padding was used: it moves the start of all maps. So the last crops change with
-# the padding (19 is 100 - 81, 27 is 100 - 73, 31 is 100 - 69). The crops of the skips do not change, because both
-# maps move.
+# No size of a picture was used. The padding was used: it moves the start of all maps. So
+# the last crops change with the padding (19 is 100 - 81, 27 is 100 - 73, 31 is 100 - 69).
+# The crops of the skips do not change, because both maps move.
 #
-# The package derives its crops in the same way when it builds a network. It also explains them. `fcn inspect fcn8s`
-# prints the explanations of one network; here are all five. (They say "image" for the picture, and "cell" for a place
-# of a map.)
+# The package derives its crops in the same way when it builds a network. It also explains
+# them. `fcn inspect fcn8s` prints the explanations of one network; here are all five. (They
+# say "image" for the picture, and "cell" for a place of a map.)
 
 # %%
 explained = geometry.explain_crops(nets["fcn32s"])
 explained += geometry.explain_crops(nets["fcn16s"])
-explained += geometry.explain_crops(nets["fcn8s"])[1:]  # the first one, of pool4, is that of FCN-16s
+explained += geometry.explain_crops(nets["fcn8s"])[
+    1:
+]  # the first one, of pool4, is that of FCN-16s
 for _, number, text in explained:
     print(f"crop {number}:")
     print("  " + text.replace("\n", "\n  "))
 check("the package's crops are ours", [number for _, number, _ in explained] == crops)
 moved = models.build("fcn8s", num_classes=2, width=1, pad=110)
 moved_crops = [number for _, number, _ in geometry.explain_crops(moved)]
-check("ten more pixels of padding: the last crop grows by ten, the skips' stay", moved_crops == [5, 9, 41])
+check(
+    "ten more pixels of padding: the last crop grows by ten, the skips' stay",
+    moved_crops == [5, 9, 41],
+)
 
 # %% [markdown]
 # ## An impulse through every network
-# Set value 8 of the coarse scores to 1, in both directions, and all others to 0. Then run only the upscore layers and
-# the crops of each network. The centre of the result must lie where value 8 lies: at 12.5 + 32 * 8 = 268.5. A wrong
-# crop moves it.
+# Set value 8 of the coarse scores to 1, in both directions, and all others to 0. Then run
+# only the upscore layers and the crops of each network. The centre of the result must lie
+# where value 8 lies: at 12.5 + 32 * 8 = 268.5. A wrong crop moves it.
 
 
 # %%
@@ -266,16 +318,17 @@ check("in all three networks value 8 arrives at 268.5", lands)
 
 # %% [markdown]
 # ## Why 100?
-# Let the picture have n pixels along one side, and let the padding be p. The first convolution makes m = n + 2p - 2
-# values from them. Every other 3x3 convolution keeps the size. Five pools halve it, and each rounds up. To round up
-# five times is to round up once: `pool5` has ceil(m / 32) values. `fc6` needs 7 of them, even for a picture of one
-# pixel:
+# Let the picture have n pixels along one side, and let the padding be p. The first
+# convolution makes m = n + 2p - 2 values from them. Every other 3x3 convolution keeps the
+# size. Five pools halve it, and each rounds up. To round up five times is to round up once:
+# `pool5` has ceil(m / 32) values. `fc6` needs 7 of them, even for a picture of one pixel:
 #
 #     ceil((n + 2p - 2) / 32) >= 7,   which is the same as   n + 2p - 2 >= 6 * 32 + 1 = 193
 #
-# For n = 1 this is p >= 97. For larger pictures a smaller padding is enough. And there is a second condition, for every
-# n. A crop removes pixels and cannot add any. So the scores must not begin after the picture does. This means that the
-# crop offset of FCN-32s, which is p - 81, must not be negative:
+# For n = 1 this is p >= 97. For larger pictures a smaller padding is enough. And there is a
+# second condition, for every n. A crop removes pixels and cannot add any. So the scores
+# must not begin after the picture does. This means that the crop offset of FCN-32s, which
+# is p - 81, must not be negative:
 #
 #     p >= 81
 #
@@ -292,36 +345,64 @@ every = range(1, 1500)
 print("pad   sizes from 1 to 1499 that do not fit FCN-32s")
 agree, missing = True, {}
 for p in (70, 80, 81, 90, 95, 96, 97, 98, 100, 110):
-    counted = geometry.sizes_that_fit(nets["fcn32s"], every, pad=p)  # walks through all layers
+    counted = geometry.sizes_that_fit(
+        nets["fcn32s"], every, pad=p
+    )  # walks through all layers
     agree = agree and counted == [n for n in every if fits(n, p)]
     missing[p] = len(every) - len(counted)
     print(f"{p:3}   {missing[p]}")
-check("the inequalities = the sizes of all layers, for every n from 1 to 1499 and ten paddings", agree)
+check(
+    "the inequalities = the sizes of all layers, for every n from 1 to 1499 and ten paddings",
+    agree,
+)
 smallest = next(p for p in range(120) if all(fits(n, p) for n in every))
-check("97 is the smallest padding with which every size fits", smallest == 97 == geometry.smallest_pad(nets["fcn32s"]))
-check("with 96 the sizes 1 and 2 do not fit", [n for n in every if not fits(n, 96)] == [1, 2])
-check("with 80 no size fits, because the scores begin inside the picture", missing[80] == len(every))
-others = [geometry.sizes_that_fit(nets[name], every) == list(every) for name in ("fcn16s", "fcn8s")]
+check(
+    "97 is the smallest padding with which every size fits",
+    smallest == 97 == geometry.smallest_pad(nets["fcn32s"]),
+)
+check(
+    "with 96 the sizes 1 and 2 do not fit", [n for n in every if not fits(n, 96)] == [1, 2]
+)
+check(
+    "with 80 no size fits, because the scores begin inside the picture",
+    missing[80] == len(every),
+)
+others = [
+    geometry.sizes_that_fit(nets[name], every) == list(every)
+    for name in ("fcn16s", "fcn8s")
+]
 check("with 100 every size fits FCN-16s and FCN-8s, too", all(others))
-check("with 81 all sizes from 33 pixels on fit", [n for n in every if fits(n, 81)] == list(range(33, 1500)))
+check(
+    "with 81 all sizes from 33 pixels on fit",
+    [n for n in every if fits(n, 81)] == list(range(33, 1500)),
+)
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 2.** With 97 or more, every picture fits. 100 is the next round number. 90
+# > fails for pictures of 1 to 14 pixels only. 110 works too, and changes the last crop
+# > only. Pictures of 33 pixels and more need no more than 81.
 
 # %% [markdown]
-# > **Prediction 2.** With 97 or more, every picture fits. 100 is the next round number. 90 fails for pictures of 1 to
-# > 14 pixels only. 110 works too, and changes the last crop only. Pictures of 33 pixels and more need no more than 81.
-#
-# The padding has a price. All layers also work on the wide frame of zeros. For a small picture this frame is nearly
-# all of the work.
+# The padding has a price. All layers also work on the wide frame of zeros. For a small
+# picture this frame is nearly all of the work.
 
 # %%
-check("90 fails for the sizes 1 to 14", [n for n in every if not fits(n, 90)] == list(range(1, 15)))
+check(
+    "90 fails for the sizes 1 to 14",
+    [n for n in every if not fits(n, 90)] == list(range(1, 15)),
+)
 rows_made = geometry.table(nets["fcn32s"], 32).row("conv1_1").size[0]
 frame = 1 - (32 / rows_made) ** 2
-check("with 32x32 pixels, 98 % of what conv1_1 computes is the frame", rows_made == 230 and 0.975 < frame < 0.985)
+check(
+    "with 32x32 pixels, 98 % of what conv1_1 computes is the frame",
+    rows_made == 230 and 0.975 < frame < 0.985,
+)
 
 # %% [markdown]
-# So this is the whole answer to "how can the input be any size?". Every layer is a convolution, a pool or an upscore
-# layer, and works on maps of any size (lesson 5). The padding gives even one pixel enough surroundings for `fc6`. And
-# the crop gives the scores the size of the picture. This works for any height and any width. The next cell tries it.
+# So this is the whole answer to "how can the input be any size?". Every layer is a
+# convolution, a pool or an upscore layer, and works on maps of any size (lesson 5). The
+# padding gives even one pixel enough surroundings for `fc6`. And the crop gives the scores
+# the size of the picture. This works for any height and any width. The next cell tries it.
 
 # %%
 right_size = True
@@ -329,48 +410,76 @@ for net in nets.values():
     for height, width in ((1, 1), (37, 211), (130, 64)):
         y = net.eval()(rng.normal(size=(1, 3, height, width)).astype(np.float32))
         right_size = right_size and y.shape == (1, 2, height, width)
-check("FCN-32s, 16s and 8s give 1x1, 37x211 and 130x64 scores for pictures of these sizes", right_size)
+check(
+    "FCN-32s, 16s and 8s give 1x1, 37x211 and 130x64 scores for pictures of these sizes",
+    right_size,
+)
 
 # %% [markdown]
 # ## Rounding up
-# All this holds because the paper's pools round **up**: **ceil pooling** keeps a last window that is only partly
-# filled. A pool that rounds down drops the last row of a map with an odd number of rows. This can happen five times.
-# Then the scores can end before the picture does.
+# All this holds because the paper's pools round **up**: **ceil pooling** keeps a last
+# window that is only partly filled. A pool that rounds down drops the last row of a map
+# with an odd number of rows. This can happen five times. Then the scores can end before the
+# picture does.
 
 # %%
 hundreds = range(1, 601)
-down = {name: 600 - len(geometry.sizes_that_fit(net, hundreds, ceil_mode=False)) for name, net in nets.items()}
+down = {
+    name: 600 - len(geometry.sizes_that_fit(net, hundreds, ceil_mode=False))
+    for name, net in nets.items()
+}
 print("sizes from 1 to 600 that do not fit when pools round down:", down)
 check("rounding down breaks 240 of 600 sizes of FCN-32s", down["fcn32s"] == 240)
-fit_down = [n for n in (256, 375, 480, 500) if geometry.fits(nets["fcn32s"], n, ceil_mode=False)]
+fit_down = [
+    n for n in (256, 375, 480, 500) if geometry.fits(nets["fcn32s"], n, ceil_mode=False)
+]
 check("the sizes 256 and 480 do not show it; 375 and 500 do", fit_down == [256, 480])
 
 # %% [markdown]
 # # What could fool you
-# **A crop in the middle.** The map of scores is too large, so it seems natural to cut off the same amount on all sides.
-# Then the sizes are right. But the surplus *behind* the picture depends on how the pools rounded, and the surplus *in
-# front* of it does not. In FCN-32s the middle is right for two of every 32 sizes.
+# **A crop in the middle.** The map of scores is too large, so it seems natural to cut off
+# the same amount on all sides. Then the sizes are right. But the surplus *behind* the
+# picture depends on how the pools rounded, and the surplus *in front* of it does not. In
+# FCN-32s the middle is right for two of every 32 sizes.
 
 # %%
-surplus = {n: geometry.map_sizes(nets["fcn32s"], n)["upscore"].size[0] - n for n in range(33, 609)}
+surplus = {
+    n: geometry.map_sizes(nets["fcn32s"], n)["upscore"].size[0] - n for n in range(33, 609)
+}
 by_chance = [n for n in surplus if surplus[n] // 2 == 19]
 in_each = [sum(surplus[n + k] // 2 == 19 for k in range(32)) for n in range(33, 577)]
-check("the middle is right for two sizes in any 32", set(in_each) == {2}, f"{by_chance[:6]} ...")
+check(
+    "the middle is right for two sizes in any 32",
+    set(in_each) == {2},
+    f"{by_chance[:6]} ...",
+)
 half_of_8s = (geometry.map_sizes(nets["fcn8s"], 500)["upscore8"].size[0] - 500) // 2
 centred = landing(nets["fcn8s"], 500, 8, shift=half_of_8s - 31)
 check("FCN-8s at 500 pixels: half of the surplus is 34", half_of_8s == 34)
-check("cropping there moves all scores by 3 pixels", abs(centred - (268.5 - 3)) < 1e-6, f"{centred:.1f}, not 268.5")
+check(
+    "cropping there moves all scores by 3 pixels",
+    abs(centred - (268.5 - 3)) < 1e-6,
+    f"{centred:.1f}, not 268.5",
+)
 furthest = max(abs(s // 2 - 19) for s in surplus.values())
-check("for the worst sizes it moves FCN-32s by 15 pixels, nearly half of its stride", furthest == 15)
-check("at 250 pixels a test would not notice; at 256 it would", 250 in by_chance and 256 not in by_chance)
+check(
+    "for the worst sizes it moves FCN-32s by 15 pixels, nearly half of its stride",
+    furthest == 15,
+)
+check(
+    "at 250 pixels a test would not notice; at 256 it would",
+    250 in by_chance and 256 not in by_chance,
+)
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 3.** 31 is right. The crop removes the pixels in front of the picture, and
+# > there are always 31 of them. The other 37 lie behind it. If you wrote 34, you shared the
+# > surplus equally, and the impulse lands 3 pixels too early.
 
 # %% [markdown]
-# > **Prediction 3.** 31 is right. The crop removes the pixels in front of the picture, and there are always 31 of them.
-# > The other 37 lie behind it. If you wrote 34, you shared the surplus equally, and the impulse lands 3 pixels too
-# > early.
-#
-# **A receptive field is only a limit.** "An output sees 404 pixels" says that it can use them. It does not say that it
-# uses all of them. Look at the figure below before you explain a result by a receptive field.
+# **A receptive field is only a limit.** "An output sees 404 pixels" says that it can use
+# them. It does not say that it uses all of them. Look at the figure below before you
+# explain a result by a receptive field.
 
 # %% [markdown]
 # ## The drawings
@@ -384,34 +493,73 @@ def named_box(ax, centre, side, text, colour):
     """A square around a place, with its name above the left corner."""
     top, left = (c - side / 2 + 0.5 for c in centre)
     viz.frame(ax, top, left, side, side, colour)
-    ax.text(left + 2, top - 7, text, color=colour, fontsize=9, weight="bold", bbox=SHADE, va="bottom")
+    ax.text(
+        left + 2,
+        top - 7,
+        text,
+        color=colour,
+        fontsize=9,
+        weight="bold",
+        bbox=SHADE,
+        va="bottom",
+    )
 
 
 def draw_fields():
     """The theoretical fields on the photograph, and the effective field of one output at the same scale."""
     fields = geometry.grids(geometry.graph(nets["fcn8s"]))
-    row, column = start + stride * 9, start + stride * 8  # the output nearest to the middle of the photograph
+    row, column = (
+        start + stride * 9,
+        start + stride * 8,
+    )  # the output nearest to the middle of the photograph
     figure, axes = viz.new_figure(
         "What an output of VGG16 can see (left), and what it uses with random weights (right)",
         columns=2,
         width=9,
         height=4.9,
-        titles=["theoretical fields; dots: outputs, every 32 pixels", "gradient of one output in its 404x404 field"],
+        titles=[
+            "theoretical fields; dots: outputs, every 32 pixels",
+            "gradient of one output in its 404x404 field",
+        ],
     )
     axes[0].imshow(photo)
     steps = 32 * np.arange(-6, 7)
-    axes[0].plot(*map(np.ravel, np.meshgrid(column + steps, row + steps)), ".", color="white", markersize=4)
+    axes[0].plot(
+        *map(np.ravel, np.meshgrid(column + steps, row + steps)),
+        ".",
+        color="white",
+        markersize=4,
+    )
     for name, colour in COLOURS.items():
-        named_box(axes[0], (row, column), fields[name].size, f"{name}: {fields[name].size}", colour)
+        named_box(
+            axes[0],
+            (row, column),
+            fields[name].size,
+            f"{name}: {fields[name].size}",
+            colour,
+        )
     energy = np.sqrt(effective.energy)
     limits = column - 202, column + 202, row + 202, row - 202
     axes[1].imshow(energy, cmap="magma", vmax=np.quantile(energy, 0.998), extent=limits)
-    named_box(axes[1], (row, column), effective.size, f"95 % of it: {effective.size}", "white")
+    named_box(
+        axes[1], (row, column), effective.size, f"95 % of it: {effective.size}", "white"
+    )
     named_box(axes[1], (row, column), 404, "fc7: 404", COLOURS["fc7"])
     for ax in axes:
         ax.set(xlim=(column - 210, column + 210), ylim=(row + 208, row - 226))
-        ax.plot([column + 90, column + 190], [row + 190, row + 190], color="white", linewidth=3)
-        ax.text(column + 140, row + 180, "100 pixels", color="white", ha="center", va="bottom", fontsize=9, bbox=SHADE)
+        ax.plot(
+            [column + 90, column + 190], [row + 190, row + 190], color="white", linewidth=3
+        )
+        ax.text(
+            column + 140,
+            row + 180,
+            "100 pixels",
+            color="white",
+            ha="center",
+            va="bottom",
+            fontsize=9,
+            bbox=SHADE,
+        )
     viz.bare(axes)
     return figure
 
@@ -419,22 +567,50 @@ def draw_fields():
 def draw_crops():
     """All five crops: the values of the cropped map as blocks, those that are left out in red."""
     figure, ax = viz.new_figure(
-        "Where the five crops come from: values before the black line are left out (red)", width=9, height=4.2
+        "Where the five crops come from: values before the black line are left out (red)",
+        width=9,
+        height=4.2,
     )
     for row, ((_, cut, reference), number) in enumerate(zip(CROPS, crops)):
         (step, begins), (_, other) = grids[cut], grids[reference]
         middles = np.arange(begins, 60, step)
         red = middles < other
         line = "white" if step > 1 else "none"
-        ax.barh(row, step, left=middles[red] - step / 2, height=0.5, color="#d1495b", edgecolor=line)
-        ax.barh(row, step, left=middles[~red] - step / 2, height=0.5, color="#bcd0e2", edgecolor=line)
+        ax.barh(
+            row,
+            step,
+            left=middles[red] - step / 2,
+            height=0.5,
+            color="#d1495b",
+            edgecolor=line,
+        )
+        ax.barh(
+            row,
+            step,
+            left=middles[~red] - step / 2,
+            height=0.5,
+            color="#bcd0e2",
+            edgecolor=line,
+        )
         edge = other - step / 2
         ax.plot([edge, edge], [row - 0.42, row + 0.42], color="black", linewidth=2)
         word = "pixels" if step == 1 else f"values of {step:g} pixels"
-        ax.text(62, row, f"{number:g} {word}", va="center", fontsize=10, color="#a02c3d", weight="bold")
+        ax.text(
+            62,
+            row,
+            f"{number:g} {word}",
+            va="center",
+            fontsize=10,
+            color="#a02c3d",
+            weight="bold",
+        )
         ax.text(edge + 2, row - 0.4, f"{reference} begins", va="center", fontsize=8)
     ax.axvspan(-0.5, 60, color="#f6efdc", zorder=0)
-    ax.set(xlim=(-106, 60), ylim=(4.6, -0.9), xlabel="pixels; the picture begins at 0 (yellow), its padding at -100")
+    ax.set(
+        xlim=(-106, 60),
+        ylim=(4.6, -0.9),
+        xlabel="pixels; the picture begins at 0 (yellow), its padding at -100",
+    )
     ax.set_yticks(range(5), [f"{net}\n{cut}" for net, cut, _ in CROPS])
     ax.grid(False)
     return figure
@@ -454,7 +630,9 @@ def draw_behind():
         ax.barh(y, behind, left=n, color="#2e86ab", height=0.6)
         ax.text(n / 2, y, f"picture, {n}", ha="center", va="center", fontsize=9)
         ax.text(-23, y, 19, ha="right", va="center", fontsize=9, color="#d1495b")
-        ax.text(n + behind + 4, y, behind, ha="left", va="center", fontsize=9, color="#2e86ab")
+        ax.text(
+            n + behind + 4, y, behind, ha="left", va="center", fontsize=9, color="#2e86ab"
+        )
     ax.set(yticks=[], xlabel="pixel of the picture (rows of upscore)", xlim=(-50, 570))
     ax.spines["left"].set_visible(False)
     ax.grid(False)
@@ -465,7 +643,9 @@ def draw_padding():
     """Which pictures fit with which padding."""
     pads, sizes = np.arange(70, 111), np.arange(1, 61)
     fitting = np.array([[fits(n, p) for p in pads] for n in sizes])
-    figure, ax = viz.new_figure("Which pictures fit FCN-32s with which padding", width=6.4, height=3.8)
+    figure, ax = viz.new_figure(
+        "Which pictures fit FCN-32s with which padding", width=6.4, height=3.8
+    )
     ax.pcolormesh(pads, sizes, fitting, cmap="Blues", vmin=0, vmax=2.5)
     ax.plot((195 - sizes) / 2, sizes, color="#d1495b")
     ax.text(90, 24, "n + 2p - 2 = 193", color="#d1495b")
@@ -476,22 +656,24 @@ def draw_padding():
     ax.text(75, 30, "the scores begin\ninside the picture", ha="center", fontsize=8)
     ax.plot(97, 1, "o", color="#333333")
     ax.text(98, 3, "97: every size", fontsize=9)
-    ax.set(xlabel="padding p", ylabel="picture side n", xlim=(69.5, 110.5), ylim=(0.5, 60.5))
+    ax.set(
+        xlabel="padding p", ylabel="picture side n", xlim=(69.5, 110.5), ylim=(0.5, 60.5)
+    )
     ax.grid(False)
     return figure
 
 
 # %% [markdown]
-# Look at the boxes: each deeper layer sees a larger square around the same place. On the right, the bright part is
-# smaller than the whole field. Both pictures have the same scale.
+# Look at the boxes: each deeper layer sees a larger square around the same place. On the
+# right, the bright part is smaller than the whole field. Both pictures have the same scale.
 
 # %%
 viz.show(draw_fields(), "06_fields")
 
 # %% [markdown]
-# Each row shows a map that is cropped. The black line marks where the map or the picture begins to which it is cropped.
-# Count the red blocks in the second and the fourth row: there are 5 and 9. In the other rows each block is one pixel
-# wide.
+# Each row shows a map that is cropped. The black line marks where the map or the picture
+# begins to which it is cropped. Count the red blocks in the second and the fourth row:
+# there are 5 and 9. In the other rows each block is one pixel wide.
 
 # %%
 viz.show(draw_crops(), "06_crops")
@@ -503,7 +685,8 @@ viz.show(draw_crops(), "06_crops")
 viz.show(draw_behind(), "06_behind")
 
 # %% [markdown]
-# Look at the lowest row, a picture of one pixel: the blue region reaches it at a padding of 97.
+# Look at the lowest row, a picture of one pixel: the blue region reaches it at a padding of
+# 97.
 
 # %%
 viz.show(draw_padding(), "06_padding")
@@ -514,8 +697,8 @@ viz.show(draw_padding(), "06_padding")
 # 2. *Change*: the crop of a network with another upscore kernel.
 # 3. *Prove*: FCN-32s covers every picture.
 #
-# `fcn exercise 6` writes a file for each of them, `fcn exercise 6 --check FILE` checks your answer,
-# `fcn exercise 6 --solution` shows ours.
+# `fcn exercise 6` writes a file for each of them, `fcn exercise 6 --check FILE` checks your
+# answer, `fcn exercise 6 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims
@@ -523,15 +706,43 @@ viz.show(draw_padding(), "06_padding")
 # %%
 claims(
     [
-        ("VGG16's fc7: size 404, stride 32, start 12.5", tuple(field) == (404, 32, 12.5), "exact: fractions"),
+        (
+            "VGG16's fc7: size 404, stride 32, start 12.5",
+            tuple(field) == (404, 32, 12.5),
+            "exact: fractions",
+        ),
         ("the rule = what gradients reach", support == field, "exact: both count pixels"),
-        ("the effective field is smaller", smaller, ".5 to .85: .64 to .69 on seeds 0, 1, 2, 7, 11"),
+        (
+            "the effective field is smaller",
+            smaller,
+            ".5 to .85: .64 to .69 on seeds 0, 1, 2, 7, 11",
+        ),
         ("crops 19, 27, 31 and 5, 9 are derived", derived, "exact: fractions"),
-        ("an impulse lands where its value lies, in all networks", lands, "1e-6: rounding is 1e-13"),
-        ("ceil((n + 2p - 2) / 32) >= 7 and p >= 81 say what fits", agree, "exact: sizes, all n from 1 to 1499"),
-        ("every size fits with 97, and not with 96", smallest == 97 and missing[96] == 2, "exact: sizes"),
+        (
+            "an impulse lands where its value lies, in all networks",
+            lands,
+            "1e-6: rounding is 1e-13",
+        ),
+        (
+            "ceil((n + 2p - 2) / 32) >= 7 and p >= 81 say what fits",
+            agree,
+            "exact: sizes, all n from 1 to 1499",
+        ),
+        (
+            "every size fits with 97, and not with 96",
+            smallest == 97 and missing[96] == 2,
+            "exact: sizes",
+        ),
         ("any height and width gives scores of that size", right_size, "exact: sizes"),
-        ("pools that round down break 240 of 600 sizes", down["fcn32s"] == 240, "exact: sizes"),
-        ("a crop in the middle is 3 pixels off at 500", abs(centred - 265.5) < 1e-6, "1e-6: rounding is 1e-13"),
+        (
+            "pools that round down break 240 of 600 sizes",
+            down["fcn32s"] == 240,
+            "exact: sizes",
+        ),
+        (
+            "a crop in the middle is 3 pixels off at 500",
+            abs(centred - 265.5) < 1e-6,
+            "1e-6: rounding is 1e-13",
+        ),
     ]
 )

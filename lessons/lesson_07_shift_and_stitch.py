@@ -2,8 +2,9 @@
 """
 # Lesson 7: What is shift-and-stitch?
 
-After this lesson you can turn a network that answers at every fourth pixel into one that answers at every pixel. No
-weight changes. You can say in which direction to shift, how much it costs, and which details it cannot restore.
+After this lesson you can turn a network that answers at every fourth pixel into one that
+answers at every pixel. No weight changes. You can say in which direction to shift, how much
+it costs, and which details it cannot restore.
 
 Fast path: you come from lesson 5, and lesson 9 comes next.
 
@@ -15,12 +16,14 @@ Runtime: 6 s on 2 cores
 # %% [markdown]
 # ## Run the network again, one pixel further on
 #
-# A network of output stride `f` gives an answer at every `f`-th pixel. (The output stride is the number of pixels
-# between two neighbouring outputs; two pools of stride 2 make it 4.) There may be too few of them. So move the picture
-# by one pixel and run the same network again: now its answers belong to other pixels, next to the first ones. There are
-# `f` shifts along each axis. After `f * f` passes the network has answered at every pixel. The paper calls this
-# **shift-and-stitch**. To **interlace** the answers is to place those of the passes alternately into one fine map. Here
-# is an example with one row of a picture. The network is a max-pool of size 2 and stride 2:
+# A network of output stride `f` gives an answer at every `f`-th pixel. (The output stride
+# is the number of pixels between two neighbouring outputs; two pools of stride 2 make it
+# 4.) There may be too few of them. So move the picture by one pixel and run the same
+# network again: now its answers belong to other pixels, next to the first ones. There are
+# `f` shifts along each axis. After `f * f` passes the network has answered at every pixel.
+# The paper calls this **shift-and-stitch**. To **interlace** the answers is to place those
+# of the passes alternately into one fine map. Here is an example with one row of a picture.
+# The network is a max-pool of size 2 and stride 2:
 #
 #     picture                        3 1 4 1 5 9
 #     pass 0                         3   4   9          max(3, 1), max(4, 1), max(5, 9)
@@ -29,14 +32,15 @@ Runtime: 6 s on 2 cores
 
 # %% [markdown]
 # ## Predict
-# 1. A network has an output stride of 4, and each output sees 18x18 pixels. The picture has 64x64 pixels and is not
-#    padded. How many outputs does one pass give? How many passes are there, and how many outputs do they give
-#    together?
-# 2. The paper moves the picture to the *right* and *down*. We dropped pixels instead. Take the network of question 1
-#    and move the picture one step to the right. Output 2 sees the window that begins at pixel 2 * 4 = 8 of the moved
-#    picture. Which pixel of the unmoved picture is this: 7, 8 or 9?
-# 3. The fine map has 16 times as many numbers as the coarse one. Does it show details that the network could not see
-#    before?
+# 1. A network has an output stride of 4, and each output sees 18x18 pixels. The picture has
+#    64x64 pixels and is not padded. How many outputs does one pass give? How many passes
+#    are there, and how many outputs do they give together?
+# 2. The paper moves the picture to the *right* and *down*. We dropped pixels instead. Take
+#    the network of question 1 and move the picture one step to the right. Output 2 sees the
+#    window that begins at pixel 2 * 4 = 8 of the moved picture. Which pixel of the unmoved
+#    picture is this: 7, 8 or 9?
+# 3. The fine map has 16 times as many numbers as the coarse one. Does it show details that
+#    the network could not see before?
 
 # %%
 import numpy as np
@@ -64,22 +68,29 @@ interlaced = np.zeros(5, int)
 interlaced[0::2] = pool(row)  # places 0, 2, 4
 interlaced[1::2] = pool(row[1:])  # places 1, 3
 print(row, "->", pool(row), "and", pool(row[1:]), "->", interlaced)
-check("interlaced: the maximum of every two neighbours", np.array_equal(interlaced, np.maximum(row[:-1], row[1:])))
+check(
+    "interlaced: the maximum of every two neighbours",
+    np.array_equal(interlaced, np.maximum(row[:-1], row[1:])),
+)
 
 # %% [markdown]
 # ## A network that has learned something
-# The network has a convolution, a pool, a convolution, a pool, a convolution and a score layer (a 1x1 convolution that
-# gives one score for each class). Along each axis, a value of the first convolution sees 3 pixels. A value of the next
-# layers sees 4, then 8, 10 and 18 pixels, and the score layer does not add any. The network learns to name the class of
-# the pixel in the middle of these 18x18 pixels. Output i of a row sees the pixels from 4i to 4i + 17; we take 4i + 8 as
-# the middle. One hundred scenes are for training, and forty are held out.
+# The network has a convolution, a pool, a convolution, a pool, a convolution and a score
+# layer (a 1x1 convolution that gives one score for each class). Along each axis, a value of
+# the first convolution sees 3 pixels. A value of the next layers sees 4, then 8, 10 and 18
+# pixels, and the score layer does not add any. The network learns to name the class of the
+# pixel in the middle of these 18x18 pixels. Output i of a row sees the pixels from 4i to 4i
+# + 17; we take 4i + 8 as the middle. One hundred scenes are for training, and forty are
+# held out.
 
 # %%
 from fcn_from_scratch.layers import Conv2d, MaxPool2d, ReLU, Sequential
 from fcn_from_scratch.training import SGD, polynomial, warm_up
 
 world = datasets.Shapes(count=140, size=64, classes_by="colour", seed=SEED)
-pictures = np.stack([(scene.image.transpose(2, 0, 1) - 128.0) / 128 for scene in world])  # multiples of 1/128
+pictures = np.stack(
+    [(scene.image.transpose(2, 0, 1) - 128.0) / 128 for scene in world]
+)  # multiples of 1/128
 labels = np.stack([scene.labels for scene in world])
 net = Sequential(
     *(Conv2d(3, 8, 3, rng=rng), ReLU(), MaxPool2d(2)),
@@ -96,8 +107,9 @@ for _ in range(200):
     optimizer.step()
 
 # %% [markdown]
-# Now the weights are rounded to multiples of 1/64. Then every sum below is **exact** in double precision, in whatever
-# order it is computed. If two ways agree, they agree to the last bit, and a difference cannot be due to rounding.
+# Now the weights are rounded to multiples of 1/64. Then every sum below is **exact** in
+# double precision, in whatever order it is computed. If two ways agree, they agree to the
+# last bit, and a difference cannot be due to rounding.
 
 # %%
 net.eval().astype(np.float64)
@@ -106,20 +118,29 @@ for weight in net.params.values():
 
 f, field = 4, 18
 unseen, truth = pictures[100:], labels[100:]
-shown = int((truth == 0).sum(axis=(1, 2)).argmin())  # the unseen scene with the most things in it
+shown = int(
+    (truth == 0).sum(axis=(1, 2)).argmin()
+)  # the unseen scene with the most things in it
 x = unseen[shown : shown + 1]
 coarse = net(x)
-in_units = coarse * 128 * 64**4  # a pixel and four layers of weights: the result counts units of 1 / (128 * 64**4)
+in_units = (
+    coarse * 128 * 64**4
+)  # a pixel and four layers of weights: the result counts units of 1 / (128 * 64**4)
 exact = np.array_equal(in_units, np.round(in_units)) and np.abs(in_units).max() < 2**53
 check("the scores are whole numbers of one small unit, below 2**53: exact", exact)
 named, middles = net(unseen).argmax(axis=1), truth[:, 8:56:4, 8:56:4]
 accuracy = (named == middles)[middles != 255].mean()
-check("on unseen scenes it names the pixel in the middle", 0.9 < accuracy < 1, f"{accuracy:.1%}")
+check(
+    "on unseen scenes it names the pixel in the middle",
+    0.9 < accuracy < 1,
+    f"{accuracy:.1%}",
+)
 
 # %% [markdown]
 # ## The core in ten lines
-# If you drop the first `a` rows and `b` columns, the picture moves up by `a` and left by `b`. Output (i, j) of this
-# pass sees the window that begins at pixel (4i + a, 4j + b) of the picture. So this is its place in the fine map:
+# If you drop the first `a` rows and `b` columns, the picture moves up by `a` and left by
+# `b`. Output (i, j) of this pass sees the window that begins at pixel (4i + a, 4j + b) of
+# the picture. So this is its place in the fine map:
 #
 #     dense[4i + a, 4j + b] = net(x without a rows and b columns)[i, j]
 
@@ -141,31 +162,40 @@ side = 64 - field + 1  # so many windows of 18 pixels fit side by side
 print("picture", x.shape, " one pass", coarse.shape, " stitched", stitched.shape)
 check("one pass gives 12x12 outputs", coarse.shape[2:] == (12, 12))
 check(
-    "16 passes fill all 47x47 places", stitched.shape[2:] == (47, 47) == (side, side) and not np.isnan(stitched).any()
+    "16 passes fill all 47x47 places",
+    stitched.shape[2:] == (47, 47) == (side, side) and not np.isnan(stitched).any(),
 )
-check("every fourth answer is the coarse map", np.array_equal(stitched[:, :, ::f, ::f], coarse))
+check(
+    "every fourth answer is the coarse map",
+    np.array_equal(stitched[:, :, ::f, ::f], coarse),
+)
 
-# %% [markdown]
-# > **Prediction 1.** One pass gives 12x12 = 144 outputs: (64 - 18) / 4 = 11.5 is rounded down to 11, and 1 is added for
-# > the first output. There are 16 passes, and together they give 47x47 = 2209 outputs: one for each place where a
-# > window of 18x18 fits. If you wrote 16 * 144 = 2304, you counted windows that end outside the picture. A pass that
-# > dropped 3 rows has one row of outputs fewer.
+# %% [markdown] tags=["answer"]
+# > **Prediction 1.** One pass gives 12x12 = 144 outputs: (64 - 18) / 4 = 11.5 is rounded
+# > down to 11, and 1 is added for the first output. There are 16 passes, and together they
+# > give 47x47 = 2209 outputs: one for each place where a window of 18x18 fits. If you wrote
+# > 16 * 144 = 2304, you counted windows that end outside the picture. A pass that dropped 3
+# > rows has one row of outputs fewer.
 
 # %% [markdown]
 # ## Is it right?
-# The direct way to the answer at a place is this: cut out the window of 18x18 pixels that begins there, give it to the
-# network, and keep the scores. There are 2209 windows.
+# The direct way to the answer at a place is this: cut out the window of 18x18 pixels that
+# begins there, give it to the network, and keep the scores. There are 2209 windows.
 
 # %%
 own_window = np.empty_like(stitched)
 for i, j in np.ndindex(side, side):
     own_window[:, :, i, j] = net(x[:, :, i : i + field, j : j + field])[:, :, 0, 0]
 same_as_windows = np.array_equal(stitched, own_window)
-check("every value of the stitched map is the network on its own window, to the last bit", same_as_windows)
+check(
+    "every value of the stitched map is the network on its own window, to the last bit",
+    same_as_windows,
+)
 
 # %% [markdown]
-# One consequence: if the picture moves by one pixel, the stitched map moves by one place. The coarse map does not. It
-# then holds other answers than before. So the class that it gives to a thing can depend on the position of its grid.
+# One consequence: if the picture moves by one pixel, the stitched map moves by one place.
+# The coarse map does not. It then holds other answers than before. So the class that it
+# gives to a thing can depend on the position of its grid.
 
 # %%
 along = np.array_equal(stitch(net, x[..., 1:], f), stitched[..., 1:])
@@ -175,9 +205,10 @@ check("most answers of the coarse map are new", known < 0.5, f"{known:.0%} occur
 
 # %% [markdown]
 # ## With the package
-# `dense.shift_and_stitch` takes the stride from the network's geometry. `layers.ShiftAndStitch` is a layer that does
-# the same, so it has a backward. Each pass sends its part of the upstream gradient back through the network, to the
-# pixels that the pass has seen, and everything is added.
+# `dense.shift_and_stitch` takes the stride from the network's geometry.
+# `layers.ShiftAndStitch` is a layer that does the same, so it has a backward. Each pass
+# sends its part of the upstream gradient back through the network, to the pixels that the
+# pass has seen, and everything is added.
 
 # %%
 from fcn_from_scratch.dense import shift_and_stitch
@@ -185,15 +216,18 @@ from fcn_from_scratch.gradcheck import layer_check, spaced
 from fcn_from_scratch.layers import ShiftAndStitch
 
 check("the package = by hand", np.array_equal(shift_and_stitch(net, x), stitched))
-small = Sequential(MaxPool2d(2), Conv2d(2, 3, (2, 1), rng=rng, dtype=np.float64, name="conv"))
+small = Sequential(
+    MaxPool2d(2), Conv2d(2, 3, (2, 1), rng=rng, dtype=np.float64, name="conv")
+)
 errors = layer_check(ShiftAndStitch(small, 2), spaced(rng, (2, 2, 9, 7)), rng)
 worst = max(errors.values())
 check("the layer's gradients are right", worst < 1e-7, f"{worst:.0e}")
 
 # %% [markdown]
 # ## Right and down: the paper's form
-# The paper moves the picture to the right and down. The pixels that enter from the left and from above are zeros.
-# After `b` steps to the right, the pixel that was at 4j - b is at 4j. So output j belongs to pixel 4j - b:
+# The paper moves the picture to the right and down. The pixels that enter from the left and
+# from above are zeros. After `b` steps to the right, the pixel that was at 4j - b is at 4j.
+# So output j belongs to pixel 4j - b:
 #
 #     dense[4i - a, 4j - b] = net(x moved down by a and right by b)[i, j]
 #
@@ -212,23 +246,32 @@ for (a, b), y in moved_passes.items():
         if f * i - a >= 0 and f * j - b >= 0:
             papers[:, :, f * i - a, f * j - b] = y[:, :, i, j]
 seventh = np.array_equal(moved_passes[0, 1][:, :, 0, 2], own_window[:, :, 0, 7])
-check("after one step to the right, output 2 is the network on the window that begins at pixel 7", seventh)
+check(
+    "after one step to the right, output 2 is the network on the window that begins at pixel 7",
+    seventh,
+)
 check("the paper's form gives the same map", np.array_equal(papers, stitched))
-check("so does the package's form='shift'", np.array_equal(shift_and_stitch(net, x, form="shift"), stitched))
+check(
+    "so does the package's form='shift'",
+    np.array_equal(shift_and_stitch(net, x, form="shift"), stitched),
+)
 
-# %% [markdown]
-# > **Prediction 2.** It is pixel 7. The picture moved to the right by one, so the pixel that is at 8 now was at 7
-# > before. If you wrote 9, you subtracted in the wrong direction: the place of an answer is 4j - b when the picture
-# > moves right, and 4j + b when pixels are dropped. "What could fool you" shows what happens when the two are mixed up.
+# %% [markdown] tags=["answer"]
+# > **Prediction 2.** It is pixel 7. The picture moved to the right by one, so the pixel
+# > that is at 8 now was at 7 before. If you wrote 9, you subtracted in the wrong direction:
+# > the place of an answer is 4j - b when the picture moves right, and 4j + b when pixels
+# > are dropped. "What could fool you" shows what happens when the two are mixed up.
 
 # %% [markdown]
 # ## What it costs
-# We count multiply-adds: for each convolution, the number of outputs times the number of weights. Sixteen passes cost
-# nearly sixteen times as much as one. (It is a little less, because the later pictures are smaller.) FCN-32s, with
-# its stride of 32, would need 1024 passes.
+# We count multiply-adds: for each convolution, the number of outputs times the number of
+# weights. Sixteen passes cost nearly sixteen times as much as one. (It is a little less,
+# because the later pictures are smaller.) FCN-32s, with its stride of 32, would need 1024
+# passes.
 #
-# This is still cheap in comparison with the direct way, which runs the network on each window. Neighbouring windows
-# share most of their pixels, and a pass computes the shared part only once.
+# This is still cheap in comparison with the direct way, which runs the network on each
+# window. Neighbouring windows share most of their pixels, and a pass computes the shared
+# part only once.
 
 
 # %%
@@ -247,14 +290,23 @@ all_passes = sum(multiply_adds(x[:, :, a:, b:]) for a, b in np.ndindex(f, f))
 one_by_one = side**2 * multiply_adds(x[:, :, :field, :field])
 print(f"one pass {one_pass:,}   16 passes {all_passes:,}   2209 windows {one_by_one:,}")
 ratio, saved = all_passes / one_pass, one_by_one / all_passes
-check("16 passes cost between 14 and 16 times as much as one", 14 < ratio < 16, f"{ratio:.1f} times")
-check("2209 windows one by one cost 4 to 8 times more than that", 4 < saved < 8, f"{saved:.1f} times")
+check(
+    "16 passes cost between 14 and 16 times as much as one",
+    14 < ratio < 16,
+    f"{ratio:.1f} times",
+)
+check(
+    "2209 windows one by one cost 4 to 8 times more than that",
+    4 < saved < 8,
+    f"{saved:.1f} times",
+)
 
 # %% [markdown]
 # ## Is it better than upsampling?
-# Upsampling fills the places between the answers without the network: with the *nearest* answer, or with values on a
-# *straight line* between two answers. Shift-and-stitch has the network's own answers there. We compute the mean IU of
-# all three ways on the forty unseen scenes, at all 47x47 places.
+# Upsampling fills the places between the answers without the network: with the *nearest*
+# answer, or with values on a *straight line* between two answers. Shift-and-stitch has the
+# network's own answers there. We compute the mean IU of all three ways on the forty unseen
+# scenes, at all 47x47 places.
 
 # %%
 from fcn_from_scratch.metrics import ConfusionMatrix
@@ -270,7 +322,10 @@ def on_lines(values, axis):
 def mean_iu(scores, first=0):
     """The mean IU of the unseen scenes' scores at their 47x47 places, from row and column `first` on."""
     matrix = ConfusionMatrix(len(world.classes))
-    matrix.update(truth[:, 8 + first : 55, 8 + first : 55], scores[:, :, first:, first:].argmax(axis=1))
+    matrix.update(
+        truth[:, 8 + first : 55, 8 + first : 55],
+        scores[:, :, first:, first:].argmax(axis=1),
+    )
     return matrix.scores()["mean_iu"]
 
 
@@ -288,18 +343,24 @@ nearest, lines, asked_everywhere = iu.values()
 better = nearest + 0.02 < lines and lines + 0.01 < asked_everywhere < 1
 check("on unseen scenes: nearest < straight lines < shift-and-stitch", better)
 closed = (lines - nearest) / (asked_everywhere - nearest)
-check("the straight lines close about two thirds of the gap", 0.4 < closed < 0.9, f"{closed:.0%}")
+check(
+    "the straight lines close about two thirds of the gap",
+    0.4 < closed < 0.9,
+    f"{closed:.0%}",
+)
 
 # %% [markdown]
-# So the network's own answers are better than straight lines. But the lines close about two thirds of the gap between
-# the nearest answer and shift-and-stitch, and they cost about a sixteenth.
+# So the network's own answers are better than straight lines. But the lines close about two
+# thirds of the gap between the nearest answer and shift-and-stitch, and they cost about a
+# sixteenth.
 #
 # ## It does not show finer details
-# The grid is finer, but the network is the same. Each answer still depends on 18x18 pixels, and its neighbour's 18x18
-# pixels are the same except for one row or column. So a change of one pixel changes many answers. And if the network
-# cannot distinguish two patterns at one place, it cannot distinguish them at any other place. The next cell also shows
-# this. Its second network adds up 2x2 pixels at stride 2, and its picture has stripes that are one pixel wide. Every
-# window holds the same sum.
+# The grid is finer, but the network is the same. Each answer still depends on 18x18 pixels,
+# and its neighbour's 18x18 pixels are the same except for one row or column. So a change of
+# one pixel changes many answers. And if the network cannot distinguish two patterns at one
+# place, it cannot distinguish them at any other place. The next cell also shows this. Its
+# second network adds up 2x2 pixels at stride 2, and its picture has stripes that are one
+# pixel wide. Every window holds the same sum.
 
 # %%
 dotted = x.copy()
@@ -307,7 +368,11 @@ dotted[:, :, 32, 32] += 1
 touched = np.argwhere((stitch(net, dotted, f) != stitched).any(axis=(0, 1)))
 first, last = touched.min(axis=0), touched.max(axis=0)
 spread = (last - first + 1).min()
-check("one changed pixel changes the answers over more than 10 rows and columns", 10 < spread <= 18, f"{spread}")
+check(
+    "one changed pixel changes the answers over more than 10 rows and columns",
+    10 < spread <= 18,
+    f"{spread}",
+)
 check("all of them see that pixel", (first > 32 - field).all() and (last <= 32).all())
 
 stripes = np.zeros((1, 1, 8, 8))
@@ -317,34 +382,43 @@ adder.params["weight"][...] = 1
 no_stripes = bool((adder(stripes) == 2).all() and (stitch(adder, stripes, 2) == 2).all())
 check("the stripes are gone in the coarse map, and in the fine map too", no_stripes)
 
+# %% [markdown] tags=["answer"]
+# > **Prediction 3.** No. It shows the network's answers at more places, and each answer
+# > comes from the same 18x18 pixels as before. A detail that the network cannot see inside
+# > such a window does not come back, like the stripes.
+
 # %% [markdown]
-# > **Prediction 3.** No. It shows the network's answers at more places, and each answer comes from the same 18x18
-# > pixels as before. A detail that the network cannot see inside such a window does not come back, like the stripes.
-#
 # ## What is it good for?
-# It gives the network's own answer at every pixel. So other ways can be compared with it. The paper tried it, and then
-# chose upsampling and a combination with finer layers (lesson 12). It found the "cost to improvement ratio" of that
-# combination better. A finer layer adds details that the last layer does not have. Lesson 8 computes the same map as
+# It gives the network's own answer at every pixel. So other ways can be compared with it.
+# The paper tried it, and then chose upsampling and a combination with finer layers (lesson
+# 12). It found the "cost to improvement ratio" of that combination better. A finer layer
+# adds details that the last layer does not have. Lesson 8 computes the same map as
 # shift-and-stitch in a single pass.
 
 # %% [markdown]
 # # What could fool you
-# **The wrong direction.** Move the picture right and down, as in the paper, but put the outputs where they belong when
-# pixels are *dropped*: at 4j + b. Every place gets an answer of the network, and along each axis every fourth answer is
-# right. We begin with the row from above, moved right by one: 0 3 1 4 1 5 9. Its stride is 2.
+# **The wrong direction.** Move the picture right and down, as in the paper, but put the
+# outputs where they belong when pixels are *dropped*: at 4j + b. Every place gets an answer
+# of the network, and along each axis every fourth answer is right. We begin with the row
+# from above, moved right by one: 0 3 1 4 1 5 9. Its stride is 2.
 
 # %%
 moved_row = np.concatenate([[0], row])
 wrong_row = interlaced.copy()
 wrong_row[1::2] = pool(moved_row)[:2]  # the pass gives 3, 4 and 5
 print("right", interlaced, " wrong", wrong_row)
-check("place 3 got the answer for place 1, two places to the left", wrong_row[3] == interlaced[1] == 4)
+check(
+    "place 3 got the answer for place 1, two places to the left",
+    wrong_row[3] == interlaced[1] == 4,
+)
 
 # %% [markdown]
-# Which answer is at which place? With a stride of 4, the pass that moved right by b gives, as output j, the answer for
-# pixel 4j - b. In the wrong map this answer is put at 4j + b. So place p = 4j + b holds the answer for pixel
-# **p - 2b**: for a pixel 2, 4 or 6 places to the left. These pixels lie *before* 4j, in the **previous** interval of
-# four. The three places behind 4j hold the answers for the three pixels in front of 4j, as in a mirror at 4j:
+# Which answer is at which place? With a stride of 4, the pass that moved right by b gives,
+# as output j, the answer for pixel 4j - b. In the wrong map this answer is put at 4j + b.
+# So place p = 4j + b holds the answer for pixel **p - 2b**: for a pixel 2, 4 or 6 places to
+# the left. These pixels lie *before* 4j, in the **previous** interval of four. The three
+# places behind 4j hold the answers for the three pixels in front of 4j, as in a mirror at
+# 4j:
 #
 #     place             4j    4j + 1   4j + 2   4j + 3
 #     answer for pixel  4j    4j - 1   4j - 2   4j - 3
@@ -358,19 +432,30 @@ for (a, b), y in moved_passes.items():
 answers_for = places - 2 * (places % f)
 inside = answers_for >= 0  # the other places hold answers that have seen the zeros
 mirrored = np.array_equal(
-    wrong[:, :, inside][..., inside], stitched[:, :, answers_for[inside]][..., answers_for[inside]]
+    wrong[:, :, inside][..., inside],
+    stitched[:, :, answers_for[inside]][..., answers_for[inside]],
 )
-check("place p = 4j + b holds the answer for pixel p - 2b, down and across, at all places", mirrored)
+check(
+    "place p = 4j + b holds the answer for pixel p - 2b, down and across, at all places",
+    mirrored,
+)
 between = places % f != 0
 previous = bool((answers_for[between] // f == places[between] // f - 1).all())
-check("except at every fourth place, this pixel lies in the previous interval of four", previous)
-check("every fourth answer is right", np.array_equal(wrong[:, :, ::f, ::f], stitched[:, :, ::f, ::f]))
+check(
+    "except at every fourth place, this pixel lies in the previous interval of four",
+    previous,
+)
+check(
+    "every fourth answer is right",
+    np.array_equal(wrong[:, :, ::f, ::f], stitched[:, :, ::f, ::f]),
+)
 misplaced = (wrong != stitched).any(axis=1).mean()
 check("15 of 16 answers are not", 0.9 < misplaced < 0.95, f"{misplaced:.1%}")
 
 # %% [markdown]
-# At first sight the wrong map still looks like the picture. How much mean IU does the mistake cost? And how can you
-# notice it if you do not have the right map? Neighbours in the wrong map differ more than they should.
+# At first sight the wrong map still looks like the picture. How much mean IU does the
+# mistake cost? And how can you notice it if you do not have the right map? Neighbours in
+# the wrong map differ more than they should.
 
 
 # %%
@@ -379,12 +464,19 @@ def roughness(values):
     return np.abs(np.diff(values, axis=2)).mean() + np.abs(np.diff(values, axis=3)).mean()
 
 
-mixed_up = fine["shift-and-stitch"][:, :, answers_for][..., answers_for]  # of all unseen scenes
+mixed_up = fine["shift-and-stitch"][:, :, answers_for][
+    ..., answers_for
+]  # of all unseen scenes
 right_iu, wrong_iu = mean_iu(fine["shift-and-stitch"], first=4), mean_iu(mixed_up, first=4)
 costs = right_iu - wrong_iu
-check("the wrong direction costs .2 to .5 in mean IU", 0.2 < costs < 0.5, f"{right_iu:.3f} -> {wrong_iu:.3f}")
 check(
-    "the nearest answer of a single pass is better than that", wrong_iu < mean_iu(fine["nearest answer"], first=4) - 0.1
+    "the wrong direction costs .2 to .5 in mean IU",
+    0.2 < costs < 0.5,
+    f"{right_iu:.3f} -> {wrong_iu:.3f}",
+)
+check(
+    "the nearest answer of a single pass is better than that",
+    wrong_iu < mean_iu(fine["nearest answer"], first=4) - 0.1,
 )
 rough = roughness(wrong) / roughness(stitched)
 check("the wrong map is rougher", 1.2 < rough < 5, f"{rough:.1f} times")
@@ -395,7 +487,9 @@ check("the wrong map is rougher", 1.2 < rough < 5, f"{rough:.1f} times")
 # %%
 from matplotlib.colors import hsv_to_rgb
 
-HUES = np.array([hsv_to_rgb((n / 16, 0.55, 1)) for n in np.arange(16) * 7 % 16]).reshape(f, f, 3)
+HUES = np.array([hsv_to_rgb((n / 16, 0.55, 1)) for n in np.arange(16) * 7 % 16]).reshape(
+    f, f, 3
+)
 
 
 def thing(scores):
@@ -414,11 +508,15 @@ def draw_stitching():
     sheet = np.ones((f * 13 - 1, f * 13 - 1, 3))  # white lines between the maps
     for a, b in np.ndindex(f, f):
         y = thing(net(x[:, :, a:, b:]))
-        sheet[13 * a : 13 * a + y.shape[0], 13 * b : 13 * b + y.shape[1]] = tinted(y, HUES[a, b])
+        sheet[13 * a : 13 * a + y.shape[0], 13 * b : 13 * b + y.shape[1]] = tinted(
+            y, HUES[a, b]
+        )
     rows, columns = np.indices((side, side))
     fine_map = tinted(thing(stitched), HUES[rows % f, columns % f])
     edges = np.abs(np.diff(thing(stitched), axis=1))  # show a part in which something ends
-    windows = np.lib.stride_tricks.sliding_window_view(edges, (16, 15))[::f, ::f].sum(axis=(2, 3))
+    windows = np.lib.stride_tricks.sliding_window_view(edges, (16, 15))[::f, ::f].sum(
+        axis=(2, 3)
+    )
     top, left = f * np.array(np.unravel_index(windows.argmax(), windows.shape))
     figure, axes = viz.new_figure(
         "16 coarse maps, one for each shift, are interlaced: every block of 4x4 places holds one answer of each",
@@ -448,12 +546,20 @@ def draw_stitching():
 def draw_ways():
     """Three unseen scenes and the labels of the three ways."""
     rows = []
-    for n in np.argsort((truth[:, 8:55, 8:55] == 0).mean(axis=(1, 2)))[:3]:  # scenes with much in them
+    for n in np.argsort((truth[:, 8:55, 8:55] == 0).mean(axis=(1, 2)))[
+        :3
+    ]:  # scenes with much in them
         guesses = [scores[n].argmax(axis=0) for scores in fine.values()]
         rows.append([world[100 + int(n)].image[8:55, 8:55], truth[n, 8:55, 8:55], *guesses])
-    titles = ["picture", "truth (void pale)", *(f"{way}\nmean IU {score:.2f}" for way, score in iu.items())]
+    titles = [
+        "picture",
+        "truth (void pale)",
+        *(f"{way}\nmean IU {score:.2f}" for way, score in iu.items()),
+    ]
     caption = "The same weights: answers at every fourth pixel, filled in two ways, and answers at every pixel"
-    return viz.panels(rows, titles, caption, classes=world.classes, palette=world.palette, size=1.8)
+    return viz.panels(
+        rows, titles, caption, classes=world.classes, palette=world.palette, size=1.8
+    )
 
 
 def draw_mirror():
@@ -471,7 +577,13 @@ def draw_mirror():
         ink = "white" if p % f == 0 else "#333333"
         for y in (0, 1):
             ax.text(
-                p, y, p, ha="center", va="center", color=ink, bbox={"boxstyle": "circle", "fc": face, "ec": "#333333"}
+                p,
+                y,
+                p,
+                ha="center",
+                va="center",
+                color=ink,
+                bbox={"boxstyle": "circle", "fc": face, "ec": "#333333"},
             )
     ax.text(-1, 1, "the answer for pixel", ha="right", va="center")
     ax.text(-1, 0, "stands at place", ha="right", va="center")
@@ -506,28 +618,30 @@ def draw_direction():
 
 
 # %% [markdown]
-# Look at the third picture: in every block of 4x4 the sixteen colours stand in the same order. At bright places the
-# network finds a thing. The white frame in the first picture holds the pixels that the answers belong to.
+# Look at the third picture: in every block of 4x4 the sixteen colours stand in the same
+# order. At bright places the network finds a thing. The white frame in the first picture
+# holds the pixels that the answers belong to.
 
 # %%
 viz.show(draw_stitching(), "07_stitch")
 
 # %% [markdown]
-# Look at the edges of the things. They have steps of four pixels with the nearest answer, and finer steps with
-# shift-and-stitch.
+# Look at the edges of the things. They have steps of four pixels with the nearest answer,
+# and finer steps with shift-and-stitch.
 
 # %%
 viz.show(draw_ways(), "07_ways")
 
 # %% [markdown]
-# Look at the lines: the three places behind a black place hold the answers for the three pixels in front of it, in
-# reverse order. So the lines cross.
+# Look at the lines: the three places behind a black place hold the answers for the three
+# pixels in front of it, in reverse order. So the lines cross.
 
 # %%
 viz.show(draw_mirror(), "07_mirror")
 
 # %% [markdown]
-# Look at the third picture: the thing is still there, but its edge is cut into blocks of four pixels.
+# Look at the third picture: the thing is still there, but its edge is cut into blocks of
+# four pixels.
 
 # %%
 viz.show(draw_direction(), "07_direction")
@@ -538,8 +652,8 @@ viz.show(draw_direction(), "07_direction")
 # 2. *Change*: answers at every second pixel only.
 # 3. *Prove*: where the answers stand in the paper's form, and in the wrong one.
 #
-# `fcn exercise 7` writes a file for each of them, `fcn exercise 7 --check FILE` checks your answer,
-# `fcn exercise 7 --solution` shows ours.
+# `fcn exercise 7` writes a file for each of them, `fcn exercise 7 --check FILE` checks your
+# answer, `fcn exercise 7 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims
@@ -547,22 +661,54 @@ viz.show(draw_direction(), "07_direction")
 # %%
 claims(
     [
-        ("stitched = the network on each place's own window", same_as_windows, "exact: multiples of one unit"),
-        ("every fourth answer is the coarse map", np.array_equal(stitched[:, :, ::f, ::f], coarse), "exact: one pass"),
-        ("the paper's form = dropping rows and columns", np.array_equal(papers, stitched), "exact"),
+        (
+            "stitched = the network on each place's own window",
+            same_as_windows,
+            "exact: multiples of one unit",
+        ),
+        (
+            "every fourth answer is the coarse map",
+            np.array_equal(stitched[:, :, ::f, ::f], coarse),
+            "exact: one pass",
+        ),
+        (
+            "the paper's form = dropping rows and columns",
+            np.array_equal(papers, stitched),
+            "exact",
+        ),
         ("after one step to the right, output 2 answers for pixel 7", seventh, "exact"),
         ("if the picture moves, the stitched map moves along", along, "exact"),
-        ("the gradients of the layer are right", worst < 1e-7, "1e-7: finite differences reach 1e-10"),
-        ("the cost is that of f * f passes", 14 < ratio < 16, "counted; later passes see less of the picture"),
+        (
+            "the gradients of the layer are right",
+            worst < 1e-7,
+            "1e-7: finite differences reach 1e-10",
+        ),
+        (
+            "the cost is that of f * f passes",
+            14 < ratio < 16,
+            "counted; later passes see less of the picture",
+        ),
         ("windows one by one cost 4 to 8 times more", 4 < saved < 8, "counted"),
         (
             "nearest < straight lines < shift-and-stitch, on unseen scenes",
             better,
             "gaps of .06 to .07 and .02 to .04 on five seeds",
         ),
-        ("one pixel changes answers over 10 to 18 rows", 10 < spread <= 18, "counted; the field is 18"),
+        (
+            "one pixel changes answers over 10 to 18 rows",
+            10 < spread <= 18,
+            "counted; the field is 18",
+        ),
         ("stripes that the network adds up stay lost", no_stripes, "exact"),
-        ("wrong direction: place p holds the answer for p - 2b", mirrored and previous, "exact, at all places"),
-        ("the wrong direction costs .2 to .5 in mean IU", 0.2 < costs < 0.5, ".35 to .37 on seeds 0, 1, 2, 7, 11"),
+        (
+            "wrong direction: place p holds the answer for p - 2b",
+            mirrored and previous,
+            "exact, at all places",
+        ),
+        (
+            "the wrong direction costs .2 to .5 in mean IU",
+            0.2 < costs < 0.5,
+            ".35 to .37 on seeds 0, 1, 2, 7, 11",
+        ),
     ]
 )

@@ -2,9 +2,9 @@
 """
 # Lesson 8: Can the same be had in one pass? Can pooling be removed?
 
-After this lesson you can take the strides out of a network without changing its answers. You can say what this costs,
-and so what pooling is good for. You also know what happens when such a network is trained, and whether it beats
-upsampling.
+After this lesson you can take the strides out of a network without changing its answers.
+You can say what this costs, and so what pooling is good for. You also know what happens
+when such a network is trained, and whether it beats upsampling.
 
 You may skip this lesson on the fast path.
 
@@ -16,10 +16,12 @@ Runtime: 17 s on 2 cores
 # %% [markdown]
 # ## Holes
 #
-# Lesson 7 ran the same network 16 times. Why did it answer at every fourth pixel only? Because its pools have
-# stride 2. So set these strides to 1. Now the next filter finds new values between those that it used to read: its
-# old inputs are 2 places apart. It must leave the new ones out, so its taps are moved apart, with **holes** between
-# them. The paper calls this **filter rarefaction**. Later papers call it dilated or *à trous* convolution.
+# Lesson 7 ran the same network 16 times. Why did it answer at every fourth pixel only?
+# Because its pools have stride 2. So set these strides to 1. Now the next filter finds new
+# values between those that it used to read: its old inputs are 2 places apart. It must
+# leave the new ones out, so its taps are moved apart, with **holes** between them. The
+# paper calls this **filter rarefaction**. Later papers call it dilated or *à trous*
+# convolution.
 #
 #     picture                 3 1 4 1 5 9
 #     pool of 2, stride 2     3   4   9      then the filter 1 -1:     3-4 = -1,             4-9 = -5
@@ -29,15 +31,18 @@ Runtime: 17 s on 2 cores
 
 # %% [markdown]
 # ## Predict
-# 1. A 3x3 filter is rarefied by 4. How many places does it span now, along each axis? How many weights does it have?
-# 2. Take the layers convolution, pool, convolution, pool, convolution; both pools have stride 2. All strides
-#    become 1. By which factors are the five layers dilated?
-# 3. The new network answers at 16 times as many places. Does it cost more or less than the 16 passes of lesson 7?
-# 4. Keep all weights, and take one thing away from every pool: (a) its stride, or (b) its window, so that it keeps
-#    one pixel of each 2x2 window. Which of the two ruins the answers? What if the network without pools is trained
-#    anew?
-# 5. Four networks, equal training steps: coarse scores that are upsampled; the same weights, rarefied; a dilated
-#    network that is trained as such; coarse scores with skips to finer maps. Which is the best on unseen scenes?
+# 1. A 3x3 filter is rarefied by 4. How many places does it span now, along each axis? How
+#    many weights does it have?
+# 2. Take the layers convolution, pool, convolution, pool, convolution; both pools have
+#    stride 2. All strides become 1. By which factors are the five layers dilated?
+# 3. The new network answers at 16 times as many places. Does it cost more or less than the
+#    16 passes of lesson 7?
+# 4. Keep all weights, and take one thing away from every pool: (a) its stride, or (b) its
+#    window, so that it keeps one pixel of each 2x2 window. Which of the two ruins the
+#    answers? What if the network without pools is trained anew?
+# 5. Four networks, equal training steps: coarse scores that are upsampled; the same
+#    weights, rarefied; a dilated network that is trained as such; coarse scores with skips
+#    to finer maps. Which is the best on unseen scenes?
 
 # %%
 import numpy as np
@@ -58,7 +63,10 @@ pooled, pooled_by_1 = np.maximum(row[:-1:2], row[1::2]), np.maximum(row[:-1], ro
 coarse_row = pooled[:-1] - pooled[1:]  # the filter 1 -1
 fine_row = pooled_by_1[:-2] - pooled_by_1[2:]  # the filter 1 0 -1
 print("coarse", coarse_row, " fine", fine_row)
-check("the coarse answers are every second fine one", np.array_equal(fine_row[::2], coarse_row))
+check(
+    "the coarse answers are every second fine one",
+    np.array_equal(fine_row[::2], coarse_row),
+)
 
 # %% [markdown]
 # ## The paper's formula
@@ -66,9 +74,10 @@ check("the coarse answers are every second fine one", np.array_equal(fine_row[::
 #
 #     f'[i, j] = f[i/s, j/s]   where s divides i and j,   and 0 elsewhere
 #
-# Readers have asked whether `f'` has the size of `f`. It has not. Its last tap is at `(k - 1) * s`, so it spans
-# `(k - 1) * s + 1` places. But it has no more *weights* than before. All other places are zeros. Nobody trains them
-# and nobody multiplies by them: a convolution with **dilation** `s` leaves them out.
+# Readers have asked whether `f'` has the size of `f`. It has not. Its last tap is at `(k -
+# 1) * s`, so it spans `(k - 1) * s + 1` places. But it has no more *weights* than before.
+# All other places are zeros. Nobody trains them and nobody multiplies by them: a
+# convolution with **dilation** `s` leaves them out.
 
 
 # %%
@@ -84,19 +93,23 @@ def rarefied(weight, s):
 weight = rng.integers(1, 5, (2, 3, 3, 3)).astype(float)
 values = rng.integers(-9, 10, (1, 3, 20, 23)).astype(float)
 by_four = rarefied(weight, 4)
-check("a 3x3 filter rarefied by 4 spans (3 - 1) * 4 + 1 = 9 places", by_four.shape[2:] == (9, 9))
+check(
+    "a 3x3 filter rarefied by 4 spans (3 - 1) * 4 + 1 = 9 places",
+    by_four.shape[2:] == (9, 9),
+)
 check("and has nine weights, as before", np.count_nonzero(by_four[0, 0]) == 9)
 written_out, dilated = ops.conv2d(values, by_four), ops.conv2d(values, weight, dilation=4)
 check("zeros written out = dilation", np.array_equal(written_out, dilated))
 
-# %% [markdown]
-# > **Prediction 1.** It spans 9 places, because its last tap is at (3 - 1) * 4 = 8. It has 9 weights. If you wrote 12
-# > places, you also counted a hole behind the last tap.
+# %% [markdown] tags=["answer"]
+# > **Prediction 1.** It spans 9 places, because its last tap is at (3 - 1) * 4 = 8. It has
+# > 9 weights. If you wrote 12 places, you also counted a hole behind the last tap.
 
 # %% [markdown]
 # ## The network of lesson 7
-# It is trained again in the same way, and its weights are rounded to multiples of 1/64. So all sums are exact, and
-# "equal" means equal to the last bit. (`pools=False` makes a network without pools. It comes later.)
+# It is trained again in the same way, and its weights are rounded to multiples of 1/64. So
+# all sums are exact, and "equal" means equal to the last bit. (`pools=False` makes a
+# network without pools. It comes later.)
 
 # %%
 from fcn_from_scratch.layers import Conv2d, MaxPool2d, ReLU, Sequential
@@ -110,12 +123,24 @@ def learned(classes_by="colour", pools=True, rate=0.1):
     labels = np.stack([scene.labels for scene in world])
     rng = np.random.default_rng([SEED, 7])
     if pools:
-        first = [Conv2d(3, 8, 3, rng=rng, name="conv1"), ReLU(name="relu1"), MaxPool2d(2, name="pool1")]
-        second = [Conv2d(8, 16, 3, rng=rng, name="conv2"), ReLU(name="relu2"), MaxPool2d(2, name="pool2")]
+        first = [
+            Conv2d(3, 8, 3, rng=rng, name="conv1"),
+            ReLU(name="relu1"),
+            MaxPool2d(2, name="pool1"),
+        ]
+        second = [
+            Conv2d(8, 16, 3, rng=rng, name="conv2"),
+            ReLU(name="relu2"),
+            MaxPool2d(2, name="pool2"),
+        ]
     else:
         first = [Conv2d(3, 8, 4, stride=2, rng=rng, name="conv1"), ReLU(name="relu1")]
         second = [Conv2d(8, 16, 4, stride=2, rng=rng, name="conv2"), ReLU(name="relu2")]
-    third = [Conv2d(16, 24, 3, rng=rng, name="conv3"), ReLU(name="relu3"), Conv2d(24, 6, 1, rng=rng, name="score")]
+    third = [
+        Conv2d(16, 24, 3, rng=rng, name="conv3"),
+        ReLU(name="relu3"),
+        Conv2d(24, 6, 1, rng=rng, name="score"),
+    ]
     net = Sequential(*first, *second, *third)
     optimizer = SGD(net, warm_up(polynomial(rate, 200), 20), weight_decay=5e-4)
     for _ in range(200):
@@ -136,15 +161,18 @@ NAMES = datasets.Shapes(count=1, classes_by="colour", seed=SEED).classes
 
 # %% [markdown]
 # ## The core in ten lines
-# Every layer is dilated by the product of the strides that were removed *before* it. This is 1 for the first
-# convolution and the first pool, 2 for the second convolution **and the second pool**, and 4 for the third
-# convolution. A 1x1 convolution has one tap, so dilation changes nothing there.
+# Every layer is dilated by the product of the strides that were removed *before* it. This
+# is 1 for the first convolution and the first pool, 2 for the second convolution **and the
+# second pool**, and 4 for the third convolution. A 1x1 convolution has one tap, so dilation
+# changes nothing there.
 
 # %%
 from fcn_from_scratch.dense import rarefy, shift_and_stitch
 
 unseen, truth = pictures[100:], labels[100:]
-shown = int((truth == 0).sum(axis=(1, 2)).argmin())  # the unseen scene with the most things in it
+shown = int(
+    (truth == 0).sum(axis=(1, 2)).argmin()
+)  # the unseen scene with the most things in it
 x = unseen[shown : shown + 1]
 
 
@@ -162,12 +190,15 @@ def in_one_pass(net, x, conv2=2, pool2=2, conv3=4):
 dense, stitched = in_one_pass(net, x), shift_and_stitch(net, x)
 one_pass = np.array_equal(dense, stitched)
 check("one pass = sixteen passes, to the last bit", one_pass)
-check("every fourth answer is the coarse map", np.array_equal(dense[:, :, ::4, ::4], net(x)))
+check(
+    "every fourth answer is the coarse map", np.array_equal(dense[:, :, ::4, ::4], net(x))
+)
 
 # %% [markdown]
 # ## With the package
-# `dense.rarefy` goes through the network and does the same. The layers of the new network **share** the weights of
-# the old one. They are the same arrays, so when one network learns, the other one learns too.
+# `dense.rarefy` goes through the network and does the same. The layers of the new network
+# **share** the weights of the old one. They are the same arrays, so when one network
+# learns, the other one learns too.
 
 # %%
 from fcn_from_scratch.geometry import receptive_field
@@ -177,23 +208,37 @@ from fcn_from_scratch.layers import ShiftAndStitch
 fine_net = rarefy(net)
 check("the package = by hand", np.array_equal(fine_net(x), dense))
 factors = [layer.dilation[0] for layer in fine_net.layers if hasattr(layer, "dilation")]
-check("convolution, pool, convolution, pool, convolution: dilated by 1, 1, 2, 2, 4", factors[:5] == [1, 1, 2, 2, 4])
+check(
+    "convolution, pool, convolution, pool, convolution: dilated by 1, 1, 2, 2, 4",
+    factors[:5] == [1, 1, 2, 2, 4],
+)
 shared = all(fine_net.params[name] is array for name, array in net.params.items())
 check("the weights are shared, not copied", shared)
 coarse_grid, fine_grid = receptive_field(net), receptive_field(fine_net)
-check("the grid is finer: stride 1, not 4", (coarse_grid.stride, fine_grid.stride) == (4, 1))
-same_field = coarse_grid.size == fine_grid.size == 18 and coarse_grid.start == fine_grid.start
-check("the receptive field is the same: 18 pixels, and the first one has the same middle", same_field)
+check(
+    "the grid is finer: stride 1, not 4", (coarse_grid.stride, fine_grid.stride) == (4, 1)
+)
+same_field = (
+    coarse_grid.size == fine_grid.size == 18 and coarse_grid.start == fine_grid.start
+)
+check(
+    "the receptive field is the same: 18 pixels, and the first one has the same middle",
+    same_field,
+)
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 2.** 1, 1, 2, 2, 4. The first pool's own stride does not change its own
+# > window, only the layers behind it. If you wrote 1 for the second pool, read "the
+# > forgotten pool" below.
 
 # %% [markdown]
-# > **Prediction 2.** 1, 1, 2, 2, 4. The first pool's own stride does not change its own window, only the layers
-# > behind it. If you wrote 1 for the second pool, read "the forgotten pool" below.
-#
-# The new network has a backward, like any other. Here it is compared with finite differences on a small network, and,
-# for ours, with the sum over the sixteen passes.
+# The new network has a backward, like any other. Here it is compared with finite
+# differences on a small network, and, for ours, with the sum over the sixteen passes.
 
 # %%
-small = Sequential(MaxPool2d(2), Conv2d(2, 3, (2, 1), rng=rng, dtype=np.float64, name="conv"))
+small = Sequential(
+    MaxPool2d(2), Conv2d(2, 3, (2, 1), rng=rng, dtype=np.float64, name="conv")
+)
 errors = layer_check(rarefy(small), spaced(rng, (2, 2, 9, 7)), rng)
 worst = max(errors.values())
 check("its gradients are right", worst < 1e-7, f"{worst:.0e}")
@@ -211,9 +256,9 @@ check("they equal those of shift-and-stitch, to the last bit", same_gradient)
 
 # %% [markdown]
 # ## What it costs
-# We count multiply-adds, and the numbers in all maps. The rarefied network runs `conv1` as often as the coarse one,
-# `conv2` at 4 times as many places, and `conv3` and the score layer at 16 times as many. The sixteen passes run
-# *everything* sixteen times.
+# We count multiply-adds, and the numbers in all maps. The rarefied network runs `conv1` as
+# often as the coarse one, `conv2` at 4 times as many places, and `conv3` and the score
+# layer at 16 times as many. The sixteen passes run *everything* sixteen times.
 
 # %%
 from fcn_from_scratch import geometry
@@ -228,30 +273,42 @@ def cost(net, size):
 once, once_memory = cost(net, 64)
 in_one, in_one_memory = cost(fine_net, 64)
 in_sixteen = sum(cost(net, (64 - a, 64 - b))[0] for a, b in np.ndindex(4, 4))
-print(f"multiply-adds: coarse {once:,}   rarefied {in_one:,}   sixteen passes {in_sixteen:,}")
+print(
+    f"multiply-adds: coarse {once:,}   rarefied {in_one:,}   sixteen passes {in_sixteen:,}"
+)
 print(f"numbers in the maps: coarse {once_memory:,}, rarefied {in_one_memory:,}")
 more, less, memory = in_one / once, in_one / in_sixteen, in_one_memory / once_memory
 check("rarefied costs more than one coarse pass", 5 < more < 12, f"{more:.1f} times")
 check("it costs less than the sixteen passes", 0.3 < less < 0.8, f"{less:.2f} of them")
 check("its maps take more memory", 2 < memory < 5, f"{memory:.1f} times")
 
+# %% [markdown] tags=["answer"]
+# > **Prediction 3.** Less than the sixteen passes, and more than one. The early layers run
+# > once, and only the late ones run at many more places. The price is memory: every map has
+# > the full size.
+
 # %% [markdown]
-# > **Prediction 3.** Less than the sixteen passes, and more than one. The early layers run once, and only the late
-# > ones run at many more places. The price is memory: every map has the full size.
-#
 # ## Half way
-# You need not remove all strides. `rarefy(net, 2)` keeps the first stride and removes the second. It gives every
-# second answer, at a part of the price. After this paper, other networks took VGG's stride from 32 to 8 in this way.
+# You need not remove all strides. `rarefy(net, 2)` keeps the first stride and removes the
+# second. It gives every second answer, at a part of the price. After this paper, other
+# networks took VGG's stride from 32 to 8 in this way.
 
 # %%
 half = rarefy(net, 2)
-check("stride 2: every second one of the dense answers", np.array_equal(half(x), dense[:, :, ::2, ::2]))
+check(
+    "stride 2: every second one of the dense answers",
+    np.array_equal(half(x), dense[:, :, ::2, ::2]),
+)
 halfway = cost(half, 64)[0]
-check("it costs less than going all the way", once < halfway < in_one, f"{halfway / once:.1f} times the coarse network")
+check(
+    "it costs less than going all the way",
+    once < halfway < in_one,
+    f"{halfway / once:.1f} times the coarse network",
+)
 
 # %% [markdown]
-# What does it cost for VGG16? Take FCN-32s at an eighth of its width, and a picture of 500x500. Nothing is run; the
-# sizes are enough.
+# What does it cost for VGG16? Take FCN-32s at an eighth of its width, and a picture of
+# 500x500. Nothing is run; the sizes are enough.
 
 # %%
 vgg = models.build("fcn32s", 21, width=8)
@@ -261,39 +318,56 @@ times = [found / costs[0] for found in costs]
 for stride, factor in zip(strides, times):
     print(f"  output stride {stride:2}: {factor:6.1f} times the multiply-adds of FCN-32s")
 check("down to stride 8: between 3 and 4 times", 3 < times[2] < 4, f"{times[2]:.2f}")
-check("down to stride 1: more than a hundred times", 100 < times[-1] < 200, f"{times[-1]:.0f}")
+check(
+    "down to stride 1: more than a hundred times", 100 < times[-1] < 200, f"{times[-1]:.0f}"
+)
 
 # %% [markdown]
 # ## Can pooling be removed?
-# A pool has a stride and a window. We take them away one at a time, and first keep the weights.
+# A pool has a stride and a window. We take them away one at a time, and first keep the
+# weights.
 #
-# **The stride**: you have just removed it, and every answer stayed the same. So the stride does not add anything to
-# the answers. It saves work. It also makes the filters behind it see farther with few weights: `fc6` of VGG16 reads
-# 7x7 values of `pool5`. If `pool5` has stride 1 and `fc6` gets *no* holes, it needs 13x13 weights to see as far. (The
-# paper speaks of 14x14, which is right when `pool5` is left out altogether. It says that this was hard to learn.)
+# **The stride**: you have just removed it, and every answer stayed the same. So the stride
+# does not add anything to the answers. It saves work. It also makes the filters behind it
+# see farther with few weights: `fc6` of VGG16 reads 7x7 values of `pool5`. If `pool5` has
+# stride 1 and `fc6` gets *no* holes, it needs 13x13 weights to see as far. (The paper
+# speaks of 14x14, which is right when `pool5` is left out altogether. It says that this was
+# hard to learn.)
 
 # %%
 seen_in_pool4 = 2 + (7 - 1) * 2  # by fc6 through pool5: a window of 2, and six steps of 2
 holes = rarefy(vgg, 16).children["fc6"]
 spans = (holes.kernel_size[0] - 1) * holes.dilation[0] + 1
-check("fc6 needs 13x13 taps behind a pool5 of stride 1, and 14x14 without pool5", (spans, seen_in_pool4) == (13, 14))
-check("rarefied, it has its 7x7 weights, with dilation 2", holes.kernel_size == (7, 7) and holes.dilation == (2, 2))
+check(
+    "fc6 needs 13x13 taps behind a pool5 of stride 1, and 14x14 without pool5",
+    (spans, seen_in_pool4) == (13, 14),
+)
+check(
+    "rarefied, it has its 7x7 weights, with dilation 2",
+    holes.kernel_size == (7, 7) and holes.dilation == (2, 2),
+)
 
 # %% [markdown]
-# **The window**: let each pool keep the stride, but only the first pixel of each 2x2 window. The weights stay. And
-# then a third network: it has no pools at all. A 3x3 convolution and the 2x2 pool behind it see 4x4 pixels, 2 pixels
-# apart. A **4x4 convolution of stride 2** sees the same pixels, so it takes the place of both. This network is
-# trained from the beginning, with the same scenes and as many steps. Each of the two has the best of the rates 0.02,
-# 0.05, 0.1 and 0.2: it is 0.1 with pools, and 0.05 without. (They were tried with the seeds 100 and 101, which are
-# not used here.)
+# **The window**: let each pool keep the stride, but only the first pixel of each 2x2
+# window. The weights stay. And then a third network: it has no pools at all. A 3x3
+# convolution and the 2x2 pool behind it see 4x4 pixels, 2 pixels apart. A **4x4 convolution
+# of stride 2** sees the same pixels, so it takes the place of both. This network is trained
+# from the beginning, with the same scenes and as many steps. Each of the two has the best
+# of the rates 0.02, 0.05, 0.1 and 0.2: it is 0.1 with pools, and 0.05 without. (They were
+# tried with the seeds 100 and 101, which are not used here.)
 
 # %%
 from fcn_from_scratch.metrics import ConfusionMatrix
 
 _, _, strided = learned(pools=False, rate=0.05)
-only_first = Sequential(*(MaxPool2d(1, 2) if isinstance(layer, MaxPool2d) else layer for layer in net.layers)).eval()
+only_first = Sequential(
+    *(MaxPool2d(1, 2) if isinstance(layer, MaxPool2d) else layer for layer in net.layers)
+).eval()
 grids = receptive_field(net), receptive_field(strided)
-check("the network without pools sees the same pixels: 18, 4 apart, with the same middles", grids[0] == grids[1])
+check(
+    "the network without pools sees the same pixels: 18, 4 apart, with the same middles",
+    grids[0] == grids[1],
+)
 
 
 def mean_iu_at_cells(net):
@@ -303,7 +377,9 @@ def mean_iu_at_cells(net):
     return matrix.scores()["mean_iu"]
 
 
-without_window, without_pools, with_pools = map(mean_iu_at_cells, (only_first, strided, net))
+without_window, without_pools, with_pools = map(
+    mean_iu_at_cells, (only_first, strided, net)
+)
 work = cost(strided, 64)[0] / cost(net, 64)[0]
 print(f"  convolutions and pools                                {with_pools:.3f}")
 print(f"  windows of one pixel, the same weights                {without_window:.3f}")
@@ -311,30 +387,46 @@ print(f"  convolutions of stride 2, trained for as many steps   {without_pools:.
 ruined = 0.1 < with_pools - without_window < 0.4
 check("without their windows the trained pools give much worse answers", ruined)
 as_good = abs(without_pools - with_pools) < 0.06
-check("a network that is trained without pools scores about as much as one with pools", as_good)
-check("it costs less, because it computes no values that a pool throws away", 0.3 < work < 0.9, f"{work:.2f} of it")
-parameters = [sum(array.size for array in found.params.values()) for found in (strided, net)]
-check("but it has a fifth more weights: 4x4 taps are more than 3x3", parameters == [6086, 5022])
+check(
+    "a network that is trained without pools scores about as much as one with pools",
+    as_good,
+)
+check(
+    "it costs less, because it computes no values that a pool throws away",
+    0.3 < work < 0.9,
+    f"{work:.2f} of it",
+)
+parameters = [
+    sum(array.size for array in found.params.values()) for found in (strided, net)
+]
+check(
+    "but it has a fifth more weights: 4x4 taps are more than 3x3",
+    parameters == [6086, 5022],
+)
 
-# %% [markdown]
-# > **Prediction 4.** (a) The stride can go, and no answer changes, if the layers behind it are dilated. (b) Without
-# > its window a trained network gives much worse answers, because the later weights were trained on maxima. But if a
-# > network is trained without pools from the beginning, it scores about as much: the one with pools is ahead by .00
-# > to .02 on five seeds. So pooling can be removed, if you train anew. Springenberg et al. (2015) found the same for
-# > classifiers.
+# %% [markdown] tags=["answer"]
+# > **Prediction 4.** (a) The stride can go, and no answer changes, if the layers behind it
+# > are dilated. (b) Without its window a trained network gives much worse answers, because
+# > the later weights were trained on maxima. But if a network is trained without pools from
+# > the beginning, it scores about as much: the one with pools is ahead by .00 to .02 on
+# > five seeds. So pooling can be removed, if you train anew. Springenberg et al. (2015)
+# > found the same for classifiers.
 
 # %% [markdown]
 # ## Dilation or upsampling?
 # There are four ways to a fine map here.
 #
 # - **Upsampling**: coarse scores, and straight lines between them, as in FCN-32s.
-# - **Rarefied**: the same weights, asked four times as often along each axis. Nothing is trained.
-# - **Dilated**: a network without the last two strides that is trained as such. It has the same number of weights.
-# - **Skips**: two finer maps get score layers of their own, and their scores are added to the upsampled ones. (Lesson
-#   6 explains the word skip, lesson 12 the network.)
+# - **Rarefied**: the same weights, asked four times as often along each axis. Nothing is
+#   trained.
+# - **Dilated**: a network without the last two strides that is trained as such. It has the
+#   same number of weights.
+# - **Skips**: two finer maps get score layers of their own, and their scores are added to
+#   the upsampled ones. (Lesson 6 explains the word skip, lesson 12 the network.)
 #
-# We train small networks: five convolutions with four pools between them, so the output stride is 16. They learn from
-# scenes of 48x48 pixels, and they are scored on scenes that none of them has seen.
+# We train small networks: five convolutions with four pools between them, so the output
+# stride is 16. They learn from scenes of 48x48 pixels, and they are scored on scenes that
+# none of them has seen.
 
 
 # %%
@@ -352,12 +444,26 @@ def network(kind):
     rng = np.random.default_rng([SEED, 80])
     layers, before, dilation = [], 3, 1
     for n, channels in enumerate((12, 16, 24, 32, 40), start=1):
-        padding = 7 if kind == "dilated" and n == 1 else dilation  # 7: the first score lies in the first 4x4 pixels
-        layers.append(Conv2d(before, channels, 3, padding=padding, dilation=dilation, rng=rng, name=f"conv{n}"))
+        padding = (
+            7 if kind == "dilated" and n == 1 else dilation
+        )  # 7: the first score lies in the first 4x4 pixels
+        layers.append(
+            Conv2d(
+                before,
+                channels,
+                3,
+                padding=padding,
+                dilation=dilation,
+                rng=rng,
+                name=f"conv{n}",
+            )
+        )
         layers.append(ReLU(name=f"relu{n}"))
         if n < 5:
             step = 1 if kind == "dilated" and n > 2 else 2
-            layers.append(MaxPool2d(2, step, dilation=dilation, ceil_mode=True, name=f"pool{n}"))
+            layers.append(
+                MaxPool2d(2, step, dilation=dilation, ceil_mode=True, name=f"pool{n}")
+            )
             dilation *= 2 // step
         before = channels
     taps = ("pool3", "pool2") if kind == "skips" else ()
@@ -370,13 +476,20 @@ scenes = {"size": 48, "classes_by": "colour", "seed": SEED}
 train = datasets.InMemory(datasets.Shapes(count=150, split="train", **scenes))
 held_out = datasets.InMemory(datasets.Shapes(count=40, split="val", **scenes))
 starts = {kind: tuple(receptive_field(network(kind))) for kind in ("pools", "dilated")}
-check("with pools the scores are 16 pixels apart, the first at 7.5", starts["pools"] == (78, 16, 7.5))
-check("dilated, they are 4 pixels apart, the first at 1.5, and see as many pixels", starts["dilated"] == (78, 4, 1.5))
+check(
+    "with pools the scores are 16 pixels apart, the first at 7.5",
+    starts["pools"] == (78, 16, 7.5),
+)
+check(
+    "dilated, they are 4 pixels apart, the first at 1.5, and see as many pixels",
+    starts["dilated"] == (78, 4, 1.5),
+)
 
 # %% [markdown]
-# Every network gets the same scenes in the same order, for 400 steps of four scenes, and the same rate, 0.05. (Of
-# 0.02, 0.05, 0.1 and 0.2 it is the best for upsampling, on the average of the seeds 100 and 101. The dilated network
-# scores .01 more with 0.1, and the skips .02 more. That changes nothing below.)
+# Every network gets the same scenes in the same order, for 400 steps of four scenes, and
+# the same rate, 0.05. (Of 0.02, 0.05, 0.1 and 0.2 it is the best for upsampling, on the
+# average of the seeds 100 and 101. The dilated network scores .01 more with 0.1, and the
+# skips .02 more. That changes nothing below.)
 
 # %%
 trained, score = {}, {}
@@ -388,7 +501,9 @@ for kind in ("pools", "dilated", "skips"):
 # %%
 from fcn_from_scratch.lab.compare import Rarefied
 
-trained["rarefied"] = Rarefied(trained["pools"], 4)  # the scores every 4 pixels, and straight lines between them
+trained["rarefied"] = Rarefied(
+    trained["pools"], 4
+)  # the scores every 4 pixels, and straight lines between them
 
 
 def guess(way, image):
@@ -400,60 +515,87 @@ matrix = ConfusionMatrix(6)
 for image, wanted, _ in held_out:
     matrix.update(wanted, guess("rarefied", image))
 score["rarefied"] = matrix.scores()["mean_iu"]
-WAYS = {"pools": "upsampling", "rarefied": "rarefied", "dilated": "dilated, trained", "skips": "skips"}
+WAYS = {
+    "pools": "upsampling",
+    "rarefied": "rarefied",
+    "dilated": "dilated, trained",
+    "skips": "skips",
+}
 base = cost(trained["pools"], 48)[0]
 price = {way: cost(trained[way], 48)[0] / base for way in ("pools", "dilated", "skips")}
 price["rarefied"] = trained["rarefied"].multiply_adds((48, 48)) / base
 for way, title in WAYS.items():
-    print(f"  {title:17} mean IU {score[way]:.3f}   {price[way]:.1f} times the multiply-adds of the first")
+    print(
+        f"  {title:17} mean IU {score[way]:.3f}   {price[way]:.1f} times the multiply-adds of the first"
+    )
 
 # %%
 barely = -0.02 < score["rarefied"] - score["pools"] < 0.1
 check("rarefied, without training, scores hardly more than upsampling", barely)
 pays = 0.1 < score["dilated"] - score["pools"] < 0.4
-check("dilated and trained is better than both", pays and score["dilated"] > score["rarefied"] + 0.1)
+check(
+    "dilated and trained is better than both",
+    pays and score["dilated"] > score["rarefied"] + 0.1,
+)
 best = 0.1 < score["skips"] - score["dilated"] < 0.3
 check("skips are the best", best)
-check("skips cost hardly more than upsampling", 1 < price["skips"] < 1.3, f"{price['skips']:.2f} times")
+check(
+    "skips cost hardly more than upsampling",
+    1 < price["skips"] < 1.3,
+    f"{price['skips']:.2f} times",
+)
 check(
     "dilation costs more, trained or not",
     1.3 < min(price["dilated"], price["rarefied"]),
     f"{price['dilated']:.2f} times",
 )
 
-# %% [markdown]
-# > **Prediction 5.** The skips are the best, and then comes the dilated network. On five seeds the mean IU is .39 to
-# > .46 with upsampling. Rarefied, it is .02 to .04 more. Dilated and trained, it is .61 to .65. With skips, it is .85
-# > to .86. If you expected the rarefied network to be far better than upsampling: it was trained to answer every 16
+# %% [markdown] tags=["answer"]
+# > **Prediction 5.** The skips are the best, and then comes the dilated network. On five
+# > seeds the mean IU is .39 to .46 with upsampling. Rarefied, it is .02 to .04 more.
+# > Dilated and trained, it is .61 to .65. With skips, it is .85 to .86. If you expected the
+# > rarefied network to be far better than upsampling: it was trained to answer every 16
 # > pixels, and each answer still depends on 78x78 pixels.
+
+# %% [markdown]
+# So what is better when? **Upsampling** costs nearly nothing. **Rarefying** a trained
+# network gains a little, and costs more. The paper tried it too, and preferred skips.
+# **Dilation with training** gains much, because the layers learn to use the finer map. It
+# costs more than twice as much here. **Skips** gain the most, for hardly any work, because
+# the finer layers see more precisely where a thing is. In this world they also see *what*
+# it is, because the colour tells the class. In other worlds they know less, and then skips
+# can gain less. Lesson 12 has the full table.
 #
-# So what is better when? **Upsampling** costs nearly nothing. **Rarefying** a trained network gains a little, and
-# costs more. The paper tried it too, and preferred skips. **Dilation with training** gains much, because the layers
-# learn to use the finer map. It costs more than twice as much here. **Skips** gain the most, for hardly any work,
-# because the finer layers see more precisely where a thing is. In this world they also see *what* it is, because the
-# colour tells the class. In other worlds they know less, and then skips can gain less. Lesson 12 has the full table.
-#
-# The package has such a network at the size of the paper's: `fcn8s_dilated`, and `mini_fcn8s_dilated` for the
-# lessons. With the weights of FCN-32s its coarse scores are those of the rarefied FCN-32s. Lesson 12 trains it beside
-# all other ways.
+# The package has such a network at the size of the paper's: `fcn8s_dilated`, and
+# `mini_fcn8s_dilated` for the lessons. With the weights of FCN-32s its coarse scores are
+# those of the rarefied FCN-32s. Lesson 12 trains it beside all other ways.
 
 # %%
 mini = models.build("mini_fcn8s_dilated", 3, width=2, seed=SEED, dtype=np.float64)
 padding = mini.trunk.layers[0].padding[0]
-original = models.build("mini_fcn32s", 3, width=2, pad=padding, seed=SEED + 1, dtype=np.float64)
-original.params["score_fr.weight"][...] = rng.normal(size=original.params["score_fr.weight"].shape)
+original = models.build(
+    "mini_fcn32s", 3, width=2, pad=padding, seed=SEED + 1, dtype=np.float64
+)
+original.params["score_fr.weight"][...] = rng.normal(
+    size=original.params["score_fr.weight"].shape
+)
 models.transplant(mini, original)
 small_picture = rng.normal(size=(1, 3, 64, 96))
 expected = rarefy(original, 8).eval()(small_picture)
 found = Sequential(*mini.coarse_path).eval()(small_picture)
 mini_gap = np.abs(found - expected).max() / np.abs(expected).max()
-check("mini_fcn8s_dilated with FCN-32s' weights = FCN-32s rarefied", mini_gap < 1e-12, f"{mini_gap:.0e}")
+check(
+    "mini_fcn8s_dilated with FCN-32s' weights = FCN-32s rarefied",
+    mini_gap < 1e-12,
+    f"{mini_gap:.0e}",
+)
 
 # %% [markdown]
 # # What could fool you
-# **The forgotten pool.** Code for dilated networks often dilates the convolutions and leaves the pools as they are. A
-# pool has no weights, so it seems to need no holes. But `pool2` takes the maximum of two *neighbours of the old
-# grid*, and these are 2 places apart now. Nothing complains. The map is one row larger, and it looks right.
+# **The forgotten pool.** Code for dilated networks often dilates the convolutions and
+# leaves the pools as they are. A pool has no weights, so it seems to need no holes. But
+# `pool2` takes the maximum of two *neighbours of the old grid*, and these are 2 places
+# apart now. Nothing complains. The map is one row larger, and it looks right.
 #
 
 
@@ -466,25 +608,36 @@ def mean_iu(scores, truth, first=8):
 
 
 everywhere, forgotten = in_one_pass(net, unseen), in_one_pass(net, unseen, pool2=1)
-check("right: 47x47 places; without holes in pool2: 48x48", (everywhere.shape[2], forgotten.shape[2]) == (47, 48))
+check(
+    "right: 47x47 places; without holes in pool2: 48x48",
+    (everywhere.shape[2], forgotten.shape[2]) == (47, 48),
+)
 forgotten = forgotten[:, :, :47, :47]
 differing = (forgotten != everywhere).any(axis=1).mean()
 right, wrong = mean_iu(everywhere, truth), mean_iu(forgotten, truth)
 check("the forgotten pool changes nearly every answer", differing > 0.9, f"{differing:.1%}")
-check("but it costs so little that a score does not show it", abs(right - wrong) < 0.05, f"{right:.3f} -> {wrong:.3f}")
+check(
+    "but it costs so little that a score does not show it",
+    abs(right - wrong) < 0.05,
+    f"{right:.3f} -> {wrong:.3f}",
+)
 
 # %% [markdown]
-# So compare the *numbers* with those of shift-and-stitch when you make a network dense. A look at the map, or at its
-# score, is not enough.
+# So compare the *numbers* with those of shift-and-stitch when you make a network dense. A
+# look at the map, or at its score, is not enough.
 #
-# **No dilation at all.** Setting the strides to 1 and nothing else also gives a fine map. But it is another network.
-# Its filters were trained on values that are 2 and 4 pixels apart, and now they read values that are 1 pixel apart.
-# An output sees 9 pixels, not 18. Is this bad? We try it in two worlds: one in which the colour of a thing tells its
-# class, and one in which its outline does.
+# **No dilation at all.** Setting the strides to 1 and nothing else also gives a fine map.
+# But it is another network. Its filters were trained on values that are 2 and 4 pixels
+# apart, and now they read values that are 1 pixel apart. An output sees 9 pixels, not 18.
+# Is this bad? We try it in two worlds: one in which the colour of a thing tells its class,
+# and one in which its outline does.
 
 # %%
 undilated = in_one_pass(net, unseen, 1, 1, 1)
-check("without any dilation an output sees 64 - 56 + 1 = 9 pixels, not 18", undilated.shape[2] == 56 == 64 - 9 + 1)
+check(
+    "without any dilation an output sees 64 - 56 + 1 = 9 pixels, not 18",
+    undilated.shape[2] == 56 == 64 - 9 + 1,
+)
 other_pictures, other_labels, other_net = learned("shape")
 outlines, wanted = other_pictures[100:], other_labels[100:]
 worlds = {
@@ -497,30 +650,46 @@ worlds = {
 for name, (with_holes, without) in worlds.items():
     print(f"  {name}: mean IU {with_holes:.3f} with holes, {without:.3f} without")
 by_colour, by_outline = (without - with_holes for with_holes, without in worlds.values())
-check("where the outline tells the class, it costs mean IU", -0.15 < by_outline < -0.01, f"{by_outline:+.3f}")
-check("where the colour tells it, it even gains", 0.015 < by_colour < 0.15, f"{by_colour:+.3f}")
+check(
+    "where the outline tells the class, it costs mean IU",
+    -0.15 < by_outline < -0.01,
+    f"{by_outline:+.3f}",
+)
+check(
+    "where the colour tells it, it even gains",
+    0.015 < by_colour < 0.15,
+    f"{by_colour:+.3f}",
+)
 
 # %% [markdown]
-# It is not the same network, so nothing about its score is certain. To see colours, 9 pixels are enough, and a
-# smaller window finds edges more precisely. To see outlines, the network needs the 18 pixels that it was trained for.
-# Do not call a network rarefied because its score went up.
+# It is not the same network, so nothing about its score is certain. To see colours, 9
+# pixels are enough, and a smaller window finds edges more precisely. To see outlines, the
+# network needs the 18 pixels that it was trained for. Do not call a network rarefied
+# because its score went up.
 
 # %% [markdown]
-# **A network with padding.** With padding, stitched and rarefied maps agree inside and differ at the border. Each
-# pass of shift-and-stitch puts its zeros around its own moved picture, and the rarefied network puts them around the
-# whole one. With three paddings of 1 at strides 1, 2 and 4, the first window begins 1 + 2 + 4 = 7 pixels before the
-# picture. So only the first 7 rows and columns can differ. (At the end the same holds, with one row more for the
-# rounding.)
+# **A network with padding.** With padding, stitched and rarefied maps agree inside and
+# differ at the border. Each pass of shift-and-stitch puts its zeros around its own moved
+# picture, and the rarefied network puts them around the whole one. With three paddings of 1
+# at strides 1, 2 and 4, the first window begins 1 + 2 + 4 = 7 pixels before the picture. So
+# only the first 7 rows and columns can differ. (At the end the same holds, with one row
+# more for the rounding.)
 
 # %%
 padded = Sequential(
     *(Conv2d(2, 3, 3, padding=1, dtype=np.float64), MaxPool2d(2)),
-    *(Conv2d(3, 4, 3, padding=1, dtype=np.float64), MaxPool2d(2), Conv2d(4, 2, 3, padding=1, dtype=np.float64)),
+    *(
+        Conv2d(3, 4, 3, padding=1, dtype=np.float64),
+        MaxPool2d(2),
+        Conv2d(4, 2, 3, padding=1, dtype=np.float64),
+    ),
 ).eval()
 for array in padded.params.values():
     array[...] = rng.integers(-3, 4, array.shape)
 pixels = rng.integers(0, 256, (1, 2, 64, 64)).astype(float)
-differ = (shift_and_stitch(padded, pixels, form="shift") != rarefy(padded)(pixels)).any(axis=(0, 1))
+differ = (shift_and_stitch(padded, pixels, form="shift") != rarefy(padded)(pixels)).any(
+    axis=(0, 1)
+)
 check("with padding they differ at the border", differ[:7].any())
 check("and nowhere else", not differ[7:-8, 7:-8].any())
 
@@ -538,19 +707,43 @@ def draw_holes():
         columns=2,
         width=9,
         height=3,
-        titles=["pool of 2, stride 2, then the filter 1 -1", "pool of 2, stride 1, then the filter 1 0 -1"],
+        titles=[
+            "pool of 2, stride 2, then the filter 1 -1",
+            "pool of 2, stride 1, then the filter 1 0 -1",
+        ],
     )
-    for ax, stride, pools, answers in ((axes[0], 2, pooled, coarse_row), (axes[1], 1, pooled_by_1, fine_row)):
+    for ax, stride, pools, answers in (
+        (axes[0], 2, pooled, coarse_row),
+        (axes[1], 1, pooled_by_1, fine_row),
+    ):
         old = 2 // stride  # every such value was there before
-        for y, (numbers, step, shift) in enumerate(((row, 1, 0), (pools, stride, 0.5), (answers, stride, 1.5))):
+        for y, (numbers, step, shift) in enumerate(
+            ((row, 1, 0), (pools, stride, 0.5), (answers, stride, 1.5))
+        ):
             for n, value in enumerate(numbers):
                 new = y > 0 and n % old
-                box = {"boxstyle": "round", "fc": "white" if new else "#dfe8f1", "ec": ORANGE if new else BLUE}
-                ax.text(n * step + shift, -y, value, ha="center", va="center", fontsize=11, bbox=box)
+                box = {
+                    "boxstyle": "round",
+                    "fc": "white" if new else "#dfe8f1",
+                    "ec": ORANGE if new else BLUE,
+                }
+                ax.text(
+                    n * step + shift,
+                    -y,
+                    value,
+                    ha="center",
+                    va="center",
+                    fontsize=11,
+                    bbox=box,
+                )
         for n in range(len(answers)):
             for tap in (0, old):
                 shade = "#aaaaaa" if n % old else "#333333"
-                ax.plot([n * stride + 1.5, (n + tap) * stride + 0.5], [-1.75, -1.25], color=shade)
+                ax.plot(
+                    [n * stride + 1.5, (n + tap) * stride + 0.5],
+                    [-1.75, -1.25],
+                    color=shade,
+                )
         for y, text in enumerate(("picture", "pool", "answers")):
             ax.text(-0.8, -y, text, ha="right", va="center")
         ax.set(xlim=(-2.4, 5.6), ylim=(-2.4, 0.4))
@@ -561,14 +754,22 @@ def draw_holes():
 def draw_filters():
     """The windows of the rarefied network's layers, all at one scale."""
     figure, ax = viz.new_figure(
-        "Taps where they always were, holes for the new values between them", width=9, height=3.7
+        "Taps where they always were, holes for the new values between them",
+        width=9,
+        height=3.7,
     )
     left = 0
-    for name, taps, factor in [("conv1", 3, 1), ("conv2", 3, 2), ("pool2", 2, 2), ("conv3", 3, 4)]:
+    for name, taps, factor in [
+        ("conv1", 3, 1),
+        ("conv2", 3, 2),
+        ("pool2", 2, 2),
+        ("conv3", 3, 4),
+    ]:
         span = (taps - 1) * factor + 1
         picture = np.ones((span, span, 3))
         picture[::factor, ::factor] = [
-            int((ORANGE if name == "pool2" else BLUE)[k : k + 2], 16) / 255 for k in (1, 3, 5)
+            int((ORANGE if name == "pool2" else BLUE)[k : k + 2], 16) / 255
+            for k in (1, 3, 5)
         ]
         ax.imshow(picture, extent=(left, left + span, 0, span))
         ax.vlines(left + np.arange(span + 1), 0, span, color="#999999", linewidth=0.8)
@@ -603,7 +804,14 @@ def draw_difference():
     limit = np.abs(without_holes).max()
     for ax, values in zip(axes[2:], (dense[0, c] - stitched[0, c], without_holes)):
         ax.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit)
-        ax.text(0.5, -0.04, f"at most {np.abs(values).max():.2g}", transform=ax.transAxes, ha="center", va="top")
+        ax.text(
+            0.5,
+            -0.04,
+            f"at most {np.abs(values).max():.2g}",
+            transform=ax.transAxes,
+            ha="center",
+            va="top",
+        )
         viz.frame(ax, 0, 0, *values.shape, "#cccccc", 1)
     viz.bare(axes)
     return figure
@@ -611,44 +819,76 @@ def draw_difference():
 
 def draw_cost():
     """The price of a small stride for VGG16, and price and score of the four ways."""
-    figure, axes = viz.new_figure("What a finer map costs, and what it brings", columns=2, width=9.5, height=3.6)
+    figure, axes = viz.new_figure(
+        "What a finer map costs, and what it brings", columns=2, width=9.5, height=3.6
+    )
     axes[0].plot(strides, times, "o-")
     axes[0].set(
-        xscale="log", yscale="log", xlabel="output stride of the rarefied VGG16", ylabel="multiply-adds, FCN-32s = 1"
+        xscale="log",
+        yscale="log",
+        xlabel="output stride of the rarefied VGG16",
+        ylabel="multiply-adds, FCN-32s = 1",
     )
     axes[0].set_xticks(strides, strides)
     axes[0].set_xticks([], minor=True)
     axes[0].set_ylim(0.7, 500)
     axes[0].invert_xaxis()
     for stride, factor in zip(strides, times):
-        axes[0].annotate(f"{factor:.3g}", (stride, factor), xytext=(-5, 6), textcoords="offset points", ha="right")
+        axes[0].annotate(
+            f"{factor:.3g}",
+            (stride, factor),
+            xytext=(-5, 6),
+            textcoords="offset points",
+            ha="right",
+        )
     for colour, (way, title) in zip(viz.COLOURS, WAYS.items()):
         axes[1].plot(price[way], score[way], "o", color=colour, markersize=9)
         below = -14 if way == "pools" else 2
         text, place = f"{title}, {score[way]:.2f}", (price[way], score[way])
         axes[1].annotate(text, place, xytext=(8, below), textcoords="offset points")
-    axes[1].set(xlim=(0.8, 3.6), ylim=(0, 1), xlabel="multiply-adds, upsampling = 1", ylabel="mean IU on unseen scenes")
+    axes[1].set(
+        xlim=(0.8, 3.6),
+        ylim=(0, 1),
+        xlabel="multiply-adds, upsampling = 1",
+        ylabel="mean IU on unseen scenes",
+    )
     return figure
 
 
 def draw_ways():
     """Three unseen scenes and the labels of the four ways."""
-    full = sorted(range(len(held_out)), key=lambda n: (held_out[n].labels == 0).sum())  # scenes with much in them
-    rows = [[held_out[n].image, held_out[n].labels, *(guess(way, held_out[n].image) for way in WAYS)] for n in full[:3]]
-    titles = ["picture", "truth (void pale)", *(f"{title}\nmean IU {score[way]:.2f}" for way, title in WAYS.items())]
+    full = sorted(
+        range(len(held_out)), key=lambda n: (held_out[n].labels == 0).sum()
+    )  # scenes with much in them
+    rows = [
+        [
+            held_out[n].image,
+            held_out[n].labels,
+            *(guess(way, held_out[n].image) for way in WAYS),
+        ]
+        for n in full[:3]
+    ]
+    titles = [
+        "picture",
+        "truth (void pale)",
+        *(f"{title}\nmean IU {score[way]:.2f}" for way, title in WAYS.items()),
+    ]
     caption = "Equal training steps, unseen scenes"
-    return viz.panels(rows, titles, caption, classes=held_out.classes, palette=held_out.palette, size=1.7)
+    return viz.panels(
+        rows, titles, caption, classes=held_out.classes, palette=held_out.palette, size=1.7
+    )
 
 
 # %% [markdown]
-# Look at the boxes with an orange border: these values are new. The old ones have the old answers.
+# Look at the boxes with an orange border: these values are new. The old ones have the old
+# answers.
 
 # %%
 viz.show(draw_holes(), "08_holes")
 
 # %% [markdown]
-# Look at the filled squares: there are 9 or 4 of them in every window, as before. Only these are multiplied or
-# compared.
+# Look at the filled squares: there are 9 or 4 of them in every window, as before. Only
+# these are multiplied or compared.
 
 # %%
 viz.show(draw_filters(), "08_filters")
@@ -660,8 +900,8 @@ viz.show(draw_filters(), "08_filters")
 viz.show(draw_difference(), "08_difference")
 
 # %% [markdown]
-# On the left, look at the last two steps: they are the expensive ones. On the right, up is better and left is
-# cheaper.
+# On the left, look at the last two steps: they are the expensive ones. On the right, up is
+# better and left is cheaper.
 
 # %%
 viz.show(draw_cost(), "08_cost")
@@ -678,8 +918,8 @@ viz.show(draw_ways(), "08_ways")
 # 2. *Change*: a pool with dilation.
 # 3. *Prove*: one pass with a spread filter is two passes, interlaced.
 #
-# `fcn exercise 8` writes a file for each of them, `fcn exercise 8 --check FILE` checks your answer,
-# `fcn exercise 8 --solution` shows ours.
+# `fcn exercise 8` writes a file for each of them, `fcn exercise 8 --check FILE` checks your
+# answer, `fcn exercise 8 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims
@@ -690,10 +930,22 @@ claims(
         ("one pass = sixteen passes", one_pass, "exact: multiples of one unit"),
         ("dense.rarefy = by hand", np.array_equal(fine_net(x), dense), "exact"),
         ("the weights are shared", shared, "exact: the same arrays"),
-        ("f' spans (k - 1) * s + 1 places and has k * k weights", by_four.shape[2:] == (9, 9), "exact"),
-        ("zeros written out = dilation", np.array_equal(written_out, dilated), "exact: whole numbers"),
+        (
+            "f' spans (k - 1) * s + 1 places and has k * k weights",
+            by_four.shape[2:] == (9, 9),
+            "exact",
+        ),
+        (
+            "zeros written out = dilation",
+            np.array_equal(written_out, dilated),
+            "exact: whole numbers",
+        ),
         ("the same receptive field on a finer grid", same_field, "exact: fractions"),
-        ("the gradient is that of the sixteen passes", same_gradient and worst < 1e-7, "exact; 1e-7 for differences"),
+        (
+            "the gradient is that of the sixteen passes",
+            same_gradient and worst < 1e-7,
+            "exact; 1e-7 for differences",
+        ),
         ("a forgotten pool changes nearly every answer", differing > 0.9, "counted"),
         (
             "strides alone: worse for outlines, better for colours",
@@ -701,12 +953,32 @@ claims(
             "-.03 to -.07, +.04 to +.05",
         ),
         ("one pass costs .3 to .8 of sixteen", 0.3 < less < 0.8, "counted"),
-        ("VGG16 without strides costs 100 to 200 times as much", 100 < times[-1] < 200, "counted, not run"),
-        ("a trained pool needs its window", ruined, ".1 to .4: .18 to .20 on seeds 0, 1, 2, 7, 11"),
-        ("a network trained without pools scores about as much", as_good, ".06: .00 to .02 on five seeds"),
-        ("rarefied, not trained: hardly better than upsampling", barely, "-.02 to .1: .02 to .04 on five seeds"),
+        (
+            "VGG16 without strides costs 100 to 200 times as much",
+            100 < times[-1] < 200,
+            "counted, not run",
+        ),
+        (
+            "a trained pool needs its window",
+            ruined,
+            ".1 to .4: .18 to .20 on seeds 0, 1, 2, 7, 11",
+        ),
+        (
+            "a network trained without pools scores about as much",
+            as_good,
+            ".06: .00 to .02 on five seeds",
+        ),
+        (
+            "rarefied, not trained: hardly better than upsampling",
+            barely,
+            "-.02 to .1: .02 to .04 on five seeds",
+        ),
         ("dilated and trained: better", pays, ".1 to .4: .17 to .23 on five seeds"),
         ("skips: the best", best, ".1 to .3: .20 to .25 on five seeds"),
-        ("mini_fcn8s_dilated = FCN-32s rarefied, with equal weights", mini_gap < 1e-12, "1e-12: float64"),
+        (
+            "mini_fcn8s_dilated = FCN-32s rarefied, with equal weights",
+            mini_gap < 1e-12,
+            "1e-12: float64",
+        ),
     ]
 )

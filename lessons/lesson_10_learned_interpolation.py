@@ -2,9 +2,9 @@
 """
 # Lesson 10: What does "interpolation is learned" mean, and why is it done in one step?
 
-After this lesson you can say what an upsampling layer can learn, and why the paper's networks lose nothing when it is
-kept fixed. You have fitted such a layer yourself. You can also say how five small upsampling steps differ from one
-large step.
+After this lesson you can say what an upsampling layer can learn, and why the paper's
+networks lose nothing when it is kept fixed. You have fitted such a layer yourself. You can
+also say how five small upsampling steps differ from one large step.
 
 No later lesson builds on this one. If you only want to build FCN-8s, go on with lesson 11.
 
@@ -16,26 +16,30 @@ Runtime: 5 s on 2 cores
 # %% [markdown]
 # ## The kernel is a weight
 #
-# Along one axis, a fine pixel between two coarse numbers is `a * left + b * right`. Bilinear interpolation chooses
-# `a` and `b` by distance: near the left number they are 3/4 and 1/4. But a transposed convolution is a layer like any
-# other, and its taps are weights. So we can *fit* them to examples. An example is a coarse row, and the fine row that
-# it should become. Two fine pixels are enough for two taps:
+# Along one axis, a fine pixel between two coarse numbers is `a * left + b * right`.
+# Bilinear interpolation chooses `a` and `b` by distance: near the left number they are 3/4
+# and 1/4. But a transposed convolution is a layer like any other, and its taps are weights.
+# So we can *fit* them to examples. An example is a coarse row, and the fine row that it
+# should become. Two fine pixels are enough for two taps:
 #
 #     left 0, right 4, wanted 1        4 b = 1        b = 1/4
 #     left 4, right 0, wanted 3        4 a = 3        a = 3/4
 #
-# If the wanted rows are linear between the coarse numbers, the fit finds the bilinear kernel. If they are not, it
-# finds another kernel. The layer that upsamples scores is called **upscore** in the public code of the paper. "The
-# interpolation is bilinear first and then learned" means: the weights of an upscore layer start as the bilinear
-# kernel, and then training changes them like all other weights.
+# If the wanted rows are linear between the coarse numbers, the fit finds the bilinear
+# kernel. If they are not, it finds another kernel. The layer that upsamples scores is
+# called **upscore** in the public code of the paper. "The interpolation is bilinear first
+# and then learned" means: the weights of an upscore layer start as the bilinear kernel, and
+# then training changes them like all other weights.
 
 # %% [markdown]
 # ## Predict
-# 1. A random 4x4 kernel is trained on maps of noise and their bilinear upsampling. Which kernel does it become?
-# 2. Now the fine maps have sharp edges. Is the trained kernel narrower than the bilinear one, or wider? Is its
-#    squared error smaller? Does it put fewer pixels on the wrong side of an edge?
-# 3. Upsample by 2, five times in a row. Is the result the same as that of one step by 32? Which of the two has more
-#    weights? Which needs more multiplications?
+# 1. A random 4x4 kernel is trained on maps of noise and their bilinear upsampling. Which
+#    kernel does it become?
+# 2. Now the fine maps have sharp edges. Is the trained kernel narrower than the bilinear
+#    one, or wider? Is its squared error smaller? Does it put fewer pixels on the wrong side
+#    of an edge?
+# 3. Upsample by 2, five times in a row. Is the result the same as that of one step by 32?
+#    Which of the two has more weights? Which needs more multiplications?
 
 # %%
 import numpy as np
@@ -60,10 +64,12 @@ check("two examples give the two taps of bilinear interpolation", (a, b) == (0.7
 
 # %% [markdown]
 # ## Write it yourself
-# Training needs the layer and its gradient. Both loop over the taps of the kernel. Tap `(a, b)` connects coarse pixel
-# `(u, v)` with fine pixel `(s*u + a, s*v + b)`. So these fine pixels are every `s`-th one, beginning with `(a, b)`.
-# In the forward, the tap is multiplied by the coarse value and added to the fine pixel. So its gradient is the coarse
-# value times the upstream gradient of the fine pixel, added up over all pairs that the tap connects.
+# Training needs the layer and its gradient. Both loop over the taps of the kernel. Tap `(a,
+# b)` connects coarse pixel `(u, v)` with fine pixel `(s*u + a, s*v + b)`. So these fine
+# pixels are every `s`-th one, beginning with `(a, b)`. In the forward, the tap is
+# multiplied by the coarse value and added to the fine pixel. So its gradient is the coarse
+# value times the upstream gradient of the fine pixel, added up over all pairs that the tap
+# connects.
 
 
 # %%
@@ -95,18 +101,29 @@ def kernel_gradient(dy, x, size, stride, padding):
 # The package computes the same with matrix products.
 
 # %%
-x, kernel, dy = rng.normal(size=(3, 1, 5, 6)), rng.normal(size=(4, 4)), rng.normal(size=(3, 1, 10, 12))
-forward_gap = np.abs(upsample(x, kernel, 2, 1) - ops.conv_transpose2d(x, kernel[None, None], None, 2, 1)).max()
+x, kernel, dy = (
+    rng.normal(size=(3, 1, 5, 6)),
+    rng.normal(size=(4, 4)),
+    rng.normal(size=(3, 1, 10, 12)),
+)
+forward_gap = np.abs(
+    upsample(x, kernel, 2, 1) - ops.conv_transpose2d(x, kernel[None, None], None, 2, 1)
+).max()
 theirs = ops.conv_transpose2d_backward(dy, x, kernel[None, None], 2, 1)[1][0, 0]
 backward_gap = np.abs(kernel_gradient(dy, x, 4, 2, 1) - theirs).max()
 check("our upsampling = ops.conv_transpose2d", forward_gap < 1e-12, f"{forward_gap:.0e}")
-check("our gradient = ops.conv_transpose2d_backward", backward_gap < 1e-12, f"{backward_gap:.0e}")
+check(
+    "our gradient = ops.conv_transpose2d_backward",
+    backward_gap < 1e-12,
+    f"{backward_gap:.0e}",
+)
 
 # %% [markdown]
 # ## Fit a kernel
-# All 16 taps of a kernel of size 4 and stride 2 start as random numbers and are fitted by gradient descent. The
-# targets come from a *resize*, a program that has no kernel. Only pixels inside the map count, because a resize and a
-# transposed convolution differ at the border, whatever the kernel is (lesson 9).
+# All 16 taps of a kernel of size 4 and stride 2 start as random numbers and are fitted by
+# gradient descent. The targets come from a *resize*, a program that has no kernel. Only
+# pixels inside the map count, because a resize and a transposed convolution differ at the
+# border, whatever the kernel is (lesson 9).
 
 
 # %%
@@ -135,18 +152,23 @@ start, bilinear = rng.normal(size=(4, 4)), ops.bilinear_kernel(4)
 learned, errors = fit(start, coarse, target, stride=2, rate=2, steps=60, border=2)
 bilinear_gap = np.abs(learned - bilinear).max()
 print(learned.round(4))
-check("trained to interpolate, a random kernel becomes the bilinear one", bilinear_gap < 1e-8, f"{bilinear_gap:.0e}")
+check(
+    "trained to interpolate, a random kernel becomes the bilinear one",
+    bilinear_gap < 1e-8,
+    f"{bilinear_gap:.0e}",
+)
 check("it was another kernel before", np.abs(start - bilinear).max() > 0.5)
 
-# %% [markdown]
-# > **Prediction 1.** It becomes the bilinear kernel, with an error below 1e-8 after 60 steps. The targets are linear
-# > between the coarse numbers, and this is the only kernel that gives them.
+# %% [markdown] tags=["answer"]
+# > **Prediction 1.** It becomes the bilinear kernel, with an error below 1e-8 after 60
+# > steps. The targets are linear between the coarse numbers, and this is the only kernel
+# > that gives them.
 
 # %% [markdown]
 # ## With the package
-# `layers.ConvTranspose2d` is this layer, and `training.SGD` does the steps. From the same start, both give the same
-# kernel as ours after ten steps. `init_bilinear()` sets the bilinear kernel. With this kernel the gradient is zero:
-# nothing is left to learn.
+# `layers.ConvTranspose2d` is this layer, and `training.SGD` does the steps. From the same
+# start, both give the same kernel as ours after ten steps. `init_bilinear()` sets the
+# bilinear kernel. With this kernel the gradient is zero: nothing is left to learn.
 
 # %%
 layer = ConvTranspose2d(1, 1, 4, stride=2, padding=1, bias=False, dtype=np.float64)
@@ -160,20 +182,27 @@ for _ in range(10):
     optimizer.step()
 on_the_way, _ = fit(start, coarse, target, stride=2, rate=2, steps=10, border=2)
 same_fit = np.abs(layer.params["weight"][0, 0] - on_the_way).max()
-check("after ten steps, the package's layer and SGD have our kernel", same_fit < 1e-12, f"{same_fit:.0e}")
+check(
+    "after ten steps, the package's layer and SGD have our kernel",
+    same_fit < 1e-12,
+    f"{same_fit:.0e}",
+)
 check("it is not the bilinear kernel yet", np.abs(on_the_way - bilinear).max() > 1e-6)
 
 layer.init_bilinear().zero_grad()
 dy[:, :, 2:-2, 2:-2] = (layer(coarse) - target)[:, :, 2:-2, 2:-2]
 layer.backward(dy / (8 * 28 * 28))
 rest = np.abs(layer.grads["weight"]).max()
-check("from init_bilinear on, there is nothing to learn", rest < 1e-12, f"gradient {rest:.0e}")
+check(
+    "from init_bilinear on, there is nothing to learn", rest < 1e-12, f"gradient {rest:.0e}"
+)
 
 # %% [markdown]
 # ## Another target, another kernel
-# Label maps are not linear between two coarse pixels: at an edge they jump from one class to another. Take maps with
-# one straight edge at any angle, and shrink them by 4: each coarse value is the mean of a block. Train a kernel to
-# restore the edge, once from the bilinear kernel and once from noise.
+# Label maps are not linear between two coarse pixels: at an edge they jump from one class
+# to another. Take maps with one straight edge at any angle, and shrink them by 4: each
+# coarse value is the mean of a block. Train a kernel to restore the edge, once from the
+# bilinear kernel and once from noise.
 
 # %%
 s = 4
@@ -182,13 +211,26 @@ s = 4
 def edges(count, size=48):
     """Maps that are 0 on one side of a straight line and 1 on the other."""
     u = np.arange(size) - (size - 1) / 2
-    angle, shift = (rng.uniform(*ends, count)[:, None, None] for ends in ((0, 2 * np.pi), (-size / 4, size / 4)))
-    return (np.cos(angle) * u[:, None] + np.sin(angle) * u + shift > 0).astype(float)[:, None]
+    angle, shift = (
+        rng.uniform(*ends, count)[:, None, None]
+        for ends in ((0, 2 * np.pi), (-size / 4, size / 4))
+    )
+    return (np.cos(angle) * u[:, None] + np.sin(angle) * u + shift > 0).astype(float)[
+        :, None
+    ]
 
 
 train, test = edges(1000), edges(1000)
 bilinear_8, noise = ops.bilinear_kernel(2 * s), rng.normal(0, 0.1, (2 * s, 2 * s))
-setting = dict(coarse=ops.avg_pool2d(train, s), target=train, stride=s, rate=8, steps=300, border=2 * s, batch=50)
+setting = dict(
+    coarse=ops.avg_pool2d(train, s),
+    target=train,
+    stride=s,
+    rate=8,
+    steps=300,
+    border=2 * s,
+    batch=50,
+)
 from_bilinear, bilinear_errors = fit(bilinear_8, **setting)
 from_noise, noise_errors = fit(noise, **setting)
 
@@ -205,72 +247,103 @@ error_bilinear, wrong_bilinear = judge(bilinear_8)
 error_learned, wrong_learned = judge(from_bilinear)
 error_noise, _ = judge(from_noise)
 gain = 1 - error_learned / error_bilinear
-print(f"  squared error: bilinear {error_bilinear:.5f}, learned {error_learned:.5f}, from noise {error_noise:.5f}")
-check("on new edges the learned kernel has a smaller error, but not by much", 0.02 < gain < 0.06, f"by {gain:.1%}")
+print(
+    f"  squared error: bilinear {error_bilinear:.5f}, learned {error_learned:.5f}, from noise {error_noise:.5f}"
+)
+check(
+    "on new edges the learned kernel has a smaller error, but not by much",
+    0.02 < gain < 0.06,
+    f"by {gain:.1%}",
+)
 middle_up = (from_bilinear - bilinear_8)[3:5, 3:5].mean()
 rim_up = (from_bilinear - bilinear_8)[[0, -1]].mean()
 narrower = 0.1 < middle_up < 0.2 and -0.07 < rim_up < -0.02
-check("it is narrower: larger in the middle, smaller at the rim", narrower, f"{middle_up:+.2f} and {rim_up:+.2f}")
+check(
+    "it is narrower: larger in the middle, smaller at the rim",
+    narrower,
+    f"{middle_up:+.2f} and {rim_up:+.2f}",
+)
 
 # %% [markdown]
-# The output is linear in the taps, so the squared error has a single minimum, and both starts reach it. The bilinear
-# kernel starts close to it. So "first bilinear" means that the layer gives a good answer before the first step.
+# The output is linear in the taps, so the squared error has a single minimum, and both
+# starts reach it. The bilinear kernel starts close to it. So "first bilinear" means that
+# the layer gives a good answer before the first step.
 
 # %%
 starts = noise_errors[0] / bilinear_errors[0]
 same_end = abs(error_noise / error_learned - 1)
-check("from noise, training starts with at least ten times the error", 10 < starts < 200, f"{starts:.0f} times")
+check(
+    "from noise, training starts with at least ten times the error",
+    10 < starts < 200,
+    f"{starts:.0f} times",
+)
 check("both starts end with the same error, to 2 %", same_end < 0.02, f"{same_end:.1%}")
 
 # %% [markdown]
 # ## A smaller error, better labels?
-# A segmentation is not judged by the squared error. What counts is on which side of the edge a pixel is put. So count
-# the pixels on the wrong side. The narrower kernel is a step towards nearest neighbour, and nearest neighbour turns a
-# slanted edge into steps.
+# A segmentation is not judged by the squared error. What counts is on which side of the
+# edge a pixel is put. So count the pixels on the wrong side. The narrower kernel is a step
+# towards nearest neighbour, and nearest neighbour turns a slanted edge into steps.
 
 # %%
 nearest = np.pad(np.ones((s, s)), s // 2)
 _, wrong_nearest = judge(nearest)
-print(f"  on the wrong side: bilinear {wrong_bilinear:.2%}, learned {wrong_learned:.2%}, nearest {wrong_nearest:.2%}")
+print(
+    f"  on the wrong side: bilinear {wrong_bilinear:.2%}, learned {wrong_learned:.2%}, nearest {wrong_nearest:.2%}"
+)
 worse = wrong_learned / wrong_bilinear
-check("the learned kernel puts *more* pixels on the wrong side", 1.6 < worse < 3.2, f"{worse:.1f} times as many")
+check(
+    "the learned kernel puts *more* pixels on the wrong side",
+    1.6 < worse < 3.2,
+    f"{worse:.1f} times as many",
+)
 check("nearest neighbour puts even more there", wrong_nearest > 1.5 * wrong_learned)
 
-# %% [markdown]
-# > **Prediction 2.** It is narrower: the middle rises by about .15 and the rim falls by about .04. Its squared error
-# > is about 4 % smaller. But it puts about twice as many pixels on the wrong side. If you expected fewer, you assumed
-# > that a smaller loss means a better segmentation. Training lowers the loss that it is given, and nothing else.
+# %% [markdown] tags=["answer"]
+# > **Prediction 2.** It is narrower: the middle rises by about .15 and the rim falls by
+# > about .04. Its squared error is about 4 % smaller. But it puts about twice as many
+# > pixels on the wrong side. If you expected fewer, you assumed that a smaller loss means a
+# > better segmentation. Training lowers the loss that it is given, and nothing else.
 
 # %% [markdown]
-# The bilinear kernel was already good. So learned interpolation had little to improve in the paper's networks. The
-# paper initialises the upscore layers in the middle of the network to bilinear kernels and learns them. The last
-# upscore layer is fixed. The public code fixes all of them. Its authors report no significant difference in accuracy
-# and slightly more speed. They add that this holds for one kernel per class, and that non-linear upsampling may have
-# more to learn.
+# The bilinear kernel was already good. So learned interpolation had little to improve in
+# the paper's networks. The paper initialises the upscore layers in the middle of the
+# network to bilinear kernels and learns them. The last upscore layer is fixed. The public
+# code fixes all of them. Its authors report no significant difference in accuracy and
+# slightly more speed. They add that this holds for one kernel per class, and that
+# non-linear upsampling may have more to learn.
 
 # %% [markdown]
 # ## One kernel for each class
-# Upsampling should not mix the classes: a score of "bus" should not become a score of "car". The weight of an upscore
-# layer for 21 classes holds 21x21 kernels, one for each pair (from, to). Interpolation needs the 21 kernels on the
-# diagonal, and zeros beside it. If *every* pair holds the bilinear kernel, each class receives the sum of all
-# classes.
+# Upsampling should not mix the classes: a score of "bus" should not become a score of
+# "car". The weight of an upscore layer for 21 classes holds 21x21 kernels, one for each
+# pair (from, to). Interpolation needs the 21 kernels on the diagonal, and zeros beside it.
+# If *every* pair holds the bilinear kernel, each class receives the sum of all classes.
 
 # %%
 scores = rng.normal(size=(1, 5, 6, 6))
 per_class = ConvTranspose2d(5, 5, 4, stride=2, bias=False, dtype=np.float64).init_bilinear()
-each_alone = np.concatenate([ops.bilinear_upsample(scores[:, [c]], 4, 2) for c in range(5)], axis=1)
+each_alone = np.concatenate(
+    [ops.bilinear_upsample(scores[:, [c]], 4, 2) for c in range(5)], axis=1
+)
 diagonal_gap = np.abs(per_class(scores) - each_alone).max()
-check("the diagonal upsamples each class alone", diagonal_gap < 1e-12, f"{diagonal_gap:.0e}")
+check(
+    "the diagonal upsamples each class alone", diagonal_gap < 1e-12, f"{diagonal_gap:.0e}"
+)
 
 mixed = ops.conv_transpose2d(scores, np.tile(bilinear, (5, 5, 1, 1)), None, 2)
 summed = ops.bilinear_upsample(scores.sum(axis=1, keepdims=True), 4, 2)
 mixed_gap = np.abs(mixed - summed).max()
-check("every pair filled: all classes get the same score, the sum", mixed_gap < 1e-12, f"{mixed_gap:.0e}")
+check(
+    "every pair filled: all classes get the same score, the sum",
+    mixed_gap < 1e-12,
+    f"{mixed_gap:.0e}",
+)
 
 # %% [markdown]
-# If such a layer is learned, the kernels beside the diagonal do not stay zero, because they have a gradient too. So
-# the classes begin to mix in the first step. This can even help, as a 1x1 convolution between the classes can. But
-# then the layer no longer interpolates.
+# If such a layer is learned, the kernels beside the diagonal do not stay zero, because they
+# have a gradient too. So the classes begin to mix in the first step. This can even help, as
+# a 1x1 convolution between the classes can. But then the layer no longer interpolates.
 
 # %%
 labels = rng.integers(0, 5, (1, 14, 14))
@@ -281,10 +354,11 @@ check("kernels beside the diagonal have a gradient", 1e-3 < beside < 1, f"{besid
 
 # %% [markdown]
 # ## Why in one step?
-# The output stride of FCN-32s is 32. Why not double the map five times, from 32 to 16, 8, 4, 2 and 1? First,
-# **several linear steps are one linear step.** Between the steps there is no ReLU and nothing else. To find the
-# single kernel, upsample the first kernel with the second one. The result does both steps at once. Its stride is the
-# product of the two strides.
+# The output stride of FCN-32s is 32. Why not double the map five times, from 32 to 16, 8,
+# 4, 2 and 1? First, **several linear steps are one linear step.** Between the steps there
+# is no ReLU and nothing else. To find the single kernel, upsample the first kernel with the
+# second one. The result does both steps at once. Its stride is the product of the two
+# strides.
 
 # %%
 first, second = rng.normal(size=(4, 4)), rng.normal(size=(4, 4))
@@ -293,7 +367,8 @@ two_steps = upsample(upsample(x, first, 2, 0), second, 2, 0)
 composed = upsample(first[None, None], second, 2, 0)[0, 0]
 composed_gap = np.abs(two_steps - upsample(x, composed, 4, 0)).max()
 check(
-    "two steps of stride 2 = one of stride 4 with a 10x10 kernel", composed.shape == (10, 10) and composed_gap < 1e-12
+    "two steps of stride 2 = one of stride 4 with a 10x10 kernel",
+    composed.shape == (10, 10) and composed_gap < 1e-12,
 )
 
 with_relu = upsample(np.maximum(upsample(x, first, 2, 0), 0), second, 2, 0)
@@ -301,12 +376,17 @@ opposite = upsample(np.maximum(upsample(-x, first, 2, 0), 0), second, 2, 0)
 odd_gap = np.abs(upsample(upsample(-x, first, 2, 0), second, 2, 0) + two_steps).max()
 check("without a ReLU, f(-x) = -f(x), as for every single kernel", odd_gap < 1e-12)
 relu_gap = np.abs(with_relu + opposite).max() / np.abs(two_steps).max()
-check("with a ReLU in between, no single kernel does the same", 0.2 < relu_gap < 5, f"f(x) + f(-x): {relu_gap:.0%}")
+check(
+    "with a ReLU in between, no single kernel does the same",
+    0.2 < relu_gap < 5,
+    f"f(x) + f(-x): {relu_gap:.0%}",
+)
 
 # %% [markdown]
-# So one step with a kernel of 94x94 can do all that five steps with kernels of 4x4 can do, because together the five
-# span 94x94 pixels. The five steps have fewer weights: 5 * 16 = 80, where one kernel of 64x64 has 4096. But they need
-# a third more multiplications, because each pixel of each map on the way costs 16.
+# So one step with a kernel of 94x94 can do all that five steps with kernels of 4x4 can do,
+# because together the five span 94x94 pixels. The five steps have fewer weights: 5 * 16 =
+# 80, where one kernel of 64x64 has 4096. But they need a third more multiplications,
+# because each pixel of each map on the way costs 16.
 
 # %%
 one_step, five_steps = 64**2, sum(4**i * 4**2 for i in range(5))
@@ -315,17 +395,26 @@ for _ in range(4):
     whole = upsample(whole[None, None], np.ones((4, 4)), 2, 0)[0, 0]
 print(f"multiplications for each score: one step {one_step}, five steps {five_steps}")
 counted = five_steps / one_step
-check("five steps multiply a third more", (one_step, five_steps) == (4096, 5456), f"{counted:.2f} times")
-check("weights: 80 in five steps, 4096 in one; together the five span 94x94", 5 * 16 == 80 and whole.shape == (94, 94))
+check(
+    "five steps multiply a third more",
+    (one_step, five_steps) == (4096, 5456),
+    f"{counted:.2f} times",
+)
+check(
+    "weights: 80 in five steps, 4096 in one; together the five span 94x94",
+    5 * 16 == 80 and whole.shape == (94, 94),
+)
 
 # %% [markdown]
 # ## Is it the same with bilinear kernels?
-# Not quite. The bilinear kernel of size 4 never returns a coarse number itself. It returns points at 1/4 and 3/4 of
-# the way between two of them. The next step connects *these* points by straight lines. So it cuts off the corner that
-# the line had at the coarse number. Each further step cuts off the new corners. (This is Chaikin's corner cutting.
-# Its limit is a smooth curve made of parabolas, and a single 1 becomes a peak of 3/4.) The kernel of size 3 is
-# different. It keeps the coarse numbers and adds the points half way between them. These points lie on the straight
-# lines, so a second step with linear interpolation changes nothing.
+# Not quite. The bilinear kernel of size 4 never returns a coarse number itself. It returns
+# points at 1/4 and 3/4 of the way between two of them. The next step connects *these*
+# points by straight lines. So it cuts off the corner that the line had at the coarse
+# number. Each further step cuts off the new corners. (This is Chaikin's corner cutting. Its
+# limit is a smooth curve made of parabolas, and a single 1 becomes a peak of 3/4.) The
+# kernel of size 3 is different. It keeps the coarse numbers and adds the points half way
+# between them. These points lie on the straight lines, so a second step with linear
+# interpolation changes nothing.
 
 
 # %%
@@ -347,7 +436,11 @@ even_once, even_five = ops.bilinear_upsample(dot, 64, 32)[0, 0], doubled(dot, 4)
 odd_once, odd_five = ops.bilinear_upsample(dot, 63, 32)[0, 0], doubled(dot, 3)[0, 0]
 odd_gap = np.abs(odd_once - odd_five).max()
 peak_once, peak_five = np.sqrt(even_once.max()), np.sqrt(even_five.max())  # along one axis
-check("odd kernels: five doublings with size 3 = one step with size 63", odd_gap < 1e-12, f"{odd_gap:.0e}")
+check(
+    "odd kernels: five doublings with size 3 = one step with size 63",
+    odd_gap < 1e-12,
+    f"{odd_gap:.0e}",
+)
 check("even kernels: one step has the peak 63/64", abs(peak_once - 63 / 64) < 1e-12)
 check("five steps have the peak 3/4", abs(peak_five - 3 / 4) < 1e-12)
 check("the sums of the taps are equal", abs(even_once.sum() - even_five.sum()) < 1e-9)
@@ -356,43 +449,66 @@ check("the sums of the taps are equal", abs(even_once.sum() - even_five.sum()) <
 scores = rng.normal(size=(1, 21, 12, 12))
 once = ops.bilinear_upsample(scores, 64, 32)
 five = middle(doubled(scores, 4), once.shape[2])
-paper = middle(ops.bilinear_upsample(ops.bilinear_upsample(scores, 4, 2), 32, 16), once.shape[2])
+paper = middle(
+    ops.bilinear_upsample(ops.bilinear_upsample(scores, 4, 2), 32, 16), once.shape[2]
+)
 inner = np.s_[:, 64:-64, 64:-64]
 winner, winner_five, winner_paper = (y.argmax(axis=1)[inner] for y in (once, five, paper))
 agree, agree_paper = (winner == winner_five).mean(), (winner == winner_paper).mean()
 odd = ops.bilinear_upsample(scores, 63, 32).argmax(axis=1)
 agree_odd = (odd == doubled(scores, 3).argmax(axis=1)).mean()
-check("on noise, one step and five choose the same class in most pixels", 0.7 < agree < 0.95, f"{agree:.0%}")
-check("so do x32 and the steps x2, x16 of FCN-16s", 0.7 < agree_paper < 0.95, f"{agree_paper:.0%}")
-check("with odd kernels they agree everywhere, except for ties by rounding", agree_odd > 0.9999, f"{agree_odd:.2%}")
+check(
+    "on noise, one step and five choose the same class in most pixels",
+    0.7 < agree < 0.95,
+    f"{agree:.0%}",
+)
+check(
+    "so do x32 and the steps x2, x16 of FCN-16s",
+    0.7 < agree_paper < 0.95,
+    f"{agree_paper:.0%}",
+)
+check(
+    "with odd kernels they agree everywhere, except for ties by rounding",
+    agree_odd > 0.9999,
+    f"{agree_odd:.2%}",
+)
 
 # %% [markdown]
-# Noise is a hard case. Neighbouring scores of a trained network are usually similar. On smooth scores, one step and
-# five choose the same class nearly everywhere.
+# Noise is a hard case. Neighbouring scores of a trained network are usually similar. On
+# smooth scores, one step and five choose the same class nearly everywhere.
 
 # %%
 blurred = middle(ops.bilinear_upsample(rng.normal(size=(1, 21, 4, 4)), 8, 4), 12)
 calm, calm_five = ops.bilinear_upsample(blurred, 64, 32), doubled(blurred, 4)
-agree_calm = (calm.argmax(axis=1)[inner] == middle(calm_five, calm.shape[2]).argmax(axis=1)[inner]).mean()
-check("on smooth scores they agree in at least 95 % of the pixels", 0.95 < agree_calm < 1, f"{agree_calm:.1%}")
+agree_calm = (
+    calm.argmax(axis=1)[inner] == middle(calm_five, calm.shape[2]).argmax(axis=1)[inner]
+).mean()
+check(
+    "on smooth scores they agree in at least 95 % of the pixels",
+    0.95 < agree_calm < 1,
+    f"{agree_calm:.1%}",
+)
 
-# %% [markdown]
-# > **Prediction 3.** It is not the same with even kernels: on noise the winning class agrees in only 70 to 95 % of
-# > the pixels, and the peak is 3/4 instead of 63/64. With odd kernels it is the same. One step has more weights, 4096
-# > instead of 80. Five steps need more multiplications, 1.33 times as many.
+# %% [markdown] tags=["answer"]
+# > **Prediction 3.** It is not the same with even kernels: on noise the winning class
+# > agrees in only 70 to 95 % of the pixels, and the peak is 3/4 instead of 63/64. With odd
+# > kernels it is the same. One step has more weights, 4096 instead of 80. Five steps need
+# > more multiplications, 1.33 times as many.
 
 # %% [markdown]
 # ## So, why one step?
-# Several steps are useful only if something happens between them. If nothing does, five steps are one step with a
-# rounder kernel, and they cost more. FCN-16s stops at stride 16, because it adds the scores of `pool4` there. FCN-8s
-# also stops at stride 8, for the scores of `pool3` (lesson 12). Later networks put convolutions and ReLUs between the
-# steps. Then the steps together can learn something that no single kernel can.
+# Several steps are useful only if something happens between them. If nothing does, five
+# steps are one step with a rounder kernel, and they cost more. FCN-16s stops at stride 16,
+# because it adds the scores of `pool4` there. FCN-8s also stops at stride 8, for the scores
+# of `pool3` (lesson 12). Later networks put convolutions and ReLUs between the steps. Then
+# the steps together can learn something that no single kernel can.
 
 # %% [markdown]
 # ## What could fool you
-# **A test on a ramp.** You want to see whether five doublings equal one step by 32, and you take a map that is easy
-# to look at: a slope. A slope has no corners, so there is nothing to cut off, and both results are equal up to
-# rounding. But they are not the same operation, as the noise above has shown.
+# **A test on a ramp.** You want to see whether five doublings equal one step by 32, and you
+# take a map that is easy to look at: a slope. A slope has no corners, so there is nothing
+# to cut off, and both results are equal up to rounding. But they are not the same
+# operation, as the noise above has shown.
 
 # %%
 ramp = (np.arange(12.0) + 2 * np.arange(12.0)[:, None])[None, None]
@@ -403,17 +519,23 @@ check("on a ramp, one step and five are equal", ramp_gap < 1e-9, f"{ramp_gap:.0e
 check("on noise they are not", 0.5 < noise_gap < 3, f"{noise_gap:.1f}")
 
 # %% [markdown]
-# **A fit that includes the border.** Repeat the first fit with all pixels. The error falls by more than a factor of a
-# hundred, and the kernel looks bilinear. But it is not. The outermost pixels lack some of their neighbours (lesson
-# 9). No kernel can replace these. The fit has made the error there a little smaller, at the cost of the pixels
-# inside.
+# **A fit that includes the border.** Repeat the first fit with all pixels. The error falls
+# by more than a factor of a hundred, and the kernel looks bilinear. But it is not. The
+# outermost pixels lack some of their neighbours (lesson 9). No kernel can replace these.
+# The fit has made the error there a little smaller, at the cost of the pixels inside.
 
 # %%
-with_border, border_errors = fit(start, coarse, target, stride=2, rate=2, steps=60, border=0)
+with_border, border_errors = fit(
+    start, coarse, target, stride=2, rate=2, steps=60, border=0
+)
 border_gap = np.abs(with_border - bilinear).max()
 fell = border_errors[0] / border_errors[-1]
 check("the error fell by more than a factor of a hundred", fell > 100, f"{fell:.0f}")
-check("the kernel is not the bilinear one", 0.01 < border_gap < 0.2, f"off by {border_gap:.2f}")
+check(
+    "the kernel is not the bilinear one",
+    0.01 < border_gap < 0.2,
+    f"off by {border_gap:.2f}",
+)
 
 # %% [markdown]
 # ## The drawings
@@ -453,11 +575,21 @@ def draw_steps():
         columns=3,
         width=10,
         height=3.6,
-        titles=["one score, along one axis", "winning class on noise, one step", "five doublings"],
+        titles=[
+            "one score, along one axis",
+            "winning class on noise, one step",
+            "five doublings",
+        ],
     )
-    for name, y in (("one step, size 64", even_once), ("five, size 4", even_five), ("five, size 3", odd_five)):
+    for name, y in (
+        ("one step, size 64", even_once),
+        ("five, size 4", even_five),
+        ("five, size 3", odd_five),
+    ):
         style = "--" if name == "five, size 3" else "-"  # it lies on the first line
-        axes[0].plot(np.arange(len(y)) - (len(y) - 1) / 2, y.sum(axis=0) / 32, style, label=name)
+        axes[0].plot(
+            np.arange(len(y)) - (len(y) - 1) / 2, y.sum(axis=0) / 32, style, label=name
+        )
     axes[0].set(xlabel="pixels from the middle", ylabel="weight", ylim=(0, 1.3))
     axes[0].legend(loc="upper right", fontsize=8)
     for ax, labels in zip(axes[1:], (winner[0], winner_five[0])):
@@ -467,33 +599,36 @@ def draw_steps():
 
 
 # %% [markdown]
-# Look at the left end of the two lines: noise starts far above. Then look at the right end: the lines meet.
+# Look at the left end of the two lines: noise starts far above. Then look at the right end:
+# the lines meet.
 
 # %%
 viz.show(draw_training(), "10_training")
 
 # %% [markdown]
-# Look at the second and the fourth kernel: they are nearly the same. In the last picture, red taps have become larger
-# and blue taps smaller.
+# Look at the second and the fourth kernel: they are nearly the same. In the last picture,
+# red taps have become larger and blue taps smaller.
 
 # %%
 viz.show(draw_kernels(), "10_kernels")
 
 # %% [markdown]
-# On the left, look at the tops of the lines: about 1, and 3/4 for five doublings with size 4. In the middle and on
-# the right, look for small regions that are there after one step and not after five.
+# On the left, look at the tops of the lines: about 1, and 3/4 for five doublings with size
+# 4. In the middle and on the right, look for small regions that are there after one step
+# and not after five.
 
 # %%
 viz.show(draw_steps(), "10_steps")
 
 # %% [markdown]
 # ## Exercises
-# 1. *Trace.* Double a row several times with the taps (1, 3, 3, 1) / 4, and see how corners are cut.
+# 1. *Trace.* Double a row several times with the taps (1, 3, 3, 1) / 4, and see how corners
+#    are cut.
 # 2. *Change.* Fit the taps by least squares, in one step instead of sixty.
 # 3. *Prove.* Two steps with odd bilinear kernels are one step with an odd bilinear kernel.
 #
-# `fcn exercise 10` writes a file for each of them, `fcn exercise 10 --check FILE` checks your answer,
-# `fcn exercise 10 --solution` shows ours.
+# `fcn exercise 10` writes a file for each of them, `fcn exercise 10 --check FILE` checks
+# your answer, `fcn exercise 10 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims
@@ -501,23 +636,83 @@ viz.show(draw_steps(), "10_steps")
 # %%
 claims(
     [
-        ("our layer and its gradient = the package's", max(forward_gap, backward_gap) < 1e-12, "1e-12: two orders"),
-        ("fitted to bilinear targets, a kernel becomes bilinear", bilinear_gap < 1e-8, "60 steps reach rounding"),
-        ("the package's layer and SGD learn the same", same_fit < 1e-12, "1e-12: rounding, over ten steps"),
-        ("the bilinear kernel leaves nothing to learn there", rest < 1e-12, "1e-12: rounding"),
-        ("on new edges the learned kernel has a smaller error", 0.02 < gain < 0.06, "3.7 to 3.9 % on five seeds"),
+        (
+            "our layer and its gradient = the package's",
+            max(forward_gap, backward_gap) < 1e-12,
+            "1e-12: two orders",
+        ),
+        (
+            "fitted to bilinear targets, a kernel becomes bilinear",
+            bilinear_gap < 1e-8,
+            "60 steps reach rounding",
+        ),
+        (
+            "the package's layer and SGD learn the same",
+            same_fit < 1e-12,
+            "1e-12: rounding, over ten steps",
+        ),
+        (
+            "the bilinear kernel leaves nothing to learn there",
+            rest < 1e-12,
+            "1e-12: rounding",
+        ),
+        (
+            "on new edges the learned kernel has a smaller error",
+            0.02 < gain < 0.06,
+            "3.7 to 3.9 % on five seeds",
+        ),
         ("it is narrower than the bilinear kernel", narrower, ".15 and -.04 on five seeds"),
-        ("it puts more pixels on the wrong side", 1.6 < worse < 3.2, "2.3 times on five seeds"),
+        (
+            "it puts more pixels on the wrong side",
+            1.6 < worse < 3.2,
+            "2.3 times on five seeds",
+        ),
         ("both starts end with the same error", same_end < 0.02, "2 %: 300 noisy steps"),
-        ("diagonal kernels keep the classes apart", diagonal_gap < 1e-12, "1e-12: two orders of summation"),
-        ("kernels for every pair add the classes up", mixed_gap < 1e-12, "1e-12: two orders of summation"),
-        ("two linear steps are one", composed_gap < 1e-12, "1e-12: two orders of summation"),
-        ("five steps multiply a third more", (one_step, five_steps) == (4096, 5456), "counted"),
+        (
+            "diagonal kernels keep the classes apart",
+            diagonal_gap < 1e-12,
+            "1e-12: two orders of summation",
+        ),
+        (
+            "kernels for every pair add the classes up",
+            mixed_gap < 1e-12,
+            "1e-12: two orders of summation",
+        ),
+        (
+            "two linear steps are one",
+            composed_gap < 1e-12,
+            "1e-12: two orders of summation",
+        ),
+        (
+            "five steps multiply a third more",
+            (one_step, five_steps) == (4096, 5456),
+            "counted",
+        ),
         ("five doublings = x32 for odd kernels", odd_gap < 1e-12, "1e-12: rounding"),
-        ("not for even kernels: peak 3/4", abs(peak_five - 3 / 4) < 1e-12 < peak_once - 0.2, "1e-12: rounding"),
-        ("on noise the winners agree in most pixels only", 0.7 < agree < 0.95, ".85 to .86 on five seeds"),
-        ("on smooth scores they agree nearly everywhere", 0.95 < agree_calm < 1, ".985 to .992 on five seeds"),
-        ("a ramp does not show the difference", ramp_gap < 1e-9 and noise_gap > 0.5, "1e-9: numbers up to 33"),
-        ("a fit with the border misses the kernel", 0.01 < border_gap < 0.2, "without the border it reaches 1e-8"),
+        (
+            "not for even kernels: peak 3/4",
+            abs(peak_five - 3 / 4) < 1e-12 < peak_once - 0.2,
+            "1e-12: rounding",
+        ),
+        (
+            "on noise the winners agree in most pixels only",
+            0.7 < agree < 0.95,
+            ".85 to .86 on five seeds",
+        ),
+        (
+            "on smooth scores they agree nearly everywhere",
+            0.95 < agree_calm < 1,
+            ".985 to .992 on five seeds",
+        ),
+        (
+            "a ramp does not show the difference",
+            ramp_gap < 1e-9 and noise_gap > 0.5,
+            "1e-9: numbers up to 33",
+        ),
+        (
+            "a fit with the border misses the kernel",
+            0.01 < border_gap < 0.2,
+            "without the border it reaches 1e-8",
+        ),
     ]
 )

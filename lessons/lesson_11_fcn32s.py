@@ -2,8 +2,9 @@
 """
 # Lesson 11: How does a classifier become a segmenter?
 
-After this lesson you can turn a trained classifier into FCN-32s and write the backward of its head. You can say why its
-first loss is exactly ln C, convert a learning rate from one loss to another, and measure what the classifier is worth.
+After this lesson you can turn a trained classifier into FCN-32s and write the backward of
+its head. You can say why its first loss is exactly ln C, convert a learning rate from one
+loss to another, and measure what the classifier is worth.
 
 Needs: lesson 5 (a classifier as a convolution) and lesson 9 (upsampling). Words: the [glossary](../docs/glossary.md).
 
@@ -15,31 +16,36 @@ Runtime: 20 s on 2 cores
 # %% [markdown]
 # # From one class for a picture to one class for every pixel
 #
-# Lesson 5 turned the classifier's last layers into convolutions. On a larger picture they give a map of
-# scores, one cell every 32 pixels. FCN-32s has three parts. The **trunk** is all layers below the score
-# layer, from `conv1_1` to `fc7`; its parameters come from the classifier. The score layer `score_fr` is a
-# new 1x1 convolution. One upsampling by 32 brings its scores back to the size of the picture.
+# Lesson 5 turned the classifier's last layers into convolutions. On a larger picture they
+# give a map of scores, one cell every 32 pixels. FCN-32s has three parts. The **trunk** is
+# all layers below the score layer, from `conv1_1` to `fc7`; its parameters come from the
+# classifier. The score layer `score_fr` is a new 1x1 convolution. One upsampling by 32
+# brings its scores back to the size of the picture.
 #
-# Each pixel has a loss. A worked example with nine pixels, three classes, and all scores zero:
+# Each pixel has a loss. A worked example with nine pixels, three classes, and all scores
+# zero:
 #
 #     labels  0 0 1     The softmax of three zeros is 1/3 for each class. So the loss of each
 #             0 2 1     pixel is -ln(1/3) = ln 3 = 1.0986, and their mean is ln 3 too.
 #             0 2 2     The labels do not matter yet.
 #
-# Every layer has a backward, so the loss of each pixel reaches every weight. Training all layers at once,
-# from the picture to the loss, is called **end-to-end**. **Pixels-to-pixels** says that the input and the
-# output are pictures of the same size, with a loss at each pixel.
+# Every layer has a backward, so the loss of each pixel reaches every weight. Training all
+# layers at once, from the picture to the loss, is called **end-to-end**.
+# **Pixels-to-pixels** says that the input and the output are pictures of the same size,
+# with a loss at each pixel.
 
 # %% [markdown]
 # ## Predict
-# The score layer starts at zero. Everything below it is trained. Write your answers down first.
+# The score layer starts at zero. Everything below it is trained. Write your answers down
+# first.
 #
 # 1. What is the first loss with six classes?
 # 2. Which layers get a gradient at the first step, and which at the second?
-# 3. The loss may be the *mean* over the pixels or their *sum*. The rate 0.02 is right for the mean over
-#    32,000 pixels. Which rate is right for the sum?
-# 4. In 32s-fixed only the score layer is trained. It gets as many steps as 32s, at its best rate. How
-#    much of the mean IU of 32s does it reach? (In the paper it is 45.4 of 59.4, or 76 %.)
+# 3. The loss may be the *mean* over the pixels or their *sum*. The rate 0.02 is right for
+#    the mean over 32,000 pixels. Which rate is right for the sum?
+# 4. In 32s-fixed only the score layer is trained. It gets as many steps as 32s, at its best
+#    rate. How much of the mean IU of 32s does it reach? (In the paper it is 45.4 of 59.4,
+#    or 76 %.)
 
 # %%
 import numpy as np
@@ -52,15 +58,21 @@ from fcn_from_scratch.training import SGD, Trainer, evaluate, polynomial, segmen
 DEVICE, SEED = device(), seed()
 labels = np.array([[[0, 0, 1], [0, 2, 1], [0, 2, 2]]])
 loss, dscores = ops.softmax_cross_entropy(np.zeros((1, 3, 3, 3)), labels)
-by_hand = np.array([1 / 3 - 1, 1 / 3, 1 / 3]) / 9  # softmax minus one-hot, divided by nine pixels
+by_hand = (
+    np.array([1 / 3 - 1, 1 / 3, 1 / 3]) / 9
+)  # softmax minus one-hot, divided by nine pixels
 check("zero scores give the loss ln 3", abs(loss - np.log(3)) < 1e-15)
-check("the gradient of the first pixel is the one by hand", np.allclose(dscores[0, :, 0, 0], by_hand, atol=1e-15))
+check(
+    "the gradient of the first pixel is the one by hand",
+    np.allclose(dscores[0, :, 0, 0], by_hand, atol=1e-15),
+)
 
 # %% [markdown]
 # ## A small world
-# The scenes have coloured things in them and are 64 pixels wide and high. The class of a thing is its
-# colour. A small network learns colours in seconds, and finding where things end stays hard. The pictures
-# for the classifier show one thing each, and have one label each.
+# The scenes have coloured things in them and are 64 pixels wide and high. The class of a
+# thing is its colour. A small network learns colours in seconds, and finding where things
+# end stays hard. The pictures for the classifier show one thing each, and have one label
+# each.
 
 # %%
 scene = {"size": 64, "classes_by": "colour", "seed": SEED}
@@ -76,8 +88,8 @@ def build(name, **options):
 
 
 # %% [markdown]
-# This is lesson 4 in ten lines: momentum, a rate that rises and then falls, random batches of 16. The last
-# hundred pictures are not trained on.
+# This is lesson 4 in ten lines: momentum, a rate that rises and then falls, random batches
+# of 16. The last hundred pictures are not trained on.
 
 # %%
 classifier = build("mini_classifier").to(DEVICE)
@@ -90,14 +102,19 @@ for batch in rng.integers(0, 400, (120, 16)):
     classifier.backward_params(dscores)
     optimizer.step()
 accuracy = (classifier.eval()(x[400:]).argmax(axis=1) == words[400:]).mean()
-check("the classifier is right on more than 3 of 5 pictures that it has not seen", accuracy > 0.6, f"{accuracy:.0%}")
+check(
+    "the classifier is right on more than 3 of 5 pictures that it has not seen",
+    accuracy > 0.6,
+    f"{accuracy:.0%}",
+)
 
 # %% [markdown]
 # ## Surgery
-# To **transplant** is to copy the classifier's parameters into the fully convolutional network. The public
-# code of the paper calls it net surgery. It goes by name: a parameter that both networks have is copied.
-# `fc6` and `fc7` get another shape on the way, as in lesson 5. The last layer of the classifier, `fc8`, has
-# no counterpart. `score_fr` is new and stays at zero.
+# To **transplant** is to copy the classifier's parameters into the fully convolutional
+# network. The public code of the paper calls it net surgery. It goes by name: a parameter
+# that both networks have is copied. `fc6` and `fc7` get another shape on the way, as in
+# lesson 5. The last layer of the classifier, `fc8`, has no counterpart. `score_fr` is new
+# and stays at zero.
 
 
 # %%
@@ -113,17 +130,26 @@ transplant(fcn, classifier)
 report = models.transplant(by_package, classifier)
 for word, names in report._asdict().items():
     print(f"  {word:12} {', '.join(names)}")
-same = all(np.array_equal(array, by_package.params[name]) for name, array in fcn.params.items())
+same = all(
+    np.array_equal(array, by_package.params[name]) for name, array in fcn.params.items()
+)
 check("models.transplant copies the same numbers", same)
-check("fc6 was (96, 384) and is a kernel of 2x2 cells", fcn.params["fc6.weight"].shape == (96, 96, 2, 2))
-check("only the score layer is new", report.initialised == ["score_fr.weight", "score_fr.bias"])
+check(
+    "fc6 was (96, 384) and is a kernel of 2x2 cells",
+    fcn.params["fc6.weight"].shape == (96, 96, 2, 2),
+)
+check(
+    "only the score layer is new",
+    report.initialised == ["score_fr.weight", "score_fr.bias"],
+)
 
 # %% [markdown]
 # ## The head, by hand
-# The head is what stands above the trunk: the score layer, the upsampling and a crop. Upsampling by 32 has a
-# kernel of 64, so the upsampled map is larger than the picture. Lesson 6 tells where it begins. The first
-# cell of the map stands at pixel -0.5, since `fc6` pads by one cell. The kernel reaches 31.5 pixels further
-# to the left. So the upsampled map begins at -32, and its column 32 is the picture's column 0.
+# The head is what stands above the trunk: the score layer, the upsampling and a crop.
+# Upsampling by 32 has a kernel of 64, so the upsampled map is larger than the picture.
+# Lesson 6 tells where it begins. The first cell of the map stands at pixel -0.5, since
+# `fc6` pads by one cell. The kernel reaches 31.5 pixels further to the left. So the
+# upsampled map begins at -32, and its column 32 is the picture's column 0.
 #
 # The backward undoes the three steps in reverse order.
 
@@ -143,26 +169,44 @@ def head_backward(dy, kept, weight):
 
 
 # %% [markdown]
-# The package's network must do the same. The comparison needs random numbers in the score layer: with zeros
-# a wrong head would pass, since all results are zero.
+# The package's network must do the same. The comparison needs random numbers in the score
+# layer: with zeros a wrong head would pass, since all results are zero.
 
 # %%
 net = build("mini_fcn32s", dtype=np.float64)
 models.transplant(net, classifier)
 for array in (net.params["score_fr.weight"], net.params["score_fr.bias"]):
     array[...] = rng.normal(size=array.shape)
-x, y = datasets.collate([net.transform(train[i].image) for i in range(8)], [train[i].labels for i in range(8)])
+x, y = datasets.collate(
+    [net.transform(train[i].image) for i in range(8)], [train[i].labels for i in range(8)]
+)
 x = x.astype(np.float64)
 top, _ = net.trunk(x)
-scores, kept = head(top, net.params["score_fr.weight"], net.params["score_fr.bias"], (64, 64))
+scores, kept = head(
+    top, net.params["score_fr.weight"], net.params["score_fr.bias"], (64, 64)
+)
 dy = rng.normal(size=scores.shape)
 dtop, dweight, dbias = head_backward(dy, kept, net.params["score_fr.weight"])
 forward_gap = np.abs(net(x) - scores).max()
-check("the head by hand = the package's head", forward_gap < 1e-12, f"they differ by {forward_gap:.0e}")
+check(
+    "the head by hand = the package's head",
+    forward_gap < 1e-12,
+    f"they differ by {forward_gap:.0e}",
+)
 package_dtop, _ = net.head.backward(dy)
-pairs = [(dtop, package_dtop), (dweight, net.grads["score_fr.weight"]), (dbias, net.grads["score_fr.bias"])]
-backward_gap = max(np.abs(ours - theirs).max() / np.abs(theirs).max() for ours, theirs in pairs)
-check("and so are the three gradients", backward_gap < 1e-12, f"they differ by {backward_gap:.0e} of the largest")
+pairs = [
+    (dtop, package_dtop),
+    (dweight, net.grads["score_fr.weight"]),
+    (dbias, net.grads["score_fr.bias"]),
+]
+backward_gap = max(
+    np.abs(ours - theirs).max() / np.abs(theirs).max() for ours, theirs in pairs
+)
+check(
+    "and so are the three gradients",
+    backward_gap < 1e-12,
+    f"they differ by {backward_gap:.0e} of the largest",
+)
 check("the package derives the same crop", net.crop.offset == (32, 32))
 
 # %% [markdown]
@@ -171,13 +215,17 @@ check("the package derives the same crop", net.crop.offset == (32, 32))
 # %%
 sizes = [(64, 64), (33, 90), (1, 1)]
 shapes = [fcn(np.zeros((1, 3, *hw), np.float32)).shape for hw in sizes]
-check("pictures of any size come out at their own size", shapes == [(1, 6, *hw) for hw in sizes])
+check(
+    "pictures of any size come out at their own size",
+    shapes == [(1, 6, *hw) for hw in sizes],
+)
 
 # %% [markdown]
 # ## The first two steps
-# With zero scores the loss is ln 6, whatever the trunk computes. The gradient that goes down to the trunk is
-# multiplied by the score layer's weight, and that is zero. So only the score layer learns at the first step.
-# At the second step its weight is no longer zero, and the gradient reaches the trunk.
+# With zero scores the loss is ln 6, whatever the trunk computes. The gradient that goes
+# down to the trunk is multiplied by the score layer's weight, and that is zero. So only the
+# score layer learns at the first step. At the second step its weight is no longer zero, and
+# the gradient reaches the trunk.
 
 # %%
 net.params["score_fr.weight"][...] = 0
@@ -193,27 +241,32 @@ for _ in range(2):
     score_gradients.append(np.abs(net.grads["score_fr.weight"]).max())
     optimizer.step()
 check("the first loss is ln 6", abs(losses[0] - np.log(6)) < 1e-12, f"{losses[0]:.6f}")
-check("at the first step the trunk's gradient is exactly zero", trunk_gradients[0] == 0 and score_gradients[0] > 0)
+check(
+    "at the first step the trunk's gradient is exactly zero",
+    trunk_gradients[0] == 0 and score_gradients[0] > 0,
+)
 check("at the second step it is not", trunk_gradients[1] > 0)
 
+# %% [markdown] tags=["answer"]
+# > **Prediction 1.** The first loss is ln 6 = 1.792, because six zero scores give each
+# > class the probability 1/6.
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 2.** At the first step only `score_fr` gets a gradient, because the
+# > gradient for the trunk is multiplied by the zero weight of `score_fr`. At the second
+# > step every layer gets one. If you wrote that a layer of zeros can never learn: its own
+# > gradient is the upstream gradient times its *input*, and the input is not zero.
+
 # %% [markdown]
-# > **Prediction 1.** The first loss is ln 6 = 1.792, because six zero scores give each class the
-# > probability 1/6.
-#
-# > **Prediction 2.** At the first step only `score_fr` gets a gradient, because the gradient for the trunk
-# > is multiplied by the zero weight of `score_fr`. At the second step every layer gets one. If you wrote
-# > that a layer of zeros can never learn: its own gradient is the upstream gradient times its *input*, and
-# > the input is not zero.
-#
-# A loss that *stays* at ln C is the sign of a dead network. Either nothing was transplanted and all weights
-# are zero, or the learning rate belongs to another loss.
+# A loss that *stays* at ln C is the sign of a dead network. Either nothing was transplanted
+# and all weights are zero, or the learning rate belongs to another loss.
 
 # %% [markdown]
 # ## One step, two losses
-# The public code of the paper sums the loss over all pixels and has a learning rate of 1e-10. This rate only
-# looks strange. The gradient of the sum is the gradient of the mean, times the number of pixels that count.
-# Divide the rate by this number, and the step is the same. (This holds without weight decay; exercise 3
-# has it.)
+# The public code of the paper sums the loss over all pixels and has a learning rate of
+# 1e-10. This rate only looks strange. The gradient of the sum is the gradient of the mean,
+# times the number of pixels that count. Divide the rate by this number, and the step is the
+# same. (This holds without weight decay; exercise 3 has it.)
 
 # %%
 pixels = int((y != 255).sum())
@@ -233,20 +286,31 @@ def one_step(reduction, lr):
 
 mean, summed = one_step("mean", 0.02), one_step("sum", 0.02 / pixels)
 step_gap = np.abs(mean - summed).max() / np.abs(mean).max()
-check(f"0.02 on the mean is {0.02 / pixels:.1e} on the sum", step_gap < 1e-9, f"the steps differ by {step_gap:.0e}")
-check("the eight pictures have 28,000 to 32,768 pixels that count", 28_000 < pixels <= 8 * 64 * 64, f"{pixels:,}")
+check(
+    f"0.02 on the mean is {0.02 / pixels:.1e} on the sum",
+    step_gap < 1e-9,
+    f"the steps differ by {step_gap:.0e}",
+)
+check(
+    "the eight pictures have 28,000 to 32,768 pixels that count",
+    28_000 < pixels <= 8 * 64 * 64,
+    f"{pixels:,}",
+)
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 3.** For the sum, the rate is 0.02 divided by the number of pixels that
+# > count: about 0.02 / 32,000 = 6e-7. If you wrote 0.02 * 32,000, you divided on the wrong
+# > side: a larger gradient needs a smaller rate.
 
 # %% [markdown]
-# > **Prediction 3.** For the sum, the rate is 0.02 divided by the number of pixels that count: about
-# > 0.02 / 32,000 = 6e-7. If you wrote 0.02 * 32,000, you divided on the wrong side: a larger gradient needs
-# > a smaller rate.
+# A picture of PASCAL VOC has up to 187,500 pixels. The rate 1e-10 on their sum is 1.9e-5 on
+# their mean. With a momentum of 0.99 each gradient counts 100 times, and the step is that
+# of 1.9e-3 without momentum.
 #
-# A picture of PASCAL VOC has up to 187,500 pixels. The rate 1e-10 on their sum is 1.9e-5 on their mean. With
-# a momentum of 0.99 each gradient counts 100 times, and the step is that of 1.9e-3 without momentum.
-#
-# A batch here is eight pictures, but it is 30,000 pixels with a loss each. This is why the public code can
-# train **image-to-image**, with a batch of *one* picture: one picture is a large batch of pixels. Lesson 13
-# trains both ways on the same number of pixels and compares them.
+# A batch here is eight pictures, but it is 30,000 pixels with a loss each. This is why the
+# public code can train **image-to-image**, with a batch of *one* picture: one picture is a
+# large batch of pixels. Lesson 13 trains both ways on the same number of pixels and
+# compares them.
 
 # %% [markdown]
 # ## Three trainings, equal budgets
@@ -256,10 +320,11 @@ check("the eight pictures have 28,000 to 32,768 pixels that count", 28_000 < pix
 # - **32s** starts from the same trunk and is trained end-to-end.
 # - **from scratch** is 32s with a trunk of random weights.
 #
-# A comparison at one common rate would favour the network that the rate suits. So the rates 0.04, 0.08 and 0.16
-# were tried for each beforehand, with the seeds 3 and 4, and scored on scenes that no lesson uses. A network gets
-# the lowest rate whose mean IU is within .02 of its best: higher rates sometimes fail. That is 0.04 for all
-# three. (`fcn compare --tune` runs such a grid for other data.)
+# A comparison at one common rate would favour the network that the rate suits. So the rates
+# 0.04, 0.08 and 0.16 were tried for each beforehand, with the seeds 3 and 4, and scored on
+# scenes that no lesson uses. A network gets the lowest rate whose mean IU is within .02 of
+# its best: higher rates sometimes fail. That is 0.04 for all three. (`fcn compare --tune`
+# runs such a grid for other data.)
 
 # %%
 STEPS, RATE = 240, 0.04
@@ -273,18 +338,31 @@ for name in ("32s-fixed", "32s", "from scratch"):
         net.freeze_trunk()
     before = net.state_dict()
     optimizer = SGD(net, warm_up(polynomial(RATE, STEPS), 20), weight_decay=5e-4)
-    trainer = Trainer(net.to(DEVICE), optimizer, datasets.Batches(train, 8, net.transform, seed=SEED), device=DEVICE)
+    trainer = Trainer(
+        net.to(DEVICE),
+        optimizer,
+        datasets.Batches(train, 8, net.transform, seed=SEED),
+        device=DEVICE,
+    )
     curves[name] = []
     for mark in marks:
         trainer.run(mark, progress=False)
         scores[name] = evaluate(net, val, DEVICE).scores()
         curves[name].append(scores[name]["mean_iu"])
     if name == "32s-fixed":
-        moved = [key for key, array in net.state_dict().items() if not np.array_equal(array, before[key])]
-        check("32s-fixed changed its score layer and nothing else", moved == ["score_fr.weight", "score_fr.bias"])
+        moved = [
+            key
+            for key, array in net.state_dict().items()
+            if not np.array_equal(array, before[key])
+        ]
+        check(
+            "32s-fixed changed its score layer and nothing else",
+            moved == ["score_fr.weight", "score_fr.bias"],
+        )
 
 # %% [markdown]
-# The scenes of `val` were not trained on. A network that always answers "background" is scored as well.
+# The scenes of `val` were not trained on. A network that always answers "background" is
+# scored as well.
 
 # %%
 lazy = ConfusionMatrix(len(classes))
@@ -293,21 +371,37 @@ for sample in val:
 scores = {"all background": lazy.scores(), **scores}
 iu = {name: row["mean_iu"] for name, row in scores.items()}
 for name, row in scores.items():
-    print(f"  {name:15} pixel accuracy {row['pixel_accuracy']:.3f}   mean IU {row['mean_iu']:.3f}")
-check("32s is above 'all background' in mean IU", 0.1 < iu["32s"] - iu["all background"] < 0.4)
-check("training end-to-end is above training the scores alone", 0.05 < iu["32s"] - iu["32s-fixed"] < 0.4)
+    print(
+        f"  {name:15} pixel accuracy {row['pixel_accuracy']:.3f}   mean IU {row['mean_iu']:.3f}"
+    )
+check(
+    "32s is above 'all background' in mean IU", 0.1 < iu["32s"] - iu["all background"] < 0.4
+)
+check(
+    "training end-to-end is above training the scores alone",
+    0.05 < iu["32s"] - iu["32s-fixed"] < 0.4,
+)
 share = iu["32s-fixed"] / iu["32s"]
 check("32s-fixed reaches between 35 % and 75 % of 32s", 0.35 < share < 0.75, f"{share:.0%}")
 trunk_gain = iu["32s"] - iu["from scratch"]
-check("the classifier's trunk is worth .01 to .2", 0.01 < trunk_gain < 0.2, f"{trunk_gain:+.3f}")
+check(
+    "the classifier's trunk is worth .01 to .2",
+    0.01 < trunk_gain < 0.2,
+    f"{trunk_gain:+.3f}",
+)
 scratch_gain = iu["from scratch"] - iu["32s-fixed"]
-check("from scratch, end-to-end, is above a fixed trunk", 0.01 < scratch_gain < 0.25, f"{scratch_gain:+.3f}")
+check(
+    "from scratch, end-to-end, is above a fixed trunk",
+    0.01 < scratch_gain < 0.25,
+    f"{scratch_gain:+.3f}",
+)
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 4.** 32s-fixed reaches about half of the mean IU of 32s. If you wrote more:
+# > the features of the classifier were trained to tell what is in a picture. Training
+# > end-to-end changes them so that they also tell what is at each place.
 
 # %% [markdown]
-# > **Prediction 4.** 32s-fixed reaches about half of the mean IU of 32s. If you wrote more: the features of the
-# > classifier were trained to tell what is in a picture. Training end-to-end changes them so that they also tell
-# > what is at each place.
-#
 # Mean IU on five seeds (`fcn lessons 11 --seed S`):
 #
 # | seed | all background | 32s-fixed | from scratch | 32s |
@@ -318,26 +412,32 @@ check("from scratch, end-to-end, is above a fixed trunk", 0.01 < scratch_gain < 
 # | 7 | .125 | .214 | .278 | .348 |
 # | 11 | .129 | .172 | .222 | .311 |
 #
-# So a trained trunk helps at equal steps, by .03 to .10, and it must be trained further. A trunk of random
-# weights that is trained end-to-end is above a trained trunk that is kept fixed.
+# So a trained trunk helps at equal steps, by .03 to .10, and it must be trained further. A
+# trunk of random weights that is trained end-to-end is above a trained trunk that is kept
+# fixed.
 
 # %% [markdown]
 # # What could fool you
-# Most pixels are background. A network that always answers "background" has a high pixel accuracy, and a
-# network in training looks finished when it has hardly begun. Pixel accuracy hardly shows what 32s has
-# learned. Mean IU shows it clearly.
+# Most pixels are background. A network that always answers "background" has a high pixel
+# accuracy, and a network in training looks finished when it has hardly begun. Pixel
+# accuracy hardly shows what 32s has learned. Mean IU shows it clearly.
 
 # %%
 lift_accuracy = scores["32s"]["pixel_accuracy"] / scores["all background"]["pixel_accuracy"]
 lift_iu = iu["32s"] / iu["all background"]
-check("pixel accuracy grew by less than a fifth", 1 < lift_accuracy < 1.2, f"{lift_accuracy - 1:.0%}")
+check(
+    "pixel accuracy grew by less than a fifth",
+    1 < lift_accuracy < 1.2,
+    f"{lift_accuracy - 1:.0%}",
+)
 check("mean IU at least doubled", 2 < lift_iu < 4, f"{lift_iu:.1f} times as much")
 
 # %% [markdown]
 # ## The drawings
-# In the first figure, compare the lines of 32s and of the training from scratch. The distance between them is
-# what the classifier's trunk is worth at equal steps. In the second figure, compare the two right columns with
-# the truth. Look at small and thin things, and at the corners of large ones.
+# In the first figure, compare the lines of 32s and of the training from scratch. The
+# distance between them is what the classifier's trunk is worth at equal steps. In the
+# second figure, compare the two right columns with the truth. Look at small and thin
+# things, and at the corners of large ones.
 
 
 # %%
@@ -353,10 +453,16 @@ def draw_scenes():
     full = sorted(range(len(val)), key=lambda i: (val[i].labels == 0).sum())[:4]
     pairs = [(val[i].image, val[i].labels) for i in full]
     shown = [nets["32s-fixed"].eval(), nets["32s"].eval()]
-    rows = [[image, truth, *(segment(net, image, DEVICE) for net in shown)] for image, truth in pairs]
+    rows = [
+        [image, truth, *(segment(net, image, DEVICE) for net in shown)]
+        for image, truth in pairs
+    ]
     titles = ["picture", "truth (void is pale)", "32s-fixed", "32s"]
     caption = f"Only the score layer trained, or the whole network: {STEPS} steps each"
-    viz.show(viz.panels(rows, titles, caption, classes=classes, palette=train.palette), "11_fcn32s")
+    viz.show(
+        viz.panels(rows, titles, caption, classes=classes, palette=train.palette),
+        "11_fcn32s",
+    )
 
 
 draw_curves()
@@ -365,11 +471,13 @@ draw_scenes()
 # %% [markdown]
 # ## Exercises
 # 1. *Trace.* The size of every map of FCN-32s, for a picture of any size.
-# 2. *Change.* A score layer that does not start at zero: its first loss and the gradient it sends down.
-# 3. *Prove.* One step on the sum equals one step on the mean. What must happen to the weight decay?
+# 2. *Change.* A score layer that does not start at zero: its first loss and the gradient it
+#    sends down.
+# 3. *Prove.* One step on the sum equals one step on the mean. What must happen to the
+#    weight decay?
 #
-# `fcn exercise 11` writes a file for each of them, `fcn exercise 11 --check FILE` checks your answer,
-# `fcn exercise 11 --solution` shows ours.
+# `fcn exercise 11` writes a file for each of them, `fcn exercise 11 --check FILE` checks
+# your answer, `fcn exercise 11 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims
@@ -377,14 +485,46 @@ draw_scenes()
 # %%
 claims(
     [
-        ("zero scores: the first loss is ln C", abs(losses[0] - np.log(6)) < 1e-12, "1e-12: float64"),
-        ("the trunk's gradient is exactly 0 at step one", trunk_gradients[0] == 0, "exact: a product with zero"),
+        (
+            "zero scores: the first loss is ln C",
+            abs(losses[0] - np.log(6)) < 1e-12,
+            "1e-12: float64",
+        ),
+        (
+            "the trunk's gradient is exactly 0 at step one",
+            trunk_gradients[0] == 0,
+            "exact: a product with zero",
+        ),
         ("it is not 0 at step two", trunk_gradients[1] > 0, "any number above zero"),
-        ("the head by hand is the package's", max(forward_gap, backward_gap) < 1e-12, "1e-12: float64"),
-        ("a rate on the sum is the mean's over the pixels that count", step_gap < 1e-9, "1e-9: float64, small steps"),
-        ("32s-fixed reaches 35 to 75 % of 32s", 0.35 < share < 0.75, "45 to 62 % on five seeds"),
-        ("32s is above 'all background'", 0.1 < iu["32s"] - iu["all background"] < 0.4, ".18 to .24 on five seeds"),
-        ("a transplanted trunk is ahead at equal steps", 0.01 < trunk_gain < 0.2, ".033 to .099 on five seeds"),
-        ("any size in, the same size out", shapes == [(1, 6, *hw) for hw in sizes], "exact: sizes"),
+        (
+            "the head by hand is the package's",
+            max(forward_gap, backward_gap) < 1e-12,
+            "1e-12: float64",
+        ),
+        (
+            "a rate on the sum is the mean's over the pixels that count",
+            step_gap < 1e-9,
+            "1e-9: float64, small steps",
+        ),
+        (
+            "32s-fixed reaches 35 to 75 % of 32s",
+            0.35 < share < 0.75,
+            "45 to 62 % on five seeds",
+        ),
+        (
+            "32s is above 'all background'",
+            0.1 < iu["32s"] - iu["all background"] < 0.4,
+            ".18 to .24 on five seeds",
+        ),
+        (
+            "a transplanted trunk is ahead at equal steps",
+            0.01 < trunk_gain < 0.2,
+            ".033 to .099 on five seeds",
+        ),
+        (
+            "any size in, the same size out",
+            shapes == [(1, 6, *hw) for hw in sizes],
+            "exact: sizes",
+        ),
     ]
 )

@@ -2,8 +2,9 @@
 """
 # Lesson 12: How are the score layers fused?
 
-After this lesson you can write the head of FCN-8s with its backward. You can tell what its structure brings and what
-its schedule of training brings, what each score layer is worth, and where a further one stops paying.
+After this lesson you can write the head of FCN-8s with its backward. You can tell what its
+structure brings and what its schedule of training brings, what each score layer is worth,
+and where a further one stops paying.
 
 Needs: lesson 11 (FCN-32s), lessons 7 and 8 (finer maps from one network). Words: the [glossary](../docs/glossary.md).
 
@@ -15,11 +16,12 @@ Runtime: 95 s on 2 cores
 # %% [markdown]
 # # What, and where
 #
-# The scores of FCN-32s stand 32 pixels apart. Each has seen a large part of the picture, so it knows *what*
-# is there. It does not know *where* it ends. The map after `pool4` has a value every 16 pixels. Each value has
-# seen less of the picture, but at a finer place. A **skip** uses both. A 1x1 convolution scores `pool4`, the
-# coarse scores are upsampled by 2, and the two maps are **added**. This addition is the **fusion**. FCN-16s
-# has one skip. FCN-8s has a second one, from `pool3`.
+# The scores of FCN-32s stand 32 pixels apart. Each has seen a large part of the picture, so
+# it knows *what* is there. It does not know *where* it ends. The map after `pool4` has a
+# value every 16 pixels. Each value has seen less of the picture, but at a finer place. A
+# **skip** uses both. A 1x1 convolution scores `pool4`, the coarse scores are upsampled by
+# 2, and the two maps are **added**. This addition is the **fusion**. FCN-16s has one skip.
+# FCN-8s has a second one, from `pool3`.
 #
 # A worked example, one class. The coarse score is 2 everywhere after upsampling:
 #
@@ -27,22 +29,26 @@ Runtime: 95 s on 2 cores
 #             2 2 2            1  1 -3           3  3 -1      is predicted. The fine map has taken
 #             2 2 2            1  1  1           3  3  3      the upper right corner away.
 #
-# Backward, a sum passes its gradient unchanged to both terms. The map `pool4` is read twice, by the skip and
-# by `conv5_1`. So its gradient is the sum of what these two send back.
+# Backward, a sum passes its gradient unchanged to both terms. The map `pool4` is read
+# twice, by the skip and by `conv5_1`. So its gradient is the sum of what these two send
+# back.
 
 # %% [markdown]
 # ## Predict
-# Write your answers down before you run anything. All networks start from one trunk and get equal steps.
+# Write your answers down before you run anything. All networks start from one trunk and get
+# equal steps.
 #
-# 1. Add the scores of two maps, or join the maps and score them together: which one can express more?
-# 2. FCN-16s starts from a trained FCN-32s, and its new score layer is zero. Are its first predictions
-#    exactly those of FCN-32s?
-# 3. Train 32s, then 16s from it, then 8s from that. Or train 8s from the trunk, all skips from the first
-#    step, for the same number of steps in total. Which one scores higher?
-# 4. Take a trained FCN-8s and set one of its three score layers to zero. Without which one does it lose most?
+# 1. Add the scores of two maps, or join the maps and score them together: which one can
+#    express more?
+# 2. FCN-16s starts from a trained FCN-32s, and its new score layer is zero. Are its first
+#    predictions exactly those of FCN-32s?
+# 3. Train 32s, then 16s from it, then 8s from that. Or train 8s from the trunk, all skips
+#    from the first step, for the same number of steps in total. Which one scores higher?
+# 4. Take a trained FCN-8s and set one of its three score layers to zero. Without which one
+#    does it lose most?
 # 5. A fourth skip, from `pool2`, makes FCN-4s. When does it help, and when not?
-# 6. Scores every 8 pixels can also come from dilated layers, as in lesson 8. If such a network is *trained*,
-#    does it score higher than 8s? What does it cost?
+# 6. Scores every 8 pixels can also come from dilated layers, as in lesson 8. If such a
+#    network is *trained*, does it score higher than 8s? What does it cost?
 
 # %%
 import numpy as np
@@ -64,31 +70,38 @@ rng = np.random.default_rng([SEED, 12])
 
 # %% [markdown]
 # ## Adding scores, or joining maps
-# **Concatenation** joins two maps along their channels. A score is a weighted sum of channels. Split the
-# channels into two groups, and the weighted sum is the sum of two weighted sums. So a 1x1 convolution on the
-# joined maps is two 1x1 convolutions whose results are added.
+# **Concatenation** joins two maps along their channels. A score is a weighted sum of
+# channels. Split the channels into two groups, and the weighted sum is the sum of two
+# weighted sums. So a 1x1 convolution on the joined maps is two 1x1 convolutions whose
+# results are added.
 
 # %%
 deep, fine = rng.normal(size=(2, 5, 4, 6)), rng.normal(size=(2, 3, 4, 6))
 w_deep, w_fine = rng.normal(size=(4, 5, 1, 1)), rng.normal(size=(4, 3, 1, 1))
 summed = ops.conv2d(deep, w_deep) + ops.conv2d(fine, w_fine)
-joined = ops.conv2d(np.concatenate([deep, fine], axis=1), np.concatenate([w_deep, w_fine], axis=1))
+joined = ops.conv2d(
+    np.concatenate([deep, fine], axis=1), np.concatenate([w_deep, w_fine], axis=1)
+)
 concatenation_gap = np.abs(summed - joined).max()
 check(
-    "summing scores = scoring the concatenation", concatenation_gap < 1e-12, f"they differ by {concatenation_gap:.0e}"
+    "summing scores = scoring the concatenation",
+    concatenation_gap < 1e-12,
+    f"they differ by {concatenation_gap:.0e}",
 )
 
-# %% [markdown]
-# > **Prediction 1.** Neither: they are the same function. The sum is cheaper, because it needs no joined map
-# > and each map can be scored before it is upsampled. If you wrote that concatenation can express more: it
-# > can, once a nonlinear layer follows it. U-Net joins the maps and then has 3x3 convolutions with ReLU. Such
-# > a network is trained below, under the name concat.
+# %% [markdown] tags=["answer"]
+# > **Prediction 1.** Neither: they are the same function. The sum is cheaper, because it
+# > needs no joined map and each map can be scored before it is upsampled. If you wrote that
+# > concatenation can express more: it can, once a nonlinear layer follows it. U-Net joins
+# > the maps and then has 3x3 convolutions with ReLU. Such a network is trained below, under
+# > the name concat.
 
 # %% [markdown]
 # ## The head of FCN-8s, by hand
-# The trunk hands out three maps: `pool3`, `pool4` and its last map, the top. Here is the whole head. Each of
-# the three crops begins at a fixed offset. Lesson 6 derived such offsets: an upsampled map begins before the
-# map that it is added to, by 2 cells at `pool4` and by 1 at `pool3`, and 4 pixels before the picture.
+# The trunk hands out three maps: `pool3`, `pool4` and its last map, the top. Here is the
+# whole head. Each of the three crops begins at a fixed offset. Lesson 6 derived such
+# offsets: an upsampled map begins before the map that it is added to, by 2 cells at `pool4`
+# and by 1 at `pool3`, and 4 pixels before the picture.
 
 
 # %%
@@ -101,19 +114,28 @@ def head(top, pool4, pool3, p, size):
     score_pool3 = ops.conv2d(pool3, p["score_pool3.weight"], p["score_pool3.bias"])
     fuse_pool3 = ops.crop(upscore_pool4, 1, score_pool3.shape[2:]) + score_pool3
     upscore8 = ops.bilinear_upsample(fuse_pool3, 16, 8)
-    kept = score_fr.shape, upscore2.shape, fuse_pool4.shape, upscore_pool4.shape, fuse_pool3.shape, upscore8.shape
+    kept = (
+        score_fr.shape,
+        upscore2.shape,
+        fuse_pool4.shape,
+        upscore_pool4.shape,
+        fuse_pool3.shape,
+        upscore8.shape,
+    )
     return ops.crop(upscore8, 4, size), kept
 
 
 # %% [markdown]
-# The backward goes through the same lines from last to first. A crop puts the gradient back into its
-# window, and a sum passes it to both terms.
+# The backward goes through the same lines from last to first. A crop puts the gradient back
+# into its window, and a sum passes it to both terms.
 
 
 # %%
 def head_backward(dy, top, pool4, pool3, p, kept):
     score_fr, upscore2, fuse_pool4, upscore_pool4, fuse_pool3, upscore8 = kept
-    dfuse3 = ops.bilinear_upsample_backward(ops.crop_backward(dy, upscore8, 4), fuse_pool3, 16, 8)
+    dfuse3 = ops.bilinear_upsample_backward(
+        ops.crop_backward(dy, upscore8, 4), fuse_pool3, 16, 8
+    )
     dpool3, *dscore3 = ops.conv2d_backward(dfuse3, pool3, p["score_pool3.weight"])
     dup4 = ops.crop_backward(dfuse3, upscore_pool4, 1)
     dfuse4 = ops.bilinear_upsample_backward(dup4, fuse_pool4, 4, 2)
@@ -121,19 +143,26 @@ def head_backward(dy, top, pool4, pool3, p, kept):
     dup2 = ops.crop_backward(dfuse4, upscore2, 2)
     dscore = ops.bilinear_upsample_backward(dup2, score_fr, 4, 2)
     dtop, *dfr = ops.conv2d_backward(dscore, top, p["score_fr.weight"])
-    return dtop, dpool4, dpool3, {"score_fr": dfr, "score_pool4": dscore4, "score_pool3": dscore3}
+    return (
+        dtop,
+        dpool4,
+        dpool3,
+        {"score_fr": dfr, "score_pool4": dscore4, "score_pool3": dscore3},
+    )
 
 
 # %% [markdown]
-# The package's FCN-8s must agree, forward and backward. Its score layers get random numbers for this: with
-# zeros a wrong head would pass as well.
+# The package's FCN-8s must agree, forward and backward. Its score layers get random numbers
+# for this: with zeros a wrong head would pass as well.
 
 # %%
 HEADS = ("score_fr", "score_pool4", "score_pool3")
 toy = models.build("mini_fcn8s", 6, width=4, fc6_kernel=2, dtype=np.float64, seed=SEED)
 for name in HEADS:
     for kind in ("weight", "bias"):
-        toy.params[f"{name}.{kind}"][...] = rng.normal(size=toy.params[f"{name}.{kind}"].shape)
+        toy.params[f"{name}.{kind}"][...] = rng.normal(
+            size=toy.params[f"{name}.{kind}"].shape
+        )
 picture = rng.normal(size=(2, 3, 50, 64))
 top, maps = toy.trunk(picture)
 inputs = top, maps["pool4"], maps["pool3"], toy.params
@@ -141,24 +170,33 @@ y, kept = head(*inputs, (50, 64))
 dy = rng.normal(size=y.shape)
 dtop, dpool4, dpool3, dscores = head_backward(dy, *inputs, kept)
 head_gap = np.abs(toy(picture) - y).max()
-check("the head by hand = the package's head", head_gap < 1e-12, f"they differ by {head_gap:.0e}")
+check(
+    "the head by hand = the package's head",
+    head_gap < 1e-12,
+    f"they differ by {head_gap:.0e}",
+)
 package_dtop, package_dmaps = toy.head.backward(dy)
 found = [dtop, dpool4, dpool3, *(gradient for name in HEADS for gradient in dscores[name])]
 wanted = [package_dtop, package_dmaps["pool4"], package_dmaps["pool3"]]
 wanted += [toy.grads[f"{name}.{kind}"] for name in HEADS for kind in ("weight", "bias")]
 backward_gap = max(np.abs(a - b).max() / np.abs(b).max() for a, b in zip(found, wanted))
-check("and so are its nine gradients", backward_gap < 1e-12, f"they differ by {backward_gap:.0e} of the largest")
+check(
+    "and so are its nine gradients",
+    backward_gap < 1e-12,
+    f"they differ by {backward_gap:.0e} of the largest",
+)
 
 # %% [markdown]
 # ## One world, one trunk, one budget
-# The scenes are those of lesson 11, where the class of a thing is its colour. The trunk is the classifier of
-# lesson 11, trained in the same way. From here on, every network starts from this trunk and is trained for
-# 240 steps of eight pictures.
+# The scenes are those of lesson 11, where the class of a thing is its colour. The trunk is
+# the classifier of lesson 11, trained in the same way. From here on, every network starts
+# from this trunk and is trained for 240 steps of eight pictures.
 #
-# A common learning rate would favour the networks that it suits. So each network has its own best rate from one
-# small grid that is the same for all: 0.04, 0.08 and 0.16. The grid was run beforehand, with the seeds 3 and 4,
-# and scored on scenes that no lesson uses. A network gets the lowest rate whose mean IU is within .02 of its
-# best: higher rates sometimes fail. That is 0.08 for 8s, 4s, dilated and concat, and 0.04 for all others.
+# A common learning rate would favour the networks that it suits. So each network has its
+# own best rate from one small grid that is the same for all: 0.04, 0.08 and 0.16. The grid
+# was run beforehand, with the seeds 3 and 4, and scored on scenes that no lesson uses. A
+# network gets the lowest rate whose mean IU is within .02 of its best: higher rates
+# sometimes fail. That is 0.08 for 8s, 4s, dilated and concat, and 0.04 for all others.
 # (`fcn compare --tune` runs such a grid for other data.)
 
 # %%
@@ -174,9 +212,14 @@ def world(dataset, **options):
     unseen = datasets.InMemory(dataset(count=80, split="val", **options))
     single = list(dataset(count=500, things=1, **options))
     words = np.array([sample.labels[sample.labels != 255].max() for sample in single])
-    classifier = models.build("mini_classifier", len(scenes.classes), width=12, fc6_kernel=2, seed=SEED).to(DEVICE)
+    classifier = models.build(
+        "mini_classifier", len(scenes.classes), width=12, fc6_kernel=2, seed=SEED
+    ).to(DEVICE)
     pictures = np.stack([classifier.transform(sample.image) for sample in single])
-    optimizer, draw = SGD(classifier, warm_up(polynomial(0.01, 120), 20), weight_decay=5e-4), [SEED, 11]
+    optimizer, draw = (
+        SGD(classifier, warm_up(polynomial(0.01, 120), 20), weight_decay=5e-4),
+        [SEED, 11],
+    )
     for batch in np.random.default_rng(draw).integers(0, 400, (120, 16)):
         classifier.zero_grad()
         _, dscores = ops.softmax_cross_entropy(classifier(pictures[batch]), words[batch])
@@ -212,41 +255,62 @@ def mean_iu(net, data=val):
 
 # %% [markdown]
 # ## First axis: the structure
-# All skips are trained from the first step here: **all at once**. `score_pool4` and `score_pool3` start at
-# zero, like `score_fr`. The networks:
+# All skips are trained from the first step here: **all at once**. `score_pool4` and
+# `score_pool3` start at zero, like `score_fr`. The networks:
 #
 # - 32s-fixed, 32s, 16s, 8s and 4s, which has a third skip from `pool2`;
-# - **dilated**: FCN-32s whose last two pools have stride 1, with dilated layers after them. It has the same
-#   parameters as 32s, and its scores stand 8 pixels apart without any skip;
-# - **concat**: the skips of 8s as in U-Net. The maps are joined, then follow a 3x3 convolution and a ReLU;
-# - **decoder**: the unpooling decoder of lesson 9. It has as many layers on the way up as on the way down.
+# - **dilated**: FCN-32s whose last two pools have stride 1, with dilated layers after them.
+#   It has the same parameters as 32s, and its scores stand 8 pixels apart without any skip;
+# - **concat**: the skips of 8s as in U-Net. The maps are joined, then follow a 3x3
+#   convolution and a ReLU;
+# - **decoder**: the unpooling decoder of lesson 9. It has as many layers on the way up as
+#   on the way down.
 
 # %%
 NETWORKS = {"32s-fixed": "32s", "32s": "32s", "16s": "16s", "8s": "8s", "4s": "4s"}
 NETWORKS |= {"dilated": "8s_dilated", "concat": "8s_concat"}
 nets, scores = {}, {}
-for title, name in [*((title, f"mini_fcn{name}") for title, name in NETWORKS.items()), ("decoder", "mini_unpool")]:
+for title, name in [
+    *((title, f"mini_fcn{name}") for title, name in NETWORKS.items()),
+    ("decoder", "mini_unpool"),
+]:
     net = build(name)
     if title == "32s-fixed":
         net.freeze_trunk()
     nets[title] = learn(net, RATES.get(title, RATE))
     scores[title] = row = evaluate(nets[title], val, DEVICE).scores()
-    print(f"  {title:10} pixel accuracy {row['pixel_accuracy']:.3f}   mean IU {row['mean_iu']:.3f}", flush=True)
+    print(
+        f"  {title:10} pixel accuracy {row['pixel_accuracy']:.3f}   mean IU {row['mean_iu']:.3f}",
+        flush=True,
+    )
 iu = {title: row["mean_iu"] for title, row in scores.items()}
 structure_gain = iu["8s"] - iu["32s"]
 order = ["32s-fixed", "32s", "16s", "8s", "4s"]
 check("32s-fixed < 32s < 16s < 8s < 4s", sorted(order, key=iu.get) == order)
-check("two skips are worth .25 to .55 at equal steps", 0.25 < structure_gain < 0.55, f"{structure_gain:+.3f}")
+check(
+    "two skips are worth .25 to .55 at equal steps",
+    0.25 < structure_gain < 0.55,
+    f"{structure_gain:+.3f}",
+)
 concat_gain = iu["concat"] - iu["8s"]
-check("joining maps is worth no more than adding scores", abs(concat_gain) < 0.05, f"{concat_gain:+.3f}")
+check(
+    "joining maps is worth no more than adding scores",
+    abs(concat_gain) < 0.05,
+    f"{concat_gain:+.3f}",
+)
 decoder_gain = iu["decoder"] - iu["8s"]
-check("the decoder scores between 32s and 8s", -0.3 < decoder_gain < 0.05, f"{decoder_gain:+.3f}")
+check(
+    "the decoder scores between 32s and 8s",
+    -0.3 < decoder_gain < 0.05,
+    f"{decoder_gain:+.3f}",
+)
 
 # %% [markdown]
-# What the structure buys: with equal steps, an equal start and equal tuning, two skips double the mean IU. Longer
-# training cannot be the cause, because no network was trained longer. In the paper the order of 32s, 16s and 8s is
-# the same, and the distances are much smaller: 59.4, 62.4 and 62.7. Its networks are far larger and are trained far
-# longer, on photographs. In this world colours suit the shallow layers.
+# What the structure buys: with equal steps, an equal start and equal tuning, two skips
+# double the mean IU. Longer training cannot be the cause, because no network was trained
+# longer. In the paper the order of 32s, 16s and 8s is the same, and the distances are much
+# smaller: 59.4, 62.4 and 62.7. Its networks are far larger and are trained far longer, on
+# photographs. In this world colours suit the shallow layers.
 #
 # Mean IU on five seeds (`fcn lessons 12 --seed S`):
 #
@@ -260,9 +324,10 @@ check("the decoder scores between 32s and 8s", -0.3 < decoder_gain < 0.05, f"{de
 
 # %% [markdown]
 # ## Second axis: the schedule
-# The paper trains **in stages**: FCN-32s first, then FCN-16s from it, then FCN-8s from that. Each new score
-# layer starts at zero, so that the new skip adds exactly nothing at first. The structure stays the same, and
-# so do the steps in total: 80 for 32s, then 80 for 16s, then 80 for 8s.
+# The paper trains **in stages**: FCN-32s first, then FCN-16s from it, then FCN-8s from
+# that. Each new score layer starts at zero, so that the new skip adds exactly nothing at
+# first. The structure stays the same, and so do the steps in total: 80 for 32s, then 80 for
+# 16s, then 80 for 8s.
 
 # %%
 staged32 = learn(build("mini_fcn32s"), steps=STEPS // 3)
@@ -273,13 +338,21 @@ pool, upscore, fuse = staged16.skips[0]
 coarse = upscore(staged16.score_fr(features))
 cut = [max(-offset, 0) for offset in fuse.offset]
 fused = fuse(coarse, maps[pool])
-check("the untrained skip adds exactly 0", np.array_equal(fused, ops.crop(coarse, cut, fused.shape[2:])))
+check(
+    "the untrained skip adds exactly 0",
+    np.array_equal(fused, ops.crop(coarse, cut, fused.shape[2:])),
+)
 agree = (staged16(x).argmax(axis=1) == staged32(x).argmax(axis=1)).mean()
-check("16s starts with nearly the predictions of 32s", 0.8 < agree < 1, f"{agree:.1%} of the pixels agree")
+check(
+    "16s starts with nearly the predictions of 32s",
+    0.8 < agree < 1,
+    f"{agree:.1%} of the pixels agree",
+)
 
-# %% [markdown]
-# > **Prediction 2.** Not exactly. The skip adds exactly 0, but 16s upsamples by 2 and then by 16, and this is
-# > not quite the same as upsampling by 32 (lesson 10). So a few pixels between two classes change.
+# %% [markdown] tags=["answer"]
+# > **Prediction 2.** Not exactly. The skip adds exactly 0, but 16s upsamples by 2 and then
+# > by 16, and this is not quite the same as upsampling by 32 (lesson 10). So a few pixels
+# > between two classes change.
 
 # %%
 learn(staged16, steps=STEPS // 3)
@@ -287,25 +360,34 @@ staged8 = learn(build("mini_fcn8s", staged16), steps=STEPS // 3)
 iu["8s in stages"] = mean_iu(staged8)
 schedule_gain = iu["8s"] - iu["8s in stages"]
 staged_gain = iu["8s in stages"] - iu["32s"]
-check("8s in stages is above 32s with the same steps", 0.1 < staged_gain < 0.5, f"{staged_gain:+.3f}")
-check("all at once is above in stages", 0.02 < schedule_gain < 0.25, f"{schedule_gain:+.3f}")
+check(
+    "8s in stages is above 32s with the same steps",
+    0.1 < staged_gain < 0.5,
+    f"{staged_gain:+.3f}",
+)
+check(
+    "all at once is above in stages", 0.02 < schedule_gain < 0.25, f"{schedule_gain:+.3f}"
+)
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 3.** All at once scores higher here, because its skips are trained for all
+# > 240 steps. In stages, the skip from `pool3` is trained only for the last 80. If you
+# > wrote that stages score higher: the paper trains in stages, and its reason is that VGG16
+# > with all skips at once is hard to start.
 
 # %% [markdown]
-# > **Prediction 3.** All at once scores higher here, because its skips are trained for all 240 steps. In stages,
-# > the skip from `pool3` is trained only for the last 80. If you wrote that stages score higher: the paper trains
-# > in stages, and its reason is that VGG16 with all skips at once is hard to start.
-#
-# What the schedule buys, then, is less than nothing here. The public networks of the paper were trained for
-# equal steps too: three stages of 100,000, or 300,000 all at once. They are equally good, 65.5 and 65.4 mean IU.
-# So stages are a way to train, not the cause of the gain. The structure is the cause: 8s is far above 32s with
-# either schedule.
+# What the schedule buys, then, is less than nothing here. The public networks of the paper
+# were trained for equal steps too: three stages of 100,000, or 300,000 all at once. They
+# are equally good, 65.5 and 65.4 mean IU. So stages are a way to train, not the cause of
+# the gain. The structure is the cause: 8s is far above 32s with either schedule.
 
 # %% [markdown]
 # ## What is each score layer worth?
-# Everything after the score layers is linear, so the scores of FCN-8s are a sum of three maps, one for each
-# score layer. There are two ways to ask how much each one contributes. The *spread* of a map says how much its
-# scores differ between the classes. An *ablation* says what it is worth: set one score layer to zero and
-# measure the mean IU of what is left.
+# Everything after the score layers is linear, so the scores of FCN-8s are a sum of three
+# maps, one for each score layer. There are two ways to ask how much each one contributes.
+# The *spread* of a map says how much its scores differ between the classes. An *ablation*
+# says what it is worth: set one score layer to zero and measure the mean IU of what is
+# left.
 
 
 # %%
@@ -323,85 +405,131 @@ fcn8s = nets["8s"]
 parts = {name: only(fcn8s, [name])(x) for name in HEADS}
 whole = fcn8s(x)
 parts_gap = np.abs(sum(parts.values()) - whole).max() / np.abs(whole).max()
-check("the three parts add up to the scores", parts_gap < 1e-5, f"they differ by {parts_gap:.0e} of the largest")
-spread = {name: (part - part.mean(axis=1, keepdims=True)).std() for name, part in parts.items()}
+check(
+    "the three parts add up to the scores",
+    parts_gap < 1e-5,
+    f"they differ by {parts_gap:.0e} of the largest",
+)
+spread = {
+    name: (part - part.mean(axis=1, keepdims=True)).std() for name, part in parts.items()
+}
 spread = {name: value / sum(spread.values()) for name, value in spread.items()}
 lost = {name: iu["8s"] - mean_iu(only(fcn8s, set(HEADS) - {name})) for name in HEADS}
 for name in HEADS:
-    print(f"  {name:12} {spread[name]:4.0%} of the spread; without it {iu['8s']:.3f} falls by {lost[name]:.3f}")
+    print(
+        f"  {name:12} {spread[name]:4.0%} of the spread; without it {iu['8s']:.3f} falls by {lost[name]:.3f}"
+    )
 
 check("without score_pool3, 8s loses .4 or more", 0.4 < lost["score_pool3"] < 0.8)
 check("without score_fr it loses less than .1", -0.05 < lost["score_fr"] < 0.1)
 check("without score_pool4 it loses less than .15", -0.05 < lost["score_pool4"] < 0.15)
 
+# %% [markdown] tags=["answer"]
+# > **Prediction 4.** Without `score_pool3`, 8s loses nearly everything. Without `score_fr`
+# > it loses hardly anything. If you wrote that the deep scores matter most, since they have
+# > seen most of the picture: in this world a class is a colour, and that needs no large
+# > receptive field.
+
 # %% [markdown]
-# > **Prediction 4.** Without `score_pool3`, 8s loses nearly everything. Without `score_fr` it loses hardly
-# > anything. If you wrote that the deep scores matter most, since they have seen most of the picture: in this
-# > world a class is a colour, and that needs no large receptive field.
+# So the answer to "do shallow and deep layers contribute equally?" is no. The spread has
+# the same order here, but it is no measure of worth. `score_fr` has a tenth of the spread,
+# and it is worth nothing.
 #
-# So the answer to "do shallow and deep layers contribute equally?" is no. The spread has the same order here, but
-# it is no measure of worth. `score_fr` has a tenth of the spread, and it is worth nothing.
-#
-# An ablation removes a layer from a network that was trained with it. The other question is what the network
-# would have learned without it. So train once more, with `score_pool4` held at zero. (Without `score_pool3`,
-# 8s is a 16s.)
+# An ablation removes a layer from a network that was trained with it. The other question is
+# what the network would have learned without it. So train once more, with `score_pool4`
+# held at zero. (Without `score_pool3`, 8s is a 16s.)
 
 # %%
 without_pool4 = mean_iu(learn(build("mini_fcn8s"), RATES["8s"], still=["score_pool4"]))
-print(f"  trained without pool4's skip {without_pool4:.3f}, without pool3's {iu['16s']:.3f}, with both {iu['8s']:.3f}")
+print(
+    f"  trained without pool4's skip {without_pool4:.3f}, without pool3's {iu['16s']:.3f}, with both {iu['8s']:.3f}"
+)
 
 check("trained without pool4's skip, 8s is as good", abs(iu["8s"] - without_pool4) < 0.06)
 pool3_retrained = iu["8s"] - iu["16s"]
-check("trained without pool3's skip, it loses far less", 0.1 < pool3_retrained < lost["score_pool3"] - 0.2)
+check(
+    "trained without pool3's skip, it loses far less",
+    0.1 < pool3_retrained < lost["score_pool3"] - 0.2,
+)
 
 # %% [markdown]
-# The two questions have different answers. Cut out of the trained network, `score_pool3` costs .6 of mean IU. A
-# network that is trained without it loses less than half of that, because the other layers learn to do more of
-# the work. An ablation tells what a trained network uses, not what a network needs.
+# The two questions have different answers. Cut out of the trained network, `score_pool3`
+# costs .6 of mean IU. A network that is trained without it loses less than half of that,
+# because the other layers learn to do more of the work. An ablation tells what a trained
+# network uses, not what a network needs.
 
 # %% [markdown]
 # ## Where does a further skip stop paying?
-# In the paper the gain shrinks fast: mean IU 59.4, 62.4 and 62.7 for 32s, 16s and 8s. The paper stops there. In
-# the world of colours, 4s gains again, and the reason is simple: `pool2` sees a colour as well as any other
-# layer does. So look at a world in which it cannot know the class. In `datasets.Stripes`, squares lie on a
-# ground, all in the same two grey tones. The class is the *distance between the stripes*: 10 or 16 pixels, and
-# 6 on the ground. One value of `pool2` sees 10 pixels.
+# In the paper the gain shrinks fast: mean IU 59.4, 62.4 and 62.7 for 32s, 16s and 8s. The
+# paper stops there. In the world of colours, 4s gains again, and the reason is simple:
+# `pool2` sees a colour as well as any other layer does. So look at a world in which it
+# cannot know the class. In `datasets.Stripes`, squares lie on a ground, all in the same two
+# grey tones. The class is the *distance between the stripes*: 10 or 16 pixels, and 6 on the
+# ground. One value of `pool2` sees 10 pixels.
 
 # %%
 layers = nets["4s"].trunk.layers
 names = [layer.name for layer in layers]
-sees = {pool: geometry.receptive_field(layers[: names.index(pool) + 1]).size for pool in ("pool2", "pool3", "pool4")}
-print("  one value sees", ", ".join(f"{size} pixels in {pool}" for pool, size in sees.items()))
+sees = {
+    pool: geometry.receptive_field(layers[: names.index(pool) + 1]).size
+    for pool in ("pool2", "pool3", "pool4")
+}
+print(
+    "  one value sees", ", ".join(f"{size} pixels in {pool}" for pool, size in sees.items())
+)
 check("one value of pool2 sees no further than the nearer distance", sees["pool2"] == 10)
 check("one value of pool3 sees further than the wider one", 16 < sees["pool3"] == 22)
 
 striped, striped_val, striped_trunk = world(datasets.Stripes)
 stripes, striped_nets = {}, {}
 for title in ("32s", "16s", "8s", "4s"):
-    net = learn(build(f"mini_fcn{title}", striped_trunk, len(striped.classes)), data=striped)
+    net = learn(
+        build(f"mini_fcn{title}", striped_trunk, len(striped.classes)), data=striped
+    )
     stripes[title], striped_nets[title] = mean_iu(net, striped_val), net
 steps_down = (("32s", "16s"), ("16s", "8s"), ("8s", "4s"))
-gains = {"colours": [iu[b] - iu[a] for a, b in steps_down], "stripes": [stripes[b] - stripes[a] for a, b in steps_down]}
+gains = {
+    "colours": [iu[b] - iu[a] for a, b in steps_down],
+    "stripes": [stripes[b] - stripes[a] for a, b in steps_down],
+}
 for name, row in gains.items():
     print(f"  {name}: pool4 gains {row[0]:+.3f}, pool3 {row[1]:+.3f}, pool2 {row[2]:+.3f}")
 lost_stripes = {}
 for name in HEADS:
-    lost_stripes[name] = stripes["8s"] - mean_iu(only(striped_nets["8s"], set(HEADS) - {name}), striped_val)
-    print(f"  stripes: without {name:12} the mean IU of 8s, {stripes['8s']:.3f}, falls by {lost_stripes[name]:.3f}")
-check("with colours, the skip from pool2 gains .03 or more", 0.03 < gains["colours"][2] < 0.25)
+    lost_stripes[name] = stripes["8s"] - mean_iu(
+        only(striped_nets["8s"], set(HEADS) - {name}), striped_val
+    )
+    print(
+        f"  stripes: without {name:12} the mean IU of 8s, {stripes['8s']:.3f}, falls by {lost_stripes[name]:.3f}"
+    )
+check(
+    "with colours, the skip from pool2 gains .03 or more", 0.03 < gains["colours"][2] < 0.25
+)
 check("with stripes, it gains nothing to speak of", abs(gains["stripes"][2]) < 0.04)
-check("with stripes, the skip from pool4 gains .05 or more", 0.05 < gains["stripes"][0] < 0.6)
+check(
+    "with stripes, the skip from pool4 gains .05 or more", 0.05 < gains["stripes"][0] < 0.6
+)
 used = lost_stripes["score_pool3"] - gains["stripes"][1]
-check("an ablation of score_pool3 costs .3 more than training without it", 0.3 < used < 0.8, f"{used:.3f}")
-check("with stripes, the first skip gains more than the second", gains["stripes"][1] < gains["stripes"][0])
+check(
+    "an ablation of score_pool3 costs .3 more than training without it",
+    0.3 < used < 0.8,
+    f"{used:.3f}",
+)
+check(
+    "with stripes, the first skip gains more than the second",
+    gains["stripes"][1] < gains["stripes"][0],
+)
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 5.** A skip helps where its map can tell the classes apart, at its own
+# > small receptive field. With colours `pool2` can, and 4s gains. With stripes one value of
+# > `pool2` sees a stripe or two and cannot tell 10 from 16, and 4s gains nothing. In
+# > photographs `pool2` does not know a horse from a cow either.
 
 # %% [markdown]
-# > **Prediction 5.** A skip helps where its map can tell the classes apart, at its own small receptive field.
-# > With colours `pool2` can, and 4s gains. With stripes one value of `pool2` sees a stripe or two and cannot
-# > tell 10 from 16, and 4s gains nothing. In photographs `pool2` does not know a horse from a cow either.
-#
-# With stripes each skip gains less than the one before it, as in the paper. The ablation looks as it did with
-# colours: the trained 8s uses `score_pool3` most. But a 16s, trained without that skip, scores nearly as high.
+# With stripes each skip gains less than the one before it, as in the paper. The ablation
+# looks as it did with colours: the trained 8s uses `score_pool3` most. But a 16s, trained
+# without that skip, scores nearly as high.
 #
 # What each skip adds to mean IU, on the same seeds:
 #
@@ -415,9 +543,9 @@ check("with stripes, the first skip gains more than the second", gains["stripes"
 
 # %% [markdown]
 # ## Dilation or upsampling?
-# Scores every 8 pixels can be had in four ways. Two take the trained 32s and train nothing: shift-and-stitch
-# (lesson 7) and rarefied filters (lesson 8). The third is the dilated network, which is trained. The fourth is
-# skips. Work is counted in multiply-adds.
+# Scores every 8 pixels can be had in four ways. Two take the trained 32s and train nothing:
+# shift-and-stitch (lesson 7) and rarefied filters (lesson 8). The third is the dilated
+# network, which is trained. The fourth is skips. Work is counted in multiply-adds.
 
 
 # %%
@@ -429,76 +557,137 @@ def worth(way):
     return matrix.scores()["mean_iu"], matrix.matrix[:, 1:].sum() / matrix.matrix[1:].sum()
 
 
-ways = {"32s": Whole(nets["32s"]), "stitched": Stitched(nets["32s"], 8), "rarefied": Rarefied(nets["32s"], 8)}
+ways = {
+    "32s": Whole(nets["32s"]),
+    "stitched": Stitched(nets["32s"], 8),
+    "rarefied": Rarefied(nets["32s"], 8),
+}
 ways |= {title: Whole(nets[title]) for title in ("dilated", "8s", "concat", "decoder")}
-every = {"stitched": 8, "rarefied": 8, "decoder": 1}  # pixels between two scores; a network's last upsampling tells
-every |= {title: nets[title].upscore.stride[0] for title in ("32s", "dilated", "8s", "concat")}
-work = {title: way.multiply_adds((64, 64)) / ways["32s"].multiply_adds((64, 64)) for title, way in ways.items()}
+every = {
+    "stitched": 8,
+    "rarefied": 8,
+    "decoder": 1,
+}  # pixels between two scores; a network's last upsampling tells
+every |= {
+    title: nets[title].upscore.stride[0] for title in ("32s", "dilated", "8s", "concat")
+}
+work = {
+    title: way.multiply_adds((64, 64)) / ways["32s"].multiply_adds((64, 64))
+    for title, way in ways.items()
+}
 painted = {}
 print(f"  {'':9} {'mean IU':>8} {'things':>7} {'every':>6} {'passes':>7} {'work':>6}")
 for title, way in ways.items():
     iu[title], painted[title] = worth(way)
-    print(f"  {title:9} {iu[title]:8.3f} {painted[title]:7.2f} {every[title]:6} {way.passes:7} {work[title]:6.2f}")
-check("five of them have a score every 8 pixels", sum(distance == 8 for distance in every.values()) == 5)
-check("16 passes cost 15 to 30 times the work of the skips", 15 < work["stitched"] / work["8s"] < 30)
-check("holes in the filters cost 1.3 to 2 times that work", 1.3 < work["rarefied"] / work["8s"] < 2)
+    print(
+        f"  {title:9} {iu[title]:8.3f} {painted[title]:7.2f} {every[title]:6} {way.passes:7} {work[title]:6.2f}"
+    )
+check(
+    "five of them have a score every 8 pixels",
+    sum(distance == 8 for distance in every.values()) == 5,
+)
+check(
+    "16 passes cost 15 to 30 times the work of the skips",
+    15 < work["stitched"] / work["8s"] < 30,
+)
+check(
+    "holes in the filters cost 1.3 to 2 times that work",
+    1.3 < work["rarefied"] / work["8s"] < 2,
+)
 tricks = max(iu["stitched"], iu["rarefied"]) - iu["32s"]
-check("without training, a finer grid is worth less than .12", -0.05 < tricks < 0.12, f"{tricks:+.3f}")
+check(
+    "without training, a finer grid is worth less than .12",
+    -0.05 < tricks < 0.12,
+    f"{tricks:+.3f}",
+)
 dilated_gain, dilated_loss = iu["dilated"] - iu["32s"], iu["8s"] - iu["dilated"]
-check("a trained dilated network gains over 32s", 0.01 < dilated_gain < 0.3, f"{dilated_gain:+.3f}")
+check(
+    "a trained dilated network gains over 32s",
+    0.01 < dilated_gain < 0.3,
+    f"{dilated_gain:+.3f}",
+)
 check("it stays .1 or more below 8s", 0.1 < dilated_loss < 0.5, f"-{dilated_loss:.3f}")
-check("stitched gives things too many pixels", 1.2 < painted["stitched"] < 4, f"{painted['stitched']:.2f} for each")
+check(
+    "stitched gives things too many pixels",
+    1.2 < painted["stitched"] < 4,
+    f"{painted['stitched']:.2f} for each",
+)
 
 # %% [markdown]
-# A finer grid alone is worth little: the better of the two tricks gains less than .12, and two skips gain .4.
-# `score_fr` of 32s has learned one answer for 32x32 pixels: *is something red near here?* Asked every 8 pixels
-# it says yes around every red thing, also where the thing has ended. So stitched gives things up to twice the
-# pixels that they have. The paper says the same of these tricks: they cost more for what they gain than skips do.
+# A finer grid alone is worth little: the better of the two tricks gains less than .12, and
+# two skips gain .4. `score_fr` of 32s has learned one answer for 32x32 pixels: *is
+# something red near here?* Asked every 8 pixels it says yes around every red thing, also
+# where the thing has ended. So stitched gives things up to twice the pixels that they have.
+# The paper says the same of these tricks: they cost more for what they gain than skips do.
 #
-# The trained dilated network does better, since its `score_fr` can learn an answer for 8x8 pixels. But it still
-# scores far below 8s, at 1.5 times the work. Its features have passed all five pools, and each value still depends
-# on 126 pixels. It must learn from them where an edge is, while `pool3` has it ready. (With more steps the
-# distance may shrink; 240 steps are few.)
+# The trained dilated network does better, since its `score_fr` can learn an answer for 8x8
+# pixels. But it still scores far below 8s, at 1.5 times the work. Its features have passed
+# all five pools, and each value still depends on 126 pixels. It must learn from them where
+# an edge is, while `pool3` has it ready. (With more steps the distance may shrink; 240
+# steps are few.)
 #
-# The costs depend on the network. Here they are for VGG16's shape at a quarter of its width, with a picture of
-# 500x500. (The factors hardly depend on the width.)
+# The costs depend on the network. Here they are for VGG16's shape at a quarter of its
+# width, with a picture of 500x500. (The factors hardly depend on the width.)
 
 # %%
 vgg = {
-    title: models.build(name, 21, width=16) for title, name in (("32s", "fcn32s"), ("16s", "fcn16s"), ("8s", "fcn8s"))
+    title: models.build(name, 21, width=16)
+    for title, name in (("32s", "fcn32s"), ("16s", "fcn16s"), ("8s", "fcn8s"))
 }
 vgg["dilated to 16"] = Sequential(*rarefy(vgg["32s"], 16).layers, BilinearUpsample(32, 16))
-vgg |= {"dilated": models.build("fcn8s_dilated", 21, width=16), "concat": models.build("fcn8s_concat", 21, width=16)}
+vgg |= {
+    "dilated": models.build("fcn8s_dilated", 21, width=16),
+    "concat": models.build("fcn8s_concat", 21, width=16),
+}
 tables = {title: geometry.table(net, 500) for title, net in vgg.items()}
 base = tables["32s"]
-vgg_work = {title: table.multiply_adds / base.multiply_adds for title, table in tables.items()}
-vgg_memory = {title: table.activation_bytes / base.activation_bytes for title, table in tables.items()}
+vgg_work = {
+    title: table.multiply_adds / base.multiply_adds for title, table in tables.items()
+}
+vgg_memory = {
+    title: table.activation_bytes / base.activation_bytes for title, table in tables.items()
+}
 vgg_new = {title: table.parameters / base.parameters - 1 for title, table in tables.items()}
 print(f"  VGG16         {'work':>6} {'memory':>7} {'new parameters':>15}")
 for title in tables:
-    print(f"  {title:13} {vgg_work[title]:6.2f} {vgg_memory[title]:7.2f} {vgg_new[title]:15.3%}")
+    print(
+        f"  {title:13} {vgg_work[title]:6.2f} {vgg_memory[title]:7.2f} {vgg_new[title]:15.3%}"
+    )
 cheap_skips = 3 < vgg_work["dilated"] < 4 and 1 <= vgg_work["8s"] < 1.01
-check("VGG16: dilation costs three to four times the work, two skips a hundredth more", cheap_skips)
-check("dilation adds no parameters, two skips less than a thousandth", 0 == vgg_new["dilated"] < vgg_new["8s"] < 0.001)
-check("dilated maps take more memory than skips", 1.05 < vgg_memory["dilated"] / vgg_memory["8s"] < 2)
+check(
+    "VGG16: dilation costs three to four times the work, two skips a hundredth more",
+    cheap_skips,
+)
+check(
+    "dilation adds no parameters, two skips less than a thousandth",
+    0 == vgg_new["dilated"] < vgg_new["8s"] < 0.001,
+)
+check(
+    "dilated maps take more memory than skips",
+    1.05 < vgg_memory["dilated"] / vgg_memory["8s"] < 2,
+)
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 6.** The trained dilated network does not score higher: it is above 32s and
+# > far below 8s, here and with these few steps. It costs 1.5 times the work of 8s in our
+# > small network, and 3.7 times with VGG16, where `fc6` and `fc7` are most of the work and
+# > are now computed at 16 times as many places.
 
 # %% [markdown]
-# > **Prediction 6.** The trained dilated network does not score higher: it is above 32s and far below 8s, here and
-# > with these few steps. It costs 1.5 times the work of 8s in our small network, and 3.7 times with VGG16, where
-# > `fc6` and `fc7` are most of the work and are now computed at 16 times as many places.
-#
-# When is which better? **Skips** suit where the detail stands in the shallow layers, memory is short, or
-# pictures are large. They are nearly free, but their few parameters must be trained. **Dilation** suits where
-# the *deep* features themselves must stand closer together, and you can pay for it. Both can be combined:
-# dilate the last stride, where it costs least, and upsample the rest.
+# When is which better? **Skips** suit where the detail stands in the shallow layers, memory
+# is short, or pictures are large. They are nearly free, but their few parameters must be
+# trained. **Dilation** suits where the *deep* features themselves must stand closer
+# together, and you can pay for it. Both can be combined: dilate the last stride, where it
+# costs least, and upsample the rest.
 
 # %% [markdown]
 # ## A factor on the features
-# The paper's public at-once network multiplies `pool4` by 0.01 and `pool3` by 0.0001 before they are scored.
-# The features of VGG16 are large, and without the factors they would drown the coarse scores. The factor does
-# not change what the layer can express: `w * (0.01 x)` is `(0.01 w) * x`. It changes the speed of learning. The
-# gradient of `w` is 100 times smaller, and so is the effect of a change of `w`. Together this is the plain
-# layer with 0.0001 times its rate.
+# The paper's public at-once network multiplies `pool4` by 0.01 and `pool3` by 0.0001 before
+# they are scored. The features of VGG16 are large, and without the factors they would drown
+# the coarse scores. The factor does not change what the layer can express: `w * (0.01 x)`
+# is `(0.01 w) * x`. It changes the speed of learning. The gradient of `w` is 100 times
+# smaller, and so is the effect of a change of `w`. Together this is the plain layer with
+# 0.0001 times its rate.
 
 # %%
 seen, target = rng.normal(size=(1, 3, 4, 5)), rng.normal(size=(1, 2, 4, 5))
@@ -511,24 +700,32 @@ def descend(weight, x, lr):
 
 
 scale_gap = np.abs(a * descend(w / a, a * seen, lr) - descend(w, seen, lr * a**2)).max()
-check("features x 0.01 = plain features at the rate x 0.0001", scale_gap < 1e-12, f"they differ by {scale_gap:.0e}")
+check(
+    "features x 0.01 = plain features at the rate x 0.0001",
+    scale_gap < 1e-12,
+    f"they differ by {scale_gap:.0e}",
+)
 bias = np.array([1.0, -1.0])
 bias_gap = np.abs(ops.conv2d(a * seen, w, bias) - a * ops.conv2d(seen, w, bias)).max()
 check(
-    "to scale the scores is another thing: it scales the bias too", abs(bias_gap - 0.99) < 1e-12, f"by {bias_gap:.2f}"
+    "to scale the scores is another thing: it scales the bias too",
+    abs(bias_gap - 0.99) < 1e-12,
+    f"by {bias_gap:.2f}",
 )
 
 # %% [markdown]
-# The features of our small networks are small. They need no factors, and `8s` above has none.
+# The features of our small networks are small. They need no factors, and `8s` above has
+# none.
 
 # %% [markdown]
 # ## Is a skip ResNet's shortcut?
-# Both go around some layers, and both end in an addition. A shortcut of ResNet adds *features* to features of
-# the same size, unchanged, and its purpose is that gradients reach the lower layers of a deep trunk. A skip of
-# FCN adds *scores*, which its own 1x1 convolution computes from a finer map. Its purpose is detail.
+# Both go around some layers, and both end in an addition. A shortcut of ResNet adds
+# *features* to features of the same size, unchanged, and its purpose is that gradients
+# reach the lower layers of a deep trunk. A skip of FCN adds *scores*, which its own 1x1
+# convolution computes from a finer map. Its purpose is detail.
 #
-# The difference shows in the gradients before any training. Twenty layers with small random weights, without
-# and with a shortcut around each, receive a random upstream gradient:
+# The difference shows in the gradients before any training. Twenty layers with small random
+# weights, without and with a shortcut around each, receive a random upstream gradient:
 
 
 # %%
@@ -549,20 +746,35 @@ def gradient_ratio(shortcut, layers=20):
 
 
 plain_ratio, shortcut_ratio = gradient_ratio(False), gradient_ratio(True)
-check("without shortcuts the gradient almost vanishes", 1e-9 < plain_ratio < 1e-4, f"{plain_ratio:.0e} arrives")
-check("with shortcuts it does not", 1 < shortcut_ratio < 100, f"{shortcut_ratio:.1f} arrives")
+check(
+    "without shortcuts the gradient almost vanishes",
+    1e-9 < plain_ratio < 1e-4,
+    f"{plain_ratio:.0e} arrives",
+)
+check(
+    "with shortcuts it does not", 1 < shortcut_ratio < 100, f"{shortcut_ratio:.1f} arrives"
+)
 
 untrained = build("mini_fcn8s").to(DEVICE)
 _, dmaps = untrained.head.backward(np.ones_like(untrained(x)))
 skip_gradients = [float(np.abs(dmaps[pool]).max()) for pool in ("pool4", "pool3")]
 check("a new skip of FCN sends a gradient of exactly 0 down", skip_gradients == [0, 0])
-added = {name: array.size for name, array in staged16.params.items() if name not in staged32.params}
+added = {
+    name: array.size
+    for name, array in staged16.params.items()
+    if name not in staged32.params
+}
 channels = maps["pool4"].shape[1]
-check("all that a skip adds is one small score layer", sum(added.values()) == len(classes) * (channels + 1), f"{added}")
+check(
+    "all that a skip adds is one small score layer",
+    sum(added.values()) == len(classes) * (channels + 1),
+    f"{added}",
+)
 
 # %% [markdown]
 # ## What is still lost
-# Two places hold most of the errors: the pixels within three of a boundary, and small things.
+# Two places hold most of the errors: the pixels within three of a boundary, and small
+# things.
 
 
 # %%
@@ -579,7 +791,9 @@ def border_error(net):
 def recalls(net):
     """How much of a thing is found, on average: of things below 100 pixels, and of the larger ones."""
     found = [recall_by_size(truth, segment(net, image, DEVICE)) for image, truth, _ in val]
-    area, recall = (np.concatenate([getattr(one, name) for one in found]) for name in ("area", "recall"))
+    area, recall = (
+        np.concatenate([getattr(one, name) for one in found]) for name in ("area", "recall")
+    )
     return [recall[area < 100].mean(), recall[area >= 100].mean()]
 
 
@@ -588,35 +802,54 @@ recall = {title: recalls(nets[title]) for title in ("32s", "8s")}
 for title, (near, far) in errors.items():
     print(f"  {title:4} wrong near a boundary {near:.1%}, elsewhere {far:.1%}")
 for title, (small, large) in recall.items():
-    print(f"  {title:4} found of things below 100 pixels {small:.0%}, of larger ones {large:.0%}")
+    print(
+        f"  {title:4} found of things below 100 pixels {small:.0%}, of larger ones {large:.0%}"
+    )
 boundary_gain = errors["32s"][0] - errors["8s"][0] - (errors["32s"][1] - errors["8s"][1])
 check(
     "8s: 8 to 30 % are wrong near a boundary, below 2 % elsewhere",
     0.08 < errors["8s"][0] < 0.3 > 0.02 > errors["8s"][1],
 )
-check("skips help most there", 0.03 < boundary_gain < 0.4, f"by {boundary_gain:.1%} more of the pixels")
+check(
+    "skips help most there",
+    0.03 < boundary_gain < 0.4,
+    f"by {boundary_gain:.1%} more of the pixels",
+)
 size_gaps = [large - small for small, large in recall.values()]
-check("both find less of small things than of large ones", all(0.05 < gap < 0.7 for gap in size_gaps))
-check("8s finds more of both", all(0.05 < b - a < 0.7 for a, b in zip(recall["32s"], recall["8s"])))
+check(
+    "both find less of small things than of large ones",
+    all(0.05 < gap < 0.7 for gap in size_gaps),
+)
+check(
+    "8s finds more of both",
+    all(0.05 < b - a < 0.7 for a, b in zip(recall["32s"], recall["8s"])),
+)
 
 # %% [markdown]
-# A third thing is lost in every FCN: the prediction of a pixel does not depend on the *predictions* beside it.
-# Nothing makes neighbouring pixels agree. (Later work added such a step, a conditional random field.)
+# A third thing is lost in every FCN: the prediction of a pixel does not depend on the
+# *predictions* beside it. Nothing makes neighbouring pixels agree. (Later work added such a
+# step, a conditional random field.)
 
 # %% [markdown]
 # # What could fool you
-# **A crop in the middle.** The upsampled scores are larger than the picture, and something is cut off. To cut
-# the same from all sides looks right, and for 64 pixels it *is* right. For 50 pixels the two places are seven
-# pixels apart: the surplus depends on the size, and the right place does not. All shapes fit, no error is
-# raised, and the result is worse.
+# **A crop in the middle.** The upsampled scores are larger than the picture, and something
+# is cut off. To cut the same from all sides looks right, and for 64 pixels it *is* right.
+# For 50 pixels the two places are seven pixels apart: the surplus depends on the size, and
+# the right place does not. All shapes fit, no error is raised, and the result is worse.
 
 # %%
 small = [(image[:50, :50], truth[:50, :50]) for image, truth, _ in val]
 fcn16s = nets["16s"]
-offset, cells = fcn16s.crop.offset, 4  # 50 pixels are four cells of pool4; the last one is partial
+offset, cells = (
+    fcn16s.crop.offset,
+    4,
+)  # 50 pixels are four cells of pool4; the last one is partial
 surplus = 16 * cells + 16 - 50  # the size of the upsampled map, less that of the picture
 cropped = {}
-for name, start in (("from geometry", offset), ("in the middle", (surplus // 2, surplus // 2))):
+for name, start in (
+    ("from geometry", offset),
+    ("in the middle", (surplus // 2, surplus // 2)),
+):
     fcn16s.crop.offset = start
     matrix = ConfusionMatrix(len(classes))
     for image, truth in small:
@@ -625,14 +858,20 @@ for name, start in (("from geometry", offset), ("in the middle", (surplus // 2, 
     print(f"  crop {name} at {start}: mean IU {cropped[name]:.3f}")
 fcn16s.crop.offset = offset
 crop_loss = cropped["from geometry"] - cropped["in the middle"]
-check("at 64 pixels the middle is where geometry puts the crop", (16 * 4 + 16 - 64) // 2 == offset[0])
-check("at 50 pixels it is not, and costs mean IU", 0.05 < crop_loss < 0.5, f"-{crop_loss:.3f}")
+check(
+    "at 64 pixels the middle is where geometry puts the crop",
+    (16 * 4 + 16 - 64) // 2 == offset[0],
+)
+check(
+    "at 50 pixels it is not, and costs mean IU", 0.05 < crop_loss < 0.5, f"-{crop_loss:.3f}"
+)
 
 # %% [markdown]
-# **A forgotten gradient.** `pool4` is read twice. Leave out the gradient of one reader, and all layers below
-# learn from the wrong gradient. A gradient check of each layer by itself does not see it, since each layer is
-# right. A check of the whole network sees it, but only if the score layer is not zero: as built, the skip sends
-# back zeros, and nobody misses them.
+# **A forgotten gradient.** `pool4` is read twice. Leave out the gradient of one reader, and
+# all layers below learn from the wrong gradient. A gradient check of each layer by itself
+# does not see it, since each layer is right. A check of the whole network sees it, but only
+# if the score layer is not zero: as built, the skip sends back zeros, and nobody misses
+# them.
 
 
 # %%
@@ -653,14 +892,19 @@ def forgotten_part():
 with_numbers = forgotten_part()
 toy.params["score_pool4.weight"][...] = 0
 with_zeros = forgotten_part()
-check("with numbers in the score layer the mistake shows", 0.05 < with_numbers < 2, f"{with_numbers:.0%} off")
+check(
+    "with numbers in the score layer the mistake shows",
+    0.05 < with_numbers < 2,
+    f"{with_numbers:.0%} off",
+)
 check("with zeros it does not", with_zeros == 0)
 
 # %% [markdown]
 # ## The drawings
-# In the first figure, go along a row and compare the edges with the truth. In the second, the upper plot changes
-# the structure only, and the lower one the schedule only. In the third, look where red is left in the right
-# column. In the last, compare the two lines between 8s and 4s.
+# In the first figure, go along a row and compare the edges with the truth. In the second,
+# the upper plot changes the structure only, and the lower one the schedule only. In the
+# third, look where red is left in the right column. In the last, compare the two lines
+# between 8s and 4s.
 
 
 # %%
@@ -672,15 +916,23 @@ def fullest(number):
 
 def draw_scenes():
     shown = [nets[title] for title in ("32s", "16s", "8s", "4s")]
-    rows = [[image, truth, *(segment(net, image, DEVICE) for net in shown)] for image, truth in fullest(4)]
+    rows = [
+        [image, truth, *(segment(net, image, DEVICE) for net in shown)]
+        for image, truth in fullest(4)
+    ]
     caption = f"No skip, one, two and three skips: {STEPS} steps each, from one trunk"
     titles = ["picture", "truth (void is pale)", "32s", "16s", "8s", "4s"]
-    viz.show(viz.panels(rows, titles, caption, classes=classes, palette=train.palette), "12_skips")
+    viz.show(
+        viz.panels(rows, titles, caption, classes=classes, palette=train.palette),
+        "12_skips",
+    )
 
 
 def draw_bars():
     caption = f"Mean IU on scenes that were not trained on: {STEPS} steps each"
-    figure, axes = viz.new_figure(caption, rows=2, width=7, height=5.2, titles=["the structure", "the schedule"])
+    figure, axes = viz.new_figure(
+        caption, rows=2, width=7, height=5.2, titles=["the structure", "the schedule"]
+    )
     axes[0].get_gridspec().set_height_ratios([8, 3])  # all bars are equally thick
     structures = ["32s-fixed", "32s", "16s", "8s", "4s", "dilated", "concat", "decoder"]
     for axis, names in zip(axes, (structures, ["32s", "8s in stages", "8s"])):
@@ -695,9 +947,18 @@ def draw_errors():
     shown = [nets[title] for title in ("32s", "16s", "8s")]
     rows = []
     for image, truth in fullest(3):
-        rows.append([image, truth, *(viz.error_map(truth, segment(net, image, DEVICE)) for net in shown)])
+        rows.append(
+            [
+                image,
+                truth,
+                *(viz.error_map(truth, segment(net, image, DEVICE)) for net in shown),
+            ]
+        )
     titles = ["picture", "truth", "32s, wrong in red", "16s", "8s"]
-    viz.show(viz.panels(rows, titles, "Where the predictions are wrong", palette=train.palette), "12_errors")
+    viz.show(
+        viz.panels(rows, titles, "Where the predictions are wrong", palette=train.palette),
+        "12_errors",
+    )
 
 
 def draw_worlds():
@@ -709,7 +970,9 @@ def draw_worlds():
         titles=["colours", "stripes", "the truth of the stripes", "mean IU"],
     )
     sample = striped_val[0]
-    for axis, image in zip(axes, (val[0].image, sample.image, viz.colourise(sample.labels))):
+    for axis, image in zip(
+        axes, (val[0].image, sample.image, viz.colourise(sample.labels))
+    ):
         axis.imshow(image)
         axis.set_axis_off()
     order = ("32s", "16s", "8s", "4s")
@@ -727,11 +990,13 @@ draw_worlds()
 # %% [markdown]
 # ## Exercises
 # 1. *Trace.* The size of every map in the head of FCN-8s, and where each crop begins.
-# 2. *Change.* One score layer on joined maps in place of two score layers whose results are added.
-# 3. *Prove.* The scores are a sum of three terms, and a bias of `score_fr` fades at the picture's border.
+# 2. *Change.* One score layer on joined maps in place of two score layers whose results are
+#    added.
+# 3. *Prove.* The scores are a sum of three terms, and a bias of `score_fr` fades at the
+#    picture's border.
 #
-# `fcn exercise 12` writes a file for each of them, `fcn exercise 12 --check FILE` checks your answer,
-# `fcn exercise 12 --solution` shows ours.
+# `fcn exercise 12` writes a file for each of them, `fcn exercise 12 --check FILE` checks
+# your answer, `fcn exercise 12 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims
@@ -739,35 +1004,87 @@ draw_worlds()
 # %%
 claims(
     [
-        ("summing scores = scoring the concatenation", concatenation_gap < 1e-12, "1e-12: float64, two orders"),
-        ("the head by hand is the package's", max(head_gap, backward_gap) < 1e-12, "1e-12: float64"),
+        (
+            "summing scores = scoring the concatenation",
+            concatenation_gap < 1e-12,
+            "1e-12: float64, two orders",
+        ),
+        (
+            "the head by hand is the package's",
+            max(head_gap, backward_gap) < 1e-12,
+            "1e-12: float64",
+        ),
         (
             "32s-fixed < 32s < 16s < 8s < 4s",
             sorted(order, key=iu.get) == order,
             "an order; .12 apart or more on five seeds",
         ),
-        ("two skips are worth .25 to .55 at equal steps", 0.25 < structure_gain < 0.55, ".398 to .434 on five seeds"),
-        ("all at once is above in stages at equal steps", 0.02 < schedule_gain < 0.25, ".103 to .121 on five seeds"),
-        ("joining maps is worth no more than adding scores", abs(concat_gain) < 0.05, "-.001 to +.011 on five seeds"),
-        ("16s starts nearly where 32s ended", 0.8 < agree < 1, "two upsamplings against one"),
+        (
+            "two skips are worth .25 to .55 at equal steps",
+            0.25 < structure_gain < 0.55,
+            ".398 to .434 on five seeds",
+        ),
+        (
+            "all at once is above in stages at equal steps",
+            0.02 < schedule_gain < 0.25,
+            ".103 to .121 on five seeds",
+        ),
+        (
+            "joining maps is worth no more than adding scores",
+            abs(concat_gain) < 0.05,
+            "-.001 to +.011 on five seeds",
+        ),
+        (
+            "16s starts nearly where 32s ended",
+            0.8 < agree < 1,
+            "two upsamplings against one",
+        ),
         ("the three score layers' parts add up", parts_gap < 1e-5, "1e-5: float32"),
         (
             "with colours, score_pool3 does most of the work",
             0.4 < lost["score_pool3"] < 0.8,
             ".616 to .640 on five seeds",
         ),
-        ("with colours, 4s gains", 0.03 < gains["colours"][2] < 0.25, ".128 to .146 on five seeds"),
-        ("with stripes, 4s gains nothing", abs(gains["stripes"][2]) < 0.04, "-.004 to +.015 on five seeds"),
-        ("a finer grid without training is worth little", -0.05 < tricks < 0.12, "+.011 to +.065 on five seeds"),
+        (
+            "with colours, 4s gains",
+            0.03 < gains["colours"][2] < 0.25,
+            ".128 to .146 on five seeds",
+        ),
+        (
+            "with stripes, 4s gains nothing",
+            abs(gains["stripes"][2]) < 0.04,
+            "-.004 to +.015 on five seeds",
+        ),
+        (
+            "a finer grid without training is worth little",
+            -0.05 < tricks < 0.12,
+            "+.011 to +.065 on five seeds",
+        ),
         (
             "dilated is below 8s, at more work",
             0.1 < dilated_loss < 0.5 and work["dilated"] > work["8s"],
             ".289 to .352 on five seeds",
         ),
         ("VGG16: dilation costs 3 to 4 times, skips a hundredth", cheap_skips, "counted"),
-        ("a factor a on the features is a factor a**2 on the rate", scale_gap < 1e-12, "1e-12: float64"),
-        ("skips help most at boundaries", 0.03 < boundary_gain < 0.4, ".176 to .193 on five seeds"),
-        ("small things are found less than large ones", all(0.05 < gap < 0.7 for gap in size_gaps), "an order"),
-        ("a crop in the middle is wrong at 50 pixels", 0.05 < crop_loss < 0.5, ".192 to .222 on five seeds"),
+        (
+            "a factor a on the features is a factor a**2 on the rate",
+            scale_gap < 1e-12,
+            "1e-12: float64",
+        ),
+        (
+            "skips help most at boundaries",
+            0.03 < boundary_gain < 0.4,
+            ".176 to .193 on five seeds",
+        ),
+        (
+            "small things are found less than large ones",
+            all(0.05 < gap < 0.7 for gap in size_gaps),
+            "an order",
+        ),
+        (
+            "a crop in the middle is wrong at 50 pixels",
+            0.05 < crop_loss < 0.5,
+            ".192 to .222 on five seeds",
+        ),
     ]
 )

@@ -2,9 +2,10 @@
 """
 # Lesson 13: Is whole-image training different from training on patches?
 
-After this lesson you can say which patches a whole picture contains. You can turn training on whole pictures into
-training on patches by a mask on the loss, and say what the mask costs and what it changes. You know what a batch of a
-single picture is, and how it compares with larger batches when both see the same number of pictures.
+After this lesson you can say which patches a whole picture contains. You can turn training
+on whole pictures into training on patches by a mask on the loss, and say what the mask
+costs and what it changes. You know what a batch of a single picture is, and how it compares
+with larger batches when both see the same number of pictures.
 
 No later lesson builds on this one. If you only want to build FCN-8s, you can leave it out.
 
@@ -16,12 +17,14 @@ Runtime: 15 s on 2 cores
 # %% [markdown]
 # ## A picture is a batch of patches
 #
-# **Patchwise training** is the older way: cut a window out of a picture, predict the class of its middle pixel, and
-# go on to the next window. An FCN takes the whole picture and adds up the loss over all cells of its score map. (A
-# cell is a place of the map.) Each cell sees one window, its receptive field. So the sum over cells is a sum over
-# windows, and the gradient of a sum is the sum of the gradients. To train on *some* of the windows only, leave the
-# other cells out of the loss with a **mask**. The paper calls this **loss sampling**. Here is an example with a 2x2
-# kernel `w`. Two of four cells are kept, and the loss is the sum of their scores:
+# **Patchwise training** is the older way: cut a window out of a picture, predict the class
+# of its middle pixel, and go on to the next window. An FCN takes the whole picture and adds
+# up the loss over all cells of its score map. (A cell is a place of the map.) Each cell
+# sees one window, its receptive field. So the sum over cells is a sum over windows, and the
+# gradient of a sum is the sum of the gradients. To train on *some* of the windows only,
+# leave the other cells out of the loss with a **mask**. The paper calls this **loss
+# sampling**. Here is an example with a 2x2 kernel `w`. Two of four cells are kept, and the
+# loss is the sum of their scores:
 #
 #     picture  1 2 3     mask  1 0     windows kept  1 2   5 6     gradient of the loss     6  8
 #              4 5 6           0 1                   4 5   8 9     with respect to w       12 14
@@ -29,12 +32,15 @@ Runtime: 15 s on 2 cores
 
 # %% [markdown]
 # ## Predict
-# 1. A network sees windows of 18x18 pixels and has an output stride of 4. How many patches is a picture of 64x64? If
-#    you cut all of them out, how many times its pixels do you store?
+# 1. A network sees windows of 18x18 pixels and has an output stride of 4. How many patches
+#    is a picture of 64x64? If you cut all of them out, how many times its pixels do you
+#    store?
 # 2. You keep each cell with probability 1/4. How much faster is a step of training?
-# 3. A gradient is noisy if it is very different for another random choice of patches. Which one is less noisy: that
-#    of 25 patches from one picture, or that of 25 patches from 25 pictures?
-# 4. You may train on 600 pictures. Is it better to take 600 steps with one picture each, or 30 steps with 20 each?
+# 3. A gradient is noisy if it is very different for another random choice of patches. Which
+#    one is less noisy: that of 25 patches from one picture, or that of 25 patches from 25
+#    pictures?
+# 4. You may train on 600 pictures. Is it better to take 600 steps with one picture each, or
+#    30 steps with 20 each?
 
 # %%
 import time
@@ -52,8 +58,8 @@ rng = np.random.default_rng([SEED, 13])
 
 # %% [markdown]
 # ## By hand
-# This is the example from above. The loss is the sum of the kept scores. So its gradient with respect to the scores
-# is the mask itself.
+# This is the example from above. The loss is the sum of the kept scores. So its gradient
+# with respect to the scores is the mask itself.
 
 # %%
 picture = np.arange(1.0, 10).reshape(1, 1, 3, 3)
@@ -66,10 +72,10 @@ check("as in the example", by_patches.tolist() == [[6, 8], [12, 14]])
 
 # %% [markdown]
 # ## Write it yourself
-# This is the network of lesson 7: three convolutions and two pools, **without padding**. Its scores stand every 4
-# pixels. Cell `(i, j)` sees the 18x18 pixels that begin at `(4i, 4j)`. The middle of this window is 8.5 pixels
-# further, between two pixels. We take the first of them: the label of cell `(i, j)` is that of pixel
-# `(4i + 8, 4j + 8)`.
+# This is the network of lesson 7: three convolutions and two pools, **without padding**.
+# Its scores stand every 4 pixels. Cell `(i, j)` sees the 18x18 pixels that begin at `(4i,
+# 4j)`. The middle of this window is 8.5 pixels further, between two pixels. We take the
+# first of them: the label of cell `(i, j)` is that of pixel `(4i + 8, 4j + 8)`.
 
 
 # %%
@@ -88,14 +94,18 @@ def build(padding=0, dtype=np.float64):
 
 def world(count, size, split="train"):
     """(pictures, labels): scenes in which the colour says the class."""
-    scenes = list(datasets.Shapes(count=count, size=size, split=split, classes_by="colour", seed=SEED))
+    scenes = list(
+        datasets.Shapes(count=count, size=size, split=split, classes_by="colour", seed=SEED)
+    )
     pictures = np.stack([scene.image.transpose(2, 0, 1) for scene in scenes])
     return (pictures - 110.0) / 60, np.stack([scene.labels for scene in scenes])
 
 
 def gradient(net, x, labels, mask=None, reduction="sum"):
     """(loss, gradient) of the network over a batch; the gradients of all parameters form one long row."""
-    loss, dscores = ops.softmax_cross_entropy(net(x), labels, reduction=reduction, mask=mask)
+    loss, dscores = ops.softmax_cross_entropy(
+        net(x), labels, reduction=reduction, mask=mask
+    )
     net.zero_grad()
     net.backward_params(dscores)
     return loss, np.concatenate([array.ravel() for array in net.grads.values()])
@@ -109,8 +119,8 @@ mask = np.random.default_rng([SEED, 2]).random(cell_labels.shape) < 0.1
 print(f"{cells}x{cells} cells in each of {len(x)} pictures, {mask.sum()} kept")
 
 # %% [markdown]
-# The first way is one pass over both pictures with the mask. The second way is one pass for each kept cell, over its
-# patch alone.
+# The first way is one pass over both pictures with the mask. The second way is one pass for
+# each kept cell, over its patch alone.
 
 # %%
 loss_whole, whole = gradient(net, x, cell_labels, mask)
@@ -127,46 +137,70 @@ def gap(a, b):
 
 
 patch_gap = gap(patch_sum, whole)
-check("the losses of the patches add up to the masked loss", abs(loss_patches / loss_whole - 1) < 1e-12)
-check("the gradients of the patches add up to the masked gradient", patch_gap < 1e-12, f"{patch_gap:.0e}")
+check(
+    "the losses of the patches add up to the masked loss",
+    abs(loss_patches / loss_whole - 1) < 1e-12,
+)
+check(
+    "the gradients of the patches add up to the masked gradient",
+    patch_gap < 1e-12,
+    f"{patch_gap:.0e}",
+)
 
 # %% [markdown]
 # ## With the package
-# The package computes from the geometry of the network where the windows are. `dense` has `labels_at_cells`,
-# `pixel_mask` and `patches`. All patches can pass through the network as one batch. (If the loss is taken on
-# *upsampled* scores, as in FCN-32s, use `cell_mask`. It keeps or drops all pixels around a cell together.)
+# The package computes from the geometry of the network where the windows are. `dense` has
+# `labels_at_cells`, `pixel_mask` and `patches`. All patches can pass through the network as
+# one batch. (If the loss is taken on *upsampled* scores, as in FCN-32s, use `cell_mask`. It
+# keeps or drops all pixels around a cell together.)
 
 # %%
 field = geometry.receptive_field(net)
 print(field)
-check("the same labels", np.array_equal(labels_at_cells(labels, field, (cells, cells)), cell_labels))
-check("the same mask", np.array_equal(pixel_mask(mask.shape, 0.1, np.random.default_rng([SEED, 2])), mask))
+check(
+    "the same labels",
+    np.array_equal(labels_at_cells(labels, field, (cells, cells)), cell_labels),
+)
+check(
+    "the same mask",
+    np.array_equal(pixel_mask(mask.shape, 0.1, np.random.default_rng([SEED, 2])), mask),
+)
 cut = patches(x, field, mask)
 _, batch = gradient(net, cut, cell_labels[mask][:, None, None])
-check("one batch of all patches has the same gradient", gap(batch, whole) < 1e-12, f"{len(cut)} patches")
+check(
+    "one batch of all patches has the same gradient",
+    gap(batch, whole) < 1e-12,
+    f"{len(cut)} patches",
+)
 many, stored = cells**2, patches(x[:1], field).size / x[:1].size
 check("one picture is 144 patches", many == 144)
-check("cut out, they have 11.4 times its pixels", abs(stored - 11.39) < 0.01, f"{stored:.2f}")
+check(
+    "cut out, they have 11.4 times its pixels", abs(stored - 11.39) < 0.01, f"{stored:.2f}"
+)
 
-# %% [markdown]
-# > **Prediction 1.** It is (64 - 18) / 4 + 1, rounded down, along each axis: 12 x 12 = 144 patches. Cut out, they
-# > hold 144 * 18 * 18 pixels, which is 11.4 times the pixels of the picture. If you wrote 256, you divided 64 by 4.
-# > Then some windows would go over the border.
+# %% [markdown] tags=["answer"]
+# > **Prediction 1.** It is (64 - 18) / 4 + 1, rounded down, along each axis: 12 x 12 = 144
+# > patches. Cut out, they hold 144 * 18 * 18 pixels, which is 11.4 times the pixels of the
+# > picture. If you wrote 256, you divided 64 by 4. Then some windows would go over the
+# > border.
 
 # %% [markdown]
 # ## Where the equality ends: padding
-# Now every convolution is padded by 1. A picture of 64x64 has 16x16 cells, and the windows of the outer cells go over
-# its border. What do these cells see there? *Each* layer adds a frame of zeros around its own input. If a patch is
-# cut out at the border and filled up with zeros, this frame is at another place. Then the second convolution reads
-# numbers where it reads zeros in the whole picture. To compare, give each cell a patch of 20x20 pixels around it, and
-# take the middle one of the 5x5 scores that come back.
+# Now every convolution is padded by 1. A picture of 64x64 has 16x16 cells, and the windows
+# of the outer cells go over its border. What do these cells see there? *Each* layer adds a
+# frame of zeros around its own input. If a patch is cut out at the border and filled up
+# with zeros, this frame is at another place. Then the second convolution reads numbers
+# where it reads zeros in the whole picture. To compare, give each cell a patch of 20x20
+# pixels around it, and take the middle one of the 5x5 scores that come back.
 
 # %%
 padded = build(padding=1)
 size = padded(x).shape[2]
 padded_labels = labels_at_cells(labels, geometry.receptive_field(padded), (size, size))
 inner = np.zeros((size, size), bool)
-inner[2:-2, 2:-2] = True  # here the field, which begins 7 pixels before pixel 4i, lies inside the picture
+inner[2:-2, 2:-2] = (
+    True  # here the field, which begins 7 pixels before pixel 4i, lies inside the picture
+)
 some = rng.random((size, size)) < 0.3
 framed = np.pad(x[:1], ((0, 0), (0, 0), (8, 8), (8, 8)))
 
@@ -177,31 +211,52 @@ def by_tiles(chosen):
     for i, j in np.argwhere(chosen):
         only = np.full((1, 5, 5), 255)
         only[0, 2, 2] = padded_labels[0, i, j]
-        total = total + gradient(padded, framed[:, :, 4 * i : 4 * i + 20, 4 * j : 4 * j + 20], only)[1]
+        total = (
+            total
+            + gradient(padded, framed[:, :, 4 * i : 4 * i + 20, 4 * j : 4 * j + 20], only)[
+                1
+            ]
+        )
     return total
 
 
 # %%
 results = {}
 for place, chosen in (("inner", some & inner), ("border", some & ~inner)):
-    results[place] = by_tiles(chosen), gradient(padded, x[:1], padded_labels[:1], chosen[None])[1]
+    results[place] = (
+        by_tiles(chosen),
+        gradient(padded, x[:1], padded_labels[:1], chosen[None])[1],
+    )
 inner_gap, border_gap = (gap(*results[place]) for place in ("inner", "border"))
-check("cells whose field lies in the picture: still equal", inner_gap < 1e-12, f"{inner_gap:.0e}")
-check("cells that see the border: not equal", 0.01 < border_gap < 2, f"off by {border_gap:.0%}")
+check(
+    "cells whose field lies in the picture: still equal",
+    inner_gap < 1e-12,
+    f"{inner_gap:.0e}",
+)
+check(
+    "cells that see the border: not equal",
+    0.01 < border_gap < 2,
+    f"off by {border_gap:.0%}",
+)
 share = (~inner).mean()
-check("in a small picture, 44 % of the cells see the border", share == 112 / 256, f"{share:.0%}")
+check(
+    "in a small picture, 44 % of the cells see the border",
+    share == 112 / 256,
+    f"{share:.0%}",
+)
 
 # %% [markdown]
 # ## What sampling does to the gradient
-# Keep each cell with probability `p`, and divide the sum by `p` to make up for the cells that are left out. On
-# average over all masks this is the whole gradient: each cell counts 1/p, in a fraction p of the draws. So the
-# divided sum is called unbiased. But the result of a single draw differs from the whole gradient. Let cell `i` have
-# the gradient `g_i`. The cells are drawn independently. From this follows, as exercise 3 proves:
+# Keep each cell with probability `p`, and divide the sum by `p` to make up for the cells
+# that are left out. On average over all masks this is the whole gradient: each cell counts
+# 1/p, in a fraction p of the draws. So the divided sum is called unbiased. But the result
+# of a single draw differs from the whole gradient. Let cell `i` have the gradient `g_i`.
+# The cells are drawn independently. From this follows, as exercise 3 proves:
 #
 #     variance = (1 - p)/p * (sum of |g_i|^2)
 #
-# The more cells are kept, the smaller the variance is. To measure it, compute the gradients of all cells of some
-# pictures one by one, each from a patch of its own.
+# The more cells are kept, the smaller the variance is. To measure it, compute the gradients
+# of all cells of some pictures one by one, each from a patch of its own.
 
 # %%
 small_x, small_labels = world(60, 34)
@@ -212,7 +267,10 @@ for patch, label in zip(patches(small_x, field), small_labels.ravel()):
 each = np.array(each).reshape(60, 25, -1)  # picture, cell, parameter
 one = each[3]
 whole_one = gradient(net, small_x[3:4], small_labels[3:4])[1]
-check("the 25 cells of a picture add up to the picture", gap(one.sum(axis=0), whole_one) < 1e-12)
+check(
+    "the 25 cells of a picture add up to the picture",
+    gap(one.sum(axis=0), whole_one) < 1e-12,
+)
 
 
 def spread(samples):
@@ -227,32 +285,49 @@ for keep in keeps:
     sums = pixel_mask((draws, 25), keep, rng) @ one / keep
     measured.append(spread(sums))
     expected_error = np.sqrt(measured[-1] / draws)
-    bias.append(np.linalg.norm(sums.mean(axis=0) - one.sum(axis=0)) / max(expected_error, 1e-9))
+    bias.append(
+        np.linalg.norm(sums.mean(axis=0) - one.sum(axis=0)) / max(expected_error, 1e-9)
+    )
 predicted = [(1 - keep) / keep * (one**2).sum() for keep in keeps]
 ratios = np.array(measured[:-1]) / predicted[:-1]
 unbiased = 0.1 < max(bias[:-1]) < 3
-check("unbiased: the mean of 4000 draws is off by what chance explains", unbiased, f"{max(bias):.1f} standard errors")
-check("the variance falls with every cell that is kept", bool((np.diff(measured) < 0).all()))
-check("it is (1 - p)/p times the sum of squares", bool((abs(ratios - 1) < 0.2).all()), f"ratios {np.round(ratios, 2)}")
+check(
+    "unbiased: the mean of 4000 draws is off by what chance explains",
+    unbiased,
+    f"{max(bias):.1f} standard errors",
+)
+check(
+    "the variance falls with every cell that is kept", bool((np.diff(measured) < 0).all())
+)
+check(
+    "it is (1 - p)/p times the sum of squares",
+    bool((abs(ratios - 1) < 0.2).all()),
+    f"ratios {np.round(ratios, 2)}",
+)
 check("with all cells kept it is zero", measured[-1] < 1e-12 * measured[0])
 
 # %% [markdown]
 # ## What is a batch of one picture?
-# The paper trains on 20 pictures at a time. The authors' later public code takes **one**. For a classifier, one
-# picture is one label. In **image-to-image training** the input is a picture and the target is a picture too: the
-# label map. Each pixel, or each cell, has a loss of its own. So one picture *is* a batch: of as many patches as it
-# has cells.
+# The paper trains on 20 pictures at a time. The authors' later public code takes **one**.
+# For a classifier, one picture is one label. In **image-to-image training** the input is a
+# picture and the target is a picture too: the label map. Each pixel, or each cell, has a
+# loss of its own. So one picture *is* a batch: of as many patches as it has cells.
 #
-# But these patches overlap, and they show one scene. So what is one picture worth? How many patches, each from
-# another picture, give a mean gradient with the same variance as the mean over all 25 cells of one picture? The mean
-# of `n` independent patches has 1/n of the variance of one patch. So the answer is the variance of one patch, divided
-# by the variance of one picture.
+# But these patches overlap, and they show one scene. So what is one picture worth? How many
+# patches, each from another picture, give a mean gradient with the same variance as the
+# mean over all 25 cells of one picture? The mean of `n` independent patches has 1/n of the
+# variance of one patch. So the answer is the variance of one patch, divided by the variance
+# of one picture.
 
 # %%
 one_patch = spread(each.reshape(60 * 25, -1))
 one_picture = spread(each.mean(axis=1))
 worth = one_patch / one_picture
-check("a picture of 25 cells is worth more than 2 patches, and less than 12.5", 2 < worth < 12.5, f"{worth:.1f}")
+check(
+    "a picture of 25 cells is worth more than 2 patches, and less than 12.5",
+    2 < worth < 12.5,
+    f"{worth:.1f}",
+)
 noisier = one_picture / (one_patch / 25)
 check(
     "25 patches of one picture: 2 to 12.5 times the variance of 25 pictures' patches",
@@ -260,14 +335,15 @@ check(
     f"{noisier:.1f} times",
 )
 
-# %% [markdown]
-# > **Prediction 3.** The 25 patches from 25 pictures are less noisy. The variance of those from one picture is 2 to
-# > 12 times as large (about 5 times). If you wrote that they are equal, you assumed that neighbouring patches are
-# > independent.
+# %% [markdown] tags=["answer"]
+# > **Prediction 3.** The 25 patches from 25 pictures are less noisy. The variance of those
+# > from one picture is 2 to 12 times as large (about 5 times). If you wrote that they are
+# > equal, you assumed that neighbouring patches are independent.
 
 # %% [markdown]
-# So this is the advantage of patches from many pictures: less noise with the *same number of cells*. Keep a fraction
-# `p` of the cells of each of `1/p` pictures. These are 25 cells again on average, but they come from more scenes.
+# So this is the advantage of patches from many pictures: less noise with the *same number
+# of cells*. Keep a fraction `p` of the cells of each of `1/p` pictures. These are 25 cells
+# again on average, but they come from more scenes.
 
 # %%
 mixed = {}
@@ -281,25 +357,38 @@ for pictures in (1, 2, 4):
     print(f"  25 cells from {pictures} picture(s): variance {mixed[pictures]:.1f}")
 all_cells = one_picture / 4
 less_noise = mixed[1] > mixed[2] > mixed[4] > all_cells
-check("the same number of cells from more pictures: less noise", mixed[1] > mixed[2] > mixed[4])
-check("all cells of those four pictures: still less", mixed[4] > all_cells, f"{all_cells:.1f}")
+check(
+    "the same number of cells from more pictures: less noise",
+    mixed[1] > mixed[2] > mixed[4],
+)
+check(
+    "all cells of those four pictures: still less", mixed[4] > all_cells, f"{all_cells:.1f}"
+)
 
 # %% [markdown]
 # ## What it costs
-# A mask lies between the scores and the loss. Everything before it has already been computed, and the backward
-# multiplies zeros like all other numbers. So a step with a mask takes as long as one without. And `1/p` pictures,
-# which give the same number of cells, take `1/p` times as long.
+# A mask lies between the scores and the loss. Everything before it has already been
+# computed, and the backward multiplies zeros like all other numbers. So a step with a mask
+# takes as long as one without. And `1/p` pictures, which give the same number of cells,
+# take `1/p` times as long.
 #
-# Could we cut the patches out instead, and compute only those that are kept? Neighbouring windows share most of their
-# work. Count the multiply-adds: from how many patches on is the whole picture cheaper?
+# Could we cut the patches out instead, and compute only those that are kept? Neighbouring
+# windows share most of their work. Count the multiply-adds: from how many patches on is the
+# whole picture cheaper?
 
 # %%
 picture_cost = geometry.table(net, 64).multiply_adds
 patch_cost = geometry.table(net, 18).multiply_adds
 enough = picture_cost / patch_cost
 print(f"multiply-adds: a picture {picture_cost:,}   a patch {patch_cost:,}")
-check("20 of the 144 patches cost more than the whole picture", 18 < enough < 20, f"{enough:.1f} patches cost as much")
-check("all 144 cost 7 to 8 times as much", 7 < many / enough < 8, f"{many / enough:.1f} times")
+check(
+    "20 of the 144 patches cost more than the whole picture",
+    18 < enough < 20,
+    f"{enough:.1f} patches cost as much",
+)
+check(
+    "all 144 cost 7 to 8 times as much", 7 < many / enough < 8, f"{many / enough:.1f} times"
+)
 
 # %%
 seconds = {"no mask": [], "1/4 kept": []}
@@ -312,26 +401,31 @@ for _ in range(25):  # in turns: another program slows down both
 fastest = {name: min(values) for name, values in seconds.items()}
 ratio = fastest["1/4 kept"] / fastest["no mask"]
 print("  ".join(f"{name} {value * 1000:.1f} ms" for name, value in fastest.items()))
-check("with a quarter of the cells, a step takes at least half as long, and not twice", 0.5 < ratio < 2, f"{ratio:.2f}")
+check(
+    "with a quarter of the cells, a step takes at least half as long, and not twice",
+    0.5 < ratio < 2,
+    f"{ratio:.2f}",
+)
 
-# %% [markdown]
-# > **Prediction 2.** It is not faster. The masked step takes about as long as the whole one; the ratio lies between
-# > 0.5 and 2. If you wrote "four times", you expected that the layers know the mask. They do not: it acts on the loss
-# > only.
+# %% [markdown] tags=["answer"]
+# > **Prediction 2.** It is not faster. The masked step takes about as long as the whole
+# > one; the ratio lies between 0.5 and 2. If you wrote "four times", you expected that the
+# > layers know the mask. They do not: it acts on the loss only.
 
 # %% [markdown]
 # ## Is whole-image training as good as patches?
-# We train the same network six times, always from the same start. The first three trainings make 150 steps each. The
-# first uses all cells of 4 pictures in each step, and the second a quarter of the cells of 4 pictures. The third uses
-# a quarter of the cells of 16 pictures, which are as many cells as in the first. The paper made this comparison and
-# saw no significant effect on how fast the training converges per step. The fourth is like the third, but stops after
-# as much *work* as the first.
+# We train the same network six times, always from the same start. The first three trainings
+# make 150 steps each. The first uses all cells of 4 pictures in each step, and the second a
+# quarter of the cells of 4 pictures. The third uses a quarter of the cells of 16 pictures,
+# which are as many cells as in the first. The paper made this comparison and saw no
+# significant effect on how fast the training converges per step. The fourth is like the
+# third, but stops after as much *work* as the first.
 #
-# The last two answer question 4. Like the first, they see 600 pictures: in 600 steps of one picture, and in 30 steps
-# of 20.
+# The last two answer question 4. Like the first, they see 600 pictures: in 600 steps of one
+# picture, and in 30 steps of 20.
 #
-# Each plan has the learning rate that was best for *it*. We chose it beforehand, by the mean accuracy on validation
-# scenes over the seeds 0, 1, 2, 7 and 11:
+# Each plan has the learning rate that was best for *it*. We chose it beforehand, by the
+# mean accuracy on validation scenes over the seeds 0, 1, 2, 7 and 11:
 #
 #     learning rate                    .0025   .005    .01    .02    .04    .08    .16
 #     4 pictures, all cells                           .934   .953   .963   .938   .774
@@ -341,8 +435,8 @@ check("with a quarter of the cells, a step takes at least half as long, and not 
 #     1 picture, 600 steps              .933   .955   .967   .917
 #     20 pictures, 30 steps                           .762   .812   .857   .882   .840
 #
-# The third training gains only .002 from .08 to .16, so it gets .08. The scores below are taken on *test* scenes.
-# These were not used for this choice.
+# The third training gains only .002 from .08 to .16, so it gets .08. The scores below are
+# taken on *test* scenes. These were not used for this choice.
 
 # %%
 plans = {  # pictures in a batch, share of the cells, steps, learning rate
@@ -356,7 +450,9 @@ plans = {  # pictures in a batch, share of the cells, steps, learning rate
 train_x, train_labels = world(400, 64)
 test_x, test_labels = world(60, 64, "test")
 train_x, test_x = train_x.astype(np.float32), test_x.astype(np.float32)
-train_labels, test_labels = (labels_at_cells(maps, field, (cells, cells)) for maps in (train_labels, test_labels))
+train_labels, test_labels = (
+    labels_at_cells(maps, field, (cells, cells)) for maps in (train_labels, test_labels)
+)
 
 
 def learn(pictures, keep, steps, rate):
@@ -366,7 +462,9 @@ def learn(pictures, keep, steps, rate):
     for step in range(steps + 1):
         if step in np.linspace(0, steps, 9).astype(int):
             scores = net(test_x)
-            curve.append((step * pictures, ops.softmax_cross_entropy(scores, test_labels)[0]))
+            curve.append(
+                (step * pictures, ops.softmax_cross_entropy(scores, test_labels)[0])
+            )
         if step < steps:
             chosen = draws.integers(0, len(train_x), pictures)
             mask = pixel_mask((pictures, cells, cells), keep, draws)
@@ -382,86 +480,148 @@ runs, accuracy, final, mean_iu = {}, {}, {}, {}
 print(f"  {'':30} {'loss':>6} {'accuracy':>9} {'mean IU':>8}")
 for title, plan in plans.items():
     runs[title], scores = learn(*plan)
-    final[title], accuracy[title], mean_iu[title] = runs[title][1, -1], scores["pixel_accuracy"], scores["mean_iu"]
+    final[title], accuracy[title], mean_iu[title] = (
+        runs[title][1, -1],
+        scores["pixel_accuracy"],
+        scores["mean_iu"],
+    )
     print(f"  {title:30} {final[title]:6.3f} {accuracy[title]:9.3f} {mean_iu[title]:8.3f}")
 whole_run, quarter_run, more_run, short_run, single_run, large_run = plans
 background = (test_labels == 0).sum() / (test_labels != 255).sum()
 
 # %% [markdown]
-# **Equal steps.** The three accuracies are within .03 of each other. In the table above, a quarter of the cells of 4
-# pictures is a little worse than all cells. Its gradient is noisier. A quarter of 16 pictures is a little better: it
-# sees four times as many scenes, and it allows a larger rate. It also takes four times the work.
+# **Equal steps.** The three accuracies are within .03 of each other. In the table above, a
+# quarter of the cells of 4 pictures is a little worse than all cells. Its gradient is
+# noisier. A quarter of 16 pictures is a little better: it sees four times as many scenes,
+# and it allows a larger rate. It also takes four times the work.
 #
-# **Equal work.** The fourth plan computes as many pictures as the first, but makes only 37 steps. It falls behind.
+# **Equal work.** The fourth plan computes as many pictures as the first, but makes only 37
+# steps. It falls behind.
 
 # %%
 equal_steps = [accuracy[title] for title in (whole_run, quarter_run, more_run)]
 difference = max(equal_steps) - min(equal_steps)
 behind = accuracy[whole_run] - accuracy[short_run]
 pictures_computed = {title: plan[0] * plan[2] for title, plan in plans.items()}
-check("all three learn", min(equal_steps) > background + 0.15, f"background alone has {background:.2f}")
-check("after as many steps, their accuracies are within .03", difference < 0.03, f"{difference:.3f}")
-check("16 pictures at a quarter: four times the work", pictures_computed[more_run] == 4 * pictures_computed[whole_run])
-check("with equal work, whole pictures are ahead", 0.015 < behind < 0.25, f"by {behind:.3f}")
+check(
+    "all three learn",
+    min(equal_steps) > background + 0.15,
+    f"background alone has {background:.2f}",
+)
+check(
+    "after as many steps, their accuracies are within .03",
+    difference < 0.03,
+    f"{difference:.3f}",
+)
+check(
+    "16 pictures at a quarter: four times the work",
+    pictures_computed[more_run] == 4 * pictures_computed[whole_run],
+)
+check(
+    "with equal work, whole pictures are ahead", 0.015 < behind < 0.25, f"by {behind:.3f}"
+)
 
 # %% [markdown]
-# **Equal pictures.** Now compare batches of 1, 4 and 20. All three have seen 600 pictures and done the same work. The
-# batch of one is as good as the batch of four, to within .03. The batch of 20 is behind, although its gradients are
-# the least noisy. It has made only 30 steps, and its rate cannot be 20 times as large. (With twice the rate, .16, its
-# mean accuracy falls to .84.) So a batch of one is no disadvantage in image-to-image training. Its steps are small
-# and noisy, but there are many of them. (Work means multiply-adds here. On a computer with many cores, a larger batch
-# uses them better.)
+# **Equal pictures.** Now compare batches of 1, 4 and 20. All three have seen 600 pictures
+# and done the same work. The batch of one is as good as the batch of four, to within .03.
+# The batch of 20 is behind, although its gradients are the least noisy. It has made only 30
+# steps, and its rate cannot be 20 times as large. (With twice the rate, .16, its mean
+# accuracy falls to .84.) So a batch of one is no disadvantage in image-to-image training.
+# Its steps are small and noisy, but there are many of them. (Work means multiply-adds here.
+# On a computer with many cores, a larger batch uses them better.)
 
 # %%
 single_against_four = accuracy[single_run] - accuracy[whole_run]
 single_against_large = accuracy[single_run] - accuracy[large_run]
-same_pictures = {pictures_computed[title] for title in (whole_run, single_run, large_run)} == {600}
+same_pictures = {
+    pictures_computed[title] for title in (whole_run, single_run, large_run)
+} == {600}
 check("the batches of 1, 4 and 20 have seen 600 pictures each", same_pictures)
-check("a batch of one is as good as a batch of 4", abs(single_against_four) < 0.03, f"{single_against_four:+.3f}")
-check("it is better than a batch of 20", 0.015 < single_against_large < 0.25, f"by {single_against_large:.3f}")
+check(
+    "a batch of one is as good as a batch of 4",
+    abs(single_against_four) < 0.03,
+    f"{single_against_four:+.3f}",
+)
+check(
+    "it is better than a batch of 20",
+    0.015 < single_against_large < 0.25,
+    f"by {single_against_large:.3f}",
+)
 
-# %% [markdown]
-# > **Prediction 4.** 600 steps of one picture: the accuracy is higher by .015 to .25 than after 30 steps of 20. This
-# > holds at *equal pictures*. It says nothing about 600 steps of 20 pictures, which are 20 times the work. If you
-# > wrote 30 steps, you perhaps thought of a classifier, where one picture is one label.
+# %% [markdown] tags=["answer"]
+# > **Prediction 4.** 600 steps of one picture: the accuracy is higher by .015 to .25 than
+# > after 30 steps of 20. This holds at *equal pictures*. It says nothing about 600 steps of
+# > 20 pictures, which are 20 times the work. If you wrote 30 steps, you perhaps thought of
+# > a classifier, where one picture is one label.
 
 # %% [markdown]
 # ## So, is it as good?
-# Yes. Patchwise training is whole-image training with a sampled loss: patches that are chosen at random are a mask on
-# whole pictures. The mask adds noise and saves no time. Patches have two advantages, and whole pictures can have
-# both. **Balanced classes**: instead of choosing patches of rare classes, give these classes a larger weight in the
-# loss (`weight=`). **Many scenes in a step**: take more pictures in a step. The paper needed neither, although three
-# quarters of its pixels are background.
+# Yes. Patchwise training is whole-image training with a sampled loss: patches that are
+# chosen at random are a mask on whole pictures. The mask adds noise and saves no time.
+# Patches have two advantages, and whole pictures can have both. **Balanced classes**:
+# instead of choosing patches of rare classes, give these classes a larger weight in the
+# loss (`weight=`). **Many scenes in a step**: take more pictures in a step. The paper
+# needed neither, although three quarters of its pixels are background.
 #
-# And the batch of one picture? It is a batch of many cells that are similar. Its gradient is noisier than that of a
-# larger batch, but it is also cheaper, so there are more steps. The authors' later code combines it with a momentum
-# of 0.99. This averages the gradients of about 1 / (1 - 0.99) = 100 steps. The momentum of 0.9 averages those of 10
-# steps. (All our trainings here use 0.9.) Issue 16 of pytorch-fcn contains a report on the journal version of the
-# paper: it compared accumulated, averaged and single-picture losses, and found the last one best on VOC.
+# And the batch of one picture? It is a batch of many cells that are similar. Its gradient
+# is noisier than that of a larger batch, but it is also cheaper, so there are more steps.
+# The authors' later code combines it with a momentum of 0.99. This averages the gradients
+# of about 1 / (1 - 0.99) = 100 steps. The momentum of 0.9 averages those of 10 steps. (All
+# our trainings here use 0.9.) Issue 16 of pytorch-fcn contains a report on the journal
+# version of the paper: it compared accumulated, averaged and single-picture losses, and
+# found the last one best on VOC.
 
 # %% [markdown]
 # ## What could fool you
-# **The mean of means.** The mean loss of one batch of patches equals the mean loss of the masked pictures: both
-# divide by the same number. Now go picture by picture instead. Take the mean in each picture, and average the
-# gradients. (This is what you get when you add up small batches with `iter_size`.) Every loss is a mean, it falls,
-# and nothing looks wrong. But now the weight of a cell depends on how many *other* cells of its picture are kept.
+# **The mean of means.** The mean loss of one batch of patches equals the mean loss of the
+# masked pictures: both divide by the same number. Now go picture by picture instead. Take
+# the mean in each picture, and average the gradients. (This is what you get when you add up
+# small batches with `iter_size`.) Every loss is a mean, it falls, and nothing looks wrong.
+# But now the weight of a cell depends on how many *other* cells of its picture are kept.
 # Keep a tenth of the first picture and all of the second:
 
 # %%
 uneven = np.stack([pixel_mask((cells, cells), 0.1, rng), np.ones((cells, cells), bool)])
-mean_patches = gradient(net, patches(x, field, uneven), cell_labels[uneven][:, None, None], None, "mean")[1]
+mean_patches = gradient(
+    net, patches(x, field, uneven), cell_labels[uneven][:, None, None], None, "mean"
+)[1]
 mean_together = gradient(net, x, cell_labels, uneven, "mean")[1]
-apart = [gradient(net, x[n : n + 1], cell_labels[n : n + 1], uneven[n : n + 1], "mean")[1] for n in range(2)]
+apart = [
+    gradient(net, x[n : n + 1], cell_labels[n : n + 1], uneven[n : n + 1], "mean")[1]
+    for n in range(2)
+]
 mean_of_means = (apart[0] + apart[1]) / 2
-sums = [gradient(net, x[n : n + 1], cell_labels[n : n + 1], uneven[n : n + 1])[1] for n in range(2)]
-same_divisor, other_divisor = gap(mean_together, mean_patches), gap(mean_of_means, mean_patches)
+sums = [
+    gradient(net, x[n : n + 1], cell_labels[n : n + 1], uneven[n : n + 1])[1]
+    for n in range(2)
+]
+same_divisor, other_divisor = (
+    gap(mean_together, mean_patches),
+    gap(mean_of_means, mean_patches),
+)
 counts = (uneven & (cell_labels != 255)).sum(axis=(1, 2))
 heavier = counts[1] / counts[0]
-check("one mean over both pictures = the mean over the patches", same_divisor < 1e-12, f"{same_divisor:.0e}")
-check("the mean of two means is another gradient", 0.05 < other_divisor < 5, f"off by {other_divisor:.0%}")
-check("a cell of the first picture counts 5 to 30 times one of the second", 5 < heavier < 30, f"{heavier:.0f} times")
-all_patches = gradient(net, patches(x, field, uneven), cell_labels[uneven][:, None, None])[1]
-check("sums do not depend on how they are split", gap(sums[0] + sums[1], all_patches) < 1e-12)
+check(
+    "one mean over both pictures = the mean over the patches",
+    same_divisor < 1e-12,
+    f"{same_divisor:.0e}",
+)
+check(
+    "the mean of two means is another gradient",
+    0.05 < other_divisor < 5,
+    f"off by {other_divisor:.0%}",
+)
+check(
+    "a cell of the first picture counts 5 to 30 times one of the second",
+    5 < heavier < 30,
+    f"{heavier:.0f} times",
+)
+all_patches = gradient(net, patches(x, field, uneven), cell_labels[uneven][:, None, None])[
+    1
+]
+check(
+    "sums do not depend on how they are split", gap(sums[0] + sums[1], all_patches) < 1e-12
+)
 
 # %% [markdown]
 # ## The drawings
@@ -483,9 +643,20 @@ def draw_gradients():
         viz.frame(axes[0], 4 * i, 4 * j, 18, 18, "white", 0.8)
         axes[0].plot(4 * j + 8.5, 4 * i + 8.5, "o", color="white", markersize=3)
     axes[1].plot(whole, patch_sum, ".", markersize=3)
-    for place, colour, words in (("border", 1, "cells that see the border"), ("inner", 0, "inner cells")):
+    for place, colour, words in (
+        ("border", 1, "cells that see the border"),
+        ("inner", 0, "inner cells"),
+    ):
         ours, theirs = results[place]
-        axes[2].plot(theirs, ours, ".", markersize=3, color=viz.COLOURS[colour], label=words, zorder=2)
+        axes[2].plot(
+            theirs,
+            ours,
+            ".",
+            markersize=3,
+            color=viz.COLOURS[colour],
+            label=words,
+            zorder=2,
+        )
     axes[2].legend(loc="upper left", frameon=False)
     for ax in axes[1:]:
         ax.axline((0, 0), slope=1, color="#999999", linewidth=0.8, zorder=1)
@@ -503,14 +674,32 @@ def draw_variance():
         titles=["one picture, 4000 masks each", "cells of one or of several pictures"],
     )
     fine = np.geomspace(keeps[0], keeps[-2], 50)
-    axes[0].plot(fine, (1 - fine) / fine * (one**2).sum(), color="#999999", label="(1 - p)/p * sum of squares")
+    axes[0].plot(
+        fine,
+        (1 - fine) / fine * (one**2).sum(),
+        color="#999999",
+        label="(1 - p)/p * sum of squares",
+    )
     axes[0].plot(keeps[:-1], measured[:-1], "o", color=viz.COLOURS[1], label="measured")
-    axes[0].set(xlabel="probability p to keep a cell", ylabel="variance of the gradient", xscale="log", yscale="log")
+    axes[0].set(
+        xlabel="probability p to keep a cell",
+        ylabel="variance of the gradient",
+        xscale="log",
+        yscale="log",
+    )
     axes[0].set_xticks(keeps[:-1], [str(keep) for keep in keeps[:-1]])
     axes[0].minorticks_off()
     axes[0].legend(frameon=False)
-    names = ["1 patch", "1 picture: 25 cells", "2 pictures: 25 cells", "4 pictures: 25 cells", "4 pictures: 100 cells"]
-    bars = axes[1].barh(names[::-1], [one_patch, *mixed.values(), all_cells][::-1], color=viz.COLOURS[0])
+    names = [
+        "1 patch",
+        "1 picture: 25 cells",
+        "2 pictures: 25 cells",
+        "4 pictures: 25 cells",
+        "4 pictures: 100 cells",
+    ]
+    bars = axes[1].barh(
+        names[::-1], [one_patch, *mixed.values(), all_cells][::-1], color=viz.COLOURS[0]
+    )
     axes[1].bar_label(bars, fmt="%.0f", padding=3)
     axes[1].set(xlabel="variance of the mean gradient")
     axes[1].margins(x=0.15)
@@ -542,22 +731,23 @@ def draw_training():
 
 
 # %% [markdown]
-# Each point is one parameter of the network. In the middle, all points lie on the line. On the right, look for the
-# points that do not lie on it: all of them belong to cells that see the border.
+# Each point is one parameter of the network. In the middle, all points lie on the line. On
+# the right, look for the points that do not lie on it: all of them belong to cells that see
+# the border.
 
 # %%
 viz.show(draw_gradients(), "13_gradients")
 
 # %% [markdown]
-# On the left, the measured points lie on the line of the formula. On the right, compare the second bar with the
-# fourth: both use 25 cells, but the second has a larger variance.
+# On the left, the measured points lie on the line of the formula. On the right, compare the
+# second bar with the fourth: both use 25 cells, but the second has a larger variance.
 
 # %%
 viz.show(draw_variance(), "13_variance")
 
 # %% [markdown]
-# On the left, look at how close the ends of the three lines are. On the right, look at the ends at 600 pictures: the
-# two small batches are below the two large ones.
+# On the left, look at how close the ends of the three lines are. On the right, look at the
+# ends at 600 pictures: the two small batches are below the two large ones.
 
 # %%
 viz.show(draw_training(), "13_training")
@@ -565,11 +755,13 @@ viz.show(draw_training(), "13_training")
 # %% [markdown]
 # ## Exercises
 # 1. *Trace.* Which pixels do the kept windows use, how often, and where are their labels?
-# 2. *Change.* Move the picture by a random shift before each step. The labels have to move along.
-# 3. *Prove.* The sum divided by p is unbiased. Compute its mean and its variance over all masks.
+# 2. *Change.* Move the picture by a random shift before each step. The labels have to move
+#    along.
+# 3. *Prove.* The sum divided by p is unbiased. Compute its mean and its variance over all
+#    masks.
 #
-# `fcn exercise 13` writes a file for each of them, `fcn exercise 13 --check FILE` checks your answer,
-# `fcn exercise 13 --solution` shows ours.
+# `fcn exercise 13` writes a file for each of them, `fcn exercise 13 --check FILE` checks
+# your answer, `fcn exercise 13 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims
@@ -577,21 +769,73 @@ viz.show(draw_training(), "13_training")
 # %%
 claims(
     [
-        ("patch gradients add up to the masked gradient", patch_gap < 1e-12, "1e-12: float64, two orders"),
-        ("with padding: where none is seen, still", inner_gap < 1e-12, "1e-12: float64, two orders"),
-        ("with padding: at the border no longer", 0.01 < border_gap < 2, "a hundredth: far above rounding"),
+        (
+            "patch gradients add up to the masked gradient",
+            patch_gap < 1e-12,
+            "1e-12: float64, two orders",
+        ),
+        (
+            "with padding: where none is seen, still",
+            inner_gap < 1e-12,
+            "1e-12: float64, two orders",
+        ),
+        (
+            "with padding: at the border no longer",
+            0.01 < border_gap < 2,
+            "a hundredth: far above rounding",
+        ),
         ("masking is unbiased", unbiased, "3 standard errors of 4000 draws"),
-        ("its variance falls with every cell kept", bool((np.diff(measured) < 0).all()), "an order"),
-        ("as (1 - p)/p", bool((abs(ratios - 1) < 0.2).all()), "a fifth: 4000 draws leave some hundredths"),
-        ("a picture is worth fewer patches than it has", 2 < worth < 12.5, "3.5 to 5.7 on five seeds"),
+        (
+            "its variance falls with every cell kept",
+            bool((np.diff(measured) < 0).all()),
+            "an order",
+        ),
+        (
+            "as (1 - p)/p",
+            bool((abs(ratios - 1) < 0.2).all()),
+            "a fifth: 4000 draws leave some hundredths",
+        ),
+        (
+            "a picture is worth fewer patches than it has",
+            2 < worth < 12.5,
+            "3.5 to 5.7 on five seeds",
+        ),
         ("equal cells from more pictures: less noise", less_noise, "an order"),
-        ("a mask does not halve a step's time", 0.5 < ratio < 2, "both times are equal; a factor of two"),
+        (
+            "a mask does not halve a step's time",
+            0.5 < ratio < 2,
+            "both times are equal; a factor of two",
+        ),
         ("20 patches cost more than the picture", 18 < enough < 20, "counted"),
-        ("at equal steps patches and pictures end alike", difference < 0.03, ".007 to .021 on five seeds"),
-        ("at equal work whole pictures are ahead", 0.015 < behind < 0.25, ".044 to .147 on five seeds"),
-        ("at equal pictures one is as good as four", abs(single_against_four) < 0.03, "-.002 to +.008 on five seeds"),
-        ("and better than twenty", 0.015 < single_against_large < 0.25, ".046 to .214 on five seeds"),
-        ("the mean of means is another gradient", 0.05 < other_divisor < 5, "a twentieth: far above rounding"),
-        ("the mean over the same cells is not", same_divisor < 1e-12, "1e-12: float64, two orders"),
+        (
+            "at equal steps patches and pictures end alike",
+            difference < 0.03,
+            ".007 to .021 on five seeds",
+        ),
+        (
+            "at equal work whole pictures are ahead",
+            0.015 < behind < 0.25,
+            ".044 to .147 on five seeds",
+        ),
+        (
+            "at equal pictures one is as good as four",
+            abs(single_against_four) < 0.03,
+            "-.002 to +.008 on five seeds",
+        ),
+        (
+            "and better than twenty",
+            0.015 < single_against_large < 0.25,
+            ".046 to .214 on five seeds",
+        ),
+        (
+            "the mean of means is another gradient",
+            0.05 < other_divisor < 5,
+            "a twentieth: far above rounding",
+        ),
+        (
+            "the mean over the same cells is not",
+            same_divisor < 1e-12,
+            "1e-12: float64, two orders",
+        ),
     ]
 )

@@ -2,9 +2,10 @@
 """
 # Lesson 14: How do depth and a second task enter?
 
-After this lesson you can give a network a second input, depth, in two ways. You can give one trunk two outputs, and
-write the backward of both changes. You can say from measurements how much depth helps, what a second output costs, and
-how far a network gets that sees only masks.
+After this lesson you can give a network a second input, depth, in two ways. You can give
+one trunk two outputs, and write the backward of both changes. You can say from measurements
+how much depth helps, what a second output costs, and how far a network gets that sees only
+masks.
 
 Needs: lessons 3, 11 and 12. Words: the [glossary](../docs/glossary.md).
 Skip it if you only want to understand FCN-8s on colour pictures.
@@ -15,15 +16,17 @@ Runtime: 45 s on 2 cores
 # %% [markdown]
 # ## One more picture, one more answer
 #
-# A depth camera gives a second picture of the same scene. There are two places where it can enter:
+# A depth camera gives a second picture of the same scene. There are two places where it can
+# enter:
 #
-# * **Early fusion**: depth becomes a fourth input channel. The first filters get a fourth slice.
-# * **Late fusion**: depth gets a network of its own, a second **stream**. The *scores* of the two networks are
-#   averaged.
+# * **Early fusion**: depth becomes a fourth input channel. The first filters get a fourth
+#   slice.
+# * **Late fusion**: depth gets a network of its own, a second **stream**. The *scores* of
+#   the two networks are averaged.
 #
-# A second question about the same picture gets a second **head** on the same trunk. A head consists of score layers,
-# skips and upsampling. Here is one place of the trunk with two features `h`. Each head has one score, and the
-# upstream gradient of both scores is 1:
+# A second question about the same picture gets a second **head** on the same trunk. A head
+# consists of score layers, skips and upsampling. Here is one place of the trunk with two
+# features `h`. Each head has one score, and the upstream gradient of both scores is 1:
 #
 #     h = [3, 5]     head a: w = [2, -1], score 1     its gradient with respect to h: [2, -1]
 #                    head b: w = [1,  4], score 23    its gradient with respect to h: [1,  4]
@@ -33,12 +36,13 @@ Runtime: 45 s on 2 cores
 
 # %% [markdown]
 # ## Predict
-# 1. A trained network gets a depth channel whose weights are zero. What happens to its scores? Can these zeros change
-#    in training?
-# 2. The scores of two networks are averaged. Only the depth picture changes, and the upstream gradient stays the
-#    same. Which gradients of the *colour* network change?
-# 3. A network sees no colour and no texture, only a mask: white things on black. In a world where the class of a
-#    thing is its shape, is this network better or worse than one that sees the picture?
+# 1. A trained network gets a depth channel whose weights are zero. What happens to its
+#    scores? Can these zeros change in training?
+# 2. The scores of two networks are averaged. Only the depth picture changes, and the
+#    upstream gradient stays the same. Which gradients of the *colour* network change?
+# 3. A network sees no colour and no texture, only a mask: white things on black. In a world
+#    where the class of a thing is its shape, is this network better or worse than one that
+#    sees the picture?
 
 # %%
 import numpy as np
@@ -59,9 +63,9 @@ def gap(a, b):
 
 # %% [markdown]
 # ## A fourth channel, by hand
-# A convolution adds up its input channels. So a convolution of four channels is the sum of one of
-# three channels and one of one channel. If the fourth slice of the weight is zero, it adds exactly
-# nothing.
+# A convolution adds up its input channels. So a convolution of four channels is the sum of
+# one of three channels and one of one channel. If the fourth slice of the weight is zero,
+# it adds exactly nothing.
 
 # %%
 colour, depth = rng.normal(size=(1, 3, 5, 6)), rng.normal(size=(1, 1, 5, 6))
@@ -71,16 +75,19 @@ early_gap = gap(ops.conv2d(x4, w4), ops.conv2d(colour, filters) + ops.conv2d(dep
 check("four channels = three + one", early_gap < 1e-12, f"{early_gap:.0e}")
 
 # %% [markdown]
-# Now a whole network. `models.with_depth` makes the parameters of a four-channel network from those of a
-# three-channel one. (The first layer is then called `conv1_1_bgrd`.) The paper's public code fills the fourth slice
-# with the **mean** of the other three. Then the filters treat depth as a grey picture, and find edges in it as they
-# find edges in colours. We try zeros and the mean.
+# Now a whole network. `models.with_depth` makes the parameters of a four-channel network
+# from those of a three-channel one. (The first layer is then called `conv1_1_bgrd`.) The
+# paper's public code fills the fourth slice with the **mean** of the other three. Then the
+# filters treat depth as a grey picture, and find edges in it as they find edges in colours.
+# We try zeros and the mean.
 
 
 # %%
 def network(name, num_classes=4, **options):
     """A small float64 network, none of whose parameters is zero."""
-    net = models.build(name, num_classes, width=4, fc6_kernel=2, dtype=np.float64, seed=SEED, **options)
+    net = models.build(
+        name, num_classes, width=4, fc6_kernel=2, dtype=np.float64, seed=SEED, **options
+    )
     for key, array in net.params.items():
         if key.startswith("score") or key.endswith("bias"):
             array[...] = rng.uniform(-0.5, 0.5, size=array.shape)
@@ -95,29 +102,41 @@ for filling in ("zero", "mean"):
     four[filling] = network("mini_fcn8s", in_channels=4)
     models.transplant(four[filling], models.with_depth(three, filling))
 zero_gap, mean_gap = (gap(four[filling](picture), scores) for filling in ("zero", "mean"))
-check("zero depth weights: the scores of the old network", zero_gap < 1e-12, f"{zero_gap:.0e}")
-check("mean depth weights: other scores from the start", mean_gap > 0.01, f"they differ by {mean_gap:.0%}")
+check(
+    "zero depth weights: the scores of the old network", zero_gap < 1e-12, f"{zero_gap:.0e}"
+)
+check(
+    "mean depth weights: other scores from the start",
+    mean_gap > 0.01,
+    f"they differ by {mean_gap:.0%}",
+)
 
 # %% [markdown]
-# Can the zeros learn? The gradient of a weight is *the layer's input* times *the upstream gradient*.
-# The weight itself does not occur in it. So zeros that read a picture do learn. (Zeros cannot learn
-# where two layers of zeros follow each other: each multiplies the other's gradient by zero.)
+# Can the zeros learn? The gradient of a weight is *the layer's input* times *the upstream
+# gradient*. The weight itself does not occur in it. So zeros that read a picture do learn.
+# (Zeros cannot learn where two layers of zeros follow each other: each multiplies the
+# other's gradient by zero.)
 
 # %%
 four["zero"].backward(rng.normal(size=scores.shape))
 slice_gradient = four["zero"].grads["conv1_1_bgrd.weight"][:, 3]
 zeros_learn = bool((slice_gradient != 0).all())
-check("every one of the zeros gets a gradient", zeros_learn, f"up to {abs(slice_gradient).max():.2g}")
+check(
+    "every one of the zeros gets a gradient",
+    zeros_learn,
+    f"up to {abs(slice_gradient).max():.2g}",
+)
 
-# %% [markdown]
-# > **Prediction 1.** The scores stay as they were (to 1e-12), because a slice of zeros adds nothing. The zeros learn
-# > from the first step on, because their gradient contains the depth picture and not their own value.
+# %% [markdown] tags=["answer"]
+# > **Prediction 1.** The scores stay as they were (to 1e-12), because a slice of zeros adds
+# > nothing. The zeros learn from the first step on, because their gradient contains the
+# > depth picture and not their own value.
 
 # %% [markdown]
 # ## Two streams
-# First we build late fusion ourselves: two whole networks with their own weights, one for colour and one for depth,
-# and the average of their scores. In the code, the depth network is called `hha`, as in the paper. The name is
-# explained below.
+# First we build late fusion ourselves: two whole networks with their own weights, one for
+# colour and one for depth, and the average of their scores. In the code, the depth network
+# is called `hha`, as in the paper. The name is explained below.
 
 # %%
 singles = {"color": network("mini_fcn32s"), "hha": network("mini_fcn32s", in_channels=1)}
@@ -134,9 +153,9 @@ def late_fusion_backward(dscores):
 
 
 # %% [markdown]
-# The package's network is `mini_fcn32s_late_fusion`. Its score layers are called `score_frcolor` and
-# `score_frhha`, as in the paper's public code. It averages the coarse scores, before the upsampling.
-# This gives the same result, because upsampling is linear.
+# The package's network is `mini_fcn32s_late_fusion`. Its score layers are called
+# `score_frcolor` and `score_frhha`, as in the paper's public code. It averages the coarse
+# scores, before the upsampling. This gives the same result, because upsampling is linear.
 
 # %%
 late = network("mini_fcn32s_late_fusion", in_channels=(3, 1))
@@ -146,23 +165,30 @@ late_gap = gap(late(picture), late_fusion(picture))
 dscores = rng.normal(size=late(picture).shape)
 late_dx_gap = gap(late.backward(dscores), late_fusion_backward(dscores))
 check("ours = the package's late fusion", late_gap < 1e-12, f"{late_gap:.0e}")
-check("and so is the gradient with respect to the picture", late_dx_gap < 1e-12, f"{late_dx_gap:.0e}")
+check(
+    "and so is the gradient with respect to the picture",
+    late_dx_gap < 1e-12,
+    f"{late_dx_gap:.0e}",
+)
 
 # %% [markdown]
-# The paper says that the scores are *summed*; its code *averages* them. The arg-max is the same for
-# both. The loss is not: doubled scores give more extreme probabilities.
+# The paper says that the scores are *summed*; its code *averages* them. The arg-max is the
+# same for both. The loss is not: doubled scores give more extreme probabilities.
 
 # %%
 labels = rng.integers(0, 4, (1, 50, 70))
-averaged, summed = (ops.softmax_cross_entropy(scale * late(picture), labels)[0] for scale in (1, 2))
+averaged, summed = (
+    ops.softmax_cross_entropy(scale * late(picture), labels)[0] for scale in (1, 2)
+)
 same_answer = np.array_equal((2 * late(picture)).argmax(1), late(picture).argmax(1))
 check("sum or average: the same arg-max", same_answer)
 check("but another loss", abs(averaged - summed) > 0.01, f"{averaged:.3f} and {summed:.3f}")
 
 # %% [markdown]
-# What happens in the colour stream depends on its own features and on the upstream gradient. Change
-# the depth picture and keep the upstream gradient: every gradient of the colour stream stays the
-# same, bit for bit. The two streams meet only in the loss, through the upstream gradient.
+# What happens in the colour stream depends on its own features and on the upstream
+# gradient. Change the depth picture and keep the upstream gradient: every gradient of the
+# colour stream stays the same, bit for bit. The two streams meet only in the loss, through
+# the upstream gradient.
 
 # %%
 other = picture.copy()
@@ -176,7 +202,11 @@ for x in (picture, other):
 first, second = gradients
 in_colour = [name for name in first if "color" in name]
 untouched = all(np.array_equal(first[name], second[name]) for name in in_colour)
-moved = [name for name in first if "hha" in name and not np.array_equal(first[name], second[name])]
+moved = [
+    name
+    for name in first
+    if "hha" in name and not np.array_equal(first[name], second[name])
+]
 check("no gradient of the colour stream changes", untouched, f"{len(in_colour)} parameters")
 check(
     "all gradients of the depth stream change but one",
@@ -184,26 +214,29 @@ check(
     "score_frhha.bias reads no input",
 )
 
-# %% [markdown]
-# > **Prediction 2.** None: 16 of 16 parameters keep their gradient. In training the upstream gradient does not stay
-# > the same, because the loss is computed from the average of both scores. So there the depth picture has an
-# > influence.
+# %% [markdown] tags=["answer"]
+# > **Prediction 2.** None: 16 of 16 parameters keep their gradient. In training the
+# > upstream gradient does not stay the same, because the loss is computed from the average
+# > of both scores. So there the depth picture has an influence.
 
 # %% [markdown]
 # ## HHA, in one paragraph
-# Raw depth is a poor input for filters that were trained on photographs: the same table has other values when it
-# stands farther away. Gupta et al. (2014) replace the depth of each pixel by three numbers that describe the scene:
-# the **h**orizontal disparity (near or far), the **h**eight above the ground, and the **a**ngle between the surface
-# and gravity. A floor is low and level, a wall is upright, a table top is high and level. HHA needs the camera's
-# calibration and the direction of gravity, so it is computed once and stored like a photograph. Its channels keep
-# their order. (The channels of a photograph are reversed from RGB to BGR.) The paper trains one network on HHA and
-# joins it with the colour network by late fusion. Our drawn world has no floor and no gravity, only near and far. So
-# one channel is enough.
+# Raw depth is a poor input for filters that were trained on photographs: the same table has
+# other values when it stands farther away. Gupta et al. (2014) replace the depth of each
+# pixel by three numbers that describe the scene: the **h**orizontal disparity (near or
+# far), the **h**eight above the ground, and the **a**ngle between the surface and gravity.
+# A floor is low and level, a wall is upright, a table top is high and level. HHA needs the
+# camera's calibration and the direction of gravity, so it is computed once and stored like
+# a photograph. Its channels keep their order. (The channels of a photograph are reversed
+# from RGB to BGR.) The paper trains one network on HHA and joins it with the colour network
+# by late fusion. Our drawn world has no floor and no gravity, only near and far. So one
+# channel is enough.
 
 # %% [markdown]
 # ## Does depth help?
-# We make a world that needs both pictures. Its classes are *warm* and *cool* things that are *near* or *far*. Colour
-# does not say how far away a thing is, and depth does not say its colour. With the ground there are five classes.
+# We make a world that needs both pictures. Its classes are *warm* and *cool* things that
+# are *near* or *far*. Colour does not say how far away a thing is, and depth does not say
+# its colour. With the ground there are five classes.
 
 # %%
 scene = {"size": 64, "seed": SEED, "depth": True, "noise": 2.0}
@@ -270,56 +303,86 @@ val = {view: World(drawn["val"], VIEWS[view], what_and_where, FIVE) for view in 
 
 
 # %% [markdown]
-# Four networks of stride 32 get the same number of steps, the same rate and the same scenes. All are scored on scenes
-# that were not used in training. Late fusion has two trunks. To be fair, its trunks are narrower: 8 channels in the
-# first stage, where the others have 12. So it has *fewer* parameters than early fusion. All scores will be low,
-# because the scenes are small (64x64 pixels) and a stride of 32 is coarse. We compare the networks with each other
-# only.
+# Four networks of stride 32 get the same number of steps, the same rate and the same
+# scenes. All are scored on scenes that were not used in training. Late fusion has two
+# trunks. To be fair, its trunks are narrower: 8 channels in the first stage, where the
+# others have 12. So it has *fewer* parameters than early fusion. All scores will be low,
+# because the scenes are small (64x64 pixels) and a stride of 32 is coarse. We compare the
+# networks with each other only.
 
 
 # %%
 def learn(title, name, view, steps=300, width=12, **options):
     """A trained network, and its mean IU on scenes that were not used in training."""
     net = models.build(name, 5, width=width, fc6_kernel=2, seed=SEED, **options)
-    fit(net, World(drawn["train"], VIEWS[view], what_and_where, FIVE), steps, 0.1, seed=SEED, device=DEVICE)
+    fit(
+        net,
+        World(drawn["train"], VIEWS[view], what_and_where, FIVE),
+        steps,
+        0.1,
+        seed=SEED,
+        device=DEVICE,
+    )
     row = evaluate(net, val[view], DEVICE).scores()
     parameters = sum(array.size for array in net.params.values())
-    print(f"  {title:20} {parameters:7,} parameters   mean IU {row['mean_iu']:.3f}", flush=True)
+    print(
+        f"  {title:20} {parameters:7,} parameters   mean IU {row['mean_iu']:.3f}",
+        flush=True,
+    )
     return net.eval(), row["mean_iu"], parameters
 
 
 rgb, iu_rgb, _ = learn("colour", "mini_fcn32s", "colour")
 far, iu_depth, _ = learn("depth", "mini_fcn32s", "depth")
-early, iu_early, size_early = learn("both, early fusion", "mini_fcn32s", "both", in_channels=4)
-late, iu_late, size_late = learn("both, late fusion", "mini_fcn32s_late_fusion", "both", in_channels=(3, 1), width=8)
+early, iu_early, size_early = learn(
+    "both, early fusion", "mini_fcn32s", "both", in_channels=4
+)
+late, iu_late, size_late = learn(
+    "both, late fusion", "mini_fcn32s_late_fusion", "both", in_channels=(3, 1), width=8
+)
 best_alone = max(iu_rgb, iu_depth)
-check("late fusion has fewer parameters than early fusion", size_late < size_early, f"{size_late:,} and {size_early:,}")
+check(
+    "late fusion has fewer parameters than early fusion",
+    size_late < size_early,
+    f"{size_late:,} and {size_early:,}",
+)
 early_gain, late_gain = iu_early - best_alone, iu_late - iu_early
-check("early fusion beats the better single picture", 0 < early_gain < 0.08, f"by {early_gain:.3f}")
+check(
+    "early fusion beats the better single picture",
+    0 < early_gain < 0.08,
+    f"by {early_gain:.3f}",
+)
 check("late fusion beats early fusion", 0.01 < late_gain < 0.12, f"by {late_gain:.3f}")
 
 # %% [markdown]
-# The paper's table 4 (NYUDv2, mean IU) has the same order. The numbers come from `fcn published`.
+# The paper's table 4 (NYUDv2, mean IU) has the same order. The numbers come from `fcn
+# published`.
 
 # %%
-paper = {row.modality: float(row.numbers.split()[2]) for row in table("4").rows if row.model}
-print(f"  depth {paper['hha']}, colour {paper['color']}, early {paper['color-d']}, late {paper['color-hha']}")
+paper = {
+    row.modality: float(row.numbers.split()[2]) for row in table("4").rows if row.model
+}
+print(
+    f"  depth {paper['hha']}, colour {paper['color']}, early {paper['color-d']}, late {paper['color-hha']}"
+)
 paper_order = max(paper["hha"], paper["color"]) < paper["color-d"] < paper["color-hha"]
 check("in the paper too: one picture < early fusion < late fusion", paper_order)
 
 # %% [markdown]
-# The order is the same, but the reason is simpler in our world. In our world one picture alone cannot answer the
-# question. In the paper's scenes it can. Early fusion gains little here, from .00 to .04 on five seeds. The paper has
-# no control for the number of weights: its late fusion has twice as many as its early fusion. Here late fusion has
-# fewer, and still gains .03 or more. So in this world it is the separate trunks that help, and not the number of
-# weights.
+# The order is the same, but the reason is simpler in our world. In our world one picture
+# alone cannot answer the question. In the paper's scenes it can. Early fusion gains little
+# here, from .00 to .04 on five seeds. The paper has no control for the number of weights:
+# its late fusion has twice as many as its early fusion. Here late fusion has fewer, and
+# still gains .03 or more. So in this world it is the separate trunks that help, and not the
+# number of weights.
 
 # %% [markdown]
 # ## Two heads
-# Now we ask two separate questions: *what* is it (ground, warm, cool), and *how far away* is it (ground, far, near)?
-# The paper does this on SIFT Flow. There are 33 semantic and 3 geometric classes, one trunk, and layers called
-# `score_fr_sem`, `score_fr_geo` and so on. The two losses are added. We first check in float64 that the trunk's
-# gradient is the sum of what each head sends alone.
+# Now we ask two separate questions: *what* is it (ground, warm, cool), and *how far away*
+# is it (ground, far, near)? The paper does this on SIFT Flow. There are 33 semantic and 3
+# geometric classes, one trunk, and layers called `score_fr_sem`, `score_fr_geo` and so on.
+# The two losses are added. We first check in float64 that the trunk's gradient is the sum
+# of what each head sends alone.
 
 # %%
 two = network("mini_fcn8s_two_heads", num_classes=(4, 3))
@@ -340,17 +403,26 @@ together = gradients_for(sem, geo)
 only_sem, only_geo = gradients_for(sem, 0 * geo), gradients_for(0 * sem, geo)
 trunk = [name for name in together if not name.startswith("score")]
 sum_gap = max(gap(only_sem[name] + only_geo[name], together[name]) for name in trunk)
-check("the trunk's gradient is the sum of both heads'", sum_gap < 1e-12, f"{sum_gap:.0e}, {len(trunk)} parameters")
-own = all(np.array_equal(together[n], (only_sem if "_sem" in n else only_geo)[n]) for n in together if n not in trunk)
+check(
+    "the trunk's gradient is the sum of both heads'",
+    sum_gap < 1e-12,
+    f"{sum_gap:.0e}, {len(trunk)} parameters",
+)
+own = all(
+    np.array_equal(together[n], (only_sem if "_sem" in n else only_geo)[n])
+    for n in together
+    if n not in trunk
+)
 check("a head's own gradient does not depend on the other head", own)
 
 # %% [markdown]
-# This is why a layer **adds** to `grads` instead of setting it. With skips the two heads meet at three
-# places: the top, `pool4` and `pool3`. `TwoHeads._backward_heads` adds their gradients there. Then the
-# backward goes through the trunk once.
+# This is why a layer **adds** to `grads` instead of setting it. With skips the two heads
+# meet at three places: the top, `pool4` and `pool3`. `TwoHeads._backward_heads` adds their
+# gradients there. Then the backward goes through the trunk once.
 #
-# What does the second answer cost? We count the multiply-adds of one forward. (The paper reports that its network
-# with two heads is as good on both tasks as two separate networks. We do not test this here.)
+# What does the second answer cost? We count the multiply-adds of one forward. (The paper
+# reports that its network with two heads is as good on both tasks as two separate networks.
+# We do not test this here.)
 
 # %%
 counts = {
@@ -358,7 +430,11 @@ counts = {
     for name, classes in (("fcn8s", 33), ("fcn8s_two_heads", (33, 3)))
 }
 extra = counts["fcn8s_two_heads"] / counts["fcn8s"] - 1
-check("a second head with 3 classes costs less than 5 % more", 0.001 < extra < 0.05, f"{extra:.1%} more")
+check(
+    "a second head with 3 classes costs less than 5 % more",
+    0.001 < extra < 0.05,
+    f"{extra:.1%} more",
+)
 
 # %%
 QUESTIONS = {"semantic": ("ground", "warm", "cool"), "geometric": ("ground", "far", "near")}
@@ -368,31 +444,52 @@ def both_questions(sample):
     return np.stack([what(sample), where(sample)])
 
 
-asked = {split: World(scenes, VIEWS["both"], both_questions, QUESTIONS) for split, scenes in drawn.items()}
-joint = models.build("mini_fcn8s_two_heads", (3, 3), width=12, fc6_kernel=2, in_channels=4, seed=SEED)
+asked = {
+    split: World(scenes, VIEWS["both"], both_questions, QUESTIONS)
+    for split, scenes in drawn.items()
+}
+joint = models.build(
+    "mini_fcn8s_two_heads", (3, 3), width=12, fc6_kernel=2, in_channels=4, seed=SEED
+)
 fit(joint, asked["train"], 200, 0.1, seed=SEED, device=DEVICE)
 matrices = evaluate_heads(joint, asked["val"], DEVICE)
 answered = {name: matrix.scores()["mean_iu"] for name, matrix in matrices.items()}
 ground = np.mean([(s.labels == 0).sum() / (s.labels != 255).sum() for s in drawn["val"]])
-print(f"  what {answered['semantic']:.3f}, how far {answered['geometric']:.3f}, all ground {ground / 3:.3f} (mean IU)")
+print(
+    f"  what {answered['semantic']:.3f}, how far {answered['geometric']:.3f}, all ground {ground / 3:.3f} (mean IU)"
+)
 least = min(answered.values())
-check("one network has learned both answers", 0.6 < least < 0.95, f"mean IU {least:.3f} or more")
+check(
+    "one network has learned both answers",
+    0.6 < least < 0.95,
+    f"mean IU {least:.3f} or more",
+)
 
 # %% [markdown]
 # ## Only masks as input
-# How far does a network get that sees only masks? We ask this first in the world of warm and cool things. A mask is
-# white where there is a thing and black elsewhere, so it cannot show the colour.
+# How far does a network get that sees only masks? We ask this first in the world of warm
+# and cool things. A mask is white where there is a thing and black elsewhere, so it cannot
+# show the colour.
 
 # %%
 _, iu_mask, _ = learn("the mask alone", "mini_fcn32s", "mask")
 alone = ground / 5  # the mean IU of a map that is all ground
-check("the mask cannot show colours: below the picture", iu_mask < iu_rgb, f"{iu_mask:.3f}, {iu_rgb:.3f}")
-check("but it shows where things are: above 'all ground'", iu_mask > alone, f"{iu_mask:.3f}, {alone:.3f}")
+check(
+    "the mask cannot show colours: below the picture",
+    iu_mask < iu_rgb,
+    f"{iu_mask:.3f}, {iu_rgb:.3f}",
+)
+check(
+    "but it shows where things are: above 'all ground'",
+    iu_mask > alone,
+    f"{iu_mask:.3f}, {alone:.3f}",
+)
 
 # %% [markdown]
-# In a second world the class *is* the shape: balloons, squares, triangles, rings and crosses, in any colour and
-# texture. The picture contains the shape too, but the network has to find it first. Here we use FCN-8s, since the
-# things are too small for a stride of 32.
+# In a second world the class *is* the shape: balloons, squares, triangles, rings and
+# crosses, in any colour and texture. The picture contains the shape too, but the network
+# has to find it first. Here we use FCN-8s, since the things are too small for a stride of
+# 32.
 
 # %%
 shapes = {
@@ -403,20 +500,30 @@ KINDS = {"semantic": datasets.shapes.CLASSES["shape"]}
 iu_shapes = {}
 for view in ("colour", "mask"):
     net = models.build("mini_fcn8s", 6, width=12, fc6_kernel=2, seed=SEED)
-    seen = {split: World(scenes, VIEWS[view], lambda sample: sample.labels, KINDS) for split, scenes in shapes.items()}
+    seen = {
+        split: World(scenes, VIEWS[view], lambda sample: sample.labels, KINDS)
+        for split, scenes in shapes.items()
+    }
     fit(net, seen["train"], 200, 0.1, seed=SEED, device=DEVICE)
     iu_shapes[view] = evaluate(net, seen["val"], DEVICE).scores()["mean_iu"]
     print(f"  shapes from the {view:6} mean IU {iu_shapes[view]:.3f}", flush=True)
 gain = iu_shapes["mask"] - iu_shapes["colour"]
-check("where the class is the shape, the mask alone does better", 0.03 < gain < 0.15, f"by {gain:.3f}")
+check(
+    "where the class is the shape, the mask alone does better",
+    0.03 < gain < 0.15,
+    f"by {gain:.3f}",
+)
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 3.** It is better, after 200 steps. The network that sees the mask need not
+# > learn to separate a thing from the ground. But its mask is the true one, which no camera
+# > gives. And in the first world, where colour decides, it is worse than the network that
+# > sees the picture.
 
 # %% [markdown]
-# > **Prediction 3.** It is better, after 200 steps. The network that sees the mask need not learn to separate a thing
-# > from the ground. But its mask is the true one, which no camera gives. And in the first world, where colour
-# > decides, it is worse than the network that sees the picture.
-#
-# The paper's journal version ([arXiv 1605.06211](https://arxiv.org/abs/1605.06211), table 8) asks this about
-# photographs of VOC. The numbers are its mean IU without the background. We cannot measure them here:
+# The paper's journal version ([arXiv 1605.06211](https://arxiv.org/abs/1605.06211), table
+# 8) asks this about photographs of VOC. The numbers are its mean IU without the background.
+# We cannot measure them here:
 #
 # | what the network sees | mean IU |
 # |---|---|
@@ -429,10 +536,11 @@ check("where the class is the shape, the mask alone does better", 0.03 < gain < 
 
 # %% [markdown]
 # ## What could fool you
-# **Only the last head counts.** Suppose that backward goes through the trunk once for each head, and that the layers
-# *set* their gradients instead of adding to them. All shapes fit, both losses are computed, and both heads learn. But
-# the trunk learns for the second head alone. A check of the sum finds this: move a weight of the trunk a little in a
-# random direction, and compare the change of both losses with what the gradient says.
+# **Only the last head counts.** Suppose that backward goes through the trunk once for each
+# head, and that the layers *set* their gradients instead of adding to them. All shapes fit,
+# both losses are computed, and both heads learn. But the trunk learns for the second head
+# alone. A check of the sum finds this: move a weight of the trunk a little in a random
+# direction, and compare the change of both losses with what the gradient says.
 
 # %%
 overwritten = only_geo  # what is left after the second head's backward if layers set
@@ -450,13 +558,21 @@ def losses_along(direction, distance):
 right, wrong = [], []
 for direction in rng.normal(size=(5, *two.params["conv2_1.weight"].shape)):
     measured = (losses_along(direction, step) - losses_along(direction, -step)) / (2 * step)
-    by_sum, by_last = ((g["conv2_1.weight"] * direction).sum() for g in (together, overwritten))
+    by_sum, by_last = (
+        (g["conv2_1.weight"] * direction).sum() for g in (together, overwritten)
+    )
     right.append(abs(by_sum / measured - 1))
     wrong.append(abs(by_last / measured - 1))
 right, wrong = max(right), float(np.median(wrong))
-check("in five directions the sum agrees with finite differences", right < 1e-4, f"off by {right:.0e} or less")
+check(
+    "in five directions the sum agrees with finite differences",
+    right < 1e-4,
+    f"off by {right:.0e} or less",
+)
 check("the last head's gradient does not", wrong > 0.05, f"off by {wrong:.0%}, the median")
-size = np.linalg.norm(overwritten["conv2_1.weight"]) / np.linalg.norm(together["conv2_1.weight"])
+size = np.linalg.norm(overwritten["conv2_1.weight"]) / np.linalg.norm(
+    together["conv2_1.weight"]
+)
 check("its size looks normal", 0.2 < size < 5, f"{size:.0%} of the right one's")
 
 # %% [markdown]
@@ -471,10 +587,14 @@ def palette_of(*colours):
     return palette
 
 
-FIVE_COLOURS = palette_of((0, 0, 0), (240, 170, 130), (200, 40, 30), (140, 180, 235), (30, 70, 190))
+FIVE_COLOURS = palette_of(
+    (0, 0, 0), (240, 170, 130), (200, 40, 30), (140, 180, 235), (30, 70, 190)
+)
 WHAT_COLOURS = palette_of((0, 0, 0), (200, 40, 30), (30, 70, 190))
 FAR_COLOURS = palette_of((0, 0, 0), (120, 120, 120), (245, 245, 245))
-FULL = sorted(range(80), key=lambda i: (drawn["val"][i].labels == 0).sum())  # scenes with little ground first
+FULL = sorted(
+    range(80), key=lambda i: (drawn["val"][i].labels == 0).sum()
+)  # scenes with little ground first
 
 
 def draw_depth():
@@ -483,11 +603,30 @@ def draw_depth():
     reads = {"colour": "colour", "depth": "depth", "early": "both", "late": "both"}
     rows = []
     for i in FULL[:4]:
-        answers = [segment(net, val[reads[title]][i].image, DEVICE) for title, net in nets.items()]
-        rows.append([val["colour"][i].image, val["depth"][i].image, val["colour"][i].labels, *answers])
-    titles = ["colour", "depth (near is bright)", "truth", "from colour", "from depth", "early fusion", "late fusion"]
+        answers = [
+            segment(net, val[reads[title]][i].image, DEVICE) for title, net in nets.items()
+        ]
+        rows.append(
+            [
+                val["colour"][i].image,
+                val["depth"][i].image,
+                val["colour"][i].labels,
+                *answers,
+            ]
+        )
+    titles = [
+        "colour",
+        "depth (near is bright)",
+        "truth",
+        "from colour",
+        "from depth",
+        "early fusion",
+        "late fusion",
+    ]
     caption = "Warm or cool, near or far: four FCN-32s"
-    return viz.panels(rows, titles, caption, classes=FIVE["semantic"], palette=FIVE_COLOURS, size=1.7)
+    return viz.panels(
+        rows, titles, caption, classes=FIVE["semantic"], palette=FIVE_COLOURS, size=1.7
+    )
 
 
 def draw_two_heads():
@@ -499,14 +638,22 @@ def draw_two_heads():
         kinds = [viz.colourise(ids, WHAT_COLOURS) for ids in (kind, guesses[0])]
         distances = [viz.colourise(ids, FAR_COLOURS) for ids in (distance, guesses[1])]
         rows.append([image[:, :, :3], grey(image[:, :, 3]), *kinds, *distances])
-    titles = ["colour", "depth", "what: truth", "what: head 1", "how far: truth", "how far: head 2"]
+    titles = [
+        "colour",
+        "depth",
+        "what: truth",
+        "what: head 1",
+        "how far: truth",
+        "how far: head 2",
+    ]
     caption = "Two heads on one trunk. What: red is warm, blue is cool. How far: white is near, grey is far"
     return viz.panels(rows, titles, caption, size=2.1)
 
 
 # %% [markdown]
-# In the first figure, look at the fourth and fifth column. The network that sees only colour has to guess near or
-# far. The network that sees only depth has to guess warm or cool. All shapes are coarse, because the stride is 32.
+# In the first figure, look at the fourth and fifth column. The network that sees only
+# colour has to guess near or far. The network that sees only depth has to guess warm or
+# cool. All shapes are coarse, because the stride is 32.
 
 # %%
 viz.show(draw_depth(), "14_depth")
@@ -523,8 +670,8 @@ viz.show(draw_two_heads(), "14_two_heads")
 # 2. *Change*: the fourth slice of the first filters.
 # 3. *Prove*: late fusion is one score layer on the concatenated features.
 #
-# `fcn exercise 14` writes a file for each of them, `fcn exercise 14 --check FILE` checks your answer,
-# `fcn exercise 14 --solution` shows ours.
+# `fcn exercise 14` writes a file for each of them, `fcn exercise 14 --check FILE` checks
+# your answer, `fcn exercise 14 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims
@@ -532,18 +679,58 @@ viz.show(draw_two_heads(), "14_two_heads")
 # %%
 claims(
     [
-        ("zero depth weights leave the scores as they were", zero_gap < 1e-12, "1e-12: float64, two orders"),
+        (
+            "zero depth weights leave the scores as they were",
+            zero_gap < 1e-12,
+            "1e-12: float64, two orders",
+        ),
         ("and every one of them gets a gradient", zeros_learn, "exact: not zero"),
-        ("late fusion = the average of two networks' scores", max(late_gap, late_dx_gap) < 1e-12, "1e-12: float64"),
-        ("the colour stream's gradients do not depend on the depth picture", untouched, "exact: bit for bit"),
-        ("the trunk's gradient is the sum of both heads'", sum_gap < 1e-12, "1e-12: float64, two orders"),
+        (
+            "late fusion = the average of two networks' scores",
+            max(late_gap, late_dx_gap) < 1e-12,
+            "1e-12: float64",
+        ),
+        (
+            "the colour stream's gradients do not depend on the depth picture",
+            untouched,
+            "exact: bit for bit",
+        ),
+        (
+            "the trunk's gradient is the sum of both heads'",
+            sum_gap < 1e-12,
+            "1e-12: float64, two orders",
+        ),
         ("a second small head costs less than 5 %", 0.001 < extra < 0.05, "a count"),
-        ("early fusion beats one picture", 0 < early_gain < 0.08, ".004 to .036 on five seeds"),
-        ("late fusion beats early fusion", 0.01 < late_gain < 0.12, ".030 to .062 on five seeds"),
+        (
+            "early fusion beats one picture",
+            0 < early_gain < 0.08,
+            ".004 to .036 on five seeds",
+        ),
+        (
+            "late fusion beats early fusion",
+            0.01 < late_gain < 0.12,
+            ".030 to .062 on five seeds",
+        ),
         ("late fusion wins with fewer parameters", size_late < size_early, "a count"),
-        ("one network answers two questions", 0.6 < least < 0.95, ".75 to .81 on five seeds; all ground has .26"),
-        ("masks do not show colours", alone < iu_mask < iu_rgb, "an order; .02 or more apart on five seeds"),
-        ("where shape is the class, a mask beats a picture, after 200 steps", 0.03 < gain < 0.15, ".070 to .084"),
-        ("the last head's gradient alone is wrong", right < 1e-4 < 0.05 < wrong, "1e-4: finite differences"),
+        (
+            "one network answers two questions",
+            0.6 < least < 0.95,
+            ".75 to .81 on five seeds; all ground has .26",
+        ),
+        (
+            "masks do not show colours",
+            alone < iu_mask < iu_rgb,
+            "an order; .02 or more apart on five seeds",
+        ),
+        (
+            "where shape is the class, a mask beats a picture, after 200 steps",
+            0.03 < gain < 0.15,
+            ".070 to .084",
+        ),
+        (
+            "the last head's gradient alone is wrong",
+            right < 1e-4 < 0.05 < wrong,
+            "1e-4: finite differences",
+        ),
     ]
 )

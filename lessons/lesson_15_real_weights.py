@@ -2,8 +2,9 @@
 """
 # Lesson 15: How are published weights used?
 
-After this lesson you can put published weights into a network of the paper, and prove that they arrived. You can name
-the mistakes that no error message reports. You can say how AlexNet, VGG16 and GoogLeNet differ as trunks of an FCN.
+After this lesson you can put published weights into a network of the paper, and prove that
+they arrived. You can name the mistakes that no error message reports. You can say how
+AlexNet, VGG16 and GoogLeNet differ as trunks of an FCN.
 
 Needs: lessons 5, 6, 11 and 12. Words: the [glossary](../docs/glossary.md).
 Skip it if you do not want to load weights that others have trained.
@@ -14,10 +15,11 @@ Runtime: 20 s on 2 cores
 # %% [markdown]
 # ## Names, shapes, numbers
 #
-# A file of weights is a list of named arrays. It does not say how the layers are connected, nor which preprocessing
-# their input needs. So three things can go wrong. A name of the network is not in the file, or a name of the file is
-# not in the network. A shape is different and has to be changed. The picture is prepared in another way than in
-# training. For a VGG16 classifier and FCN-32s the list begins and ends like this:
+# A file of weights is a list of named arrays. It does not say how the layers are connected,
+# nor which preprocessing their input needs. So three things can go wrong. A name of the
+# network is not in the file, or a name of the file is not in the network. A shape is
+# different and has to be changed. The picture is prepared in another way than in training.
+# For a VGG16 classifier and FCN-32s the list begins and ends like this:
 #
 #     file            shape                network         shape
 #     conv1_1.weight  (64, 3, 3, 3)        conv1_1.weight  (64, 3, 3, 3)       the same
@@ -28,13 +30,13 @@ Runtime: 20 s on 2 cores
 
 # %% [markdown]
 # ## Predict
-# 1. `fc6` of the classifier is a matrix (4096, 25088). `fc6` of the FCN is a convolution with a weight
-#    (4096, 512, 7, 7). Which numbers have to change places?
-# 2. A network receives its pictures with red and blue swapped. Will there be an error message? How
-#    much of its mean IU is left?
+# 1. `fc6` of the classifier is a matrix (4096, 25088). `fc6` of the FCN is a convolution
+#    with a weight (4096, 512, 7, 7). Which numbers have to change places?
+# 2. A network receives its pictures with red and blue swapped. Will there be an error
+#    message? How much of its mean IU is left?
 # 3. The loss stays at 3.0445. There are 21 classes. What has happened?
-# 4. Order AlexNet, VGG16 and GoogLeNet by parameters, by multiply-adds and by time. Is it always the
-#    same order?
+# 4. Order AlexNet, VGG16 and GoogLeNet by parameters, by multiply-adds and by time. Is it
+#    always the same order?
 
 # %%
 import json
@@ -69,9 +71,10 @@ def gap(a, b):
 
 # %% [markdown]
 # ## From VGG16 to FCN-32s
-# We take a VGG16 with a sixteenth of its channels, so that it fits into a lesson. Its layers and names are those of
-# the real one. Its numbers are random, because we only check that they arrive. The file is a plain `.npz`. The
-# appendix shows what `.caffemodel`, `.pth` and `.safetensors` look like inside.
+# We take a VGG16 with a sixteenth of its channels, so that it fits into a lesson. Its
+# layers and names are those of the real one. Its numbers are random, because we only check
+# that they arrive. The file is a plain `.npz`. The appendix shows what `.caffemodel`,
+# `.pth` and `.safetensors` look like inside.
 
 # %%
 thin = {"width": 4}
@@ -83,11 +86,13 @@ vgg_file = folder / "vgg16.npz"
 np.savez(vgg_file, **classifier.params)
 
 # %% [markdown]
-# First we do it by hand. Each array of the network is looked up by its name and reshaped. A score layer
-# that the file does not have stays as it is: zero.
+# First we do it by hand. Each array of the network is looked up by its name and reshaped. A
+# score layer that the file does not have stays as it is: zero.
 
 # %%
-by_hand = models.build("fcn32s", seed=None, **thin).eval()  # seed=None: all weights are zero
+by_hand = models.build(
+    "fcn32s", seed=None, **thin
+).eval()  # seed=None: all weights are zero
 in_file = weights.read(vgg_file)
 not_in_file = []
 for name, array in by_hand.params.items():
@@ -104,21 +109,31 @@ fcn32s = models.build("fcn32s", seed=None, **thin).eval()
 report = weights.load(fcn32s, vgg_file, preprocessing="caffe")
 missing = report.missing
 print(f"  {len(report.used)} arrays used, missing {missing}, unused {report.unused}")
-same_arrays = all(np.array_equal(fcn32s.params[name], array) for name, array in by_hand.params.items())
+same_arrays = all(
+    np.array_equal(fcn32s.params[name], array) for name, array in by_hand.params.items()
+)
 check("by hand = weights.load", same_arrays and not_in_file == missing)
 check("13 convolutions, fc6 and fc7 were filled", len(report.used) == 2 * (13 + 2))
-check("only the score layer is missing: it is what you train", missing == ["score_fr.weight", "score_fr.bias"])
-check("fc8 is unused: it scores ImageNet's 1000 classes", report.unused == ["fc8.weight", "fc8.bias"])
+check(
+    "only the score layer is missing: it is what you train",
+    missing == ["score_fr.weight", "score_fr.bias"],
+)
+check(
+    "fc8 is unused: it scores ImageNet's 1000 classes",
+    report.unused == ["fc8.weight", "fc8.bias"],
+)
 
 # %% [markdown]
-# **Read this report each time.** A name that only one side has is no error, since it may be what you want. A network
-# whose `fc6` was not filled still trains, and its loss falls. Only the report tells you.
+# **Read this report each time.** A name that only one side has is no error, since it may be
+# what you want. A network whose `fc6` was not filled still trains, and its loss falls. Only
+# the report tells you.
 #
-# Is a reshape right for `fc6`? The classifier flattens `pool5` channel by channel and row by row. The convolution's
-# kernel lies in memory in the same order. So no number moves: `W[f, c, i, j] = M[f, 49 c + 7 i + j]`. We test this in
-# two ways. First we compare single numbers. Then we give the FCN the padding of the classifier, 1 instead of 100, and
-# a picture of 224x224. Then there is only one place where the convolution `fc6` fits. There it must compute what the
-# matrix computes.
+# Is a reshape right for `fc6`? The classifier flattens `pool5` channel by channel and row
+# by row. The convolution's kernel lies in memory in the same order. So no number moves:
+# `W[f, c, i, j] = M[f, 49 c + 7 i + j]`. We test this in two ways. First we compare single
+# numbers. Then we give the FCN the padding of the classifier, 1 instead of 100, and a
+# picture of 224x224. Then there is only one place where the convolution `fc6` fits. There
+# it must compute what the matrix computes.
 
 # %%
 matrix, kernels = classifier.params["fc6.weight"], fcn32s.params["fc6.weight"]
@@ -151,17 +166,19 @@ check(
     f"the nearest differs by {nearest:.2f}",
 )
 
-# %% [markdown]
-# > **Prediction 1.** None. `fc6.weight.reshape(4096, 512, 7, 7)` is enough. 50 numbers at random places agree, and so
-# > do the features after `fc7`, to 1e-5.
+# %% [markdown] tags=["answer"]
+# > **Prediction 1.** None. `fc6.weight.reshape(4096, 512, 7, 7)` is enough. 50 numbers at
+# > random places agree, and so do the features after `fc7`, to 1e-5.
 
 # %% [markdown]
 # ## Where do two networks differ?
-# Suppose that a network from a file gives nonsense. Run one picture through a network that you trust and through your
-# own, and compare them **layer by layer**. (The maps of the trusted network may come from another program. Let it
-# write them to a file.) Rounding errors differ everywhere, by about 1e-7. A mistake causes a large difference from
-# one layer on, and that layer is the place to look. Here are five mistakes. All of these networks load and run
-# without a message. Even the transpose of `fc7` loads, because its matrix is square.
+# Suppose that a network from a file gives nonsense. Run one picture through a network that
+# you trust and through your own, and compare them **layer by layer**. (The maps of the
+# trusted network may come from another program. Let it write them to a file.) Rounding
+# errors differ everywhere, by about 1e-7. A mistake causes a large difference from one
+# layer on, and that layer is the place to look. Here are five mistakes. All of these
+# networks load and run without a message. Even the transpose of `fc7` loads, because its
+# matrix is square.
 
 
 # %%
@@ -200,7 +217,11 @@ suspects = {
     "conv2_2 never filled": ("conv2_2", broken({"conv2_2.weight": never_filled}), x),
     "pools round down": ("pool3", broken(ceil_mode=False), x),
     "fc6 read channels last": ("fc6", broken({"fc6.weight": channels_last}), x),
-    "fc7 transposed": ("fc7", broken({"fc7.weight": fcn32s.params["fc7.weight"].swapaxes(0, 1)}), x),
+    "fc7 transposed": (
+        "fc7",
+        broken({"fc7.weight": fcn32s.params["fc7.weight"].swapaxes(0, 1)}),
+        x,
+    ),
     "none, in float64": (None, broken().astype(np.float64), x.astype(np.float64)),
 }
 trusted, gaps, resized, caught = maps(fcn32s, x), {}, {}, {}
@@ -208,7 +229,9 @@ for mistake, (_, net, own_x) in suspects.items():
     ours = maps(net, own_x)
     gaps[mistake] = [distance(ours[name], trusted[name]) for name in trusted]
     resized[mistake] = [ours[name].shape != trusted[name].shape for name in trusted]
-    differs = [d > 1e-4 or other_size for d, other_size in zip(gaps[mistake], resized[mistake])]
+    differs = [
+        d > 1e-4 or other_size for d, other_size in zip(gaps[mistake], resized[mistake])
+    ]
     caught[mistake] = next((name for name, wrong in zip(trusted, differs) if wrong), None)
     print(f"  {mistake:24} first difference at {caught[mistake]}")
 found_all = caught == {name: at for name, (at, _, _) in suspects.items()}
@@ -217,43 +240,56 @@ rounding = max(gaps["none, in float64"])
 check("without a mistake there is only rounding", 0 < rounding < 1e-5, f"{rounding:.0e}")
 
 # %% [markdown]
-# The pools that round down are a special case. `pool3` then lacks its last row and column, but every number that it
-# has is right. The following convolutions read zeros where the missing row and column would be. So the wrong numbers
-# begin at that border, and reach one place further with each convolution.
+# The pools that round down are a special case. `pool3` then lacks its last row and column,
+# but every number that it has is right. The following convolutions read zeros where the
+# missing row and column would be. So the wrong numbers begin at that border, and reach one
+# place further with each convolution.
 
 # %% [markdown]
 # ## All outputs are zero
-# The score layer of a new FCN is zero. So every class gets the score 0 and the loss is `ln 21 = 3.0445`, whatever the
-# trunk contains. This is right for **one** step. If the loss stays there, look for a trunk of zeros. Perhaps nothing
-# was transplanted: Caffe fills a convolution with zeros when no other filling is given. The first loss is the same in
-# both cases. The first gradient is not. The gradient of the score layer's weight is a product with the features, and
-# a trunk of zeros gives features of zero.
+# The score layer of a new FCN is zero. So every class gets the score 0 and the loss is `ln
+# 21 = 3.0445`, whatever the trunk contains. This is right for **one** step. If the loss
+# stays there, look for a trunk of zeros. Perhaps nothing was transplanted: Caffe fills a
+# convolution with zeros when no other filling is given. The first loss is the same in both
+# cases. The first gradient is not. The gradient of the score layer's weight is a product
+# with the features, and a trunk of zeros gives features of zero.
 
 # %%
 labels = rng.integers(0, 21, (1, 102, 102))
 first_loss, arriving = {}, {}
-for title, net in (("filled", fcn32s), ("nothing transplanted", models.build("fcn32s", seed=None, **thin))):
+for title, net in (
+    ("filled", fcn32s),
+    ("nothing transplanted", models.build("fcn32s", seed=None, **thin)),
+):
     net.train().zero_grad()
     first_loss[title], dscores = ops.softmax_cross_entropy(net(x), labels)
     net.backward_params(dscores)
     arriving[title] = [name for name, gradient in net.grads.items() if gradient.any()]
-    print(f"  {title:21} loss {first_loss[title]:.4f}, a gradient arrives at {', '.join(arriving[title])}")
+    print(
+        f"  {title:21} loss {first_loss[title]:.4f}, a gradient arrives at {', '.join(arriving[title])}"
+    )
 fcn32s.eval()
 stuck = [abs(loss - np.log(21)) for loss in first_loss.values()]
 check("both losses are ln 21", max(stuck) < 1e-6, f"to {max(stuck):.0e}")
-check("filled: score_fr's weight gets a gradient", arriving["filled"] == ["score_fr.weight", "score_fr.bias"])
+check(
+    "filled: score_fr's weight gets a gradient",
+    arriving["filled"] == ["score_fr.weight", "score_fr.bias"],
+)
 dead_learns = arriving["nothing transplanted"]
 check("a trunk of zeros: only the bias gets one", dead_learns == ["score_fr.bias"])
 
-# %% [markdown]
-# > **Prediction 3.** 3.0445 is ln 21, so all scores are equal. The trunk is zero: nothing was transplanted. Only the
-# > bias of the score layer can learn, and a bias is the same for all pixels.
+# %% [markdown] tags=["answer"]
+# > **Prediction 3.** 3.0445 is ln 21, so all scores are equal. The trunk is zero: nothing
+# > was transplanted. Only the bias of the score layer can learn, and a bias is the same for
+# > all pixels.
 
 # %% [markdown]
 # ## A trained network, and a wrong picture
-# To see what a mistake costs we need a network that has learned something. A small FCN-8s learns the
-# coloured things of lesson 11 for some seconds. Its input is the difference from the mean, divided by
-# 60. We move this 1/60 into the first layer, `W / 60`. Then it takes what Caffe's networks take: BGR,
+# To see what a mistake costs we need a network that has learned something. A small FCN-8s
+# learns the coloured things of lesson 11 for some seconds. Its input is the difference from
+# the mean, divided by
+# 60. We move this 1/60 into the first layer, `W / 60`. Then it takes what Caffe's networks
+#     take: BGR,
 # 0..255, minus a mean.
 
 # %%
@@ -280,12 +316,17 @@ def student(file, name="mini_fcn8s", **options):
 told = {"preprocessing": "caffe"}
 toy, _ = student("plain.npz", **told)
 fold_gap = gap(toy(caffe_x), expected)
-check("the scores are those of the network that was trained", fold_gap < 1e-4, f"{fold_gap:.0e}")
+check(
+    "the scores are those of the network that was trained",
+    fold_gap < 1e-4,
+    f"{fold_gap:.0e}",
+)
 
 # %% [markdown]
-# Now the network with the right weights receives wrong pictures. There is no error and no warning, since all shapes
-# are right. We print the mean IU over 40 scenes that were not used in training, and the share of pixels that get
-# another class than with the right picture.
+# Now the network with the right weights receives wrong pictures. There is no error and no
+# warning, since all shapes are right. We print the mean IU over 40 scenes that were not
+# used in training, and the share of pixels that get another class than with the right
+# picture.
 
 # %%
 mean = datasets.VOC_MEAN_BGR
@@ -314,26 +355,37 @@ for title, transform in pictures.items():
     judge(title, toy)
 toy.transform = datasets.CAFFE
 swapped_left = iu["RGB for BGR"] / iu["right"]
-check("red and blue swapped: about half of the mean IU is left", 0.35 < swapped_left < 0.65, f"{swapped_left:.2f}")
-check("0..1: everything is background", not any(answer.any() for answer in answers["0..1 for 0..255"]))
+check(
+    "red and blue swapped: about half of the mean IU is left",
+    0.35 < swapped_left < 0.65,
+    f"{swapped_left:.2f}",
+)
+check(
+    "0..1: everything is background",
+    not any(answer.any() for answer in answers["0..1 for 0..255"]),
+)
 check("a forgotten mean costs too", iu["mean forgotten"] < iu["right"] - 0.05)
 
+# %% [markdown] tags=["answer"]
+# > **Prediction 2.** There is no message. About half of the mean IU is left. Here the
+# > classes differ in colour only, so this mistake costs more than it does on photographs.
+
 # %% [markdown]
-# > **Prediction 2.** There is no message. About half of the mean IU is left. Here the classes differ in colour only,
-# > so this mistake costs more than it does on photographs.
-#
-# A picture in 0..1 is nearly black for a network that expects 0..255. Its first layer receives numbers near zero, so
-# the scores come from the biases.
+# A picture in 0..1 is nearly black for a network that expects 0..255. Its first layer
+# receives numbers near zero, so the scores come from the biases.
 
 # %% [markdown]
 # ## The same names, another network
-# FCN-8s at-once multiplies `pool4` by 0.01 and `pool3` by 0.0001 before it scores them. Its parameters
-# have the names and shapes of FCN-8s. Lesson 12 showed how to write one network as the other:
-# `w * x = (w / 0.01) * (0.01 x)`. So we can make the at-once network that gives our network's scores.
+# FCN-8s at-once multiplies `pool4` by 0.01 and `pool3` by 0.0001 before it scores them. Its
+# parameters have the names and shapes of FCN-8s. Lesson 12 showed how to write one network
+# as the other: `w * x = (w / 0.01) * (0.01 x)`. So we can make the at-once network that
+# gives our network's scores.
 
 # %%
 scales = {"score_pool4": np.float32(0.01), "score_pool3": np.float32(0.0001)}
-at_once = state | {f"{name}.weight": state[f"{name}.weight"] / scale for name, scale in scales.items()}
+at_once = state | {
+    f"{name}.weight": state[f"{name}.weight"] / scale for name, scale in scales.items()
+}
 np.savez(folder / "at_once.npz", **at_once)
 judge("at-once in at-once", student("at_once.npz", "mini_fcn8s_atonce", **told)[0])
 mixed_up = {
@@ -343,74 +395,116 @@ mixed_up = {
 for title, (other, report) in mixed_up.items():
     judge(title, other)
     print(f"    {report.notes[0]}")
-check("at-once, loaded as what it is, scores the same", abs(iu["at-once in at-once"] - iu["right"]) < 0.01)
-check("8s in at-once loads, and predicts only background", not any(a.any() for a in answers["8s in at-once"]))
+check(
+    "at-once, loaded as what it is, scores the same",
+    abs(iu["at-once in at-once"] - iu["right"]) < 0.01,
+)
+check(
+    "8s in at-once loads, and predicts only background",
+    not any(a.any() for a in answers["8s in at-once"]),
+)
 check("at-once in 8s loads, and loses mean IU", iu["at-once in 8s"] < iu["right"] - 0.1)
 
 # %% [markdown]
-# **How can you tell the two apart?** The names do not help. Published files are known by their md5, and a program
-# that trains may have recorded the network. Otherwise look at the scores. A score is a logarithm of odds. The scores
-# of a trained network range over some units, and not over thousands. (`fcn doctor` looks at the scores and the
-# pictures.)
+# **How can you tell the two apart?** The names do not help. Published files are known by
+# their md5, and a program that trains may have recorded the network. Otherwise look at the
+# scores. A score is a logarithm of odds. The scores of a trained network range over some
+# units, and not over thousands. (`fcn doctor` looks at the scores and the pictures.)
 
 # %%
-spread, too_wide = (float(one(caffe_x).std()) for one in (toy, mixed_up["at-once in 8s"][0]))
+spread, too_wide = (
+    float(one(caffe_x).std()) for one in (toy, mixed_up["at-once in 8s"][0])
+)
 check(
-    "at-once in 8s: the scores spread ten times as far or more", too_wide > 10 * spread, f"{too_wide:.0f}, {spread:.1f}"
+    "at-once in 8s: the scores spread ten times as far or more",
+    too_wide > 10 * spread,
+    f"{too_wide:.0f}, {spread:.1f}",
 )
 
 # %% [markdown]
 # ## AlexNet, VGG16, GoogLeNet
-# The paper makes an FCN of each. The head and the stride of 32 are the same; the trunks differ. Three
-# ideas in them are new here:
+# The paper makes an FCN of each. The head and the stride of 32 are the same; the trunks
+# differ. Three ideas in them are new here:
 #
-# * **Groups** (AlexNet). AlexNet was trained on two GPUs with little memory. So three of its layers are split into
-#   two halves. Each half reads only its own half of the channels.
-# * **Local response normalisation** (AlexNet, GoogLeNet). A value is divided by a number that grows with the squares
-#   of the channels around it: `y = x / (1 + a * sum of squares)^0.75`. Large values become smaller; small ones hardly
-#   change.
-# * **Inception** (GoogLeNet). Four branches read the same map. 1x1 convolutions first reduce the number
-#   of channels, so that the 3x3 and 5x5 convolutions cost less.
+# * **Groups** (AlexNet). AlexNet was trained on two GPUs with little memory. So three of
+#   its layers are split into two halves. Each half reads only its own half of the channels.
+# * **Local response normalisation** (AlexNet, GoogLeNet). A value is divided by a number
+#   that grows with the squares of the channels around it: `y = x / (1 + a * sum of
+#   squares)^0.75`. Large values become smaller; small ones hardly change.
+# * **Inception** (GoogLeNet). Four branches read the same map. 1x1 convolutions first
+#   reduce the number of channels, so that the 3x3 and 5x5 convolutions cost less.
 
 # %%
 x, weight = rng.normal(size=(1, 4, 6, 5)), rng.normal(size=(6, 2, 3, 3))
 full_weight = np.zeros((6, 4, 3, 3))
 full_weight[:3, :2], full_weight[3:, 2:] = weight[:3], weight[3:]
 groups_gap = gap(ops.conv2d(x, weight, groups=2), ops.conv2d(x, full_weight))
-check("two groups = a convolution whose other half is zero", groups_gap < 1e-12, f"{groups_gap:.0e}")
+check(
+    "two groups = a convolution whose other half is zero",
+    groups_gap < 1e-12,
+    f"{groups_gap:.0e}",
+)
 
 energy = [(x[:, max(c - 2, 0) : c + 3] ** 2).sum(axis=1) for c in range(4)]
 written_out = x / (1 + 1e-4 / 5 * np.stack(energy, axis=1)) ** 0.75
 lrn_gap = gap(ops.local_response_norm(x, 5, 1e-4, 0.75, 1.0), written_out)
-check("normalisation over five channels, as in the formula", lrn_gap < 1e-12, f"{lrn_gap:.0e}")
-bright, dark = (ops.local_response_norm(size * x, 5, 1e-4, 0.75, 1.0) / (size * x) for size in (300, 1))
 check(
-    "values in the hundreds are more than halved", 0 < bright.min() < 0.5, f"the smallest factor is {bright.min():.2f}"
+    "normalisation over five channels, as in the formula", lrn_gap < 1e-12, f"{lrn_gap:.0e}"
 )
-check("values near 1 hardly change", 0.99 < dark.min() <= 1, f"the smallest factor is {dark.min():.4f}")
+bright, dark = (
+    ops.local_response_norm(size * x, 5, 1e-4, 0.75, 1.0) / (size * x) for size in (300, 1)
+)
+check(
+    "values in the hundreds are more than halved",
+    0 < bright.min() < 0.5,
+    f"the smallest factor is {bright.min():.2f}",
+)
+check(
+    "values near 1 hardly change",
+    0.99 < dark.min() <= 1,
+    f"the smallest factor is {dark.min():.4f}",
+)
 
 # %%
-trunks = {name: models.build(name, seed=None) for name in ("fcn_alexnet", "fcn32s", "fcn_googlenet")}
+trunks = {
+    name: models.build(name, seed=None)
+    for name in ("fcn_alexnet", "fcn32s", "fcn_googlenet")
+}
 module = trunks["fcn_googlenet"].trunk.children["inception_3a"]
 reduced = sum(module.params[f"{key}.weight"].size for key in ("5x5_reduce", "5x5"))
-direct = module.params["5x5_reduce.weight"].shape[1] * module.params["5x5.weight"][:, 0].size
+direct = (
+    module.params["5x5_reduce.weight"].shape[1] * module.params["5x5.weight"][:, 0].size
+)
 share = reduced / direct
-check("with a 1x1 first, the 5x5 branch has a tenth of the weights", 0.08 < share < 0.13, f"{reduced:,} of {direct:,}")
+check(
+    "with a 1x1 first, the 5x5 branch has a tenth of the weights",
+    0.08 < share < 0.13,
+    f"{reduced:,} of {direct:,}",
+)
 
 # %% [markdown]
 # ## Side by side
-# Everything in this table follows from the layers, at full width and for 500x500 pixels; nothing is
-# run. The last two columns are the paper's: mean IU on VOC 2011 val, and milliseconds on its GPU, a
-# Tesla K40c. (The paper's FCN-GoogLeNet was never published. Ours pads by 100 as the others do.)
+# Everything in this table follows from the layers, at full width and for 500x500 pixels;
+# nothing is run. The last two columns are the paper's: mean IU on VOC 2011 val, and
+# milliseconds on its GPU, a Tesla K40c. (The paper's FCN-GoogLeNet was never published.
+# Ours pads by 100 as the others do.)
 
 # %%
-published = {row.model: dict(zip(table("1").columns, row.numbers.split())) for row in table("1").rows}
+published = {
+    row.model: dict(zip(table("1").columns, row.numbers.split())) for row in table("1").rows
+}
 title = {row.model: row.system for row in table("1").rows}
 costs = {name: geometry.table(net, 500) for name, net in trunks.items()}
 fields = {name: geometry.receptive_field(net) for name, net in trunks.items()}
-print("                 field  stride  kernel  crop  parameters  in fc6  multiply-adds  maps     | mean IU   ms")
+print(
+    "                 field  stride  kernel  crop  parameters  in fc6  multiply-adds  maps     | mean IU   ms"
+)
 for name, net in trunks.items():
-    fc6 = net.params["fc6.weight"].size / costs[name].parameters if "fc6.weight" in net.params else 0
+    fc6 = (
+        net.params["fc6.weight"].size / costs[name].parameters
+        if "fc6.weight" in net.params
+        else 0
+    )
     print(
         f"  {title[name]:14} {fields[name].size:5} {fields[name].stride:6} {net.upscore.kernel_size[0]:7}"
         f"{net.crop.offset[0]:6} {costs[name].parameters / 1e6:8.1f} M {fc6:7.0%}"
@@ -423,41 +517,62 @@ millions = {name: round(costs[name].parameters / 1e6) for name in trunks}
 counted = all(str(millions[name]) == published[name]["parameters M"] for name in trunks)
 check("parameters as in the paper", counted, f"{list(millions.values())} M")
 same_field = [str(fields[name].size) == published[name]["field"] for name in trunks]
-check("receptive fields as in the paper, except GoogLeNet's", same_field == [True, True, False])
-with_pool = geometry.receptive_field([*trunks["fcn_googlenet"].trunk.layers, layers.AvgPool2d(7, 1)])
-check("GoogLeNet's too, with its last average pool", str(with_pool.size) == published["fcn_googlenet"]["field"])
+check(
+    "receptive fields as in the paper, except GoogLeNet's",
+    same_field == [True, True, False],
+)
+with_pool = geometry.receptive_field(
+    [*trunks["fcn_googlenet"].trunk.layers, layers.AvgPool2d(7, 1)]
+)
+check(
+    "GoogLeNet's too, with its last average pool",
+    str(with_pool.size) == published["fcn_googlenet"]["field"],
+)
 check("all have stride 32", {field.stride for field in fields.values()} == {32})
 by_parameters = sorted(trunks, key=lambda name: costs[name].parameters)
 by_work = sorted(trunks, key=lambda name: costs[name].multiply_adds)
-check("by parameters: GoogLeNet, AlexNet, VGG16", by_parameters == ["fcn_googlenet", "fcn_alexnet", "fcn32s"])
+check(
+    "by parameters: GoogLeNet, AlexNet, VGG16",
+    by_parameters == ["fcn_googlenet", "fcn_alexnet", "fcn32s"],
+)
 check("by multiply-adds: the same order", by_work == by_parameters)
 
 # %% [markdown]
 # How the differences show in an FCN:
 #
-# * **Stride.** It is 32 in all three, so their boundaries are equally coarse. All need the skips of lesson 12.
-# * **Place.** VGG16's scores stand between two pixels. Those of AlexNet and GoogLeNet stand on a pixel, so these two
-#   need an upsampling kernel of 63 instead of 64, and other crops (exercise 3).
-# * **Parameters.** Three quarters of VGG16's are in `fc6`. GoogLeNet has no `fc6`: its file is the smallest.
-# * **Field.** The network with the largest field is not the best one. The paper's best mean IU is VGG16's, whose
-#   field is in the middle.
+# * **Stride.** It is 32 in all three, so their boundaries are equally coarse. All need the
+#   skips of lesson 12.
+# * **Place.** VGG16's scores stand between two pixels. Those of AlexNet and GoogLeNet stand
+#   on a pixel, so these two need an upsampling kernel of 63 instead of 64, and other crops
+#   (exercise 3).
+# * **Parameters.** Three quarters of VGG16's are in `fc6`. GoogLeNet has no `fc6`: its file
+#   is the smallest.
+# * **Field.** The network with the largest field is not the best one. The paper's best mean
+#   IU is VGG16's, whose field is in the middle.
 #
-# What about **time**? We measure the three networks with a quarter of their channels on this machine. They run in
-# turns, and we take the median of five rounds.
+# What about **time**? We measure the three networks with a quarter of their channels on
+# this machine. They run in turns, and we take the median of five rounds.
 
 # %%
 quarter = {"fcn_alexnet": 24, "fcn32s": 16, "fcn_googlenet": 16}
-nets = {name: models.build(name, width=width, seed=SEED).eval() for name, width in quarter.items()}
+nets = {
+    name: models.build(name, width=width, seed=SEED).eval()
+    for name, width in quarter.items()
+}
 x = rng.normal(0, 50, (1, 3, 160, 160)).astype(np.float32)
 work = {name: geometry.table(net, 160).multiply_adds for name, net in nets.items()}
 taken = {name: [] for name in nets}
 for _ in range(5 + 1):
     for name, net in nets.items():
         started = time.perf_counter()
-        with plain(False):  # the engine, also if the lesson runs by the plain code (`--plain`)
+        with plain(
+            False
+        ):  # the engine, also if the lesson runs by the plain code (`--plain`)
             net(x)
         taken[name].append(time.perf_counter() - started)
-seconds = {name: np.median(times[1:]) for name, times in taken.items()}  # the first round warms up
+seconds = {
+    name: np.median(times[1:]) for name, times in taken.items()
+}  # the first round warms up
 rate = {name: work[name] / seconds[name] for name in nets}
 for name in nets:
     print(
@@ -466,20 +581,31 @@ for name in nets:
     )
 alexnet, vgg16, googlenet = (seconds[name] for name in nets)
 slowest = vgg16 > 1.1 * googlenet and googlenet > 1.1 * alexnet
-check("by time: AlexNet, GoogLeNet, VGG16", slowest, f"1 : {googlenet / alexnet:.1f} : {vgg16 / alexnet:.1f}")
+check(
+    "by time: AlexNet, GoogLeNet, VGG16",
+    slowest,
+    f"1 : {googlenet / alexnet:.1f} : {vgg16 / alexnet:.1f}",
+)
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 4.** It is not. GoogLeNet has the fewest parameters and the fewest
+# > multiply-adds, but takes longer than AlexNet. Its work is spread over many thin layers,
+# > and each of them reads its map, cuts out patches and writes its result. VGG16 does a few
+# > large matrix products, which processors do fastest.
 
 # %% [markdown]
-# > **Prediction 4.** It is not. GoogLeNet has the fewest parameters and the fewest multiply-adds, but takes longer than
-# > AlexNet. Its work is spread over many thin layers, and each of them reads its map, cuts out patches and writes
-# > its result. VGG16 does a few large matrix products, which processors do fastest.
-#
-# The paper's GPU shows the same. We divide our counts by the paper's milliseconds. This gives the multiply-adds of one
-# second.
+# The paper's GPU shows the same. We divide our counts by the paper's milliseconds. This
+# gives the multiply-adds of one second.
 
 # %%
-paper_rate = {name: costs[name].multiply_adds / float(published[name]["forward ms"]) * 1e3 for name in trunks}
+paper_rate = {
+    name: costs[name].multiply_adds / float(published[name]["forward ms"]) * 1e3
+    for name in trunks
+}
 for name in trunks:
-    print(f"  {title[name]:14} {paper_rate[name] / 1e9:4.0f} G multiply-adds a second in the paper")
+    print(
+        f"  {title[name]:14} {paper_rate[name] / 1e9:4.0f} G multiply-adds a second in the paper"
+    )
 order = ["fcn_googlenet", "fcn_alexnet", "fcn32s"]
 paper_order = sorted(paper_rate, key=paper_rate.get) == order
 check("multiply-adds a second: GoogLeNet least, VGG16 most, in the paper", paper_order)
@@ -487,41 +613,61 @@ check("here too, GoogLeNet does the least", min(rate, key=rate.get) == "fcn_goog
 
 # %% [markdown]
 # ## Is deeper better?
-# VGG16 is deeper than AlexNet and scores better, but it also has more weights and more work. So we compare two trunks
-# with nearly the same number of parameters. One has a single 3x3 convolution in each stage, the other has two, with
-# fewer channels. Two 3x3 convolutions in a row see 5x5 pixels. For each pair of channels they need 2 * 9 = 18
-# weights, where one 5x5 convolution needs 25. And there is one more ReLU. Both networks are FCN-8s and get the same
-# steps and the same rate. The class is the shape of a thing, so colour does not help.
+# VGG16 is deeper than AlexNet and scores better, but it also has more weights and more
+# work. So we compare two trunks with nearly the same number of parameters. One has a single
+# 3x3 convolution in each stage, the other has two, with fewer channels. Two 3x3
+# convolutions in a row see 5x5 pixels. For each pair of channels they need 2 * 9 = 18
+# weights, where one 5x5 convolution needs 25. And there is one more ReLU. Both networks are
+# FCN-8s and get the same steps and the same rate. The class is the shape of a thing, so
+# colour does not help.
 
 # %%
 by_shape = {"size": 64, "classes_by": "shape", "seed": SEED}
 shapes = datasets.InMemory(datasets.Shapes(count=400, split="train", **by_shape))
 unseen = datasets.InMemory(datasets.Shapes(count=80, split="val", **by_shape))
 shape_iu, parameters, products = [], [], []
-for words, width, convs in (("one 3x3 a stage", 16, (1,) * 5), ("two 3x3 a stage", 11, (2,) * 5)):
-    net = models.build("mini_fcn8s", shapes.num_classes, width=width, convs=convs, fc6_kernel=2, seed=SEED)
+for words, width, convs in (
+    ("one 3x3 a stage", 16, (1,) * 5),
+    ("two 3x3 a stage", 11, (2,) * 5),
+):
+    net = models.build(
+        "mini_fcn8s", shapes.num_classes, width=width, convs=convs, fc6_kernel=2, seed=SEED
+    )
     fit(net, shapes, 250, 0.06, seed=SEED)
     shape_iu.append(evaluate(net, unseen).scores()["mean_iu"])
     parameters.append(sum(array.size for array in net.params.values()))
     products.append(geometry.table(net, 64).multiply_adds)
-    print(f"  {words}: {parameters[-1]:,} parameters, {products[-1] / 1e6:.0f} M products, mean IU {shape_iu[-1]:.3f}")
+    print(
+        f"  {words}: {parameters[-1]:,} parameters, {products[-1] / 1e6:.0f} M products, mean IU {shape_iu[-1]:.3f}"
+    )
 check("the deeper trunk has fewer parameters", 0.9 < parameters[1] / parameters[0] < 1)
-check("and more work", 1.4 < products[1] / products[0] < 1.6, f"{products[1] / products[0]:.2f} times")
+check(
+    "and more work",
+    1.4 < products[1] / products[0] < 1.6,
+    f"{products[1] / products[0]:.2f} times",
+)
 deeper_gain = shape_iu[1] - shape_iu[0]
-check("the deeper trunk is about as good", -0.03 < deeper_gain < 0.06, f"{deeper_gain:+.3f} mean IU")
+check(
+    "the deeper trunk is about as good",
+    -0.03 < deeper_gain < 0.06,
+    f"{deeper_gain:+.3f} mean IU",
+)
 
 # %% [markdown]
-# Here depth alone changes little: the mean IU grows by .00 to .03 on five seeds. A skip is worth far more (lesson
-# 12). So depth does not explain the paper's table by itself. GoogLeNet even has more layers than VGG16 (22 and 16),
-# and its FCN has a lower mean IU. There is another difference: VGG16 was also a better classifier on ImageNet than
-# AlexNet, and its FCN starts from those weights. Our networks start from random weights, so we cannot test this here.
+# Here depth alone changes little: the mean IU grows by .00 to .03 on five seeds. A skip is
+# worth far more (lesson 12). So depth does not explain the paper's table by itself.
+# GoogLeNet even has more layers than VGG16 (22 and 16), and its FCN has a lower mean IU.
+# There is another difference: VGG16 was also a better classifier on ImageNet than AlexNet,
+# and its FCN starts from those weights. Our networks start from random weights, so we
+# cannot test this here.
 
 # %% [markdown]
 # ## What could fool you
-# **A test at a convenient size.** Does it matter whether pools round sizes up or down? At 64 pixels every pool halves
-# an even number, and the two networks are equal. At 50 pixels they are not. For the paper's FCN-32s, geometry answers
-# this for all sizes at once. If its pools round down, it cannot take a picture of 500x375 pixels, as many of VOC's
-# are. A test at 256 or 480 pixels passes all the same.
+# **A test at a convenient size.** Does it matter whether pools round sizes up or down? At
+# 64 pixels every pool halves an even number, and the two networks are equal. At 50 pixels
+# they are not. For the paper's FCN-32s, geometry answers this for all sizes at once. If its
+# pools round down, it cannot take a picture of 500x375 pixels, as many of VOC's are. A test
+# at 256 or 480 pixels passes all the same.
 
 # %%
 down, _ = student("plain.npz", **told)
@@ -533,31 +679,44 @@ up_50, down_50 = (one(caffe_x[:, :, :50, :50]) for one in (toy, down))
 down_gap = gap(down_50, up_50)
 moved_50 = (up_50.argmax(axis=1) != down_50.argmax(axis=1)).mean()
 check("64 pixels: no difference", same_at_64)
-check("50 pixels: other scores", down_gap > 0.01, f"{moved_50:.1%} of the pixels get another class")
+check(
+    "50 pixels: other scores",
+    down_gap > 0.01,
+    f"{moved_50:.1%} of the pixels get another class",
+)
 real = trunks["fcn32s"]
 fitting = geometry.sizes_that_fit(real, range(1, 601), ceil_mode=False)
-check("rounding up, FCN-32s takes every size to 600", len(geometry.sizes_that_fit(real, range(1, 601))) == 600)
+check(
+    "rounding up, FCN-32s takes every size to 600",
+    len(geometry.sizes_that_fit(real, range(1, 601))) == 600,
+)
 taken_down = [n for n in (256, 375, 480, 500) if n in fitting]
-check("rounding down, 256 and 480, but neither 375 nor 500", taken_down == [256, 480], f"{len(fitting)} sizes of 600")
+check(
+    "rounding down, 256 and 480, but neither 375 nor 500",
+    taken_down == [256, 480],
+    f"{len(fitting)} sizes of 600",
+)
 
 # %% [markdown]
-# **"All keys matched."** They also matched when `fc7` was transposed, when red and blue were swapped, and when the
-# at-once network was loaded into FCN-8s. Names and shapes must match, but this does not prove that the network is
-# right. You know it only if you get an answer that you knew before: a score on labelled pictures, or the maps of a
-# trusted network.
+# **"All keys matched."** They also matched when `fc7` was transposed, when red and blue
+# were swapped, and when the at-once network was loaded into FCN-8s. Names and shapes must
+# match, but this does not prove that the network is right. You know it only if you get an
+# answer that you knew before: a score on labelled pictures, or the maps of a trusted
+# network.
 
 # %% [markdown]
 # ## Appendix: what is inside the files
-# You can skip this part if you only want to use the files. Caffe's `.caffemodel` is a *protocol buffer*: a
-# sequence of fields. Each field is a tag, a length, and that many bytes. The tag is `8 * number + 2`, and
-# a table elsewhere says what each number means. Here is a 3x3 kernel:
+# You can skip this part if you only want to use the files. Caffe's `.caffemodel` is a
+# *protocol buffer*: a sequence of fields. Each field is a tag, a length, and that many
+# bytes. The tag is `8 * number + 2`, and a table elsewhere says what each number means.
+# Here is a 3x3 kernel:
 #
 #     2a 24  00 00 80 3f ...    field 5, 36 bytes: nine floats, the first is 1.0          data
 #     3a 04                     field 7, 4 bytes: another message, which contains         shape
 #           0a 02 03 03         field 1, 2 bytes: 3 and 3                                 dim
 #
-# This is a *blob*. A layer has a name and blobs; a network has layers. (A length below 128 is one byte. A
-# longer one uses seven bits of each byte.)
+# This is a *blob*. A layer has a name and blobs; a network has layers. (A length below 128
+# is one byte. A longer one uses seven bits of each byte.)
 
 
 # %%
@@ -586,25 +745,37 @@ def by_layer(arrays):
 def caffemodel(arrays):
     """A layer is field 100 of the network. In a layer, field 1 is the name and field 7 a blob."""
     nets = by_layer(arrays).items()
-    return b"".join(field(100, field(1, n.encode()) + b"".join(field(7, blob(a)) for a in group)) for n, group in nets)
+    return b"".join(
+        field(100, field(1, n.encode()) + b"".join(field(7, blob(a)) for a in group))
+        for n, group in nets
+    )
 
 
 # %%
 kernel = np.arange(1, 10, dtype=np.float32).reshape(3, 3)
-check("the bytes of the table above", blob(kernel)[:6] + blob(kernel)[38:] == bytes.fromhex("2a240000803f3a040a020303"))
+check(
+    "the bytes of the table above",
+    blob(kernel)[:6] + blob(kernel)[38:] == bytes.fromhex("2a240000803f3a040a020303"),
+)
 (folder / "tiny.caffemodel").write_bytes(caffemodel({"conv1_1.weight": kernel}))
 back = weights.read(folder / "tiny.caffemodel")
-check("the reader finds name, shape and numbers", np.array_equal(back["conv1_1.weight"], kernel))
+check(
+    "the reader finds name, shape and numbers",
+    np.array_equal(back["conv1_1.weight"], kernel),
+)
 
 # %% [markdown]
-# Older files of Caffe write every shape with four sizes: a bias has (1, 1, 1, C), and a matrix
-# (1, 1, out, in). Only the type of the layer tells which of the ones belong to the shape.
+# Older files of Caffe write every shape with four sizes: a bias has (1, 1, 1, C), and a
+# matrix (1, 1, out, in). Only the type of the layer tells which of the ones belong to the
+# shape.
 
 
 # %%
 def old_blob(array):
     four = (1,) * (4 - array.ndim) + array.shape
-    sizes = b"".join(varint(8 * number) + varint(n) for number, n in enumerate(four, start=1))
+    sizes = b"".join(
+        varint(8 * number) + varint(n) for number, n in enumerate(four, start=1)
+    )
     return sizes + field(5, array.astype("<f4").tobytes())
 
 
@@ -613,15 +784,23 @@ def old_caffemodel(arrays):
     parts = []
     for name, group in by_layer(arrays).items():
         kind = varint(8 * 5) + varint(14 if group[0].ndim == 2 else 4)
-        parts.append(field(2, field(4, name.encode()) + kind + b"".join(field(6, old_blob(array)) for array in group)))
+        parts.append(
+            field(
+                2,
+                field(4, name.encode())
+                + kind
+                + b"".join(field(6, old_blob(array)) for array in group),
+            )
+        )
     return b"".join(parts)
 
 
 # %% [markdown]
-# A `.safetensors` file is a table in JSON, and then the numbers. A `.pth` file is a zip: the numbers, and
-# a **pickle** that says which tensor is where. A pickle is not a table but a *program* for a small stack
-# machine. In the functions below, `X` pushes a word, `J` pushes a number, `(` ... `t` makes a tuple, `c`
-# finds a function by its name, and `R` **calls** it.
+# A `.safetensors` file is a table in JSON, and then the numbers. A `.pth` file is a zip:
+# the numbers, and a **pickle** that says which tensor is where. A pickle is not a table but
+# a *program* for a small stack machine. In the functions below, `X` pushes a word, `J`
+# pushes a number, `(` ... `t` makes a tuple, `c` finds a function by its name, and `R`
+# **calls** it.
 
 
 # %%
@@ -629,10 +808,18 @@ def safetensors(arrays):
     """The length of the table, the table, the numbers."""
     entries, end = {}, 0
     for name, array in arrays.items():
-        entries[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": [end, end + array.nbytes]}
+        entries[name] = {
+            "dtype": "F32",
+            "shape": array.shape,
+            "data_offsets": [end, end + array.nbytes],
+        }
         end += array.nbytes
     text = json.dumps(entries).encode()
-    return struct.pack("<Q", len(text)) + text + b"".join(array.tobytes() for array in arrays.values())
+    return (
+        struct.pack("<Q", len(text))
+        + text
+        + b"".join(array.tobytes() for array in arrays.values())
+    )
 
 
 def word(text):
@@ -650,7 +837,10 @@ def numbers(values):
 def tensor(key, array):
     """_rebuild_tensor_v2(storage, 0, size, stride, False, OrderedDict()): storage `key` is another file of the zip."""
     count, zero = b"J" + struct.pack("<i", array.size), b"K\0"
-    storage = row(word("storage"), b"ctorch\nFloatStorage\n", word(key), word("cpu"), count) + b"Q"
+    storage = (
+        row(word("storage"), b"ctorch\nFloatStorage\n", word(key), word("cpu"), count)
+        + b"Q"
+    )
     stride = [step // array.itemsize for step in array.strides]
     hooks = b"ccollections\nOrderedDict\n)R"
     arguments = row(storage, zero, numbers(array.shape), numbers(stride), b"\x89", hooks)
@@ -658,10 +848,15 @@ def tensor(key, array):
 
 
 def write_pth(path, arrays, program=None):
-    entries = [word(name) + tensor(str(key), array) for key, (name, array) in enumerate(arrays.items())]
+    entries = [
+        word(name) + tensor(str(key), array)
+        for key, (name, array) in enumerate(arrays.items())
+    ]
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("toy/version", b"3\n")
-        archive.writestr("toy/data.pkl", program or b"\x80\x02}(" + b"".join(entries) + b"u.")
+        archive.writestr(
+            "toy/data.pkl", program or b"\x80\x02}(" + b"".join(entries) + b"u."
+        )
         for key, array in enumerate(arrays.values()):
             archive.writestr(f"toy/data/{key}", array.tobytes())
 
@@ -669,35 +864,54 @@ def write_pth(path, arrays, program=None):
 # %%
 (folder / "new.caffemodel").write_bytes(caffemodel(state))
 (folder / "old.caffemodel").write_bytes(old_caffemodel(state))
-np.savez(folder / "chainer.npz", **{k.replace(".weight", "/W").replace(".bias", "/b"): a for k, a in state.items()})
+np.savez(
+    folder / "chainer.npz",
+    **{k.replace(".weight", "/W").replace(".bias", "/b"): a for k, a in state.items()},
+)
 (folder / "plain.safetensors").write_bytes(safetensors(state))
 write_pth(folder / "plain.pth", state)
-files = ("new.caffemodel", "old.caffemodel", "plain.npz", "chainer.npz", "plain.safetensors", "plain.pth")
+files = (
+    "new.caffemodel",
+    "old.caffemodel",
+    "plain.npz",
+    "chainer.npz",
+    "plain.safetensors",
+    "plain.pth",
+)
 outputs, tells = [], {}
 for file in files:
     net, report = student(file)
     tells[file] = net.transform == datasets.CAFFE
     outputs.append(net(caffe_x))
-    print(f"  {file:18} {len(report.used)} arrays used; preprocessing {'Caffe' if tells[file] else 'not recorded'}")
+    print(
+        f"  {file:18} {len(report.used)} arrays used; preprocessing {'Caffe' if tells[file] else 'not recorded'}"
+    )
 six_equal = all(np.array_equal(y, outputs[0]) for y in outputs)
 check("six files give the same scores, to the last bit", six_equal)
 
 # %% [markdown]
-# The numbers are equal. But the files differ in what they say about the **preprocessing**. Caffe's and Chainer's
-# formats imply it. The other formats say nothing. With those, *you* have to know it and pass `preprocessing="caffe"`
-# or `"torchvision"` (RGB, 0..1, minus a mean, divided by a deviation).
+# The numbers are equal. But the files differ in what they say about the **preprocessing**.
+# Caffe's and Chainer's formats imply it. The other formats say nothing. With those, *you*
+# have to know it and pass `preprocessing="caffe"` or `"torchvision"` (RGB, 0..1, minus a
+# mean, divided by a deviation).
 
 # %%
-check("only Caffe's and Chainer's imply it", [file for file in files if tells[file]] == [files[0], files[1], files[3]])
+check(
+    "only Caffe's and Chainer's imply it",
+    [file for file in files if tells[file]] == [files[0], files[1], files[3]],
+)
 check("the others can be told", student("plain.pth", **told)[0].transform == datasets.CAFFE)
 
 # %% [markdown]
-# A `.caffemodel` of the at-once network has two more layers, its scales. So the reader can tell it from
-# FCN-8s, and refuses it there.
+# A `.caffemodel` of the at-once network has two more layers, its scales. So the reader can
+# tell it from FCN-8s, and refuses it there.
 
 # %%
 channels = {name: state[f"{name}.weight"].shape[1] for name in scales}
-blobs = {n.replace("score", "scale") + ".weight": np.full(channels[n], scale) for n, scale in scales.items()}
+blobs = {
+    n.replace("score", "scale") + ".weight": np.full(channels[n], scale)
+    for n, scale in scales.items()
+}
 (folder / "at_once.caffemodel").write_bytes(caffemodel(at_once | blobs))
 student("at_once.caffemodel", "mini_fcn8s_atonce")
 try:
@@ -709,9 +923,10 @@ except InputError as error:
 check("with its scales in the file it is refused for FCN-8s", told_apart)
 
 # %% [markdown]
-# **A file that runs code.** A pickle calls functions by name, so it may call any function. This one calls
-# `os.mkdir`. It could also delete your files. Python's own `pickle.loads` runs it. Our reader has a short
-# list of the names that building arrays needs, and calls nothing else.
+# **A file that runs code.** A pickle calls functions by name, so it may call any function.
+# This one calls `os.mkdir`. It could also delete your files. Python's own `pickle.loads`
+# runs it. Our reader has a short list of the names that building arrays needs, and calls
+# nothing else.
 
 
 # %%
@@ -740,7 +955,9 @@ check("pickle.loads runs it", (folder / "it ran").is_dir())
 # %%
 def draw_activations():
     """For each mistake, the difference from the trusted network at each layer, on a logarithmic scale."""
-    figure, axis = viz.new_figure("The first layer that differs is the layer with the mistake", width=9, height=2.8)
+    figure, axis = viz.new_figure(
+        "The first layer that differs is the layer with the mistake", width=9, height=2.8
+    )
     image = np.log10(np.maximum(list(gaps.values()), 1e-8))
     drawn = axis.imshow(image, vmin=-8, vmax=0, aspect="auto", cmap="Blues")
     rows, columns = np.nonzero(list(resized.values()))
@@ -749,7 +966,9 @@ def draw_activations():
     axis.set_xticks(range(len(trusted)), trusted, rotation=60)
     axis.set_yticks(range(len(gaps)), gaps)
     axis.grid(False)
-    bar = figure.colorbar(drawn, ax=axis, ticks=[-8, -6, -4, -2, 0], label="relative difference")
+    bar = figure.colorbar(
+        drawn, ax=axis, ticks=[-8, -6, -4, -2, 0], label="relative difference"
+    )
     bar.ax.set_yticklabels(["0", "1e-6", "1e-4", "1 %", "100 %"])
     return figure
 
@@ -757,23 +976,30 @@ def draw_activations():
 def draw_answers():
     """Three scenes, and the answers of networks that all loaded without an error."""
     shown = ["right", "RGB for BGR", "mean forgotten", "at-once in 8s"]
-    full = sorted(range(len(val)), key=lambda i: (val[i].labels == 0).sum())[:3]  # scenes with little ground first
-    rows = [[val[i].image, val[i].labels, *(answers[title][i] for title in shown)] for i in full]
+    full = sorted(range(len(val)), key=lambda i: (val[i].labels == 0).sum())[
+        :3
+    ]  # scenes with little ground first
+    rows = [
+        [val[i].image, val[i].labels, *(answers[title][i] for title in shown)] for i in full
+    ]
     titles = ["picture", "truth", *shown]
     caption = "A trained network with three mistakes. None of them gives an error"
-    return viz.panels(rows, titles, caption, classes=train.classes, palette=train.palette, size=1.6)
+    return viz.panels(
+        rows, titles, caption, classes=train.classes, palette=train.palette, size=1.6
+    )
 
 
 # %% [markdown]
-# In the first figure, follow each row from the left to its first dark cell or dot: that layer has the mistake. A dot
-# marks a map whose size is not that of the trusted map. The last row has no mistake, only rounding.
+# In the first figure, follow each row from the left to its first dark cell or dot: that
+# layer has the mistake. A dot marks a map whose size is not that of the trusted map. The
+# last row has no mistake, only rounding.
 
 # %%
 viz.show(draw_activations(), "15_activations")
 
 # %% [markdown]
-# In the second figure, compare each answer with the column "right". (Two mistakes are not drawn: 0..1, and 8s in
-# at-once. They leave only background, which is black.)
+# In the second figure, compare each answer with the column "right". (Two mistakes are not
+# drawn: 0..1, and 8s in at-once. They leave only background, which is black.)
 
 # %%
 viz.show(draw_answers(), "15_answers")
@@ -784,8 +1010,8 @@ viz.show(draw_answers(), "15_answers")
 # 2. *Change*: fold torchvision's preprocessing into the first layer.
 # 3. *Prove*: an upsampling kernel of size 64 or 63?
 #
-# `fcn exercise 15` writes a file for each of them, `fcn exercise 15 --check FILE` checks your answer,
-# `fcn exercise 15 --solution` shows ours.
+# `fcn exercise 15` writes a file for each of them, `fcn exercise 15 --check FILE` checks
+# your answer, `fcn exercise 15 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims
@@ -793,18 +1019,62 @@ viz.show(draw_answers(), "15_answers")
 # %%
 claims(
     [
-        ("fc6 is a reshape: padded by 1, the classifier's features", fc_gap < 1e-5, "1e-5: float32, two orders"),
-        ("missing arrays are named", missing == ["score_fr.weight", "score_fr.bias"], "exact: names"),
-        ("layer by layer, each mistake is found where it is", found_all, "1e-4: rounding stays below 1e-5"),
-        ("a zero score layer: the loss is ln 21, filled or dead", max(stuck) < 1e-6, "1e-6: float32"),
-        ("with a trunk of zeros only a bias learns", dead_learns == ["score_fr.bias"], "exact: gradients of 0"),
-        ("W / 60 on plain differences gives the same scores", fold_gap < 1e-4, "1e-4: float32, W / 60 rounds"),
-        ("RGB for BGR costs half of the mean IU", 0.35 < swapped_left < 0.65, ".46 to .54 left on five seeds"),
-        ("at-once in 8s loses mean IU", iu["at-once in 8s"] < iu["right"] - 0.1, ".20 or more on five seeds"),
-        ("fields as published, GoogLeNet's with its pool", same_field == [True, True, False], "exact: geometry"),
+        (
+            "fc6 is a reshape: padded by 1, the classifier's features",
+            fc_gap < 1e-5,
+            "1e-5: float32, two orders",
+        ),
+        (
+            "missing arrays are named",
+            missing == ["score_fr.weight", "score_fr.bias"],
+            "exact: names",
+        ),
+        (
+            "layer by layer, each mistake is found where it is",
+            found_all,
+            "1e-4: rounding stays below 1e-5",
+        ),
+        (
+            "a zero score layer: the loss is ln 21, filled or dead",
+            max(stuck) < 1e-6,
+            "1e-6: float32",
+        ),
+        (
+            "with a trunk of zeros only a bias learns",
+            dead_learns == ["score_fr.bias"],
+            "exact: gradients of 0",
+        ),
+        (
+            "W / 60 on plain differences gives the same scores",
+            fold_gap < 1e-4,
+            "1e-4: float32, W / 60 rounds",
+        ),
+        (
+            "RGB for BGR costs half of the mean IU",
+            0.35 < swapped_left < 0.65,
+            ".46 to .54 left on five seeds",
+        ),
+        (
+            "at-once in 8s loses mean IU",
+            iu["at-once in 8s"] < iu["right"] - 0.1,
+            ".20 or more on five seeds",
+        ),
+        (
+            "fields as published, GoogLeNet's with its pool",
+            same_field == [True, True, False],
+            "exact: geometry",
+        ),
         ("parameters as published", counted, "exact: counted, rounded to millions"),
-        ("by time: AlexNet, GoogLeNet, VGG16", slowest, "1.1 times, of medians; about twice on a quiet machine"),
-        ("more depth with as many parameters changes little", -0.03 < deeper_gain < 0.06, "twice what five seeds show"),
+        (
+            "by time: AlexNet, GoogLeNet, VGG16",
+            slowest,
+            "1.1 times, of medians; about twice on a quiet machine",
+        ),
+        (
+            "more depth with as many parameters changes little",
+            -0.03 < deeper_gain < 0.06,
+            "twice what five seeds show",
+        ),
         ("rounding down cannot be seen at 64 pixels", same_at_64, "1e-5: float32"),
         ("but at 50 pixels it can", down_gap > 0.01, ".01: a thousand times rounding"),
         ("six formats, the same scores", six_equal, "exact: the same float32 numbers"),

@@ -2,11 +2,12 @@
 """
 # Lesson 16: What does the GPU do differently?
 
-After this lesson you can read a CUDA kernel and say which thread makes which number. You can tell a gather from a
-scatter. You can say why a sum by many threads may be right only by luck. You can count what a tile saves, and say when
-the CPU is faster.
+After this lesson you can read a CUDA kernel and say which thread makes which number. You
+can tell a gather from a scatter. You can say why a sum by many threads may be right only by
+luck. You can count what a tile saves, and say when the CPU is faster.
 
-No other lesson needs this one. Leave it out if you do not want to know how the layers run on a GPU.
+No other lesson needs this one. Leave it out if you do not want to know how the layers run
+on a GPU.
 
 Needs: lessons 2 and 3 (im2col; backward). Words: the [glossary](../docs/glossary.md).
 
@@ -16,12 +17,13 @@ Runtime: 6 s on 2 cores; the first time 12 s, because the kernels are compiled o
 # %% [markdown]
 # ## A GPU runs the body of a loop in many threads
 #
-# A CPU runs through a loop. A GPU runs the *body* of the loop in thousands of threads at once. In CUDA this body is
-# also called a kernel; it has nothing to do with the kernel of a convolution. All threads run the same program. A
-# thread knows only its number, so a CUDA kernel begins with the question: *which element is mine?* Threads are
-# grouped in blocks. Only the threads of one block can wait for each other and share memory. The order in which
-# threads run is not defined. Here is im2col (lesson 2) of a 3x3 picture with a 2x2 window. There are 16 threads, and
-# each copies one number:
+# A CPU runs through a loop. A GPU runs the *body* of the loop in thousands of threads at
+# once. In CUDA this body is also called a kernel; it has nothing to do with the kernel of a
+# convolution. All threads run the same program. A thread knows only its number, so a CUDA
+# kernel begins with the question: *which element is mine?* Threads are grouped in blocks.
+# Only the threads of one block can wait for each other and share memory. The order in which
+# threads run is not defined. Here is im2col (lesson 2) of a 3x3 picture with a 2x2 window.
+# There are 16 threads, and each copies one number:
 #
 #     picture  1 2 3     patches  1 2 4 5     thread 6 = 4*1 + 2: row 1, the window at (0, 1)
 #              4 5 6              2 3 5 6                         column 2, its lower left corner (1, 0)
@@ -31,10 +33,11 @@ Runtime: 6 s on 2 cores; the first time 12 s, because the kernels are compiled o
 # %% [markdown]
 # ## Predict
 # 1. Which pixel does thread 11 of the example copy?
-# 2. Many threads add float32 numbers to a few sums, in the order in which they happen to run. Are the sums the same
-#    on every run?
-# 3. Two matrices of 512x512 are multiplied, with one thread for each result. How often is each number of the first
-#    matrix read? And how often if blocks of threads make tiles of 64x64 results and share what they read?
+# 2. Many threads add float32 numbers to a few sums, in the order in which they happen to
+#    run. Are the sums the same on every run?
+# 3. Two matrices of 512x512 are multiplied, with one thread for each result. How often is
+#    each number of the first matrix read? And how often if blocks of threads make tiles of
+#    64x64 results and share what they read?
 # 4. A map has 10x10 pixels and 64 channels. Is bias and ReLU faster on a GPU or on a CPU?
 
 # %%
@@ -53,10 +56,12 @@ SEED = seed()
 rng = np.random.default_rng([SEED, 16])
 
 # %% [markdown]
-# The kernels of this package are the files `fcn_from_scratch/kernels/*.cu`. If there is a GPU (and CuPy), this lesson
-# runs them there. Otherwise it **emulates** them: g++ compiles the very same files, and a loop runs one thread after
-# the other. In the emulator we can choose the order of the threads. On a GPU nobody can. If there is no compiler
-# either, only the threads that are written in Python below are run, and the lesson says what it left out.
+# The kernels of this package are the files `fcn_from_scratch/kernels/*.cu`. If there is a
+# GPU (and CuPy), this lesson runs them there. Otherwise it **emulates** them: g++ compiles
+# the very same files, and a loop runs one thread after the other. In the emulator we can
+# choose the order of the threads. On a GPU nobody can. If there is no compiler either, only
+# the threads that are written in Python below are run, and the lesson says what it left
+# out.
 
 # %%
 try:
@@ -68,20 +73,29 @@ on_gpu = xp is not np
 if place:
     print(f"The kernels run on {place}.")
 else:
-    print(f"And there is {emulator.missing()}. Python threads only; the checks of the kernels are left out.")
+    print(
+        f"And there is {emulator.missing()}. Python threads only; the checks of the kernels are left out."
+    )
 
 
 def on_device(function, *arguments, order=0):
     """What function(*arguments) returns, of NumPy's arrays, computed by the kernels where they run."""
-    given = [xp.asarray(argument) if isinstance(argument, np.ndarray) else argument for argument in arguments]
+    given = [
+        xp.asarray(argument) if isinstance(argument, np.ndarray) else argument
+        for argument in arguments
+    ]
     with nullcontext() if on_gpu else emulator.emulated(order):
         results = function(*given)
-    return tuple(map(to_numpy, results)) if isinstance(results, tuple) else to_numpy(results)
+    return (
+        tuple(map(to_numpy, results)) if isinstance(results, tuple) else to_numpy(results)
+    )
 
 
 def compiled(code, name):
     """A kernel from its text, called as name(blocks, threads, arguments)."""
-    module = (xp if on_gpu else emulator).RawModule(code=code, options=("-std=c++17", "-DREAL=float"))
+    module = (xp if on_gpu else emulator).RawModule(
+        code=code, options=("-std=c++17", "-DREAL=float")
+    )
     return module.get_function(name)
 
 
@@ -102,19 +116,27 @@ def im2col_thread(at, x, patches, kh, kw, ow):
 small, by_threads = np.arange(1, 10).reshape(3, 3), np.zeros(16, int)
 im2col_thread(6, small, by_threads, 2, 2, 2)
 im2col_thread(11, small, by_threads, 2, 2, 2)
-check("thread 6 copies the 5, and thread 11 the 8", (by_threads[6], by_threads[11]) == (5, 8))
+check(
+    "thread 6 copies the 5, and thread 11 the 8", (by_threads[6], by_threads[11]) == (5, 8)
+)
 for at in rng.permutation(16):
     im2col_thread(at, small, by_threads, 2, 2, 2)
-by_hand = by_threads.reshape(4, 4).tolist() == [[1, 2, 4, 5], [2, 3, 5, 6], [4, 5, 7, 8], [5, 6, 8, 9]]
+by_hand = by_threads.reshape(4, 4).tolist() == [
+    [1, 2, 4, 5],
+    [2, 3, 5, 6],
+    [4, 5, 7, 8],
+    [5, 6, 8, 9],
+]
 check("sixteen threads, in any order, make the matrix", by_hand)
 
-# %% [markdown]
-# > **Prediction 1.** Thread 11 copies the 8. It is 4*2 + 3: row 2, which is the window at (1, 0), and column 3, its
-# > lower right corner (1, 1). So it copies pixel (2, 1).
+# %% [markdown] tags=["answer"]
+# > **Prediction 1.** Thread 11 copies the 8. It is 4*2 + 3: row 2, which is the window at
+# > (1, 0), and column 3, its lower right corner (1, 1). So it copies pixel (2, 1).
 
 # %% [markdown]
-# A CPU makes the same matrix row by row. On a GPU each thread finds its own element. No two threads write to the same
-# place, and none waits for another. So the order of the threads cannot matter.
+# A CPU makes the same matrix row by row. On a GPU each thread finds its own element. No two
+# threads write to the same place, and none waits for another. So the order of the threads
+# cannot matter.
 
 # %%
 x = rng.normal(size=(9, 7))
@@ -128,45 +150,55 @@ index_formula = np.array_equal(threaded.reshape(looped.shape), looped)
 check("thread by thread = row by row", index_formula)
 
 # %% [markdown]
-# The package's `im2col.cu` is this body with channels, stride, padding and dilation. It has 32 lines; read it now.
-# With its `GRID_LOOP`, thread `t` of `T` makes the elements `t`, `t + T`, `t + 2T` and so on, so any number of
-# threads is enough for any picture. The channels are the last axis in memory. So neighbouring threads read
-# neighbouring numbers, and a GPU reads 32 of those in one access.
+# The package's `im2col.cu` is this body with channels, stride, padding and dilation. It has
+# 32 lines; read it now. With its `GRID_LOOP`, thread `t` of `T` makes the elements `t`, `t
+# + T`, `t + 2T` and so on, so any number of threads is enough for any picture. The channels
+# are the last axis in memory. So neighbouring threads read neighbouring numbers, and a GPU
+# reads 32 of those in one access.
 
 # %%
 images = rng.normal(size=(2, 9, 7, 3)).astype(np.float32)
 padded = np.pad(images, ((0, 0), (1, 1), (0, 0), (0, 0)))
-windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 2), (1, 2))[:, ::2]  # n, i, j, c, a, b
+windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 2), (1, 2))[
+    :, ::2
+]  # n, i, j, c, a, b
 expected = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 3 * 2 * 3)
 same_kernel = True
 if place:
     for order in range(4):  # the emulator's: forwards, backwards, two shuffled ones
         arguments = slice(0, 5), 6, (3, 2), (2, 1), (1, 1), (1, 0)
-        same_kernel &= np.array_equal(on_device(kernels.im2col, images, *arguments, order=order), expected)
+        same_kernel &= np.array_equal(
+            on_device(kernels.im2col, images, *arguments, order=order), expected
+        )
     check("im2col.cu = the view of lesson 2, to the last bit", same_kernel)
 
 # %% [markdown]
 # ## Scatter or gather
-# In the backward, every number of the patch matrix is *added* to the pixel that it came from (lesson 3: the gradients
-# of copies add up). In the example, four threads add to the middle pixel. The direct way to write this is a
-# **scatter**: thread `t` adds number `t` to its pixel. But `x += y` is three steps: read, add, write. If two threads
-# do it at once, one addition is lost. So a GPU has `atomicAdd`, which makes the threads take turns. **The order of
-# these turns** is not defined, and float32 sums depend on the order:
+# In the backward, every number of the patch matrix is *added* to the pixel that it came
+# from (lesson 3: the gradients of copies add up). In the example, four threads add to the
+# middle pixel. The direct way to write this is a **scatter**: thread `t` adds number `t` to
+# its pixel. But `x += y` is three steps: read, add, write. If two threads do it at once,
+# one addition is lost. So a GPU has `atomicAdd`, which makes the threads take turns. **The
+# order of these turns** is not defined, and float32 sums depend on the order:
 
 # %%
 big, one = np.float32(1e8), np.float32(1)
 left, right = (big + one) - big, (big - big) + one
 print(f"(1e8 + 1) - 1e8 = {left}    (1e8 - 1e8) + 1 = {right}")
-check("in float32, the order of three numbers decides between 0 and 1", (left, right) == (0, 1))
+check(
+    "in float32, the order of three numbers decides between 0 and 1",
+    (left, right) == (0, 1),
+)
 
 # %% [markdown]
-# The other way is a **gather**: one thread for each *pixel*. It looks for the numbers of the matrix that belong to
-# it, and adds them in a fixed order. Window `i` has row `u` of the picture at its place `a` if
+# The other way is a **gather**: one thread for each *pixel*. It looks for the numbers of
+# the matrix that belong to it, and adds them in a fixed order. Window `i` has row `u` of
+# the picture at its place `a` if
 #
 #     u = stride * i + a - padding          that is,          a = u + padding - stride * i
 #
-# So the thread goes through the windows, computes `a`, and checks that it is a place of the window. The same holds
-# for columns. Here it is in plain lines:
+# So the thread goes through the windows, computes `a`, and checks that it is a place of the
+# window. The same holds for columns. Here it is in plain lines:
 
 
 # %%
@@ -204,21 +236,29 @@ columns = rng.normal(size=(5 * 4, 3 * 3)).astype(np.float32)
 turns = [rng.permutation(columns.size) for _ in range(10)]
 by_scatter = [run(scatter_thread, order, columns, **settings) for order in turns]
 by_gather = [run(col2im_thread, rng.permutation(9 * 7), columns, **settings) for _ in turns]
-scatter_results, gather_results = (len({y.tobytes() for y in results}) for results in (by_scatter, by_gather))
+scatter_results, gather_results = (
+    len({y.tobytes() for y in results}) for results in (by_scatter, by_gather)
+)
 both_gap = np.abs(by_scatter[0] - by_gather[0]).max()
-print(f"ten orders of threads: {scatter_results} results by scatter, {gather_results} by gather")
+print(
+    f"ten orders of threads: {scatter_results} results by scatter, {gather_results} by gather"
+)
 check("both add the same numbers, up to rounding", both_gap < 1e-5, f"{both_gap:.0e}")
-check("the float32 sums of a scatter depend on the order of the threads", scatter_results > 1)
+check(
+    "the float32 sums of a scatter depend on the order of the threads", scatter_results > 1
+)
 check("those of a gather do not, to the last bit", gather_results == 1)
 
-# %% [markdown]
-# > **Prediction 2.** They are not the same. Ten orders give more than one result by scatter, and one result by
-# > gather. If you wrote "the same, because addition is commutative": this holds for two numbers. With three numbers,
-# > it matters which two are added first, because float32 rounds each sum. Float32 addition is not associative.
+# %% [markdown] tags=["answer"]
+# > **Prediction 2.** They are not the same. Ten orders give more than one result by
+# > scatter, and one result by gather. If you wrote "the same, because addition is
+# > commutative": this holds for two numbers. With three numbers, it matters which two are
+# > added first, because float32 rounds each sum. Float32 addition is not associative.
 
 # %% [markdown]
-# Now the kernels. The package's `col2im.cu` gathers. The scatter is written here, because the package has none. (Two
-# of its kernels use atomics, but they count in whole numbers, where the order does not matter.)
+# Now the kernels. The package's `col2im.cu` gathers. The scatter is written here, because
+# the package has none. (Two of its kernels use atomics, but they count in whole numbers,
+# where the order does not matter.)
 
 # %%
 SCATTER = """
@@ -231,7 +271,9 @@ extern "C" __global__ void scatter(const float* columns, const int* pixel, float
 
 def scatter_kernel(columns, pixel):
     image = xp.zeros((9, 7), np.float32)
-    compiled(SCATTER, "scatter")((3,), (128,), (columns, pixel, image, np.int32(columns.size)))
+    compiled(SCATTER, "scatter")(
+        (3,), (128,), (columns, pixel, image, np.int32(columns.size))
+    )
     return image
 
 
@@ -242,27 +284,41 @@ def gather_kernel(columns):
 # %%
 repeats = same_gather = True
 if place:
-    numbers = np.pad(np.arange(9 * 7).reshape(9, 7), 1, constant_values=-1)  # im2col of the pixels' own numbers
-    pixel = [numbers[2 * i : 2 * i + 3, 2 * j : 2 * j + 3].ravel() for i in range(5) for j in range(4)]
+    numbers = np.pad(
+        np.arange(9 * 7).reshape(9, 7), 1, constant_values=-1
+    )  # im2col of the pixels' own numbers
+    pixel = [
+        numbers[2 * i : 2 * i + 3, 2 * j : 2 * j + 3].ravel()
+        for i in range(5)
+        for j in range(4)
+    ]
     pixel = np.array(pixel, np.int32)
-    scattered = [on_device(scatter_kernel, columns, pixel, order=order) for order in range(10)]
-    gathered = [on_device(gather_kernel, columns, order=order)[0, :, :, 0] for order in range(10)]
+    scattered = [
+        on_device(scatter_kernel, columns, pixel, order=order) for order in range(10)
+    ]
+    gathered = [
+        on_device(gather_kernel, columns, order=order)[0, :, :, 0] for order in range(10)
+    ]
     different = len({image.tobytes() for image in scattered})
     print(f"ten runs of the kernels: {different} results by scatter")
     same_gather = np.array_equal(gathered[0], by_gather[0])
     check("col2im.cu = our gather, to the last bit", same_gather)
     repeats = len({image.tobytes() for image in gathered}) == 1
     check("col2im.cu repeats to the last bit", repeats)
-    check("the scatter kernel is right up to rounding", np.abs(np.array(scattered) - gathered).max() < 1e-5)
+    check(
+        "the scatter kernel is right up to rounding",
+        np.abs(np.array(scattered) - gathered).max() < 1e-5,
+    )
     if not on_gpu:  # a GPU may take the same turns ten times
         check("atomicAdd gives several results", different > 1)
 
 # %% [markdown]
 # ## Waiting for each other
-# A loss is one number that is computed from millions of numbers, so threads have to work together. `block_sum` (in
-# `reduce.cuh`) adds up the numbers of a block in a tree: at each level, half of the threads add a second number to
-# their own. The numbers are in shared memory, which all threads of a block can read. Between two levels of the tree
-# there is a **barrier**, `__syncthreads()`: no thread goes on before all have arrived.
+# A loss is one number that is computed from millions of numbers, so threads have to work
+# together. `block_sum` (in `reduce.cuh`) adds up the numbers of a block in a tree: at each
+# level, half of the threads add a second number to their own. The numbers are in shared
+# memory, which all threads of a block can read. Between two levels of the tree there is a
+# **barrier**, `__syncthreads()`: no thread goes on before all have arrived.
 #
 # In Python, a thread that can wait is a generator, and its barrier is a `yield`.
 
@@ -305,11 +361,12 @@ check("without barriers: wrong in one order", missing_shows)
 
 # %% [markdown]
 # ## Reading less: tiles
-# Let `A` be a matrix of `M` rows and `K` columns, and `B` one of `K` rows and `N` columns. Their product multiplies
-# much more often than the matrices have numbers: each number of `A` is used `N` times. A thread that makes one result
-# reads a row and a column, `2K` numbers, from the large and slow memory of the GPU. Instead, let a block make a tile
-# of `TxT` results, and let its threads share what they read. Then each number that is read is used for `T` results,
-# and a result costs `2K/T` reads. Count them in a loop:
+# Let `A` be a matrix of `M` rows and `K` columns, and `B` one of `K` rows and `N` columns.
+# Their product multiplies much more often than the matrices have numbers: each number of
+# `A` is used `N` times. A thread that makes one result reads a row and a column, `2K`
+# numbers, from the large and slow memory of the GPU. Instead, let a block make a tile of
+# `TxT` results, and let its threads share what they read. Then each number that is read is
+# used for `T` results, and a result costs `2K/T` reads. Count them in a loop:
 
 
 # %%
@@ -326,15 +383,20 @@ def reads_of(M, N, K, T):
 check("8x8, no tiles: 2K = 16 reads for each result", sum(reads_of(8, 8, 8, 1)) / 64 == 16)
 check("8x8, tiles of 4: 2K/T = 4", sum(reads_of(8, 8, 8, 4)) / 64 == 4)
 each_read = [reads_of(512, 512, 512, tile)[0] / 512**2 for tile in (1, 64)]
-check("512x512: each number of A is read 512 times, and 8 times with tiles of 64", each_read == [512, 8])
+check(
+    "512x512: each number of A is read 512 times, and 8 times with tiles of 64",
+    each_read == [512, 8],
+)
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 3.** 512 times, once for each column of the second matrix. With tiles of
+# > 64x64 it is read once for each of the 512 / 64 = 8 tiles that need it. If you wrote 512
+# > / 64**2, you used a number for all results of a tile. But a number of `A` is used for
+# > one row of them only.
 
 # %% [markdown]
-# > **Prediction 3.** 512 times, once for each column of the second matrix. With tiles of 64x64 it is read once for
-# > each of the 512 / 64 = 8 tiles that need it. If you wrote 512 / 64**2, you used a number for all results of a
-# > tile. But a number of `A` is used for one row of them only.
-
-# %% [markdown]
-# The package's `gemm.cu` makes tiles of 64x64. To count *its* reads, put a counter into its text:
+# The package's `gemm.cu` makes tiles of 64x64. To count *its* reads, put a counter into its
+# text:
 
 # %%
 M, N, K = 128, 192, 32
@@ -343,19 +405,28 @@ gemm_text = launch.text("gemm.cu")
 
 def counted(tile):
     """gemm.cu with another tile, and a counter beside every number it reads from A and B."""
-    text = gemm_text.replace("#define TILE 64", f"#define TILE {tile}").replace("C, int M", "C, int* reads, int M")
-    return text.replace("? A[", "? atomicAdd(reads, 1), A[").replace("? B[", "? atomicAdd(reads, 1), B[")
+    text = gemm_text.replace("#define TILE 64", f"#define TILE {tile}").replace(
+        "C, int M", "C, int* reads, int M"
+    )
+    return text.replace("? A[", "? atomicAdd(reads, 1), A[").replace(
+        "? B[", "? atomicAdd(reads, 1), B["
+    )
 
 
 def gemm_kernel(a, b, tile):
     product, reads = xp.zeros((M, N), np.float32), xp.zeros(1, np.int32)
     sizes = map(np.int32, (M, N, K))
-    compiled(counted(tile), "gemm")((M * N // tile**2,), (256,), (a, b, product, reads, *sizes))
+    compiled(counted(tile), "gemm")(
+        (M * N // tile**2,), (256,), (a, b, product, reads, *sizes)
+    )
     return product, reads
 
 
 # %%
-a, b = rng.normal(size=(M, K)).astype(np.float32), rng.normal(size=(K, N)).astype(np.float32)
+a, b = (
+    rng.normal(size=(M, K)).astype(np.float32),
+    rng.normal(size=(K, N)).astype(np.float32),
+)
 reads = {}
 for tile in (16, 32, 64) if place else ():
     product, count = on_device(gemm_kernel, a, b, tile)
@@ -367,35 +438,49 @@ if place:
 
 # %% [markdown]
 # ## A whole FCN in kernels
-# Here is a network with a convolution, ReLU, a pool, scores, bilinear upsampling and the loss, and its whole
-# backward. This takes fourteen calls of kernels. Only a bias and the backward of ReLU are plain array code.
+# Here is a network with a convolution, ReLU, a pool, scores, bilinear upsampling and the
+# loss, and its whole backward. This takes fourteen calls of kernels. Only a bias and the
+# backward of ReLU are plain array code.
 
 
 # %%
 def fcn(x, w1, b1, w2, b2, labels):
     """Scores, and the gradients of the loss with respect to picture and weights. Channels last."""
     n, h, w, _ = x.shape
-    half, pool, up = (h // 2, w // 2), ((2, 2), (2, 2), (0, 0), (1, 1)), ((4, 4), (2, 2), (1, 1))
+    half, pool, up = (
+        (h // 2, w // 2),
+        ((2, 2), (2, 2), (0, 0), (1, 1)),
+        ((4, 4), (2, 2), (1, 1)),
+    )
     patches = kernels.im2col(x, slice(0, h), w, (3, 3), (1, 1), (1, 1), (1, 1))
     hidden = kernels.bias_relu(kernels.gemm(patches, w1), b1).reshape(n, h, w, -1)
     pooled, winner = kernels.max_pool(hidden, half, *pool)
     features = pooled.reshape(-1, len(w2))
     coarse = (kernels.gemm(features, w2) + b2).reshape(n, *half, -1)
     scores = kernels.bilinear(coarse, *up)
-    _, _, d = kernels.softmax_cross_entropy(scores.reshape(labels.size, -1), labels, 255, True, None, None)
+    _, _, d = kernels.softmax_cross_entropy(
+        scores.reshape(labels.size, -1), labels, 255, True, None, None
+    )
 
-    d = kernels.bilinear_backward(d.reshape(scores.shape), coarse.shape, *up).reshape(len(features), -1)
+    d = kernels.bilinear_backward(d.reshape(scores.shape), coarse.shape, *up).reshape(
+        len(features), -1
+    )
     dw2 = kernels.gemm(xp.ascontiguousarray(features.T), d)
     d = kernels.gemm(d, xp.ascontiguousarray(w2.T)).reshape(pooled.shape)
     d = kernels.max_pool_backward(d, winner, hidden.shape, *pool) * (hidden > 0)
     dw1 = kernels.gemm(xp.ascontiguousarray(patches.T), d.reshape(len(patches), -1))
     d = kernels.gemm(d.reshape(len(patches), -1), xp.ascontiguousarray(w1.T))
-    return scores, kernels.col2im(d, x.shape, (h, w), (3, 3), (1, 1), padding=(1, 1)), dw1, dw2
+    return (
+        scores,
+        kernels.col2im(d, x.shape, (h, w), (3, 3), (1, 1), padding=(1, 1)),
+        dw1,
+        dw2,
+    )
 
 
 # %% [markdown]
-# This is the same network in the package, on the CPU, in float32 too. Its gradients are checked by finite differences
-# (lesson 3).
+# This is the same network in the package, on the CPU, in float32 too. Its gradients are
+# checked by finite differences (lesson 3).
 
 # %%
 layers = [
@@ -423,22 +508,31 @@ worst = 0.0
 if place:
     conv, score = layers[0].params, layers[3].params
     weights = matrix(conv["weight"]), conv["bias"], matrix(score["weight"]), score["bias"]
-    found = on_device(fcn, np.ascontiguousarray(picture.transpose(0, 2, 3, 1)), *weights, labels.ravel())
+    found = on_device(
+        fcn, np.ascontiguousarray(picture.transpose(0, 2, 3, 1)), *weights, labels.ravel()
+    )
     cpu = [cpu_scores.transpose(0, 2, 3, 1), cpu_dx.transpose(0, 2, 3, 1)]
     cpu += [matrix(layers[0].grads["weight"]), matrix(layers[3].grads["weight"])]
-    for name, ours, theirs in zip(("scores", "gradient: picture", "conv", "score"), found, cpu):
+    for name, ours, theirs in zip(
+        ("scores", "gradient: picture", "conv", "score"), found, cpu
+    ):
         gap = np.abs(ours - theirs).max() / np.abs(theirs).max()
         worst = max(worst, gap)
         print(f"  {name:18} off by {gap:.0e} of the largest number")
-    check("forward and backward agree with the CPU to 1e-4", worst < 1e-4, f"worst {worst:.0e}, on {place}")
+    check(
+        "forward and backward agree with the CPU to 1e-4",
+        worst < 1e-4,
+        f"worst {worst:.0e}, on {place}",
+    )
 
 # %% [markdown]
 # ## When the CPU wins
-# Starting a kernel costs some microseconds, however little it has to do. This is called a launch. On a large map, the
-# speed of the memory decides: bias and ReLU read and write 8 bytes for two operations. Below, the time of the CPU is
-# measured. The time of the GPU is measured too if you have one. If not, it is a **model**, and no measurement: we
-# assume 10 microseconds for a launch and 500 GB/s for the memory. The dotted line adds the time to copy the numbers
-# to the GPU and back, for which we assume 10 GB/s.
+# Starting a kernel costs some microseconds, however little it has to do. This is called a
+# launch. On a large map, the speed of the memory decides: bias and ReLU read and write 8
+# bytes for two operations. Below, the time of the CPU is measured. The time of the GPU is
+# measured too if you have one. If not, it is a **model**, and no measurement: we assume 10
+# microseconds for a launch and 500 GB/s for the memory. The dotted line adds the time to
+# copy the numbers to the GPU and back, for which we assume 10 GB/s.
 
 
 # %%
@@ -457,7 +551,9 @@ def by_numpy(numbers, bias, out):
 
 
 def by_kernel(numbers, bias, out):
-    float(kernels.bias_relu(numbers, bias, out)[0, 0])  # reading a number back waits for the kernel
+    float(
+        kernels.bias_relu(numbers, bias, out)[0, 0]
+    )  # reading a number back waits for the kernel
 
 
 LAUNCH, MEMORY, WAY = 10e-6, 500e9, 10e9  # the model: seconds, bytes per second
@@ -465,7 +561,11 @@ counts = 64 * 4 ** np.arange(1, 9)
 cpu_times, gpu_times = [], []
 bias = np.ones(64, np.float32)
 for count in counts:
-    arrays = np.ones((count // 64, 64), np.float32), bias, np.ones((count // 64, 64), np.float32)
+    arrays = (
+        np.ones((count // 64, 64), np.float32),
+        bias,
+        np.ones((count // 64, 64), np.float32),
+    )
     cpu_times.append(seconds(by_numpy, *arrays))
     if on_gpu:
         gpu_times.append(seconds(by_kernel, *map(xp.asarray, arrays)))
@@ -473,57 +573,77 @@ for count in counts:
         gpu_times.append(LAUNCH + 8 * count / MEMORY)
 travelled = [t + 8 * count / WAY for t, count in zip(gpu_times, counts)]
 ahead = [count for count, c, g in zip(counts, cpu_times, gpu_times) if c > g]
-print(f"GPU {'measured' if on_gpu else 'modelled'}; faster than the CPU from {min(ahead, default=np.inf):,} numbers on")
+print(
+    f"GPU {'measured' if on_gpu else 'modelled'}; faster than the CPU from {min(ahead, default=np.inf):,} numbers on"
+)
 small_map = np.ones((100, 64), np.float32), bias, np.ones((100, 64), np.float32)
-print(f"10x10 pixels of 64 channels: {1e6 * seconds(by_numpy, *small_map):.0f} microseconds on this CPU")
+print(
+    f"10x10 pixels of 64 channels: {1e6 * seconds(by_numpy, *small_map):.0f} microseconds on this CPU"
+)
 moved = 8 * 10 * 10 * 64 / MEMORY
-check("model: moving 10x10 pixels of 64 channels takes about a hundredth of a launch", 0.005 < moved / LAUNCH < 0.02)
+check(
+    "model: moving 10x10 pixels of 64 channels takes about a hundredth of a launch",
+    0.005 < moved / LAUNCH < 0.02,
+)
+
+# %% [markdown] tags=["answer"]
+# > **Prediction 4.** By the model, the launch alone takes 10 microseconds, and moving the
+# > 6400 numbers takes about a hundredth of that. A CPU usually needs less than these 10
+# > microseconds; the time of yours is printed above. If you wrote "on the GPU", you counted
+# > the work and forgot the launch.
 
 # %% [markdown]
-# > **Prediction 4.** By the model, the launch alone takes 10 microseconds, and moving the 6400 numbers takes about a
-# > hundredth of that. A CPU usually needs less than these 10 microseconds; the time of yours is printed above. If you
-# > wrote "on the GPU", you counted the work and forgot the launch.
-
-# %% [markdown]
-# For a small map a launch takes longer than the work. And data that is on the GPU should stay there. Otherwise the
-# copying takes the time that the GPU saves. In this package, a step of training copies back one number, the loss.
+# For a small map a launch takes longer than the work. And data that is on the GPU should
+# stay there. Otherwise the copying takes the time that the GPU saves. In this package, a
+# step of training copies back one number, the loss.
 
 # %% [markdown]
 # ## What could fool you
-# **A test with whole numbers.** Whole numbers are good for comparing two programs to the last bit (lessons 7 and 8 do
-# this). But they cannot show that a scatter depends on the order of its threads, because sums of small whole numbers
-# are exact in every order.
+# **A test with whole numbers.** Whole numbers are good for comparing two programs to the
+# last bit (lessons 7 and 8 do this). But they cannot show that a scatter depends on the
+# order of its threads, because sums of small whole numbers are exact in every order.
 
 # %%
 whole_columns = np.round(9 * columns)
-whole_numbers = {run(scatter_thread, order, whole_columns, **settings).tobytes() for order in turns}
-check("with whole numbers, the scatter seems to repeat to the last bit", len(whole_numbers) == 1)
+whole_numbers = {
+    run(scatter_thread, order, whole_columns, **settings).tobytes() for order in turns
+}
+check(
+    "with whole numbers, the scatter seems to repeat to the last bit",
+    len(whole_numbers) == 1,
+)
 
 # %% [markdown]
-# **A test in one order.** The tree without barriers was wrong with ascending threads: thread 0 ran to its end before
-# the other threads had written anything. With descending threads, every value is complete before a thread of a
-# smaller number reads it, and the sum is right. A GPU may run the threads like this in every test that you make,
-# until a new driver or a larger block changes the order. So the package tests each kernel in two orders.
+# **A test in one order.** The tree without barriers was wrong with ascending threads:
+# thread 0 ran to its end before the other threads had written anything. With descending
+# threads, every value is complete before a thread of a smaller number reads it, and the sum
+# is right. A GPU may run the threads like this in every test that you make, until a new
+# driver or a larger block changes the order. So the package tests each kernel in two
+# orders.
 
 # %%
 lucky = sums["descending", False] == values.sum()
 check("no barriers, the other order: right by luck", lucky)
 
 # %% [markdown]
-# **Comparing float32 gradients of a max-pool.** Two numbers of a window can be equal up to rounding. Then two correct
-# programs may choose different winners, and the gradient goes to another pixel. The scores still agree to seven
-# digits, but the gradients of these pixels do not agree at all. So compare gradients of whole networks in float64.
+# **Comparing float32 gradients of a max-pool.** Two numbers of a window can be equal up to
+# rounding. Then two correct programs may choose different winners, and the gradient goes to
+# another pixel. The scores still agree to seven digits, but the gradients of these pixels
+# do not agree at all. So compare gradients of whole networks in float64.
 
 # %%
 window = np.array([1, 1 + 1e-9, 0, -1]).reshape(1, 1, 2, 2)
-winners = {dtype: ops.max_pool2d(window.astype(dtype), 2)[1].item() for dtype in ("float64", "float32")}
+winners = {
+    dtype: ops.max_pool2d(window.astype(dtype), 2)[1].item()
+    for dtype in ("float64", "float32")
+}
 kink = winners == {"float64": 1, "float32": 0}
 check("the same window has another winner in float32 than in float64", kink, f"{winners}")
 
 # %% [markdown]
-# **Timing the launch.** The call of a kernel returns at once, before the work is done. If you measure the time of the
-# call, you get some microseconds for any kernel. Wait for the result, as `by_kernel` above does, or use the events of
-# the GPU.
+# **Timing the launch.** The call of a kernel returns at once, before the work is done. If
+# you measure the time of the call, you get some microseconds for any kernel. Wait for the
+# result, as `by_kernel` above does, or use the events of the GPU.
 
 # %% [markdown]
 # ## The drawings
@@ -537,7 +657,11 @@ def draw_threads():
         columns=3,
         width=11,
         height=3.9,
-        titles=["the picture", "im2col: thread t copies one number", "its transpose: the threads that meet at a pixel"],
+        titles=[
+            "the picture",
+            "im2col: thread t copies one number",
+            "its transpose: the threads that meet at a pixel",
+        ],
     )
     viz.bare(axes)
     colours = viz.voc_palette()[1:10].reshape(3, 3, 3) * 0.35 + 255 * 0.65
@@ -550,7 +674,15 @@ def draw_threads():
         axes[2].text(j, i, meeting, ha="center", va="center", fontsize=8)
     for at, value in enumerate(by_threads):
         axes[1].text(at % 4, at // 4, f"t = {at}", ha="center", va="center", fontsize=9)
-        axes[1].text(at % 4, at // 4 + 0.3, f"copies {value}", ha="center", va="center", fontsize=7, color="#555555")
+        axes[1].text(
+            at % 4,
+            at // 4 + 0.3,
+            f"copies {value}",
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="#555555",
+        )
     places = ["(0, 0)", "(0, 1)", "(1, 0)", "(1, 1)"]
     axes[1].set_xticks(range(4), places)
     axes[1].set_yticks(range(4), places)
@@ -561,18 +693,42 @@ def draw_threads():
 
 def draw_time():
     """The reads of each result by the size of the tile, and the time of bias and ReLU by the size of the map."""
-    figure, axes = viz.new_figure("What a tile saves, and what a launch costs", columns=2, width=10, height=3.8)
+    figure, axes = viz.new_figure(
+        "What a tile saves, and what a launch costs", columns=2, width=10, height=3.8
+    )
     tiles = np.array([1, 2, 4, 8, 16, 32, 64])
     axes[0].plot(tiles, 2 * K / tiles, color="#999999", label=f"2K/T, K = {K}")
-    axes[0].plot(list(reads), list(reads.values()), "o", color=viz.COLOURS[1], label="counted in gemm.cu")
-    axes[0].set(xscale="log", yscale="log", xlabel="side T of a tile", ylabel="reads for each result")
+    axes[0].plot(
+        list(reads),
+        list(reads.values()),
+        "o",
+        color=viz.COLOURS[1],
+        label="counted in gemm.cu",
+    )
+    axes[0].set(
+        xscale="log",
+        yscale="log",
+        xlabel="side T of a tile",
+        ylabel="reads for each result",
+    )
     axes[0].set_xticks(tiles, tiles)
     axes[0].set_yticks([1, 4, 16, 64], [1, 4, 16, 64])
     kind = "measured" if on_gpu else "a model, not measured"
     axes[1].plot(counts, cpu_times, "o-", label="CPU, measured")
     axes[1].plot(counts, gpu_times, "o-" if on_gpu else "--", label=f"GPU, {kind}")
-    axes[1].plot(counts, travelled, ":", color=viz.COLOURS[2], label="GPU and copying both ways, a model")
-    axes[1].set(xscale="log", yscale="log", xlabel="numbers in the map", ylabel="seconds for bias and ReLU")
+    axes[1].plot(
+        counts,
+        travelled,
+        ":",
+        color=viz.COLOURS[2],
+        label="GPU and copying both ways, a model",
+    )
+    axes[1].set(
+        xscale="log",
+        yscale="log",
+        xlabel="numbers in the map",
+        ylabel="seconds for bias and ReLU",
+    )
     for ax in axes:
         ax.minorticks_off()
         ax.legend(frameon=False)
@@ -580,15 +736,16 @@ def draw_time():
 
 
 # %% [markdown]
-# Follow one colour from the left to the right: the number, the threads that copy it, and the threads that meet at its
-# pixel in the backward.
+# Follow one colour from the left to the right: the number, the threads that copy it, and
+# the threads that meet at its pixel in the backward.
 
 # %%
 viz.show(draw_threads(), "16_threads")
 
 # %% [markdown]
-# On the left, the counted reads lie on the line of the formula. On the right, look at where the line of the CPU
-# crosses that of the GPU. Look also at how flat the line of the GPU is for small maps: there it is the launch alone.
+# On the left, the counted reads lie on the line of the formula. On the right, look at where
+# the line of the CPU crosses that of the GPU. Look also at how flat the line of the GPU is
+# for small maps: there it is the launch alone.
 
 # %%
 viz.show(draw_time(), "16_time")
@@ -597,34 +754,64 @@ viz.show(draw_time(), "16_time")
 # ## Exercises
 # 1. *Trace.* Which number does thread `t` of im2col copy, with channels and padding?
 # 2. *Change.* Make the tree right for any number of threads.
-# 3. *Build.* Let each thread jump to its place in a chain of random numbers, as the kernel of dropout does.
+# 3. *Build.* Let each thread jump to its place in a chain of random numbers, as the kernel
+#    of dropout does.
 #
-# `fcn exercise 16` writes a file for each of them, `fcn exercise 16 --check FILE` checks your answer,
-# `fcn exercise 16 --solution` shows ours.
+# `fcn exercise 16` writes a file for each of them, `fcn exercise 16 --check FILE` checks
+# your answer, `fcn exercise 16 --solution` shows ours.
 
 # %% [markdown]
 # ## Claims
-# The claims about kernels hold on the device named above. Where no kernel runs, they are left out.
+# The claims about kernels hold on the device named above. Where no kernel runs, they are
+# left out.
 
 # %%
 always = [
-    ("threads in any order make im2col's matrix", by_hand and index_formula, "exact: copies"),
-    ("float32 sums depend on their order", (left, right) == (0, 1), "exact: 1 is lost beside 1e8"),
-    ("scatter and gather add the same numbers", both_gap < 1e-5, "1e-5: float32, a few terms of size 1"),
+    (
+        "threads in any order make im2col's matrix",
+        by_hand and index_formula,
+        "exact: copies",
+    ),
+    (
+        "float32 sums depend on their order",
+        (left, right) == (0, 1),
+        "exact: 1 is lost beside 1e8",
+    ),
+    (
+        "scatter and gather add the same numbers",
+        both_gap < 1e-5,
+        "1e-5: float32, a few terms of size 1",
+    ),
     ("a scatter depends on the order of threads", scatter_results > 1, "ten orders"),
     ("a gather does not", gather_results == 1, "exact: one order of additions"),
-    ("with whole numbers the scatter does not show this", len(whole_numbers) == 1, "exact: small whole numbers"),
-    ("with barriers the tree is right in both orders", with_barriers, "exact: whole numbers"),
+    (
+        "with whole numbers the scatter does not show this",
+        len(whole_numbers) == 1,
+        "exact: small whole numbers",
+    ),
+    (
+        "with barriers the tree is right in both orders",
+        with_barriers,
+        "exact: whole numbers",
+    ),
     ("without them it is wrong in one order", missing_shows, "what nobody wrote is NaN"),
     ("and right in the other order", lucky, "exact: whole numbers"),
     ("tiles of 64 read a number 8 times instead of 512", each_read == [512, 8], "counted"),
-    ("rounding decides between two nearly equal maxima", kink, "1e-9 apart; float32 rounds at 6e-8"),
+    (
+        "rounding decides between two nearly equal maxima",
+        kink,
+        "1e-9 apart; float32 rounds at 6e-8",
+    ),
 ]
 of_kernels = [
     ("im2col.cu = the strided view", same_kernel, "exact: copies"),
     ("col2im.cu = our gather", same_gather, "exact: the same order of additions"),
     ("col2im.cu repeats to the last bit", repeats, "exact: one order of additions"),
     ("gemm.cu reads 2K/T numbers for each result", fewer_reads, "counted"),
-    ("forward and backward agree with the CPU", worst < 1e-4, "1e-4: float32, two orders of summation"),
+    (
+        "forward and backward agree with the CPU",
+        worst < 1e-4,
+        "1e-4: float32, two orders of summation",
+    ),
 ]
 claims(always + (of_kernels if place else []))

@@ -1,11 +1,12 @@
 """Exercise 0.1, trace: the sizes of all maps of the trunk.
 
-A photograph has n rows. VGG16's first convolution has a 3x3 kernel and a padding of `padding` pixels. The other 3x3
-convolutions have a padding of 1. A 2x2 pool with a stride of 2 follows after the convolutions of each of five stages.
-Then fc6 follows, a 7x7 convolution without padding, and fc7, a 1x1 convolution.
+A photograph has n rows. VGG16's first convolution has a 3x3 kernel and a padding of
+`padding` pixels. The other 3x3 convolutions have a padding of 1. A 2x2 pool with a stride
+of 2 follows after the convolutions of each of five stages. Then fc6 follows, a 7x7
+convolution without padding, and fc7, a 1x1 convolution.
 
-Write `trunk_sizes(n, padding)`. It returns a list with the rows of the maps pool1, pool2, pool3, pool4, pool5, fc6 and
-fc7. The pools round up.
+Write `trunk_sizes(n, padding)`. It returns a list with the rows of the maps pool1, pool2,
+pool3, pool4, pool5, fc6 and fc7. The pools round up.
 
     trunk_sizes(500, 100) -> [349, 175, 88, 44, 22, 16, 16]
 """

@@ -1,15 +1,17 @@
 """Exercise 0.2, change: the rows that are left out.
 
-FCN-8s makes its coarse scores larger in three steps: a kernel of 4 cells with a stride of 2, the same again, and a
-kernel of 16 cells with a stride of 8. A step with kernel k and stride s makes n rows into (n - 1) * s + k. The result
-has more rows than the photograph. The first 31 rows are left out, and so are the rows behind the photograph.
+FCN-8s makes its coarse scores larger in three steps: a kernel of 4 cells with a stride of
+2, the same again, and a kernel of 16 cells with a stride of 8. A step with kernel k and
+stride s makes n rows into (n - 1) * s + k. The result has more rows than the photograph.
+The first 31 rows are left out, and so are the rows behind the photograph.
 
-Now change the last step: FCN-16s enlarges once with a kernel of 4 and a stride of 2, then with a kernel of 32 and a
-stride of 16, and leaves the first 27 rows out.
+Now change the last step: FCN-16s enlarges once with a kernel of 4 and a stride of 2, then
+with a kernel of 32 and a stride of 16, and leaves the first 27 rows out.
 
-Write `left_out(n, cells, steps, first)` for a photograph of n rows and coarse scores of `cells` rows. `steps` is a list
-of (kernel, stride). `first` is the number of rows that are left out before the photograph. It returns two numbers: the
-rows of the enlarged map, and the rows that are left out behind the photograph.
+Write `left_out(n, cells, steps, first)` for a photograph of n rows and coarse scores of
+`cells` rows. `steps` is a list of (kernel, stride). `first` is the number of rows that are
+left out before the photograph. It returns two numbers: the rows of the enlarged map, and
+the rows that are left out behind the photograph.
 
     left_out(500, 16, [(4, 2), (4, 2), (16, 8)], 31) -> 568, 37
 """

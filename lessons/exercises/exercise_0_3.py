@@ -1,13 +1,15 @@
 """Exercise 0.3, build: from scores to a label map.
 
-A network gives scores of shape (C, H, W): one for each of C classes at each of H x W pixels. The label map names the
-class with the largest score at each pixel. If two classes have the same score, the first of them counts.
+A network gives scores of shape (C, H, W): one for each of C classes at each of H x W
+pixels. The label map names the class with the largest score at each pixel. If two classes
+have the same score, the first of them counts.
 
 Write `label_map(scores)`. It returns an integer array of shape (H, W).
 
     label_map(np.array([[[3.0, 1.0]], [[2.0, 5.0]]])) -> [[0, 1]]
 
-Then think about this question: which numbers may you add to the scores of a pixel without changing its label?
+Then think about this question: which numbers may you add to the scores of a pixel without
+changing its label?
 """
 
 import numpy as np
@@ -15,8 +17,8 @@ import numpy as np
 
 def label_map(scores):
     """The class with the largest score at each pixel."""
-    # BEGIN SOLUTION
-    # The same number may be added to all scores of one pixel: it does not change which one is the largest.
+    # BEGIN SOLUTION The same number may be added to all scores of one pixel: it does not
+    # change which one is the largest.
     return np.argmax(scores, axis=0)
     # END SOLUTION
 
@@ -26,7 +28,12 @@ def label_map(scores):
 
 def cases(rng):
     ties = rng.integers(0, 3, size=(4, 3, 5)).astype(float)
-    return [(rng.normal(size=(21, 4, 6)),), (rng.normal(size=(2, 5, 3)),), (ties,), (-rng.random(size=(3, 2, 7)),)]
+    return [
+        (rng.normal(size=(21, 4, 6)),),
+        (rng.normal(size=(2, 5, 3)),),
+        (ties,),
+        (-rng.random(size=(3, 2, 7)),),
+    ]
 
 
 def expected(scores):

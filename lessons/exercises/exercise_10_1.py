@@ -1,20 +1,22 @@
 """Exercise 10.1, trace: cutting corners.
 
-The bilinear kernel of size 4 has the taps (1, 3, 3, 1) / 4 along one axis. Upsampling a row by 2 with these taps and
-padding 1 puts two fine numbers where each coarse number was:
+The bilinear kernel of size 4 has the taps (1, 3, 3, 1) / 4 along one axis. Upsampling a row
+by 2 with these taps and padding 1 puts two fine numbers where each coarse number was:
 
     fine[2 i]     = 1/4 of the number on the left + 3/4 of number i
     fine[2 i + 1] = 3/4 of number i + 1/4 of the number on the right
 
-Before the first number and after the last one there are zeros, since a transposed convolution adds nothing there.
+Before the first number and after the last one there are zeros, since a transposed
+convolution adds nothing there.
 
-Write `cut_corners(row, times)`. It doubles the row as many times as `times` says, each time by this rule.
+Write `cut_corners(row, times)`. It doubles the row as many times as `times` says, each time
+by this rule.
 
     cut_corners([0, 4, 0], 1) -> [0, 1, 3, 3, 1, 0]
     cut_corners([0, 4, 0], 2) -> [0, .25, .75, 1.5, 2.5, 3, 3, 2.5, 1.5, .75, .25, 0]
 
-One step by 4 with the bilinear kernel of size 8 gives 0, 0, .5, 1.5, 2.5, 3.5, 3.5, 2.5, 1.5, .5, 0, 0 instead. Which
-of the two is higher, and which reaches further?
+One step by 4 with the bilinear kernel of size 8 gives 0, 0, .5, 1.5, 2.5, 3.5, 3.5, 2.5,
+1.5, .5, 0, 0 instead. Which of the two is higher, and which reaches further?
 """
 
 import numpy as np
@@ -28,9 +30,9 @@ def cut_corners(row, times):
         left, right = np.append(0, row[:-1]), np.append(row[1:], 0)
         row = np.stack([left / 4 + 3 * row / 4, 3 * row / 4 + right / 4], axis=1).ravel()
     return row
-    # Two steps reach further: 10 numbers are above zero, and 8 after one step. They are lower: 3 instead of 3.5. The
-    # peak has been cut off. The sums are equal, 16.
-    # END SOLUTION
+    # Two steps reach further: 10 numbers are above zero, and 8 after one step. They are
+    # lower: 3 instead of 3.5. The peak has been cut off. The sums are equal, 16. END
+    # SOLUTION
 
 
 # --- check
@@ -39,7 +41,13 @@ TOLERANCE = 1e-12
 
 
 def cases(rng):
-    return [([3, 1, 2], 1), ([0, 4, 0], 1), ([0, 4, 0], 2), (rng.normal(size=5), 3), ([2.0, 5], 5)]
+    return [
+        ([3, 1, 2], 1),
+        ([0, 4, 0], 1),
+        ([0, 4, 0], 2),
+        (rng.normal(size=5), 3),
+        ([2.0, 5], 5),
+    ]
 
 
 def expected(row, times):

@@ -1,14 +1,16 @@
 """Exercise 10.2, change: the best taps by least squares.
 
-The lesson fits a kernel with sixty steps of gradient descent. But the output is linear in the taps, so least squares
-finds the best taps in one step. Along one axis, fine pixel o of the upsampled row is
+The lesson fits a kernel with sixty steps of gradient descent. But the output is linear in
+the taps, so least squares finds the best taps in one step. Along one axis, fine pixel o of
+the upsampled row is
 
     y[o] = sum of coarse[i] * taps[a] over all i and a with stride * i + a - padding = o
 
-Write `best_taps(coarse, fine, k, stride, padding)`. It returns the `k` taps with the smallest squared error over the
-whole row `fine`. Build a matrix with one row for each fine pixel and one column for each tap, and solve it with
-`np.linalg.lstsq`. The length of `fine` is stride * (len(coarse) - 1) + k - 2 * padding. All rows are long enough for
-the taps to be unique.
+Write `best_taps(coarse, fine, k, stride, padding)`. It returns the `k` taps with the
+smallest squared error over the whole row `fine`. Build a matrix with one row for each fine
+pixel and one column for each tap, and solve it with `np.linalg.lstsq`. The length of `fine`
+is stride * (len(coarse) - 1) + k - 2 * padding. All rows are long enough for the taps to be
+unique.
 """
 
 import numpy as np
@@ -41,10 +43,17 @@ def _upsampled(coarse, taps, stride, padding):
 
 def cases(rng):
     found = []
-    for n, k, stride, padding, noise in ((30, 4, 2, 1, 0), (25, 5, 3, 0, 1), (40, 8, 4, 2, 0.5), (20, 3, 2, 0, 1)):
+    for n, k, stride, padding, noise in (
+        (30, 4, 2, 1, 0),
+        (25, 5, 3, 0, 1),
+        (40, 8, 4, 2, 0.5),
+        (20, 3, 2, 0, 1),
+    ):
         coarse, taps = rng.normal(size=n), rng.normal(size=k)
         fine = _upsampled(coarse, taps, stride, padding)
-        found.append((coarse, fine + noise * rng.normal(size=len(fine)), k, stride, padding))
+        found.append(
+            (coarse, fine + noise * rng.normal(size=len(fine)), k, stride, padding)
+        )
     return found
 
 

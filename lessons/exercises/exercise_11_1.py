@@ -1,12 +1,14 @@
 """Exercise 11.1, trace: the size of every map of FCN-32s.
 
-Follow a picture with `side` rows through the lesson's network. Its 3x3 convolutions have a padding of 1. Its five
-pools have windows of 2, a stride of 2, and round up. `fc6` has a kernel of 2 and a padding of 1. `fc7` and `score_fr`
-are 1x1 convolutions. `upscore` has a kernel of 64, a stride of 32 and no padding. The crop begins at row 32 and keeps
-`side` rows.
+Follow a picture with `side` rows through the lesson's network. Its 3x3 convolutions have a
+padding of 1. Its five pools have windows of 2, a stride of 2, and round up. `fc6` has a
+kernel of 2 and a padding of 1. `fc7` and `score_fr` are 1x1 convolutions. `upscore` has a
+kernel of 64, a stride of 32 and no padding. The crop begins at row 32 and keeps `side`
+rows.
 
-Write `trace_32s(side)`. It returns a dict with the number of rows of pool1, pool2, pool3, pool4, pool5, fc6 and
-upscore, and under "cut_behind" the number of rows that the crop removes behind the picture.
+Write `trace_32s(side)`. It returns a dict with the number of rows of pool1, pool2, pool3,
+pool4, pool5, fc6 and upscore, and under "cut_behind" the number of rows that the crop
+removes behind the picture.
 
     trace_32s(64)["fc6"] -> 3
 """
@@ -17,7 +19,9 @@ def trace_32s(side):
     # BEGIN SOLUTION
     rows, n = {}, side
     for stage in range(1, 6):
-        n = -(-n // 2)  # half, rounded up; the 3x3 convolution before the pool keeps the size
+        n = -(
+            -n // 2
+        )  # half, rounded up; the 3x3 convolution before the pool keeps the size
         rows[f"pool{stage}"] = n
     n = n + 2 * 1 - 2 + 1  # padding on both sides, then the places of a kernel of 2
     rows["fc6"] = n
@@ -66,12 +70,12 @@ def _up(n):
 
 
 MISTAKES = {
-    "the pools round up: a window that is only half inside the map still gives a value": lambda side: _traced(
-        side, lambda n: n // 2, 1, 32
+    "the pools round up: a window that is only half inside the map still gives a value": lambda side: (
+        _traced(side, lambda n: n // 2, 1, 32)
     ),
     "fc6 has a padding of 1 on both sides": lambda side: _traced(side, _up, 0, 32),
-    "the last kernel of upscore is 64 rows long: the map has 32 * (n - 1) + 64 rows": lambda side: _traced(
-        side, _up, 1, 0
+    "the last kernel of upscore is 64 rows long: the map has 32 * (n - 1) + 64 rows": lambda side: (
+        _traced(side, _up, 1, 0)
     ),
     "the crop is not centred: it begins at row 32 for every size, and all other rows are cut off behind": _centred,
 }

@@ -1,11 +1,13 @@
 """Exercise 11.2, change: a score layer that does not start at zero.
 
-Give `score_fr` small random weights in place of zeros. Then the first loss is no longer ln C, and the trunk gets a
-gradient at the first step. Compute both for P pixels with F features each.
+Give `score_fr` small random weights in place of zeros. Then the first loss is no longer ln
+C, and the trunk gets a gradient at the first step. Compute both for P pixels with F
+features each.
 
-Write `first_step(features, weight, labels)`. features has the shape (P, F) and weight (C, F); the bias is zero. labels
-has the shape (P,), and 255 marks void pixels, which do not count. At least one pixel counts. Return the mean loss and
-its gradient with respect to the features, with the shape (P, F).
+Write `first_step(features, weight, labels)`. features has the shape (P, F) and weight (C,
+F); the bias is zero. labels has the shape (P,), and 255 marks void pixels, which do not
+count. At least one pixel counts. Return the mean loss and its gradient with respect to the
+features, with the shape (P, F).
 
     first_step(features, zeros, labels) -> ln C, and a gradient of zeros
 """
@@ -15,10 +17,11 @@ import numpy as np
 
 def first_step(features, weight, labels):
     """The mean loss over the pixels that count, and the gradient of the features."""
-    # BEGIN SOLUTION
-    # The loss of a pixel is log(sum of exp(s)) - s[label]. The logarithm lies between min(s) + ln C and max(s) + ln C,
-    # so the loss is never further from ln C than max(s) - min(s): small weights give a loss near ln C.
-    # The gradient of the features is proportional to the weight while the scores are small. With zeros it is zero.
+    # BEGIN SOLUTION The loss of a pixel is log(sum of exp(s)) - s[label]. The logarithm
+    # lies between min(s) + ln C and max(s) + ln C, so the loss is never further from ln C
+    # than max(s) - min(s): small weights give a loss near ln C. The gradient of the
+    # features is proportional to the weight while the scores are small. With zeros it is
+    # zero.
     scores = features @ weight.T
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     dscores = exponentials / exponentials.sum(axis=1, keepdims=True)  # softmax
@@ -39,10 +42,21 @@ TOLERANCE = 1e-9
 
 def cases(rng):
     made = []
-    for pixels, channels, classes, scale in ((5, 3, 4, 0.1), (7, 2, 6, 1.0), (1, 4, 2, 2.0), (4, 3, 5, 0.0)):
+    for pixels, channels, classes, scale in (
+        (5, 3, 4, 0.1),
+        (7, 2, 6, 1.0),
+        (1, 4, 2, 2.0),
+        (4, 3, 5, 0.0),
+    ):
         labels = rng.integers(0, classes, pixels)
         labels[1 : pixels // 2] = 255
-        made.append((rng.normal(size=(pixels, channels)), scale * rng.normal(size=(classes, channels)), labels))
+        made.append(
+            (
+                rng.normal(size=(pixels, channels)),
+                scale * rng.normal(size=(classes, channels)),
+                labels,
+            )
+        )
     return made
 
 

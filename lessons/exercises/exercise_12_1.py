@@ -1,13 +1,14 @@
 """Exercise 12.1, trace: the size of every map in the head of FCN-8s.
 
-Follow a picture with `side` rows through the lesson's FCN-8s. Three pools lead to pool3, one more to pool4, and one
-more to pool5; each halves the map and rounds up. `score_fr` has one row more than pool5. `upscore2` and `upscore_pool4`
-have a kernel of 4 and a stride of 2, and `upscore8` has a kernel of 16 and a stride of 8; none has a padding. The crops
-begin at row 2 of upscore2, at row 1 of upscore_pool4 and at row 4 of upscore8.
+Follow a picture with `side` rows through the lesson's FCN-8s. Three pools lead to pool3,
+one more to pool4, and one more to pool5; each halves the map and rounds up. `score_fr` has
+one row more than pool5. `upscore2` and `upscore_pool4` have a kernel of 4 and a stride of
+2, and `upscore8` has a kernel of 16 and a stride of 8; none has a padding. The crops begin
+at row 2 of upscore2, at row 1 of upscore_pool4 and at row 4 of upscore8.
 
-Write `trace_head_8s(side)`. It returns a dict with the number of rows of pool3, pool4, score_fr, upscore2,
-upscore_pool4 and upscore8, and under "cut_behind" a list: the number of rows that each of the three crops removes
-behind.
+Write `trace_head_8s(side)`. It returns a dict with the number of rows of pool3, pool4,
+score_fr, upscore2, upscore_pool4 and upscore8, and under "cut_behind" a list: the number of
+rows that each of the three crops removes behind.
 
     trace_head_8s(64)["cut_behind"] -> [2, 1, 4]
 """
@@ -42,7 +43,9 @@ def cases(rng):
     return [(64,), (50,), (33,), (1,), (97,), (500,)]
 
 
-def _traced(side, halved=lambda n: len(range(0, n, 2)), taps=(4, 4, 16), cropped=True, centred=False):
+def _traced(
+    side, halved=lambda n: len(range(0, n, 2)), taps=(4, 4, 16), cropped=True, centred=False
+):
     """Sizes found by listing the rows that the kernels cover."""
     sizes = [side]
     for _ in range(5):
@@ -74,16 +77,16 @@ def expected(side):
 
 
 MISTAKES = {
-    "the pools round up: a window that is only half inside the map still gives a value": lambda side: _traced(
-        side, halved=lambda n: n // 2
+    "the pools round up: a window that is only half inside the map still gives a value": lambda side: (
+        _traced(side, halved=lambda n: n // 2)
     ),
     "the last kernel is longer than the stride: an upsampled map has stride * (n - 1) + kernel rows": lambda side: (
         _traced(side, taps=(2, 2, 8))
     ),
-    "after the crop and the sum, the map has the size of the pool that it was added to": lambda side: _traced(
-        side, cropped=False
+    "after the crop and the sum, the map has the size of the pool that it was added to": lambda side: (
+        _traced(side, cropped=False)
     ),
-    "the crops are not centred: each begins at its own fixed row, and the rest is cut off behind": lambda side: _traced(
-        side, centred=True
+    "the crops are not centred: each begins at its own fixed row, and the rest is cut off behind": lambda side: (
+        _traced(side, centred=True)
     ),
 }

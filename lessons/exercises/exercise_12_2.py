@@ -1,11 +1,11 @@
 """Exercise 12.2, change: one score layer in place of two.
 
-A skip adds the scores of two 1x1 convolutions, one on the deep map and one on the fine map. Change it: join the two
-maps along their channels, deep channels first, and score them with a single 1x1 convolution. It must give the same
-scores.
+A skip adds the scores of two 1x1 convolutions, one on the deep map and one on the fine map.
+Change it: join the two maps along their channels, deep channels first, and score them with
+a single 1x1 convolution. It must give the same scores.
 
-Write `one_score_layer(w_deep, b_deep, w_fine, b_fine)`. The weights have the shapes (C, D, 1, 1) and (C, F, 1, 1), the
-biases (C,). Return the weight and the bias of the single layer.
+Write `one_score_layer(w_deep, b_deep, w_fine, b_fine)`. The weights have the shapes (C, D,
+1, 1) and (C, F, 1, 1), the biases (C,). Return the weight and the bias of the single layer.
 """
 
 import numpy as np
@@ -13,9 +13,9 @@ import numpy as np
 
 def one_score_layer(w_deep, b_deep, w_fine, b_fine):
     """The weight (C, D + F, 1, 1) and the bias (C,) of the layer on the joined maps."""
-    # BEGIN SOLUTION
-    # A score is a weighted sum of the channels plus a bias. The sum of two such scores is a weighted sum over the
-    # channels of both, plus the sum of the biases. So it cannot express more or less than the joined layer.
+    # BEGIN SOLUTION A score is a weighted sum of the channels plus a bias. The sum of two
+    # such scores is a weighted sum over the channels of both, plus the sum of the biases.
+    # So it cannot express more or less than the joined layer.
     return np.concatenate([w_deep, w_fine], axis=1), b_deep + b_fine
     # END SOLUTION
 
@@ -38,7 +38,12 @@ def expected(w_deep, b_deep, w_fine, b_fine):
     """What the sum of the two layers answers to 0, and to a 1 in each channel alone."""
 
     def scores(deep, fine):
-        return (w_deep[:, :, 0, 0] * deep).sum(1) + b_deep + (w_fine[:, :, 0, 0] * fine).sum(1) + b_fine
+        return (
+            (w_deep[:, :, 0, 0] * deep).sum(1)
+            + b_deep
+            + (w_fine[:, :, 0, 0] * fine).sum(1)
+            + b_fine
+        )
 
     d, f = w_deep.shape[1], w_fine.shape[1]
     bias = scores(np.zeros(d), np.zeros(f))

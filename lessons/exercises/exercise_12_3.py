@@ -1,13 +1,15 @@
 """Exercise 12.3, prove: a bias of score_fr fades at the border of the picture.
 
-All steps of the head after the score layers are linear. So the scores of FCN-8s are a sum of three terms, one for each
-score layer, and the term of score_fr is linear in its bias. Set this bias to 1 and all other parameters of the score
-layers to 0. What arrives at each pixel? One axis is enough, because the other one does the same.
+All steps of the head after the score layers are linear. So the scores of FCN-8s are a sum
+of three terms, one for each score layer, and the term of score_fr is linear in its bias.
+Set this bias to 1 and all other parameters of the score layers to 0. What arrives at each
+pixel? One axis is enough, because the other one does the same.
 
-Write `border_gain(side)`. It returns the array of what arrives at the `side` pixels along one axis of the lesson's
-FCN-8s. Exercise 12.1 has the sizes of the maps and the crops. Along one axis, an upsampling with the stride s spreads a
-cell over 2s places with the weights 1/(2s), 3/(2s), ... (2s-1)/(2s), (2s-1)/(2s), ... 3/(2s), 1/(2s). The weights of
-the next cell begin s places later.
+Write `border_gain(side)`. It returns the array of what arrives at the `side` pixels along
+one axis of the lesson's FCN-8s. Exercise 12.1 has the sizes of the maps and the crops.
+Along one axis, an upsampling with the stride s spreads a cell over 2s places with the
+weights 1/(2s), 3/(2s), ... (2s-1)/(2s), (2s-1)/(2s), ... 3/(2s), 1/(2s). The weights of the
+next cell begin s places later.
 
     border_gain(64)[0] -> 0.421875        (27/64)
 """
@@ -18,14 +20,16 @@ import numpy as np
 def border_gain(side):
     """What arrives at each pixel along one axis, for a bias of 1 in score_fr."""
 
-    # BEGIN SOLUTION
-    # Let h, p4 and p3 be the maps of the trunk, S a score layer and U an upsampling with the crop after it. Then
+    # BEGIN SOLUTION Let h, p4 and p3 be the maps of the trunk, S a score layer and U an
+    # upsampling with the crop after it. Then
     #     y = U8(U4(U2(S_fr h) + S_4 p4) + S_3 p3) = U8 U4 U2 S_fr h + U8 U4 S_4 p4 + U8 S_3 p3
-    # because U(a + b) = U a + U b. A ReLU after a fusion would end this.
-    # With its bias alone, S_fr h is 1 everywhere. The first upsampling gives 1/4 3/4 1 1 ... 1, and the crop removes
-    # the part below 1. The second gives 1/4 3/4 1 1 ..., and its crop removes only the 1/4: the first cell is left with
-    # 3/4. The last one rises over 8 pixels and the crop removes 4 of them: 9/16, 11/16, 13/16 and 15/16 of 3/4 arrive.
-    # The next 8 pixels pass from 3/4 to 1. So the first pixel gets 27/64, and a corner gets (27/64)**2 = 0.18.
+    # because U(a + b) = U a + U b. A ReLU after a fusion would end this. With its bias
+    # alone, S_fr h is 1 everywhere. The first upsampling gives 1/4 3/4 1 1 ... 1, and the
+    # crop removes the part below 1. The second gives 1/4 3/4 1 1 ..., and its crop removes
+    # only the 1/4: the first cell is left with 3/4. The last one rises over 8 pixels and
+    # the crop removes 4 of them: 9/16, 11/16, 13/16 and 15/16 of 3/4 arrive. The next 8
+    # pixels pass from 3/4 to 1. So the first pixel gets 27/64, and a corner gets (27/64)**2
+    # = 0.18.
     def up(cells, stride, crop, size):
         rising = np.arange(1, 2 * stride, 2) / (2 * stride)
         taps = np.concatenate([rising, rising[::-1]])
@@ -74,11 +78,13 @@ def expected(side):
 
 
 MISTAKES = {
-    "a bias is not 1 everywhere: at the border the upsampled cells have fewer neighbours": lambda side: np.ones(side),
-    "this is the bias of score_pool3, which passes one upsampling; score_fr's passes three": lambda side: _gain(
-        side, start=1
+    "a bias is not 1 everywhere: at the border the upsampled cells have fewer neighbours": lambda side: (
+        np.ones(side)
     ),
-    "the first crop begins at row 2, so nothing is lost there: the first cell is 1, not 3/4": lambda side: _gain(
-        side, first=1
+    "this is the bias of score_pool3, which passes one upsampling; score_fr's passes three": lambda side: (
+        _gain(side, start=1)
+    ),
+    "the first crop begins at row 2, so nothing is lost there: the first cell is 1, not 3/4": lambda side: (
+        _gain(side, first=1)
     ),
 }

@@ -1,11 +1,13 @@
 """Exercise 13.1, trace: the pixels that the kept windows use.
 
-A network sees `size` pixels of a row of `n` pixels and has the given stride. Its windows begin at 0, stride,
-2 * stride and so on, as long as they end inside the row. `mask` says for each window whether its cell is kept.
+A network sees `size` pixels of a row of `n` pixels and has the given stride. Its windows
+begin at 0, stride, 2 * stride and so on, as long as they end inside the row. `mask` says
+for each window whether its cell is kept.
 
-Write `used(n, size, stride, mask)`. It returns two lists. The first says for each pixel how many kept windows contain
-it. The second says for each kept window the pixel whose label its cell should predict. That is the middle pixel of the
-window, and for an even size the first of the two middle ones.
+Write `used(n, size, stride, mask)`. It returns two lists. The first says for each pixel how
+many kept windows contain it. The second says for each kept window the pixel whose label its
+cell should predict. That is the middle pixel of the window, and for an even size the first
+of the two middle ones.
 
     used(12, 4, 2, [1, 0, 1, 1, 0]) -> [1, 1, 1, 1, 1, 1, 2, 2, 1, 1, 0, 0], [1, 5, 7]
 """

@@ -1,12 +1,13 @@
 """Exercise 13.3, prove: what a mask does on average.
 
-Cell i has the gradient gradients[i], a row of numbers. Each cell is kept with probability p, independently of the
-others, and the sum over the kept cells is divided by p. With n cells there are 2**n masks, so for a few cells we can go
-through all of them.
+Cell i has the gradient gradients[i], a row of numbers. Each cell is kept with probability
+p, independently of the others, and the sum over the kept cells is divided by p. With n
+cells there are 2**n masks, so for a few cells we can go through all of them.
 
-Write `over_all_masks(gradients, p)`. It returns the mean of the divided sum over all masks, an array, and its variance,
-a number: the mean of the squared distance from the mean. Each mask counts with its probability. Then prove that the
-mean is the whole sum, and that the variance is (1 - p)/p times the sum of all squares.
+Write `over_all_masks(gradients, p)`. It returns the mean of the divided sum over all masks,
+an array, and its variance, a number: the mean of the squared distance from the mean. Each
+mask counts with its probability. Then prove that the mean is the whole sum, and that the
+variance is (1 - p)/p times the sum of all squares.
 
     over_all_masks(np.array([[1.0], [3.0]]), 0.5) -> [4.0], 10.0
 """
@@ -24,13 +25,13 @@ def over_all_masks(gradients, p):
     sums = masks @ gradients / p
     mean = probability @ sums
     return mean, probability @ ((sums - mean) ** 2).sum(axis=1)
-    # Proof. Let m_i be 1 if cell i is kept and 0 if not. Its mean is p. So the mean of the sum of m_i g_i / p is the
-    # sum of p g_i / p, which is the whole sum: the estimate is unbiased.
-    # The variance of m_i is p - p**2 = p (1 - p), because m_i squared is m_i. The variances of independent terms add
-    # up. So the variance is the sum of p (1 - p) |g_i / p|**2, which is (1 - p)/p times the sum of |g_i|**2.
-    # This fails for a mask that depends on the scores. If the cells with the largest losses are kept, the probability
-    # is not the same for all cells, and the mean is no longer the whole sum.
-    # END SOLUTION
+    # Proof. Let m_i be 1 if cell i is kept and 0 if not. Its mean is p. So the mean of the
+    # sum of m_i g_i / p is the sum of p g_i / p, which is the whole sum: the estimate is
+    # unbiased. The variance of m_i is p - p**2 = p (1 - p), because m_i squared is m_i. The
+    # variances of independent terms add up. So the variance is the sum of p (1 - p) |g_i /
+    # p|**2, which is (1 - p)/p times the sum of |g_i|**2. This fails for a mask that
+    # depends on the scores. If the cells with the largest losses are kept, the probability
+    # is not the same for all cells, and the mean is no longer the whole sum. END SOLUTION
 
 
 # --- check

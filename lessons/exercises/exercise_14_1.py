@@ -1,12 +1,14 @@
 """Exercise 14.1, trace: the parameters that early and late fusion add.
 
-FCN-32s has thirteen 3x3 convolutions with w, w, 2w, 2w, 4w (three times), 8w (three times) and again 8w (three times)
-channels, `fc6` with 64w kernels of 7x7, `fc7` with 64w kernels of 1x1, and the score layer `score_fr`. Each layer has a
-bias. In the paper w is 64. The upsampling is fixed and has no parameters.
+FCN-32s has thirteen 3x3 convolutions with w, w, 2w, 2w, 4w (three times), 8w (three times)
+and again 8w (three times) channels, `fc6` with 64w kernels of 7x7, `fc7` with 64w kernels
+of 1x1, and the score layer `score_fr`. Each layer has a bias. In the paper w is 64. The
+upsampling is fixed and has no parameters.
 
-Write `count_parameters(w, num_classes)`. It returns three numbers: the parameters of FCN-32s, those of early fusion
-(depth is a fourth input channel), and those of late fusion (a network for three channels of colour and one for three
-channels of HHA; the scores are averaged).
+Write `count_parameters(w, num_classes)`. It returns three numbers: the parameters of
+FCN-32s, those of early fusion (depth is a fourth input channel), and those of late fusion
+(a network for three channels of colour and one for three channels of HHA; the scores are
+averaged).
 
     count_parameters(64, 40) -> (134424424, 134425000, 268848848)
 """
@@ -24,7 +26,8 @@ def count_parameters(w, num_classes):
     total += 49 * before * fc + fc  # fc6
     total += fc * fc + fc  # fc7
     total += fc * num_classes + num_classes  # score_fr
-    # Early fusion: only conv1_1 sees the picture, and each of its w kernels gets one more 3x3 slice.
+    # Early fusion: only conv1_1 sees the picture, and each of its w kernels gets one more
+    # 3x3 slice.
     return total, total + 9 * w, 2 * total
     # END SOLUTION
 

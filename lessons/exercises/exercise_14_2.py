@@ -1,10 +1,11 @@
 """Exercise 14.2, change: the fourth slice of the first filters.
 
-A trained network reads three colour channels. Now it gets depth as a fourth channel. Its first layer has the
-weight (O, 3, kh, kw).
+A trained network reads three colour channels. Now it gets depth as a fourth channel. Its
+first layer has the weight (O, 3, kh, kw).
 
-Write `add_depth(weight, filling)`. It returns a weight (O, 4, kh, kw) whose first three slices are the old ones. The
-fourth is zero for filling "zero". For "mean" it is, for each filter, the mean of the filter's three colour slices.
+Write `add_depth(weight, filling)`. It returns a weight (O, 4, kh, kw) whose first three
+slices are the old ones. The fourth is zero for filling "zero". For "mean" it is, for each
+filter, the mean of the filter's three colour slices.
 """
 
 import numpy as np

@@ -1,11 +1,12 @@
 """Exercise 15.1, trace: the fields of a .caffemodel.
 
-A protocol buffer is a sequence of fields. Each field here is a tag, a length, and that many bytes. Tag and length are
-varints: seven bits in each byte, the lowest first; the top bit of a byte says that more bytes follow. The tag is
-8 * number + 2.
+A protocol buffer is a sequence of fields. Each field here is a tag, a length, and that many
+bytes. Tag and length are varints: seven bits in each byte, the lowest first; the top bit of
+a byte says that more bytes follow. The tag is 8 * number + 2.
 
-Write `read_fields(data)`. It returns a list of pairs (number, content), where content is a `bytes` object. Try it on
-this file, field by field, and find the layer's name and the weight's shape and value:
+Write `read_fields(data)`. It returns a list of pairs (number, content), where content is a
+`bytes` object. Try it on this file, field by field, and find the layer's name and the
+weight's shape and value:
 
     a2 06 11 0a 01 73 3a 0c 2a 04 00 00 00 40 3a 04 0a 02 01 01
 """
@@ -30,8 +31,9 @@ def read_fields(data):
         length, position = varint(position)
         fields.append((tag // 8, data[position : position + length]))
         position += length
-    # The file of the exercise: field 100 is a layer of 17 bytes. Its field 1 is the name "s", its field 7 a blob of
-    # 12 bytes. The blob's field 5 is the float 2.0 (00 00 00 40), its field 7 the shape: field 1 with 1 and 1.
+    # The file of the exercise: field 100 is a layer of 17 bytes. Its field 1 is the name
+    # "s", its field 7 a blob of 12 bytes. The blob's field 5 is the float 2.0 (00 00 00
+    # 40), its field 7 the shape: field 1 with 1 and 1.
     return fields
     # END SOLUTION
 

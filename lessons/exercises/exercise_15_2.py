@@ -1,12 +1,13 @@
 """Exercise 15.2, change: fold torchvision's preprocessing into the first layer.
 
-torchvision's networks read RGB in 0..1, minus a mean, divided by a standard deviation. Caffe's read BGR in 0..255,
-minus a mean. Both means stand for the same grey, so
+torchvision's networks read RGB in 0..1, minus a mean, divided by a standard deviation.
+Caffe's read BGR in 0..255, minus a mean. Both means stand for the same grey, so
 
     x_torchvision[r] = x_caffe[2 - r] / (255 * std[r])      for r = 0 (red), 1 (green), 2 (blue)
 
-Write `fold(weight, std)`. From a first layer's weight (O, 3, kh, kw) for torchvision's input it makes the weight for
-Caffe's input that gives the same output. Why can the mean not be folded into the bias in the same way?
+Write `fold(weight, std)`. From a first layer's weight (O, 3, kh, kw) for torchvision's
+input it makes the weight for Caffe's input that gives the same output. Why can the mean not
+be folded into the bias in the same way?
 """
 
 import numpy as np
@@ -16,9 +17,10 @@ def fold(weight, std):
     """The first layer's weight for BGR in 0..255, minus the mean."""
     # BEGIN SOLUTION
     scaled = weight / (255 * np.asarray(std))[None, :, None, None]
-    # The mean cannot be folded in this way. The layer pads with zeros *after* the mean was subtracted, so its frame has
-    # the mean's colour. A network that does not subtract the mean pads with black. Its bias takes the mean away there
-    # too. So the result is right inside, and wrong wherever the kernel reaches over the border.
+    # The mean cannot be folded in this way. The layer pads with zeros *after* the mean was
+    # subtracted, so its frame has the mean's colour. A network that does not subtract the
+    # mean pads with black. Its bias takes the mean away there too. So the result is right
+    # inside, and wrong wherever the kernel reaches over the border.
     return scaled[:, ::-1]
     # END SOLUTION
 
@@ -32,7 +34,10 @@ TOLERANCE = 1e-12
 
 def cases(rng):
     std = np.array([0.229, 0.224, 0.225])
-    return [(rng.normal(size=(4, 3, 3, 2)), std), (rng.normal(size=(1, 3, 1, 1)), np.array([0.5, 0.25, 0.125]))]
+    return [
+        (rng.normal(size=(4, 3, 3, 2)), std),
+        (rng.normal(size=(1, 3, 1, 1)), np.array([0.5, 0.25, 0.125])),
+    ]
 
 
 def expected(weight, std):

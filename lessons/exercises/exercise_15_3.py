@@ -1,8 +1,9 @@
 """Exercise 15.3, prove: an upsampling kernel of size 64 or 63?
 
-Score i of a coarse map stands at pixel S * i + c of the picture. (Lesson 6: c = 12.5 for FCN-32s, 13 for FCN-AlexNet,
-both with S = 32.) A transposed convolution of stride S with a kernel of size k places score i in the middle of the
-outputs S * i, ..., S * i + k - 1. A crop that begins at output o brings the score back to its pixel if
+Score i of a coarse map stands at pixel S * i + c of the picture. (Lesson 6: c = 12.5 for
+FCN-32s, 13 for FCN-AlexNet, both with S = 32.) A transposed convolution of stride S with a
+kernel of size k places score i in the middle of the outputs S * i, ..., S * i + k - 1. A
+crop that begins at output o brings the score back to its pixel if
 
     S * i + (k - 1) / 2 - o = S * i + c
 
@@ -16,8 +17,8 @@ Write `kernel_and_crop(S, c)`. It returns k and o.
 
 def kernel_and_crop(S, c):
     """The size of the upsampling kernel, and the first output that is kept."""
-    # BEGIN SOLUTION
-    # o = (k - 1) / 2 - c is whole if (k - 1) / 2 and c are both whole (k is odd) or both end in .5 (k is even).
+    # BEGIN SOLUTION o = (k - 1) / 2 - c is whole if (k - 1) / 2 and c are both whole (k is
+    # odd) or both end in .5 (k is even).
     k = 2 * S - 1 if c == int(c) else 2 * S
     return k, int((k - 1) / 2 - c)
     # END SOLUTION

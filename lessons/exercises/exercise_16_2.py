@@ -1,11 +1,13 @@
 """Exercise 16.2, change: a tree for any number of threads.
 
-`tree_sum` of the lesson halves the number of values at each level. This works for 2, 4, 8, ... threads only. Change it
-for any number: while more than one value is left, halve and round *up*. Of `left` values, the first
-half = (left + 1) // 2 stay. Thread t of them adds value t + half, if t + half < left.
+`tree_sum` of the lesson halves the number of values at each level. This works for 2, 4, 8,
+... threads only. Change it for any number: while more than one value is left, halve and
+round *up*. Of `left` values, the first half = (left + 1) // 2 stay. Thread t of them adds
+value t + half, if t + half < left.
 
-Write `tree_levels(values)`. It returns a list of lists: the values that are left after each level, from the first level
-to the last one, which holds the sum alone. For a single value there is no level, and the list is empty.
+Write `tree_levels(values)`. It returns a list of lists: the values that are left after each
+level, from the first level to the last one, which holds the sum alone. For a single value
+there is no level, and the list is empty.
 
     tree_levels([1, 2, 3, 4, 5]) -> [[5, 7, 3], [8, 7], [15]]
 
@@ -20,12 +22,14 @@ def tree_levels(values):
     while len(shared) > 1:
         left = len(shared)
         half = (left + 1) // 2
-        shared = [shared[t] + (shared[t + half] if t + half < left else 0) for t in range(half)]
+        shared = [
+            shared[t] + (shared[t + half] if t + half < left else 0) for t in range(half)
+        ]
         levels.append(shared)
     return levels
-    # 100 values: 50, 25, 13, 7, 4, 2, 1. These are seven levels, which is log2(100), rounded up. On a GPU there is a
-    # barrier before the first level and one after each level.
-    # END SOLUTION
+    # 100 values: 50, 25, 13, 7, 4, 2, 1. These are seven levels, which is log2(100),
+    # rounded up. On a GPU there is a barrier before the first level and one after each
+    # level. END SOLUTION
 
 
 # --- check
@@ -34,13 +38,17 @@ import numpy as np
 
 
 def cases(rng):
-    return [([1, 2, 3, 4, 5],)] + [(rng.integers(-9, 10, count).tolist(),) for count in (1, 2, 3, 8, 13, 100)]
+    return [([1, 2, 3, 4, 5],)] + [
+        (rng.integers(-9, 10, count).tolist(),) for count in (1, 2, 3, 8, 13, 100)
+    ]
 
 
 def expected(values):
     levels = []
     while len(values) > 1:
-        pairs = np.append(values, [0] * (len(values) % 2)).reshape(2, -1)  # the second half below the first
+        pairs = np.append(values, [0] * (len(values) % 2)).reshape(
+            2, -1
+        )  # the second half below the first
         values = pairs.sum(axis=0).tolist()
         levels.append(values)
     return levels

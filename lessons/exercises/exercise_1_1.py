@@ -5,10 +5,11 @@ Six pixels have a class, and one is void:
     truth       0 0 1 1 2 2 255
     prediction  0 1 1 1 2 0  2
 
-Fill in the matrix on paper first. Then write `count_pixels(truth, predicted, num_classes)` for any two label maps of
-the same shape. It returns the matrix as an integer array: row i, column j holds the number of pixels of true class i
-that were predicted as class j. Pixels whose true label is 255 are not counted, whatever is predicted there. For the
-example it returns
+Fill in the matrix on paper first. Then write `count_pixels(truth, predicted, num_classes)`
+for any two label maps of the same shape. It returns the matrix as an integer array: row i,
+column j holds the number of pixels of true class i that were predicted as class j. Pixels
+whose true label is 255 are not counted, whatever is predicted there. For the example it
+returns
 
     [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
 
@@ -34,7 +35,10 @@ def count_pixels(truth, predicted, num_classes):
 
 def cases(rng):
     example = np.array([0, 0, 1, 1, 2, 2, 255]), np.array([0, 1, 1, 1, 2, 0, 2])
-    drawn = [(rng.choice([0, 1, 3, 255], (4, 7)), rng.integers(0, 4, (4, 7)), 4) for _ in range(3)]
+    drawn = [
+        (rng.choice([0, 1, 3, 255], (4, 7)), rng.integers(0, 4, (4, 7)), 4)
+        for _ in range(3)
+    ]
     return [(*example, 3), *drawn]
 
 

@@ -1,13 +1,15 @@
 """Exercise 1.2, change: mean IU in both ways of treating absent classes.
 
-The IU of class i is right / (of the truth + of the prediction - right), where the three numbers come from the
-confusion matrix: the diagonal, the row sum and the column sum. A class that is neither present nor predicted has
-IU 0/0 and is always left out of the mean. The two ways differ in the classes that are predicted but not present:
+The IU of class i is right / (of the truth + of the prediction - right), where the three
+numbers come from the confusion matrix: the diagonal, the row sum and the column sum. A
+class that is neither present nor predicted has IU 0/0 and is always left out of the mean.
+The two ways differ in the classes that are predicted but not present:
 
     absent="count"   their IU, zero, enters the mean (the code that was released with the paper)
     absent="skip"    they are left out too (the paper's text)
 
-Write `mean_iu(matrix, absent)`, where the matrix is an integer array (rows: truth, columns: prediction).
+Write `mean_iu(matrix, absent)`, where the matrix is an integer array (rows: truth, columns:
+prediction).
 
     mean_iu(np.array([[2, 0, 1], [1, 1, 0], [0, 0, 0]]), "count") -> (1/2 + 1/2 + 0) / 3
     mean_iu(np.array([[2, 0, 1], [1, 1, 0], [0, 0, 0]]), "skip")  -> (1/2 + 1/2) / 2
@@ -35,7 +37,11 @@ def cases(rng):
     example = np.array([[2, 0, 1], [1, 1, 0], [0, 0, 0]])
     nowhere = np.array([[5, 1, 0, 0], [2, 7, 0, 3], [0, 0, 0, 0], [0, 0, 0, 0]])
     drawn = rng.integers(1, 9, (4, 4))
-    return [(matrix, absent) for matrix in (nowhere, example, drawn) for absent in ("count", "skip")]
+    return [
+        (matrix, absent)
+        for matrix in (nowhere, example, drawn)
+        for absent in ("count", "skip")
+    ]
 
 
 def expected(matrix, absent):

@@ -1,11 +1,13 @@
 """Exercise 2.1, trace: where does a pixel occur in the patch matrix?
 
-An image of C channels, H rows and W columns is convolved with kernels of (kh, kw), at stride 1 without padding. The
-patch matrix has a row for each window (i, j), in reading order, and a column for each tap (c, a, b), in this order.
+An image of C channels, H rows and W columns is convolved with kernels of (kh, kw), at
+stride 1 without padding. The patch matrix has a row for each window (i, j), in reading
+order, and a column for each tap (c, a, b), in this order.
 
-Write `places(pixel, image_size, kernel_size)`. `pixel` is (channel, row, column), `image_size` is (H, W), and
-`kernel_size` is (kh, kw). The result is the list of all (row, column) pairs of the patch matrix at which the pixel
-stands, ordered by row. Work the example out on paper first:
+Write `places(pixel, image_size, kernel_size)`. `pixel` is (channel, row, column),
+`image_size` is (H, W), and `kernel_size` is (kh, kw). The result is the list of all (row,
+column) pairs of the patch matrix at which the pixel stands, ordered by row. Work the
+example out on paper first:
 
     places((1, 2, 3), (4, 5), (3, 3)) -> [(1, 17), (2, 16), (4, 14), (5, 13)]
 """
@@ -13,8 +15,8 @@ stands, ordered by row. Work the example out on paper first:
 
 def places(pixel, image_size, kernel_size):
     """The (row, column) pairs of the patch matrix at which a pixel stands."""
-    # BEGIN SOLUTION
-    # Window (i, j) reads pixel (u, v) with the tap a = u - i, b = v - j, if both lie inside the kernel.
+    # BEGIN SOLUTION Window (i, j) reads pixel (u, v) with the tap a = u - i, b = v - j, if
+    # both lie inside the kernel.
     (c, u, v), (h, w), (kh, kw) = pixel, image_size, kernel_size
     oh, ow = h - kh + 1, w - kw + 1
     found = []
@@ -65,7 +67,10 @@ def _channels_last(pixel, image_size, kernel_size):
 def _rows_of_the_image(pixel, image_size, kernel_size):
     """Rows are numbered i * W + j."""
     ow = image_size[1] - kernel_size[1] + 1
-    return [(row // ow * image_size[1] + row % ow, column) for row, column in expected(pixel, image_size, kernel_size)]
+    return [
+        (row // ow * image_size[1] + row % ow, column)
+        for row, column in expected(pixel, image_size, kernel_size)
+    ]
 
 
 def _rotated(pixel, image_size, kernel_size):

@@ -1,12 +1,15 @@
 """Exercise 2.2, change: compute the layer in blocks.
 
-The patch matrix of a large image does not fit into memory. Compute it a few output rows at a time.
+The patch matrix of a large image does not fit into memory. Compute it a few output rows at
+a time.
 
-Write `conv_in_blocks(x, weight, rows, product)` for an image x (C, H, W) and weight (F, C, kh, kw), at stride 1 without
-padding. It returns y (F, oh, ow). Each matrix product must be computed as `product(patches, weights)`. This function
-returns `patches @ weights`, but it refuses a patch matrix of more than `rows` output rows. `rows` need not divide oh.
+Write `conv_in_blocks(x, weight, rows, product)` for an image x (C, H, W) and weight (F, C,
+kh, kw), at stride 1 without padding. It returns y (F, oh, ow). Each matrix product must be
+computed as `product(patches, weights)`. This function returns `patches @ weights`, but it
+refuses a patch matrix of more than `rows` output rows. `rows` need not divide oh.
 
-Output row i reads the image rows i to i + kh - 1. Which image rows do output rows top to top + rows - 1 read?
+Output row i reads the image rows i to i + kh - 1. Which image rows do output rows top to
+top + rows - 1 read?
 """
 
 import numpy as np
@@ -19,7 +22,9 @@ def conv_in_blocks(x, weight, rows, product):
     oh, ow = x.shape[1] - kh + 1, x.shape[2] - kw + 1
     y = np.empty((f, oh, ow), x.dtype)
     for top in range(0, oh, rows):
-        strip = x[:, top : top + rows + kh - 1]  # the last kh - 1 rows are read again by the next block
+        strip = x[
+            :, top : top + rows + kh - 1
+        ]  # the last kh - 1 rows are read again by the next block
         height = strip.shape[1] - kh + 1  # the last block may be smaller
         patches = np.empty((height, ow, c, kh, kw), x.dtype)
         for a, b in np.ndindex(kh, kw):
@@ -40,16 +45,27 @@ def _limited(most):
 
     def product(patches, weights):
         if len(patches) > most:
-            raise ValueError(f"the patch matrix has {len(patches)} rows; at most {most} are allowed here")
+            raise ValueError(
+                f"the patch matrix has {len(patches)} rows; at most {most} are allowed here"
+            )
         return patches @ weights
 
     return product
 
 
 def cases(rng):
-    sizes = [((3, 8, 6), (4, 3, 3, 2), 2), ((2, 7, 9), (3, 2, 2, 4), 4), ((1, 5, 5), (2, 1, 1, 3), 9)]
+    sizes = [
+        ((3, 8, 6), (4, 3, 3, 2), 2),
+        ((2, 7, 9), (3, 2, 2, 4), 4),
+        ((1, 5, 5), (2, 1, 1, 3), 9),
+    ]
     return [
-        (rng.normal(size=image), rng.normal(size=weight), rows, _limited(rows * (image[2] - weight[3] + 1)))
+        (
+            rng.normal(size=image),
+            rng.normal(size=weight),
+            rows,
+            _limited(rows * (image[2] - weight[3] + 1)),
+        )
         for image, weight, rows in sizes
     ]
 

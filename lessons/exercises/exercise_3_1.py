@@ -1,14 +1,15 @@
 """Exercise 3.1, trace: scatter an upstream gradient.
 
-A kernel moved over an image with a stride s, without padding: y[i, j] = sum over a, b of x[s*i + a, s*j + b] *
-kernel[a, b]. Which pixel receives what, when the upstream gradient dy comes back? On paper first, for stride 1:
+A kernel moved over an image with a stride s, without padding: y[i, j] = sum over a, b of
+x[s*i + a, s*j + b] * kernel[a, b]. Which pixel receives what, when the upstream gradient dy
+comes back? On paper first, for stride 1:
 
     kernel  1 2    dy  0 1    dx  0 1 2
             3 4        2 0        2 7 4
                                   6 8 0
 
-Write `scatter(dy, kernel, stride, image_size)`. It returns dx with the shape image_size, for arrays of two axes.
-Pixels that no window reads get 0.
+Write `scatter(dy, kernel, stride, image_size)`. It returns dx with the shape image_size,
+for arrays of two axes. Pixels that no window reads get 0.
 """
 
 import numpy as np
@@ -31,9 +32,21 @@ TOLERANCE = 1e-12
 
 
 def cases(rng):
-    example = np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([[1.0, 2.0], [3.0, 4.0]]), 1, (3, 3)
-    drawn = [((3, 2), (3, 2), 2, (8, 4)), ((2, 4), (2, 3), 1, (3, 6)), ((2, 3), (2, 2), 3, (5, 9))]
-    return [example, *((rng.normal(size=y), rng.normal(size=k), s, size) for y, k, s, size in drawn)]
+    example = (
+        np.array([[0.0, 1.0], [2.0, 0.0]]),
+        np.array([[1.0, 2.0], [3.0, 4.0]]),
+        1,
+        (3, 3),
+    )
+    drawn = [
+        ((3, 2), (3, 2), 2, (8, 4)),
+        ((2, 4), (2, 3), 1, (3, 6)),
+        ((2, 3), (2, 2), 3, (5, 9)),
+    ]
+    return [
+        example,
+        *((rng.normal(size=y), rng.normal(size=k), s, size) for y, k, s, size in drawn),
+    ]
 
 
 def expected(dy, kernel, stride, image_size):
@@ -42,7 +55,9 @@ def expected(dy, kernel, stride, image_size):
     for pixel in np.ndindex(*image_size):
         image = np.zeros(image_size)
         image[pixel] = 1
-        view = np.lib.stride_tricks.sliding_window_view(image, kernel.shape)[::stride, ::stride]
+        view = np.lib.stride_tricks.sliding_window_view(image, kernel.shape)[
+            ::stride, ::stride
+        ]
         dx[pixel] = (np.einsum("ijab,ab->ij", view, kernel) * dy).sum()
     return dx
 

@@ -3,12 +3,15 @@
     y[n, c, i, j] = x[n, c, i, j]               where x is positive
                     slope[c] * x[n, c, i, j]    elsewhere
 
-There is one slope for each channel, and it is learned like a weight. (He et al. 2015 call this layer PReLU.)
+There is one slope for each channel, and it is learned like a weight. (He et al. 2015 call
+this layer PReLU.)
 
-Write `learned_relu_backward(dy, x, slope)` for x and dy (N, C, H, W) and slope (C,). It returns the pair (dx, dslope).
-The slope of channel c is used at every pixel of this channel in every image. What does this mean for its gradient?
+Write `learned_relu_backward(dy, x, slope)` for x and dy (N, C, H, W) and slope (C,). It
+returns the pair (dx, dslope). The slope of channel c is used at every pixel of this channel
+in every image. What does this mean for its gradient?
 
-Later you can make it a layer and check it with `fcn gradcheck my_layer.py:MyLayer --shape 2,3,7,6`.
+Later you can make it a layer and check it with `fcn gradcheck my_layer.py:MyLayer --shape
+2,3,7,6`.
 """
 
 import numpy as np
@@ -16,9 +19,9 @@ import numpy as np
 
 def learned_relu_backward(dy, x, slope):
     """The gradients with respect to x and to the slopes."""
-    # BEGIN SOLUTION
-    # Where x is not positive, y = slope * x: its derivative with respect to x is slope, that with respect to slope
-    # is x. The slope is used at many pixels, and the gradients of all uses add up.
+    # BEGIN SOLUTION Where x is not positive, y = slope * x: its derivative with respect to
+    # x is slope, that with respect to slope is x. The slope is used at many pixels, and the
+    # gradients of all uses add up.
     dx = np.where(x > 0, dy, slope[:, None, None] * dy)
     dslope = (dy * np.minimum(x, 0)).sum(axis=(0, 2, 3))
     return dx, dslope
@@ -32,7 +35,10 @@ TOLERANCE = 1e-12
 
 def cases(rng):
     shapes = (1, 1, 2, 3), (2, 3, 4, 5), (3, 2, 1, 4)
-    return [(rng.normal(size=s), rng.normal(size=s), rng.uniform(0.1, 0.9, s[1])) for s in shapes]
+    return [
+        (rng.normal(size=s), rng.normal(size=s), rng.uniform(0.1, 0.9, s[1]))
+        for s in shapes
+    ]
 
 
 def expected(dy, x, slope):

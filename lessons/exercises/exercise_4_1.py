@@ -1,13 +1,14 @@
 """Exercise 4.1, trace: probabilities, loss and gradient.
 
-The scores are 0, 0 and ln 2, and class 2 is the true one. Write down the probabilities, the loss and the gradient of
-the loss with respect to the scores. Then write `softmax_loss(scores, label)` for one picture: scores is an array (C,),
-and label is the true class. It returns the tuple (probabilities, loss, gradient).
+The scores are 0, 0 and ln 2, and class 2 is the true one. Write down the probabilities, the
+loss and the gradient of the loss with respect to the scores. Then write
+`softmax_loss(scores, label)` for one picture: scores is an array (C,), and label is the
+true class. It returns the tuple (probabilities, loss, gradient).
 
     softmax_loss(np.array([0., 0., np.log(2)]), 2) -> [1/4, 1/4, 1/2], ln 2, [1/4, 1/4, -1/2]
 
-Scores may be as large as 1000, and exp(1000) is infinite in float64. Softmax does not change if the same number is
-subtracted from all scores.
+Scores may be as large as 1000, and exp(1000) is infinite in float64. Softmax does not
+change if the same number is subtracted from all scores.
 """
 
 import numpy as np
@@ -34,12 +35,18 @@ TOLERANCE = 1e-9
 
 def cases(rng):
     drawn = [(rng.normal(size=c) * 3, int(rng.integers(c))) for c in (4, 7)]
-    return [(np.array([0.0, 0.0, np.log(2)]), 2), *drawn, (np.array([1000.0, 998.0, 990.0]), 1)]
+    return [
+        (np.array([0.0, 0.0, np.log(2)]), 2),
+        *drawn,
+        (np.array([1000.0, 998.0, 990.0]), 1),
+    ]
 
 
 def expected(scores, label):
     """Each probability is 1 / (sum of e^(other - own)); the gradient comes from differences of the loss."""
-    probabilities = np.array([1 / sum(math.exp(other - own) for other in scores) for own in scores])
+    probabilities = np.array(
+        [1 / sum(math.exp(other - own) for other in scores) for own in scores]
+    )
     truth = np.array([float(c == label) for c in range(len(scores))])
     return probabilities, -math.log(probabilities[label]), probabilities - truth
 

@@ -1,15 +1,18 @@
 """Exercise 4.2, change: the two rules of momentum.
 
-The lesson's rule is Caffe's; PyTorch keeps the rate out of the velocity. With the gradient g of the current w:
+The lesson's rule is Caffe's; PyTorch keeps the rate out of the velocity. With the gradient
+g of the current w:
 
     Caffe     V = momentum * V + rate * g       w = w - V
     PyTorch   V = momentum * V + g              w = w - rate * V
 
-Write `two_paths(steepness, start, rates, momentum)`. The gradient at w is `steepness * w`, both arrays (n,). The
-weights begin at `start` and the velocity at zero. `rates` holds the learning rate of every step. The function returns
-two arrays (len(rates), n): the weights after each step by Caffe's rule, and those by PyTorch's rule.
+Write `two_paths(steepness, start, rates, momentum)`. The gradient at w is `steepness * w`,
+both arrays (n,). The weights begin at `start` and the velocity at zero. `rates` holds the
+learning rate of every step. The function returns two arrays (len(rates), n): the weights
+after each step by Caffe's rule, and those by PyTorch's rule.
 
-When do the two paths agree? Let the rate drop to a tenth: which rule makes longer steps just after it, and why?
+When do the two paths agree? Let the rate drop to a tenth: which rule makes longer steps
+just after it, and why?
 """
 
 import numpy as np
@@ -17,10 +20,10 @@ import numpy as np
 
 def two_paths(steepness, start, rates, momentum):
     """The weights after each step, by Caffe's rule and by PyTorch's."""
-    # BEGIN SOLUTION
-    # At a constant rate Caffe's velocity is PyTorch's times the rate, so the paths agree. When the rate drops, Caffe's
-    # velocity still contains gradients times the old, larger rate, and these fade by `momentum` at each step.
-    # PyTorch's rate stands before the whole velocity, so its steps are shorter at once.
+    # BEGIN SOLUTION At a constant rate Caffe's velocity is PyTorch's times the rate, so the
+    # paths agree. When the rate drops, Caffe's velocity still contains gradients times the
+    # old, larger rate, and these fade by `momentum` at each step. PyTorch's rate stands
+    # before the whole velocity, so its steps are shorter at once.
     w, V, caffe = start, np.zeros_like(start), []
     for rate in rates:
         V = momentum * V + rate * steepness * w
@@ -56,7 +59,9 @@ def expected(steepness, start, rates, momentum):
         w, gradients, path = start, [], []
         for t in range(len(rates)):
             gradients.append(steepness * w)
-            factors = [momentum ** (t - k) * rates[k if own_rate else t] for k in range(t + 1)]
+            factors = [
+                momentum ** (t - k) * rates[k if own_rate else t] for k in range(t + 1)
+            ]
             w = w - sum(factor * g for factor, g in zip(factors, gradients))
             path.append(w)
         paths.append(np.array(path))
@@ -77,7 +82,10 @@ def _damped(steepness, start, rates, momentum):
 
 
 def _with_start(steepness, start, rates, momentum):
-    return tuple(np.concatenate([[start], path[:-1]]) for path in expected(steepness, start, rates, momentum))
+    return tuple(
+        np.concatenate([[start], path[:-1]])
+        for path in expected(steepness, start, rates, momentum)
+    )
 
 
 MISTAKES = {

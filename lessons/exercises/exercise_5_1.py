@@ -1,11 +1,13 @@
 """Exercise 5.1, trace: the size of every map.
 
-A network without padding is given as a list of (kernel size, stride), one pair for each layer, in order. Convolutions
-and pools are both in it. Sizes are rounded down: a last window that does not fit is left out.
+A network without padding is given as a list of (kernel size, stride), one pair for each
+layer, in order. Convolutions and pools are both in it. Sizes are rounded down: a last
+window that does not fit is left out.
 
-Write `sizes(layers, height, width)`. It returns the size (height, width) of the map after every layer, as a list.
-First do it by hand for the network of the lesson and a picture of 50x75 pixels: a 5x5 convolution, a pool of 2, a 3x3
-convolution, a pool of 2, a 3x3 convolution, a 4x4 convolution, a 1x1 convolution.
+Write `sizes(layers, height, width)`. It returns the size (height, width) of the map after
+every layer, as a list. First do it by hand for the network of the lesson and a picture of
+50x75 pixels: a 5x5 convolution, a pool of 2, a 3x3 convolution, a pool of 2, a 3x3
+convolution, a 4x4 convolution, a 1x1 convolution.
 
     sizes([(5, 1), (2, 2)], 50, 75) -> [(46, 71), (23, 35)]
 """
@@ -13,8 +15,8 @@ convolution, a pool of 2, a 3x3 convolution, a 4x4 convolution, a 1x1 convolutio
 
 def sizes(layers, height, width):
     """The size of the map after every layer."""
-    # BEGIN SOLUTION
-    # The lesson's network: 50x75 -> 46x71 -> 23x35 -> 21x33 -> 10x16 -> 8x14 -> 5x11 -> 5x11.
+    # BEGIN SOLUTION The lesson's network: 50x75 -> 46x71 -> 23x35 -> 21x33 -> 10x16 -> 8x14
+    # -> 5x11 -> 5x11.
     found = []
     for kernel_size, stride in layers:
         height = (height - kernel_size) // stride + 1
@@ -44,7 +46,9 @@ def cases(rng):
 def expected(layers, height, width):
     found, lengths = [], [height, width]
     for k, s in layers:  # count the windows that fit, one by one
-        lengths = [sum(start + k <= length for start in range(0, length, s)) for length in lengths]
+        lengths = [
+            sum(start + k <= length for start in range(0, length, s)) for length in lengths
+        ]
         found.append(tuple(lengths))
     return found
 

@@ -1,17 +1,18 @@
 """Exercise 5.3, prove: the saving grows with the picture, and has a limit.
 
-A classifier reads crops of size x size pixels, and its outputs stand `stride` pixels apart. Its convolutions cost
-`shared` multiply-adds for each pixel that they read. Its fully connected layers cost `own` multiply-adds for each
-output; outputs share nothing of that. So one crop costs shared * size**2 + own. A picture of n x n pixels has
-m = (n - size) // stride + 1 outputs per side.
+A classifier reads crops of size x size pixels, and its outputs stand `stride` pixels apart.
+Its convolutions cost `shared` multiply-adds for each pixel that they read. Its fully
+connected layers cost `own` multiply-adds for each output; outputs share nothing of that. So
+one crop costs shared * size**2 + own. A picture of n x n pixels has m = (n - size) //
+stride + 1 outputs per side.
 
 Write `saving(n, size, stride, shared, own)`. It returns two numbers:
 
 1. how many times cheaper one pass over the picture is than one run for each output's crop;
 2. the limit of this number as n grows.
 
-Prove that the limit is what you return. What is it for VGG16, with size 224, stride 32, shared = 15.35e9 / 224**2 and
-own = 0.124e9?
+Prove that the limit is what you return. What is it for VGG16, with size 224, stride 32,
+shared = 15.35e9 / 224**2 and own = 0.124e9?
 
     saving(224, 224, 32, 15.35e9 / 224**2, 0.124e9) -> 1.0, 35.4...
 """
@@ -19,12 +20,13 @@ own = 0.124e9?
 
 def saving(n, size, stride, shared, own):
     """The saving of one pass over n x n pixels, and its limit."""
-    # BEGIN SOLUTION
-    # Proof. The pass costs shared * n^2 + own * m^2, and the m^2 crops cost m^2 * (shared * size^2 + own). Divide both
-    # by m^2: an output of the pass costs shared * (n / m)^2 + own. As n grows, n / m tends to the stride, because
-    # m = (n - size) / stride + 1 up to rounding. So the cost of an output falls to shared * stride^2 + own: it pays for
-    # stride x stride pixels, and for its own fully connected layers. The saving tends to the quotient below.
-    # For VGG16 it is 15.47 / (15.35 / 49 + 0.124) = 35. Without the fully connected layers it would be 49.
+    # BEGIN SOLUTION Proof. The pass costs shared * n^2 + own * m^2, and the m^2 crops cost
+    # m^2 * (shared * size^2 + own). Divide both by m^2: an output of the pass costs shared
+    # * (n / m)^2 + own. As n grows, n / m tends to the stride, because m = (n - size) /
+    # stride + 1 up to rounding. So the cost of an output falls to shared * stride^2 + own:
+    # it pays for stride x stride pixels, and for its own fully connected layers. The saving
+    # tends to the quotient below. For VGG16 it is 15.47 / (15.35 / 49 + 0.124) = 35.
+    # Without the fully connected layers it would be 49.
     m = (n - size) // stride + 1
     crop = shared * size**2 + own
     return m**2 * crop / (shared * n**2 + own * m**2), crop / (shared * stride**2 + own)
@@ -36,7 +38,13 @@ def saving(n, size, stride, shared, own):
 
 def cases(rng):
     vgg = 224, 32, 15.35e9 / 224**2, 0.124e9
-    return [(224, *vgg), (500, *vgg), (4000, *vgg), (96, 32, 4, 700.0, 21_000.0), (90, 33, 8, 5.0, 1000.0)]
+    return [
+        (224, *vgg),
+        (500, *vgg),
+        (4000, *vgg),
+        (96, 32, 4, 700.0, 21_000.0),
+        (90, 33, 8, 5.0, 1000.0),
+    ]
 
 
 def expected(n, size, stride, shared, own):
@@ -51,7 +59,9 @@ def expected(n, size, stride, shared, own):
 
 def _all_shared(n, size, stride, shared, own):
     m = (n - size) // stride + 1
-    return m**2 * (shared * size**2 + own) / (shared * n**2 + own), (size / stride) ** 2 * (1 + own / shared / size**2)
+    return m**2 * (shared * size**2 + own) / (shared * n**2 + own), (size / stride) ** 2 * (
+        1 + own / shared / size**2
+    )
 
 
 def _pixels_only(n, size, stride, shared, own):

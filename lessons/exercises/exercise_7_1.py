@@ -1,10 +1,11 @@
 """Exercise 7.1, trace: all passes of a row.
 
-A row of pixels is max-pooled with windows of k pixels and stride k. A last window that is not full is left out. Pass a
-drops the first a pixels, for a = 0, 1, ..., k - 1.
+A row of pixels is max-pooled with windows of k pixels and stride k. A last window that is
+not full is left out. Pass a drops the first a pixels, for a = 0, 1, ..., k - 1.
 
-Write `passes(row, k)`. It returns the outputs of the k passes as a list of lists, and the interlaced row as a list.
-First do it by hand for the row 2 7 1 8 2 8 1 and k = 3. Why do the passes have different lengths?
+Write `passes(row, k)`. It returns the outputs of the k passes as a list of lists, and the
+interlaced row as a list. First do it by hand for the row 2 7 1 8 2 8 1 and k = 3. Why do
+the passes have different lengths?
 
     passes([3, 1, 4, 1, 5, 9], 2) -> [[3, 4, 9], [4, 5]], [3, 4, 4, 5, 9]
 """
@@ -18,8 +19,11 @@ def passes(row, k):
     #           pass 1         8     8          7 1 8 | 2 8 1
     #           pass 2           8              1 8 2, and 8 1 is left out
     #           interlaced   7 8 8 8 8
-    # Seven pixels hold five windows of three. Pass a has every third of them, from window a on: 2, 2 and 1.
-    outputs = [[max(row[i : i + k]) for i in range(a, len(row) - k + 1, k)] for a in range(k)]
+    # Seven pixels hold five windows of three. Pass a has every third of them, from window a
+    # on: 2, 2 and 1.
+    outputs = [
+        [max(row[i : i + k]) for i in range(a, len(row) - k + 1, k)] for a in range(k)
+    ]
     interlaced = [outputs[place % k][place // k] for place in range(len(row) - k + 1)]
     return outputs, interlaced
     # END SOLUTION

@@ -1,11 +1,12 @@
 """Exercise 7.2, change: answers at every second pixel.
 
-A network of output stride f is given as a function: it turns a picture (H, W) into a map. You want answers at every
-`step`-th pixel only, where `step` divides f. With f = 4 and step = 2, for example, four passes are enough. Which shifts
-do they need?
+A network of output stride f is given as a function: it turns a picture (H, W) into a map.
+You want answers at every `step`-th pixel only, where `step` divides f. With f = 4 and step
+= 2, for example, four passes are enough. Which shifts do they need?
 
-Write `stitch_every(net, x, f, step)`. It returns the map with an answer for the windows that begin at the pixels 0,
-step, 2 * step, ... along both axes. It must not run the network more often than necessary.
+Write `stitch_every(net, x, f, step)`. It returns the map with an answer for the windows
+that begin at the pixels 0, step, 2 * step, ... along both axes. It must not run the network
+more often than necessary.
 """
 
 import numpy as np
@@ -13,12 +14,15 @@ import numpy as np
 
 def stitch_every(net, x, f, step):
     """The answers at every `step`-th pixel, from (f / step)**2 passes."""
-    # BEGIN SOLUTION
-    # The pass without its first a rows answers for the windows that begin at f*i + a. These are multiples of `step` if
-    # a is one, since step divides f. In the result, row f*i + a is row (f*i + a) / step = (f / step)*i + a / step.
+    # BEGIN SOLUTION The pass without its first a rows answers for the windows that begin at
+    # f*i + a. These are multiples of `step` if a is one, since step divides f. In the
+    # result, row f*i + a is row (f*i + a) / step = (f / step)*i + a / step.
     shifts, n = range(0, f, step), f // step
     passes = {(a, b): net(x[a:, b:]) for a in shifts for b in shifts}
-    rows, columns = sum(len(passes[a, 0]) for a in shifts), sum(passes[0, b].shape[1] for b in shifts)
+    rows, columns = (
+        sum(len(passes[a, 0]) for a in shifts),
+        sum(passes[0, b].shape[1] for b in shifts),
+    )
     dense = np.empty((rows, columns))
     for (a, b), y in passes.items():
         dense[a // step :: n, b // step :: n] = y
@@ -51,8 +55,20 @@ class Pooled:
 
 def cases(rng):
     found = []
-    for size, f, step, shape in [(5, 4, 2, (20, 23)), (6, 6, 2, (21, 30)), (4, 6, 3, (19, 22)), (3, 4, 4, (12, 17))]:
-        found.append((Pooled(size, f, (f // step) ** 2), rng.integers(0, 9, shape).astype(float), f, step))
+    for size, f, step, shape in [
+        (5, 4, 2, (20, 23)),
+        (6, 6, 2, (21, 30)),
+        (4, 6, 3, (19, 22)),
+        (3, 4, 4, (12, 17)),
+    ]:
+        found.append(
+            (
+                Pooled(size, f, (f // step) ** 2),
+                rng.integers(0, 9, shape).astype(float),
+                f,
+                step,
+            )
+        )
     return found
 
 

@@ -1,7 +1,8 @@
 """Exercise 8.1, trace: the dilation of every layer.
 
-A chain of layers is given by their strides, in order. All strides after the first `kept` ones are set to 1, as
-`rarefy` does. Each layer must then be dilated by the product of the strides that were removed before it.
+A chain of layers is given by their strides, in order. All strides after the first `kept`
+ones are set to 1, as `rarefy` does. Each layer must then be dilated by the product of the
+strides that were removed before it.
 
 Write `dilations(strides, kept)`. It returns two lists: the new strides and the dilations.
 
@@ -39,12 +40,17 @@ def expected(strides, kept):
 
 def _own_stride_too(strides, kept):
     new, factors = expected(strides, kept)
-    return new, [factor * (1 if n < kept else stride) for n, (factor, stride) in enumerate(zip(factors, strides))]
+    return new, [
+        factor * (1 if n < kept else stride)
+        for n, (factor, stride) in enumerate(zip(factors, strides))
+    ]
 
 
 def _sum(strides, kept):
     removed = [1] * kept + list(strides[kept:])
-    return expected(strides, kept)[0], [sum(s - 1 for s in removed[:n]) + 1 for n in range(len(strides))]
+    return expected(strides, kept)[0], [
+        sum(s - 1 for s in removed[:n]) + 1 for n in range(len(strides))
+    ]
 
 
 MISTAKES = {

@@ -1,8 +1,9 @@
 """Exercise 8.2, change: a pool with dilation.
 
-A rarefied network also needs dilated pools. Write `max_pool(x, k, dilation)` for a map x of size (H, W). The window has
-k x k taps. Neighbouring taps are `dilation` values apart, and the stride is 1. There is no padding, so the result has
-H - dilation * (k - 1) rows and W - dilation * (k - 1) columns.
+A rarefied network also needs dilated pools. Write `max_pool(x, k, dilation)` for a map x of
+size (H, W). The window has k x k taps. Neighbouring taps are `dilation` values apart, and
+the stride is 1. There is no padding, so the result has H - dilation * (k - 1) rows and W -
+dilation * (k - 1) columns.
 
     max_pool(np.array([[3, 1, 4, 1, 5]] * 3), 2, 2) -> [[4, 1, 5]]
 """
@@ -28,7 +29,10 @@ def max_pool(x, k, dilation):
 def cases(rng):
     row = np.array([[3, 1, 4, 1, 5]] * 3)
     shapes = [((9, 11), 2, 2), ((13, 10), 3, 4), ((6, 8), 3, 1), ((12, 14), 2, 5)]
-    return [(row, 2, 2), *((rng.integers(-50, 50, shape), k, dilation) for shape, k, dilation in shapes)]
+    return [
+        (row, 2, 2),
+        *((rng.integers(-50, 50, shape), k, dilation) for shape, k, dilation in shapes),
+    ]
 
 
 def expected(x, k, dilation):

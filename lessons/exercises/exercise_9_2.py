@@ -1,11 +1,12 @@
 """Exercise 9.2, change: a kernel that keeps ones.
 
-The bilinear kernel of size 6 is made for stride 3. With stride 4 it turns a row of ones into the pattern 4/6, 4/6, 5/6,
-5/6: a fine pixel receives the sum of every fourth tap.
+The bilinear kernel of size 6 is made for stride 3. With stride 4 it turns a row of ones
+into the pattern 4/6, 4/6, 5/6, 5/6: a fine pixel receives the sum of every fourth tap.
 
-Write `even_taps(taps, stride)`. It changes the taps of a row so that a row of ones stays a row of ones away from its
-ends. Divide each tap by the sum of all taps that can reach the same pixel: every stride-th tap, before and after it.
-The number of taps is at least the stride, and no such sum is zero.
+Write `even_taps(taps, stride)`. It changes the taps of a row so that a row of ones stays a
+row of ones away from its ends. Divide each tap by the sum of all taps that can reach the
+same pixel: every stride-th tap, before and after it. The number of taps is at least the
+stride, and no such sum is zero.
 
     even_taps(np.array([1., 2, 1, 4]), 2) -> [0.5, 1/3, 0.5, 2/3]
 """
@@ -46,7 +47,10 @@ def expected(taps, stride):
 
 
 def _blocks(taps, stride):
-    sums = [taps[a // stride * stride : a // stride * stride + stride].sum() for a in range(len(taps))]
+    sums = [
+        taps[a // stride * stride : a // stride * stride + stride].sum()
+        for a in range(len(taps))
+    ]
     return taps / np.array(sums)
 
 
