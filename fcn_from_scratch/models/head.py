@@ -57,7 +57,8 @@ class Head(Container):
             fuse = SkipFusion(output_channels(path), num_classes, offset, scale, dtype=dtype, name=score)
             self.skips.append((pool, upscore, fuse))
             field = geometry.overlap(fine, coarse)
-        last = f"upscore{field.stride}" if skips else "upscore"
+        # with a skip from pool1 the last stride is 2 as well, and upscore2 is the first upsampling
+        last = f"upscore{field.stride}" if skips and field.stride != 2 else "upscore"
         self.upscore, self.crop = way_up(field, num_classes, upsampling, dtype, last, suffix)
 
         twofold = {layer.name: layer for _, upscore, fuse in self.skips for layer in (upscore, fuse)}

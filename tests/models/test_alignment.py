@@ -216,6 +216,15 @@ class TestTrunk:
         with refuses("the trunk taps nothing; got the skip 'pool4'"):
             FCN(vgg_trunk(config, (), rng), 2, skips=("pool4",))
 
+    def test_with_a_skip_from_every_pool_no_two_layers_share_a_name(self, rng):
+        """The scores end at stride 2. The last upsampling is twofold then, like the first, which is upscore2."""
+        pools = ("pool4", "pool3", "pool2", "pool1")
+        net = FCN(vgg_trunk(VGGConfig((2, 2, 2, 2, 2), (1, 1, 1, 1, 1), 2), pools, rng), 2, skips=pools)
+        upsampling = [name for name in net.head.children if name.startswith("upscore")]
+        assert upsampling == "upscore2 upscore_pool4 upscore_pool3 upscore_pool2 upscore".split()
+        table = geometry.table(net, (64, 64))
+        assert [table.row(name).field.stride for name in upsampling] == [16, 8, 4, 2, 1]
+
     @pytest.mark.parametrize("tap", ["conv1_1", "relu1_1", "pool3", "pool5"])
     def test_a_taps_gradient_joins_the_chains(self, tap, rng):
         """By linearity: a gradient for the tapped map alone equals one for the top of the chain that ends there."""

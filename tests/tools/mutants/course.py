@@ -73,4 +73,18 @@ MUTANTS = [
         'crops["score_pool3" if name == "upscore8" else name]',
         "test_diagram.py",
     ),
+    Mutant(
+        "bare axes keep their border",
+        "viz.bare",
+        "ax.spines[:].set_visible(False)",
+        "ax.spines[:].set_visible(True)",
+        "test_viz.py",
+    ),
+    Mutant(
+        "a frame half a pixel off",
+        "viz.frame",
+        "(left - 0.5, top - 0.5)",
+        "(left, top)",
+        "test_viz.py",
+    ),
 ]

@@ -294,4 +294,11 @@ MUTANTS = [
         'reduction="mean"',
         BY_HAND,
     ),
+    Mutant(
+        "two layers named upscore2",
+        "models.head.Head.__init__",
+        "if skips and field.stride != 2",
+        "if skips",
+        "models/test_alignment.py",
+    ),
 ]
