@@ -221,7 +221,7 @@ class TestTrunk:
         pools = ("pool4", "pool3", "pool2", "pool1")
         net = FCN(vgg_trunk(VGGConfig((2, 2, 2, 2, 2), (1, 1, 1, 1, 1), 2), pools, rng), 2, skips=pools)
         upsampling = [name for name in net.head.children if name.startswith("upscore")]
-        assert upsampling == "upscore2 upscore_pool4 upscore_pool3 upscore_pool2 upscore".split()
+        assert upsampling == ["upscore2", "upscore_pool4", "upscore_pool3", "upscore_pool2", "upscore"]
         table = geometry.table(net, (64, 64))
         assert [table.row(name).field.stride for name in upsampling] == [16, 8, 4, 2, 1]
 
