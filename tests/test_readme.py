@@ -147,6 +147,14 @@ def test_pictures_have_a_text(name):
 
 
 @every_page
+def test_code_fits_a_page(name):
+    """In 92 characters, as in the lessons. What is quoted from the package may be longer."""
+    quoted = [code for code in blocks(PAGES[name], "python") if re.match(r"# \w+/\S+\.py\n", code)]
+    lines = [line for text in blocks(PAGES[name], r"\w*") if text not in quoted for line in text.splitlines()]
+    assert [line for line in lines if len(line) > 92] == []
+
+
+@every_page
 def test_a_table_has_as_many_cells_in_each_row(name):
     for table in re.findall(r"(?:^\|.*\|\n)+", PAGES[name], re.MULTILINE):
         assert len({re.sub(r"`[^`]*`", "", row).count("|") for row in table.splitlines()}) == 1, table
