@@ -15,7 +15,7 @@ EXAMPLE = """  fcn data                               all datasets
 
 OWN = {
     "shapes": "drawn shapes, 5 classes and the background: needs no files",
-    "folder": "your own pictures: images/* and labels/* with the same stems (data/README.md)",
+    "folder": "your own pictures: images/* and labels/* with the same stems (docs/datasets.md)",
 }
 WIDTH = 110
 

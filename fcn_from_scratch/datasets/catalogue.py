@@ -66,7 +66,7 @@ SOURCES = {
             "the paper's public code names http://dl.caffe.berkeleyvision.org/nyud.tar.gz as the whole dataset, in "
             "the layout that is read here",
             "in any case data/nyud/ must hold segmentation/, train.txt, val.txt, test.txt and a folder data/ "
-            "with images/ and, for the other modalities, depth/ and hha/, as data/README.md shows",
+            "with images/ and, for the other modalities, depth/ and hha/, as docs/datasets.md shows",
         ),
         "see its page",
         ("train", "val", "test"),
