@@ -213,7 +213,7 @@ def _trial(args, seed, photo, cache):
     nets = _nets(args, train, cache, seed)
     record = tuning.read_record(tuning.record_path(cache, nets.settings, _identity(args, train)))
     if record is not None:
-        nets = _nets(args, train, cache, seed, record.rates)
+        nets = _nets(args, train, cache, seed, record.for_steps(args.steps))
     rates_from = _rates_from(args, record)
     if seed == args.seed:
         _say(f"learning rates: {rates_from}\nnetworks, kept in {cache}:")
@@ -228,6 +228,13 @@ def _rates_from(args, record):
     if record is not None:
         missing = [name for name in _stages(args.methods) if name not in record.rates]
         rest = f"; those of {', '.join(missing)} on drawn scenes" if missing else ""
+        lowered = [
+            f"{name} {lr:g} instead of {record.rates[name]:g}"
+            for name, lr in record.for_steps(args.steps).items()
+            if lr != record.rates[name] and name in _stages(args.methods)
+        ]
+        if lowered:
+            rest += f"; since twice the best rate diverged and training is longer here, {', '.join(lowered)}"
         return (
             f"tuned on held-out training pictures ({record.steps} steps, "
             f"{'seeds' if len(record.seeds) > 1 else 'seed'} {_words(record.seeds)}){rest}"

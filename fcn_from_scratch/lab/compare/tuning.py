@@ -134,6 +134,21 @@ class Record(NamedTuple):
     steps: int
     seeds: list
 
+    def for_steps(self, steps):
+        """name of a stage -> its rate in a comparison of so many steps.
+
+        A rate may train a short while and diverge later. So, if the comparison has more steps than the tuning, the
+        best rate is taken among those whose double has trained too. A training that diverged has the score 0.
+        """
+        if steps <= self.steps:
+            return dict(self.rates)
+        rates = {}
+        for name, rate in self.rates.items():
+            row = self.scores.get(name, {})
+            safe = {lr: score for lr, score in row.items() if score != 0 and row.get(2 * lr) != 0}
+            rates[name] = best(safe) if safe else rate
+        return rates
+
     def beside(self, other):
         """This Record with the stages that only `other` has, if both were made with the same steps and seeds."""
         if other is None or (other.steps, other.seeds) != (self.steps, self.seeds):

@@ -191,6 +191,19 @@ def test_the_table_marks_the_best():
     assert coarse.index("0.400") == eight.index("0.610")
 
 
+def test_a_longer_training_avoids_rates_next_to_one_that_diverged():
+    """32s: twice the best rate diverged, so the best of the others is taken. 16s: its double trained."""
+    scores = {"32s": {0.02: 0.3, 0.04: 0.2, 0.08: 0.4, 0.16: 0.0}, "16s": {0.02: 0.1, 0.04: 0.5, 0.08: 0.2, 0.16: 0.0}}
+    record = Record(scores, {"32s": 0.08, "16s": 0.04}, steps=200, seeds=[11])
+    assert record.for_steps(200) == record.for_steps(50) == {"32s": 0.08, "16s": 0.04}
+    assert record.for_steps(201) == {"32s": 0.02, "16s": 0.04}
+
+
+def test_a_stage_whose_rates_all_diverged_keeps_its_rate():
+    record = Record({"32s": {0.02: 0.0, 0.04: 0.0}, "16s": {}}, {"32s": 0.02, "16s": 0.04}, steps=2, seeds=[1])
+    assert record.for_steps(9) == {"32s": 0.02, "16s": 0.04}
+
+
 def test_a_record_belongs_to_data_and_networks_whatever_seed_and_steps(settings, tmp_path):
     path = tuning.record_path(tmp_path, settings, {"a": 1})
     for same in ({"seed": 5}, {"steps": 9}, {"data": {}}, {"rates": {"8s": 1}}):

@@ -115,4 +115,11 @@ MUTANTS = [
         "> np.median(values)",
         "lab/compare/test_figure.py",
     ),
+    Mutant(
+        "a longer comparison keeps a rate on the edge",
+        "lab.compare.tuning.Record.for_steps",
+        "score != 0 and row.get(2 * lr) != 0",
+        "score != 0",
+        "lab/compare/test_tuning.py",
+    ),
 ]
