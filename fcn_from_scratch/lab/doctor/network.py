@@ -101,7 +101,7 @@ def _sees(model, image, scores):
 
 
 @check(
-    "Are these weights of FCN-8s or of FCN-8s at-once? Their arrays have the same names; only a known file is told apart.",
+    "Are these weights of FCN-8s or of FCN-8s at-once? Their arrays have the same names; only known files differ.",
     "pass --model fcn8s or --model fcn8s_atonce, as the weights were trained",
     needs=("model", "weights", "pictures"),
 )
