@@ -14,7 +14,7 @@ Runtime: 2 s on 2 cores
 """
 
 # %% [markdown]
-# # One class for every pixel
+# ## One class for every pixel
 #
 # A classifier gives a picture one class. A segmentation gives every pixel a class: it is a
 # **label map**, an integer for each pixel. To judge it, we compare it with the true label
@@ -142,11 +142,11 @@ check("the package refuses the id 3 and names it", "id 3" in refusal, refusal)
 # > in the two averages it is only one of three classes.
 
 # %% [markdown]
-# # Everything is background
+# ## Everything is background
 # About three quarters of the pixels of PASCAL VOC are background, let us say 73 %. Twenty
 # classes share the other 27 %. Consider a model that always predicts "background".
 #
-# ## Predict
+# ### Predict
 # 3. What are its pixel accuracy and its mean IU over the 21 classes?
 
 # %%
@@ -176,7 +176,7 @@ check(
 # mostly on the largest class.
 
 # %% [markdown]
-# # The border that is not counted
+# ## The border that is not counted
 # At the edge of an object a pixel shows a little of both sides, and nobody can say which
 # class it has. VOC gives such pixels the label **255**. They are **void**: they have no
 # class, and every count leaves them out. Objects that are too hard to label are void as
@@ -187,7 +187,7 @@ check(
 # was entered. Then the border becomes class 0. Now take a prediction that is right at every
 # pixel that counts. In the border it predicts the object.
 #
-# ## Predict
+# ### Predict
 # 4. The border holds 6 % of the pixels. How much mean IU does that prediction lose when the
 #    border is counted as class 0: about .01, about .06, or about .2?
 
@@ -254,7 +254,7 @@ check(
 # > computed pixel accuracy.
 
 # %% [markdown]
-# # Which metric sees what?
+# ## Which metric sees what?
 # Here are five predictions for the same forty pictures. Three of them are coarse: a block
 # of 32 x 32, 16 x 16 or 8 x 8 pixels gets a single label, that of its middle. (A network
 # with one answer for each block can do better, see lesson 12.)
@@ -300,7 +300,7 @@ check(
 # IU is.
 
 # %% [markdown]
-# # A class that does not occur
+# ## A class that does not occur
 # Of four classes the truth contains only 0 and 1, and one pixel is predicted as 2.
 #
 #     truth       0 0 0 1 1 255 255
@@ -329,7 +329,7 @@ check("with the absent class: (1/2 + 1/2 + 0) / 3", abs(counted - 1 / 3) < 1e-12
 check("without it: (1/2 + 1/2) / 2", abs(left_out - 1 / 2) < 1e-12)
 
 # %% [markdown]
-# # One matrix for the whole set
+# ## One matrix for the whole set
 # Take two pictures, two classes, and again the prediction "all background". Picture A is
 # all background. Half of picture B is class 1.
 #
@@ -364,11 +364,11 @@ check(
 )
 
 # %% [markdown]
-# # What could fool you
+# ## What could fool you
 # Suppose that you exchange the two arguments by mistake: `update(predictions, labels)`.
 # Then the matrix is transposed.
 #
-# ## Predict
+# ### Predict
 # 5. How many of the four metrics change?
 
 # %%
@@ -470,7 +470,7 @@ def draw_four_metrics():
 draw_four_metrics()
 
 # %% [markdown]
-# # Exercises
+# ## Exercises
 # 1. **Trace.** Fill in the confusion matrix of two label maps with void pixels.
 # 2. **Change.** Compute mean IU in both ways of treating a class that does not occur.
 # 3. **Prove.** The IU of a class is never above its accuracy.
@@ -479,7 +479,7 @@ draw_four_metrics()
 # answer, `fcn exercise 1 --solution` shows ours.
 
 # %% [markdown]
-# # Claims
+# ## Claims
 
 # %%
 claims(

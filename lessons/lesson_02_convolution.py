@@ -13,7 +13,7 @@ Runtime: 5 s on 2 cores
 """
 
 # %% [markdown]
-# # The idea
+# ## The idea
 # A convolution layer moves a small window over an image. At each place it multiplies the
 # pixels in the window by the numbers of a **kernel** and adds up the products. The sum is
 # one output pixel. The numbers of the kernel are called its *taps*.
@@ -59,7 +59,7 @@ check("the other three numbers are -1, 1 and 6", np.array_equal(y, [[4, -1], [1,
 # > 0*1 - 1*1 = 6.
 
 # %% [markdown]
-# # A whole layer
+# ## A whole layer
 # The input of a layer has N images of C channels: `x (N, C, H, W)`. The layer has F
 # kernels, and each covers all channels: `weight (F, C, kh, kw)`. Every kernel makes one
 # output channel and may add a constant, its bias:
@@ -107,7 +107,7 @@ check("seven loops = the package's conv2d", gap(conv2d(images, weight), by_loops
 # pixels. The second subtracts the left column of the window from the right one, and the
 # third the upper row from the lower one.
 #
-# ## Predict
+# ### Predict
 # 3. Every pixel of the photograph becomes brighter by 50. By how much does each output
 #    change?
 
@@ -134,7 +134,7 @@ check("on a part of it, the windows agree", gap(part, maps[..., 90:118, 90:128])
 # > kernel whose sum is 0 responds to differences only.
 
 # %% [markdown]
-# # Convolution or correlation?
+# ## Convolution or correlation?
 # In mathematics, a convolution rotates the kernel by 180 degrees before the kernel is
 # moved. A correlation does not rotate it. **A convolution layer computes a correlation.**
 # An image with a single 1 shows the difference.
@@ -164,7 +164,7 @@ check("a symmetric kernel hides the difference", same)
 # This matters for weights that come from another program, and for the gradients (lesson 3).
 
 # %% [markdown]
-# # Four settings
+# ## Four settings
 # The image is one row, 1 2 3 4 5 6, and the kernel is 1 1 1. Every output is a sum of three
 # pixels.
 #
@@ -174,7 +174,7 @@ check("a symmetric kernel hides the difference", same)
 #   more pixels with the same number of weights.
 # - **groups** G: the channels are divided into G parts, and a kernel reads one part only.
 #
-# ## Predict
+# ### Predict
 # 4. Write down the outputs for stride 2, for padding 1, and for dilation 2.
 
 # %%
@@ -205,7 +205,7 @@ check("two groups: each output reads its own channel", np.array_equal(apart, two
 # > image.
 
 # %% [markdown]
-# # How large is the output?
+# ## How large is the output?
 # The output has one number for each window. Let `n` be the number of pixels along one axis,
 # and `k` the number of taps. Tap `a` of window `i` is at position `s*i + d*a - p`. The
 # function below lists all windows that fit.
@@ -232,7 +232,7 @@ print("dilation 2", windows(6, 3, dilation=2))
 #
 #     output size = floor((n + 2p - span) / s) + 1,       span = d*(k - 1) + 1
 #
-# ## Predict
+# ### Predict
 # 5. In the network that the authors released, the first kernel of 3x3 moves over 500x500
 #    pixels with a padding of 100. How large is the output?
 
@@ -284,7 +284,7 @@ check(
 # > you thought of a padding of 1.
 
 # %% [markdown]
-# # From windows to a matrix
+# ## From windows to a matrix
 # Now we make the layer fast. Write each window of the first example as a *row* and the
 # kernel as a *column*. Then one matrix product computes all sums:
 #
@@ -343,7 +343,7 @@ check("with stride 2 as well", halved < 1e-12)
 # Why 1e-12 and not equality? Both versions add the same products, but not in the same
 # order. Every addition rounds in the 16th digit.
 #
-# ## The price: copies
+# ### The price: copies
 # Neighbouring windows overlap, so pixels are copied. If the padding keeps the image's size,
 # the patch matrix has **`kh*kw` times** as many numbers as the input.
 #
@@ -390,7 +390,7 @@ check(
 )
 
 # %% [markdown]
-# # How fast?
+# ## How fast?
 # One layer is computed in five ways, all with the same multiplications. (`conv2d` chooses
 # among several algorithms. Here and below we ask for im2col. GEMM runs on one core, so that
 # other programs disturb it less.)
@@ -457,11 +457,11 @@ check("conv2d is 300 to 100,000 times faster", 300 < speedup < 1e5, f"{speedup:.
 # > is in the processor's cache.
 
 # %% [markdown]
-# # Where the memory goes
+# ## Where the memory goes
 # Now a real layer: conv1_2 of VGG16 has 3x3 kernels and 64 channels in and out. It receives
 # the 698x698 pixels of prediction 5.
 #
-# ## Predict
+# ### Predict
 # 6. How many bytes does its patch matrix take in float32, for one image?
 
 # %%
@@ -535,7 +535,7 @@ check(
 )
 
 # %% [markdown]
-# # What could fool you
+# ## What could fool you
 # The columns of the patch matrix must be in the order of the weights. Below, the weights
 # are in the order (a, b, c) and the columns in the order (c, a, b). All shapes fit, and a
 # test with one channel cannot find the mistake.
@@ -773,7 +773,7 @@ draw_times()
 draw_memory()
 
 # %% [markdown]
-# # Exercises
+# ## Exercises
 # 1. **Trace.** In which rows and columns of the patch matrix does a given pixel occur?
 # 2. **Change.** Compute the layer with a patch matrix of at most a few output rows.
 # 3. **Prove.** Two layers with nothing between them are one layer. Which kernel does it
@@ -783,7 +783,7 @@ draw_memory()
 # answer, `fcn exercise 2 --solution` shows ours.
 
 # %% [markdown]
-# # Claims
+# ## Claims
 
 # %%
 ROUNDING = "1e-12: the same products in float64, added in another order"

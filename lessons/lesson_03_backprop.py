@@ -15,7 +15,7 @@ Runtime: 2 s on 2 cores
 """
 
 # %% [markdown]
-# # From the loss to the image
+# ## From the loss to the image
 # A network computes one number from an image, the loss `L`. This computation is called the
 # *forward*. If one pixel or one weight grows a little, how fast does `L` grow?
 # Backpropagation answers this question layer by layer, from the loss back to the image.
@@ -117,7 +117,7 @@ check(
 # > 4 * 1 + 1 * (-1) = 3. If you wrote 4 or -1 there, you forgot that two outputs used it.
 
 # %% [markdown]
-# # A test that needs only the forward
+# ## A test that needs only the forward
 # Three versions agree, but all may contain the same mistake. A better test uses only the
 # forward. It changes a pixel by a small number `eps` and measures how the loss changes. The
 # simplest loss with the upstream gradient `dy` is `L = sum(dy * y)`.
@@ -139,7 +139,7 @@ middle = (loss(x + step) - loss(x - step)) / (2 * eps)
 check("changing the middle pixel gives 3", abs(middle - 3) < 1e-8, f"{middle:.10f}")
 
 # %% [markdown]
-# ## The Jacobian
+# ### The Jacobian
 # The *Jacobian* `J` is a table: `J[i, j]` says how fast output `i` grows with pixel `j`.
 # The backward computes `dx = J.T @ dy`, a *vector-Jacobian product*, VJP for short. The
 # forward gives `J` column by column: a change of pixel `j` gives column `j`. The backward
@@ -167,7 +167,7 @@ check(
 )
 
 # %% [markdown]
-# ## Predict
+# ### Predict
 # 2. VGG16's first convolution has 3 channels in, 64 out, and keeps the size of the image.
 #    How many bytes does its Jacobian take in float64, for 500x500 pixels?
 
@@ -180,7 +180,7 @@ check("VGG16's first Jacobian has 96 terabytes", rows * columns * 8 == 96e12)
 # > No computer can compare whole Jacobians of a real network.
 
 # %% [markdown]
-# # Two forwards instead of a million
+# ## Two forwards instead of a million
 # Change all pixels together along a random direction `v`, an array of the shape of `x`.
 # Both numbers below are the sum of `dy[i] * J[i, j] * v[j]` over all outputs i and pixels
 # j. So they are equal:
@@ -245,12 +245,12 @@ check(
 )
 
 # %% [markdown]
-# # Never check with ones
+# ## Never check with ones
 # Many gradient checks differentiate the sum of all outputs. The upstream gradient of a sum
 # is **1 everywhere**. Here is a wrong backward: it gives each output's gradient to the
 # pixels of the *opposite* output.
 #
-# ## Predict
+# ### Predict
 # 3. Is the relative error of this backward near 1e-10 or near 1 in a check with ones? And
 #    in a check with random numbers?
 
@@ -296,12 +296,12 @@ check("the Jacobians are not", abs(jacobian - jacobian_flipped).max() > 0.1)
 # Segmentation is about *where* an output is, so a check must find exactly this mistake.
 
 # %% [markdown]
-# # ReLU
+# ## ReLU
 # `y = max(x, 0)` has the gradient `dx = dy * [x > 0]`. Here `[x > 0]` is 1 where x is
 # positive and 0 elsewhere. At `x = 0` the slope is 1 on the right and 0 on the left. Such a
 # place is a *kink*, and there is no derivative. The package and PyTorch use 0.
 #
-# ## Predict
+# ### Predict
 # 4. What does the difference `(f(eps) - f(-eps)) / (2 eps)` give at `x = 0`?
 
 # %%
@@ -341,7 +341,7 @@ check(
 )
 
 # %% [markdown]
-# # Max-pool
+# ## Max-pool
 # Max-pool replaces each window by its largest pixel. A small change of another pixel does
 # not change the output. So the largest pixel alone gets the gradient. The forward stores
 # its place. The package calls these places `indices`, and papers call them *switches*.
@@ -350,7 +350,7 @@ check(
 #     1  5 | 2  0       largest: 5 and 7       10  20     0 10  0  0
 #     3  4 | 7  6                                         0  0 20  0
 #
-# ## Predict
+# ### Predict
 # 5. Now the windows overlap: `x` is 1 3 2 over 4 6 5, the windows are 2x2 at stride 1, and
 #    `dy` is 10 20. What does the pixel of value 6 get?
 
@@ -424,7 +424,7 @@ check(
 )
 
 # %% [markdown]
-# # A map that is used twice
+# ## A map that is used twice
 # FCN-8s uses the map `pool3` twice: in the next layer, and on a shorter way to the output.
 # We call this a *fork*. The gradient of the map is the **sum** of what both ways send back.
 # The same holds for a weight that is used on two images. So `backward` **adds** to a
@@ -472,14 +472,14 @@ added = np.allclose(
 check("the gradients of two images add up to that of the batch", added)
 
 # %% [markdown]
-# # How small is a small step?
+# ## How small is a small step?
 # Two errors limit the step. Over a **large** step the function is not a straight line. This
 # error grows like `eps**2`. With a **small** step, `f(x + eps)` and `f(x - eps)` agree in
 # nearly all digits, and few correct digits remain after the subtraction. This error grows
 # like `1e-16 / eps`. We try three layers: a normalisation, which is curved (it divides by a
 # power of a sum of squares), a convolution, and a ReLU.
 #
-# ## Predict
+# ### Predict
 # 6. Which step is best for a curved layer: about 1e-10, about 1e-5, or about 1e-1? And
 #    which step is best for a convolution, which is linear?
 
@@ -547,7 +547,7 @@ check(
 # > largest step is best for it.
 
 # %% [markdown]
-# # What could fool you
+# ## What could fool you
 # Even with random numbers a wrong backward can pass, if the *case* is symmetric. At stride
 # 1, scattering `dy` equals a convolution of the padded `dy` with the kernel **rotated by
 # 180 degrees**. Suppose that you forget to rotate it, and that you test with the kernel of
@@ -695,7 +695,7 @@ def draw_step_sizes():
 draw_step_sizes()
 
 # %% [markdown]
-# # Exercises
+# ## Exercises
 # 1. **Trace.** Scatter an upstream gradient through a kernel that moved with a stride.
 # 2. **Change.** Give ReLU a slope for negative values, one for each channel, that is
 #    learned.
@@ -705,7 +705,7 @@ draw_step_sizes()
 # answer, `fcn exercise 3 --solution` shows ours.
 
 # %% [markdown]
-# # Claims
+# ## Claims
 
 # %%
 claims(

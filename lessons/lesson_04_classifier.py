@@ -15,7 +15,7 @@ Runtime: 15 s on 2 cores
 """
 
 # %% [markdown]
-# # The idea
+# ## The idea
 # A classifier computes a **score** for each class and predicts the class with the largest
 # one. *Softmax* turns scores into probabilities: it takes their exponentials and divides
 # them by their sum. The loss is the *cross-entropy*: minus the logarithm of the probability
@@ -44,8 +44,8 @@ true_class = 1
 loss_by_hand = np.log(4)
 
 # %% [markdown]
-# # The loss
-# ## By hand
+# ## The loss
+# ### By hand
 # The probability of class 1 is `e^s1 / (e^s0 + e^s1 + e^s2)`. Minus its logarithm is `loss
 # = ln(e^s0 + e^s1 + e^s2) - s1`. The derivative of this logarithm with respect to `s0` is
 # `e^s0` divided by the sum, which is the probability of class 0. The derivatives with
@@ -60,7 +60,7 @@ loss_by_hand = np.log(4)
 gradient_by_hand = np.array([1, -6, 5]) / 8
 
 # %% [markdown]
-# ## With a loop, and with the package
+# ### With a loop, and with the package
 # The loop changes one score at a time, as in lesson 3. `softmax_cross_entropy` takes scores
 # `(N, C)` and gives the mean loss over the N pictures and its gradient. With scores `(N, C,
 # H, W)` it takes the mean over all *pixels*.
@@ -96,7 +96,7 @@ check(
 # > **Prediction 1.** It is ln 5 = 1.61 for any label: every class gets the probability 1/5.
 
 # %% [markdown]
-# # The step
+# ## The step
 # Plain gradient descent subtracts `lr * gradient` from each weight; `lr` is the *learning
 # rate*. With *momentum* each weight has a velocity V, in which earlier gradients continue
 # to act:
@@ -152,7 +152,7 @@ check(
 )
 
 # %% [markdown]
-# # Pictures with one thing
+# ## Pictures with one thing
 # The package draws scenes of balloons, squares, triangles, rings and crosses. We cut out
 # the 32 x 32 pixels around a single thing. Its outline gives its class. Its colour does not
 # matter.
@@ -205,13 +205,13 @@ check(
 )
 
 # %% [markdown]
-# # The network, and its first loss
+# ## The network, and its first loss
 # `mini_classifier` has VGG's structure with few channels: five times convolution, ReLU and
 # max-pool, then three fully connected layers fc6, fc7, fc8. Its 56,000 weights start as
 # random numbers of variance 2 / (number of inputs). This is the rule of He et al. (2015).
 # With it, the values keep about the same size from layer to layer.
 #
-# ## Predict
+# ### Predict
 # 3. This network has not been trained yet. Is its loss ln 5 = 1.61, or less, or more?
 
 # %%
@@ -300,7 +300,7 @@ check(
 # Look at the first loss before a long run. If it is far above ln C, the weights or the
 # inputs are too large. If it is far below ln C, perhaps nearly all labels are the same.
 #
-# # What could fool you: a small set, learned by heart
+# ## What could fool you: a small set, learned by heart
 # To learn by heart is to remember each picture with its label, without a rule for other
 # pictures. Make this test before the long run: train on twenty pictures only. The network
 # has 56,000 weights for them, so the loss should go to zero. If it does not, a gradient is
@@ -379,7 +379,7 @@ check("random labels teach nothing: chance is .2", 0.05 < random_held < 0.35)
 # A perfect result on the training set shows that gradients reach the weights. It does not
 # show that the gradients are exact, and it says nothing about other pictures.
 #
-# # Learning
+# ## Learning
 # Now the full set, in batches of 24. The rate falls from 0.04 to zero. *Dropout* sets a
 # random tenth of the values after fc6 and fc7 to zero at each step, so that the network
 # does not depend on any single value.
@@ -423,7 +423,7 @@ check(
 check("after it, it is above .9", 0.9 < learned <= 1, f"{learned:.3f}")
 
 # %% [markdown]
-# ## The first layer on a photograph
+# ### The first layer on a photograph
 # conv1_1 has eight kernels of 3 x 3 pixels and three colours. It is a convolution, so it
 # takes a photograph of any size. Some kernels respond to the blue wall and not to the face,
 # others to the face and not to the wall. But this does not show that they were learned:
@@ -493,10 +493,10 @@ check(
 # random kernels could not learn.
 
 # %% [markdown]
-# # Appendix: momentum, weight decay, checkpoints
+# ## Appendix: momentum, weight decay, checkpoints
 # No later lesson needs this appendix.
 #
-# ## What momentum is good for
+# ### What momentum is good for
 # A loss is often steep in one direction and flat in another. The steep direction limits the
 # learning rate: with a larger rate, the steps there would become longer and longer. With
 # this rate, plain descent is slow in the flat direction. With momentum, gradients that
@@ -522,7 +522,7 @@ check(
 )
 
 # %% [markdown]
-# ## Weight decay
+# ### Weight decay
 # Weight decay adds `decay * w` to the gradient. For `loss = (w - 1)**2 / 2`, the weight
 # stops where both parts cancel: `1 - w = decay * w`. A weight on which the loss does not
 # depend goes to zero. The paper uses momentum 0.9 and a decay of 5e-4 or 2e-4. In the
@@ -541,7 +541,7 @@ check(
 )
 
 # %% [markdown]
-# ## Checkpoints
+# ### Checkpoints
 # An interrupted run should continue as if nothing had happened. Its next step depends on
 #
 # - the **weights** and the **velocities**, one for each weight;
@@ -554,7 +554,7 @@ check(
 # with the run that was not interrupted. (This holds on one machine. Another machine may add
 # in another order.)
 #
-# ## Predict
+# ### Predict
 # 4. Suppose that only the velocities are lost. How large is the difference of the first
 #    loss after the break? And that of the weights after the first step?
 
@@ -908,7 +908,7 @@ def draw_resume():
 draw_resume()
 
 # %% [markdown]
-# # Exercises
+# ## Exercises
 # 1. **Trace.** Softmax, cross-entropy and gradient of a few scores.
 # 2. **Change.** Write the two rules of momentum, Caffe's and PyTorch's. They differ when
 #    the rate drops.
@@ -919,7 +919,7 @@ draw_resume()
 # answer, `fcn exercise 4 --solution` shows ours.
 
 # %% [markdown]
-# # Claims
+# ## Claims
 
 # %%
 ROUNDING = "1e-12: a few operations in float64"

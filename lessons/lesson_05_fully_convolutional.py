@@ -495,7 +495,7 @@ check(
 # them, and 1.2 ms for one crop. That is more than 5 times faster than 100 crops.
 
 # %% [markdown]
-# # What could fool you
+# ## What could fool you
 # **A classifier with padding.** VGG16 pads every convolution. You can convolutionalize it,
 # and everything works: any size is accepted, and the maps look sensible. But a crop has
 # *zeros* around it, and the large picture has *other pixels* there. So the map and the

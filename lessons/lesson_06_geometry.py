@@ -436,7 +436,7 @@ fit_down = [
 check("the sizes 256 and 480 do not show it; 375 and 500 do", fit_down == [256, 480])
 
 # %% [markdown]
-# # What could fool you
+# ## What could fool you
 # **A crop in the middle.** The map of scores is too large, so it seems natural to cut off
 # the same amount on all sides. Then the sizes are right. But the surplus *behind* the
 # picture depends on how the pools rounded, and the surplus *in front* of it does not. In

@@ -396,7 +396,7 @@ check("the stripes are gone in the coarse map, and in the fine map too", no_stri
 # shift-and-stitch in a single pass.
 
 # %% [markdown]
-# # What could fool you
+# ## What could fool you
 # **The wrong direction.** Move the picture right and down, as in the paper, but put the
 # outputs where they belong when pixels are *dropped*: at 4j + b. Every place gets an answer
 # of the network, and along each axis every fourth answer is right. We begin with the row

@@ -591,7 +591,7 @@ check(
 )
 
 # %% [markdown]
-# # What could fool you
+# ## What could fool you
 # **The forgotten pool.** Code for dilated networks often dilates the convolutions and
 # leaves the pools as they are. A pool has no weights, so it seems to need no holes. But
 # `pool2` takes the maximum of two *neighbours of the old grid*, and these are 2 places
