@@ -523,11 +523,9 @@ def draw_steps():
         tinted[answer != person] = (60, 255, 60)
         pictures.append(tinted[part])
     caption = "From a classifier to FCN-8s. All scores come from a label map drawn by hand"
-    figure = viz.panels([pictures[:3], pictures[3:]], caption=caption, size=2.4)
     titles = ["1. a classifier names one crop", "2. scores at 16x16 cells"]
     titles += ["the label map drawn by hand", "3. FCN-32s", "4. FCN-16s", "5. FCN-8s"]
-    for ax, title in zip(figure.axes, titles):
-        ax.set_title(title, fontsize=10)
+    figure = viz.panels([pictures[:3], pictures[3:]], titles, caption, size=2.4)
     for ax, number in zip(figure.axes[3:], wrong.values()):
         ax.set_xlabel(f"{number:,} wrong pixels in all")
     return figure

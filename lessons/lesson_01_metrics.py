@@ -18,8 +18,8 @@ Runtime: 2 s on 2 cores
 #
 # A classifier gives a picture one class. A segmentation gives every pixel a class: it is a
 # **label map**, an integer for each pixel. To judge it, we compare it with the true label
-# map and count. `n[i, j]` is the number of pixels of true class `i` that were predicted as
-# class `j`. This table is the **confusion matrix**. The pixels that are counted on its
+# map and count: $n_{ij}$ is the number of pixels of true class $i$ that were predicted as
+# class $j$. This table is the **confusion matrix**. The pixels that are counted on its
 # diagonal are right.
 #
 #     truth    prediction            predicted 0   predicted 1   predicted 2
@@ -55,26 +55,32 @@ predicted = np.array([[0, 0, 1], [0, 0, 1], [0, 2, 1]])
 # ignores false positives: pixels that were predicted as the class but do not belong to it.
 #
 # Intersection over union, in short **IU**, counts false positives too. Take the pixels
-# where truth *and* prediction are class `i`, and divide by those where truth *or*
-# prediction is class `i`. A missed pixel and a false positive both enlarge the union.
+# where truth *and* prediction are class $i$, and divide by those where truth *or*
+# prediction is class $i$. A missed pixel and a false positive both enlarge the union. Let
+# $t_i$ be the number of pixels of class $i$ in the truth, and $p_i$ their number in the
+# prediction. The pixels in both are counted twice in $t_i + p_i$, so
+#
+# $$\mathrm{IU}_i = \frac{n_{ii}}{t_i + p_i - n_{ii}}$$
+#
 # **Mean IU** averages over the classes. **Frequency weighted IU** weights each class by its
 # number of pixels.
 
 # %%
+accuracy = [Fraction(4, 4), Fraction(2, 3), Fraction(1, 2)]  # of the three classes
+iu = [Fraction(4, 5), Fraction(2, 4), Fraction(1, 2)]
 by_hand = {
     "pixel_accuracy": Fraction(4 + 2 + 1, 9),
-    "mean_accuracy": (Fraction(4, 4) + Fraction(2, 3) + Fraction(1, 2)) / 3,
-    "mean_iu": (Fraction(4, 5) + Fraction(2, 4) + Fraction(1, 2)) / 3,
-    "frequency_weighted_iu": (4 * Fraction(4, 5) + 3 * Fraction(2, 4) + 2 * Fraction(1, 2))
-    / 9,
+    "mean_accuracy": sum(accuracy) / 3,
+    "mean_iu": sum(iu) / 3,
+    "frequency_weighted_iu": (4 * iu[0] + 3 * iu[1] + 2 * iu[2]) / 9,
 }
 for name, value in by_hand.items():
     print(f"{name:22} {value!s:>6} = {float(value):.3f}")
 
 # %% [markdown]
 # ## With a loop
-# One pass over the pixels fills the matrix. Its row sums count the pixels of the truth, and
-# its column sums count those of the prediction.
+# One pass over the pixels fills the matrix. Its row sums are the $t_i$, the pixels of the
+# truth, and its column sums are the $p_i$, those of the prediction.
 
 # %%
 matrix = np.zeros((3, 3), dtype=int)
@@ -224,9 +230,7 @@ wrongly_read = measure(
     [np.where(labels == 255, 0, labels) for labels in labels_of], flawless
 )
 border_as_0 = wrongly_read["mean_iu"]
-print(
-    f"mean IU: border ignored {border_void:.3f}, border counted as class 0 {border_as_0:.3f}"
-)
+print(f"mean IU: border ignored {border_void:.3f}, border as class 0 {border_as_0:.3f}")
 
 check(
     "the border holds about 6 % of the pixels",
@@ -298,6 +302,20 @@ check(
 # %% [markdown]
 # Blocks of 32 show roughly where things are. Pixel accuracy is no higher for this, but mean
 # IU is.
+#
+# IU can be seen in a picture. Take one scene, and the class "square" of its prediction in
+# blocks of 16. Count the pixels where truth and prediction overlap, and those of the union.
+# The figure in "The drawings" shows both areas.
+
+# %%
+square = shapes.classes.index("square")
+first = next(n for n, labels in enumerate(labels_of) if (labels == square).sum() > 500)
+labels, predictions = labels_of[first], coarse(flawless[first], 16)
+valid = labels != 255
+in_truth, in_prediction = (labels == square) & valid, (predictions == square) & valid
+overlap = (in_truth & in_prediction).sum() / (in_truth | in_prediction).sum()
+per_class = ConfusionMatrix(len(shapes.classes)).update(labels, predictions).per_class()
+check("the areas give the package's IU", abs(overlap - per_class.iu[square]) < 1e-12)
 
 # %% [markdown]
 # ## A class that does not occur
@@ -343,10 +361,7 @@ check("without it: (1/2 + 1/2) / 2", abs(left_out - 1 / 2) < 1e-12)
 
 # %%
 a, b, answer = np.zeros(8, dtype=int), np.repeat([0, 1], 4), np.zeros(8, dtype=int)
-matrix_a, matrix_b = (
-    ConfusionMatrix(2).update(a, answer),
-    ConfusionMatrix(2).update(b, answer),
-)
+matrix_a, matrix_b = (ConfusionMatrix(2).update(one, answer) for one in (a, b))
 per_image = (matrix_a.scores()["mean_iu"] + matrix_b.scores()["mean_iu"]) / 2
 whole_set = matrix_a.merge(matrix_b).scores()["mean_iu"]
 check("the average of the two pictures' mean IU is 5/8", per_image == 5 / 8)
@@ -391,49 +406,29 @@ check("mean IU does not", swapped["mean_iu"] == by_package["mean_iu"])
 
 # %% [markdown]
 # ## The drawings
-# The last panel considers one class. Its IU is the green area over the area of all three
-# colours.
+# The last panel considers one class. Its IU is the green area over the area of green,
+# orange and blue together.
 
 # %%
 from fcn_from_scratch import viz
 
 
+# neither, missed, false positive, both, void
+KINDS = [(236, 236, 236), (209, 112, 60), (59, 110, 165), (78, 154, 107), (255, 255, 255)]
+
+
 def draw_overlap():
-    """A picture, its truth, a coarse prediction, and both together for the class "square"."""
-    square = shapes.classes.index("square")
-    first = next(n for n, labels in enumerate(labels_of) if (labels == square).sum() > 500)
-    labels, predictions = labels_of[first], coarse(flawless[first], 16)
-    valid = labels != 255
-    in_truth, in_prediction = (labels == square) & valid, (predictions == square) & valid
-    iu = (in_truth & in_prediction).sum() / (in_truth | in_prediction).sum()
-    kind = np.where(
-        valid, in_truth + 2 * in_prediction, 4
-    )  # 0 neither, 1 missed, 2 false positive, 3 both, 4 void
-    colours = [
-        (236, 236, 236),
-        (209, 112, 60),
-        (59, 110, 165),
-        (78, 154, 107),
-        (255, 255, 255),
-    ]
-    figure = viz.panels(
-        [[shapes[first].image, labels, predictions, viz.colourise(kind, palette=colours)]],
-        titles=[
-            "image",
-            "truth, void in beige",
-            "prediction in blocks of 16",
-            f"'square': IU = {iu:.2f}",
-        ],
-        caption="IU is the overlap divided by the union. Void pixels are in neither of them",
-        classes=shapes.classes,
+    """A picture, its truth, a coarse prediction, and both together for the squares."""
+    kind = np.where(valid, in_truth + 2 * in_prediction, 4)
+    rows = [[shapes[first].image, labels], [predictions, viz.colourise(kind, KINDS)]]
+    caption = "IU is the overlap divided by the union\n(void pixels are in neither of them)"
+    titles = ["image", "truth, void in beige", "prediction in blocks of 16"]
+    titles.append(f"'square': IU = {overlap:.2f}")
+    figure = viz.panels(rows, titles, caption, classes=shapes.classes, size=2.8)
+    figure.axes[3].set_xlabel(
+        "green: both, orange: missed,\nblue: false positive, white: void"
     )
-    figure.axes[3].set_xlabel("green both, orange missed,\nblue false positive, white void")
     viz.show(figure, "01_overlap")
-    per_class = ConfusionMatrix(len(shapes.classes)).update(labels, predictions).per_class()
-    check(
-        "the areas in the picture give the package's IU",
-        abs(iu - per_class.iu[square]) < 1e-12,
-    )
 
 
 draw_overlap()
@@ -463,7 +458,8 @@ def draw_four_metrics():
     )
     ax.grid(axis="x", visible=False)
     ax.set_ylim(0, 1.18)
-    ax.legend(ncols=5, loc="upper center", frameon=False, fontsize=8)
+    ax.set_ylabel("value of the metric")
+    ax.legend(ncols=5, loc="upper center", fontsize=9, handlelength=1, columnspacing=1.2)
     viz.show(figure, "01_four_metrics")
 
 
@@ -490,7 +486,7 @@ claims(
             "1e-12: fractions against float64",
         ),
         (
-            "'all background' on 73 % background: pixel accuracy .73, mean IU .73/21 with 21 classes present",
+            "'all background' on 73 % background: pixel accuracy .73, mean IU .73/21",
             abs(lazy["pixel_accuracy"] - 0.73) < 1e-12
             and abs(lazy["mean_iu"] - 0.73 / 21) < 1e-12,
             "1e-12: a handful of float64 operations",
@@ -501,7 +497,7 @@ claims(
             "exactly 1: nothing is wrong; seeds 0, 1, 2, 7, 11 lose .195 to .201",
         ),
         (
-            "pixel accuracy rates blocks of 32 like 'all background', mean IU three times as high",
+            "blocks of 32: the pixel accuracy of 'all background', three times its IU",
             abs(gain) < 0.05 and 2.5 < factor < 3.5,
             "the five seeds gain -.023 to .015, and their factors are 2.96 to 3.18",
         ),
@@ -511,7 +507,7 @@ claims(
             "the smallest step of the five seeds is .17",
         ),
         (
-            "a class that is absent but predicted: 1/3 when it counts, 1/2 when it does not",
+            "a class that is absent but predicted: 1/3 if it counts, 1/2 if it does not",
             abs(counted - 1 / 3) < 1e-12 and abs(left_out - 1 / 2) < 1e-12,
             "1e-12: a mean of three",
         ),
@@ -521,7 +517,7 @@ claims(
             "eighths are exact in binary; the ratios of the five seeds are 1.70 to 1.83",
         ),
         (
-            "with truth and prediction exchanged, mean accuracy and frequency weighted IU change, the others do not",
+            "with truth and prediction exchanged, two metrics change and two do not",
             changed == ["mean_accuracy", "frequency_weighted_iu"]
             and swapped["mean_iu"] == by_package["mean_iu"],
             ".01: the two change by .03 or more; the others are equal",
