@@ -62,10 +62,10 @@ rng = np.random.default_rng([SEED, 6])
 # %% [markdown]
 # ## The rule, in ten lines
 # A layer with kernel size $k$, stride $s$ and padding $p$ reads $k$ values of the map
-# before it. These values are `stride` pixels apart. So the new size is larger by $k - 1$ strides.
-# The middle of the first window lies half of this distance further on. The padding moves it
-# back by $p$ values, which are $p$ strides. At last, the layer's own stride multiplies the
-# stride of the map:
+# before it. These values are `stride` pixels apart. So the new size is larger by $k - 1$
+# strides. The middle of the first window lies half of this distance further on. The padding
+# moves it back by $p$ values, which are $p$ strides. At last, the layer's own stride
+# multiplies the stride of the map:
 #
 # $$\begin{aligned}
 #   \text{size} &\leftarrow \text{size} + (k - 1) \cdot \text{stride} \\
@@ -469,7 +469,7 @@ def draw_fields():
     titles = ["theoretical fields\n(dots: outputs, every 32 pixels)"]
     titles.append("gradient of one output\nin its field of 404x404 pixels")
     caption = "What an output of VGG16 can see, and what it uses with random weights"
-    figure, (left, right) = viz.new_figure(caption, 1, 2, 7.4, 5.0, titles)
+    figure, (left, right) = viz.new_figure(caption, 1, 2, 7.4, 4.7, titles)
     left.imshow(photo)
     steps = 32 * np.arange(-6, 7)
     dots = map(np.ravel, np.meshgrid(column + steps, row + steps))

@@ -148,7 +148,7 @@ check(
 
 # %%
 def stitch(net, x, f):
-    """The outputs of f * f passes, interlaced: (N, C, H, W) -> (N, classes, down, across)."""
+    """The outputs of f * f passes, interlaced: (N, C, H, W) -> (N, classes, H', W')."""
     passes = {(a, b): net(x[:, :, a:, b:]) for a, b in np.ndindex(f, f)}
     down = sum(passes[a, 0].shape[2] for a in range(f))
     across = sum(passes[0, b].shape[3] for b in range(f))
@@ -315,7 +315,7 @@ def on_lines(values, axis):
 
 
 def mean_iu(scores, first=0):
-    """The mean IU on the unseen scenes at their 47x47 places, from row and column `first` on."""
+    """The mean IU on the unseen scenes, at their places from row and column `first` on."""
     wanted = truth[:, 8 + first : 55, 8 + first : 55]
     matrix = ConfusionMatrix(len(world.classes))
     matrix.update(wanted, scores[:, :, first:, first:].argmax(axis=1))
@@ -345,8 +345,9 @@ check(
 # %% [markdown]
 # So the network's own answers are better than straight lines. But the lines close about two
 # thirds of the gap between the nearest answer and shift-and-stitch, and they cost about a
-# sixteenth. Most of what is still wrong is the network's own mistake: it is wrong there
-# when it is asked at that very place. No way of filling the places can mend this.
+# sixteenth. Shift-and-stitch makes mistakes, too. They are the network's own: it is wrong
+# although it was asked at that very place. Straight lines repeat most of these mistakes. No
+# way of filling the places can mend them.
 
 # %%
 valid = truth[:, 8:55, 8:55] != 255
@@ -497,7 +498,7 @@ def tinted(values, colour):
 
 
 def sheet_of_passes():
-    """The 16 coarse maps, each in the colour of its shift, with white lines between them."""
+    """The 16 coarse maps, each in the colour of its shift, with white between them."""
     sheet = np.ones((f * 13 - 1, f * 13 - 1, 3))
     for a, b in np.ndindex(f, f):
         y = thing(net(x[:, :, a:, b:]))
@@ -586,8 +587,8 @@ def draw_direction():
 
 # %% [markdown]
 # Look at the picture at the lower left: in every block of 4x4 the sixteen colours stand in
-# the same order. At bright places the network finds a thing. The white frame in the first picture
-# holds the pixels that the answers belong to.
+# the same order. At bright places the network finds a thing. The white frame in the first
+# picture holds the pixels that the answers belong to.
 
 # %%
 viz.show(draw_stitching(), "07_stitch")
@@ -595,9 +596,9 @@ viz.show(draw_stitching(), "07_stitch")
 # %% [markdown]
 # Look at the edges of the things. They have steps of four pixels with the nearest answer,
 # and finer steps with shift-and-stitch. Now look for a thin thing, such as the ring in the
-# first row (with seed 0). All three ways get most of it wrong. The network has seen too few
-# of its pixels, and it takes the mixture of two colours for a third. This is its own
-# mistake, and it makes it at each place at which it is asked.
+# first row (with seed 0). It is blue, but all three ways call parts of it green, magenta or
+# background. This is the network's own mistake: it makes it also when it is asked at that
+# very place.
 
 # %%
 viz.show(draw_ways(), "07_ways")
