@@ -156,7 +156,9 @@ check("the package says the same", package == [upscore2, upscore_pool4, upscore8
 # `upscore2` stands at -11.5, and its cells are 16 pixels apart as well. So cell 0 of
 # `upscore2` stands on this cell of `pool4`:
 #
-# $$\frac{-11.5 - (-91.5)}{16} = 5$$
+# $$
+# \frac{-11.5 - (-91.5)}{16} = 5
+# $$
 #
 # The crop of `pool4` begins there. Lesson 6 derives these places.
 

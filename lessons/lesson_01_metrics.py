@@ -60,7 +60,9 @@ predicted = np.array([[0, 0, 1], [0, 0, 1], [0, 2, 1]])
 # $t_i$ be the number of pixels of class $i$ in the truth, and $p_i$ their number in the
 # prediction. The pixels in both are counted twice in $t_i + p_i$, so
 #
-# $$\mathrm{IU}_i = \frac{n_{ii}}{t_i + p_i - n_{ii}}$$
+# $$
+# \mathrm{IU}_i = \frac{n_{ii}}{t_i + p_i - n_{ii}}
+# $$
 #
 # **Mean IU** averages over the classes. **Frequency weighted IU** weights each class by its
 # number of pixels.

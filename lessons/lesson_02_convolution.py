@@ -61,7 +61,9 @@ check("the other three numbers are -1, 1 and 6", np.array_equal(y, [[4, -1], [1,
 # kernels, and each covers all channels: `weight (F, C, kh, kw)`. Every kernel makes one
 # output channel and may add a constant, its bias:
 #
-# $$y_{n,f,i,j} = b_f + \sum_{c,a,b} x_{n,c,\,i+a,\,j+b} \; w_{f,c,a,b}$$
+# $$
+# y_{n,f,i,j} = b_f + \sum_{c,a,b} x_{n,c,\,i+a,\,j+b} \; w_{f,c,a,b}
+# $$
 #
 # Seven indices make seven nested loops. `ops.loops.conv2d_loops` consists of these loops.
 # It is the definition, and every faster version must agree with it. Below, one NumPy sum
@@ -225,9 +227,11 @@ print("dilation 2", windows(6, 3, dilation=2))
 # further window needs $s$ more. Pixels that remain at the end are not used, so the quotient
 # is rounded down:
 #
-# $$\text{output size} =
+# $$
+# \text{output size} =
 #   \left\lfloor \frac{n + 2p - \text{span}}{s} \right\rfloor + 1,
-#   \qquad \text{span} = d (k - 1) + 1$$
+#   \qquad \text{span} = d (k - 1) + 1
+# $$
 #
 # ### Predict
 # 4. In the network that the authors released, the first kernel of 3x3 moves over 500x500

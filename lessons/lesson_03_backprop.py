@@ -25,8 +25,10 @@ Runtime: 2 s on 2 cores
 # fast `L` grows with each input `x[i, j]`. For the layer below, `dx` is the upstream
 # gradient. In formulas the two are
 #
-# $$dy_{ij} = \frac{\partial L}{\partial y_{ij}}, \qquad
-#   dx_{ij} = \frac{\partial L}{\partial x_{ij}}$$
+# $$
+# dy_{ij} = \frac{\partial L}{\partial y_{ij}}, \qquad
+#   dx_{ij} = \frac{\partial L}{\partial x_{ij}}
+# $$
 #
 # A convolution of a 3x3 image with a 2x2 kernel has four outputs:
 #
@@ -119,8 +121,10 @@ check(
 # forward. It changes a pixel by a small number $\varepsilon$ (`eps` in the code) and
 # measures how the loss changes:
 #
-# $$\frac{\partial L}{\partial x} \approx
-#   \frac{L(x + \varepsilon) - L(x - \varepsilon)}{2 \varepsilon}$$
+# $$
+# \frac{\partial L}{\partial x} \approx
+#   \frac{L(x + \varepsilon) - L(x - \varepsilon)}{2 \varepsilon}
+# $$
 #
 # The simplest loss with the upstream gradient `dy` is `L = sum(dy * y)`.
 
@@ -145,7 +149,9 @@ check("changing the middle pixel gives 3", abs(middle - 3) < 1e-8, f"{middle:.10
 # The *Jacobian* $J$ is a table: $J_{ij}$ says how fast output $i$ grows with pixel $j$. The
 # backward computes
 #
-# $$dx = J^\top dy, \qquad dx_j = \sum_i J_{ij} \, dy_i,$$
+# $$
+# dx = J^\top dy, \qquad dx_j = \sum_i J_{ij} \, dy_i,
+# $$
 #
 # a *vector-Jacobian product*, VJP for short. The forward gives $J$ column by column: a
 # change of pixel $j$ gives column $j$. The backward gives $J$ row by row: if `dy` is 1 at

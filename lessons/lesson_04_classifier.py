@@ -48,8 +48,10 @@ loss_by_hand = np.log(4)
 # Let $s_c$ be the score of class $c$. The probability of class $c$, and the loss when class
 # 1 is true, are
 #
-# $$p_c = \frac{e^{s_c}}{e^{s_0} + e^{s_1} + e^{s_2}}, \qquad
-#   \text{loss} = -\ln p_1 = \ln (e^{s_0} + e^{s_1} + e^{s_2}) - s_1$$
+# $$
+# p_c = \frac{e^{s_c}}{e^{s_0} + e^{s_1} + e^{s_2}}, \qquad
+#   \text{loss} = -\ln p_1 = \ln (e^{s_0} + e^{s_1} + e^{s_2}) - s_1
+# $$
 #
 # The derivative of the logarithm with respect to $s_0$ is $e^{s_0}$ divided by the sum,
 # which is the probability of class 0. The derivatives with respect to the other scores have
@@ -116,7 +118,9 @@ check("five equal scores cost ln 5", abs(undecided - np.log(5)) < 1e-12, f"{unde
 # In step 3 the gradient is zero, but the weight still moves. If the gradient is constant,
 # $V$ grows until
 #
-# $$V = \frac{\text{lr} \cdot \text{gradient}}{1 - \text{momentum}}$$
+# $$
+# V = \frac{\text{lr} \cdot \text{gradient}}{1 - \text{momentum}}
+# $$
 #
 # **With the usual momentum of 0.9, steps become ten times as long.**
 

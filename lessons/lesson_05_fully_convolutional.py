@@ -7,9 +7,9 @@ size. You can say what each place of its output means, and why one pass costs mu
 one run for each crop. You can also say what its last layer, a 1x1 convolution, computes.
 
 Fast path: lesson 7 comes next. On the fast path you come from lesson 1; what you need of
-lessons 2 and 4 is repeated here in a sentence each.
+lessons 2, 3 and 4 is repeated here in a sentence each.
 
-Needs: lesson 1; lessons 2 and 4 help. Words: the [glossary](../docs/glossary.md).
+Needs: lesson 1; lessons 2, 3 and 4 help. Words: the [glossary](../docs/glossary.md).
 
 Runtime: 6 s on 2 cores
 """
@@ -18,11 +18,12 @@ Runtime: 6 s on 2 cores
 # ## Which layer fixes the size?
 #
 # A convolution moves a small array of weights, its kernel, over a map. At each place it
-# multiplies the numbers under the kernel by the weights and adds up the products. It can do
-# this on a map of any size. But a classifier accepts one size only, 224x224 pixels in the
-# case of VGG16. The reason is one layer, the first **fully connected** layer. Each of its
-# outputs has one weight for each number of the input. So the number of weights fixes the
-# size of the picture.
+# multiplies the numbers under the kernel by the weights and adds up the products. A picture
+# has three *channels*, red, green and blue; a map inside a network has many, and a kernel
+# covers all of them. A convolution can do its work on a map of any size. But a classifier
+# accepts one size only, 224x224 pixels in the case of VGG16. The reason is one layer, the
+# first **fully connected** layer. Each of its outputs has one weight for each number of the
+# input. So the number of weights fixes the size of the picture.
 #
 # Look at one output of this layer, which is called a unit. It multiplies each input by a
 # weight and adds everything up. A convolution does the same at one place, if its kernel is
@@ -103,7 +104,8 @@ check("it gives 9 and 20", np.array_equal(two_places, [[[9, 20]]]))
 # %% [markdown]
 # `ops.conv2d` computes the same with the reshaped weight. Here the sizes are those of
 # `fc6`, with fewer channels: 7x7 places, 8 channels in place of 512, 10 units in place of
-# 4096.
+# 4096. Between two layers of a classifier stands a *ReLU*, which replaces each negative
+# number by 0.
 
 # %%
 fc6, fc6_bias = rng.normal(size=(10, 8 * 7 * 7)), rng.normal(size=10)
@@ -151,12 +153,14 @@ check(
 
 # %% [markdown]
 # ## The score layer
-# A **score** says how well a class fits; the class with the largest score is predicted. In
+# A *score* says how well a class fits; the class with the largest score is predicted. In
 # a fully convolutional network the last of the 1x1 convolutions makes the scores. It is
 # called the **score layer**. At each place (i, j) it takes the features of that place only,
 # and computes one number for each class c:
 #
-# $$\text{score}_{c,i,j} = b_c + \sum_d w_{c,d} \; \text{feature}_{d,i,j}$$
+# $$
+# \text{score}_{c,i,j} = b_c + \sum_d w_{c,d} \; \text{feature}_{d,i,j}
+# $$
 #
 # So it is a linear classifier, the same one at every place. Here are two features, two
 # classes and two places. The weights of class 0 are 1 and -1, those of class 1 are 0 and 1:

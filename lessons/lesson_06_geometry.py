@@ -20,11 +20,11 @@ Runtime: 8 s on 2 cores
 # Every map of a network lies over the picture like a grid. Three numbers describe this
 # grid:
 #
-# - **size**: the number of pixels that can influence one value. These pixels are the
+# - *size*: the number of pixels that can influence one value. These pixels are the
 #   value's **receptive field**;
-# - **stride**: the number of pixels between two neighbouring values. For a whole network it
+# - *stride*: the number of pixels between two neighbouring values. For a whole network it
 #   is the **output stride**;
-# - **start**: the place of value 0 in the picture. It is the middle of the pixels that the
+# - *start*: the place of value 0 in the picture. It is the middle of the pixels that the
 #   value sees. Coordinate 0 is the middle of the first pixel.
 #
 # A worked example along one axis: a convolution of size 3, a pool of size 2 and stride 2, a
@@ -67,12 +67,14 @@ rng = np.random.default_rng([SEED, 6])
 # moves it back by $p$ values, which are $p$ strides. At last, the layer's own stride
 # multiplies the stride of the map:
 #
-# $$\begin{aligned}
+# $$
+# \begin{aligned}
 #   \text{size} &\leftarrow \text{size} + (k - 1) \cdot \text{stride} \\
 #   \text{start} &\leftarrow \text{start}
 #     + \left( \frac{k - 1}{2} - p \right) \cdot \text{stride} \\
 #   \text{stride} &\leftarrow \text{stride} \cdot s
-# \end{aligned}$$
+# \end{aligned}
+# $$
 
 
 # %%
@@ -210,7 +212,9 @@ check("the effective field is smaller than the theoretical one", smaller, f"{par
 #
 # The coarse scores begin at 12.5. The kernel of FCN-32s has size 64, so `upscore` begins at
 #
-# $$12.5 - \frac{64 - 1}{2} = -19$$
+# $$
+# 12.5 - \frac{64 - 1}{2} = -19
+# $$
 #
 # The picture begins at 0. So the first 19 pixels of `upscore` lie in front of the picture,
 # and are left out.
@@ -220,7 +224,9 @@ check("the effective field is smaller than the theoretical one", smaller, f"{par
 # has a stride of 16 pixels, too, and begins at -91.5. The crop is the distance of the two
 # beginnings, in values of `pool4`:
 #
-# $$\frac{-11.5 - (-91.5)}{16} = 5$$
+# $$
+# \frac{-11.5 - (-91.5)}{16} = 5
+# $$
 #
 # The next cell computes all five crops.
 
@@ -324,15 +330,19 @@ check("in all three networks value 8 arrives at 268.5", lands)
 # size. Five pools halve it, and each rounds up. To round up five times is to round up once.
 # `fc6` needs 7 values of `pool5`, even for a picture of one pixel:
 #
-# $$\left\lceil \frac{n + 2p - 2}{32} \right\rceil \ge 7, \qquad
-#   \text{which is the same as} \quad n + 2p - 2 \ge 6 \cdot 32 + 1 = 193$$
+# $$
+# \left\lceil \frac{n + 2p - 2}{32} \right\rceil \ge 7, \qquad
+#   \text{which is the same as} \quad n + 2p - 2 \ge 6 \cdot 32 + 1 = 193
+# $$
 #
 # For $n = 1$ this is $p \ge 97$. For larger pictures a smaller padding is enough. And there
 # is a second condition, for every $n$. A crop removes pixels and cannot add any. So the
 # scores must not begin after the picture does. This means that the crop offset of FCN-32s,
 # which is $p - 81$, must not be negative:
 #
-# $$p \ge 81$$
+# $$
+# p \ge 81
+# $$
 #
 # Behind the picture there are enough scores then. Exercise 3 proves this.
 

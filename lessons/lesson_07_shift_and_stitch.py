@@ -204,9 +204,11 @@ check("most answers of the coarse map are new", known < 0.5, f"{known:.0%} occur
 # %% [markdown]
 # ## With the package
 # `dense.shift_and_stitch` takes the stride from the network's geometry.
-# `layers.ShiftAndStitch` is a layer that does the same, so it has a backward. Each pass
-# sends its part of the upstream gradient back through the network, to the pixels that the
-# pass has seen, and everything is added.
+# `layers.ShiftAndStitch` is a layer that does the same, so it has a backward: the function
+# that computes the gradients in training. It receives the gradient of the loss with respect
+# to the fine map. Each pass sends its part of this back through the network, to the pixels
+# that the pass has seen, and everything is added. (Lesson 3 explains how such a function is
+# tested.)
 
 # %%
 from fcn_from_scratch.dense import shift_and_stitch
@@ -357,7 +359,9 @@ mistaken = {
 own = mistaken["shift-and-stitch"]
 again = (mistaken["straight lines"] & own).sum() / own.sum()
 check(
-    "the lines repeat most mistakes of the network", 0.5 < again < 1, f"{again:.0%} of them"
+    "the lines repeat most mistakes of the network",
+    0.6 < again < 0.95,
+    f"{again:.0%} of them",
 )
 
 # %% [markdown]
@@ -670,7 +674,11 @@ claims(
             10 < spread <= 18,
             "counted; the field is 18",
         ),
-        ("straight lines repeat the network's own mistakes", 0.5 < again < 1, "SEEDS"),
+        (
+            "straight lines repeat the network's own mistakes",
+            0.6 < again < 0.95,
+            ".79 to .84 on five seeds",
+        ),
         ("stripes that the network adds up stay lost", no_stripes, "exact"),
         (
             "wrong direction: place p holds the answer for p - 2b",

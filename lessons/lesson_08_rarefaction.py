@@ -73,9 +73,11 @@ check("the coarse answers are every second fine one", every_second)
 # ## The paper's formula
 # A layer has stride $s$, and a filter $f$ follows. Set the stride to 1 and use the filter
 #
-# $$f'_{ij} = \begin{cases}
+# $$
+# f'_{ij} = \begin{cases}
 #   f_{i/s,\,j/s} & \text{if } s \text{ divides } i \text{ and } j \\
-#   0 & \text{otherwise} \end{cases}$$
+#   0 & \text{otherwise} \end{cases}
+# $$
 #
 # Readers have asked whether $f'$ has the size of $f$. It has not. Its last tap is at
 # $(k - 1) s$, so it spans $(k - 1) s + 1$ places. But it has no more *weights* than before.
@@ -369,12 +371,12 @@ check("but it has a fifth more weights: 4x4 taps, not 3x3", weights == [6086, 50
 # ## Dilation or upsampling?
 # There are four ways to a fine map here.
 #
-# - **Upsampling**: coarse scores, and straight lines between them, as in FCN-32s.
-# - **Rarefied**: the same weights, asked four times as often along each axis. Nothing is
+# - *Upsampling*: coarse scores, and straight lines between them, as in FCN-32s.
+# - *Rarefied*: the same weights, asked four times as often along each axis. Nothing is
 #   trained.
-# - **Dilated**: a network without the last two strides that is trained as such. It has the
+# - *Dilated*: a network without the last two strides that is trained as such. It has the
 #   same number of weights.
-# - **Skips**: two finer maps get score layers of their own, and their scores are added to
+# - *Skips*: two finer maps get score layers of their own, and their scores are added to
 #   the upsampled ones. (Lesson 6 explains the word skip, lesson 12 the network.)
 #
 # We train small networks: five convolutions with four pools between them, so the output
@@ -481,10 +483,10 @@ check("dilation costs more, trained or not", 1.3 < dear < 4, f"{dear:.2f} times 
 # > pixels, and each answer still depends on 78x78 pixels.
 
 # %% [markdown]
-# So what is better when? **Upsampling** costs nearly nothing. **Rarefying** a trained
+# So what is better when? *Upsampling* costs nearly nothing. *Rarefying* a trained
 # network gains a little, and costs more. The paper tried it too, and preferred skips.
-# **Dilation with training** gains much, because the layers learn to use the finer map. It
-# costs more than twice as much here. **Skips** gain the most, for hardly any work, because
+# *Dilation with training* gains much, because the layers learn to use the finer map. It
+# costs more than twice as much here. *Skips* gain the most, for hardly any work, because
 # the finer layers see more precisely where a thing is. In this world they also see *what*
 # it is, because the colour tells the class. In other worlds they know less, and then skips
 # can gain less. Lesson 12 has the full table.

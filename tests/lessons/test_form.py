@@ -11,7 +11,6 @@ from fcn_from_scratch.lab import exercises
 LESSONS = course.lessons()
 NETWORK = {"urllib", "http", "socket", "ssl", "ftplib", "requests", "httpx", "aiohttp", "urllib3"}
 WIDTH = 92  # characters, as in lessons/ruff.toml
-LATE = {9: (2,), 13: (2,), 15: (2,)}  # {lesson: predictions that are closed later than the one after them}
 PLOTTING = re.compile(r"\b(ax|axes|figure|viz|Rectangle|Patch)\b|\bax_\w+|\w+_ax\b")
 
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.path.stem)
@@ -117,13 +116,9 @@ def test_answers_stand_alone_in_cells_of_their_own(lesson):
 
 @every_lesson
 def test_answers_come_in_the_order_of_the_questions(lesson):
-    """Only a question about the whole lesson, or one that a later part answers, may be closed later than the next.
-
-    LATE names them. The list is not to grow.
-    """
-    order = re.findall(r"^# > \*\*Prediction (\d+)\.\*\*", lesson.path.read_text(encoding="utf-8"), re.MULTILINE)
-    in_order = [int(number) for number in order if int(number) not in LATE.get(lesson.number, ())]
-    assert in_order == sorted(in_order)
+    text = lesson.path.read_text(encoding="utf-8")
+    order = re.findall(r"^# > \*\*Prediction (\d+)\.\*\*", text, re.MULTILINE)
+    assert order == sorted(order, key=int)
 
 
 @every_lesson
