@@ -153,8 +153,8 @@ check(
 
 # %% [markdown]
 # ## The score layer
-# A *score* says how well a class fits; the class with the largest score is predicted. In
-# a fully convolutional network the last of the 1x1 convolutions makes the scores. It is
+# A *score* says how well a class fits; the class with the largest score is predicted. In a
+# fully convolutional network the last of the 1x1 convolutions makes the scores. It is
 # called the **score layer**. At each place (i, j) it takes the features of that place only,
 # and computes one number for each class c:
 #

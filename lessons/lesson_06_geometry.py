@@ -70,8 +70,7 @@ rng = np.random.default_rng([SEED, 6])
 # $$
 # \begin{aligned}
 #   \text{size} &\leftarrow \text{size} + (k - 1) \cdot \text{stride} \\
-#   \text{start} &\leftarrow \text{start}
-#     + \left( \frac{k - 1}{2} - p \right) \cdot \text{stride} \\
+#   \text{start} &\leftarrow \text{start} + (\tfrac{k - 1}{2} - p) \cdot \text{stride} \\
 #   \text{stride} &\leftarrow \text{stride} \cdot s
 # \end{aligned}
 # $$
