@@ -609,7 +609,7 @@ def draw_windows(ax, title, bottom, padding=0, **settings):
     for level, taps in enumerate(every, start=1):
         ax.plot(taps, [-level] * 3, "o-", color=viz.COLOURS[0], markersize=6, linewidth=1)
         ax.text(6.8, -level, f"= {sum(values[t + padding] for t in taps)}", va="center")
-    ax.set_title(title, fontsize=10, loc="left")
+    ax.set_title(title, fontsize=10)
     ax.set(xlim=(-1.5, 8), ylim=(bottom, 0.6))
     ax.axis("off")
 
