@@ -6,12 +6,14 @@ The drawing gets all numbers from its caller, so that it cannot differ from what
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
 WIDTH, HEIGHT = 13.33, 7.5  # inches: a slide
 INK, PALE, WORD, FIELD = "#222222", "#6b6b6b", "#b3452c", "#f2b705"
+PARTS = {"left": (0.0, 6.6), "right": (6.02, WIDTH)}  # in inches from the left edge: as wide as a page
 BANDS = ("#eef3f8", "#fbf3e8", "#eef5ef")  # behind the trunk, the score layers, the upsampling
 TOP, MIDDLE, BOTTOM = 5.1, 3.1, 1.27  # the heights of the three rows
 COLUMNS = {
@@ -46,7 +48,7 @@ def fcn8s(maps, crops, padding, field, names, note):
     ax.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))
     ax.set_axis_off()
     _bands(ax)
-    _title(ax, maps, padding)
+    _title(figure, maps, padding)
     for name, one in maps.items():
         _draw_map(ax, name, one)
     _trunk_arrows(ax, maps)
@@ -56,6 +58,25 @@ def fcn8s(maps, crops, padding, field, names, note):
     _words(ax, maps, crops, padding, field)
     _class_names(ax, maps, names)
     ax.text(WIDTH - 0.3, 0.2, note, size=8.5, color=PALE, ha="right", va="center")
+    return figure
+
+
+def part(figure, name):
+    """Cut the figure of fcn8s down to one of its PARTS, at the same scale. Returns: the same figure.
+
+    Texts and squares that would be cut through are left out.
+    """
+    (left, right), ax = PARTS[name], figure.axes[0]
+    figure.set_size_inches(right - left, HEIGHT)
+    ax.set(xlim=(left, right), ylim=(0, HEIGHT))
+    figure.suptitle(f"FCN-8s, the {name} part", x=0.3 / (right - left), ha="left")
+    renderer = FigureCanvasAgg(figure).get_renderer()  # an earlier one may have had another resolution
+    drawn = [one for one in (*ax.texts, *ax.patches) if not isinstance(one, FancyBboxPatch)]
+    for one in drawn:
+        one.set_visible(True)
+    for one in drawn:
+        ends = one.get_window_extent(renderer).transformed(ax.transData.inverted()).intervalx
+        one.set_visible(left <= ends[0] and ends[1] <= right)
     return figure
 
 
@@ -82,11 +103,11 @@ def _bands(ax):
         )
 
 
-def _title(ax, maps, padding):
+def _title(figure, maps, padding):
     size = maps["image"].size - 2 * padding
-    ax.text(
-        0.3, 7.12, f"FCN-8s on a photograph of {size}x{size} pixels", size=18, weight="bold", color=INK, va="center"
-    )
+    text = f"FCN-8s on a photograph of {size}x{size} pixels"
+    place = {"x": 0.3 / WIDTH, "y": 7.12 / HEIGHT, "ha": "left", "va": "center"}
+    figure.suptitle(text, **place, size=18, weight="bold", color=INK)
 
 
 def _draw_map(ax, name, one):

@@ -109,7 +109,7 @@ def panels(rows, titles=None, caption=None, row_titles=None, classes=None, palet
 
     rows        list of lists of pictures. A picture is RGB (H, W, 3), or a label map (H, W) of integers, which is
                 coloured, or a map (H, W) of floats, which is drawn from dark to bright. None leaves the place empty
-    titles      one for each column
+    titles      one for each column, or one for each picture, row by row
     caption     the title of the whole figure
     row_titles  one for each row
     classes     class names; a legend below shows those that occur in the label maps
@@ -118,7 +118,8 @@ def panels(rows, titles=None, caption=None, row_titles=None, classes=None, palet
     """
     columns = max(len(row) for row in rows)
     tallest = [max([p.shape[0] / p.shape[1] for p in row if p is not None], default=1) for row in rows]
-    height = size * sum(tallest) + 0.35 * bool(titles) + 0.4 * bool(caption) + 0.35 * (classes is not None)
+    titled = 0 if not titles else 1 if len(titles) <= columns else len(rows)  # rows with titles
+    height = size * sum(tallest) + 0.35 * titled + 0.4 * bool(caption) + 0.35 * (classes is not None)
     width = size * columns + 0.3 * bool(row_titles)
     figure, axes = new_figure(caption, len(rows), columns, width, height, titles)
     axes = np.reshape(axes, (len(rows), columns))

@@ -14,12 +14,12 @@ Runtime: 2 s on 2 cores
 """
 
 # %% [markdown]
-# # One class for every pixel
+# ## One class for every pixel
 #
 # A classifier gives a picture one class. A segmentation gives every pixel a class: it is a
 # **label map**, an integer for each pixel. To judge it, we compare it with the true label
-# map and count. `n[i, j]` is the number of pixels of true class `i` that were predicted as
-# class `j`. This table is the **confusion matrix**. The pixels that are counted on its
+# map and count: $n_{ij}$ is the number of pixels of true class $i$ that were predicted as
+# class $j$. This table is the **confusion matrix**. The pixels that are counted on its
 # diagonal are right.
 #
 #     truth    prediction            predicted 0   predicted 1   predicted 2
@@ -55,26 +55,34 @@ predicted = np.array([[0, 0, 1], [0, 0, 1], [0, 2, 1]])
 # ignores false positives: pixels that were predicted as the class but do not belong to it.
 #
 # Intersection over union, in short **IU**, counts false positives too. Take the pixels
-# where truth *and* prediction are class `i`, and divide by those where truth *or*
-# prediction is class `i`. A missed pixel and a false positive both enlarge the union.
+# where truth *and* prediction are class $i$, and divide by those where truth *or*
+# prediction is class $i$. A missed pixel and a false positive both enlarge the union. Let
+# $t_i$ be the number of pixels of class $i$ in the truth, and $p_i$ their number in the
+# prediction. The pixels in both are counted twice in $t_i + p_i$, so
+#
+# $$
+# \mathrm{IU}_i = \frac{n_{ii}}{t_i + p_i - n_{ii}}
+# $$
+#
 # **Mean IU** averages over the classes. **Frequency weighted IU** weights each class by its
 # number of pixels.
 
 # %%
+accuracy = [Fraction(4, 4), Fraction(2, 3), Fraction(1, 2)]  # of the three classes
+iu = [Fraction(4, 5), Fraction(2, 4), Fraction(1, 2)]
 by_hand = {
     "pixel_accuracy": Fraction(4 + 2 + 1, 9),
-    "mean_accuracy": (Fraction(4, 4) + Fraction(2, 3) + Fraction(1, 2)) / 3,
-    "mean_iu": (Fraction(4, 5) + Fraction(2, 4) + Fraction(1, 2)) / 3,
-    "frequency_weighted_iu": (4 * Fraction(4, 5) + 3 * Fraction(2, 4) + 2 * Fraction(1, 2))
-    / 9,
+    "mean_accuracy": sum(accuracy) / 3,
+    "mean_iu": sum(iu) / 3,
+    "frequency_weighted_iu": (4 * iu[0] + 3 * iu[1] + 2 * iu[2]) / 9,
 }
 for name, value in by_hand.items():
     print(f"{name:22} {value!s:>6} = {float(value):.3f}")
 
 # %% [markdown]
 # ## With a loop
-# One pass over the pixels fills the matrix. Its row sums count the pixels of the truth, and
-# its column sums count those of the prediction.
+# One pass over the pixels fills the matrix. Its row sums are the $t_i$, the pixels of the
+# truth, and its column sums are the $p_i$, those of the prediction.
 
 # %%
 matrix = np.zeros((3, 3), dtype=int)
@@ -142,11 +150,11 @@ check("the package refuses the id 3 and names it", "id 3" in refusal, refusal)
 # > in the two averages it is only one of three classes.
 
 # %% [markdown]
-# # Everything is background
+# ## Everything is background
 # About three quarters of the pixels of PASCAL VOC are background, let us say 73 %. Twenty
 # classes share the other 27 %. Consider a model that always predicts "background".
 #
-# ## Predict
+# ### Predict
 # 3. What are its pixel accuracy and its mean IU over the 21 classes?
 
 # %%
@@ -176,7 +184,7 @@ check(
 # mostly on the largest class.
 
 # %% [markdown]
-# # The border that is not counted
+# ## The border that is not counted
 # At the edge of an object a pixel shows a little of both sides, and nobody can say which
 # class it has. VOC gives such pixels the label **255**. They are **void**: they have no
 # class, and every count leaves them out. Objects that are too hard to label are void as
@@ -187,7 +195,7 @@ check(
 # was entered. Then the border becomes class 0. Now take a prediction that is right at every
 # pixel that counts. In the border it predicts the object.
 #
-# ## Predict
+# ### Predict
 # 4. The border holds 6 % of the pixels. How much mean IU does that prediction lose when the
 #    border is counted as class 0: about .01, about .06, or about .2?
 
@@ -224,9 +232,7 @@ wrongly_read = measure(
     [np.where(labels == 255, 0, labels) for labels in labels_of], flawless
 )
 border_as_0 = wrongly_read["mean_iu"]
-print(
-    f"mean IU: border ignored {border_void:.3f}, border counted as class 0 {border_as_0:.3f}"
-)
+print(f"mean IU: border ignored {border_void:.3f}, border as class 0 {border_as_0:.3f}")
 
 check(
     "the border holds about 6 % of the pixels",
@@ -254,7 +260,7 @@ check(
 # > computed pixel accuracy.
 
 # %% [markdown]
-# # Which metric sees what?
+# ## Which metric sees what?
 # Here are five predictions for the same forty pictures. Three of them are coarse: a block
 # of 32 x 32, 16 x 16 or 8 x 8 pixels gets a single label, that of its middle. (A network
 # with one answer for each block can do better, see lesson 12.)
@@ -298,9 +304,23 @@ check(
 # %% [markdown]
 # Blocks of 32 show roughly where things are. Pixel accuracy is no higher for this, but mean
 # IU is.
+#
+# IU can be seen in a picture. Take one scene, and the class "square" of its prediction in
+# blocks of 16. Count the pixels where truth and prediction overlap, and those of the union.
+# The figure in "The drawings" shows both areas.
+
+# %%
+square = shapes.classes.index("square")
+first = next(n for n, labels in enumerate(labels_of) if (labels == square).sum() > 500)
+labels, predictions = labels_of[first], coarse(flawless[first], 16)
+valid = labels != 255
+in_truth, in_prediction = (labels == square) & valid, (predictions == square) & valid
+overlap = (in_truth & in_prediction).sum() / (in_truth | in_prediction).sum()
+per_class = ConfusionMatrix(len(shapes.classes)).update(labels, predictions).per_class()
+check("the areas give the package's IU", abs(overlap - per_class.iu[square]) < 1e-12)
 
 # %% [markdown]
-# # A class that does not occur
+# ## A class that does not occur
 # Of four classes the truth contains only 0 and 1, and one pixel is predicted as 2.
 #
 #     truth       0 0 0 1 1 255 255
@@ -329,7 +349,7 @@ check("with the absent class: (1/2 + 1/2 + 0) / 3", abs(counted - 1 / 3) < 1e-12
 check("without it: (1/2 + 1/2) / 2", abs(left_out - 1 / 2) < 1e-12)
 
 # %% [markdown]
-# # One matrix for the whole set
+# ## One matrix for the whole set
 # Take two pictures, two classes, and again the prediction "all background". Picture A is
 # all background. Half of picture B is class 1.
 #
@@ -343,10 +363,7 @@ check("without it: (1/2 + 1/2) / 2", abs(left_out - 1 / 2) < 1e-12)
 
 # %%
 a, b, answer = np.zeros(8, dtype=int), np.repeat([0, 1], 4), np.zeros(8, dtype=int)
-matrix_a, matrix_b = (
-    ConfusionMatrix(2).update(a, answer),
-    ConfusionMatrix(2).update(b, answer),
-)
+matrix_a, matrix_b = (ConfusionMatrix(2).update(one, answer) for one in (a, b))
 per_image = (matrix_a.scores()["mean_iu"] + matrix_b.scores()["mean_iu"]) / 2
 whole_set = matrix_a.merge(matrix_b).scores()["mean_iu"]
 check("the average of the two pictures' mean IU is 5/8", per_image == 5 / 8)
@@ -364,11 +381,11 @@ check(
 )
 
 # %% [markdown]
-# # What could fool you
+# ## What could fool you
 # Suppose that you exchange the two arguments by mistake: `update(predictions, labels)`.
 # Then the matrix is transposed.
 #
-# ## Predict
+# ### Predict
 # 5. How many of the four metrics change?
 
 # %%
@@ -391,49 +408,29 @@ check("mean IU does not", swapped["mean_iu"] == by_package["mean_iu"])
 
 # %% [markdown]
 # ## The drawings
-# The last panel considers one class. Its IU is the green area over the area of all three
-# colours.
+# The last panel considers one class. Its IU is the green area over the area of green,
+# orange and blue together.
 
 # %%
 from fcn_from_scratch import viz
 
 
+# neither, missed, false positive, both, void
+KINDS = [(236, 236, 236), (209, 112, 60), (59, 110, 165), (78, 154, 107), (255, 255, 255)]
+
+
 def draw_overlap():
-    """A picture, its truth, a coarse prediction, and both together for the class "square"."""
-    square = shapes.classes.index("square")
-    first = next(n for n, labels in enumerate(labels_of) if (labels == square).sum() > 500)
-    labels, predictions = labels_of[first], coarse(flawless[first], 16)
-    valid = labels != 255
-    in_truth, in_prediction = (labels == square) & valid, (predictions == square) & valid
-    iu = (in_truth & in_prediction).sum() / (in_truth | in_prediction).sum()
-    kind = np.where(
-        valid, in_truth + 2 * in_prediction, 4
-    )  # 0 neither, 1 missed, 2 false positive, 3 both, 4 void
-    colours = [
-        (236, 236, 236),
-        (209, 112, 60),
-        (59, 110, 165),
-        (78, 154, 107),
-        (255, 255, 255),
-    ]
-    figure = viz.panels(
-        [[shapes[first].image, labels, predictions, viz.colourise(kind, palette=colours)]],
-        titles=[
-            "image",
-            "truth, void in beige",
-            "prediction in blocks of 16",
-            f"'square': IU = {iu:.2f}",
-        ],
-        caption="IU is the overlap divided by the union. Void pixels are in neither of them",
-        classes=shapes.classes,
+    """A picture, its truth, a coarse prediction, and both together for the squares."""
+    kind = np.where(valid, in_truth + 2 * in_prediction, 4)
+    rows = [[shapes[first].image, labels], [predictions, viz.colourise(kind, KINDS)]]
+    caption = "IU is the overlap divided by the union\n(void pixels are in neither of them)"
+    titles = ["image", "truth, void in beige", "prediction in blocks of 16"]
+    titles.append(f"'square': IU = {overlap:.2f}")
+    figure = viz.panels(rows, titles, caption, classes=shapes.classes, size=2.8)
+    figure.axes[3].set_xlabel(
+        "green: both, orange: missed,\nblue: false positive, white: void"
     )
-    figure.axes[3].set_xlabel("green both, orange missed,\nblue false positive, white void")
     viz.show(figure, "01_overlap")
-    per_class = ConfusionMatrix(len(shapes.classes)).update(labels, predictions).per_class()
-    check(
-        "the areas in the picture give the package's IU",
-        abs(iu - per_class.iu[square]) < 1e-12,
-    )
 
 
 draw_overlap()
@@ -463,14 +460,15 @@ def draw_four_metrics():
     )
     ax.grid(axis="x", visible=False)
     ax.set_ylim(0, 1.18)
-    ax.legend(ncols=5, loc="upper center", frameon=False, fontsize=8)
+    ax.set_ylabel("value of the metric")
+    ax.legend(ncols=5, loc="upper center", fontsize=9, handlelength=1, columnspacing=1.2)
     viz.show(figure, "01_four_metrics")
 
 
 draw_four_metrics()
 
 # %% [markdown]
-# # Exercises
+# ## Exercises
 # 1. **Trace.** Fill in the confusion matrix of two label maps with void pixels.
 # 2. **Change.** Compute mean IU in both ways of treating a class that does not occur.
 # 3. **Prove.** The IU of a class is never above its accuracy.
@@ -479,7 +477,7 @@ draw_four_metrics()
 # answer, `fcn exercise 1 --solution` shows ours.
 
 # %% [markdown]
-# # Claims
+# ## Claims
 
 # %%
 claims(
@@ -490,7 +488,7 @@ claims(
             "1e-12: fractions against float64",
         ),
         (
-            "'all background' on 73 % background: pixel accuracy .73, mean IU .73/21 with 21 classes present",
+            "'all background' on 73 % background: pixel accuracy .73, mean IU .73/21",
             abs(lazy["pixel_accuracy"] - 0.73) < 1e-12
             and abs(lazy["mean_iu"] - 0.73 / 21) < 1e-12,
             "1e-12: a handful of float64 operations",
@@ -501,7 +499,7 @@ claims(
             "exactly 1: nothing is wrong; seeds 0, 1, 2, 7, 11 lose .195 to .201",
         ),
         (
-            "pixel accuracy rates blocks of 32 like 'all background', mean IU three times as high",
+            "blocks of 32: the pixel accuracy of 'all background', three times its IU",
             abs(gain) < 0.05 and 2.5 < factor < 3.5,
             "the five seeds gain -.023 to .015, and their factors are 2.96 to 3.18",
         ),
@@ -511,7 +509,7 @@ claims(
             "the smallest step of the five seeds is .17",
         ),
         (
-            "a class that is absent but predicted: 1/3 when it counts, 1/2 when it does not",
+            "a class that is absent but predicted: 1/3 if it counts, 1/2 if it does not",
             abs(counted - 1 / 3) < 1e-12 and abs(left_out - 1 / 2) < 1e-12,
             "1e-12: a mean of three",
         ),
@@ -521,7 +519,7 @@ claims(
             "eighths are exact in binary; the ratios of the five seeds are 1.70 to 1.83",
         ),
         (
-            "with truth and prediction exchanged, mean accuracy and frequency weighted IU change, the others do not",
+            "with truth and prediction exchanged, two metrics change and two do not",
             changed == ["mean_accuracy", "frequency_weighted_iu"]
             and swapped["mean_iu"] == by_package["mean_iu"],
             ".01: the two change by .03 or more; the others are equal",

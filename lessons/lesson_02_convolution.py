@@ -13,7 +13,7 @@ Runtime: 5 s on 2 cores
 """
 
 # %% [markdown]
-# # The idea
+# ## The idea
 # A convolution layer moves a small window over an image. At each place it multiplies the
 # pixels in the window by the numbers of a **kernel** and adds up the products. The sum is
 # one output pixel. The numbers of the kernel are called its *taps*.
@@ -31,9 +31,6 @@ Runtime: 5 s on 2 cores
 # Write your answers down before you run anything.
 #
 # 1. What are the other three numbers of `y`?
-# 2. We shall compute one layer with Python loops, and then as a matrix product. How many
-#    times faster is the matrix product: about 2 times, about 10 times, or more than 100
-#    times?
 
 # %%
 import numpy as np
@@ -59,12 +56,14 @@ check("the other three numbers are -1, 1 and 6", np.array_equal(y, [[4, -1], [1,
 # > 0*1 - 1*1 = 6.
 
 # %% [markdown]
-# # A whole layer
+# ## A whole layer
 # The input of a layer has N images of C channels: `x (N, C, H, W)`. The layer has F
 # kernels, and each covers all channels: `weight (F, C, kh, kw)`. Every kernel makes one
 # output channel and may add a constant, its bias:
 #
-#     y[n, f, i, j] = bias[f] + sum over c, a, b of  x[n, c, i + a, j + b] * weight[f, c, a, b]
+# $$
+# y_{n,f,i,j} = b_f + \sum_{c,a,b} x_{n,c,\,i+a,\,j+b} \; w_{f,c,a,b}
+# $$
 #
 # Seven indices make seven nested loops. `ops.loops.conv2d_loops` consists of these loops.
 # It is the definition, and every faster version must agree with it. Below, one NumPy sum
@@ -82,7 +81,7 @@ def conv_windows(x, weight):
 
 
 def gap(a, b):
-    """The largest difference between two arrays, relative to the largest number in the second."""
+    """The largest difference of a and b, divided by the largest number in b."""
     return float(abs(a - b).max() / abs(b).max())
 
 
@@ -91,9 +90,8 @@ from fcn_from_scratch.ops import conv2d
 from fcn_from_scratch.ops.loops import conv2d_loops
 
 rng = np.random.default_rng([SEED, 2])
-images = rng.normal(
-    size=(2, 3, 7, 10)
-)  # sizes that are not alike: "What could fool you" says why
+# no two sizes are alike: "What could fool you" says why
+images = rng.normal(size=(2, 3, 7, 10))
 weight = rng.normal(size=(5, 3, 2, 4))
 by_loops = conv2d_loops(images, weight)
 by_windows = conv_windows(images, weight)
@@ -107,8 +105,8 @@ check("seven loops = the package's conv2d", gap(conv2d(images, weight), by_loops
 # pixels. The second subtracts the left column of the window from the right one, and the
 # third the upper row from the lower one.
 #
-# ## Predict
-# 3. Every pixel of the photograph becomes brighter by 50. By how much does each output
+# ### Predict
+# 2. Every pixel of the photograph becomes brighter by 50. By how much does each output
 #    change?
 
 # %%
@@ -130,11 +128,11 @@ part = conv_windows(photo[..., 90:120, 90:130], three_kernels)
 check("on a part of it, the windows agree", gap(part, maps[..., 90:118, 90:128]) < 1e-12)
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 3.** They change by 50, 0 and 0, which is 50 times the sum of the kernel. A
+# > **Prediction 2.** They change by 50, 0 and 0, which is 50 times the sum of the kernel. A
 # > kernel whose sum is 0 responds to differences only.
 
 # %% [markdown]
-# # Convolution or correlation?
+# ## Convolution or correlation?
 # In mathematics, a convolution rotates the kernel by 180 degrees before the kernel is
 # moved. A correlation does not rotate it. **A convolution layer computes a correlation.**
 # An image with a single 1 shows the difference.
@@ -148,10 +146,8 @@ def row(*numbers):
 
 impulse, ramp, symmetric = [0, 0, 1, 0, 0], [1, 2, 3], [1, 2, 1]
 layer = conv2d(row(*impulse), row(*ramp)).ravel()
-convolved, correlated = (
-    np.convolve(impulse, ramp, "valid"),
-    np.correlate(impulse, ramp, "valid"),
-)
+convolved = np.convolve(impulse, ramp, "valid")
+correlated = np.correlate(impulse, ramp, "valid")
 print("convolution", convolved, " correlation", correlated, " layer", layer)
 check("the layer correlates", np.array_equal(layer, correlated))
 check("the layer does not convolve", not np.array_equal(layer, convolved))
@@ -164,7 +160,7 @@ check("a symmetric kernel hides the difference", same)
 # This matters for weights that come from another program, and for the gradients (lesson 3).
 
 # %% [markdown]
-# # Four settings
+# ## Four settings
 # The image is one row, 1 2 3 4 5 6, and the kernel is 1 1 1. Every output is a sum of three
 # pixels.
 #
@@ -174,8 +170,8 @@ check("a symmetric kernel hides the difference", same)
 #   more pixels with the same number of weights.
 # - **groups** G: the channels are divided into G parts, and a kernel reads one part only.
 #
-# ## Predict
-# 4. Write down the outputs for stride 2, for padding 1, and for dilation 2.
+# ### Predict
+# 3. Write down the outputs for stride 2, for padding 1, and for dilation 2.
 
 # %%
 numbers, ones = row(1, 2, 3, 4, 5, 6), row(1, 1, 1)
@@ -200,14 +196,14 @@ check(
 check("two groups: each output reads its own channel", np.array_equal(apart, two_channels))
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 4.** Stride 2 gives 6, 12. Padding 1 gives 3, 6, 9, 12, 15, 11. Dilation 2
+# > **Prediction 3.** Stride 2 gives 6, 12. Padding 1 gives 3, 6, 9, 12, 15, 11. Dilation 2
 # > gives 9, 12. If you wrote a third output for stride 2, its window extended beyond the
 # > image.
 
 # %% [markdown]
-# # How large is the output?
-# The output has one number for each window. Let `n` be the number of pixels along one axis,
-# and `k` the number of taps. Tap `a` of window `i` is at position `s*i + d*a - p`. The
+# ## How large is the output?
+# The output has one number for each window. Let $n$ be the number of pixels along one axis,
+# and $k$ the number of taps. Tap $a$ of window $i$ is at position $s i + d a - p$. The
 # function below lists all windows that fit.
 
 
@@ -227,13 +223,18 @@ print("padding 1 ", windows(6, 3, padding=1))
 print("dilation 2", windows(6, 3, dilation=2))
 
 # %% [markdown]
-# A formula counts them. The first window needs `d*(k - 1) + 1` pixels, its *span*, and each
-# further window needs s more. Pixels that remain at the end are not used:
+# A formula counts them. The first window needs $d (k - 1) + 1$ pixels, its *span*, and each
+# further window needs $s$ more. Pixels that remain at the end are not used, so the quotient
+# is rounded down:
 #
-#     output size = floor((n + 2p - span) / s) + 1,       span = d*(k - 1) + 1
+# $$
+# \text{output size} =
+#   \left\lfloor \frac{n + 2p - \text{span}}{s} \right\rfloor + 1,
+#   \qquad \text{span} = d (k - 1) + 1
+# $$
 #
-# ## Predict
-# 5. In the network that the authors released, the first kernel of 3x3 moves over 500x500
+# ### Predict
+# 4. In the network that the authors released, the first kernel of 3x3 moves over 500x500
 #    pixels with a padding of 100. How large is the output?
 
 # %%
@@ -261,9 +262,8 @@ for axes in [random_layer() for _ in range(200)]:
     )
     counted = tuple(len(windows(*axis)) for axis in axes)
     by_formula = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
-    formula_right += (
-        counted == by_formula == tuple(conv_output_size(*axis) for axis in axes)
-    )
+    package_says = tuple(conv_output_size(*axis) for axis in axes)
+    formula_right += counted == by_formula == package_says
     shape_right += counted == result.shape[2:]
 
 side = conv_output_size(500, 3, padding=100)
@@ -280,11 +280,11 @@ check(
 )
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 5.** It has 698x698 pixels: 500 + 2*100 - 3 + 1 = 698. If you wrote 500,
+# > **Prediction 4.** It has 698x698 pixels: 500 + 2 * 100 - 3 + 1 = 698. If you wrote 500,
 # > you thought of a padding of 1.
 
 # %% [markdown]
-# # From windows to a matrix
+# ## From windows to a matrix
 # Now we make the layer fast. Write each window of the first example as a *row* and the
 # kernel as a *column*. Then one matrix product computes all sums:
 #
@@ -302,7 +302,7 @@ check(
 
 # %%
 def im2col(x, kh, kw, stride=1):
-    """The patch matrix: a row per window, in order (n, i, j); a column per weight, in order (c, a, b)."""
+    """The patch matrix: rows in the order (n, i, j), columns in the order (c, a, b)."""
     n, c, h, w = x.shape
     oh, ow = conv_output_size(h, kh, stride), conv_output_size(w, kw, stride)
     patches = np.empty((n, oh, ow, c, kh, kw), x.dtype)
@@ -315,19 +315,19 @@ def im2col(x, kh, kw, stride=1):
 def conv_gemm(x, weight, stride=1):
     """The layer as one matrix product: (windows, C*kh*kw) @ (C*kh*kw, F)."""
     f, _, kh, kw = weight.shape
-    oh, ow = (
-        conv_output_size(x.shape[2], kh, stride),
-        conv_output_size(x.shape[3], kw, stride),
-    )
+    oh, ow = (conv_output_size(n, k, stride) for n, k in zip(x.shape[2:], (kh, kw)))
     product = im2col(x, kh, kw, stride) @ weight.reshape(f, -1).T
     return product.reshape(len(x), oh, ow, f).transpose(0, 3, 1, 2)
 
 
 # %%
 small = im2col(x.reshape(1, 1, 3, 3), 2, 2)
+pixel = im2col(np.arange(9).reshape(1, 1, 3, 3), 2, 2)  # which pixel each entry copies
+copies = np.bincount(pixel.ravel())
 by_gemm = conv_gemm(images, weight)
 halved = gap(conv_gemm(images, weight, 2), conv2d_loops(images, weight, stride=2))
 print(small)
+check("the pixel in the middle is copied 4 = 2*2 times", copies[4] == 4 == copies.max())
 check(
     "patch matrix @ kernel = the output computed by hand",
     np.array_equal(small @ w.ravel(), [4, -1, 1, 6]),
@@ -343,7 +343,7 @@ check("with stride 2 as well", halved < 1e-12)
 # Why 1e-12 and not equality? Both versions add the same products, but not in the same
 # order. Every addition rounds in the 16th digit.
 #
-# ## The price: copies
+# ### The price: copies
 # Neighbouring windows overlap, so pixels are copied. If the padding keeps the image's size,
 # the patch matrix has **`kh*kw` times** as many numbers as the input.
 #
@@ -355,9 +355,8 @@ check("with stride 2 as well", halved < 1e-12)
 from numpy.lib.stride_tricks import sliding_window_view
 
 inside = rng.normal(size=(1, 4, 12, 12))
-around = np.pad(
-    inside, ((0, 0), (0, 0), (1, 1), (1, 1))
-)  # a 3x3 kernel now gives 12x12 outputs
+# with a border of one pixel a 3x3 kernel gives 12x12 outputs
+around = np.pad(inside, ((0, 0), (0, 0), (1, 1), (1, 1)))
 buffer = im2col(around, 3, 3)
 view = sliding_window_view(x, (2, 2))
 print(f"input {inside.nbytes} bytes, patch matrix {buffer.nbytes} bytes")
@@ -377,7 +376,7 @@ check("reshaping it to a matrix copies", not np.shares_memory(view.reshape(4, 4)
 
 # %%
 def conv_view(x, weight):
-    """The definition, summed over a view of all windows: no loop in Python, no copy, no GEMM."""
+    """The definition, summed over a view of all windows: no loop, no copy, no GEMM."""
     view = sliding_window_view(x, weight.shape[2:], axis=(2, 3))  # (N, C, oh, ow, kh, kw)
     return np.einsum("ncijab,fcab->nfij", view, weight)
 
@@ -390,10 +389,14 @@ check(
 )
 
 # %% [markdown]
-# # How fast?
+# ## How fast?
 # One layer is computed in five ways, all with the same multiplications. (`conv2d` chooses
 # among several algorithms. Here and below we ask for im2col. GEMM runs on one core, so that
 # other programs disturb it less.)
+#
+# ### Predict
+# 5. How many times faster than the seven Python loops is the matrix product: about 2 times,
+#    about 10 times, or more than 100 times?
 
 # %%
 from time import perf_counter
@@ -403,7 +406,7 @@ from fcn_from_scratch.engine.threads import one_blas_thread, workers
 
 
 def package(x, weight, padding=0):
-    """The package's conv2d by im2col, also if the lesson runs by the plain code (`--plain`)."""
+    """The package's conv2d by im2col, also when the lesson runs with `--plain`."""
     with plain(False):
         return conv2d(x, weight, padding=padding, algorithm="im2col")
 
@@ -451,17 +454,17 @@ check(
 check("conv2d is 300 to 100,000 times faster", 300 < speedup < 1e5, f"{speedup:.0f} times")
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 2.** The matrix product is more than 100 times faster, usually thousands of
+# > **Prediction 5.** The matrix product is more than 100 times faster, usually thousands of
 # > times. For each product, Python looks up indices, checks types and creates objects. GEMM
 # > multiplies several numbers in one instruction, and uses each number many times while it
 # > is in the processor's cache.
 
 # %% [markdown]
-# # Where the memory goes
+# ## Where the memory goes
 # Now a real layer: conv1_2 of VGG16 has 3x3 kernels and 64 channels in and out. It receives
-# the 698x698 pixels of prediction 5.
+# the 698x698 pixels of prediction 4.
 #
-# ## Predict
+# ### Predict
 # 6. How many bytes does its patch matrix take in float32, for one image?
 
 # %%
@@ -491,11 +494,9 @@ from fcn_from_scratch.engine.im2col import BLOCK_BYTES
 
 
 def working_memory(method, side):
-    """Bytes that `method` holds at its peak, beyond its result and a padded input of 64 channels."""
-    image, kernels = (
-        np.zeros((1, 64, side, side), np.float32),
-        np.zeros((64, 64, 3, 3), np.float32),
-    )
+    """Bytes that `method` holds at its peak, beyond its result and a padded input."""
+    image = np.zeros((1, 64, side, side), np.float32)
+    kernels = np.zeros((64, 64, 3, 3), np.float32)
     tracemalloc.start()
     y = method(image, kernels)
     peak = tracemalloc.get_traced_memory()[1]
@@ -511,16 +512,11 @@ def conv_whole(x, weight):
 # %%
 sides = [32, 64, 128, 256, side]  # the last one is conv1_2 itself
 in_blocks = [working_memory(lambda x, w: package(x, w, padding=1), s) for s in sides]
-in_one = [
-    working_memory(conv_whole, s) for s in sides[:-1]
-]  # not the last one: it is too large
+in_one = [working_memory(conv_whole, s) for s in sides[:-1]]  # the last one is too large
+print("megabytes     in one piece   in blocks")
 for s, one, blocks in zip(sides, in_one, in_blocks):
-    print(
-        f"{s:3} x {s:3}: in one piece {one / 1e6:5.1f} MB, in blocks {blocks / 1e6:3.1f} MB"
-    )
-print(
-    f"conv1_2:   in blocks {in_blocks[-1] / 1e6:.1f} MB, while the whole patch matrix has {whole / 1e6:.0f} MB"
-)
+    print(f"{s:3} x {s:3} {one / 1e6:16.1f} {blocks / 1e6:11.1f}")
+print(f"{side} x {side} {whole / 1e6:16.1f} {in_blocks[-1] / 1e6:11.1f}   (conv1_2)")
 
 # %%
 pieces = [one / (9 * 64 * s * s * 4) for one, s in zip(in_one, sides)]
@@ -535,7 +531,7 @@ check(
 )
 
 # %% [markdown]
-# # What could fool you
+# ## What could fool you
 # The columns of the patch matrix must be in the order of the weights. Below, the weights
 # are in the order (a, b, c) and the columns in the order (c, a, b). All shapes fit, and a
 # test with one channel cannot find the mistake.
@@ -545,10 +541,9 @@ check(
 def conv_wrong(x, weight):
     """Wrong: the columns of the patches are (c, a, b), those of the weights (a, b, c)."""
     f, _, kh, kw = weight.shape
+    oh, ow = x.shape[2] - kh + 1, x.shape[3] - kw + 1
     product = im2col(x, kh, kw) @ weight.transpose(0, 2, 3, 1).reshape(f, -1).T
-    return product.reshape(len(x), x.shape[2] - kh + 1, x.shape[3] - kw + 1, f).transpose(
-        0, 3, 1, 2
-    )
+    return product.reshape(len(x), oh, ow, f).transpose(0, 3, 1, 2)
 
 
 grey, grey_weight = images[:, :1], weight[:, :1]
@@ -584,15 +579,13 @@ from fcn_from_scratch import viz
 def draw_photograph():
     """The photograph and the three outputs, each in its own range of grey."""
     titles = ["photograph", "average", "right minus left", "below minus above"]
-    figure, axes = viz.new_figure(
-        "One layer of three kernels: three maps", 1, 4, width=7.4, height=2.7, titles=titles
-    )
-    for ax, shown in zip(
-        axes, (photo[0, 0, 41:321, 131:411], *maps[0, :, 40:320, 130:410])
-    ):
-        limits = (0, 255) if shown.min() >= 0 else (-60, 60)
-        ax.imshow(shown, cmap="gray", vmin=limits[0], vmax=limits[1])
-        ax.axis("off")
+    caption = "One layer of three kernels: three maps"
+    figure, axes = viz.new_figure(caption, 2, 2, width=5.6, height=6.1, titles=titles)
+    shown = photo[0, 0, 41:321, 131:411], *maps[0, :, 40:320, 130:410]
+    for ax, values in zip(axes.flat, shown):
+        low, high = (0, 255) if values.min() >= 0 else (-60, 60)
+        ax.imshow(values, cmap="gray", vmin=low, vmax=high)
+    viz.bare(axes)
     viz.show(figure, "02_photograph")
 
 
@@ -605,7 +598,7 @@ draw_photograph()
 
 # %%
 def draw_windows(ax, title, bottom, padding=0, **settings):
-    """The pixels 1..6 as squares, orange if no window reads them; below, each window's taps as dots."""
+    """The pixels 1..6 as squares, orange if no window reads them; below, the windows."""
     values = [0] * padding + [1, 2, 3, 4, 5, 6] + [0] * padding
     every = windows(6, 3, padding=padding, **settings)
     read = {q for taps in every for q in taps}
@@ -616,13 +609,13 @@ def draw_windows(ax, title, bottom, padding=0, **settings):
     for level, taps in enumerate(every, start=1):
         ax.plot(taps, [-level] * 3, "o-", color=viz.COLOURS[0], markersize=6, linewidth=1)
         ax.text(6.8, -level, f"= {sum(values[t + padding] for t in taps)}", va="center")
-    ax.set_title(title, fontsize=10, loc="left")
+    ax.set_title(title, fontsize=10)
     ax.set(xlim=(-1.5, 8), ylim=(bottom, 0.6))
     ax.axis("off")
 
 
 def draw_settings():
-    """The windows of the four lists of prediction 4."""
+    """The windows of the four lists above."""
     caption = "Each row of dots is one window: three taps, one sum"
     figure, axes = viz.new_figure(caption, 2, 2, width=7.4, height=5)
     axes[0, 0].get_gridspec().set_height_ratios([5.1, 7.1])
@@ -652,39 +645,28 @@ def draw_cells(ax, left, numbers, copies=None, title=""):
         ax.add_patch(
             Rectangle((left + j, top + i), 1, 1, facecolor=face, edgecolor="#aaaaaa")
         )
-        ax.text(
-            left + j + 0.5, top + i + 0.5, number, ha="center", va="center", fontsize=12
-        )
+        middle = left + j + 0.5, top + i + 0.5
+        ax.text(*middle, number, ha="center", va="center", fontsize=12)
     ax.text(left + columns / 2, 4.6, title, ha="center", va="baseline")
 
 
 def draw_patch_matrix():
     """Image, patch matrix, kernel and output of the first example."""
-    pixel = im2col(
-        np.arange(9).reshape(1, 1, 3, 3), 2, 2
-    )  # the pixel that each entry of the patch matrix copies
-    copies = np.bincount(pixel.ravel())
-    check("the pixel in the middle is copied 4 = 2*2 times", copies[4] == 4 == copies.max())
-    figure, ax = viz.new_figure(
-        "The patch matrix of the first example: one row for each window",
-        width=7.4,
-        height=3,
-    )
+    caption = "The patch matrix of the first example: one row for each window"
+    figure, ax = viz.new_figure(caption, width=7.4, height=3)
     draw_cells(ax, 0, x, copies.reshape(3, 3), "image")
     draw_cells(ax, 4.5, small, copies[pixel], "patch matrix: 4 windows, 4 taps")
     draw_cells(ax, 9.5, w.reshape(4, 1), title="kernel")
     draw_cells(ax, 11.5, y.reshape(4, 1), title="output")
     for left, sign in (9, "@"), (11, "="):
         ax.text(left, 2, sign, ha="center", va="center", fontsize=14)
+    outline = {"fill": False, "edgecolor": viz.COLOURS[0], "linewidth": 2.5}
     for place, width, height in ((1, 0.5), 2, 2), ((4.5, 1), 4, 1), ((11.5, 1), 1, 1):
-        ax.add_patch(
-            Rectangle(
-                place, width, height, fill=False, edgecolor=viz.COLOURS[0], linewidth=2.5
-            )
-        )
+        ax.add_patch(Rectangle(place, width, height, **outline))
     ax.set(xlim=(-0.2, 12.7), ylim=(5.7, -0.2), aspect="equal")
     ax.axis("off")
-    note = "outlined: one window, its row, its output.   shade: the pixel is copied 1, 2 or 4 times"
+    note = "outlined: one window, its row, its output."
+    note += "   shade: the pixel is copied 1, 2 or 4 times"
     ax.text(6.25, 5.5, note, ha="center", color="#555555")
     viz.show(figure, "02_patch_matrix")
 
@@ -700,22 +682,15 @@ draw_patch_matrix()
 # %%
 def draw_times():
     """The five ways as bars."""
-    figure, ax = viz.new_figure(
-        "One layer, computed in five ways: time on a logarithmic scale",
-        width=7.4,
-        height=2.7,
-    )
+    caption = "One layer, computed in five ways: time on a logarithmic scale"
+    figure, ax = viz.new_figure(caption, width=7.4, height=2.7)
     milliseconds = [1000 * time for time in times.values()]
     bars = ax.barh(list(times), milliseconds, color=viz.COLOURS[0], height=0.62)
-    labels = [
-        f"{ms:,.2f} ms,  {milliseconds[0] / ms:,.0f} times as fast" for ms in milliseconds
-    ]
-    ax.bar_label(bars, [f"{milliseconds[0]:,.0f} ms", *labels[1:]], padding=4, fontsize=9)
-    ax.set(
-        xscale="log",
-        xlabel="milliseconds",
-        xlim=(min(milliseconds) / 3, 20 * milliseconds[0]),
-    )
+    slowest = milliseconds[0]
+    labels = [f"{ms:,.2f} ms,  {slowest / ms:,.0f} times as fast" for ms in milliseconds]
+    ax.bar_label(bars, [f"{slowest:,.0f} ms", *labels[1:]], padding=4, fontsize=9)
+    limits = min(milliseconds) / 3, 20 * slowest
+    ax.set(xscale="log", xlabel="milliseconds", xlim=limits)
     ax.invert_yaxis()
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)
@@ -724,48 +699,25 @@ def draw_times():
 
 def draw_memory():
     """Working memory against the side of the image."""
-    figure, ax = viz.new_figure(
-        "Working memory of a 3x3 layer, 64 channels in and out", width=7.4, height=3.4
-    )
-    every_side = np.arange(24, side + 1)
+    caption = "Working memory of a 3x3 layer, 64 channels in and out"
+    figure, ax = viz.new_figure(caption, width=7.4, height=3.4)
+    blue, orange = viz.COLOURS[:2]
+    every = np.arange(24, side + 1)
     ax.plot(
-        every_side,
-        every_side**2 * 64 * 9 * 4 / 1e6,
-        color=viz.COLOURS[1],
-        label="patch matrix, computed",
+        every, every**2 * 64 * 9 * 4 / 1e6, color=orange, label="patch matrix, computed"
     )
-    ax.plot(
-        sides[:-1],
-        np.array(in_one) / 1e6,
-        "o",
-        color=viz.COLOURS[1],
-        label="in one piece, measured",
-    )
-    ax.plot(
-        sides,
-        np.array(in_blocks) / 1e6,
-        "s-",
-        color=viz.COLOURS[0],
-        label="in blocks, measured",
-    )
+    measured = np.array(in_one) / 1e6, np.array(in_blocks) / 1e6
+    ax.plot(sides[:-1], measured[0], "o", color=orange, label="in one piece, measured")
+    ax.plot(sides, measured[1], "s-", color=blue, label="in blocks, measured")
     ax.axvline(side, color="#999999", linestyle=":")
-    at = {"textcoords": "offset points", "ha": "right", "fontsize": 9}
-    ax.annotate(
-        f"conv1_2: {whole / 1e6:,.0f} MB in one piece", (side, whole / 1e6), (-8, 3), **at
-    )
-    ax.annotate(
-        f"{in_blocks[-1] / 1e6:.0f} MB in blocks",
-        (side, in_blocks[-1] / 1e6),
-        (-8, -13),
-        **at,
-    )
-    ax.set(
-        xlabel="side of the image in pixels",
-        ylabel="megabytes",
-        yscale="log",
-        ylim=(1, 3000),
-    )
-    ax.legend(loc="center right", bbox_to_anchor=(0.94, 0.5), frameon=False, fontsize=9)
+    at = {"textcoords": "offset points", "ha": "right"}
+    text = f"conv1_2: {whole / 1e6:,.0f} MB in one piece"
+    ax.annotate(text, (side, whole / 1e6), (-8, 3), **at)
+    text = f"{measured[1][-1]:.0f} MB in blocks"
+    ax.annotate(text, (side, measured[1][-1]), (-8, -13), **at)
+    ax.set(xlabel="side of the image in pixels", ylabel="megabytes")
+    ax.set(yscale="log", ylim=(1, 3000))
+    ax.legend(loc="center right", bbox_to_anchor=(0.94, 0.5))
     viz.show(figure, "02_memory")
 
 
@@ -773,7 +725,7 @@ draw_times()
 draw_memory()
 
 # %% [markdown]
-# # Exercises
+# ## Exercises
 # 1. **Trace.** In which rows and columns of the patch matrix does a given pixel occur?
 # 2. **Change.** Compute the layer with a patch matrix of at most a few output rows.
 # 3. **Prove.** Two layers with nothing between them are one layer. Which kernel does it
@@ -783,7 +735,7 @@ draw_memory()
 # answer, `fcn exercise 2 --solution` shows ours.
 
 # %% [markdown]
-# # Claims
+# ## Claims
 
 # %%
 ROUNDING = "1e-12: the same products in float64, added in another order"
@@ -825,7 +777,7 @@ claims(
         (
             "im2col + GEMM is 300 to 100,000 times faster than loops",
             300 < gemm_speedup < 1e5,
-            "wide: 1,900 to 14,000 on quiet and busy machines; above 100,000 products would be missing",
+            "1,900 to 14,000 on quiet and busy machines; 1e5 would skip work",
         ),
         ("so is conv2d", 300 < speedup < 1e5, "wide: 3,400 to 16,000, likewise"),
         (

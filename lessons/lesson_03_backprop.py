@@ -15,7 +15,7 @@ Runtime: 2 s on 2 cores
 """
 
 # %% [markdown]
-# # From the loss to the image
+# ## From the loss to the image
 # A network computes one number from an image, the loss `L`. This computation is called the
 # *forward*. If one pixel or one weight grows a little, how fast does `L` grow?
 # Backpropagation answers this question layer by layer, from the loss back to the image.
@@ -23,7 +23,12 @@ Runtime: 2 s on 2 cores
 # A layer receives `dy`, the **upstream gradient**: `dy[i, j]` says how fast `L` grows with
 # the layer's output `y[i, j]`. The layer's **backward** turns it into `dx`, which says how
 # fast `L` grows with each input `x[i, j]`. For the layer below, `dx` is the upstream
-# gradient.
+# gradient. In formulas the two are
+#
+# $$
+# dy_{ij} = \frac{\partial L}{\partial y_{ij}}, \qquad
+#   dx_{ij} = \frac{\partial L}{\partial x_{ij}}
+# $$
 #
 # A convolution of a 3x3 image with a 2x2 kernel has four outputs:
 #
@@ -54,13 +59,7 @@ dy = np.array([[1.0, 0.0], [0.0, -1.0]])
 # Both used the middle pixel, and what they send back **adds up**.
 
 # %%
-by_hand = np.array(
-    [
-        [1.0, 2.0, 0.0],
-        [3.0, 4.0 - 1.0, -2.0],
-        [0.0, -3.0, -4.0],
-    ]
-)
+by_hand = np.array([[1.0, 2, 0], [3, 4 - 1, -2], [0, -3, -4]])
 
 # %% [markdown]
 # ## With a loop
@@ -117,10 +116,17 @@ check(
 # > 4 * 1 + 1 * (-1) = 3. If you wrote 4 or -1 there, you forgot that two outputs used it.
 
 # %% [markdown]
-# # A test that needs only the forward
+# ## A test that needs only the forward
 # Three versions agree, but all may contain the same mistake. A better test uses only the
-# forward. It changes a pixel by a small number `eps` and measures how the loss changes. The
-# simplest loss with the upstream gradient `dy` is `L = sum(dy * y)`.
+# forward. It changes a pixel by a small number $\varepsilon$ (`eps` in the code) and
+# measures how the loss changes:
+#
+# $$
+# \frac{\partial L}{\partial x} \approx
+#   \frac{L(x + \varepsilon) - L(x - \varepsilon)}{2 \varepsilon}
+# $$
+#
+# The simplest loss with the upstream gradient `dy` is `L = sum(dy * y)`.
 
 
 # %%
@@ -139,11 +145,17 @@ middle = (loss(x + step) - loss(x - step)) / (2 * eps)
 check("changing the middle pixel gives 3", abs(middle - 3) < 1e-8, f"{middle:.10f}")
 
 # %% [markdown]
-# ## The Jacobian
-# The *Jacobian* `J` is a table: `J[i, j]` says how fast output `i` grows with pixel `j`.
-# The backward computes `dx = J.T @ dy`, a *vector-Jacobian product*, VJP for short. The
-# forward gives `J` column by column: a change of pixel `j` gives column `j`. The backward
-# gives `J` row by row: if `dy` is 1 at output `i` and 0 elsewhere, then `dx` is row `i`.
+# ### The Jacobian
+# The *Jacobian* $J$ is a table: $J_{ij}$ says how fast output $i$ grows with pixel $j$. The
+# backward computes
+#
+# $$
+# dx = J^\top dy, \qquad dx_j = \sum_i J_{ij} \, dy_i,
+# $$
+#
+# a *vector-Jacobian product*, VJP for short. The forward gives $J$ column by column: a
+# change of pixel $j$ gives column $j$. The backward gives $J$ row by row: if `dy` is 1 at
+# output $i$ and 0 elsewhere, then `dx` is row $i$.
 
 # %%
 from fcn_from_scratch.gradcheck import numerical_jacobian, vjp_jacobian
@@ -167,7 +179,7 @@ check(
 )
 
 # %% [markdown]
-# ## Predict
+# ### Predict
 # 2. VGG16's first convolution has 3 channels in, 64 out, and keeps the size of the image.
 #    How many bytes does its Jacobian take in float64, for 500x500 pixels?
 
@@ -180,20 +192,20 @@ check("VGG16's first Jacobian has 96 terabytes", rows * columns * 8 == 96e12)
 # > No computer can compare whole Jacobians of a real network.
 
 # %% [markdown]
-# # Two forwards instead of a million
-# Change all pixels together along a random direction `v`, an array of the shape of `x`.
-# Both numbers below are the sum of `dy[i] * J[i, j] * v[j]` over all outputs i and pixels
-# j. So they are equal:
+# ## Two forwards instead of a million
+# Change all pixels together along a random direction $v$, an array of the shape of `x`. The
+# two numbers below are equal, because both are $\sum_{i,j} dy_i \, J_{ij} \, v_j$, the sum
+# over all outputs $i$ and pixels $j$:
 #
-#     dy . (J v)     from two forwards:   sum(dy * (f(x + eps v) - f(x - eps v))) / (2 eps)
-#     (J.T dy) . v   from one backward:   sum(dx * v)
+#     dy . (J v)     two forwards:   sum(dy * (f(x + eps v) - f(x - eps v))) / (2 eps)
+#     (J.T dy) . v   one backward:   sum(dx * v)
 #
-# If `dx` is wrong anywhere, then they differ for almost every random `v`.
+# If `dx` is wrong anywhere, then they differ for almost every random $v$.
 
 
 # %%
 def check_along(forward, backward, x, dy, v, eps=1e-5):
-    """The relative error between dy . (J v), by two forwards, and (J.T dy) . v, by backward."""
+    """The relative error of dy . (J v), from forward, and (J.T dy) . v, from backward."""
     moved = forward(x + eps * v) - forward(x - eps * v)
     numeric = (dy * moved).sum() / (2 * eps)
     analytic = (backward(dy) * v).sum()
@@ -201,10 +213,12 @@ def check_along(forward, backward, x, dy, v, eps=1e-5):
 
 
 def worst(backward, dy):
-    """The largest error of the small convolution in three random directions: one may be unlucky."""
-    return max(
-        check_along(lambda x: conv(x, tall), backward, small, dy, v) for v in directions
-    )
+    """The largest error in three random directions, since a single one may be unlucky."""
+
+    def forward(x):
+        return conv(x, tall)
+
+    return max(check_along(forward, backward, small, dy, v) for v in directions)
 
 
 directions = rng.normal(size=(3, *small.shape))
@@ -224,11 +238,8 @@ check(
 from fcn_from_scratch.gradcheck import away_from_zero, spaced, vjp_check
 from fcn_from_scratch.gradcheck.vjp import LIMIT
 
-image, weight, bias = (
-    rng.normal(size=(2, 3, 7, 6)),
-    rng.normal(size=(4, 3, 3, 2)),
-    rng.normal(size=4),
-)
+image, weight = rng.normal(size=(2, 3, 7, 6)), rng.normal(size=(4, 3, 3, 2))
+bias = rng.normal(size=4)
 options = {"stride": (2, 1), "padding": (1, 0)}
 errors = {
     "convolution": vjp_check(
@@ -245,12 +256,12 @@ check(
 )
 
 # %% [markdown]
-# # Never check with ones
+# ## Never check with ones
 # Many gradient checks differentiate the sum of all outputs. The upstream gradient of a sum
 # is **1 everywhere**. Here is a wrong backward: it gives each output's gradient to the
 # pixels of the *opposite* output.
 #
-# ## Predict
+# ### Predict
 # 3. Is the relative error of this backward near 1e-10 or near 1 in a check with ones? And
 #    in a check with random numbers?
 
@@ -261,10 +272,8 @@ def flipped_backward(dy):
     return conv_backward(dy[::-1, ::-1], small, tall)[0]
 
 
-with_ones, with_random = (
-    worst(flipped_backward, np.ones(upstream.shape)),
-    worst(flipped_backward, upstream),
-)
+with_ones = worst(flipped_backward, np.ones(upstream.shape))
+with_random = worst(flipped_backward, upstream)
 by_vjp_check = vjp_check(lambda x: conv(x, tall), flipped_backward, [small], rng)
 check(
     "the flipped backward passes the check with ones", with_ones < LIMIT, f"{with_ones:.0e}"
@@ -296,12 +305,12 @@ check("the Jacobians are not", abs(jacobian - jacobian_flipped).max() > 0.1)
 # Segmentation is about *where* an output is, so a check must find exactly this mistake.
 
 # %% [markdown]
-# # ReLU
-# `y = max(x, 0)` has the gradient `dx = dy * [x > 0]`. Here `[x > 0]` is 1 where x is
-# positive and 0 elsewhere. At `x = 0` the slope is 1 on the right and 0 on the left. Such a
-# place is a *kink*, and there is no derivative. The package and PyTorch use 0.
+# ## ReLU
+# $y = \max(x, 0)$ has the gradient $dx = dy \cdot [x > 0]$. Here $[x > 0]$ is 1 where $x$
+# is positive and 0 elsewhere. At $x = 0$ the slope is 1 on the right and 0 on the left.
+# Such a place is a *kink*, and there is no derivative. The package and PyTorch use 0.
 #
-# ## Predict
+# ### Predict
 # 4. What does the difference `(f(eps) - f(-eps)) / (2 eps)` give at `x = 0`?
 
 # %%
@@ -341,7 +350,7 @@ check(
 )
 
 # %% [markdown]
-# # Max-pool
+# ## Max-pool
 # Max-pool replaces each window by its largest pixel. A small change of another pixel does
 # not change the output. So the largest pixel alone gets the gradient. The forward stores
 # its place. The package calls these places `indices`, and papers call them *switches*.
@@ -350,7 +359,7 @@ check(
 #     1  5 | 2  0       largest: 5 and 7       10  20     0 10  0  0
 #     3  4 | 7  6                                         0  0 20  0
 #
-# ## Predict
+# ### Predict
 # 5. Now the windows overlap: `x` is 1 3 2 over 4 6 5, the windows are 2x2 at stride 1, and
 #    `dy` is 10 20. What does the pixel of value 6 get?
 
@@ -409,6 +418,21 @@ check("a pixel that is largest in several windows gets the sum", adds)
 check("the VJP agrees", 0 < errors["max-pool"] < LIMIT, f"{errors['max-pool']:.0e}")
 
 # %% [markdown]
+# How much of a picture gets a gradient? Take a photograph of a face, reduced to 12x16
+# pixels, and windows of 2x2 that do not overlap.
+
+# %%
+import matplotlib.cbook
+from PIL import Image
+
+file = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
+reduced = Image.open(file).convert("L").crop((150, 90, 390, 270))
+face = np.asarray(reduced.resize((16, 12), Image.Resampling.BOX), dtype=float)
+pooled, switches = ops.max_pool2d(face[None, None], 2)
+hit = ops.max_pool2d_backward(np.ones(pooled.shape), switches, (1, 1, *face.shape))
+check("one pixel in four gets a gradient", np.count_nonzero(hit) == face.size // 4)
+
+# %% [markdown]
 # If two pixels are equally large, there is again a kink. Caffe (the software of the paper's
 # authors), PyTorch and this package take the **first** in reading order.
 
@@ -424,7 +448,7 @@ check(
 )
 
 # %% [markdown]
-# # A map that is used twice
+# ## A map that is used twice
 # FCN-8s uses the map `pool3` twice: in the next layer, and on a shorter way to the output.
 # We call this a *fork*. The gradient of the map is the **sum** of what both ways send back.
 # The same holds for a weight that is used on two images. So `backward` **adds** to a
@@ -472,14 +496,15 @@ added = np.allclose(
 check("the gradients of two images add up to that of the batch", added)
 
 # %% [markdown]
-# # How small is a small step?
+# ## How small is a small step?
 # Two errors limit the step. Over a **large** step the function is not a straight line. This
-# error grows like `eps**2`. With a **small** step, `f(x + eps)` and `f(x - eps)` agree in
-# nearly all digits, and few correct digits remain after the subtraction. This error grows
-# like `1e-16 / eps`. We try three layers: a normalisation, which is curved (it divides by a
-# power of a sum of squares), a convolution, and a ReLU.
+# error grows like $\varepsilon^2$. With a **small** step, $f(x + \varepsilon)$ and
+# $f(x - \varepsilon)$ agree in nearly all digits, and few correct digits remain after the
+# subtraction. This error grows like $10^{-16} / \varepsilon$. We try three layers: a
+# normalisation, which is curved (it divides by a power of a sum of squares), a convolution,
+# and a ReLU.
 #
-# ## Predict
+# ### Predict
 # 6. Which step is best for a curved layer: about 1e-10, about 1e-5, or about 1e-1? And
 #    which step is best for a convolution, which is linear?
 
@@ -506,19 +531,16 @@ examples = {
 }
 curves = {}
 for name, (forward, backward, x) in examples.items():
-    same = [
-        np.random.default_rng([SEED, 33]) for _ in steps
-    ]  # the same directions for every step
-    curves[name] = np.array(
-        [vjp_check(forward, backward, [x], g, 5, step) for g, step in zip(same, steps)]
-    )
+    found = []
+    for step in steps:
+        same = np.random.default_rng([SEED, 33])  # the same directions for every step
+        found.append(vjp_check(forward, backward, [x], same, 5, step))
+    curves[name] = np.array(found)
 
 # %%
 bent, straight, kinked = curves.values()
 best = steps[bent.argmin()]
-tiny, usual, large, one = (
-    int(np.abs(steps - step).argmin()) for step in (1e-12, 1e-5, 1e-1, 1)
-)
+tiny, usual, large, one = (abs(steps - s).argmin() for s in (1e-12, 1e-5, 1e-1, 1))
 check(
     "the best step for a curved layer lies between 1e-7 and 1e-3",
     1e-7 <= best <= 1e-3,
@@ -543,11 +565,11 @@ check(
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 6.** It is about 1e-5, where the two errors are about equally large:
-# > `eps**2 = 1e-16 / eps` gives the cube root of 1e-16. A convolution is linear, so the
-# > largest step is best for it.
+# > $\varepsilon^2 = 10^{-16} / \varepsilon$ gives the cube root of $10^{-16}$. A
+# > convolution is linear, so the largest step is best for it.
 
 # %% [markdown]
-# # What could fool you
+# ## What could fool you
 # Even with random numbers a wrong backward can pass, if the *case* is symmetric. At stride
 # 1, scattering `dy` equals a convolution of the padded `dy` with the kernel **rotated by
 # 180 degrees**. Suppose that you forget to rotate it, and that you test with the kernel of
@@ -556,18 +578,28 @@ check(
 
 # %%
 def unrotated_backward(dy, kernel):
-    """Wrong unless the kernel looks the same upside down: it should be kernel[::-1, ::-1]."""
+    """Wrong unless the kernel is symmetric: kernel[::-1, ::-1] would be right."""
     kh, kw = kernel.shape
     return conv(np.pad(dy, ((kh - 1, kh - 1), (kw - 1, kw - 1))), kernel)
 
 
 scene = rng.normal(size=(9, 8))
-fooled, caught = (
-    vjp_check(
-        lambda x, k=k: conv(x, k), lambda dy, k=k: unrotated_backward(dy, k), [scene], rng
-    )
-    for k in (ops.bilinear_kernel(4), rng.normal(size=(4, 3)))
-)
+
+
+def unrotated_error(kernel):
+    """What vjp_check says of this backward."""
+
+    def forward(x):
+        return conv(x, kernel)
+
+    def backward(dy):
+        return unrotated_backward(dy, kernel)
+
+    return vjp_check(forward, backward, [scene], rng)
+
+
+fooled = unrotated_error(ops.bilinear_kernel(4))
+caught = unrotated_error(rng.normal(size=(4, 3)))
 check(
     "a backward that does not rotate passes with a symmetric kernel",
     fooled < LIMIT,
@@ -612,62 +644,32 @@ def draw_jacobians():
 draw_jacobians()
 
 # %% [markdown]
-# A coarse photograph of a face goes through a 2x2 max-pool. The rings mark the largest
-# pixels. `dy` arrives on the small grid and goes to the rings. Three quarters of the pixels
-# get nothing. Lesson 9 uses these switches to return to a finer grid.
+# This is the face from above. The rings mark the largest pixel of each window. `dy` arrives
+# on the small grid and goes to the rings. Three quarters of the pixels get nothing. Lesson
+# 9 uses these switches to return to a finer grid.
+
 
 # %%
-import matplotlib.cbook
-from PIL import Image
-
-
 def draw_switches():
-    """A photograph of 12 x 16 pixels, its max-pool, and a gradient that is sent back."""
-    file = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
-    face = (
-        Image.open(file)
-        .convert("L")
-        .crop((150, 90, 390, 270))
-        .resize((16, 12), Image.Resampling.BOX)
-    )
-    picture = np.asarray(face, dtype=float)
-    pooled, places = ops.max_pool2d(picture[None, None], 2)
+    """The photograph, its max-pool, and a gradient that is sent back."""
     sent = rng.normal(size=pooled.shape)
-    received = ops.max_pool2d_backward(sent, places, (1, 1, *picture.shape))
-    check(
-        "one pixel in four gets a gradient", np.count_nonzero(received) == picture.size // 4
-    )
-    ring_y, ring_x = np.divmod(places.ravel(), picture.shape[1])
-    titles = [
-        "x: a ring at the largest pixel of each window",
-        "y: the largest pixels",
-        "dx: zero outside the rings",
-        "dy",
-    ]
-    caption = (
-        "Max-pool sends each gradient to the largest pixel of its window, and to no other"
-    )
-    figure, axes = viz.new_figure(
-        caption, rows=2, columns=2, width=7.2, height=5.4, titles=titles
-    )
-    for ax, values in zip(axes.flat, (picture, pooled[0, 0], received[0, 0], sent[0, 0])):
+    received = ops.max_pool2d_backward(sent, switches, (1, 1, *face.shape))
+    ring_y, ring_x = np.divmod(switches.ravel(), face.shape[1])
+    titles = ["x, with a ring at each largest pixel", "y: the largest pixels"]
+    titles += ["dx: zero outside the rings", "dy"]
+    caption = "Max-pool sends each gradient to the largest pixel of its window"
+    figure, axes = viz.new_figure(caption, 2, 2, width=7.2, height=5.6, titles=titles)
+    for ax, values in zip(axes.flat, (face, pooled[0, 0], received[0, 0], sent[0, 0])):
         grey = ax in axes[0]
         limits = {"vmin": 0, "vmax": 255} if grey else {"vmin": -3, "vmax": 3}
         ax.imshow(values, cmap="gray" if grey else "RdBu_r", **limits)
-        ax.grid(False)
-        ax.set(xticks=[], yticks=[])
-        if ax in axes[:, 0]:
-            ax.plot(
-                ring_x,
-                ring_y,
-                "o",
-                color="none",
-                markeredgecolor=viz.COLOURS[1] if grey else "#444444",
-            )
-            for edge in range(2, 16, 2):
-                ax.axvline(edge - 0.5, color="#cccccc", linewidth=0.8)
-                ax.axhline(edge - 0.5, color="#cccccc", linewidth=0.8)
-            ax.set(xlim=(-0.5, 15.5), ylim=(11.5, -0.5))
+    viz.bare(axes)
+    for ax, colour in zip(axes[:, 0], (viz.COLOURS[1], "#444444")):
+        ax.plot(ring_x, ring_y, "o", color="none", markeredgecolor=colour)
+        for edge in range(2, 16, 2):
+            ax.axvline(edge - 0.5, color="#cccccc", linewidth=0.8)
+            ax.axhline(edge - 0.5, color="#cccccc", linewidth=0.8)
+        ax.set(xlim=(-0.5, 15.5), ylim=(11.5, -0.5))
     viz.show(figure, "03_switches")
 
 
@@ -688,14 +690,14 @@ def draw_step_sizes():
     ax = figure.axes[0]
     ax.set(xscale="log", ylim=(1e-16, 10))
     ax.axvline(1e-5, color="#999999", linewidth=0.9, linestyle="--")
-    ax.text(1.3e-5, 2e-16, "the package's step, 1e-5", color="#777777", fontsize=8)
+    ax.text(1.3e-5, 2e-16, "the package's step, 1e-5", color="#555555", fontsize=9)
     viz.show(figure, "03_step_size")
 
 
 draw_step_sizes()
 
 # %% [markdown]
-# # Exercises
+# ## Exercises
 # 1. **Trace.** Scatter an upstream gradient through a kernel that moved with a stride.
 # 2. **Change.** Give ReLU a slope for negative values, one for each channel, that is
 #    learned.
@@ -705,7 +707,7 @@ draw_step_sizes()
 # answer, `fcn exercise 3 --solution` shows ours.
 
 # %% [markdown]
-# # Claims
+# ## Claims
 
 # %%
 claims(
@@ -724,22 +726,22 @@ claims(
         (
             f"the VJP error is above 0 and below 1e-7 for {', '.join(errors)}",
             0 < min(errors.values()) and max(errors.values()) < LIMIT,
-            "right backwards lie near 1e-10; an error of 0 would mean that nothing was compared",
+            "right backwards lie near 1e-10; at an error of 0 nothing was compared",
         ),
         (
-            "a flipped backward passes the check with ones and fails the one with random numbers",
+            "a flipped backward passes the check with ones, and fails with random numbers",
             with_ones < LIMIT and 0.1 < min(with_random, by_vjp_check),
             "the largest of three directions; five seeds have 1e-10 against .5 or more",
         ),
         (
-            "max-pool sends dy to the largest pixels only; one that is largest twice gets the sum",
+            "max-pool sends dy to the largest pixels, and adds",
             np.array_equal(pool_dx != 0, times_largest > 0) and adds,
             "the places exactly; the sums to rounding",
         ),
         (
             "at a kink difference and backward disagree, and neither is wrong",
             abs(at_kink - 0.5) < 1e-9 and by_backward == 0 and 10 * LIMIT < kink_error < 1,
-            "1e-9: rounding. One wrong slope of 252 gives 1e-4 to .05 on the five seeds, far above the limit",
+            "1e-9: rounding. One wrong slope of 252 gives 1e-4 to .05 on the five seeds",
         ),
         (
             "a fork adds gradients: without one branch the check fails",
@@ -757,7 +759,7 @@ claims(
             "theory: eps near the cube root of 1e-16",
         ),
         (
-            "a backward that does not rotate the kernel passes with a symmetric kernel only",
+            "a backward that does not rotate passes with a symmetric kernel only",
             fooled < LIMIT < 0.1 < caught,
             "the bilinear kernel rotated by 180 degrees is itself",
         ),

@@ -7,9 +7,9 @@ size. You can say what each place of its output means, and why one pass costs mu
 one run for each crop. You can also say what its last layer, a 1x1 convolution, computes.
 
 Fast path: lesson 7 comes next. On the fast path you come from lesson 1; what you need of
-lessons 2 and 4 is repeated here in a sentence each.
+lessons 2, 3 and 4 is repeated here in a sentence each.
 
-Needs: lesson 1; lessons 2 and 4 help. Words: the [glossary](../docs/glossary.md).
+Needs: lesson 1; lessons 2, 3 and 4 help. Words: the [glossary](../docs/glossary.md).
 
 Runtime: 6 s on 2 cores
 """
@@ -18,19 +18,20 @@ Runtime: 6 s on 2 cores
 # ## Which layer fixes the size?
 #
 # A convolution moves a small array of weights, its kernel, over a map. At each place it
-# multiplies the numbers under the kernel by the weights and adds up the products. It can do
-# this on a map of any size. But a classifier accepts one size only, 224x224 pixels in the
-# case of VGG16. The reason is one layer, the first **fully connected** layer. Each of its
-# outputs has one weight for each number of the input. So the number of weights fixes the
-# size of the picture.
+# multiplies the numbers under the kernel by the weights and adds up the products. A picture
+# has three *channels*, red, green and blue; a map inside a network has many, and a kernel
+# covers all of them. A convolution can do its work on a map of any size. But a classifier
+# accepts one size only, 224x224 pixels in the case of VGG16. The reason is one layer, the
+# first **fully connected** layer. Each of its outputs has one weight for each number of the
+# input. So the number of weights fixes the size of the picture.
 #
 # Look at one output of this layer, which is called a unit. It multiplies each input by a
 # weight and adds everything up. A convolution does the same at one place, if its kernel is
 # as large as the whole input:
 #
-#     input    weights   one unit        larger input     the same weights, used as a 2x2 kernel
-#     1  2      1  0     1*1 + 4*2       1  2  5          place 0: 1*1 + 4*2 = 9
-#     3  4      0  2     = 9             3  4  9          place 1: 2*1 + 9*2 = 20
+#     input    weights   one unit      larger input   the same weights as a 2x2 kernel
+#     1  2      1  0     1*1 + 4*2     1  2  5        place 0: 1*1 + 4*2 = 9
+#     3  4      0  2     = 9           3  4  9        place 1: 2*1 + 9*2 = 20
 #
 # On the input of the old size, the kernel has one place, and the result is the old number.
 # On a larger input it has more places. The layers that follow see one vector at each place.
@@ -42,13 +43,13 @@ Runtime: 6 s on 2 cores
 # 1. The layer `fc6` of VGG16 reads a map of 512 channels and 7x7 places, and has 4096
 #    units. It becomes a convolution. What is its kernel size? (Many blog posts say 1x1.)
 #    How many weights does it have?
-# 2. On a picture of 500x500 pixels, VGG16 as a convolutional network gives a map of 10x10
-#    outputs. That is 100 times as many as the classifier gives. Does this cost about 100
-#    times as much as one crop of 224x224, about 50 times, or about 5 times?
+# 2. The last layer of FCN-32s turns 4096 features at each place into 21 scores. How many
+#    parameters does it have, and how many places does it look at for one score?
 # 3. Compare the output at place (i, j) with the classifier's output on the crop at that
 #    place. Are they equal?
-# 4. The last layer of FCN-32s turns 4096 features at each place into 21 scores. How many
-#    parameters does it have, and how many places does it look at for one score?
+# 4. On a picture of 500x500 pixels, VGG16 as a convolutional network gives a map of 10x10
+#    outputs. That is 100 times as many as the classifier gives. Does this cost about 100
+#    times as much as one crop of 224x224, about 50 times, or about 5 times?
 
 # %%
 import math
@@ -84,7 +85,10 @@ check("the loop over the places of the larger input", places == [9, 20])
 
 # %%
 def at_every_place(x, weight, bias):
-    """A fully connected layer at every place where its window fits: (C, H, W) -> (F, H - k + 1, W - k + 1)."""
+    """A fully connected layer at every place where its window fits.
+
+    (C, H, W) -> (F, H - k + 1, W - k + 1)
+    """
     k = math.isqrt(weight.shape[1] // len(x))
     rows, columns = x.shape[1] - k + 1, x.shape[2] - k + 1
     y = np.empty((len(weight), rows, columns))
@@ -94,15 +98,14 @@ def at_every_place(x, weight, bias):
     return y
 
 
-check(
-    "it gives 9 and 20",
-    np.array_equal(at_every_place(wide[None], unit_weight, 0), [[[9, 20]]]),
-)
+two_places = at_every_place(wide[None], unit_weight, 0)
+check("it gives 9 and 20", np.array_equal(two_places, [[[9, 20]]]))
 
 # %% [markdown]
 # `ops.conv2d` computes the same with the reshaped weight. Here the sizes are those of
 # `fc6`, with fewer channels: 7x7 places, 8 channels in place of 512, 10 units in place of
-# 4096.
+# 4096. Between two layers of a classifier stands a *ReLU*, which replaces each negative
+# number by 0.
 
 # %%
 fc6, fc6_bias = rng.normal(size=(10, 8 * 7 * 7)), rng.normal(size=10)
@@ -110,9 +113,8 @@ fc7, fc7_bias = rng.normal(size=(5, 10)), rng.normal(size=5)
 pool5 = rng.normal(size=(1, 8, 7, 7))  # the size that the classifier wants
 larger = rng.normal(size=(1, 8, 9, 12))
 
-vector = ops.linear(
-    ops.relu(ops.linear(pool5.reshape(1, -1), fc6, fc6_bias)), fc7, fc7_bias
-)
+vector = ops.relu(ops.linear(pool5.reshape(1, -1), fc6, fc6_bias))
+vector = ops.linear(vector, fc7, fc7_bias)
 top = ops.relu(ops.conv2d(pool5, fc6.reshape(10, 8, 7, 7), fc6_bias))
 top = ops.conv2d(top, fc7.reshape(5, 10, 1, 1), fc7_bias)
 layer_gap = np.abs(top[:, :, 0, 0] - vector).max()
@@ -134,15 +136,14 @@ check(
 from fcn_from_scratch import models
 from fcn_from_scratch.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 
-narrow = models.build(
-    "fcn32s", num_classes=21, width=1
-)  # VGG16 has 64 times as many channels in every layer
+# VGG16 has 64 times as many channels in every layer
+narrow = models.build("fcn32s", num_classes=21, width=1)
 narrow_fc6 = narrow.params["fc6.weight"]
 fc6_weights = 64**2 * narrow_fc6.size
 check("fc6 of the package's VGG16 has a 7x7 kernel", narrow_fc6.shape[2:] == (7, 7))
 check(
-    "in full width it has 102,760,448 weights, as many as 25,088 inputs x 4096",
-    fc6_weights == 25_088 * 4096,
+    "in full width it has 102,760,448 weights: 25,088 inputs x 4096 units",
+    fc6_weights == 25_088 * 4096 == 102_760_448,
 )
 
 # %% [markdown] tags=["answer"]
@@ -152,49 +153,43 @@ check(
 
 # %% [markdown]
 # ## The score layer
-# A **score** says how well a class fits; the class with the largest score is predicted. In
-# a fully convolutional network the last of the 1x1 convolutions makes the scores. It is
+# A *score* says how well a class fits; the class with the largest score is predicted. In a
+# fully convolutional network the last of the 1x1 convolutions makes the scores. It is
 # called the **score layer**. At each place (i, j) it takes the features of that place only,
 # and computes one number for each class c:
 #
-#     score[c, i, j] = bias[c] + sum over d of weight[c, d] * features[d, i, j]
+# $$
+# \text{score}_{c,i,j} = b_c + \sum_d w_{c,d} \; \text{feature}_{d,i,j}
+# $$
 #
 # So it is a linear classifier, the same one at every place. Here are two features, two
-# classes and two places:
+# classes and two places. The weights of class 0 are 1 and -1, those of class 1 are 0 and 1:
 #
-#     weight of class 0:  1 -1      place 0 has the features (3, 1): scores 3 - 1 = 2 and 1 = 1,  so class 0
-#     weight of class 1:  0  1      place 1 has the features (2, 4): scores 2 - 4 = -2 and 4,     so class 1
+#     place   features   score of class 0   score of class 1   class
+#       0      3, 1       3 - 1 =  2         1                  0
+#       1      2, 4       2 - 4 = -2         4                  1
 
 # %%
 score_weight = np.array([[1.0, -1], [0, 1]])
 features = np.array([[3.0, 2], [1, 4]]).reshape(
     1, 2, 1, 2
-)  # (pictures, features, rows, columns)
+)  # (pictures, features, 1, places)
 scores = ops.conv2d(features, score_weight.reshape(2, 2, 1, 1))
 check("the scores by hand", np.array_equal(scores[0, :, 0], [[2, -2], [1, 4]]))
 check("the classes by hand", np.array_equal(scores.argmax(axis=1)[0, 0], [0, 1]))
 
-features = rng.integers(-9, 10, (1, 7, 4, 6)).astype(
-    float
-)  # whole numbers: every sum is exact
-score_weight, score_bias = (
-    rng.integers(-9, 10, (3, 7)).astype(float),
-    rng.integers(-9, 10, 3).astype(float),
-)
+# whole numbers: every sum is exact
+features = rng.integers(-9, 10, (1, 7, 4, 6)).astype(float)
+score_weight = rng.integers(-9, 10, (3, 7)).astype(float)
+score_bias = rng.integers(-9, 10, 3).astype(float)
 scores = ops.conv2d(features, score_weight.reshape(3, 7, 1, 1), score_bias)
 equation = np.einsum("cd,dij->cij", score_weight, features[0]) + score_bias[:, None, None]
 check("a 1x1 convolution computes the equation", np.array_equal(scores[0], equation))
 other = features.copy()
 other[..., 2, 3] += 1
-changed = np.argwhere(
-    (ops.conv2d(other, score_weight.reshape(3, 7, 1, 1), score_bias) != scores).any(
-        axis=(0, 1)
-    )
-)
-check(
-    "other features at one place change the scores at that place only",
-    changed.tolist() == [[2, 3]],
-)
+new_scores = ops.conv2d(other, score_weight.reshape(3, 7, 1, 1), score_bias)
+changed = np.argwhere((new_scores != scores).any(axis=(0, 1))).tolist()
+check("other features at place (2, 3) change the scores there only", changed == [[2, 3]])
 
 score_fr = Conv2d(4096, 21, 1)
 score_parameters = sum(array.size for array in score_fr.params.values())
@@ -204,7 +199,7 @@ check(
 )
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 4.** It has 86,037 parameters: 4096 weights and one bias for each of the 21
+# > **Prediction 2.** It has 86,037 parameters: 4096 weights and one bias for each of the 21
 # > classes. For one score it looks at one place. The layers below have already collected
 # > what is around that place. If you multiplied by the number of places, remember that all
 # > places share the same weights.
@@ -236,8 +231,7 @@ classifier = Sequential(
 sizes = geometry.sizes_that_fit(classifier, range(1, 100))
 print(f"sizes from 1 to 99 that this classifier takes: {sizes}")
 check(
-    "a classifier takes its own size, and the three sizes that its pools round down to it",
-    sizes == [32, 33, 34, 35],
+    "it takes its own size, and three that its pools round down", sizes == [32, 33, 34, 35]
 )
 
 
@@ -248,24 +242,37 @@ def prepared(image):
 
 
 def crops(number, scenes):
-    """Random crops of 32x32 pixels and the labels of their middles. All classes are equally frequent."""
-    chosen = []
-    while len(chosen) < number:
+    """Random crops of 32x32 pixels and the labels of their middles. Classes alternate."""
+    images, named = [], []
+    while len(images) < number:
         image, labels, _ = scenes[rng.integers(len(scenes))]
-        wanted = len(chosen) % len(classes)
+        wanted = len(images) % len(classes)
         rows, columns = np.nonzero(labels[16:-16, 16:-16] == wanted)
         if len(rows):
             k = rng.integers(len(rows))
-            chosen.append(
-                (prepared(image)[..., rows[k] :, columns[k] :][..., :32, :32], wanted)
-            )
-    images, named = zip(*chosen)
+            images.append(prepared(image)[..., rows[k] :, columns[k] :][..., :32, :32])
+            named.append(wanted)
     return np.concatenate(images), np.array(named)
 
 
 # %% [markdown]
 # The first forty scenes are for training. The last twenty are held out: the classifier is
 # scored on crops of scenes that it has never seen.
+#
+# One step of the training takes 32 crops, and does this:
+#
+# 1. `classifier(x)` computes the scores.
+# 2. `softmax_cross_entropy` turns the scores into the *loss*, a number that is small when
+#    the true classes have the largest scores. It also gives the gradient of the loss with
+#    respect to the scores: how fast the loss grows with each of them.
+# 3. `backward_params` computes from this the gradient of the loss with respect to each
+#    weight, layer by layer from the last to the first.
+# 4. `optimizer.step()` moves each weight a little against its gradient, so that the loss
+#    becomes smaller.
+#
+# How far it moves is the *learning rate*. `polynomial(0.05, 200)` lets it fall from 0.05 to
+# zero in 200 steps, and `warm_up` makes the first 20 steps shorter. `weight_decay` keeps
+# the weights small. (Lessons 3 and 4 explain all of this.)
 
 # %%
 from fcn_from_scratch.training import SGD, polynomial, warm_up
@@ -274,7 +281,7 @@ optimizer = SGD(classifier, warm_up(polynomial(0.05, 200), 20), weight_decay=5e-
 for _ in range(200):
     x, named = crops(32, scenes[:40])
     classifier.zero_grad()
-    _, dscores = ops.softmax_cross_entropy(classifier(x), named)
+    loss, dscores = ops.softmax_cross_entropy(classifier(x), named)
     classifier.backward_params(dscores)
     optimizer.step()
 x, named = crops(300, scenes[40:])
@@ -282,9 +289,7 @@ accuracy = (classifier.eval()(x).argmax(axis=1) == named).mean()
 chance = 1 / len(classes)
 learned = 0.75 < accuracy < 1
 check(
-    "it has learned: it names most crops of unseen scenes",
-    learned,
-    f"{accuracy:.0%}; chance is {chance:.0%}",
+    "it names most crops of unseen scenes", learned, f"{accuracy:.0%}; chance {chance:.0%}"
 )
 
 # %% [markdown]
@@ -295,7 +300,7 @@ check(
 
 # %%
 def by_hand(x):
-    """The classifier's scores at every place of a picture: (3, H, W) -> (classes, places down, places across)."""
+    """The scores at every place of a picture: (3, H, W) -> (classes, down, across)."""
     for layer in classifier.layers:
         if isinstance(layer, Linear):
             x = at_every_place(x, layer.params["weight"], layer.params["bias"])
@@ -305,9 +310,8 @@ def by_hand(x):
 
 
 classifier.astype(np.float64).eval()
-image, truth, _ = max(
-    scenes[40:], key=lambda scene: len(np.unique(scene.labels))
-)  # the scene with most classes
+most = max(scenes[40:], key=lambda scene: len(np.unique(scene.labels)))  # of classes
+image, truth, _ = most
 x = prepared(image).astype(np.float64)
 heat = by_hand(x[0])
 print(f"picture {x.shape[2:]} -> map {heat.shape[1:]}")
@@ -367,9 +371,8 @@ from PIL import Image
 fitting = geometry.sizes_that_fit(fully, range(1, 200))
 any_size = fitting == list(range(32, 200))
 check("every size from 32 on, and none below: one whole window has to fit", any_size)
-photo = np.asarray(
-    Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
-)
+file = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
+photo = np.asarray(Image.open(file))
 for picture in (x[..., :41, :67], x[..., :32, :35], prepared(photo).astype(np.float64)):
     height, width = picture.shape[2:]
     expected = (1, len(classes), (height - 32) // 4 + 1, (width - 32) // 4 + 1)
@@ -399,15 +402,10 @@ classifier.train().zero_grad()
 for i, j in np.ndindex(heat.shape[1:]):
     classifier(x[:, :, 4 * i : 4 * i + 32, 4 * j : 4 * j + 32])
     classifier.backward(dy[:, :, i, j])
-gradient_gap = max(
-    np.abs(whole[n] - g.ravel()).max() / np.abs(g).max()
-    for n, g in classifier.grads.items()
-)
-check(
-    "one backward on the map = the sum over the crops",
-    gradient_gap < 1e-10,
-    f"{gradient_gap:.0e}",
-)
+summed = classifier.grads.items()
+gradient_gap = max(abs(whole[n] - g.ravel()).max() / abs(g).max() for n, g in summed)
+equal = gradient_gap < 1e-10
+check("one backward on the map = the sum over the crops", equal, f"{gradient_gap:.0e}")
 
 # %% [markdown]
 # ## What it costs
@@ -435,7 +433,7 @@ counted = one_by_one / geometry.table(fully, 96).multiply_adds
 windows = np.lib.stride_tricks.sliding_window_view(x[0], (32, 32), axis=(1, 2))[:, ::4, ::4]
 batch = windows.transpose(1, 2, 0, 3, 4).reshape(
     -1, 3, 32, 32
-)  # all crops as one batch, which is their best case
+)  # at best: all crops at once
 classifier.eval(), fully.eval()
 times_faster = seconds(lambda: classifier(batch)) / seconds(lambda: fully(x))
 check(
@@ -453,13 +451,13 @@ check(
 # The time depends on the machine, and on how well the crops fit into its cache. The count
 # does not.
 #
-# Now we count for VGG16. For each number of its output, a convolution takes `k * k *
-# channels` multiply-adds. Here `channels` is the number of channels of its input.
+# Now we count for VGG16. A convolution with a $k \times k$ kernel and $C$ input channels
+# takes $k^2 C$ multiply-adds for each number of its output.
 
 
 # %%
 def vgg16_cost(n):
-    """(multiply-adds, outputs per side) of VGG16 with 1000 classes on n x n pixels, its fc layers as convolutions."""
+    """(multiply-adds, outputs per side) of VGG16 on n x n pixels, with 1000 classes."""
     cost, before = 0, 3
     for channels, convolutions in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
         for _ in range(convolutions):
@@ -467,15 +465,15 @@ def vgg16_cost(n):
             before = channels
         n = math.ceil(n / 2)  # the pool rounds up
     outputs = n - 7 + 1
-    return cost + outputs**2 * (7 * 7 * 512 * 4096 + 4096 * 4096 + 4096 * 1000), outputs
+    fully_connected = 7 * 7 * 512 * 4096 + 4096 * 4096 + 4096 * 1000  # at each place
+    return cost + outputs**2 * fully_connected, outputs
 
 
 one_crop, one = vgg16_cost(224)
 one_picture, side = vgg16_cost(500)
 ratio = one_picture / one_crop
-print(
-    f"224x224: {one_crop / 1e9:.1f} G for {one} output; 500x500: {one_picture / 1e9:.1f} G for {side**2}"
-)
+print(f"224x224: {one_crop / 1e9:.1f} G multiply-adds for {one} output")
+print(f"500x500: {one_picture / 1e9:.1f} G multiply-adds for {side**2} outputs")
 check("VGG16 gives 1 output at 224 pixels and 10x10 at 500", (one, side) == (1, 10))
 check(
     "the 100 outputs cost 5.8 times as much as the one",
@@ -484,7 +482,7 @@ check(
 )
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 2.** It costs about 5.8 times as much. The picture of 500x500 has 5 times
+# > **Prediction 4.** It costs about 5.8 times as much. The picture of 500x500 has 5 times
 # > as many pixels as the crop, so the convolutions cost about 5 times as much. The fully
 # > connected layers add the rest: they run at 100 places and share nothing. One hundred
 # > crops would cost 100 times as much, which is 17 times more. If you wrote 100, you
@@ -495,7 +493,7 @@ check(
 # them, and 1.2 ms for one crop. That is more than 5 times faster than 100 crops.
 
 # %% [markdown]
-# # What could fool you
+# ## What could fool you
 # **A classifier with padding.** VGG16 pads every convolution. You can convolutionalize it,
 # and everything works: any size is accepted, and the maps look sensible. But a crop has
 # *zeros* around it, and the large picture has *other pixels* there. So the map and the
@@ -546,60 +544,37 @@ check("a map of ones would not have noticed", hidden)
 # argument.
 
 # %%
-SAND, RED, BLUE = "#c98f00", "#d1495b", "#2e86ab"
+SAND, RED, BLUE = "#c98f00", "#b5303f", "#2e86ab"
 
 
 def draw_numbers(ax, values, top=0, left=0, colour="white"):
     """Small squares with a number in each. Squares on top of others replace them."""
     for (i, j), value in np.ndenumerate(values):
         viz.frame(ax, top + i, left + j, 1, 1, "#666666", 1)
-        ax.fill(
-            left + j + np.array([-0.5, 0.5, 0.5, -0.5]),
-            top + i + np.array([-0.5, -0.5, 0.5, 0.5]),
-            color=colour,
-        )
-        ax.text(left + j, top + i, f"{value:g}", ha="center", va="center", fontsize=11)
+        across = left + j + np.array([-0.5, 0.5, 0.5, -0.5])
+        down = top + i + np.array([-0.5, -0.5, 0.5, 0.5])
+        ax.fill(across, down, color=colour)
+        ax.text(left + j, top + i, f"{value:g}", ha="center", va="center", fontsize=12)
 
 
 def draw_sliding():
     """The worked example: one place for the old size, two places for the larger one."""
-    figure, axes = viz.new_figure(
-        "A fully connected unit is a kernel that fits once. On a larger input it fits in more places",
-        columns=3,
-        width=8.6,
-        height=3.4,
-    )
-    for ax, (title, values, place, result) in zip(
-        axes,
-        [
-            ("the size of the classifier: one place", small, 0, [[9]]),
-            ("one column more: place 0", wide, 0, [[9, 20]]),
-            ("place 1", wide, 1, [[9, 20]]),
-        ],
-    ):
+    titles = ["old size: one place", "one column more: place 0", "place 1"]
+    caption = "On a larger input the kernel of a fully connected unit fits in more places"
+    figure, axes = viz.new_figure(caption, 1, 3, width=7.2, height=3.4, titles=titles)
+    cases = (small, 0, [[9]]), (wide, 0, [[9, 20]]), (wide, 1, [[9, 20]])
+    for ax, (values, place, result) in zip(axes, cases):
         draw_numbers(ax, values, colour="#f1f4f8")
         draw_numbers(ax, values[:, place : place + 2], left=place, colour="#fbe3b5")
         for (a, b), w in np.ndenumerate(kernel):
-            ax.text(
-                place + b + 0.42,
-                a + 0.42,
-                f"x{w:g}",
-                ha="right",
-                va="bottom",
-                fontsize=7,
-                color=RED,
-            )
+            corner = place + b + 0.44, a + 0.44
+            ax.text(*corner, f"x{w:g}", ha="right", va="bottom", color=RED)
         viz.frame(ax, 0, place, 2, 2, SAND, 3)
         draw_numbers(ax, np.array(result), top=3, colour="#dfeaf3")
         viz.frame(ax, 3, place, 1, 1, BLUE, 3)
-        ax.annotate(
-            "",
-            (place, 2.4),
-            (place + 0.5, 1.6),
-            arrowprops={"arrowstyle": "->", "color": BLUE, "lw": 1.5},
-        )
+        arrow = {"arrowstyle": "->", "color": BLUE, "lw": 1.5}
+        ax.annotate("", (place, 2.4), (place + 0.5, 1.6), arrowprops=arrow)
         ax.set(xlim=(-0.7, 2.7), ylim=(3.7, -0.7), aspect="equal")
-        ax.set_title(title, fontsize=9)
     viz.bare(axes)
     return figure
 
@@ -611,44 +586,33 @@ def softmax(scores):
 
 
 def draw_heat_maps():
-    """Three crops of the picture with the classifier's answer, and the heat maps in which these answers stand."""
-    probabilities, colours = softmax(heat), (SAND, RED, BLUE)
-    things = [
-        int(c) for c in np.argsort(-probabilities[1:].max(axis=(1, 2)))[:2] + 1
-    ]  # two classes that are there
-    shown = [*things, 0]
-    places = [
-        np.unravel_index(probabilities[c].argmax(), probabilities[c].shape) for c in shown
+    """Three crops with the classifier's answers, and the heat maps that hold them."""
+    probabilities = softmax(heat)
+    largest = probabilities.max(axis=(1, 2))
+    shown = [*np.argsort(-largest[1:])[:2] + 1, 0]  # two classes that are there, background
+    titles = ["unseen picture, 96x96", *("crop" for _ in shown)]
+    titles += [
+        "largest score,\n17x17 places",
+        *(f"heat map of\n{classes[c]}" for c in shown),
     ]
-    figure, axes = viz.new_figure(
-        "One pass gives the answers for all crops. Above: three crops. Below: the heat maps and the crops' places",
-        rows=2,
-        columns=4,
-        width=9,
-        height=5,
-    )
+    caption = "One pass gives the answers for all crops"
+    figure, axes = viz.new_figure(caption, 2, 4, width=7.4, height=4.8, titles=titles)
     axes[0, 0].imshow(image)
     viz.frame(axes[0, 0], 16, 16, 64, 64, "white", 1)
-    axes[0, 0].set_title("unseen picture, 96x96", fontsize=9)
     axes[1, 0].imshow(viz.colourise(heat.argmax(axis=0), world.palette))
-    axes[1, 0].set_title("largest score, 17x17 places", fontsize=9)
-    for c, (i, j), colour, above, below in zip(
-        shown, places, colours, axes[0, 1:], axes[1, 1:]
-    ):
-        viz.frame(axes[0, 0], 4 * i, 4 * j, 32, 32, colour)
-        axes[0, 0].plot(
-            4 * j + 15.5, 4 * i + 15.5, "o", color=colour, markeredgecolor="white"
-        )
-        crop = image[4 * i : 4 * i + 32, 4 * j : 4 * j + 32]
-        above.imshow(crop)
-        viz.frame(above, 0, 0, *crop.shape[:2], colour, 4)
+    for c, colour, above, below in zip(shown, (SAND, RED, BLUE), axes[0, 1:], axes[1, 1:]):
+        i, j = np.unravel_index(probabilities[c].argmax(), probabilities[c].shape)
         says = softmax(on_crops[:, i, j])
+        viz.frame(axes[0, 0], 4 * i, 4 * j, 32, 32, colour)
+        dot = {"color": colour, "markeredgecolor": "white"}
+        axes[0, 0].plot(4 * j + 15.5, 4 * i + 15.5, "o", **dot)
+        above.imshow(image[4 * i : 4 * i + 32, 4 * j : 4 * j + 32])
+        viz.frame(above, 0, 0, 32, 32, colour, 4)
         above.set_title(
-            f"classifier: {classes[says.argmax()]}, {says.max():.0%}", fontsize=9
+            f"classifier:\n{classes[says.argmax()]}, {says.max():.0%}", fontsize=9
         )
         below.imshow(probabilities[c], cmap="magma", vmin=0, vmax=1)
         viz.frame(below, i, j, 1, 1, colour, 2.5)
-        below.set_title(f"heat map of {classes[c]}", fontsize=9)
     viz.bare(axes)
     return figure
 

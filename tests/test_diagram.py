@@ -1,5 +1,6 @@
 """The drawing of FCN-8s shows the numbers that it is given."""
 
+import io
 from itertools import pairwise
 
 import numpy as np
@@ -25,7 +26,7 @@ SIZES = {
 CROPS = {"score_pool4": 1, "score_pool3": 2, "crop": 6}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def figure():
     rng = np.random.default_rng(0)
     maps = {}
@@ -37,7 +38,7 @@ def figure():
 
 
 def texts(figure):
-    return [text.get_text() for text in figure.axes[0].texts]
+    return [text.get_text() for text in figure.axes[0].texts if text.get_visible()]
 
 
 def test_every_map_is_drawn_with_its_size(figure):
@@ -104,4 +105,21 @@ def test_two_sums_and_all_words(figure):
     assert "10 zeros on each side" in texts(figure)
     assert "cat" in texts(figure)
     assert "a note" in texts(figure)
-    assert "FCN-8s on a photograph of 50x50 pixels" in texts(figure)
+    assert figure.get_suptitle() == "FCN-8s on a photograph of 50x50 pixels"
+
+
+def test_parts_show_everything_once(figure):
+    """Each map and each of the words is in one part, at the scale of the whole, and nothing is cut through.
+
+    Also after the figure was written with another resolution than that of the screen.
+    """
+    figure.savefig(io.BytesIO(), dpi=150)
+    words = [text for text in texts(figure) if text[1:3] == "  " or text in SIZES]
+    seen = []
+    for name, (left, right) in diagram.PARTS.items():
+        cut = diagram.part(figure, name)
+        assert cut.get_size_inches() == pytest.approx((right - left, diagram.HEIGHT))
+        assert cut.axes[0].get_xlim() == (left, right)
+        assert cut.get_suptitle() == f"FCN-8s, the {name} part"
+        seen += [text for text in texts(cut) if text in words]
+    assert sorted(seen) == sorted(words)

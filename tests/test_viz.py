@@ -100,6 +100,15 @@ def test_panels_place_pictures_titles_and_legend():
     assert names == ["ground", "car", "cat"]  # of the ids that occur, those that have a name
 
 
+def test_panels_with_a_title_for_each_picture_leave_room_for_them():
+    rows = [[np.zeros((4, 4, 3), np.uint8)] * 2] * 3
+    one_row = viz.panels(rows, ["a", "b"])
+    every = viz.panels(rows, list("abcdef"))
+    assert [ax.get_title() for ax in every.axes] == list("abcdef")
+    assert [ax.get_title() for ax in one_row.axes] == ["a", "b", "", "", "", ""]
+    assert every.get_size_inches()[1] - one_row.get_size_inches()[1] == pytest.approx(2 * 0.35)
+
+
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 3), (3, 1)])
 def test_panels_of_one_row_or_column(rows, columns):
     assert len(viz.panels([[LABELS] * columns] * rows).axes) == rows * columns

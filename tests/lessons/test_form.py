@@ -10,6 +10,7 @@ from fcn_from_scratch.lab import exercises
 
 LESSONS = course.lessons()
 NETWORK = {"urllib", "http", "socket", "ssl", "ftplib", "requests", "httpx", "aiohttp", "urllib3"}
+WIDTH = 92  # characters, as in lessons/ruff.toml
 PLOTTING = re.compile(r"\b(ax|axes|figure|viz|Rectangle|Patch)\b|\bax_\w+|\w+_ax\b")
 
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.path.stem)
@@ -100,6 +101,48 @@ def test_each_prediction_is_closed_after_a_check(lesson):
 
 
 @every_lesson
+def test_answers_stand_alone_in_cells_of_their_own(lesson):
+    """A page folds a cell with the tag "answer". So such a cell holds one answer, and nothing else."""
+    for cell in cells(lesson.path):
+        lines = [line for line in cell.text.splitlines() if line.strip()]
+        answers = [line for line in lines if line.startswith("> **Prediction ")]
+        assert cell.is_answer == bool(answers), cell.text[:60]
+        if cell.is_answer:
+            assert cell.is_markdown
+            assert lines[0] == answers[0], "an answer begins its cell"
+            assert len(answers) == 1, "one answer in a cell"
+            assert [line for line in lines if not line.startswith(">")] == []
+
+
+@every_lesson
+def test_answers_come_in_the_order_of_the_questions(lesson):
+    text = lesson.path.read_text(encoding="utf-8")
+    order = re.findall(r"^# > \*\*Prediction (\d+)\.\*\*", text, re.MULTILINE)
+    assert order == sorted(order, key=int)
+
+
+@every_lesson
+def test_headings_have_one_level_below_the_title(lesson):
+    """One # in the title. The sections have ##, and ### stands only below such a section."""
+    title, *levels = [
+        len(found) for cell in markdown(lesson) for found in re.findall(r"^(#+) ", cell.text, re.MULTILINE)
+    ]
+    assert title == 1
+    assert set(levels) <= {2, 3}
+    assert levels[0] == 2
+    parts = ["Predict", "What could fool you", "The drawings", "Exercises", "Claims"]
+    text = "\n".join(cell.text for cell in markdown(lesson))
+    assert [part for part in parts if not re.search(rf"^## {part}", text, re.MULTILINE)] in ([], ["The drawings"])
+
+
+@every_lesson
+def test_no_line_is_wider_than_a_page(lesson):
+    """A wider line scrolls sideways on a page."""
+    lines = lesson.path.read_text(encoding="utf-8").splitlines()
+    assert [f"{number}: {line}" for number, line in enumerate(lines, start=1) if len(line) > WIDTH] == []
+
+
+@every_lesson
 def test_closings_are_written_alike(lesson):
     """A site folds them, so nothing else may look like one."""
     lines = [line for cell in markdown(lesson) for line in cell.text.splitlines() if "**Prediction" in line]
@@ -137,6 +180,13 @@ def test_figures_are_shown(lesson):
     """viz.show puts a figure below its cell in a notebook; save_figure alone does not."""
     assert calls(lesson.path, "save_figure") == 0
     assert calls(lesson.path, "show") >= 1
+
+
+@every_lesson
+def test_a_drawing_checks_nothing(lesson):
+    """A page folds the cells that draw. A claim that stands there would be hidden."""
+    drawings = cells(lesson.path)[position(lesson, "The drawings") : position(lesson, "Exercises")]
+    assert [cell.code for cell in drawings if not cell.is_markdown and "check(" in cell.code] == []
 
 
 # --- what a lesson may use ----------------------------------------------------------------------------------

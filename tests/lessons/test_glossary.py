@@ -72,6 +72,17 @@ def test_first_use_is_bold_and_in_its_lesson(word, number):
     assert found[0][0], f"the first use in lesson {number} is not bold: {found[0][1]!r}"
 
 
+@pytest.mark.parametrize("word", [word for word, _, _ in ROWS if word not in EVERYDAY])
+def test_a_word_is_bold_once(word):
+    """Bold type marks the place that explains a word. A second place would mislead."""
+    found = []
+    for number, lesson in LESSONS.items():
+        text = prose(lesson, head=False)
+        marked = [" ".join(text[start:end].strip("*").split()) for start, end in bold(text)]
+        found += [number for words in marked if pattern(word).fullmatch(words)]
+    assert len(found) == 1
+
+
 def test_the_table_is_in_the_order_of_the_lessons():
     numbers = [int(number) for _, _, number in ROWS]
     assert numbers == sorted(numbers)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 class Cell(NamedTuple):
     is_markdown: bool
     lines: list  # as they stand in the script
+    is_answer: bool = False  # tagged "answer": it closes a prediction
 
     @property
     def code(self):
@@ -30,7 +31,7 @@ def cells(path):
     found = [Cell(False, [])]
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("# %%"):
-            found.append(Cell(line.startswith("# %% [markdown]"), []))
+            found.append(Cell(line.startswith("# %% [markdown]"), [], 'tags=["answer"]' in line))
         else:
             found[-1].lines.append(line)
     return found if found[0].code.strip() else found[1:]
