@@ -1,7 +1,8 @@
 """Python in a browser: CPython compiled to 32-bit WebAssembly (Pyodide). It has one thread and starts no processes.
 
-The platform's name is the same in Node, where the tests run. NumPy's index type np.intp has 32 bits there. So np.bincount
-and `take` refuse int64, and arrays of indices are cast with `astype(np.intp)`; on 64 bits this changes nothing.
+The platform's name is the same in Node, where the tests run. NumPy's index type np.intp has 32
+bits there. So np.bincount and `take` refuse int64, and arrays of indices are cast with `astype(np.intp)`. On 64 bits
+this changes nothing.
 """
 
 import sys

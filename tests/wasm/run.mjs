@@ -73,7 +73,10 @@ async function main([command, ...words]) {
       const began = performance.now();
       const python = await start(PURE);
       console.log(`runtime ready after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+      const before = process.cpuUsage();
       status |= call(python, "run_lesson", [number]);
+      const used = process.cpuUsage(before);
+      console.log(`processor time ${((used.user + used.system) / 1e6).toFixed(1)} s`);
     }
   } else if (command === "tests") {
     status = call(await start([...PURE, ...FOR_TESTS]), "run_tests", words);
