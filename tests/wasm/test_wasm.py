@@ -1,7 +1,7 @@
 """The package in Pyodide, CPython compiled to 32-bit WebAssembly: tests of its core, and lessons. run.mjs runs them.
 
-Here runs what takes about three minutes on one busy core. FCN_WASM_ALL=1 runs everything (each night). Needs Node 20 and
-Pyodide's files: the folder FCN_PYODIDE, or ../shared/pyodide beside the checkout.
+Here runs what takes about three minutes on one busy core. FCN_WASM_ALL=1 runs everything, as each night. Needs Node
+20 and Pyodide's files: the folder FCN_PYODIDE, or ../shared/pyodide beside the checkout.
 """
 
 import json
