@@ -29,7 +29,7 @@ def softmax_cross_entropy(scores, labels, ignore_index, reduction, weight, mask)
         images, pixels = cuts[number]
         own, p = scores[images, :, pixels], dscores[images, :, pixels]
         v = one if value is None else value[images, pixels]
-        at_label = _positions(xp, images, labels[images, pixels], pixels, strides)
+        at_label = _positions(xp, images, labels[images, pixels], pixels, strides).astype(np.intp, copy=False)
         xp.subtract(own, own.max(axis=1)[:, None], out=p)
         of_label = memory.take(at_label)
         xp.exp(p, out=p)
