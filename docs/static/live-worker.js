@@ -3,8 +3,8 @@
 //   { run: { source, name } }                        run a cell
 //   { check: { lesson, number, exercise, answer } }  check an answer to an exercise
 //   { clear: true }                                  forget the names that the cells have defined
-// It answers with { bytes } while it loads, { line, stream } and { figure, alt } while Python runs, and at the end of
-// each order with { ended }, or with { fatal } if Python cannot go on.
+// It answers with { bytes } while it loads, { line, stream }, { figure, alt } and { claims } while Python runs, and
+// at the end of each order with { ended }, or with { fatal } if Python cannot go on.
 const PACKAGES = ["numpy", "pillow", "matplotlib"];
 let glue;
 let loaded = 0;
@@ -46,6 +46,7 @@ async function start({ python, wheels, glue: address, interrupt }) {
   pyodide.setStderr({ batched: (line) => postMessage({ line, stream: "stderr" }) });
   pyodide.registerJsModule("live_page", {
     figure: (png, alt) => postMessage({ figure: png, alt }, [png.buffer]),
+    claims: (rows) => postMessage({ claims: JSON.parse(rows) }),
   });
   const source = await (await fetch(address)).text();
   glue = pyodide.runPython(`${source}\nGlue()`, { globals: pyodide.toPy({ __name__: "live_glue" }) });

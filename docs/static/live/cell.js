@@ -37,7 +37,7 @@ export function makeCell(box, index, { onRun, onEdit }) {
     claims: () => claims,
     edits: () => edits,
     figure: output.figure,
-    error: output.error,
+    box: output.claims,
   };
 
   cell.line = (text, stream) => {

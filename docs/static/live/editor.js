@@ -22,12 +22,10 @@ export function makeEditor(pre, { label, describedBy, onChange, onRun }) {
     "aria-label": label,
     "aria-describedby": describedBy,
   });
-  const tabIndex = pre.getAttribute("tabindex");
   const box = element("div", { className: "live-editor" });
   pre.replaceWith(box);
   box.append(pre, textarea);
-  pre.setAttribute("aria-hidden", "true");
-  pre.removeAttribute("tabindex");
+  pre.inert = true; // it is only the picture of the text
 
   function fit() {
     const style = getComputedStyle(pre);
@@ -53,8 +51,7 @@ export function makeEditor(pre, { label, describedBy, onChange, onRun }) {
   function close() {
     removeEventListener("resize", fit);
     pre.replaceChildren(...recorded);
-    pre.removeAttribute("aria-hidden");
-    if (tabIndex !== null) pre.setAttribute("tabindex", tabIndex);
+    pre.inert = false;
     box.replaceWith(pre);
   }
 

@@ -1,4 +1,4 @@
-// The exercises of a lesson: an editor with the stub, a button that checks the answer, and our answer, folded.
+// The exercises of a lesson: an editor with what the reader begins with, and a button that checks the answer.
 import { button, element } from "./elements.js";
 import { makeEditor } from "./editor.js";
 import { highlight } from "./highlight.js";
@@ -13,40 +13,26 @@ export async function makeExercises({ files, lesson, onCheck }) {
   return found.map((exercise) => makeExercise(exercise, onCheck)).filter(Boolean);
 }
 
-// Where an exercise stands: the element with data-exercise="7.1", else its entry in the list below "Exercises".
-function placeOf({ name, number }) {
-  const marked = document.querySelector(`[data-exercise="${name}"]`);
-  if (marked) return marked;
-  const headings = [...document.querySelectorAll("h1, h2, h3")];
-  let below = headings.find((heading) => /^Exercises\b/.test(heading.textContent))?.nextElementSibling;
-  while (below && below.tagName !== "OL") below = below.nextElementSibling;
-  return below?.children[number - 1] ?? null;
+// The section of the page with the exercise, or null. The editor stands in it above the folded solution.
+function sectionOf({ lesson, number }) {
+  return document.getElementById(`exercise-${lesson}-${number}`)?.closest("section") ?? null;
 }
 
-function makeExercise({ lesson, number, name, title, stub, solution, text }, onCheck) {
-  const place = placeOf({ name, number });
-  if (!place) return null;
-  const pre = element("pre", { textContent: stub });
+function makeExercise({ lesson, number, name, begin, text }, onCheck) {
+  const section = sectionOf({ lesson, number });
+  if (!section) return null;
+  const pre = element("pre", { textContent: begin });
   const output = makeOutput(`Check of exercise ${name}`);
   const run = button("Check", () => onCheck(exercise), { "aria-label": `Check exercise ${name}` });
-  const ours = element("pre", { tabIndex: 0 });
-  highlight(ours, solution);
-  const tools = element("div", { className: "live-tools" }, run);
   const box = element(
     "div",
     { className: "live-exercise" },
-    element("p", { className: "live-exercise-title", textContent: title }),
     element("div", { className: "highlight" }, pre),
-    tools,
+    element("div", { className: "live-tools" }, run),
     output.box,
-    element(
-      "details",
-      {},
-      element("summary", { textContent: "Show ours", "aria-label": `Show ours of exercise ${name}` }),
-      element("div", { className: "highlight" }, ours),
-    ),
   );
-  place.append(box);
+  highlight(pre, begin);
+  section.insertBefore(box, section.querySelector(":scope > details"));
   let edits = 0;
   const editor = makeEditor(pre, {
     label: `Your answer to exercise ${name}`,

@@ -41,6 +41,12 @@ export function makeOutput(label) {
     box.append(element("img", { src, alt }));
   }
 
+  // The box at the end of a lesson: each claim, and the reason for its tolerance.
+  function claims(rows) {
+    const items = rows.map(([claim, reason]) => element("li", {}, `${claim} `, element("small", { textContent: reason })));
+    box.append(element("ul", { className: "claims-box" }, ...items));
+  }
+
   // The last line of an error says what is wrong: it comes first, and the way there is folded.
   function error(lastLine, traceback) {
     const block = element("div", { className: "live-error" }, element("p", { textContent: lastLine }));
@@ -55,5 +61,5 @@ export function makeOutput(label) {
     box.append(element("p", { className: "live-note", textContent: text }));
   }
 
-  return { box, clear, line, figure, error, note };
+  return { box, clear, line, figure, claims, error, note };
 }

@@ -49,6 +49,7 @@ export async function openLive({ button, files, config, lesson }) {
     if ("bytes" in message) return bar.progress(message.bytes, config.bytes);
     if ("line" in message) return listener?.line(message.line, message.stream);
     if ("figure" in message) return listener?.figure(message.figure, message.alt);
+    if ("claims" in message) return listener?.box(message.claims);
   }
 
   // One order to Python, while nothing else runs. `to` gets the output.
