@@ -23,7 +23,7 @@ export async function openLive({ button, files, config, lesson }) {
   document.body.classList.add("live");
   (button.closest("p") ?? button).after(bar.box);
   bar.focus();
-  exercises = await makeExercises({ files, lesson, onCheck: check });
+  exercises = await makeExercises({ files, lesson, limit: config.limit, onCheck: check });
   await start();
   if (!lesson.long) await runTo(cells.length - 1);
 
