@@ -21,10 +21,11 @@ async function runLesson(stem) {
   await page.waitForSelector("#live:not([hidden])");
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;
+  const long = await page.isVisible(".live-note");
   await page.click("#live");
-  await status(page, /^(?!Loading)./);
+  await status(page, /^(?!Loading|Starting)./);
   const ready = seconds();
-  if (await page.isEnabled("#live-all")) await page.click("#live-all"); // a long lesson waits for this
+  if (long) await page.click("#live-all"); // a long lesson waits for this
   const end = await status(page, /claims hold$|^Cell|^Python could|^Python ended/, 3600).catch(() => "no end");
   measured[stem] = Math.round(seconds());
   console.log(`${stem}: ready after ${ready.toFixed(1)} s, "${end}" after ${seconds().toFixed(1)} s`);
