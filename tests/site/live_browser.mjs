@@ -70,9 +70,9 @@ export async function checkAccessible(page, where) {
 // The text of the status, as soon as it fits the pattern.
 export async function status(page, pattern, seconds = 600) {
   const fits = ([source, flags]) => {
-    const text = document.querySelector("#live-status")?.textContent ?? "";
-    return new RegExp(source, flags).test(text) ? text : null;
+    const text = document.querySelector("#live-status")?.textContent ?? null;
+    return text !== null && new RegExp(source, flags).test(text) ? { text } : null;
   };
   const found = await page.waitForFunction(fits, [pattern.source, pattern.flags], { timeout: seconds * 1000, polling: 50 });
-  return found.jsonValue();
+  return (await found.jsonValue()).text;
 }
