@@ -7,8 +7,8 @@
                                 file for the check
 
 Addresses in config.json are relative to the folder live/. browser_seconds.json beside this file has the seconds of
-processor time that each lesson takes in Pyodide, as `node tests/wasm/run.mjs record` writes them. A lesson that is not in
-it is taken for a short one.
+processor time that each lesson takes in Pyodide, as `node tests/wasm/run.mjs record` writes them. A lesson that is
+not in it counts as a short one.
 """
 
 import ast

@@ -25,6 +25,7 @@ async function runLesson(stem) {
   const seconds = () => (performance.now() - start) / 1000;
   const long = await page.isVisible(".live-note");
   await page.click("#live");
+  await status(page, /Loading/);
   await status(page, /^(?!Loading|Starting)/);
   const ready = seconds();
   if (long) await page.click("#live-all"); // a long lesson waits for this
