@@ -31,6 +31,7 @@ export async function serve(isolated) {
 // A page that reports foreign requests, missing files, and errors of its scripts.
 export async function open(base, address, { config, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(120_000); // a busy machine
   const page = await context.newPage();
   page.on("request", (request) => {
     const own = request.url().startsWith(base) || /^(data|blob):/.test(request.url());
