@@ -69,7 +69,7 @@ def _maps(net, image, wanted=None):
 
 FACTORS = (2, 3, 4)
 ROW = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8]
-PICTURE = np.random.default_rng(SEED).integers(0, 10, (8, 9)).tolist()
+PICTURE = np.random.default_rng(SEED).integers(1, 100, (8, 9)).tolist()
 
 
 def shift_and_stitch_data():
