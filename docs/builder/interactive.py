@@ -60,8 +60,8 @@ FRAMES = {
         "The score layers of FCN-8s, switched on and off",
         "These are predictions of the networks of this lesson for scenes that they were not trained on. Switch the "
         "three score layers of FCN-8s off and on, or compare FCN-32s, 16s and 8s.",
-        "Which score layer alone gives nearly the whole prediction? Does FCN-8s without score_pool3 predict the same "
-        "as FCN-16s?",
+        "Switch off one score layer after the other. Which one does the network that was trained all at once depend on? And "
+        "the one that was trained in stages?",
     ),
 }
 

@@ -142,13 +142,13 @@ CONFUSION_CLASSES = ("background", "square", "balloon")
 TRUTH = """
 00000000
 01110000
-01110330
-01113233
-03333223
-00003223
-00000330
+01113000
+01113220
+03333222
+00003222
+00000320
 00000000
-"""  # 3 is void, the border where the two things meet
+"""  # 3 is void, the border between the two things
 PREDICTION = """
 00000000
 00110000

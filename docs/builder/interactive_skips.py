@@ -1,6 +1,6 @@
-"""The numbers of the figure of the skips: three small networks, trained as in lesson 12, and what they predict.
+"""The numbers of the figure of the skips: small networks, trained as in lesson 12, and what they predict.
 
-Training takes about half a minute. The result is kept in build/site/cache under a hash of the package and of this
+Training takes about a minute. The result is kept in build/site/cache under a hash of the package and of this
 file, so it is computed again only when one of the two changes.
 """
 
@@ -23,9 +23,11 @@ from fcn_from_scratch.training.optim import CAFFE_MULTIPLIERS
 CACHE = Path(__file__).resolve().parents[2] / "build" / "site" / "cache" / "play"
 SEED = 0  # of lesson 12, whose numbers these are
 WIDTH, STEPS, UNSEEN = 12, 240, 80
-RATES = {"32s": 0.04, "16s": 0.04, "8s": 0.08}
+RATES = {"32s": 0.04, "16s": 0.04, "8s": 0.08}  # all at once
+STAGED = "8s in stages"
+STAGE_RATE = 0.04
 HEADS = ("score_fr", "score_pool4", "score_pool3")
-SCENES = (3, 5, 8, 12)  # of the unseen scenes, those that are shown
+SCENES = (5, 12, 21, 28)  # of the unseen scenes, those that are shown
 
 
 def skips_data(cache=CACHE):
@@ -49,21 +51,29 @@ def _hash():
 
 
 def train(steps=STEPS, count=600, unseen=UNSEEN):
-    """Train FCN-32s, 16s and 8s from one classifier, all at once. Returns: (networks by stride, unseen scenes)."""
+    """Train FCN-32s, 16s and 8s from one classifier, all at once, and FCN-8s in stages, with as many steps in all.
+
+    Returns: (networks by name, unseen scenes).
+    """
     options = {"size": 64, "seed": SEED, "classes_by": "colour"}
     scenes = datasets.InMemory(datasets.Shapes(count=count, split="train", **options))
     val = datasets.InMemory(datasets.Shapes(count=unseen, split="val", **options))
     classifier = _classifier(datasets.Shapes(count=500, things=1, **options), min(steps, 120))
-    nets = {}
-    for stride, rate in RATES.items():
-        net = nets[stride] = models.build(f"mini_fcn{stride}", len(val.classes), width=WIDTH, fc6_kernel=2, seed=SEED)
-        models.transplant(net, classifier)
-        schedule = warm_up(polynomial(rate, steps), min(20, steps // 5))
-        optimizer = SGD(net, schedule, weight_decay=5e-4, multipliers=CAFFE_MULTIPLIERS)
-        batches = datasets.Batches(scenes, 8, net.transform, seed=SEED)
-        Trainer(net, optimizer, batches).run(steps, progress=False)
-        net.eval()
-    return nets, val
+    nets = {stride: _learn(stride, classifier, scenes, rate, steps) for stride, rate in RATES.items()}
+    start = classifier
+    for stride in RATES:
+        start = _learn(stride, start, scenes, STAGE_RATE, steps // len(RATES))
+    return {**nets, STAGED: start}, val
+
+
+def _learn(stride, start, scenes, rate, steps):
+    """A network that begins with the parameters of another one and is trained."""
+    net = models.build(f"mini_fcn{stride}", len(scenes.classes), width=WIDTH, fc6_kernel=2, seed=SEED)
+    models.transplant(net, start)
+    schedule = warm_up(polynomial(rate, steps), min(20, steps // 5))
+    optimizer = SGD(net, schedule, weight_decay=5e-4, multipliers=CAFFE_MULTIPLIERS)
+    Trainer(net, optimizer, datasets.Batches(scenes, 8, net.transform, seed=SEED)).run(steps, progress=False)
+    return net.eval()
 
 
 def _classifier(single, steps):
@@ -82,22 +92,27 @@ def _classifier(single, steps):
 
 
 def predictions(nets, val, shown=SCENES):
-    """What the networks predict with each set of score layers, as pictures, and the scores on all unseen scenes."""
+    """What the networks predict, with each set of score layers, as pictures; and the scores on all unseen scenes.
+
+    A way is the name of a network, or for the two FCN-8s its name and three digits, 1 for each score layer that is on.
+    """
     x = np.stack([nets["8s"].transform(sample.image) for sample in val])
     labels = np.stack([sample.labels for sample in val])
-    ways = {"".join("01"[on] for on in switches): switched(nets["8s"], x, switches) for switches in every_switch()}
-    ways |= {stride: net(x).argmax(axis=1) for stride, net in nets.items()}
-    palette = val.palette
+    ways = {stride: nets[stride](x).argmax(axis=1) for stride in ("32s", "16s")}
+    for name in ("8s", STAGED):
+        for switches in every_switch():
+            ways[f"{name} {''.join('01'[on] for on in switches)}"] = switched(nets[name], x, switches)
+    colours = [tuple(map(int, val.palette[label])) for label in range(len(val.classes))]
     return {
         "heads": HEADS,
         "classes": val.classes,
-        "colours": ["#%02x%02x%02x" % tuple(colour) for colour in palette[: len(val.classes)]],
+        "colours": ["#%02x%02x%02x" % colour for colour in colours],
         "unseen": len(val),
         "scenes": [
             {
                 "image": _photo(val[n].image),
-                "truth": _label_picture(labels[n], palette),
-                "ways": {way: _label_picture(guess[n], palette) for way, guess in ways.items()},
+                "truth": _label_picture(labels[n], colours),
+                "ways": {way: _label_picture(guess[n], colours) for way, guess in ways.items()},
                 "accuracy": {way: _scores(val, labels[n], guess[n])["pixel_accuracy"] for way, guess in ways.items()},
             }
             for n in shown
@@ -133,10 +148,10 @@ def _photo(image):
     return _data_address(Image.fromarray(image), "jpeg", quality=92, subsampling=0)
 
 
-def _label_picture(labels, palette):
-    """A label map in colour, as a small indexed PNG."""
-    picture = Image.fromarray(labels.astype(np.uint8), "P")
-    picture.putpalette(palette.tobytes())
+def _label_picture(labels, colours):
+    """A label map in colour, as a small indexed PNG. Void is white."""
+    picture = Image.fromarray(np.where(labels == 255, len(colours), labels).astype(np.uint8), "P")
+    picture.putpalette([value for colour in [*colours, (255, 255, 255)] for value in colour])
     return _data_address(picture, "png", optimize=True)
 
 
