@@ -7,7 +7,7 @@ const module = name => import(pathToFileURL(path.resolve(process.argv[2], name))
 const { walk } = await module("geometry.js");
 const { spread } = await module("upsampling.js");
 const { confusion, metrics } = await module("metrics.js");
-const { nodesOf } = await module("receptive-field.js");
+const { nodesOf } = await module("receptive-field-numbers.js");
 
 const ways = {
   network: ({ state, data }) =>
