@@ -86,11 +86,11 @@ function matrixTable({ matrix, iu }, data) {
             `<td class="${i === j ? "hit" : "miss"}" style="--share: ${Math.round(100 * Math.sqrt(count / most))}%">${count}</td>`,
         )
         .join("") +
-      `<td class="iu">${percent(iu[i])}</td></tr>`,
+      `<td class="iu">${percent(iu[i]).split("\u00a0")[0]}</td></tr>`,
   );
   return (
     `<table class="play-matrix"><caption>pixels of each true class (row) that were predicted as each class (column)</caption>` +
-    `<thead><tr><th scope="col">true</th>${head}<th scope="col">IU</th></tr></thead><tbody>${rows.join("")}</tbody></table>`
+    `<thead><tr><th scope="col">true</th>${head}<th scope="col">IU, %</th></tr></thead><tbody>${rows.join("")}</tbody></table>`
   );
 }
 
@@ -104,7 +104,7 @@ function metricBars({ scores }) {
 }
 
 function percent(value) {
-  return Number.isNaN(value) || value === null ? "–" : `${(100 * value).toFixed(1)} %`;
+  return Number.isNaN(value) || value === null ? "–" : `${(100 * value).toFixed(1)}\u00a0%`;
 }
 
 function nameOf(label, data) {

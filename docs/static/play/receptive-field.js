@@ -52,8 +52,8 @@ function build(place, data) {
     slider("padding", { min: 0, max: 130, value: state.pad, name: "pad" }, change("pad")),
   );
   const outputs = group();
-  const rows = slider("output: row", { min: 0, max: 15, value: state.row, name: "row" }, change("row"));
-  const columns = slider("output: column", { min: 0, max: 15, value: state.column, name: "column" }, change("column"));
+  const rows = slider("output row", { min: 0, max: 15, value: state.row, name: "row" }, change("row"));
+  const columns = slider("output column", { min: 0, max: 15, value: state.column, name: "column" }, change("column"));
   outputs.append(rows, columns);
   const own = group(
     slider(

@@ -78,7 +78,7 @@ function sentence(state, data) {
   const way = wayOf(state);
   const iu = data.scores[way].mean_iu.toFixed(3);
   const right = (100 * data.scenes[state.scene].accuracy[way]).toFixed(1);
-  return `${chosen(state, data)}: mean IU ${iu} on ${data.unseen} unseen scenes. In this scene ${right} % of the pixels are right.`;
+  return `${chosen(state, data)}: mean IU ${iu} on ${data.unseen} unseen scenes. In this scene ${right}\u00a0% of the pixels are right.`;
 }
 
 function chosen(state, data) {
