@@ -534,3 +534,20 @@ def test_the_sentence_of_each_figure_is_told_to_screen_readers(page):
     readings = operate(page, steps)
     assert readings[: len(names)] == [["status"]] * len(names)
     assert all(text.endswith(".") and any(map(str.isdigit, text)) for text in readings[len(names) :])
+
+
+# --- what cannot be shown -----------------------------------------------------------------------------------
+
+
+def test_a_picture_that_does_not_fit_is_told_in_a_sentence_and_the_figure_recovers(page):
+    named = partial(figure, "receptive-field")
+    says = ["text", named(".play-says")]
+    steps = [ready("receptive-field"), ["fill", named("input[name=pad]"), 96], ["fill", named("input[name=image]"), 1]]
+    steps += [says, ["fill", named("input[name=image]"), 400], ["fill", named("input[name=pad]"), 80], says]
+    steps += [["check", named("input[value=own]")], ["fill", named("input[name=kernel-1]"), 9]]
+    steps += [["fill", named("input[name=own-image]"), 3], says, ["fill", named("input[name=own-image]"), 30], says]
+    tiny, late, empty, again = operate(page, steps)
+    assert tiny == "This does not fit. fc6 has no window left: its input has 6 cells."
+    assert "upscore begins 1 pixel after the picture" in late
+    assert empty == "This does not fit. layer 1 has no window left: its input has 3 cells."
+    assert again.startswith("Output 0 sees 14 pixels")

@@ -90,7 +90,8 @@ function joined(joins, have, wanted, offset) {
 
 function uncovered(cut, reference, maps, offset) {
   const whole = reference === "image" ? "the picture" : reference;
-  if (offset < 0) return `${cut} begins ${-offset} pixels after ${whole}, and a crop cannot add any.`;
+  if (offset < 0)
+    return `${cut} begins ${-offset} ${offset === -1 ? "pixel" : "pixels"} after ${whole}, and a crop cannot add any.`;
   const [have, wanted] = [maps[cut].cells, maps[reference].cells];
   return `${cut} is too small: it has ${have} cells, but ${whole} needs ${wanted} of them from number ${offset} on.`;
 }
