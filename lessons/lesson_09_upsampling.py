@@ -20,7 +20,7 @@ Runtime: 3 s on 2 cores
 # ## Each coarse value is spread through a kernel
 #
 # The scores of FCN-32s stand on a grid that is 32 times coarser than the picture. A
-# **transposed convolution** makes the grid fine again. Each coarse value is multiplied by a
+# *transposed convolution* makes the grid fine again. Each coarse value is multiplied by a
 # kernel, and the result is added to the fine map. For the next coarse value, the kernel
 # moves on by one stride. Where neighbouring kernels overlap, their values add up. Here is a
 # row of three numbers with stride 2 and four different kernels:

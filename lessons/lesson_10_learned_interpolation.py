@@ -17,21 +17,21 @@ Runtime: 5 s on 2 cores
 # %% [markdown]
 # ## The kernel is a weight
 #
-# Along one axis, a fine pixel between two coarse numbers is  $a \cdot \mathrm{left} + b
-# \cdot \mathrm{right}$. Bilinear interpolation chooses $a$ and $b$ by distance: near the
-# left number they are 3/4 and 1/4. But a transposed convolution is a layer like any
-# other, and its taps are weights. So we can *fit* them to examples. An example is a
-# coarse row, and the fine row that it should become. Two fine pixels are enough for two
-# taps:
+# Along one axis, a fine pixel between two coarse numbers is
+# $a \cdot \mathrm{left} + b \cdot \mathrm{right}$. Bilinear interpolation chooses $a$ and
+# $b$ by distance: near the left number they are 3/4 and 1/4. But a transposed convolution
+# is a layer like any other, and its taps are weights. So we can *fit* them to examples.
+# An example is a coarse row, and the fine row that it should become. Two fine pixels are
+# enough for two taps:
 #
 #     left 0, right 4, wanted 1        4 b = 1        b = 1/4
 #     left 4, right 0, wanted 3        4 a = 3        a = 3/4
 #
 # If the wanted rows are linear between the coarse numbers, the fit finds the bilinear
 # kernel. If they are not, it finds another kernel. The layer that upsamples scores is
-# called **upscore** in the public code of the paper. "The interpolation is bilinear first
-# and then learned" means: the weights of an upscore layer start as the bilinear kernel, and
-# then training changes them like all other weights.
+# called `upscore` in the public code of the paper. "The interpolation is bilinear first
+# and then learned" means: the weights of an upscore layer start as the bilinear kernel,
+# and then training changes them like all other weights.
 
 # %% [markdown]
 # ## Predict
@@ -385,8 +385,8 @@ check(
 
 # %% [markdown]
 # So one step with a kernel of 94x94 can do all that five steps with kernels of 4x4 can
-# do, because together the five span 94x94 pixels. The five steps have fewer weights:  $5
-# \cdot 16 = 80$, where one kernel of 64x64 has 4096. But they need a third more
+# do, because together the five span 94x94 pixels. The five steps have fewer weights:
+# $5 \cdot 16 = 80$, where one kernel of 64x64 has 4096. But they need a third more
 # multiplications. Each of the maps on the way has 4 times as many pixels as the one
 # before, and each of its pixels costs 16:
 #

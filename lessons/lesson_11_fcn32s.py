@@ -40,10 +40,11 @@ Runtime: 20 s on 2 cores
 #
 # and the mean of all pixels is $\ln 3$ too. The labels do not matter yet.
 #
-# Every layer has a backward, so the loss of each pixel reaches every weight. Training all
-# layers at once, from the picture to the loss, is called **end-to-end**.
-# **Pixels-to-pixels** says that the input and the output are pictures of the same size,
-# with a loss at each pixel.
+# Every layer has a backward (lesson 3): it turns the gradient of the loss with respect to
+# the layer's output into those with respect to its input and its weights. So the loss of
+# each pixel reaches every weight. Training all layers at once, from the picture to the
+# loss, is called **end-to-end**. **Pixels-to-pixels** says that the input and the output
+# are pictures of the same size, with a loss at each pixel.
 
 # %% [markdown]
 # ## Predict
@@ -97,8 +98,10 @@ def build(name, **options):
 
 
 # %% [markdown]
-# This is lesson 4 in ten lines: momentum, a rate that rises and then falls, random batches
-# of 16. The last hundred pictures are not trained on.
+# This is the training of lesson 4 in ten lines. In each step, a random batch of 16 pictures
+# gives a gradient, and the weights move against it. Momentum averages the gradients of the
+# last steps. The rate rises at first, and then falls to zero. The last hundred pictures are
+# not trained on.
 
 # %%
 classifier = build("mini_classifier").to(DEVICE)

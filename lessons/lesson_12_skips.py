@@ -105,7 +105,7 @@ check(
 # > needs no joined map and each map can be scored before it is upsampled. If you wrote that
 # > concatenation can express more: it can, once a nonlinear layer follows it. U-Net joins
 # > the maps and then has 3x3 convolutions with ReLU. Such a network is trained below, under
-# > the name concat.
+# > the name `concat`.
 
 # %% [markdown]
 # ## The head of FCN-8s, by hand
@@ -252,9 +252,9 @@ def mean_iu(net, data=val):
 # `score_pool3` start at zero, like `score_fr`. The networks:
 #
 # - 32s, 16s, 8s and 4s, which has a third skip from `pool2`;
-# - **dilated**: FCN-32s whose last two pools have stride 1, with dilated layers after them.
+# - `dilated`: FCN-32s whose last two pools have stride 1, with dilated layers after them.
 #   It has the same parameters as 32s, and its scores stand 8 pixels apart without any skip;
-# - **concat**: the skips of 8s as in U-Net. The maps are joined, then follow a 3x3
+# - `concat`: the skips of 8s as in U-Net. The maps are joined, then follow a 3x3
 #   convolution and a ReLU.
 
 # %%
@@ -508,7 +508,8 @@ check(
 # %% [markdown]
 # ## Dilation or upsampling?
 # Scores every 8 pixels can be had in four ways. Two take the trained 32s and train nothing:
-# shift-and-stitch (lesson 7) and rarefied filters (lesson 8). The third is the dilated
+# shift-and-stitch (lesson 7), and rarefied filters (lesson 8): the last two pools get
+# stride 1, and the taps of the filters after them are spread. The third is the dilated
 # network, which is trained. The fourth is skips. Work is counted in multiply-adds.
 
 
@@ -622,11 +623,11 @@ check(
 # > are now computed at 16 times as many places.
 
 # %% [markdown]
-# When is which better? **Skips** suit where the detail stands in the shallow layers, memory
+# When is which better? Skips suit where the detail stands in the shallow layers, memory
 # is short, or pictures are large. They are nearly free, but their few parameters must be
-# trained. **Dilation** suits where the *deep* features themselves must stand closer
-# together, and you can pay for it. Both can be combined: dilate the last stride, where it
-# costs least, and upsample the rest.
+# trained. Dilation suits where the *deep* features themselves must stand closer together,
+# and you can pay for it. Both can be combined: dilate the last stride, where it costs
+# least, and upsample the rest.
 
 # %% [markdown]
 # ## A factor on the features

@@ -74,10 +74,10 @@ check("as in the example", by_patches.tolist() == [[6, 8], [12, 14]])
 
 # %% [markdown]
 # ## Write it yourself
-# This is the network of lesson 7: three convolutions and two pools, **without padding**.
-# Its scores stand every 4 pixels. Cell $(i, j)$ sees the 18x18 pixels that begin at $(4i,
-# 4j)$. The middle of this window is 8.5 pixels further, between two pixels. We take the
-# first of them: the label of cell $(i, j)$ is that of pixel $(4i + 8, 4j + 8)$.
+# This is the network of lesson 7: three convolutions and two pools, without padding. Its
+# scores stand every 4 pixels. Cell $(i, j)$ sees the 18x18 pixels that begin at
+# $(4i, 4j)$. The middle of this window is 8.5 pixels further, between two pixels. We take
+# the first of them: the label of cell $(i, j)$ is that of pixel $(4i + 8, 4j + 8)$.
 
 
 # %%
