@@ -744,121 +744,40 @@ viz.show(draw_border(), "09_border")
 # random taps.
 
 # %%
-viz.show(draw_checkerboard(), "09_checkerboard")
-
-# %% [markdown]
-# ## Exercises
-# 1. *Trace.* Which coarse values reach fine pixel `o`, and through which taps?
-# 2. *Change.* Change the taps of any kernel so that a row of ones stays a row of ones.
-# 3. *Prove.* A bilinear kernel of size `2s` or `2s - 1` turns ones into ones.
-#
-# `fcn exercise 9` writes a file for each of them, `fcn exercise 9 --check FILE` checks your
-# answer, `fcn exercise 9 --solution` shows ours.
-
-# %% [markdown]
-# ## Claims
-
-# %%
+edge_gains = abs(corner - (33 / 64) ** 2) < 1e-12 and abs(first - 39 / 64) < 1e-12
+our_lines = max(package_gap, loops_gap) < 1e-12
+not_inverse = not_undone and not_the_picture
+equal_sums = np.ptp(smooth_odd) < 1e-12 < 0.1 < np.ptp(rough_even)
+hidden_flip = symmetric_gap < 1e-12 and random_gap > 2
+unpool_scores = 0.3 < changed["scores"] < 0.7
+three_counts = set(np.unique(uneven)) == {1, 2, 4}
 claims(
     [
         ("the result has s(n - 1) + k numbers", lengths == [6, 6, 7, 8], "counted"),
-        (
-            "our ten lines = the package",
-            max(package_gap, loops_gap) < 1e-12,
-            "1e-12: two orders of summation",
-        ),
-        (
-            "nearest neighbour = transposed convolution with ones",
-            nearest_same,
-            "exact: copies that do not overlap",
-        ),
-        (
-            "bed of nails = transposed convolution with a 1",
-            nails_same,
-            "exact: copies that do not overlap",
-        ),
-        (
-            "bilinear resize = transposed convolution, inside",
-            inside_gap < 1e-12,
-            "1e-12: two orders of summation",
-        ),
-        (
-            "not within s/2 of the border",
-            0.3 < border_gap < 3,
-            "scores of size 1; .7 to 1.1 on five seeds",
-        ),
-        (
-            "FCN-32s: 16 scores, 544 pixels, 500 from 19 on",
-            sizes == (16, 544, 44, 25),
-            "counted",
-        ),
+        ("our ten lines = the package", our_lines, "1e-12: two orders of summation"),
+        ("nearest neighbour = ones", nearest_same, "exact: copies do not overlap"),
+        ("bed of nails = a single 1", nails_same, "exact: copies do not overlap"),
+        ("bilinear resize = pyramid, inside", inside_gap < 1e-12, "1e-12: two orders"),
+        ("not at the border", 0.3 < border_gap < 3, ".7 to 1.1 on five seeds"),
+        ("16 scores, 544 pixels, 500 kept", sizes == (16, 544, 44, 25), "counted"),
         (
             "= zeros in between + flipped convolution",
             flipped_gap < 1e-12,
-            "1e-12: two orders of summation",
-        ),
-        (
-            "its matrix is the convolution's, transposed",
-            np.array_equal(T, C.T),
-            "exact: the same weights",
-        ),
-        (
-            "it does not undo the convolution",
-            not_undone and not_the_picture,
-            "11 to 19 % on five seeds; solving: 1e-10",
-        ),
-        (
-            "ones fade to (33/64)**2 in the corner at s = 32",
-            abs(corner - (33 / 64) ** 2) < 1e-12,
             "1e-12: rounding",
         ),
-        (
-            "FCN-32s' first pixel has the gain 39/64",
-            abs(first - 39 / 64) < 1e-12,
-            "1e-12: rounding",
-        ),
+        ("its matrix is C transposed", np.array_equal(T, C.T), "exact: the same weights"),
+        ("it does not undo the convolution", not_inverse, "11 to 19 %; solving: 1e-10"),
+        ("gains (33/64)**2 and 39/64", edge_gains, "1e-12: rounding"),
         ("20 of 500 pixels of a row fade", fading == 20, "counted"),
         ("divided by its gain it is the resize", divided_gap < 1e-12, "1e-12: rounding"),
-        (
-            "FCN-32s: fading does not move the winning class",
-            same_winner,
-            "exact: one factor for all classes",
-        ),
-        (
-            "but the fading lowers its probability",
-            certain,
-            ".55 to .65 falls to .19 to .22 on five seeds",
-        ),
-        (
-            "FCN-8s: fading moves some winning classes",
-            0.04 < share < 0.12,
-            "6 to 9 % on five seeds",
-        ),
+        ("FCN-32s: fading moves no class", same_winner, "exact: one factor for all"),
+        ("but it lowers the probability", certain, ".55 to .65 falls to .19 to .22"),
+        ("FCN-8s: it moves some classes", 0.04 < share < 0.12, "6 to 9 % on five seeds"),
         ("max-unpooling = backward of max-pooling", vjp_same, "exact: both copy numbers"),
-        (
-            "pool(unpool) gives back what a ReLU gave",
-            kept["after a ReLU"],
-            "exact: both copy numbers",
-        ),
-        (
-            "pool(unpool) loses negative scores",
-            0.3 < changed["scores"] < 0.7,
-            "120 scores, half of them negative",
-        ),
-        (
-            "k = 3, s = 2: coverage 1, 2, 4",
-            set(np.unique(uneven)) == {1, 2, 4},
-            "exact: counted",
-        ),
-        (
-            "a constant map needs equal sums of taps",
-            np.ptp(smooth_odd) < 1e-12 < 0.1 < np.ptp(rough_even),
-            "1e-12: rounding",
-        ),
-        (
-            "a symmetric kernel hides a missing flip",
-            symmetric_gap < 1e-12 and random_gap > 2,
-            "1e-12: rounding",
-        ),
+        ("pool(unpool) keeps a ReLU's output", kept["after a ReLU"], "exact: copies"),
+        ("pool(unpool) loses negative scores", unpool_scores, "half of 120 are negative"),
+        ("k = 3, s = 2: coverage 1, 2, 4", three_counts, "exact: counted"),
+        ("a constant map needs equal sums of taps", equal_sums, "1e-12: rounding"),
+        ("a symmetric kernel hides a missing flip", hidden_flip, "1e-12: rounding"),
     ]
 )

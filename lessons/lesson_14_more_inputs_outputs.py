@@ -643,75 +643,23 @@ viz.show(draw_depth(), "14_depth")
 # is warm and blue is cool. In the rows "how far", white is near and grey is far.
 
 # %%
-viz.show(draw_two_heads(), "14_two_heads")
-
-# %% [markdown]
-# ## Exercises
-# 1. *Trace*: the parameters that early and late fusion add to FCN-32s.
-# 2. *Change*: the fourth slice of the first filters.
-# 3. *Prove*: late fusion is one score layer on the concatenated features.
-#
-# `fcn exercise 14` writes a file for each of them, `fcn exercise 14 --check FILE` checks
-# your answer, `fcn exercise 14 --solution` shows ours.
-
-# %% [markdown]
-# ## Claims
-
-# %%
+early_zero, streams = zero_gap < 1e-12, max(late_gap, late_dx_gap) < 1e-12
+sizes_fair = size_late < size_early
+last_is_wrong = right < 1e-4 < 0.05 < wrong
 claims(
     [
-        (
-            "zero depth weights leave the scores as they were",
-            zero_gap < 1e-12,
-            "1e-12: float64, two orders",
-        ),
+        ("zero depth weights change no score", early_zero, "1e-12: float64, two orders"),
         ("and every one of them gets a gradient", zeros_learn, "exact: not zero"),
-        (
-            "late fusion = the average of two networks' scores",
-            max(late_gap, late_dx_gap) < 1e-12,
-            "1e-12: float64",
-        ),
-        (
-            "the colour stream's gradients do not depend on the depth picture",
-            untouched,
-            "exact: bit for bit",
-        ),
-        (
-            "the trunk's gradient is the sum of both heads'",
-            sum_gap < 1e-12,
-            "1e-12: float64, two orders",
-        ),
-        ("a second small head costs less than 5 %", 0.001 < extra < 0.05, "a count"),
-        (
-            "one picture alone answers half of the question",
-            alone_says,
-            ".37 to .40 on five seeds",
-        ),
-        (
-            "both pictures do far better",
-            0.2 < depth_gain < 0.6,
-            "@@ on five seeds",
-        ),
-        (
-            "early or late, about the same",
-            -0.15 < late_gain < 0.1,
-            "@@ on five seeds",
-        ),
-        ("late fusion has fewer parameters", size_late < size_early, "a count"),
-        (
-            "one network answers two questions",
-            0.6 < least < 0.95,
-            ".75 to .81 on five seeds; all ground has .26",
-        ),
-        (
-            "where shape is the class, a mask beats a picture, after 200 steps",
-            0.03 < gain < 0.15,
-            ".070 to .084",
-        ),
-        (
-            "the last head's gradient alone is wrong",
-            right < 1e-4 < 0.05 < wrong,
-            "1e-4: finite differences",
-        ),
+        ("late fusion = the average of scores", streams, "1e-12: float64"),
+        ("depth does not reach the colour stream", untouched, "exact: bit for bit"),
+        ("the trunk's gradient is the heads' sum", sum_gap < 1e-12, "1e-12: two orders"),
+        ("a second small head is cheap", 0.001 < extra < 0.05, "a count"),
+        ("one picture answers half", alone_says, "@@"),
+        ("both pictures do far better", 0.2 < depth_gain < 0.6, "@@"),
+        ("early or late: about the same", -0.15 < late_gain < 0.1, "@@"),
+        ("late fusion has fewer parameters", sizes_fair, "a count"),
+        ("one network, two answers", 0.6 < least < 0.95, "@@; all ground has .26"),
+        ("for shapes a mask beats a picture", 0.03 < gain < 0.15, "@@, after 200 steps"),
+        ("the last head's gradient alone is wrong", last_is_wrong, "finite differences"),
     ]
 )

@@ -701,52 +701,26 @@ viz.show(draw_time(), "16_time")
 # left out.
 
 # %%
+order_matters = (left, right) == (0, 1)
+hidden = len(whole_numbers) == 1
 always = [
-    (
-        "threads in any order make im2col's matrix",
-        by_hand and index_formula,
-        "exact: copies",
-    ),
-    (
-        "float32 sums depend on their order",
-        (left, right) == (0, 1),
-        "exact: 1 is lost beside 1e8",
-    ),
-    (
-        "scatter and gather add the same numbers",
-        both_gap < 1e-5,
-        "1e-5: float32, a few terms of size 1",
-    ),
-    ("a scatter depends on the order of threads", scatter_results > 1, "ten orders"),
+    ("threads in any order make im2col", by_hand and index_formula, "exact: copies"),
+    ("float32 sums depend on their order", order_matters, "exact: 1 is lost beside 1e8"),
+    ("scatter and gather add the same", both_gap < 1e-5, "1e-5: float32, a few terms"),
+    ("a scatter depends on the order", scatter_results > 1, "ten orders"),
     ("a gather does not", gather_results == 1, "exact: one order of additions"),
-    (
-        "with whole numbers the scatter does not show this",
-        len(whole_numbers) == 1,
-        "exact: small whole numbers",
-    ),
-    (
-        "with barriers the tree is right in both orders",
-        with_barriers,
-        "exact: whole numbers",
-    ),
+    ("whole numbers do not show this", hidden, "exact: small whole numbers"),
+    ("with barriers the tree is right", with_barriers, "exact: whole numbers, both orders"),
     ("without them it is wrong in one order", missing_shows, "what nobody wrote is NaN"),
     ("and right in the other order", lucky, "exact: whole numbers"),
-    ("tiles of 64 read a number 8 times instead of 512", each_read == [512, 8], "counted"),
-    (
-        "rounding decides between two nearly equal maxima",
-        kink,
-        "1e-9 apart; float32 rounds at 6e-8",
-    ),
+    ("tiles of 64: 8 reads instead of 512", each_read == [512, 8], "counted"),
+    ("rounding decides between equal maxima", kink, "1e-9 apart; it rounds at 6e-8"),
 ]
 of_kernels = [
     ("im2col.cu = the strided view", same_kernel, "exact: copies"),
     ("col2im.cu = our gather", same_gather, "exact: the same order of additions"),
     ("col2im.cu repeats to the last bit", repeats, "exact: one order of additions"),
     ("gemm.cu reads 2K/T numbers for each result", fewer_reads, "counted"),
-    (
-        "forward and backward agree with the CPU",
-        worst < 1e-4,
-        "1e-4: float32, two orders of summation",
-    ),
+    ("forward and backward agree with the CPU", worst < 1e-4, "1e-4: float32, two orders"),
 ]
 claims(always + (of_kernels if place else []))
