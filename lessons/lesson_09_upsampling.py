@@ -744,6 +744,21 @@ viz.show(draw_border(), "09_border")
 # random taps.
 
 # %%
+viz.show(draw_checkerboard(), "09_checkerboard")
+
+# %% [markdown]
+# ## Exercises
+# 1. *Trace.* Which coarse values reach fine pixel `o`, and through which taps?
+# 2. *Change.* Change the taps of any kernel so that a row of ones stays a row of ones.
+# 3. *Prove.* A bilinear kernel of size `2s` or `2s - 1` turns ones into ones.
+#
+# `fcn exercise 9` writes a file for each of them, `fcn exercise 9 --check FILE` checks your
+# answer, `fcn exercise 9 --solution` shows ours.
+
+# %% [markdown]
+# ## Claims
+
+# %%
 edge_gains = abs(corner - (33 / 64) ** 2) < 1e-12 and abs(first - 39 / 64) < 1e-12
 our_lines = max(package_gap, loops_gap) < 1e-12
 not_inverse = not_undone and not_the_picture

@@ -555,22 +555,20 @@ def draw_training():
 
 def draw_kernels():
     """The kernels before and after, and the change."""
-    kernels = {
-        "bilinear, before": bilinear_8,
-        "bilinear, after": from_bilinear,
-        "noise, before": noise,
-        "noise, after": from_noise,
-    }
     caption = "Kernels before and after training on edges"
-    titles = [*kernels, "bilinear, after - before"]
-    figure, axes = viz.new_figure(caption, 2, 3, width=7, height=5, titles=titles)
-    axes = axes.flat
+    titles = ["bilinear, before", "after", "after - before", "noise, before", "after"]
+    figure, axes = viz.new_figure(caption, 2, 3, width=7, height=4.9, titles=titles)
+    axes = axes.ravel()
     viz.bare(axes)
-    for ax, kernel in zip(axes, kernels.values()):
-        drawn = ax.imshow(kernel, vmin=-0.1, vmax=1)
-    change = axes[4].imshow(from_bilinear - bilinear_8, cmap="RdBu_r", vmin=-0.2, vmax=0.2)
-    figure.colorbar(change, ax=axes[4], ticks=[-0.2, 0, 0.2], shrink=0.7)
-    figure.colorbar(drawn, ax=axes[5], label="the four kernels", location="left")
+    for ax, kernel in zip(
+        axes[[0, 1, 3, 4]], (bilinear_8, from_bilinear, noise, from_noise)
+    ):
+        ax.imshow(kernel, vmin=-0.1, vmax=1)
+    change = axes[2].imshow(from_bilinear - bilinear_8, cmap="RdBu_r", vmin=-0.2, vmax=0.2)
+    axes[5].set_axis_off()
+    label = "after - before"
+    bar = {"ticks": [-0.2, 0, 0.2], "location": "left", "fraction": 0.3, "label": label}
+    figure.colorbar(change, ax=axes[5], **bar)
     return figure
 
 
@@ -580,7 +578,7 @@ def draw_steps():
     titles = ["one score, along one axis", "noise: winning class, one step"]
     titles += ["where one step and five differ", "noise: winning class, five doublings"]
     figure, axes = viz.new_figure(caption, 2, 2, width=7, height=6.6, titles=titles)
-    axes = axes.flat
+    axes = axes.ravel()
     lines = {"one step, size 64": even_once, "five, size 4": even_five}
     lines["five, size 3"] = odd_five
     for name, y in lines.items():
@@ -604,7 +602,8 @@ def draw_steps():
 viz.show(draw_training(), "10_training")
 
 # %% [markdown]
-# Compare the two kernels after training: they are nearly the same. In the last picture, red
+# The upper row starts from the bilinear kernel, and the lower row from noise. Compare the
+# two kernels after training: they are nearly the same. In the upper right picture, red
 # taps have become larger and blue taps smaller.
 
 # %%
@@ -614,6 +613,22 @@ viz.show(draw_kernels(), "10_kernels")
 # In the first plot, look at the tops of the lines: about 1, and 3/4 for five doublings with
 # size 4. In the maps on the right, look for small regions that are there after one step and
 # not after five. The map at the lower left marks in black where the two differ.
+
+# %%
+viz.show(draw_steps(), "10_steps")
+
+# %% [markdown]
+# ## Exercises
+# 1. *Trace.* Double a row several times with the taps (1, 3, 3, 1) / 4, and see how corners
+#    are cut.
+# 2. *Change.* Fit the taps by least squares, in one step instead of sixty.
+# 3. *Prove.* Two steps with odd bilinear kernels are one step with an odd bilinear kernel.
+#
+# `fcn exercise 10` writes a file for each of them, `fcn exercise 10 --check FILE` checks
+# your answer, `fcn exercise 10 --solution` shows ours.
+
+# %% [markdown]
+# ## Claims
 
 # %%
 our_layer = max(forward_gap, backward_gap) < 1e-12

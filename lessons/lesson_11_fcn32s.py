@@ -470,6 +470,23 @@ viz.show(draw_curves(), "11_transplant")
 # truth. Look at small and thin things, and at the corners of large ones.
 
 # %%
+viz.show(draw_scenes(), "11_fcn32s")
+
+# %% [markdown]
+# ## Exercises
+# 1. *Trace.* The size of every map of FCN-32s, for a picture of any size.
+# 2. *Change.* A score layer that does not start at zero: its first loss and the gradient it
+#    sends down.
+# 3. *Prove.* One step on the sum equals one step on the mean. What must happen to the
+#    weight decay?
+#
+# `fcn exercise 11` writes a file for each of them, `fcn exercise 11 --check FILE` checks
+# your answer, `fcn exercise 11 --solution` shows ours.
+
+# %% [markdown]
+# ## Claims
+
+# %%
 ln_6 = abs(losses[0] - np.log(6)) < 1e-12
 by_hand = max(forward_gap, backward_gap) < 1e-12
 learned = 0.1 < iu["32s"] - iu["all background"] < 0.4

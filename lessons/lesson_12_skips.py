@@ -891,7 +891,7 @@ def draw_worlds():
     figure, axes = viz.new_figure(
         "Each skip, in two worlds", 2, 2, 6.5, 6, titles=[*titles, "mean IU"]
     )
-    axes = axes.flat
+    axes = axes.ravel()
     sample = striped_val[0]
     pictures = val[0].image, sample.image, viz.colourise(sample.labels)
     for axis, image in zip(axes, pictures):

@@ -753,6 +753,23 @@ viz.show(draw_variance(), "13_variance")
 # look at the ends at 600 pictures: the two small batches are below the two large ones.
 
 # %%
+viz.show(draw_training(), "13_training")
+
+# %% [markdown]
+# ## Exercises
+# 1. *Trace.* Which pixels do the kept windows use, how often, and where are their labels?
+# 2. *Change.* Move the picture by a random shift before each step. The labels have to move
+#    along.
+# 3. *Prove.* The sum divided by p is unbiased. Compute its mean and its variance over all
+#    masks.
+#
+# `fcn exercise 13` writes a file for each of them, `fcn exercise 13 --check FILE` checks
+# your answer, `fcn exercise 13 --solution` shows ours.
+
+# %% [markdown]
+# ## Claims
+
+# %%
 falls = bool((np.diff(measured) < 0).all())
 as_formula = bool((abs(ratios - 1) < 0.2).all())
 one_is_four = abs(single_against_four) < 0.03

@@ -643,6 +643,21 @@ viz.show(draw_depth(), "14_depth")
 # is warm and blue is cool. In the rows "how far", white is near and grey is far.
 
 # %%
+viz.show(draw_two_heads(), "14_two_heads")
+
+# %% [markdown]
+# ## Exercises
+# 1. *Trace*: the parameters that early and late fusion add to FCN-32s.
+# 2. *Change*: the fourth slice of the first filters.
+# 3. *Prove*: late fusion is one score layer on the concatenated features.
+#
+# `fcn exercise 14` writes a file for each of them, `fcn exercise 14 --check FILE` checks
+# your answer, `fcn exercise 14 --solution` shows ours.
+
+# %% [markdown]
+# ## Claims
+
+# %%
 early_zero, streams = zero_gap < 1e-12, max(late_gap, late_dx_gap) < 1e-12
 sizes_fair = size_late < size_early
 last_is_wrong = right < 1e-4 < 0.05 < wrong

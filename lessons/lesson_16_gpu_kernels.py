@@ -255,8 +255,8 @@ check("those of a gather do not, to the last bit", gather_results == 1)
 
 # %%
 SCATTER = """
-extern "C" __global__
-void scatter(const float* columns, const int* pixel, float* image, int count) {
+extern "C" __global__ void scatter(const float* columns, const int* pixel,
+                                    float* image, int count) {
   const int t = blockIdx.x * blockDim.x + threadIdx.x;
   if (t < count && pixel[t] >= 0) atomicAdd(&image[pixel[t]], columns[t]);
 }
@@ -623,7 +623,7 @@ def draw_threads():
     caption = "Which thread makes which number"
     figure, axes = viz.new_figure(caption, 2, 2, width=7, height=7.2, titles=titles)
     colours = viz.voc_palette()[1:10].reshape(3, 3, 3) * 0.35 + 255 * 0.65
-    axes, middle = axes.flat, {"ha": "center", "va": "center"}
+    axes, middle = axes.ravel(), {"ha": "center", "va": "center"}
     viz.bare(axes)
     axes[0].imshow(colours / 255)
     axes[1].imshow(colours.reshape(9, 3)[by_threads - 1].reshape(4, 4, 3) / 255)
