@@ -566,9 +566,9 @@ def draw_kernels():
         ax.imshow(kernel, vmin=-0.1, vmax=1)
     change = axes[2].imshow(from_bilinear - bilinear_8, cmap="RdBu_r", vmin=-0.2, vmax=0.2)
     axes[5].set_axis_off()
-    label = "after - before"
-    bar = {"ticks": [-0.2, 0, 0.2], "location": "left", "fraction": 0.3, "label": label}
-    figure.colorbar(change, ax=axes[5], **bar)
+    scale = axes[5].inset_axes([0.1, 0.6, 0.8, 0.1])
+    bar = figure.colorbar(change, scale, ticks=[-0.2, 0, 0.2], orientation="horizontal")
+    bar.set_label("after - before")
     return figure
 
 
@@ -585,7 +585,7 @@ def draw_steps():
         style = "--" if name == "five, size 3" else "-"  # it lies on the first line
         place = np.arange(len(y)) - (len(y) - 1) / 2
         axes[0].plot(place, y.sum(axis=0) / 32, style, label=name)
-    axes[0].set(xlabel="pixels from the middle", ylabel="weight", ylim=(0, 1.3))
+    axes[0].set(xlabel="pixels from the middle", ylabel="weight", ylim=(0, 1.7))
     axes[0].legend(loc="upper right")
     axes[1].imshow(viz.colourise(winner[0]))
     axes[2].imshow(winner[0] != winner_five[0], cmap="Greys")
