@@ -513,7 +513,7 @@ test_labels = test[1]
 background = (test_labels == 0).sum() / (test_labels != 255).sum()
 
 # %% [markdown]
-# **Equal steps.** The three accuracies are within .03 of each other. In the table above, a
+# **Equal steps.** The three accuracies are within .03 of each other. With the seed 0, a
 # quarter of the cells of 4 pictures is a little worse than all cells. Its gradient is
 # noisier. A quarter of 16 pictures is a little better: it sees four times as many scenes,
 # and it allows a larger rate. It also takes four times the work.
