@@ -391,7 +391,7 @@ for name, part in parts.items():
 print(f"  the mean IU of 8s is {iu['8s']:.3f}")
 for name in HEADS:
     share = spread[name] / sum(spread.values())
-    print(f"  {name:12} {share:4.0%} of the spread; without it, mean IU -{lost[name]:.3f}")
+    print(f"  {name:12} {share:4.0%} of the spread; without it, mean IU {-lost[name]:+.3f}")
 check("without score_pool3, 8s loses .4 or more", 0.4 < lost["score_pool3"] < 0.8)
 check("without score_fr it loses less than .1", -0.05 < lost["score_fr"] < 0.1)
 check("without score_pool4 it loses less than .15", -0.05 < lost["score_pool4"] < 0.15)
@@ -404,8 +404,8 @@ check("without score_pool4 it loses less than .15", -0.05 < lost["score_pool4"] 
 
 # %% [markdown]
 # So the answer to "do shallow and deep layers contribute equally?" is no. The spread has
-# the same order here, but it is no measure of worth. `score_fr` has a tenth of the spread,
-# and it is worth nothing.
+# the same order here, but it is no measure of worth. `score_fr` has some hundredths of
+# the spread, and it is worth nothing.
 #
 # An ablation removes a layer from a network that was trained with it. The other question is
 # what the network would have learned without it. So train once more, with `score_pool4`
@@ -465,7 +465,7 @@ print(f"  stripes: the mean IU of 8s is {stripes['8s']:.3f}")
 for name in HEADS:
     net = only(striped_nets["8s"], set(HEADS) - {name})
     lost_stripes[name] = stripes["8s"] - mean_iu(net, striped_val)
-    print(f"  without {name:12} mean IU -{lost_stripes[name]:.3f}")
+    print(f"  without {name:12} mean IU {-lost_stripes[name]:+.3f}")
 check(
     "with colours, the skip from pool2 gains .03 or more", 0.03 < gains["colours"][2] < 0.25
 )
