@@ -360,17 +360,19 @@ best_alone = max(iu_rgb, iu_depth)
 alone_says = 0.3 < min(iu_rgb, iu_depth) and best_alone < 0.5
 check("one picture alone answers half of the question", alone_says, f"{best_alone:.3f}")
 depth_gain, late_gain = min(iu_early, iu_late) - best_alone, iu_late - iu_early
-check("both pictures do far better", 0.2 < depth_gain < 0.6, f"by {depth_gain:.3f} or more")
+check("both pictures do far better", 0.2 < depth_gain < 0.5, f"by {depth_gain:.3f} or more")
 check(
     "late fusion has fewer parameters than early fusion",
     size_late < size_early,
     f"{size_late:,} and {size_early:,}",
 )
-check("and is about as good", -0.15 < late_gain < 0.1, f"{late_gain:+.3f} mean IU")
+check("and is nearly as good", -0.1 < late_gain < 0.05, f"{late_gain:+.3f} mean IU")
 
 # %% [markdown]
-# In table 4 of the paper (NYUDv2, mean IU), the gain is much smaller, and late fusion is
-# the better of the two. The numbers come from `fcn published`.
+# Early fusion is ahead by .02 to .04 on five seeds, and has a tenth more parameters. So
+# neither of the two is clearly better here. In table 4 of the paper (NYUDv2, mean IU), the
+# gain from depth is much smaller, and late fusion is the better of the two. The numbers
+# come from `fcn published`.
 
 # %%
 paper = {
@@ -656,6 +658,7 @@ viz.show(draw_two_heads(), "14_two_heads")
 
 # %% [markdown]
 # ## Claims
+# The numbers behind the bounds are those of five seeds.
 
 # %%
 early_zero, streams = zero_gap < 1e-12, max(late_gap, late_dx_gap) < 1e-12
@@ -669,12 +672,12 @@ claims(
         ("depth does not reach the colour stream", untouched, "exact: bit for bit"),
         ("the trunk's gradient is the heads' sum", sum_gap < 1e-12, "1e-12: two orders"),
         ("a second small head is cheap", 0.001 < extra < 0.05, "a count"),
-        ("one picture answers half", alone_says, "@@"),
-        ("both pictures do far better", 0.2 < depth_gain < 0.6, "@@"),
-        ("early or late: about the same", -0.15 < late_gain < 0.1, "@@"),
+        ("one picture answers half", alone_says, ".342 to .415"),
+        ("both pictures do far better", 0.2 < depth_gain < 0.5, ".304 to .354"),
+        ("early or late: nearly the same", -0.1 < late_gain < 0.05, "-.038 to -.016"),
         ("late fusion has fewer parameters", sizes_fair, "a count"),
-        ("one network, two answers", 0.6 < least < 0.95, "@@; all ground has .26"),
-        ("for shapes a mask beats a picture", 0.03 < gain < 0.15, "@@, after 200 steps"),
+        ("one network, two answers", 0.6 < least < 0.95, ".753 to .807; all ground: .26"),
+        ("for shapes a mask beats a picture", 0.03 < gain < 0.15, ".070 to .084"),
         ("the last head's gradient alone is wrong", last_is_wrong, "finite differences"),
     ]
 )
