@@ -10,7 +10,8 @@ the size of the picture, and say what happens at the border.
 Fast path: lesson 11 comes next. On the fast path you have not read lessons 3 and 6; what is
 needed of them is repeated here in a sentence each.
 
-Needs: lesson 7 (output stride); lessons 3 and 6 help. Words: the [glossary](../docs/glossary.md).
+Needs: lesson 7 (output stride); lessons 3 and 6 help.
+Words: the [glossary](../docs/glossary.md).
 
 Runtime: 3 s on 2 cores
 """
@@ -19,25 +20,28 @@ Runtime: 3 s on 2 cores
 # ## Each coarse value is spread through a kernel
 #
 # The scores of FCN-32s stand on a grid that is 32 times coarser than the picture. A
-# **transposed convolution** makes the grid fine again. Each coarse value is multiplied by a
+# *transposed convolution* makes the grid fine again. Each coarse value is multiplied by a
 # kernel, and the result is added to the fine map. For the next coarse value, the kernel
 # moves on by one stride. Where neighbouring kernels overlap, their values add up. Here is a
 # row of three numbers with stride 2 and four different kernels:
 #
 #     row                            3 1 2
-#     kernel 1 0                     3 0 1 0 2 0                  bed of nails
-#     kernel 1 1                     3 3 1 1 2 2                  nearest neighbour
-#     kernel 1 2 1, divided by 2     1.5 3 2 1 1.5 2 1            linear, every second number is from the row
-#     kernel 1 3 3 1, divided by 4   .75 2.25 2.5 1.5 1.25 ...    linear, the row's numbers lie between the fine ones
+#     kernel 1 0                     3 0 1 0 2 0                    bed of nails
+#     kernel 1 1                     3 3 1 1 2 2                    nearest neighbour
+#     kernel 1 2 1, divided by 2     1.5 3 2 1 1.5 2 1              linear
+#     kernel 1 3 3 1, divided by 4   .75 2.25 2.5 1.5 1.25 1.75 1.5 .5   linear
+#
+# In the third result, every second number is a number of the row. In the fourth, the
+# numbers of the row lie between the fine ones.
 
 # %% [markdown]
 # ## Predict
 # 1. How long is the result for `n` numbers, a kernel of size `k` and stride `s`? Use the
 #    four rows above.
-# 2. FCN-32s upsamples 16x16 scores with `k = 64` and `s = 32`. How large is the result? The
-#    picture has 500x500 pixels. What happens to the rest?
-# 3. A row holds the number 1 everywhere. Which of the four kernels give 1 everywhere,
+# 2. A row holds the number 1 everywhere. Which of the four kernels give 1 everywhere,
 #    except near the ends?
+# 3. FCN-32s upsamples 16x16 scores with `k = 64` and `s = 32`. How large is the result? The
+#    picture has 500x500 pixels. What happens to the rest?
 # 4. Convolve a picture with a kernel. Then apply the transposed convolution with the same
 #    kernel. Do you get the picture back?
 
@@ -55,8 +59,8 @@ rng = np.random.default_rng([SEED, 9])
 
 # %% [markdown]
 # ## By hand
-# This is the third kernel of the table. The numbers 3, 1 and 2 are each multiplied by (1,
-# 2, 1) / 2. Each product is added two places after the one before.
+# This is the third kernel of the table. The numbers 3, 1 and 2 are each multiplied by the
+# kernel (1, 2, 1) / 2. Each product is added two places after the one before.
 
 
 # %%
@@ -84,9 +88,9 @@ check(
 )
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 1.** The result has `s(n - 1) + k` numbers: the last kernel begins at place
-# > `s(n - 1)` and has `k` taps. The four rows above have 6, 6, 7 and 8 numbers. If you
-# > wrote `s * n`, your answer is right for `k = s` only.
+# > **Prediction 1.** The result has $s(n - 1) + k$ numbers: the last kernel begins at place
+# > $s(n - 1)$ and has $k$ taps. The four rows above have 6, 6, 7 and 8 numbers. If you
+# > wrote $s \cdot n$, your answer is right for $k = s$ only.
 
 # %%
 ones = {name: transposed_row(np.ones(6), taps, 2) for name, taps in kernels.items()}
@@ -102,42 +106,45 @@ check(
 )
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 3.** Three of the four kernels give 1 everywhere, except near the ends: all
+# > **Prediction 2.** Three of the four kernels give 1 everywhere, except near the ends: all
 # > but the bed of nails. A fine pixel receives every second tap of the kernel: the taps 0,
-# > 2, ... or the taps 1, 3, .... The taps that it receives must add up to 1. For (1, 2, 1)
-# > / 2 the two sums are 1/2 + 1/2 and 1. For (1, 3, 3, 1) / 4 they are 1/4 + 3/4 and 3/4 +
+# > 2, ... or the taps 1, 3, ... . The taps that it receives must add up to 1. For the third
+# > kernel the two sums are 1/2 + 1/2 and 1. For the fourth they are 1/4 + 3/4 and 3/4 +
 # > 1/4. For the bed of nails they are 1 and 0. Near the ends of the row some of the taps
 # > are missing.
 
 # %% [markdown]
 # ## Write it yourself, then compare
-# The same operation for maps with channels takes ten lines. The weight has the shape `(in,
-# out, kh, kw)`. The padding of a convolution adds rows and columns before it begins. The
-# padding of a transposed convolution does the opposite: it removes rows and columns from
-# all sides of the result.
+# The same operation for maps with channels takes ten lines. The input value at channel $c$
+# and place $(u, v)$ is multiplied by each tap $(a, b)$ of the kernel, and the product is
+# added to output channel $o$:
+#
+# $$
+# y_{o,\;su + a - p,\;sv + b - p} \mathrel{+}= x_{c,\,u,\,v} \cdot w_{c,\,o,\,a,\,b}
+# $$
+#
+# Here $s$ is the stride and $p$ the padding. The padding of a convolution adds rows and
+# columns before it begins. The padding of a transposed convolution does the opposite: it
+# removes rows and columns from all sides of the result.
 
 
 # %%
 def scatter(x, weight, stride, padding=0):
-    """y[n, o, s*u + a - p, s*v + b - p] += x[n, c, u, v] * weight[c, o, a, b]"""
+    """The formula above. Shapes: x (N, in, H, W), weight (in, out, kh, kw)."""
     N, _, H, W = x.shape
     _, out_channels, kh, kw = weight.shape
     y = np.zeros((N, out_channels, stride * (H - 1) + kh, stride * (W - 1) + kw))
     for u, v in np.ndindex(H, W):
-        copies = np.einsum(
-            "nc,coab->noab", x[:, :, u, v], weight
-        )  # the kernels, times the values at (u, v)
+        # the kernels, times the values at (u, v)
+        copies = np.einsum("nc,coab->noab", x[:, :, u, v], weight)
         y[:, :, stride * u : stride * u + kh, stride * v : stride * v + kw] += copies
     return y[:, :, padding : y.shape[2] - padding, padding : y.shape[3] - padding]
 
 
 x, weight = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 2, 4, 3))
-package_gap = np.abs(
-    scatter(x, weight, 2, 1) - ops.conv_transpose2d(x, weight, None, 2, 1)
-).max()
-loops_gap = np.abs(
-    scatter(x, weight, 2, 1) - conv_transpose2d_loops(x, weight, None, 2, 1)
-).max()
+ours = scatter(x, weight, stride=2, padding=1)
+package_gap = np.abs(ours - ops.conv_transpose2d(x, weight, None, 2, 1)).max()
+loops_gap = np.abs(ours - conv_transpose2d_loops(x, weight, None, 2, 1)).max()
 check(
     "ours = ops.conv_transpose2d, which uses one matrix product",
     package_gap < 1e-12,
@@ -227,8 +234,8 @@ check(
 )
 
 # %% [markdown]
-# The figure `09_impulse` (below, with the other drawings) shows the five ways on one coarse
-# value and on a photograph.
+# The drawings at the end of the lesson show the five ways on one coarse value
+# (`09_impulse`) and on a photograph (`09_photo`).
 
 # %% [markdown]
 # ## How does FCN-32s get back to the size of the picture?
@@ -268,7 +275,7 @@ check(
 )
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 2.** The result has 32 * 15 + 64 = 544 rows and columns. The crop cuts off
+# > **Prediction 3.** The result has 32 * 15 + 64 = 544 rows and columns. The crop cuts off
 # > 19 rows before the picture and 25 behind it. If you wrote 22 on both sides, you cropped
 # > in the middle. Then every score would stand 3 pixels too far to the upper left: 265.5
 # > instead of 268.5.
@@ -300,10 +307,10 @@ check(
 )
 
 # %% [markdown]
-# In FCN-32s, the padding of 100 and the crop remove only a part of this fading. The
-# **gain** of a pixel is the value that a map of ones has there after the upsampling. The
-# first pixel of a row has the gain 39/64, and 20 of the 500 pixels of a row have a gain
-# below 1.
+# At the edge the value is 33/64, and in the corner it is $(33/64)^2$. In FCN-32s, the
+# padding of 100 and the crop remove only a part of this fading. The **gain** of a pixel is
+# the value that a map of ones has there after the upsampling. The first pixel of a row has
+# the gain 39/64, and 20 of the 500 pixels of a row have a gain below 1.
 
 # %%
 gain = gain[19 : 19 + 500, 19 : 19 + 500]
@@ -348,14 +355,22 @@ certain = 0.12 < less_sure < 0.3 and 0.45 < sure < 0.75
 check("its probability in the corner falls", certain, f"from {sure:.2f} to {less_sure:.2f}")
 
 # %% [markdown]
-# **In FCN-8s it can change the winning class.** FCN-8s adds three score maps during the
-# upsampling (lesson 12). Their output strides are 32, 16 and 8. The maps of strides 16 and
-# 8 go on beyond the border of the picture, because of the padding of 100, and a crop cuts
-# the rest off. The map of stride 32 ends near the border, because `fc6` is a 7x7
-# convolution without padding. So at the first pixel of a row, the scores of stride 32 have
-# the gain 39/64, and those of strides 16 and 8 have the gain 1. Near the border, the scores
-# of stride 32 count less in the sum than they do inside. We test this on random scores.
-# (The numbers 5, 9 and 31 in the code are the crops of lesson 6.)
+# **In a network with several score maps it can change the winning class.** FCN-8s is such a
+# network, and lesson 12 builds it. It has one score map of output stride 32, like FCN-32s,
+# and two more that are computed from earlier layers of the network. Those have the output
+# strides 16 and 8. FCN-8s goes up in three steps:
+#
+#     scores of stride 32 (16x16)     upsample by 2
+#     + scores of stride 16 (44x44)   upsample by 2
+#     + scores of stride 8 (88x88)    upsample by 8
+#
+# The maps do not have the same size. The padding of 100 makes the maps of strides 16 and 8
+# go on beyond the border of the picture, so before each sum a part of the larger map is cut
+# out. The map of stride 32 ends near the border, because `fc6` is a 7x7 convolution without
+# padding. So at the first pixel of a row, the scores of stride 32 have the gain 39/64, and
+# the others have the gain 1. Near the border, the scores of stride 32 count less in the sum
+# than they do inside. We test this on random scores. (In the code, the numbers 5, 9 and 31
+# say at which row and column each cut begins. Lesson 6 derives them.)
 
 
 # %%
@@ -373,9 +388,11 @@ def maps(count, make):
     return [make((1, count, size, size)).astype(np.float32) for size in (16, 44, 88)]
 
 
+one, zero = maps(1, np.ones), maps(1, np.zeros)
 gains_8s = [
-    way_up(*(one * (number == k) for k, one in enumerate(maps(1, np.ones))))
-    for number in range(3)
+    way_up(one[0], zero[1], zero[2]),
+    way_up(zero[0], one[1], zero[2]),
+    way_up(zero[0], zero[1], one[2]),
 ]
 firsts = [float(gains[0, 0, 250, 0]) for gains in gains_8s]
 check(
@@ -387,14 +404,12 @@ check(
 # %%
 deep, middle, fine = maps(21, lambda shape: rng.normal(size=shape))
 deep_part, rest = way_up(deep, 0 * middle, 0 * fine), way_up(0 * deep, middle, fine)
-moved = (
-    (deep_part + rest).argmax(axis=1) != (deep_part / gains_8s[0] + rest).argmax(axis=1)
-)[0]
+with_fading = (deep_part + rest).argmax(axis=1)[0]
+without_fading = (deep_part / gains_8s[0] + rest).argmax(axis=1)[0]
+moved = with_fading != without_fading
 fades = gains_8s[0][0, 0] < 1 - 1e-6
 share = moved[fades].mean()
-print(
-    f"{fades[250].sum()} of 500 pixels of a row fade; random scores: {share:.1%} of the fading pixels change class"
-)
+print(f"{fades[250].sum()} of 500 pixels of a row fade")
 check(
     "on random scores, some of the fading pixels change their class",
     0.04 < share < 0.12,
@@ -405,18 +420,16 @@ check("no other pixel changes its class", not moved[~fades].any())
 # %% [markdown]
 # The small networks of this course pad by less than 100. Their score maps all end at the
 # border of the picture. Then the gains at the first pixel of a row are 81/256, 27/64 and
-# 9/16. They differ too, so the winning class can change there too. A trained network has
-# been trained with this border, so it need not lose accuracy there. But "the fading never
-# changes the winning class" is true for FCN-32s only.
+# 9/16, the largest stride first. They differ too, so the winning class can change there
+# too. A trained network has been trained with this border, so it need not lose accuracy
+# there. But "the fading never changes the winning class" is true for FCN-32s only.
 
 # %%
 one_map = np.ones((1, 1, 4, 4))
 twice = ops.bilinear_upsample(ops.bilinear_upsample(one_map, 4, 2, 1), 4, 2, 1)
-once, last = (
-    ops.bilinear_upsample(one_map, 4, 2, 1),
-    lambda y: ops.bilinear_upsample(y, 16, 8, 4)[0, 0],
-)
-small_nets = [last(twice)[60, 0], last(once)[30, 0], last(one_map)[16, 0]]
+once = ops.bilinear_upsample(one_map, 4, 2, 1)
+steps = [ops.bilinear_upsample(y, 16, 8, 4)[0, 0] for y in (twice, once, one_map)]
+small_nets = [y[len(y) // 2, 0] for y in steps]
 check(
     "gains without extra padding: 81/256, 27/64 and 9/16",
     np.allclose(small_nets, [81 / 256, 27 / 64, 9 / 16]),
@@ -436,8 +449,9 @@ kernel = rng.normal(size=(5, 5))
 
 
 def nails_then_convolve(x, kernel, stride):
-    """Bed of nails without the zeros after the last nail, then an ordinary convolution with full padding."""
-    nails = ops.bed_of_nails(x, stride)[:, :, : 1 - stride or None, : 1 - stride or None]
+    """A bed of nails, then an ordinary convolution with full padding."""
+    rows, columns = (stride * (size - 1) + 1 for size in x.shape[2:])
+    nails = ops.bed_of_nails(x, stride)[:, :, :rows, :columns]  # it ends with a nail
     return ops.conv2d(nails, kernel[None, None], None, 1, len(kernel) - 1)
 
 
@@ -452,11 +466,16 @@ check(
 
 # %% [markdown]
 # **The matrix of a convolution, transposed.** A convolution is linear, so it has a matrix
-# `C`. Its columns are the results for single pixels. The transposed convolution with the
-# same weight has the matrix `C` with rows and columns exchanged, and this is where the name
-# comes from. Let `<a, b>` be the sum of the products of all numbers of `a` with those of
-# `b` at the same place. Then `<conv(v), c> = <v, convT(c)>` for every `v` and `c`. The
-# gradient of a convolution with respect to its input is the same operation (lesson 3).
+# $C$. Its columns are the results for single pixels. The transposed convolution with the
+# same weight has the matrix $C^\top$, which is $C$ with rows and columns exchanged. This is
+# where the name comes from. Let $\langle a, b\rangle$ be the sum of the products of all
+# numbers of $a$ with those of $b$ at the same place. Then for every $v$ and $c$
+#
+# $$
+# \langle C v,\, c \rangle = \langle v,\, C^\top c \rangle .
+# $$
+#
+# The gradient of a convolution with respect to its input is the same operation (lesson 3).
 
 # %%
 kernel = rng.normal(size=(3, 3))
@@ -489,10 +508,10 @@ check(
 # %% [markdown]
 # ## "Deconvolution" does not undo a convolution
 # The paper calls the operation deconvolution, and this name misleads. Transposing restores
-# the *size*, not the values. To undo the convolution `y = C v`, you would have to solve `C
-# x = y`. Here these are 9 equations for 49 pixels, so a solution need not be `v`. But when
-# a solution is convolved, it gives `y` again. The result of the transposed convolution does
-# not even give `y`.
+# the *size*, not the values. To undo the convolution $y = C v$, you would have to solve
+# $C x = y$. Here these are 9 equations for 49 pixels, so a solution need not be $v$. But
+# when a solution is convolved, it gives $y$ again. The result of the transposed convolution
+# does not even give $y$.
 
 # %%
 y = C @ v.ravel()
@@ -634,33 +653,42 @@ check("a random kernel does not", 2 < random_gap < 40, f"off by {random_gap:.1f}
 
 
 # %%
+def six_panels(coarse, ups, caption):
+    """The coarse map and the five ways up from it, in two rows of three."""
+    pictures = [coarse, *ups.values()]
+    names = ["the coarse map", *ups]
+    return viz.panels([pictures[:3], pictures[3:]], names, caption, size=2.3)
+
+
 def draw_impulse():
-    """One coarse value and a photograph, upsampled by 4 in five ways."""
-    photo = np.asarray(
-        Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
-    )
+    """One coarse value, upsampled by 4 in five ways."""
+    maps = {name: y[0, 0] for name, y in dots.items()}
+    return six_panels(dot[0, 0], maps, "One coarse value, upsampled by 4")
+
+
+def draw_photo():
+    """A photograph after a max-pool of size 4, upsampled by 4 in five ways."""
+    file = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
+    photo = np.asarray(Image.open(file))
     face = photo[70:326:2, 120:376:2].transpose(2, 0, 1)[:, None] / 255
     pooled, places = ops.max_pool2d(face, s)
     ups = five_ways(pooled, places, random_kernel * s * s / random_kernel.sum())
-    rows = [[dot, *dots.values()], [pooled, *ups.values()]]
-    rows[0] = [y[0, 0] for y in rows[0]]
-    rows[1] = [
-        (255 * y[:, 0].transpose(1, 2, 0).clip(0, 1)).astype(np.uint8) for y in rows[1]
-    ]
-    names = ["coarse", *ups]
-    return viz.panels(
-        rows, names, "Upsampling by 4: one coarse value, and a photograph", size=1.8
-    )
+
+    def picture(y):
+        return (255 * y[:, 0].transpose(1, 2, 0).clip(0, 1)).astype(np.uint8)
+
+    maps = {name: picture(y) for name, y in ups.items()}
+    return six_panels(picture(pooled), maps, "A photograph, pooled by 4 and upsampled by 4")
 
 
 def draw_border():
     """The gain at the border, as a map and along a row."""
     figure, axes = viz.new_figure(
-        "A map of ones, upsampled by 32: the transposed convolution fades at the border, a resize does not",
+        "A map of ones, upsampled by 32, fades at the border",
         columns=2,
-        width=9,
-        height=3.4,
-        titles=["5x5 ones, padding 16", "along the middle row"],
+        width=7.4,
+        height=3.2,
+        titles=["5x5 ones, padding 16", "gain along the middle row"],
     )
     figure.colorbar(axes[0].imshow(faded[0, 0], vmin=0, vmax=1), ax=axes[0])
     viz.bare(axes[0])
@@ -680,24 +708,27 @@ def draw_checkerboard():
         "3x3 bilinear": smooth_odd,
         "4x4 random": rough_even,
     }
-    caption = "A map of ones, upsampled by 2: the size of the kernel alone does not decide whether a pattern appears"
-    figure, axes = viz.new_figure(
-        caption, columns=4, width=9, height=2.9, titles=list(boards)
-    )
+    caption = "A map of ones, upsampled by 2 with four kernels"
+    figure, axes = viz.new_figure(caption, 2, 2, 5.5, 5.8, titles=list(boards))
     viz.bare(axes)
-    for ax, board in zip(axes, boards.values()):
+    for ax, board in zip(axes.flat, boards.values()):
         ax.imshow(board / board.mean(), vmin=0, vmax=2)
     return figure
 
 
 # %% [markdown]
-# The first column is the coarse map. In the second row, it is a photograph after a max-pool
-# of size 4. In the first row, look at how far one value reaches and in which shape. In the
-# second row, look for blocks (nearest neighbour), black gaps (bed of nails, max-unpooling),
-# smooth transitions and a dark border (bilinear), and a repeated pattern (random kernel).
+# Look at how far one coarse value reaches, and in which shape.
 
 # %%
 viz.show(draw_impulse(), "09_impulse")
+
+# %% [markdown]
+# The same on a photograph after a max-pool of size 4. Look for blocks (nearest neighbour),
+# black gaps (bed of nails, max-unpooling), smooth transitions and a dark border (bilinear),
+# and a repeated pattern (random kernel).
+
+# %%
+viz.show(draw_photo(), "09_photo")
 
 # %% [markdown]
 # On the left, look at the dark corners. On the right, look at where each line reaches 1.
@@ -728,106 +759,40 @@ viz.show(draw_checkerboard(), "09_checkerboard")
 # ## Claims
 
 # %%
+edge_gains = abs(corner - (33 / 64) ** 2) < 1e-12 and abs(first - 39 / 64) < 1e-12
+our_lines = max(package_gap, loops_gap) < 1e-12
+not_inverse = not_undone and not_the_picture
+equal_sums = np.ptp(smooth_odd) < 1e-12 < 0.1 < np.ptp(rough_even)
+hidden_flip = symmetric_gap < 1e-12 and random_gap > 2
+unpool_scores = 0.3 < changed["scores"] < 0.7
+three_counts = set(np.unique(uneven)) == {1, 2, 4}
 claims(
     [
         ("the result has s(n - 1) + k numbers", lengths == [6, 6, 7, 8], "counted"),
-        (
-            "our ten lines = the package",
-            max(package_gap, loops_gap) < 1e-12,
-            "1e-12: two orders of summation",
-        ),
-        (
-            "nearest neighbour = transposed convolution with ones",
-            nearest_same,
-            "exact: copies that do not overlap",
-        ),
-        (
-            "bed of nails = transposed convolution with a 1",
-            nails_same,
-            "exact: copies that do not overlap",
-        ),
-        (
-            "bilinear resize = transposed convolution, inside",
-            inside_gap < 1e-12,
-            "1e-12: two orders of summation",
-        ),
-        (
-            "not within s/2 of the border",
-            0.3 < border_gap < 3,
-            "scores of size 1; .7 to 1.1 on five seeds",
-        ),
-        (
-            "FCN-32s: 16 scores, 544 pixels, 500 from 19 on",
-            sizes == (16, 544, 44, 25),
-            "counted",
-        ),
+        ("our ten lines = the package", our_lines, "1e-12: two orders of summation"),
+        ("nearest neighbour = ones", nearest_same, "exact: copies do not overlap"),
+        ("bed of nails = a single 1", nails_same, "exact: copies do not overlap"),
+        ("bilinear resize = pyramid, inside", inside_gap < 1e-12, "1e-12: two orders"),
+        ("not at the border", 0.3 < border_gap < 3, ".7 to 1.1 on five seeds"),
+        ("16 scores, 544 pixels, 500 kept", sizes == (16, 544, 44, 25), "counted"),
         (
             "= zeros in between + flipped convolution",
             flipped_gap < 1e-12,
-            "1e-12: two orders of summation",
-        ),
-        (
-            "its matrix is the convolution's, transposed",
-            np.array_equal(T, C.T),
-            "exact: the same weights",
-        ),
-        (
-            "it does not undo the convolution",
-            not_undone and not_the_picture,
-            "11 to 19 % on five seeds; solving: 1e-10",
-        ),
-        (
-            "ones fade to (33/64)**2 in the corner at s = 32",
-            abs(corner - (33 / 64) ** 2) < 1e-12,
             "1e-12: rounding",
         ),
-        (
-            "FCN-32s' first pixel has the gain 39/64",
-            abs(first - 39 / 64) < 1e-12,
-            "1e-12: rounding",
-        ),
+        ("its matrix is C transposed", np.array_equal(T, C.T), "exact: the same weights"),
+        ("it does not undo the convolution", not_inverse, "11 to 19 %; solving: 1e-10"),
+        ("gains (33/64)**2 and 39/64", edge_gains, "1e-12: rounding"),
         ("20 of 500 pixels of a row fade", fading == 20, "counted"),
         ("divided by its gain it is the resize", divided_gap < 1e-12, "1e-12: rounding"),
-        (
-            "FCN-32s: fading does not move the winning class",
-            same_winner,
-            "exact: one factor for all classes",
-        ),
-        (
-            "but the fading lowers its probability",
-            certain,
-            ".55 to .65 falls to .19 to .22 on five seeds",
-        ),
-        (
-            "FCN-8s: fading moves some winning classes",
-            0.04 < share < 0.12,
-            "6 to 9 % on five seeds",
-        ),
+        ("FCN-32s: fading moves no class", same_winner, "exact: one factor for all"),
+        ("but it lowers the probability", certain, ".55 to .65 falls to .19 to .22"),
+        ("FCN-8s: it moves some classes", 0.04 < share < 0.12, "6 to 9 % on five seeds"),
         ("max-unpooling = backward of max-pooling", vjp_same, "exact: both copy numbers"),
-        (
-            "pool(unpool) gives back what a ReLU gave",
-            kept["after a ReLU"],
-            "exact: both copy numbers",
-        ),
-        (
-            "pool(unpool) loses negative scores",
-            0.3 < changed["scores"] < 0.7,
-            "120 scores, half of them negative",
-        ),
-        (
-            "k = 3, s = 2: coverage 1, 2, 4",
-            set(np.unique(uneven)) == {1, 2, 4},
-            "exact: counted",
-        ),
-        (
-            "a constant map needs equal sums of taps",
-            np.ptp(smooth_odd) < 1e-12 < 0.1 < np.ptp(rough_even),
-            "1e-12: rounding",
-        ),
-        (
-            "a symmetric kernel hides a missing flip",
-            symmetric_gap < 1e-12 and random_gap > 2,
-            "1e-12: rounding",
-        ),
+        ("pool(unpool) keeps a ReLU's output", kept["after a ReLU"], "exact: copies"),
+        ("pool(unpool) loses negative scores", unpool_scores, "half of 120 are negative"),
+        ("k = 3, s = 2: coverage 1, 2, 4", three_counts, "exact: counted"),
+        ("a constant map needs equal sums of taps", equal_sums, "1e-12: rounding"),
+        ("a symmetric kernel hides a missing flip", hidden_flip, "1e-12: rounding"),
     ]
 )

@@ -6,15 +6,17 @@ After this lesson you can turn a trained classifier into FCN-32s and write the b
 its head. You can say why its first loss is exactly ln C, convert a learning rate from one
 loss to another, and measure what the classifier is worth.
 
-Needs: lesson 5 (a classifier as a convolution) and lesson 9 (upsampling). Words: the [glossary](../docs/glossary.md).
+Needs: lesson 5 (a classifier as a convolution) and lesson 9 (upsampling).
+Words: the [glossary](../docs/glossary.md).
 
-Fast path: lesson 12 comes next.
+Fast path: lesson 12 comes next. What is needed of lessons 3, 4 and 6 is repeated here in a
+sentence each.
 
 Runtime: 20 s on 2 cores
 """
 
 # %% [markdown]
-# # From one class for a picture to one class for every pixel
+# ## From one class for a picture to one class for every pixel
 #
 # Lesson 5 turned the classifier's last layers into convolutions. On a larger picture they
 # give a map of scores, one cell every 32 pixels. FCN-32s has three parts. The **trunk** is
@@ -25,14 +27,24 @@ Runtime: 20 s on 2 cores
 # Each pixel has a loss. A worked example with nine pixels, three classes, and all scores
 # zero:
 #
-#     labels  0 0 1     The softmax of three zeros is 1/3 for each class. So the loss of each
-#             0 2 1     pixel is -ln(1/3) = ln 3 = 1.0986, and their mean is ln 3 too.
-#             0 2 2     The labels do not matter yet.
+#     labels  0 0 1
+#             0 2 1
+#             0 2 2
 #
-# Every layer has a backward, so the loss of each pixel reaches every weight. Training all
-# layers at once, from the picture to the loss, is called **end-to-end**.
-# **Pixels-to-pixels** says that the input and the output are pictures of the same size,
-# with a loss at each pixel.
+# The softmax turns scores into probabilities. Three zeros become 1/3 for each class. So the
+# loss of each pixel is
+#
+# $$
+# -\ln \tfrac{1}{3} = \ln 3 = 1.0986 ,
+# $$
+#
+# and the mean of all pixels is $\ln 3$ too. The labels do not matter yet.
+#
+# Every layer has a backward (lesson 3): it turns the gradient of the loss with respect to
+# the layer's output into those with respect to its input and its weights. So the loss of
+# each pixel reaches every weight. Training all layers at once, from the picture to the
+# loss, is called **end-to-end**. **Pixels-to-pixels** says that the input and the output
+# are pictures of the same size, with a loss at each pixel.
 
 # %% [markdown]
 # ## Predict
@@ -58,9 +70,7 @@ from fcn_from_scratch.training import SGD, Trainer, evaluate, polynomial, segmen
 DEVICE, SEED = device(), seed()
 labels = np.array([[[0, 0, 1], [0, 2, 1], [0, 2, 2]]])
 loss, dscores = ops.softmax_cross_entropy(np.zeros((1, 3, 3, 3)), labels)
-by_hand = (
-    np.array([1 / 3 - 1, 1 / 3, 1 / 3]) / 9
-)  # softmax minus one-hot, divided by nine pixels
+by_hand = np.array([1 / 3 - 1, 1 / 3, 1 / 3]) / 9  # softmax minus one-hot, nine pixels
 check("zero scores give the loss ln 3", abs(loss - np.log(3)) < 1e-15)
 check(
     "the gradient of the first pixel is the one by hand",
@@ -88,8 +98,10 @@ def build(name, **options):
 
 
 # %% [markdown]
-# This is lesson 4 in ten lines: momentum, a rate that rises and then falls, random batches
-# of 16. The last hundred pictures are not trained on.
+# This is the training of lesson 4 in ten lines. In each step, a random batch of 16 pictures
+# gives a gradient, and the weights move against it. Momentum averages the gradients of the
+# last steps. The rate rises at first, and then falls to zero. The last hundred pictures are
+# not trained on.
 
 # %%
 classifier = build("mini_classifier").to(DEVICE)
@@ -177,16 +189,15 @@ net = build("mini_fcn32s", dtype=np.float64)
 models.transplant(net, classifier)
 for array in (net.params["score_fr.weight"], net.params["score_fr.bias"]):
     array[...] = rng.normal(size=array.shape)
-x, y = datasets.collate(
-    [net.transform(train[i].image) for i in range(8)], [train[i].labels for i in range(8)]
-)
+eight = [train[i] for i in range(8)]
+pictures = [net.transform(sample.image) for sample in eight]
+x, y = datasets.collate(pictures, [sample.labels for sample in eight])
 x = x.astype(np.float64)
 top, _ = net.trunk(x)
-scores, kept = head(
-    top, net.params["score_fr.weight"], net.params["score_fr.bias"], (64, 64)
-)
+weight, bias = net.params["score_fr.weight"], net.params["score_fr.bias"]
+scores, kept = head(top, weight, bias, (64, 64))
 dy = rng.normal(size=scores.shape)
-dtop, dweight, dbias = head_backward(dy, kept, net.params["score_fr.weight"])
+ours = head_backward(dy, kept, weight)
 forward_gap = np.abs(net(x) - scores).max()
 check(
     "the head by hand = the package's head",
@@ -194,14 +205,9 @@ check(
     f"they differ by {forward_gap:.0e}",
 )
 package_dtop, _ = net.head.backward(dy)
-pairs = [
-    (dtop, package_dtop),
-    (dweight, net.grads["score_fr.weight"]),
-    (dbias, net.grads["score_fr.bias"]),
-]
-backward_gap = max(
-    np.abs(ours - theirs).max() / np.abs(theirs).max() for ours, theirs in pairs
-)
+theirs = package_dtop, net.grads["score_fr.weight"], net.grads["score_fr.bias"]
+gaps = [np.abs(a - b).max() / np.abs(b).max() for a, b in zip(ours, theirs)]
+backward_gap = max(gaps)
 check(
     "and so are the three gradients",
     backward_gap < 1e-12,
@@ -265,8 +271,14 @@ check("at the second step it is not", trunk_gradients[1] > 0)
 # ## One step, two losses
 # The public code of the paper sums the loss over all pixels and has a learning rate of
 # 1e-10. This rate only looks strange. The gradient of the sum is the gradient of the mean,
-# times the number of pixels that count. Divide the rate by this number, and the step is the
-# same. (This holds without weight decay; exercise 3 has it.)
+# times the number $n$ of pixels that count. Divide the rate by this number, and the step is
+# the same:
+#
+# $$
+# \eta_{\mathrm{sum}} = \frac{\eta_{\mathrm{mean}}}{n} .
+# $$
+#
+# (This holds without weight decay; exercise 3 has it.)
 
 # %%
 pixels = int((y != 255).sum())
@@ -338,27 +350,18 @@ for name in ("32s-fixed", "32s", "from scratch"):
         net.freeze_trunk()
     before = net.state_dict()
     optimizer = SGD(net, warm_up(polynomial(RATE, STEPS), 20), weight_decay=5e-4)
-    trainer = Trainer(
-        net.to(DEVICE),
-        optimizer,
-        datasets.Batches(train, 8, net.transform, seed=SEED),
-        device=DEVICE,
-    )
+    batches = datasets.Batches(train, 8, net.transform, seed=SEED)
+    trainer = Trainer(net.to(DEVICE), optimizer, batches, device=DEVICE)
     curves[name] = []
     for mark in marks:
         trainer.run(mark, progress=False)
         scores[name] = evaluate(net, val, DEVICE).scores()
         curves[name].append(scores[name]["mean_iu"])
     if name == "32s-fixed":
-        moved = [
-            key
-            for key, array in net.state_dict().items()
-            if not np.array_equal(array, before[key])
-        ]
-        check(
-            "32s-fixed changed its score layer and nothing else",
-            moved == ["score_fr.weight", "score_fr.bias"],
-        )
+        after = net.state_dict()
+        moved = [key for key in after if not np.array_equal(after[key], before[key])]
+only_scores = moved == ["score_fr.weight", "score_fr.bias"]
+check("32s-fixed changed its score layer and nothing else", only_scores)
 
 # %% [markdown]
 # The scenes of `val` were not trained on. A network that always answers "background" is
@@ -371,9 +374,8 @@ for sample in val:
 scores = {"all background": lazy.scores(), **scores}
 iu = {name: row["mean_iu"] for name, row in scores.items()}
 for name, row in scores.items():
-    print(
-        f"  {name:15} pixel accuracy {row['pixel_accuracy']:.3f}   mean IU {row['mean_iu']:.3f}"
-    )
+    print(f"  {name:15} pixel accuracy {row['pixel_accuracy']:.3f}", end="   ")
+    print(f"mean IU {row['mean_iu']:.3f}")
 check(
     "32s is above 'all background' in mean IU", 0.1 < iu["32s"] - iu["all background"] < 0.4
 )
@@ -417,7 +419,7 @@ check(
 # fixed.
 
 # %% [markdown]
-# # What could fool you
+# ## What could fool you
 # Most pixels are background. A network that always answers "background" has a high pixel
 # accuracy, and a network in training looks finished when it has hardly begun. Pixel
 # accuracy hardly shows what 32s has learned. Mean IU shows it clearly.
@@ -434,39 +436,41 @@ check("mean IU at least doubled", 2 < lift_iu < 4, f"{lift_iu:.1f} times as much
 
 # %% [markdown]
 # ## The drawings
-# In the first figure, compare the lines of 32s and of the training from scratch. The
-# distance between them is what the classifier's trunk is worth at equal steps. In the
-# second figure, compare the two right columns with the truth. Look at small and thin
-# things, and at the corners of large ones.
 
 
 # %%
 def draw_curves():
-    caption = "Mean IU during training: each network at its best rate, on the same batches"
+    caption = "Mean IU during training, at each network's best rate"
     series = {name: (marks, values) for name, values in curves.items()}
-    figure = viz.curves(series, "step", "mean IU on val", caption)
-    viz.show(figure, "11_transplant")
+    return viz.curves(series, "step", "mean IU on val", caption)
 
 
 def draw_scenes():
-    """The four scenes with the most things in them."""
+    """The four scenes with the most things in them, a column for each."""
     full = sorted(range(len(val)), key=lambda i: (val[i].labels == 0).sum())[:4]
-    pairs = [(val[i].image, val[i].labels) for i in full]
-    shown = [nets["32s-fixed"].eval(), nets["32s"].eval()]
-    rows = [
-        [image, truth, *(segment(net, image, DEVICE) for net in shown)]
-        for image, truth in pairs
-    ]
-    titles = ["picture", "truth (void is pale)", "32s-fixed", "32s"]
-    caption = f"Only the score layer trained, or the whole network: {STEPS} steps each"
-    viz.show(
-        viz.panels(rows, titles, caption, classes=classes, palette=train.palette),
-        "11_fcn32s",
-    )
+    rows = {"picture": [val[i].image for i in full]}
+    rows["truth"] = [val[i].labels for i in full]
+    for name in ("32s-fixed", "32s"):
+        net = nets[name].eval()
+        rows[name] = [segment(net, val[i].image, DEVICE) for i in full]
+    caption = f"The score layer alone, or the whole network: {STEPS} steps each"
+    colours = {"classes": classes, "palette": train.palette}
+    return viz.panels([*rows.values()], None, caption, [*rows], size=1.7, **colours)
 
 
-draw_curves()
-draw_scenes()
+# %% [markdown]
+# Compare the lines of 32s and of the training from scratch. The distance between them is
+# what the classifier's trunk is worth at equal steps.
+
+# %%
+viz.show(draw_curves(), "11_transplant")
+
+# %% [markdown]
+# Each column is a scene; in the truth, void is pale. Compare the two lower rows with the
+# truth. Look at small and thin things, and at the corners of large ones.
+
+# %%
+viz.show(draw_scenes(), "11_fcn32s")
 
 # %% [markdown]
 # ## Exercises
@@ -483,48 +487,20 @@ draw_scenes()
 # ## Claims
 
 # %%
+ln_6 = abs(losses[0] - np.log(6)) < 1e-12
+by_hand = max(forward_gap, backward_gap) < 1e-12
+learned = 0.1 < iu["32s"] - iu["all background"] < 0.4
+any_size = shapes == [(1, 6, *hw) for hw in sizes]
 claims(
     [
-        (
-            "zero scores: the first loss is ln C",
-            abs(losses[0] - np.log(6)) < 1e-12,
-            "1e-12: float64",
-        ),
-        (
-            "the trunk's gradient is exactly 0 at step one",
-            trunk_gradients[0] == 0,
-            "exact: a product with zero",
-        ),
-        ("it is not 0 at step two", trunk_gradients[1] > 0, "any number above zero"),
-        (
-            "the head by hand is the package's",
-            max(forward_gap, backward_gap) < 1e-12,
-            "1e-12: float64",
-        ),
-        (
-            "a rate on the sum is the mean's over the pixels that count",
-            step_gap < 1e-9,
-            "1e-9: float64, small steps",
-        ),
-        (
-            "32s-fixed reaches 35 to 75 % of 32s",
-            0.35 < share < 0.75,
-            "45 to 62 % on five seeds",
-        ),
-        (
-            "32s is above 'all background'",
-            0.1 < iu["32s"] - iu["all background"] < 0.4,
-            ".18 to .24 on five seeds",
-        ),
-        (
-            "a transplanted trunk is ahead at equal steps",
-            0.01 < trunk_gain < 0.2,
-            ".033 to .099 on five seeds",
-        ),
-        (
-            "any size in, the same size out",
-            shapes == [(1, 6, *hw) for hw in sizes],
-            "exact: sizes",
-        ),
+        ("zero scores: the first loss is ln C", ln_6, "1e-12: float64"),
+        ("the trunk's first gradient is 0", trunk_gradients[0] == 0, "exact: times zero"),
+        ("its second is not", trunk_gradients[1] > 0, "any number above zero"),
+        ("the head by hand is the package's", by_hand, "1e-12: float64"),
+        ("the sum's rate is the mean's / pixels", step_gap < 1e-9, "1e-9: small steps"),
+        ("32s-fixed reaches 35 to 75 % of 32s", 0.35 < share < 0.75, "45 to 62 %"),
+        ("32s is above 'all background'", learned, ".18 to .24 on five seeds"),
+        ("a transplanted trunk is ahead", 0.01 < trunk_gain < 0.2, ".033 to .099"),
+        ("any size in, the same size out", any_size, "exact: sizes"),
     ]
 )

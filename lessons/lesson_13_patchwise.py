@@ -24,10 +24,11 @@ Runtime: 15 s on 2 cores
 # gradient of a sum is the sum of the gradients. To train on *some* of the windows only,
 # leave the other cells out of the loss with a **mask**. The paper calls this **loss
 # sampling**. Here is an example with a 2x2 kernel `w`. Two of four cells are kept, and the
-# loss is the sum of their scores:
+# loss is the sum of their scores. Its gradient with respect to `w` is the sum of the two
+# windows:
 #
-#     picture  1 2 3     mask  1 0     windows kept  1 2   5 6     gradient of the loss     6  8
-#              4 5 6           0 1                   4 5   8 9     with respect to w       12 14
+#     picture  1 2 3     mask  1 0     windows kept  1 2   5 6     gradient   6  8
+#              4 5 6           0 1                   4 5   8 9               12 14
 #              7 8 9
 
 # %% [markdown]
@@ -35,14 +36,15 @@ Runtime: 15 s on 2 cores
 # 1. A network sees windows of 18x18 pixels and has an output stride of 4. How many patches
 #    is a picture of 64x64? If you cut all of them out, how many times its pixels do you
 #    store?
-# 2. You keep each cell with probability 1/4. How much faster is a step of training?
-# 3. A gradient is noisy if it is very different for another random choice of patches. Which
+# 2. A gradient is noisy if it is very different for another random choice of patches. Which
 #    one is less noisy: that of 25 patches from one picture, or that of 25 patches from 25
 #    pictures?
+# 3. You keep each cell with probability 1/4. How much faster is a step of training?
 # 4. You may train on 600 pictures. Is it better to take 600 steps with one picture each, or
 #    30 steps with 20 each?
 
 # %%
+import os
 import time
 
 import numpy as np
@@ -72,10 +74,10 @@ check("as in the example", by_patches.tolist() == [[6, 8], [12, 14]])
 
 # %% [markdown]
 # ## Write it yourself
-# This is the network of lesson 7: three convolutions and two pools, **without padding**.
-# Its scores stand every 4 pixels. Cell `(i, j)` sees the 18x18 pixels that begin at `(4i,
-# 4j)`. The middle of this window is 8.5 pixels further, between two pixels. We take the
-# first of them: the label of cell `(i, j)` is that of pixel `(4i + 8, 4j + 8)`.
+# This is the network of lesson 7: three convolutions and two pools, without padding. Its
+# scores stand every 4 pixels. Cell $(i, j)$ sees the 18x18 pixels that begin at
+# $(4i, 4j)$. The middle of this window is 8.5 pixels further, between two pixels. We take
+# the first of them: the label of cell $(i, j)$ is that of pixel $(4i + 8, 4j + 8)$.
 
 
 # %%
@@ -94,17 +96,17 @@ def build(padding=0, dtype=np.float64):
 
 def world(count, size, split="train"):
     """(pictures, labels): scenes in which the colour says the class."""
-    scenes = list(
-        datasets.Shapes(count=count, size=size, split=split, classes_by="colour", seed=SEED)
-    )
+    options = {"size": size, "split": split, "classes_by": "colour", "seed": SEED}
+    scenes = list(datasets.Shapes(count=count, **options))
     pictures = np.stack([scene.image.transpose(2, 0, 1) for scene in scenes])
     return (pictures - 110.0) / 60, np.stack([scene.labels for scene in scenes])
 
 
 def gradient(net, x, labels, mask=None, reduction="sum"):
-    """(loss, gradient) of the network over a batch; the gradients of all parameters form one long row."""
+    """(loss, gradient) over a batch. The gradients of all parameters form one long row."""
+    scores = net(x)
     loss, dscores = ops.softmax_cross_entropy(
-        net(x), labels, reduction=reduction, mask=mask
+        scores, labels, reduction=reduction, mask=mask
     )
     net.zero_grad()
     net.backward_params(dscores)
@@ -179,10 +181,10 @@ check(
 )
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 1.** It is (64 - 18) / 4 + 1, rounded down, along each axis: 12 x 12 = 144
-# > patches. Cut out, they hold 144 * 18 * 18 pixels, which is 11.4 times the pixels of the
-# > picture. If you wrote 256, you divided 64 by 4. Then some windows would go over the
-# > border.
+# > **Prediction 1.** It is $\lfloor (64 - 18) / 4 \rfloor + 1 = 12$ along each axis, so
+# > there are 144 patches. Cut out, they hold 144 * 18 * 18 pixels, which is 11.4 times
+# > the pixels of the picture. If you wrote 256, you divided 64 by 4. Then some windows
+# > would go over the border.
 
 # %% [markdown]
 # ## Where the equality ends: padding
@@ -198,9 +200,8 @@ padded = build(padding=1)
 size = padded(x).shape[2]
 padded_labels = labels_at_cells(labels, geometry.receptive_field(padded), (size, size))
 inner = np.zeros((size, size), bool)
-inner[2:-2, 2:-2] = (
-    True  # here the field, which begins 7 pixels before pixel 4i, lies inside the picture
-)
+# The field of cell i begins 7 pixels before pixel 4i. Here it lies inside the picture:
+inner[2:-2, 2:-2] = True
 some = rng.random((size, size)) < 0.3
 framed = np.pad(x[:1], ((0, 0), (0, 0), (8, 8), (8, 8)))
 
@@ -211,22 +212,16 @@ def by_tiles(chosen):
     for i, j in np.argwhere(chosen):
         only = np.full((1, 5, 5), 255)
         only[0, 2, 2] = padded_labels[0, i, j]
-        total = (
-            total
-            + gradient(padded, framed[:, :, 4 * i : 4 * i + 20, 4 * j : 4 * j + 20], only)[
-                1
-            ]
-        )
+        tile = framed[:, :, 4 * i : 4 * i + 20, 4 * j : 4 * j + 20]
+        total = total + gradient(padded, tile, only)[1]
     return total
 
 
 # %%
 results = {}
 for place, chosen in (("inner", some & inner), ("border", some & ~inner)):
-    results[place] = (
-        by_tiles(chosen),
-        gradient(padded, x[:1], padded_labels[:1], chosen[None])[1],
-    )
+    in_picture = gradient(padded, x[:1], padded_labels[:1], chosen[None])[1]
+    results[place] = by_tiles(chosen), in_picture
 inner_gap, border_gap = (gap(*results[place]) for place in ("inner", "border"))
 check(
     "cells whose field lies in the picture: still equal",
@@ -247,13 +242,15 @@ check(
 
 # %% [markdown]
 # ## What sampling does to the gradient
-# Keep each cell with probability `p`, and divide the sum by `p` to make up for the cells
+# Keep each cell with probability $p$, and divide the sum by $p$ to make up for the cells
 # that are left out. On average over all masks this is the whole gradient: each cell counts
-# 1/p, in a fraction p of the draws. So the divided sum is called unbiased. But the result
-# of a single draw differs from the whole gradient. Let cell `i` have the gradient `g_i`.
-# The cells are drawn independently. From this follows, as exercise 3 proves:
+# $1/p$, in a fraction $p$ of the draws. So the divided sum is called unbiased. But the
+# result of a single draw differs from the whole gradient. Let cell $i$ have the gradient
+# $g_i$. The cells are drawn independently. From this follows, as exercise 3 proves:
 #
-#     variance = (1 - p)/p * (sum of |g_i|^2)
+# $$
+# \mathrm{variance} = \frac{1 - p}{p} \sum_i |g_i|^2
+# $$
 #
 # The more cells are kept, the smaller the variance is. To measure it, compute the gradients
 # of all cells of some pictures one by one, each from a patch of its own.
@@ -284,10 +281,9 @@ measured, bias = [], []
 for keep in keeps:
     sums = pixel_mask((draws, 25), keep, rng) @ one / keep
     measured.append(spread(sums))
-    expected_error = np.sqrt(measured[-1] / draws)
-    bias.append(
-        np.linalg.norm(sums.mean(axis=0) - one.sum(axis=0)) / max(expected_error, 1e-9)
-    )
+    standard_error = np.sqrt(measured[-1] / draws)
+    off = np.linalg.norm(sums.mean(axis=0) - one.sum(axis=0))
+    bias.append(off / max(standard_error, 1e-9))
 predicted = [(1 - keep) / keep * (one**2).sum() for keep in keeps]
 ratios = np.array(measured[:-1]) / predicted[:-1]
 unbiased = 0.1 < max(bias[:-1]) < 3
@@ -336,7 +332,7 @@ check(
 )
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 3.** The 25 patches from 25 pictures are less noisy. The variance of those
+# > **Prediction 2.** The 25 patches from 25 pictures are less noisy. The variance of those
 # > from one picture is 2 to 12 times as large (about 5 times). If you wrote that they are
 # > equal, you assumed that neighbouring patches are independent.
 
@@ -408,7 +404,7 @@ check(
 )
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 2.** It is not faster. The masked step takes about as long as the whole
+# > **Prediction 3.** It is not faster. The masked step takes about as long as the whole
 # > one; the ratio lies between 0.5 and 2. If you wrote "four times", you expected that the
 # > layers know the mask. They do not: it acts on the loss only.
 
@@ -425,18 +421,8 @@ check(
 # picture, and in 30 steps of 20.
 #
 # Each plan has the learning rate that was best for *it*. We chose it beforehand, by the
-# mean accuracy on validation scenes over the seeds 0, 1, 2, 7 and 11:
-#
-#     learning rate                    .0025   .005    .01    .02    .04    .08    .16
-#     4 pictures, all cells                           .934   .953   .963   .938   .774
-#     4 pictures, 1/4 of the cells                    .926   .947   .959   .850   .717
-#     16 pictures, 1/4 of the cells                   .932   .952   .965   .975   .977
-#     16 pictures, 1/4, 37 steps                      .780   .845   .872   .896   .806
-#     1 picture, 600 steps              .933   .955   .967   .917
-#     20 pictures, 30 steps                           .762   .812   .857   .882   .840
-#
-# The third training gains only .002 from .08 to .16, so it gets .08. The scores below are
-# taken on *test* scenes. These were not used for this choice.
+# accuracy on validation scenes. The scores further below are taken on *test* scenes, which
+# were not used for this choice.
 
 # %%
 plans = {  # pictures in a batch, share of the cells, steps, learning rate
@@ -447,50 +433,87 @@ plans = {  # pictures in a batch, share of the cells, steps, learning rate
     "1 picture, 600 steps": (1, 1, 600, 0.01),
     "20 pictures, 30 steps": (20, 1, 30, 0.08),
 }
-train_x, train_labels = world(400, 64)
-test_x, test_labels = world(60, 64, "test")
-train_x, test_x = train_x.astype(np.float32), test_x.astype(np.float32)
-train_labels, test_labels = (
-    labels_at_cells(maps, field, (cells, cells)) for maps in (train_labels, test_labels)
-)
 
 
-def learn(pictures, keep, steps, rate):
-    """Train one plan. Returns (pictures computed, loss on the test scenes) on the way, and the scores at the end."""
+def cells_of(count, split):
+    """Pictures in float32, and the labels of their cells."""
+    pictures, labels = world(count, 64, split)
+    return pictures.astype(np.float32), labels_at_cells(labels, field, (cells, cells))
+
+
+train_x, train_labels = cells_of(400, "train")
+test = cells_of(60, "test")
+
+
+def learn(pictures, keep, steps, rate, unseen=test):
+    """Train one plan, and score it on unseen scenes.
+
+    Returns: the rows (pictures computed, loss) of nine moments, and the scores at the end.
+    """
+    unseen_x, unseen_labels = unseen
     net, draws, curve = build(dtype=np.float32), np.random.default_rng([SEED, 3]), []
     optimizer = SGD(net, warm_up(polynomial(rate, steps), steps // 8), momentum=0.9)
     for step in range(steps + 1):
         if step in np.linspace(0, steps, 9).astype(int):
-            scores = net(test_x)
-            curve.append(
-                (step * pictures, ops.softmax_cross_entropy(scores, test_labels)[0])
-            )
+            scores = net(unseen_x)
+            loss, _ = ops.softmax_cross_entropy(scores, unseen_labels)
+            curve.append((step * pictures, loss))
         if step < steps:
             chosen = draws.integers(0, len(train_x), pictures)
             mask = pixel_mask((pictures, cells, cells), keep, draws)
             gradient(net, train_x[chosen], train_labels[chosen], mask, "mean")
             optimizer.step()
     table = metrics.ConfusionMatrix(6)
-    table.update(test_labels, scores.argmax(axis=1))
+    table.update(unseen_labels, scores.argmax(axis=1))
     return np.array(curve).T, table.scores()
 
+
+def rate_table():
+    """Print the accuracy of every plan on validation scenes, at four or five rates."""
+    val = cells_of(60, "val")
+    for title, (*plan, _) in plans.items():
+        rates = 0.01 * 2.0 ** np.arange(5)  # .01 to .16
+        if title.startswith("1 picture"):
+            rates = 0.0025 * 2.0 ** np.arange(4)  # .0025 to .02
+        found = [learn(*plan, rate, val)[1]["pixel_accuracy"] for rate in rates]
+        row = (f"{rate:g}: {score:.3f}" for rate, score in zip(rates, found))
+        print(f"  {title:30}", *row, flush=True)
+
+
+if os.environ.get("FCN_RATES"):
+    rate_table()
+
+# %% [markdown]
+# `FCN_RATES=1 fcn lessons 13 --seed 0` also prints the accuracy of each plan at several
+# rates. This takes one or two minutes more. Here is the mean over the seeds 0, 1, 2, 7
+# and 11:
+#
+# | | .0025 | .005 | .01 | .02 | .04 | .08 | .16 |
+# |---|---|---|---|---|---|---|---|
+# | 4 pictures, all cells | | | .934 | .953 | .963 | .938 | .774 |
+# | 4 pictures, 1/4 of the cells | | | .926 | .947 | .959 | .850 | .717 |
+# | 16 pictures, 1/4 of the cells | | | .932 | .952 | .965 | .975 | .977 |
+# | 16 pictures, 1/4, 37 steps | | | .780 | .845 | .872 | .896 | .806 |
+# | 1 picture, 600 steps | .933 | .955 | .967 | .917 | | | |
+# | 20 pictures, 30 steps | | | .762 | .812 | .857 | .882 | .840 |
+#
+# The third training gains little from .08 to .16, so it gets .08. The others get their best
+# rate.
 
 # %%
 runs, accuracy, final, mean_iu = {}, {}, {}, {}
 print(f"  {'':30} {'loss':>6} {'accuracy':>9} {'mean IU':>8}")
 for title, plan in plans.items():
     runs[title], scores = learn(*plan)
-    final[title], accuracy[title], mean_iu[title] = (
-        runs[title][1, -1],
-        scores["pixel_accuracy"],
-        scores["mean_iu"],
-    )
+    final[title] = runs[title][1, -1]
+    accuracy[title], mean_iu[title] = scores["pixel_accuracy"], scores["mean_iu"]
     print(f"  {title:30} {final[title]:6.3f} {accuracy[title]:9.3f} {mean_iu[title]:8.3f}")
 whole_run, quarter_run, more_run, short_run, single_run, large_run = plans
+test_labels = test[1]
 background = (test_labels == 0).sum() / (test_labels != 255).sum()
 
 # %% [markdown]
-# **Equal steps.** The three accuracies are within .03 of each other. In the table above, a
+# **Equal steps.** The three accuracies are within .03 of each other. With the seed 0, a
 # quarter of the cells of 4 pictures is a little worse than all cells. Its gradient is
 # noisier. A quarter of 16 pictures is a little better: it sees four times as many scenes,
 # and it allows a larger rate. It also takes four times the work.
@@ -533,9 +556,8 @@ check(
 # %%
 single_against_four = accuracy[single_run] - accuracy[whole_run]
 single_against_large = accuracy[single_run] - accuracy[large_run]
-same_pictures = {
-    pictures_computed[title] for title in (whole_run, single_run, large_run)
-} == {600}
+equal = {pictures_computed[title] for title in (whole_run, single_run, large_run)}
+same_pictures = equal == {600}
 check("the batches of 1, 4 and 20 have seen 600 pictures each", same_pictures)
 check(
     "a batch of one is as good as a batch of 4",
@@ -582,23 +604,20 @@ check(
 
 # %%
 uneven = np.stack([pixel_mask((cells, cells), 0.1, rng), np.ones((cells, cells), bool)])
-mean_patches = gradient(
-    net, patches(x, field, uneven), cell_labels[uneven][:, None, None], None, "mean"
-)[1]
+in_patches = patches(x, field, uneven), cell_labels[uneven][:, None, None]
+mean_patches = gradient(net, *in_patches, None, "mean")[1]
 mean_together = gradient(net, x, cell_labels, uneven, "mean")[1]
-apart = [
-    gradient(net, x[n : n + 1], cell_labels[n : n + 1], uneven[n : n + 1], "mean")[1]
-    for n in range(2)
-]
-mean_of_means = (apart[0] + apart[1]) / 2
-sums = [
-    gradient(net, x[n : n + 1], cell_labels[n : n + 1], uneven[n : n + 1])[1]
-    for n in range(2)
-]
-same_divisor, other_divisor = (
-    gap(mean_together, mean_patches),
-    gap(mean_of_means, mean_patches),
-)
+
+
+def of_picture(n, reduction):
+    """The gradient of one of the two pictures."""
+    picture = slice(n, n + 1)
+    return gradient(net, x[picture], cell_labels[picture], uneven[picture], reduction)[1]
+
+
+mean_of_means = (of_picture(0, "mean") + of_picture(1, "mean")) / 2
+same_divisor = gap(mean_together, mean_patches)
+other_divisor = gap(mean_of_means, mean_patches)
 counts = (uneven & (cell_labels != 255)).sum(axis=(1, 2))
 heavier = counts[1] / counts[0]
 check(
@@ -616,49 +635,39 @@ check(
     5 < heavier < 30,
     f"{heavier:.0f} times",
 )
-all_patches = gradient(net, patches(x, field, uneven), cell_labels[uneven][:, None, None])[
-    1
-]
-check(
-    "sums do not depend on how they are split", gap(sums[0] + sums[1], all_patches) < 1e-12
-)
+sums = of_picture(0, "sum") + of_picture(1, "sum")
+split_gap = gap(sums, gradient(net, *in_patches)[1])
+check("sums do not depend on how they are split", split_gap < 1e-12)
 
 # %% [markdown]
 # ## The drawings
 
 
 # %%
-def draw_gradients():
-    """The kept windows on the picture, and the two gradients against each other."""
-    figure, axes = viz.new_figure(
-        "The sum of patch gradients is the gradient of the masked picture, as long as no padding is seen",
-        columns=3,
-        width=11,
-        height=3.9,
-        titles=["kept cells, and what they see", "no padding", "padded by 1"],
-    )
-    axes[0].imshow(np.clip((x[0].transpose(1, 2, 0) * 60 + 110) / 255, 0, 1))
-    viz.bare(axes[0])
+def draw_windows():
+    """The kept windows on the picture."""
+    caption = "Kept cells, and the windows that they see"
+    figure, ax = viz.new_figure(caption, width=4.2, height=4.4)
+    ax.imshow(np.clip((x[0].transpose(1, 2, 0) * 60 + 110) / 255, 0, 1))
+    viz.bare(ax)
     for i, j in np.argwhere(mask[0]):
-        viz.frame(axes[0], 4 * i, 4 * j, 18, 18, "white", 0.8)
-        axes[0].plot(4 * j + 8.5, 4 * i + 8.5, "o", color="white", markersize=3)
-    axes[1].plot(whole, patch_sum, ".", markersize=3)
-    for place, colour, words in (
-        ("border", 1, "cells that see the border"),
-        ("inner", 0, "inner cells"),
-    ):
+        viz.frame(ax, 4 * i, 4 * j, 18, 18, "white", 0.8)
+        ax.plot(4 * j + 8.5, 4 * i + 8.5, "o", color="white", markersize=3)
+    return figure
+
+
+def draw_gradients():
+    """The two gradients against each other."""
+    caption = "The sum of patch gradients, and the gradient of the masked picture"
+    titles = ["no padding", "padded by 1"]
+    figure, axes = viz.new_figure(caption, columns=2, width=7.4, height=3.9, titles=titles)
+    axes[0].plot(whole, patch_sum, ".", markersize=3)
+    for place, colour in (("border", 1), ("inner", 0)):
         ours, theirs = results[place]
-        axes[2].plot(
-            theirs,
-            ours,
-            ".",
-            markersize=3,
-            color=viz.COLOURS[colour],
-            label=words,
-            zorder=2,
-        )
-    axes[2].legend(loc="upper left", frameon=False)
-    for ax in axes[1:]:
+        style = {"markersize": 3, "color": viz.COLOURS[colour], "zorder": 2}
+        axes[1].plot(theirs, ours, ".", label=f"{place} cells", **style)
+    axes[1].legend(loc="upper left")
+    for ax in axes:
         ax.axline((0, 0), slope=1, color="#999999", linewidth=0.8, zorder=1)
         ax.set(xlabel="gradient from the picture", ylabel="summed over patches")
     return figure
@@ -666,20 +675,12 @@ def draw_gradients():
 
 def draw_variance():
     """The variance under masks, and of several ways to choose 25 cells."""
-    figure, axes = viz.new_figure(
-        "More cells give less noise, and so do more pictures",
-        columns=2,
-        width=9,
-        height=3.6,
-        titles=["one picture, 4000 masks each", "cells of one or of several pictures"],
-    )
+    caption = "More cells give less noise, and so do more pictures"
+    titles = ["one picture, 4000 masks each", "cells of one or of several pictures"]
+    figure, axes = viz.new_figure(caption, 2, 1, 6.5, 6, titles)
     fine = np.geomspace(keeps[0], keeps[-2], 50)
-    axes[0].plot(
-        fine,
-        (1 - fine) / fine * (one**2).sum(),
-        color="#999999",
-        label="(1 - p)/p * sum of squares",
-    )
+    formula = (1 - fine) / fine * (one**2).sum()
+    axes[0].plot(fine, formula, color="#999999", label="the formula")
     axes[0].plot(keeps[:-1], measured[:-1], "o", color=viz.COLOURS[1], label="measured")
     axes[0].set(
         xlabel="probability p to keep a cell",
@@ -697,9 +698,8 @@ def draw_variance():
         "4 pictures: 25 cells",
         "4 pictures: 100 cells",
     ]
-    bars = axes[1].barh(
-        names[::-1], [one_patch, *mixed.values(), all_cells][::-1], color=viz.COLOURS[0]
-    )
+    variances = [one_patch, *mixed.values(), all_cells]
+    bars = axes[1].barh(names[::-1], variances[::-1], color=viz.COLOURS[0])
     axes[1].bar_label(bars, fmt="%.0f", padding=3)
     axes[1].set(xlabel="variance of the mean gradient")
     axes[1].margins(x=0.15)
@@ -708,20 +708,16 @@ def draw_variance():
 
 def draw_training():
     """The loss on test scenes, by steps and by pictures."""
-    figure, axes = viz.new_figure(
-        "At equal steps, whole pictures and patches are alike. At equal work, small batches of whole pictures lead",
-        columns=2,
-        width=10,
-        height=3.8,
-        titles=["150 steps each", "600 pictures each"],
-    )
+    caption = "The loss on test scenes during training"
+    titles = ["150 steps each", "600 pictures each"]
+    figure, axes = viz.new_figure(caption, 2, 1, 6.5, 7, titles)
     for title in (whole_run, quarter_run, more_run):
         axes[0].plot(runs[title][0] / plans[title][0], runs[title][1], label=title)
     for title, colour in ((single_run, 3), (whole_run, 0), (large_run, 4), (short_run, 2)):
         line = "--" if title == short_run else "-"
         axes[1].plot(*runs[title], line, color=viz.COLOURS[colour], label=title)
     axes[0].set(xlabel="steps", ylabel="loss on test scenes")
-    axes[1].set(xlabel="pictures computed (the work)")
+    axes[1].set(xlabel="pictures computed (the work)", ylabel="loss on test scenes")
     for ax in axes:
         ax.set(yscale="log", ylim=(0.06, 5))
         ax.set_yticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
@@ -731,23 +727,30 @@ def draw_training():
 
 
 # %% [markdown]
-# Each point is one parameter of the network. In the middle, all points lie on the line. On
-# the right, look for the points that do not lie on it: all of them belong to cells that see
+# Each white frame is a patch, and the dot is its middle. Look at how much they overlap.
+
+# %%
+viz.show(draw_windows(), "13_windows")
+
+# %% [markdown]
+# Each point is one parameter of the network. On the left, all points lie on the line. On
+# the right, look for the points that do not lie on it: all of them come from the cells at
 # the border.
 
 # %%
 viz.show(draw_gradients(), "13_gradients")
 
 # %% [markdown]
-# On the left, the measured points lie on the line of the formula. On the right, compare the
-# second bar with the fourth: both use 25 cells, but the second has a larger variance.
+# In the upper plot, the measured points lie on the line of the formula. In the lower one,
+# compare the second bar with the fourth: both use 25 cells, but the second has a larger
+# variance.
 
 # %%
 viz.show(draw_variance(), "13_variance")
 
 # %% [markdown]
-# On the left, look at how close the ends of the three lines are. On the right, look at the
-# ends at 600 pictures: the two small batches are below the two large ones.
+# In the upper plot, look at how close the ends of the three lines are. In the lower one,
+# look at the ends at 600 pictures: the two small batches are below the two large ones.
 
 # %%
 viz.show(draw_training(), "13_training")
@@ -767,75 +770,27 @@ viz.show(draw_training(), "13_training")
 # ## Claims
 
 # %%
+falls = bool((np.diff(measured) < 0).all())
+as_formula = bool((abs(ratios - 1) < 0.2).all())
+one_is_four = abs(single_against_four) < 0.03
+one_beats_twenty = 0.015 < single_against_large < 0.25
 claims(
     [
-        (
-            "patch gradients add up to the masked gradient",
-            patch_gap < 1e-12,
-            "1e-12: float64, two orders",
-        ),
-        (
-            "with padding: where none is seen, still",
-            inner_gap < 1e-12,
-            "1e-12: float64, two orders",
-        ),
-        (
-            "with padding: at the border no longer",
-            0.01 < border_gap < 2,
-            "a hundredth: far above rounding",
-        ),
+        ("patch gradients = masked gradient", patch_gap < 1e-12, "1e-12: two orders"),
+        ("with padding: inside, still", inner_gap < 1e-12, "1e-12: two orders"),
+        ("with padding: not at the border", 0.01 < border_gap < 2, "far above rounding"),
         ("masking is unbiased", unbiased, "3 standard errors of 4000 draws"),
-        (
-            "its variance falls with every cell kept",
-            bool((np.diff(measured) < 0).all()),
-            "an order",
-        ),
-        (
-            "as (1 - p)/p",
-            bool((abs(ratios - 1) < 0.2).all()),
-            "a fifth: 4000 draws leave some hundredths",
-        ),
-        (
-            "a picture is worth fewer patches than it has",
-            2 < worth < 12.5,
-            "3.5 to 5.7 on five seeds",
-        ),
+        ("its variance falls with every cell kept", falls, "an order"),
+        ("as (1 - p)/p", as_formula, "a fifth: 4000 draws leave some hundredths"),
+        ("a picture has fewer than 25 patches' worth", 2 < worth < 12.5, "3.5 to 5.7"),
         ("equal cells from more pictures: less noise", less_noise, "an order"),
-        (
-            "a mask does not halve a step's time",
-            0.5 < ratio < 2,
-            "both times are equal; a factor of two",
-        ),
+        ("a mask does not halve a step's time", 0.5 < ratio < 2, "equal; a factor of two"),
         ("20 patches cost more than the picture", 18 < enough < 20, "counted"),
-        (
-            "at equal steps patches and pictures end alike",
-            difference < 0.03,
-            ".007 to .021 on five seeds",
-        ),
-        (
-            "at equal work whole pictures are ahead",
-            0.015 < behind < 0.25,
-            ".044 to .147 on five seeds",
-        ),
-        (
-            "at equal pictures one is as good as four",
-            abs(single_against_four) < 0.03,
-            "-.002 to +.008 on five seeds",
-        ),
-        (
-            "and better than twenty",
-            0.015 < single_against_large < 0.25,
-            ".046 to .214 on five seeds",
-        ),
-        (
-            "the mean of means is another gradient",
-            0.05 < other_divisor < 5,
-            "a twentieth: far above rounding",
-        ),
-        (
-            "the mean over the same cells is not",
-            same_divisor < 1e-12,
-            "1e-12: float64, two orders",
-        ),
+        ("at equal steps they end alike", difference < 0.03, ".007 to .021 on five seeds"),
+        ("at equal work pictures lead", 0.015 < behind < 0.25, ".044 to .147"),
+        ("at equal pictures one is as good as four", one_is_four, "-.002 to +.008"),
+        ("and better than twenty", one_beats_twenty, ".046 to .214 on five seeds"),
+        ("the mean of means differs", 0.05 < other_divisor < 5, "far above rounding"),
+        ("one mean does not", same_divisor < 1e-12, "1e-12: two orders"),
     ]
 )

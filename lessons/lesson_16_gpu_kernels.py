@@ -25,10 +25,14 @@ Runtime: 6 s on 2 cores; the first time 12 s, because the kernels are compiled o
 # threads run is not defined. Here is im2col (lesson 2) of a 3x3 picture with a 2x2 window.
 # There are 16 threads, and each copies one number:
 #
-#     picture  1 2 3     patches  1 2 4 5     thread 6 = 4*1 + 2: row 1, the window at (0, 1)
-#              4 5 6              2 3 5 6                         column 2, its lower left corner (1, 0)
-#              7 8 9              4 5 7 8     so it copies pixel (0 + 1, 1 + 0), which is 5
+#     picture  1 2 3     patches  1 2 4 5
+#              4 5 6              2 3 5 6
+#              7 8 9              4 5 7 8
 #                                 5 6 8 9
+#
+# The patches have a row for each window. Thread 6 is $4 \cdot 1 + 2$, so it makes the
+# number in row 1 and column 2. Row 1 is the window at (0, 1), and column 2 is its lower
+# left corner (1, 0). So the thread copies pixel (0 + 1, 1 + 0), which is 5.
 
 # %% [markdown]
 # ## Predict
@@ -73,29 +77,23 @@ on_gpu = xp is not np
 if place:
     print(f"The kernels run on {place}.")
 else:
-    print(
-        f"And there is {emulator.missing()}. Python threads only; the checks of the kernels are left out."
-    )
+    print(f"And there is {emulator.missing()}. The checks of the kernels are left out.")
 
 
 def on_device(function, *arguments, order=0):
-    """What function(*arguments) returns, of NumPy's arrays, computed by the kernels where they run."""
-    given = [
-        xp.asarray(argument) if isinstance(argument, np.ndarray) else argument
-        for argument in arguments
-    ]
+    """What function(*arguments) returns, computed by the kernels where they run."""
+    given = [xp.asarray(a) if isinstance(a, np.ndarray) else a for a in arguments]
     with nullcontext() if on_gpu else emulator.emulated(order):
         results = function(*given)
-    return (
-        tuple(map(to_numpy, results)) if isinstance(results, tuple) else to_numpy(results)
-    )
+    if isinstance(results, tuple):
+        return tuple(map(to_numpy, results))
+    return to_numpy(results)
 
 
 def compiled(code, name):
     """A kernel from its text, called as name(blocks, threads, arguments)."""
-    module = (xp if on_gpu else emulator).RawModule(
-        code=code, options=("-std=c++17", "-DREAL=float")
-    )
+    compiler = xp if on_gpu else emulator
+    module = compiler.RawModule(code=code, options=("-std=c++17", "-DREAL=float"))
     return module.get_function(name)
 
 
@@ -106,7 +104,7 @@ def compiled(code, name):
 
 # %%
 def im2col_thread(at, x, patches, kh, kw, ow):
-    """What thread `at` does: the body of im2col.cu, for one channel, stride 1 and no padding."""
+    """The body of im2col.cu for thread `at`: one channel, stride 1 and no padding."""
     rest, b = divmod(at, kw)
     rest, a = divmod(rest, kh)
     i, j = divmod(rest, ow)
@@ -116,22 +114,18 @@ def im2col_thread(at, x, patches, kh, kw, ow):
 small, by_threads = np.arange(1, 10).reshape(3, 3), np.zeros(16, int)
 im2col_thread(6, small, by_threads, 2, 2, 2)
 im2col_thread(11, small, by_threads, 2, 2, 2)
-check(
-    "thread 6 copies the 5, and thread 11 the 8", (by_threads[6], by_threads[11]) == (5, 8)
-)
+copied = by_threads[6], by_threads[11]
+check("thread 6 copies the 5, and thread 11 the 8", copied == (5, 8))
 for at in rng.permutation(16):
     im2col_thread(at, small, by_threads, 2, 2, 2)
-by_hand = by_threads.reshape(4, 4).tolist() == [
-    [1, 2, 4, 5],
-    [2, 3, 5, 6],
-    [4, 5, 7, 8],
-    [5, 6, 8, 9],
-]
+rows = [[1, 2, 4, 5], [2, 3, 5, 6], [4, 5, 7, 8], [5, 6, 8, 9]]
+by_hand = by_threads.reshape(4, 4).tolist() == rows
 check("sixteen threads, in any order, make the matrix", by_hand)
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 1.** Thread 11 copies the 8. It is 4*2 + 3: row 2, which is the window at
-# > (1, 0), and column 3, its lower right corner (1, 1). So it copies pixel (2, 1).
+# > **Prediction 1.** Thread 11 copies the 8. It is $4 \cdot 2 + 3$: row 2, which is the
+# > window at (1, 0), and column 3, its lower right corner (1, 1). So it copies pixel (2,
+# > 1).
 
 # %% [markdown]
 # A CPU makes the same matrix row by row. On a GPU each thread finds its own element. No two
@@ -150,26 +144,24 @@ index_formula = np.array_equal(threaded.reshape(looped.shape), looped)
 check("thread by thread = row by row", index_formula)
 
 # %% [markdown]
-# The package's `im2col.cu` is this body with channels, stride, padding and dilation. It has
-# 32 lines; read it now. With its `GRID_LOOP`, thread `t` of `T` makes the elements `t`, `t
-# + T`, `t + 2T` and so on, so any number of threads is enough for any picture. The channels
-# are the last axis in memory. So neighbouring threads read neighbouring numbers, and a GPU
-# reads 32 of those in one access.
+# The package's `im2col.cu` is this body with channels, stride, padding and dilation. It
+# has 32 lines; read it now. With its `GRID_LOOP`, thread $t$ of $T$ makes the elements
+# $t$, $t + T$, $t + 2T$ and so on, so any number of threads is enough for any picture.
+# The channels are the last axis in memory. So neighbouring threads read neighbouring
+# numbers, and a GPU reads 32 of those in one access.
 
 # %%
 images = rng.normal(size=(2, 9, 7, 3)).astype(np.float32)
 padded = np.pad(images, ((0, 0), (1, 1), (0, 0), (0, 0)))
-windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 2), (1, 2))[
-    :, ::2
-]  # n, i, j, c, a, b
+windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 2), (1, 2))
+windows = windows[:, ::2]  # the axes are n, i, j, c, a, b
 expected = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 3 * 2 * 3)
 same_kernel = True
 if place:
+    arguments = images, slice(0, 5), 6, (3, 2), (2, 1), (1, 1), (1, 0)
     for order in range(4):  # the emulator's: forwards, backwards, two shuffled ones
-        arguments = slice(0, 5), 6, (3, 2), (2, 1), (1, 1), (1, 0)
-        same_kernel &= np.array_equal(
-            on_device(kernels.im2col, images, *arguments, order=order), expected
-        )
+        found = on_device(kernels.im2col, *arguments, order=order)
+        same_kernel &= np.array_equal(found, expected)
     check("im2col.cu = the view of lesson 2, to the last bit", same_kernel)
 
 # %% [markdown]
@@ -192,18 +184,20 @@ check(
 
 # %% [markdown]
 # The other way is a **gather**: one thread for each *pixel*. It looks for the numbers of
-# the matrix that belong to it, and adds them in a fixed order. Window `i` has row `u` of
-# the picture at its place `a` if
+# the matrix that belong to it, and adds them in a fixed order. Let $s$ be the stride and
+# $p$ the padding. Window $i$ has row $u$ of the picture at its place $a$ if
 #
-#     u = stride * i + a - padding          that is,          a = u + padding - stride * i
+# $$
+# u = s i + a - p, \qquad \text{that is,} \qquad a = u + p - s i .
+# $$
 #
-# So the thread goes through the windows, computes `a`, and checks that it is a place of the
+# So the thread goes through the windows, computes $a$, and checks that it is a place of the
 # window. The same holds for columns. Here it is in plain lines:
 
 
 # %%
 def col2im_thread(p, columns, image, windows, kernel, stride, padding):
-    """What thread `p` does: the body of col2im.cu, for one channel and no dilation."""
+    """The body of col2im.cu for thread `p`: one channel and no dilation."""
     (oh, ow), (kh, kw) = windows, kernel
     u, v = divmod(p, image.shape[1])
     for i, j in np.ndindex(oh, ow):
@@ -213,7 +207,7 @@ def col2im_thread(p, columns, image, windows, kernel, stride, padding):
 
 
 def scatter_thread(t, columns, image, windows, kernel, stride, padding):
-    """Thread `t` adds number t of the matrix to its pixel, if that is not in the padding."""
+    """Thread `t` adds number t of the matrix to its pixel, unless that is padding."""
     rest, b = divmod(t, kernel[1])
     rest, a = divmod(rest, kernel[0])
     i, j = divmod(rest, windows[1])
@@ -235,14 +229,13 @@ settings = dict(windows=(5, 4), kernel=(3, 3), stride=2, padding=1)
 columns = rng.normal(size=(5 * 4, 3 * 3)).astype(np.float32)
 turns = [rng.permutation(columns.size) for _ in range(10)]
 by_scatter = [run(scatter_thread, order, columns, **settings) for order in turns]
-by_gather = [run(col2im_thread, rng.permutation(9 * 7), columns, **settings) for _ in turns]
-scatter_results, gather_results = (
-    len({y.tobytes() for y in results}) for results in (by_scatter, by_gather)
-)
+orders = [rng.permutation(9 * 7) for _ in turns]
+by_gather = [run(col2im_thread, order, columns, **settings) for order in orders]
+scatter_results = len({image.tobytes() for image in by_scatter})
+gather_results = len({image.tobytes() for image in by_gather})
 both_gap = np.abs(by_scatter[0] - by_gather[0]).max()
-print(
-    f"ten orders of threads: {scatter_results} results by scatter, {gather_results} by gather"
-)
+print("ten orders of threads:", scatter_results, "results by scatter,", end=" ")
+print(gather_results, "by gather")
 check("both add the same numbers, up to rounding", both_gap < 1e-5, f"{both_gap:.0e}")
 check(
     "the float32 sums of a scatter depend on the order of the threads", scatter_results > 1
@@ -262,7 +255,8 @@ check("those of a gather do not, to the last bit", gather_results == 1)
 
 # %%
 SCATTER = """
-extern "C" __global__ void scatter(const float* columns, const int* pixel, float* image, int count) {
+extern "C" __global__ void scatter(const float* columns, const int* pixel,
+                                    float* image, int count) {
   const int t = blockIdx.x * blockDim.x + threadIdx.x;
   if (t < count && pixel[t] >= 0) atomicAdd(&image[pixel[t]], columns[t]);
 }
@@ -271,9 +265,8 @@ extern "C" __global__ void scatter(const float* columns, const int* pixel, float
 
 def scatter_kernel(columns, pixel):
     image = xp.zeros((9, 7), np.float32)
-    compiled(SCATTER, "scatter")(
-        (3,), (128,), (columns, pixel, image, np.int32(columns.size))
-    )
+    arguments = columns, pixel, image, np.int32(columns.size)
+    compiled(SCATTER, "scatter")((3,), (128,), arguments)  # 3 blocks of 128 threads
     return image
 
 
@@ -284,21 +277,14 @@ def gather_kernel(columns):
 # %%
 repeats = same_gather = True
 if place:
-    numbers = np.pad(
-        np.arange(9 * 7).reshape(9, 7), 1, constant_values=-1
-    )  # im2col of the pixels' own numbers
-    pixel = [
-        numbers[2 * i : 2 * i + 3, 2 * j : 2 * j + 3].ravel()
-        for i in range(5)
-        for j in range(4)
-    ]
-    pixel = np.array(pixel, np.int32)
-    scattered = [
-        on_device(scatter_kernel, columns, pixel, order=order) for order in range(10)
-    ]
-    gathered = [
-        on_device(gather_kernel, columns, order=order)[0, :, :, 0] for order in range(10)
-    ]
+    numbers = np.pad(np.arange(9 * 7).reshape(9, 7), 1, constant_values=-1)
+    pixel = []  # im2col of the pixels' own numbers
+    for i, j in np.ndindex(5, 4):
+        pixel.append(numbers[2 * i : 2 * i + 3, 2 * j : 2 * j + 3].ravel())
+    pixel, scattered, gathered = np.array(pixel, np.int32), [], []
+    for order in range(10):
+        scattered.append(on_device(scatter_kernel, columns, pixel, order=order))
+        gathered.append(on_device(gather_kernel, columns, order=order)[0, :, :, 0])
     different = len({image.tobytes() for image in scattered})
     print(f"ten runs of the kernels: {different} results by scatter")
     same_gather = np.array_equal(gathered[0], by_gather[0])
@@ -337,7 +323,7 @@ def tree_sum(t, values, shared):
 
 
 def block(kernel, order, *arguments, barriers=True):
-    """Run a block: every thread goes on to its next barrier, or without barriers right to its end."""
+    """Every thread goes on to its next barrier, or without barriers right to its end."""
     threads = [kernel(t, *arguments) for t in order]
     if not barriers:
         threads = [thread for thread in threads if list(thread) is None]
@@ -361,17 +347,23 @@ check("without barriers: wrong in one order", missing_shows)
 
 # %% [markdown]
 # ## Reading less: tiles
-# Let `A` be a matrix of `M` rows and `K` columns, and `B` one of `K` rows and `N` columns.
+# Let $A$ be a matrix of $M$ rows and $K$ columns, and $B$ one of $K$ rows and $N$ columns.
 # Their product multiplies much more often than the matrices have numbers: each number of
-# `A` is used `N` times. A thread that makes one result reads a row and a column, `2K`
+# $A$ is used $N$ times. A thread that makes one result reads a row and a column, $2K$
 # numbers, from the large and slow memory of the GPU. Instead, let a block make a tile of
-# `TxT` results, and let its threads share what they read. Then each number that is read is
-# used for `T` results, and a result costs `2K/T` reads. Count them in a loop:
+# $T \times T$ results, and let its threads share what they read. Then each number that is
+# read is used for $T$ results, and a result costs
+#
+# $$
+# \frac{2K \cdot T}{T^2} = \frac{2K}{T} \quad \text{reads} .
+# $$
+#
+# Count them in a loop:
 
 
 # %%
 def reads_of(M, N, K, T):
-    """Count the numbers that tiles of TxT results read: T rows of A and T columns of B, K numbers each."""
+    """Count what tiles of TxT results read: T rows of A and T columns of B."""
     from_a = from_b = 0
     for _top in range(0, M, T):
         for _left in range(0, N, T):
@@ -390,9 +382,9 @@ check(
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 3.** 512 times, once for each column of the second matrix. With tiles of
-# > 64x64 it is read once for each of the 512 / 64 = 8 tiles that need it. If you wrote 512
-# > / 64**2, you used a number for all results of a tile. But a number of `A` is used for
-# > one row of them only.
+# > 64x64 it is read once for each of the 512 / 64 = 8 tiles that need it. If you wrote
+# > $512 / 64^2$, you used a number for all results of a tile. But a number of $A$ is used
+# > for one row of them only.
 
 # %% [markdown]
 # The package's `gemm.cu` makes tiles of 64x64. To count *its* reads, put a counter into its
@@ -404,29 +396,23 @@ gemm_text = launch.text("gemm.cu")
 
 
 def counted(tile):
-    """gemm.cu with another tile, and a counter beside every number it reads from A and B."""
-    text = gemm_text.replace("#define TILE 64", f"#define TILE {tile}").replace(
-        "C, int M", "C, int* reads, int M"
-    )
-    return text.replace("? A[", "? atomicAdd(reads, 1), A[").replace(
-        "? B[", "? atomicAdd(reads, 1), B["
-    )
+    """gemm.cu with another tile, and a counter beside each read from A and B."""
+    text = gemm_text.replace("#define TILE 64", f"#define TILE {tile}")
+    text = text.replace("C, int M", "C, int* reads, int M")
+    for matrix in "AB":
+        text = text.replace(f"? {matrix}[", f"? atomicAdd(reads, 1), {matrix}[")
+    return text
 
 
 def gemm_kernel(a, b, tile):
     product, reads = xp.zeros((M, N), np.float32), xp.zeros(1, np.int32)
-    sizes = map(np.int32, (M, N, K))
-    compiled(counted(tile), "gemm")(
-        (M * N // tile**2,), (256,), (a, b, product, reads, *sizes)
-    )
+    arguments = a, b, product, reads, *map(np.int32, (M, N, K))
+    compiled(counted(tile), "gemm")((M * N // tile**2,), (256,), arguments)
     return product, reads
 
 
 # %%
-a, b = (
-    rng.normal(size=(M, K)).astype(np.float32),
-    rng.normal(size=(K, N)).astype(np.float32),
-)
+a, b = (rng.normal(size=size).astype(np.float32) for size in ((M, K), (K, N)))
 reads = {}
 for tile in (16, 32, 64) if place else ():
     product, count = on_device(gemm_kernel, a, b, tile)
@@ -445,37 +431,29 @@ if place:
 
 # %%
 def fcn(x, w1, b1, w2, b2, labels):
-    """Scores, and the gradients of the loss with respect to picture and weights. Channels last."""
+    """Scores, and the gradients of the loss: picture and weights. Channels come last."""
     n, h, w, _ = x.shape
-    half, pool, up = (
-        (h // 2, w // 2),
-        ((2, 2), (2, 2), (0, 0), (1, 1)),
-        ((4, 4), (2, 2), (1, 1)),
-    )
+    half, up = (h // 2, w // 2), ((4, 4), (2, 2), (1, 1))
+    pool = (2, 2), (2, 2), (0, 0), (1, 1)
     patches = kernels.im2col(x, slice(0, h), w, (3, 3), (1, 1), (1, 1), (1, 1))
     hidden = kernels.bias_relu(kernels.gemm(patches, w1), b1).reshape(n, h, w, -1)
     pooled, winner = kernels.max_pool(hidden, half, *pool)
     features = pooled.reshape(-1, len(w2))
     coarse = (kernels.gemm(features, w2) + b2).reshape(n, *half, -1)
     scores = kernels.bilinear(coarse, *up)
-    _, _, d = kernels.softmax_cross_entropy(
-        scores.reshape(labels.size, -1), labels, 255, True, None, None
-    )
+    rows = scores.reshape(labels.size, -1)
+    _, _, d = kernels.softmax_cross_entropy(rows, labels, 255, True, None, None)
 
-    d = kernels.bilinear_backward(d.reshape(scores.shape), coarse.shape, *up).reshape(
-        len(features), -1
-    )
+    d = kernels.bilinear_backward(d.reshape(scores.shape), coarse.shape, *up)
+    d = d.reshape(len(features), -1)
     dw2 = kernels.gemm(xp.ascontiguousarray(features.T), d)
     d = kernels.gemm(d, xp.ascontiguousarray(w2.T)).reshape(pooled.shape)
     d = kernels.max_pool_backward(d, winner, hidden.shape, *pool) * (hidden > 0)
-    dw1 = kernels.gemm(xp.ascontiguousarray(patches.T), d.reshape(len(patches), -1))
-    d = kernels.gemm(d.reshape(len(patches), -1), xp.ascontiguousarray(w1.T))
-    return (
-        scores,
-        kernels.col2im(d, x.shape, (h, w), (3, 3), (1, 1), padding=(1, 1)),
-        dw1,
-        dw2,
-    )
+    d = d.reshape(len(patches), -1)
+    dw1 = kernels.gemm(xp.ascontiguousarray(patches.T), d)
+    d = kernels.gemm(d, xp.ascontiguousarray(w1.T))
+    dx = kernels.col2im(d, x.shape, (h, w), (3, 3), (1, 1), padding=(1, 1))
+    return scores, dx, dw1, dw2
 
 
 # %% [markdown]
@@ -508,14 +486,12 @@ worst = 0.0
 if place:
     conv, score = layers[0].params, layers[3].params
     weights = matrix(conv["weight"]), conv["bias"], matrix(score["weight"]), score["bias"]
-    found = on_device(
-        fcn, np.ascontiguousarray(picture.transpose(0, 2, 3, 1)), *weights, labels.ravel()
-    )
+    channels_last = np.ascontiguousarray(picture.transpose(0, 2, 3, 1))
+    found = on_device(fcn, channels_last, *weights, labels.ravel())
     cpu = [cpu_scores.transpose(0, 2, 3, 1), cpu_dx.transpose(0, 2, 3, 1)]
     cpu += [matrix(layers[0].grads["weight"]), matrix(layers[3].grads["weight"])]
-    for name, ours, theirs in zip(
-        ("scores", "gradient: picture", "conv", "score"), found, cpu
-    ):
+    names = "scores", "gradient: picture", "conv", "score"
+    for name, ours, theirs in zip(names, found, cpu):
         gap = np.abs(ours - theirs).max() / np.abs(theirs).max()
         worst = max(worst, gap)
         print(f"  {name:18} off by {gap:.0e} of the largest number")
@@ -551,9 +527,7 @@ def by_numpy(numbers, bias, out):
 
 
 def by_kernel(numbers, bias, out):
-    float(
-        kernels.bias_relu(numbers, bias, out)[0, 0]
-    )  # reading a number back waits for the kernel
+    float(kernels.bias_relu(numbers, bias, out)[0, 0])  # reading a number back waits
 
 
 LAUNCH, MEMORY, WAY = 10e-6, 500e9, 10e9  # the model: seconds, bytes per second
@@ -561,11 +535,8 @@ counts = 64 * 4 ** np.arange(1, 9)
 cpu_times, gpu_times = [], []
 bias = np.ones(64, np.float32)
 for count in counts:
-    arrays = (
-        np.ones((count // 64, 64), np.float32),
-        bias,
-        np.ones((count // 64, 64), np.float32),
-    )
+    shape = count // 64, 64
+    arrays = np.ones(shape, np.float32), bias, np.ones(shape, np.float32)
     cpu_times.append(seconds(by_numpy, *arrays))
     if on_gpu:
         gpu_times.append(seconds(by_kernel, *map(xp.asarray, arrays)))
@@ -573,13 +544,11 @@ for count in counts:
         gpu_times.append(LAUNCH + 8 * count / MEMORY)
 travelled = [t + 8 * count / WAY for t, count in zip(gpu_times, counts)]
 ahead = [count for count, c, g in zip(counts, cpu_times, gpu_times) if c > g]
-print(
-    f"GPU {'measured' if on_gpu else 'modelled'}; faster than the CPU from {min(ahead, default=np.inf):,} numbers on"
-)
+crossing = min(ahead, default=np.inf)
+print(f"GPU {'measured' if on_gpu else 'modelled'}: faster from {crossing:,} numbers on")
 small_map = np.ones((100, 64), np.float32), bias, np.ones((100, 64), np.float32)
-print(
-    f"10x10 pixels of 64 channels: {1e6 * seconds(by_numpy, *small_map):.0f} microseconds on this CPU"
-)
+microseconds = 1e6 * seconds(by_numpy, *small_map)
+print(f"10x10 pixels of 64 channels: {microseconds:.0f} microseconds on this CPU")
 moved = 8 * 10 * 10 * 64 / MEMORY
 check(
     "model: moving 10x10 pixels of 64 channels takes about a hundredth of a launch",
@@ -605,9 +574,8 @@ check(
 
 # %%
 whole_columns = np.round(9 * columns)
-whole_numbers = {
-    run(scatter_thread, order, whole_columns, **settings).tobytes() for order in turns
-}
+images = [run(scatter_thread, order, whole_columns, **settings) for order in turns]
+whole_numbers = {image.tobytes() for image in images}
 check(
     "with whole numbers, the scatter seems to repeat to the last bit",
     len(whole_numbers) == 1,
@@ -633,10 +601,9 @@ check("no barriers, the other order: right by luck", lucky)
 
 # %%
 window = np.array([1, 1 + 1e-9, 0, -1]).reshape(1, 1, 2, 2)
-winners = {
-    dtype: ops.max_pool2d(window.astype(dtype), 2)[1].item()
-    for dtype in ("float64", "float32")
-}
+winners = {}
+for dtype in ("float64", "float32"):
+    winners[dtype] = ops.max_pool2d(window.astype(dtype), 2)[1].item()
 kink = winners == {"float64": 1, "float32": 0}
 check("the same window has another winner in float32 than in float64", kink, f"{winners}")
 
@@ -651,101 +618,69 @@ check("the same window has another winner in float32 than in float64", kink, f"{
 
 # %%
 def draw_threads():
-    """The picture, the thread that makes each number of im2col, and the threads that meet at each pixel."""
-    figure, axes = viz.new_figure(
-        "Which thread makes which number",
-        columns=3,
-        width=11,
-        height=3.9,
-        titles=[
-            "the picture",
-            "im2col: thread t copies one number",
-            "its transpose: the threads that meet at a pixel",
-        ],
-    )
-    viz.bare(axes)
+    """The picture, the threads of im2col, and the threads that meet at each pixel."""
+    titles = ["the picture", "im2col: thread t copies a number", "the backward: scatter"]
+    caption = "Which thread makes which number"
+    figure, axes = viz.new_figure(caption, 2, 2, width=7, height=7.2, titles=titles)
     colours = viz.voc_palette()[1:10].reshape(3, 3, 3) * 0.35 + 255 * 0.65
+    axes, middle = axes.ravel(), {"ha": "center", "va": "center"}
+    viz.bare(axes)
     axes[0].imshow(colours / 255)
     axes[1].imshow(colours.reshape(9, 3)[by_threads - 1].reshape(4, 4, 3) / 255)
     axes[2].imshow(colours / 255)
     for (i, j), value in np.ndenumerate(small):
         meeting = "\n".join(f"thread {t}" for t in np.flatnonzero(by_threads == value))
-        axes[0].text(j, i, str(value), ha="center", va="center", fontsize=15)
-        axes[2].text(j, i, meeting, ha="center", va="center", fontsize=8)
+        axes[0].text(j, i, str(value), fontsize=15, **middle)
+        axes[2].text(j, i, meeting, fontsize=9, **middle)
     for at, value in enumerate(by_threads):
-        axes[1].text(at % 4, at // 4, f"t = {at}", ha="center", va="center", fontsize=9)
-        axes[1].text(
-            at % 4,
-            at // 4 + 0.3,
-            f"copies {value}",
-            ha="center",
-            va="center",
-            fontsize=7,
-            color="#555555",
-        )
+        axes[1].text(at % 4, at // 4, f"t = {at}\ncopies {value}", fontsize=9, **middle)
     places = ["(0, 0)", "(0, 1)", "(1, 0)", "(1, 1)"]
     axes[1].set_xticks(range(4), places)
     axes[1].set_yticks(range(4), places)
     axes[1].tick_params(length=0)
     axes[1].set(xlabel="corner of the window", ylabel="place of the window")
+    axes[3].set_axis_off()
     return figure
 
 
 def draw_time():
-    """The reads of each result by the size of the tile, and the time of bias and ReLU by the size of the map."""
-    figure, axes = viz.new_figure(
-        "What a tile saves, and what a launch costs", columns=2, width=10, height=3.8
-    )
+    """The reads of a result by the tile's size, and the time by the map's size."""
+    caption = "What a tile saves, and what a launch costs"
+    titles = ["reads of gemm.cu", "time of bias and ReLU"]
+    figure, axes = viz.new_figure(caption, 2, 1, width=6.5, height=7, titles=titles)
     tiles = np.array([1, 2, 4, 8, 16, 32, 64])
     axes[0].plot(tiles, 2 * K / tiles, color="#999999", label=f"2K/T, K = {K}")
-    axes[0].plot(
-        list(reads),
-        list(reads.values()),
-        "o",
-        color=viz.COLOURS[1],
-        label="counted in gemm.cu",
-    )
-    axes[0].set(
-        xscale="log",
-        yscale="log",
-        xlabel="side T of a tile",
-        ylabel="reads for each result",
-    )
+    orange, label = viz.COLOURS[1], "counted in gemm.cu"
+    axes[0].plot(list(reads), list(reads.values()), "o", color=orange, label=label)
+    axes[0].set(xlabel="side T of a tile", ylabel="reads for each result")
+    axes[0].set(xscale="log", yscale="log")
     axes[0].set_xticks(tiles, tiles)
     axes[0].set_yticks([1, 4, 16, 64], [1, 4, 16, 64])
     kind = "measured" if on_gpu else "a model, not measured"
     axes[1].plot(counts, cpu_times, "o-", label="CPU, measured")
     axes[1].plot(counts, gpu_times, "o-" if on_gpu else "--", label=f"GPU, {kind}")
-    axes[1].plot(
-        counts,
-        travelled,
-        ":",
-        color=viz.COLOURS[2],
-        label="GPU and copying both ways, a model",
-    )
-    axes[1].set(
-        xscale="log",
-        yscale="log",
-        xlabel="numbers in the map",
-        ylabel="seconds for bias and ReLU",
-    )
+    label = "GPU and copying both ways, a model"
+    axes[1].plot(counts, travelled, ":", color=viz.COLOURS[2], label=label)
+    axes[1].set(xlabel="numbers in the map", ylabel="seconds for bias and ReLU")
+    axes[1].set(xscale="log", yscale="log")
     for ax in axes:
         ax.minorticks_off()
-        ax.legend(frameon=False)
+        ax.legend()
     return figure
 
 
 # %% [markdown]
-# Follow one colour from the left to the right: the number, the threads that copy it, and
-# the threads that meet at its pixel in the backward.
+# Follow one colour from the picture to the matrix of im2col: the number, and the threads
+# that copy it. Then look at the same colour below: these threads meet at its pixel in the
+# backward.
 
 # %%
 viz.show(draw_threads(), "16_threads")
 
 # %% [markdown]
-# On the left, the counted reads lie on the line of the formula. On the right, look at where
-# the line of the CPU crosses that of the GPU. Look also at how flat the line of the GPU is
-# for small maps: there it is the launch alone.
+# In the upper plot, the counted reads lie on the line of the formula. In the lower one,
+# look at where the line of the CPU crosses that of the GPU. Look also at how flat the
+# line of the GPU is for small maps: there it is the launch alone.
 
 # %%
 viz.show(draw_time(), "16_time")
@@ -766,52 +701,26 @@ viz.show(draw_time(), "16_time")
 # left out.
 
 # %%
+order_matters = (left, right) == (0, 1)
+hidden = len(whole_numbers) == 1
 always = [
-    (
-        "threads in any order make im2col's matrix",
-        by_hand and index_formula,
-        "exact: copies",
-    ),
-    (
-        "float32 sums depend on their order",
-        (left, right) == (0, 1),
-        "exact: 1 is lost beside 1e8",
-    ),
-    (
-        "scatter and gather add the same numbers",
-        both_gap < 1e-5,
-        "1e-5: float32, a few terms of size 1",
-    ),
-    ("a scatter depends on the order of threads", scatter_results > 1, "ten orders"),
+    ("threads in any order make im2col", by_hand and index_formula, "exact: copies"),
+    ("float32 sums depend on their order", order_matters, "exact: 1 is lost beside 1e8"),
+    ("scatter and gather add the same", both_gap < 1e-5, "1e-5: float32, a few terms"),
+    ("a scatter depends on the order", scatter_results > 1, "ten orders"),
     ("a gather does not", gather_results == 1, "exact: one order of additions"),
-    (
-        "with whole numbers the scatter does not show this",
-        len(whole_numbers) == 1,
-        "exact: small whole numbers",
-    ),
-    (
-        "with barriers the tree is right in both orders",
-        with_barriers,
-        "exact: whole numbers",
-    ),
+    ("whole numbers do not show this", hidden, "exact: small whole numbers"),
+    ("with barriers the tree is right", with_barriers, "exact: whole numbers, both orders"),
     ("without them it is wrong in one order", missing_shows, "what nobody wrote is NaN"),
     ("and right in the other order", lucky, "exact: whole numbers"),
-    ("tiles of 64 read a number 8 times instead of 512", each_read == [512, 8], "counted"),
-    (
-        "rounding decides between two nearly equal maxima",
-        kink,
-        "1e-9 apart; float32 rounds at 6e-8",
-    ),
+    ("tiles of 64: 8 reads instead of 512", each_read == [512, 8], "counted"),
+    ("rounding decides between equal maxima", kink, "1e-9 apart; it rounds at 6e-8"),
 ]
 of_kernels = [
     ("im2col.cu = the strided view", same_kernel, "exact: copies"),
     ("col2im.cu = our gather", same_gather, "exact: the same order of additions"),
     ("col2im.cu repeats to the last bit", repeats, "exact: one order of additions"),
     ("gemm.cu reads 2K/T numbers for each result", fewer_reads, "counted"),
-    (
-        "forward and backward agree with the CPU",
-        worst < 1e-4,
-        "1e-4: float32, two orders of summation",
-    ),
+    ("forward and backward agree with the CPU", worst < 1e-4, "1e-4: float32, two orders"),
 ]
 claims(always + (of_kernels if place else []))
