@@ -1,6 +1,6 @@
 # %% [markdown]
 """
-# Lesson 1: What is a segmentation worth?
+# Lesson 1: How is a segmentation scored?
 
 After this lesson you can count the errors of a segmentation in one table and compute the
 four metrics of the paper from it. You also know what distorts them: a large background, a

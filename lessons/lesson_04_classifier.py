@@ -1,6 +1,6 @@
 # %% [markdown]
 """
-# Lesson 4: Can these parts learn?
+# Lesson 4: Can a network made of these parts learn?
 
 After this lesson you can compute a cross-entropy and its gradient by hand. You can say what
 the first loss of a network must be, and tell a network that learns from one that only

@@ -1,6 +1,6 @@
 # %% [markdown]
 """
-# Lesson 9: What ways are there to go back up?
+# Lesson 9: How can a coarse map be made large again?
 
 After this lesson you can name five ways from a coarse map to a fine one, and say which of
 them are the same operation with different kernels. You can say what a "deconvolution" does,

@@ -1,6 +1,6 @@
 # %% [markdown]
 """
-# Lesson 14: How do depth and a second task enter?
+# Lesson 14: How does a network use depth, and answer two questions?
 
 After this lesson you can give a network a second input, depth, in two ways. You can give
 one trunk two outputs, and write the backward of both changes. You can say from measurements
