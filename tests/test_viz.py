@@ -250,6 +250,6 @@ def test_alt_text_names_titles_axes_and_legends():
 
 
 def test_alt_text_says_nothing_twice_and_may_be_empty():
-    figure, axes = viz.new_figure(columns=2, titles=["same.", "same"])
+    figure, _axes = viz.new_figure(columns=2, titles=["same.", "same"])
     assert viz.alt_text(figure) == "same."
     assert viz.alt_text(viz.new_figure()[0]) == ""

@@ -1,0 +1,93 @@
+"""From Sphinx's pages to the site: repairs, downloads, and the files that tell browsers and search engines about it."""
+
+import json
+import os
+import re
+import shutil
+from urllib.parse import urlsplit
+
+import jupytext
+from notebook_download import notebook_download
+from places import DOCS, HTML, SITE, chosen_lessons
+from static_files import copy_runtime
+
+from fcn_from_scratch.lab import exercises
+
+# What axe-core finds in the templates of Sphinx, MyST-NB and Furo
+REPAIRS = {
+    ' role="heading">': ' role="heading" aria-level="2">',
+    '<summary aria-label="Toggle hidden content">': "<summary>",
+    '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="Pages">',
+    '<aside class="toc-drawer': '<aside aria-label="On this page" class="toc-drawer',
+    '<div id="search-results"></div>': '<h1>Search</h1><div id="search-results"></div>',
+}
+UNUSED = (".buildinfo", "objects.inv", "_sources", "jupyter_execute")
+
+
+def finish():
+    """Write the site from what Sphinx wrote. Sphinx's own output stays, so that the next build is quick."""
+    shutil.rmtree(SITE, ignore_errors=True)
+    shutil.copytree(HTML, SITE, ignore=shutil.ignore_patterns(*UNUSED))
+    (SITE / ".nojekyll").touch()  # GitHub Pages would leave out folders like _static
+    for page in SITE.rglob("*.html"):
+        page.write_text(_repaired(page.read_text(encoding="utf-8")), encoding="utf-8")
+    _write_downloads()
+    _write_live_config(copy_runtime(SITE))
+    _write_sitemap()
+    _let_404_find_its_files()
+
+
+def _repaired(html):
+    for old, new in REPAIRS.items():
+        html = html.replace(old, new)
+    return html
+
+
+def _write_downloads():
+    """Beside each lesson's page: its script, its notebook, and a file to begin with for each exercise."""
+    for path in chosen_lessons():
+        shutil.copyfile(path, SITE / "lessons" / path.name)
+        jupytext.write(notebook_download(path), SITE / "lessons" / f"{path.stem}.ipynb")
+        for exercise in exercises.of_lesson(int(path.stem[7:9])):
+            (SITE / "lessons" / exercise.file_name).write_text(exercise.stub, encoding="utf-8")
+
+
+def _write_live_config(pyodide):
+    """What live.js must know: where the runtime and the wheels are, how many claims a lesson has, how long it takes."""
+    live = SITE / "_static" / "live"
+    seconds = DOCS / "builder" / "live_seconds.json"
+    measured = json.loads(seconds.read_text(encoding="utf-8")) if seconds.exists() else {}
+    lessons = {
+        path.stem: {"claims": _claims(SITE / "lessons" / f"{path.stem}.html"), "seconds": measured.get(path.stem)}
+        for path in chosen_lessons()
+    }
+    wheels = sorted(path.name for path in live.glob("*.whl"))
+    config = {"pyodide": pyodide, "wheels": wheels, "lessons": lessons}
+    (live / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+
+def _claims(page):
+    """How many claims the lesson printed when it ran, each by a `check`."""
+    lists = re.findall(r'<ul class="claims[ "].*?</ul>', page.read_text(encoding="utf-8"), re.DOTALL)
+    return sum(text.count("<li") for text in lists)
+
+
+def _write_sitemap():
+    """The addresses of all pages, if the site's own address is known."""
+    address = os.environ.get("FCN_SITE_URL", "").rstrip("/")
+    if not address:
+        return
+    pages = sorted(page.relative_to(SITE).as_posix() for page in SITE.rglob("*.html") if "_static" not in page.parts)
+    kept = [page for page in pages if page not in ("404.html", "search.html", "genindex.html", "py-modindex.html")]
+    urls = "".join(f"<url><loc>{address}/{page}</loc></url>\n" for page in kept)
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{urls}</urlset>\n'
+    (SITE / "sitemap.xml").write_text(text, encoding="utf-8")
+    (SITE / "robots.txt").write_text(f"User-agent: *\nSitemap: {address}/sitemap.xml\n", encoding="utf-8")
+
+
+def _let_404_find_its_files():
+    """A server sends 404.html for any address, so the page must say where its links begin."""
+    folder = urlsplit(os.environ.get("FCN_SITE_URL", "")).path.rstrip("/") + "/"
+    page = SITE / "404.html"
+    html = page.read_text(encoding="utf-8")
+    page.write_text(html.replace("<head>", f'<head><base href="{folder}">', 1), encoding="utf-8")
