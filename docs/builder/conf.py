@@ -84,6 +84,6 @@ def add_live_script(app, page, template, context, doctree):
 
 
 def setup(app):
-    for name, value in (("builder", builder_hash()), ("package", package_hash())):
-        app.add_config_value(f"{name}_hash", value, "env")  # a new value lets Sphinx read all pages again
+    for name, value in (("fcn_builder", builder_hash()), ("fcn_package", package_hash())):
+        app.add_config_value(name, value, "env", str)  # a new value lets Sphinx read all pages again
     app.connect("html-page-context", add_live_script)

@@ -10,8 +10,7 @@ import re
 FIELDS = ("Shapes", "Returns", "Identity", "Raises", "Source", "Example", "Lesson", "Lessons")
 FIELD = re.compile(rf"({'|'.join(FIELDS[:6])}): +(\S.*)")
 ARGUMENT = re.compile(r"(\S(?:.*?\S)?)  +(\S.*)")
-EQUATION = re.compile(r"(?:[\w.<>·{}, ]+(?:\[[^]]*\])?(?:, )?)+ \+?= .*")
-CALL = re.compile(r"^[a-z_.]+\(.*\)(?: |$)")
+EQUATION = re.compile(r"[a-zA-Z_]\w*(?:\[[^]]*\])? \+?= \S.*")  # "y[n, f, i, j] = ..." and "dx[n] += ..."
 
 
 def convert(lines):

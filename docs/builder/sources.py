@@ -62,7 +62,9 @@ def _with_file_links(text):
 
 
 def _api_page(room):
-    return f"# `fcn_from_scratch.{room}`\n\n```{{eval-rst}}\n.. automodule:: fcn_from_scratch.{room}\n   :members:\n```\n"
+    return (
+        f"# `fcn_from_scratch.{room}`\n\n```{{eval-rst}}\n.. automodule:: fcn_from_scratch.{room}\n   :members:\n```\n"
+    )
 
 
 def _code_pages(pages):
@@ -104,5 +106,3 @@ def _lesson_entry(stem):
 
 def _toctree(caption, entries):
     return "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```", ""])
-
-

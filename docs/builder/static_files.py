@@ -41,7 +41,9 @@ def copy_runtime(site):
     folder = os.environ.get("FCN_PYODIDE")
     if not folder:
         return "https://cdn.jsdelivr.net/pyodide/v0.27.7/full/"
-    files = [path for path in Path(folder).iterdir() if path.suffix in (".whl", ".js", ".mjs", ".wasm", ".zip", ".json")]
+    files = [
+        path for path in Path(folder).iterdir() if path.suffix in (".whl", ".js", ".mjs", ".wasm", ".zip", ".json")
+    ]
     if not files:
         sys.exit(f"FCN_PYODIDE names {folder}, which does not hold the runtime Pyodide")
     _copy(files, site / "_static" / "pyodide")
