@@ -15,7 +15,7 @@ for name in ("FCN_DEVICE", "FCN_SEED", "FCN_PLAIN"):
     os.environ.pop(name, None)
 
 project, author, language = "Fully convolutional networks from scratch", "", "en"
-html_title = project
+html_title = "FCN from scratch"
 html_baseurl = os.environ.get("FCN_SITE_URL", "")
 extensions = [
     "myst_nb",
@@ -34,6 +34,7 @@ highlight_language = "none"  # an indented block is a small table, not Python
 pygments_style, pygments_dark_style = "a11y-high-contrast-light", "a11y-high-contrast-dark"
 copybutton_selector = "div.cell_input div.highlight pre, div.highlight-python pre, div.highlight-sh pre"
 autodoc_member_order, autodoc_typehints = "bysource", "none"
+add_module_names = False
 
 # lessons: run once; the outputs are kept until a cell, the package or this folder changes
 nb_custom_formats = {".py": ["lesson_reader.read_lesson", {}]}
@@ -63,11 +64,15 @@ html_theme_options = {
         "color-brand-content": "#1f4e79",
         "color-brand-visited": "#5b3b79",
         "color-code-background": "#f6f4ee",
+        "color-api-name": "#1f4e79",
+        "color-api-pre-name": "#1f4e79",
     },
     "dark_css_variables": {
         "color-brand-primary": "#9cc4ea",
         "color-brand-content": "#9cc4ea",
         "color-brand-visited": "#c5aee6",
+        "color-api-name": "#9cc4ea",
+        "color-api-pre-name": "#9cc4ea",
     },
 }
 

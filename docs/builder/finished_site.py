@@ -21,6 +21,7 @@ REPAIRS = {
     '<aside class="toc-drawer': '<aside aria-label="On this page" class="toc-drawer',
     '<div id="search-results"></div>': '<h1>Search</h1><div id="search-results"></div>',
 }
+SITEMAP = "http://www.sitemaps.org/schemas/sitemap/0.9"
 UNUSED = (".buildinfo", "objects.inv", "_sources", "jupyter_execute")
 
 
@@ -80,7 +81,7 @@ def _write_sitemap():
     pages = sorted(page.relative_to(SITE).as_posix() for page in SITE.rglob("*.html") if "_static" not in page.parts)
     kept = [page for page in pages if page not in ("404.html", "search.html", "genindex.html", "py-modindex.html")]
     urls = "".join(f"<url><loc>{address}/{page}</loc></url>\n" for page in kept)
-    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{urls}</urlset>\n'
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="{SITEMAP}">\n{urls}</urlset>\n'
     (SITE / "sitemap.xml").write_text(text, encoding="utf-8")
     (SITE / "robots.txt").write_text(f"User-agent: *\nSitemap: {address}/sitemap.xml\n", encoding="utf-8")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from places import NODE, ROOT, STATIC
 
 FONTS = ("source-serif-4-{}-wght-normal", "source-serif-4-{}-wght-italic", "source-code-pro-{}-wght-normal")
+RUNTIME = (".whl", ".js", ".mjs", ".wasm", ".zip", ".json")
 PACKAGING = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -26,7 +27,7 @@ def copy_static():
 
 
 def build_wheels(folder):
-    """The package and tqdm as wheels. The package is built from a copy, because setuptools writes beside its sources."""
+    """The package and tqdm as wheels. Setuptools writes beside its sources, so it is given a copy."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as copy:
         for name in PACKAGING:

@@ -74,7 +74,8 @@ def _word_spans(text, open_words, page):
 
 def _reference(kind, target, words, page):
     options = {"refdomain": "std", "reftype": kind, "reftarget": target, "refexplicit": True, "refdoc": page}
-    return addnodes.pending_xref("", nodes.inline("", words), refwarn=True, **options)
+    shown = nodes.inline("", words.replace(" ", "\u00a0") if kind == "doc" else words, classes=[f"to-{kind}"])
+    return addnodes.pending_xref("", shown, refwarn=True, **options)
 
 
 def _without_overlaps(spans):
