@@ -1,4 +1,4 @@
-"""Runs in the kernel of each lesson before its first cell, and is not shown: figures and claims as the page wants them."""
+"""Runs in the kernel of each lesson before its first cell, unseen: figures and claims as the page wants them."""
 
 import html
 
