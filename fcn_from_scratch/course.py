@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fcn_from_scratch.backend import DEVICES
+from fcn_from_scratch.browser import needs_processes
 from fcn_from_scratch.checks import InputError, choice
 
 LESSONS = Path(__file__).resolve().parent.parent / "lessons"
@@ -141,8 +142,9 @@ def run(lesson, figures=None, device=None, seed=None, plain=False):
     device   "cpu" or "cuda", passed on as FCN_DEVICE
     seed     a number, passed on as FCN_SEED
     plain    True: compute by the plain code alone, passed on as FCN_PLAIN=1
-    Returns: Outcome.
+    Returns: Outcome. Raises: InputError in a browser, where a lesson's script runs in the page itself.
     """
+    needs_processes("fcn lessons", f"import runpy, then call runpy.run_path({str(lesson.path)!r})")
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
     if figures is not None:
         environment["FCN_FIGURES"] = str(Path(figures).resolve())

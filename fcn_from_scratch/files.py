@@ -19,7 +19,7 @@ def write_atomically(path, write):
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, 0o600 | 0o666 & ~_umask())  # in a browser the umask forbids everything, even to read
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

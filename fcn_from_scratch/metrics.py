@@ -70,7 +70,7 @@ class ConfusionMatrix:
             valid = labels != self.ignore_index
             labels, predictions = labels[valid], predictions[valid]
         k = self.num_classes
-        cells = k * labels.astype(np.int64).ravel() + predictions.astype(np.int64).ravel()
+        cells = k * labels.astype(np.intp).ravel() + predictions.astype(np.intp).ravel()
         self.matrix += np.bincount(cells, minlength=k * k).reshape(k, k)
         return self
 

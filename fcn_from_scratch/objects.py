@@ -37,7 +37,7 @@ def objects(labels, ignore_index=255, background=0):
     integer_labels(labels)
     starts = np.ones(labels.shape, bool)
     starts[:, 1:] = labels[:, 1:] != labels[:, :-1]
-    run = np.cumsum(starts).reshape(labels.shape) - 1
+    run = np.cumsum(starts, dtype=np.intp).reshape(labels.shape) - 1
     tied = labels[1:] == labels[:-1]
     root = _roots(run[-1, -1] + 1, run[:-1][tied], run[1:][tied])
 
@@ -47,7 +47,7 @@ def objects(labels, ignore_index=255, background=0):
         if left_out is not None:
             counted &= label_of_run != left_out
     is_first = counted & (root == np.arange(root.size))
-    number_of_root = np.cumsum(is_first) * is_first
+    number_of_root = np.cumsum(is_first, dtype=np.int64) * is_first
     return number_of_root[root][run], int(is_first.sum())
 
 
@@ -64,8 +64,9 @@ def recall_by_size(labels, predictions, ignore_index=255, background=0):
     same_shape(predictions, labels.shape, "predictions", "labels have")
     integer_labels(predictions, "predictions")
     numbers, count = objects(labels, ignore_index, background)
-    area = np.bincount(numbers.ravel(), minlength=count + 1)[1:]
-    found = np.bincount(numbers[labels == predictions], minlength=count + 1)[1:]
+    index = numbers.astype(np.intp, copy=False)
+    area = np.bincount(index.ravel(), minlength=count + 1)[1:]
+    found = np.bincount(index[labels == predictions], minlength=count + 1)[1:]
     _, first = np.unique(numbers, return_index=True)
     return ObjectRecall(area, found / area, labels.ravel()[first[-count:]] if count else labels.ravel()[:0])
 

@@ -240,7 +240,7 @@ def _draw(stem, args, results, subtitle, foot):
     """Write the slides; returns the names of the files."""
     trial, samples = results.first, results.first.pictures
     if trial.truth is not None:  # the pictures with most variety: their most frequent class covers least
-        samples = sorted(samples, key=lambda sample: np.bincount(sample.labels.ravel()).max())[:EXAMPLES]
+        samples = sorted(samples, key=lambda sample: np.unique(sample.labels, return_counts=True)[1].max())[:EXAMPLES]
     inputs = [to_device(trial.transform(sample.image)[None], args.device) for sample in samples]
     outputs = [{name: predict(one, x) for name, one in trial.predictors.items()} for x in inputs]
     pages = {"": slides(results.rows, samples[0], outputs[0], trial.train, subtitle, foot)}

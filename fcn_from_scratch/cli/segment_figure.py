@@ -29,7 +29,7 @@ class Found(NamedTuple):
 
 def occurring(labels, classes):
     """The classes that occur in a label map (H, W), as a list of Found, the largest first."""
-    counts = np.bincount(labels.ravel(), minlength=len(classes))
+    counts = np.bincount(labels.ravel().astype(np.intp, copy=False), minlength=len(classes))
     order = np.argsort(-counts, kind="stable")
     return [Found(int(n), classes[n], counts[n] / labels.size) for n in order if counts[n]]
 

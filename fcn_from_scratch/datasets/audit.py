@@ -77,7 +77,8 @@ def _number(dataset, limit):
 
 def _count(labels):
     """Count the pixels of each id. Returns: int64 (heads, 256), one row for each label map."""
-    return np.stack([np.bincount(ids.ravel(), minlength=256) for ids in labels.reshape(-1, *labels.shape[-2:])])
+    maps = labels.astype(np.intp, copy=False).reshape(-1, *labels.shape[-2:])
+    return np.stack([np.bincount(ids.ravel(), minlength=256) for ids in maps]).astype(np.int64, copy=False)
 
 
 def swallowed_foreground(counts):

@@ -102,7 +102,8 @@ def _class_names(root, num_classes):
 
 def _found_classes(root, paths, mask_palette):
     """Names for the ids from 0 to the largest one in all label files, those of other splits included."""
-    counts = sum(np.bincount(read_labels(path, palette=mask_palette).ravel(), minlength=256) for path in paths)
+    maps = (read_labels(path, palette=mask_palette).astype(np.intp, copy=False) for path in paths)
+    counts = sum(np.bincount(ids.ravel(), minlength=256) for ids in maps)
     count = int(np.flatnonzero(counts[:IGNORE]).max(initial=0)) + 1
     if count < 2:
         reason = swallowed_foreground(counts) or "save the other classes as 1, 2, ..., or pass num_classes"

@@ -58,7 +58,7 @@ def _values(xp, scores, labels, ignore_index, weight, mask):
     """
     n, counted = len(labels), labels != ignore_index
     everything = bool(counted.all())
-    labels = (labels if everything else xp.where(counted, labels, 0)).astype(np.int64, copy=False).reshape(n, -1)
+    labels = (labels if everything else xp.where(counted, labels, 0)).astype(np.intp, copy=False).reshape(n, -1)
     if everything and weight is None and mask is None:
         return labels, None
     value = counted.astype(scores.dtype)

@@ -51,4 +51,5 @@ def _weight(labels, ignore_index, class_weight):
     counts = labels != ignore_index
     if class_weight is None:
         return float(np.count_nonzero(counts))
-    return class_weight.take(labels[counts], mode="clip").sum(dtype=np.float64)  # the loss reports wrong ids
+    ids = labels[counts].astype(np.intp, copy=False)
+    return class_weight.take(ids, mode="clip").sum(dtype=np.float64)  # the loss reports wrong ids

@@ -56,7 +56,7 @@ class Windows:
     def flat_position(self, xp, winner):
         """Turn the winner's place in its window, (N, oh, ow, C), into a flat position in the unpadded plane."""
         (kh, kw), (dh, dw), width = self.kernel_size, self.dilation, self.size[1]
-        place = xp.arange(kh)[:, None] * dh * width + xp.arange(kw) * dw
+        place = xp.arange(kh, dtype=np.int64)[:, None] * dh * width + xp.arange(kw) * dw
         rows, columns = (xp.arange(out) * s - p for out, s, p in zip(self.out, self.stride, self.padding))
         corner = rows[:, None] * width + columns
         return place.ravel()[winner] + corner[..., None]

@@ -27,6 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fcn_from_scratch.browser import IN_BROWSER
+
 AT_ONCE = 1 << 17  # numbers that one thread works on at a time; with fewer, the threads wait for each other
 
 
@@ -37,8 +39,8 @@ def workers():
 
 @functools.cache
 def most():
-    """FCN_THREADS, else the number of cores; 1 if BLAS cannot be kept to one thread."""
-    if _blas() is None:
+    """FCN_THREADS, else the number of cores; 1 if BLAS cannot be kept to one thread, and in a browser."""
+    if IN_BROWSER or _blas() is None:
         return 1
     text = os.environ.get("FCN_THREADS", "")
     if text.isdecimal() and int(text) > 0:

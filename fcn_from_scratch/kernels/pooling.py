@@ -35,7 +35,7 @@ def max_pool_indices_backward(dy, indices, image_shape):
     """
     n, oh, ow, c = dy.shape
     xp = get_array_module(dy, indices)
-    order = contiguous(xp.argsort(indices.reshape(n, oh * ow, c), axis=1, kind="stable"))
+    order = contiguous(xp.argsort(indices.reshape(n, oh * ow, c), axis=1, kind="stable").astype(np.int64, copy=False))
     dx = xp.zeros(image_shape, dy.dtype)
     sizes = n, oh * ow, image_shape[1] * image_shape[2], c
     launch("max_pool_indices_backward", dy.size, dy, indices, order, dx, *sizes)

@@ -12,6 +12,7 @@ import signal
 import time
 import traceback
 
+from fcn_from_scratch.browser import needs_processes
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab import memory
 from fcn_from_scratch.lab.bench.clocks import wall
@@ -35,6 +36,7 @@ class Process:
     """
 
     def __init__(self, make, *arguments, threads, mallopt=False, variables=None, title="a rival"):
+        needs_processes("fcn bench", "run it on your computer")
         self.title = title
         context = multiprocessing.get_context("spawn")  # a forked process would share its parent's pages
         self._connection, theirs = context.Pipe()

@@ -6,8 +6,8 @@ MUTANTS = [
     Mutant(
         "truth and prediction exchanged",
         "metrics.ConfusionMatrix.update",
-        "k * labels.astype(np.int64).ravel() + predictions.astype(np.int64).ravel()",
-        "k * predictions.astype(np.int64).ravel() + labels.astype(np.int64).ravel()",
+        "k * labels.astype(np.intp).ravel() + predictions.astype(np.intp).ravel()",
+        "k * predictions.astype(np.intp).ravel() + labels.astype(np.intp).ravel()",
         "test_metrics.py",
     ),
     Mutant(

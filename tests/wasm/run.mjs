@@ -1,0 +1,92 @@
+// Runs lessons or tests of this checkout in Pyodide, which is CPython compiled to 32-bit WebAssembly, inside Node.
+//
+//   node tests/wasm/run.mjs lesson 07          one lesson's script, with its seconds
+//   node tests/wasm/run.mjs lesson 06 07       several, each in a runtime of its own
+//   node tests/wasm/run.mjs tests ops layers   some of the tests; the words are paths in tests/
+//   node tests/wasm/run.mjs tests ops -k pool  words from the first "-" on go to pytest
+//
+// FCN_PYODIDE     the folder with pyodide.mjs and the packages. Default: ../shared/pyodide beside the checkout
+// FCN_PACKAGES    the folder with pytest and tqdm. Default: that of the command `python`
+//
+// Files are copied into the runtime's memory. So nothing in the checkout can change.
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const CHECKOUT = resolve(HERE, "../..");
+const PROJECT = "/project"; // the checkout's copy in the runtime
+const PACKAGES = "/packages";
+const COPIED = ["fcn_from_scratch", "lessons", "data", "tests", "setup.cfg", "pyproject.toml"];
+const PURE = ["tqdm"];
+const FOR_TESTS = ["pytest", "_pytest", "pluggy", "iniconfig", "pygments", "py.py"];
+
+/** Copy a file or a folder into the runtime's memory, without what other Pythons compiled. */
+function copy(FS, from, to) {
+  const entries = readdirSync(dirname(from), { withFileTypes: true });
+  const entry = entries.find((each) => join(dirname(from), each.name) === from);
+  if (!entry) throw new Error(`${from} is missing`);
+  if (entry.isFile()) {
+    if (!/\.(pyc|so)$/.test(from)) FS.writeFile(to, readFileSync(from));
+  } else if (entry.isDirectory() && entry.name !== "__pycache__") {
+    FS.mkdirTree(to);
+    for (const name of readdirSync(from)) copy(FS, join(from, name), join(to, name));
+  }
+}
+
+function runtimeFolder() {
+  const folder = process.env.FCN_PYODIDE ?? join(CHECKOUT, "../shared/pyodide");
+  if (existsSync(join(folder, "pyodide.mjs"))) return resolve(folder);
+  throw new Error(`${folder} holds no pyodide.mjs. Name the folder of the runtime in FCN_PYODIDE`);
+}
+
+function packagesFolder() {
+  const code = "import sysconfig; print(sysconfig.get_path('purelib'))";
+  return process.env.FCN_PACKAGES ?? execFileSync("python", ["-c", code], { encoding: "utf-8" }).trim();
+}
+
+/** A fresh runtime with NumPy, Pillow, Matplotlib, tqdm and the checkout. */
+async function start(pure) {
+  const folder = runtimeFolder();
+  const { loadPyodide } = await import(pathToFileURL(join(folder, "pyodide.mjs")));
+  const python = await loadPyodide({ indexURL: folder });
+  await python.loadPackage(["numpy", "pillow", "matplotlib"], { messageCallback: () => {} });
+  python.setStdout({ batched: (line) => console.log(line) });
+  python.setStderr({ batched: (line) => console.error(line) });
+  for (const name of pure) copy(python.FS, join(packagesFolder(), name), join(PACKAGES, name));
+  python.FS.mkdirTree(PROJECT);
+  for (const name of COPIED) copy(python.FS, join(CHECKOUT, name), join(PROJECT, name));
+  python.runPython(readFileSync(join(HERE, "inside.py"), "utf-8"));
+  return python;
+}
+
+/** Call a function of inside.py, which takes strings and returns an exit status. */
+function call(python, name, words) {
+  return python.globals.get(name)(python.toPy(words));
+}
+
+async function main([command, ...words]) {
+  let status = 0;
+  if (command === "lesson") {
+    for (const number of words) {
+      const began = performance.now();
+      const python = await start(PURE);
+      console.log(`runtime ready after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+      const before = process.cpuUsage();
+      status |= call(python, "run_lesson", [number]);
+      const used = process.cpuUsage(before);
+      console.log(`processor time ${((used.user + used.system) / 1e6).toFixed(1)} s`);
+    }
+  } else if (command === "tests") {
+    status = call(await start([...PURE, ...FOR_TESTS]), "run_tests", words);
+  } else {
+    throw new Error("usage: node run.mjs lesson NUMBER... | tests PATH... [PYTEST'S OPTIONS]");
+  }
+  process.exit(status);
+}
+
+main(process.argv.slice(2)).catch((error) => {
+  console.error(String(error.message ?? error).trim());
+  process.exit(3);
+});
