@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reading_route.md"
 MOST = 2000
-STOP = re.compile(r"^\| (\d+) \| `(\S+\.py)` \| (\d+) \|", re.MULTILINE)
+STOP = re.compile(r"^\| (\d+) \| \[`(\S+\.py)`\]\(\.\./fcn_from_scratch/\2\) \| (\d+) \|", re.MULTILINE)
 TOTAL = re.compile(r"^\| \| \*\*in all\*\* \| \*\*(\d+)\*\* \|", re.MULTILINE)
 TEXT = PAGE.read_text(encoding="utf-8")
 STOPS = [(int(number), file, int(lines)) for number, file, lines in STOP.findall(TEXT)]
@@ -26,7 +26,7 @@ def length(file):
 def counted(text):
     """The page with the lines of today; files that do not exist yet have none."""
     lengths = {file: length(file) if (ROOT / "fcn_from_scratch" / file).exists() else 0 for _, file, _ in STOPS}
-    text = STOP.sub(lambda row: f"| {row[1]} | `{row[2]}` | {lengths[row[2]]} |", text)
+    text = STOP.sub(lambda row: f"| {row[1]} | [`{row[2]}`](../fcn_from_scratch/{row[2]}) | {lengths[row[2]]} |", text)
     return TOTAL.sub(f"| | **in all** | **{sum(lengths.values())}** |", text)
 
 
