@@ -17,10 +17,12 @@ files     the exercises' files: title, stub, solution; which exercises a reader'
 checking  a reader's function compared with the right results
 values    what is wrong with one value, in a sentence
 process   the check of a reader's file in a process of its own, with a time limit
+here      the check of an answer given as text, in this process: for a page in a browser
 """
 
 from fcn_from_scratch.lab.exercises.checking import check, check_function, run_file
 from fcn_from_scratch.lab.exercises.files import Exercise, Wrong, answered_by, of_lesson
+from fcn_from_scratch.lab.exercises.here import check_text
 from fcn_from_scratch.lab.exercises.process import TIME_LIMIT, check_in_process
 from fcn_from_scratch.lab.exercises.values import difference
 
@@ -32,6 +34,7 @@ __all__ = [
     "check",
     "check_function",
     "check_in_process",
+    "check_text",
     "difference",
     "of_lesson",
     "run_file",

@@ -56,7 +56,7 @@ def run_file(path):
     except SystemExit:
         raise Wrong(f"{path} ends the program. Remove sys.exit(), so that the check can go on") from None
     except Exception as error:
-        raise Wrong(f"{path}{_line(error, str(path))}: {type(error).__name__}: {error}") from None
+        raise Wrong(f"{path}{line_of(error, str(path))}: {type(error).__name__}: {error}") from None
     return names
 
 
@@ -73,7 +73,7 @@ def _call(exercise, function, args):
         raise Wrong(f"{called} ends the program. Remove sys.exit(), and return the result") from None
     except Exception as error:
         file = getattr(getattr(function, "__code__", None), "co_filename", "")
-        raise Wrong(f"{called} raised {type(error).__name__}{_line(error, file)}: {error}") from None
+        raise Wrong(f"{called} raised {type(error).__name__}{line_of(error, file)}: {error}") from None
 
 
 def _hint(mistakes, function, cases, tolerance):
@@ -100,7 +100,7 @@ def _nothing(*args):
     """What a function without `return` gives."""
 
 
-def _line(error, file):
+def line_of(error, file):
     """ ", line N" of the file in which the error arose, if it is on the way to the error."""
     line, step = None, error.__traceback__
     while step is not None:

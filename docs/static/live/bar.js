@@ -1,0 +1,65 @@
+// The bar of a live page: its buttons, the progress of loading, and the status.
+import { button, element } from "./elements.js";
+
+function megabytes(bytes) {
+  return (bytes / 1e6).toFixed(1);
+}
+
+export function makeBar({ onAll, onInterrupt, onBack }) {
+  const all = button("Run all", onAll, { id: "live-all" });
+  const stop = button("Interrupt", onInterrupt, { id: "live-interrupt", disabled: true });
+  const back = button("Back to the recorded page", onBack, { id: "live-back" });
+  const meter = element("progress", { id: "live-meter", "aria-label": "Python and its packages", hidden: true });
+  const counted = element("span", { id: "live-megabytes" }); // changes often: it is not announced
+  const status = element("span", { id: "live-status", role: "status" });
+  const keys = element("span", {
+    id: "live-keys",
+    textContent: "Shift+Enter runs a cell. Tab indents; press Escape first to move on with Tab.",
+  });
+  const buttons = element("div", { className: "live-buttons" }, all, stop, back);
+  const box = element(
+    "div",
+    { id: "live-bar", role: "region", "aria-label": "Run live" },
+    buttons,
+    element("div", { className: "live-state" }, meter, counted, status),
+    keys,
+  );
+
+  function loading(bytes) {
+    meter.hidden = false;
+    meter.max = bytes;
+    meter.value = 0;
+    status.textContent = `Loading Python, ${megabytes(bytes)} MB …`;
+    progress(0, bytes);
+  }
+
+  function progress(loaded, bytes) {
+    meter.value = Math.min(loaded, bytes);
+    counted.textContent = `${megabytes(loaded)} of ${megabytes(Math.max(loaded, bytes))} MB`;
+  }
+
+  function loaded() {
+    meter.hidden = true;
+    counted.textContent = "";
+  }
+
+  // What is being done; the end of it is announced by `say`.
+  function running(text) {
+    status.textContent = "";
+    counted.textContent = text;
+  }
+
+  // With `id`, the status leads to the cell with this id.
+  function say(text, id) {
+    counted.textContent = "";
+    status.replaceChildren(id ? element("a", { href: `#${id}`, textContent: text }) : text);
+  }
+
+  function busy(yes) {
+    all.disabled = yes;
+    stop.disabled = !yes;
+    document.body.classList.toggle("live-busy", yes);
+  }
+
+  return { box, loading, progress, loaded, running, say, busy, focus: () => back.focus({ preventScroll: true }) };
+}

@@ -1,0 +1,196 @@
+// A lesson that runs where it is read: its cells in order, its exercises, one Python, one status.
+import { makeBar } from "./bar.js";
+import { makeCell } from "./cell.js";
+import { makeExercises } from "./exercises.js";
+import { startPython } from "./python.js";
+
+const PATIENCE = 10; // seconds between asking Python to stop and ending it by force
+
+export async function openLive({ button, files, config, lesson }) {
+  const bar = makeBar({ onAll: runAll, onInterrupt: () => interrupt(), onBack: back });
+  const boxes = [...document.querySelectorAll("div.cell")].filter((box) => box.querySelector(".cell_input pre"));
+  const recordedClaims = document.querySelectorAll("div.cell_output ul.claims li").length;
+  const claims = lesson.claims ?? recordedClaims;
+  const cells = boxes.map((box, index) => makeCell(box, index, { onRun: runTo, onEdit: edited }));
+  let exercises = [];
+  let python = null;
+  let listener = null; // who gets what Python prints and draws
+  let busy = false;
+  let stopping = null; // why the running code is being stopped: a sentence
+  let closed = false;
+
+  button.hidden = true;
+  document.body.classList.add("live");
+  (button.closest("p") ?? button).after(bar.box);
+  bar.focus();
+  exercises = await makeExercises({ files, lesson, onCheck: check });
+  await start();
+  if (!lesson.long) await runTo(cells.length - 1);
+
+  // --- Python ---------------------------------------------------------------------------------------------------
+
+  async function start() {
+    python = startPython(files, config, hear);
+    bar.loading(config.bytes);
+    const outcome = await python.ready;
+    if (closed) return;
+    bar.loaded();
+    if (outcome.fatal) return fail(outcome.fatal);
+    bar.say(lesson.long ? "Python is ready. Run the cells one by one, or all." : "Python is ready.");
+  }
+
+  function fail(reason) {
+    python.end();
+    python = null;
+    bar.say(`Python could not go on: ${reason}. Reload the page to try again.`);
+  }
+
+  function hear(message) {
+    if ("bytes" in message) return bar.progress(message.bytes, config.bytes);
+    if ("line" in message) return listener?.line(message.line, message.stream);
+    if ("figure" in message) return listener?.figure(message.figure, message.alt);
+    if ("claims" in message) return listener?.box(message.claims);
+  }
+
+  // One order to Python, while nothing else runs. `to` gets the output.
+  async function obey(message, to) {
+    listener = to;
+    const outcome = await python.order(message);
+    listener = null;
+    return outcome;
+  }
+
+  // Runs `work` as soon as Python is ready and free; a second request while it works is not taken.
+  async function alone(work) {
+    if (busy || closed) return;
+    busy = true;
+    bar.busy(true);
+    try {
+      await python?.ready;
+      if (python && !closed) await work();
+    } finally {
+      busy = false;
+      stopping = null;
+      if (!closed) bar.busy(false);
+    }
+  }
+
+  // Where the page may not ask Python to stop, the worker is ended and a new one started: the names are lost.
+  async function interrupt(reason = "Interrupted.") {
+    if (!busy || stopping) return;
+    stopping = reason;
+    const asked = python;
+    if (asked.ask()) {
+      await new Promise((wait) => setTimeout(wait, PATIENCE * 1000));
+      if (!stopping || asked !== python) return;
+    }
+    asked.end();
+    forget();
+    await start();
+  }
+
+  function forget() {
+    for (const cell of cells) cell.mark(false);
+  }
+
+  // --- cells ----------------------------------------------------------------------------------------------------
+
+  function edited(index) {
+    for (const cell of cells.slice(index)) cell.mark(false);
+  }
+
+  function runAll() {
+    return alone(async () => {
+      if (cells.every((cell) => cell.done)) {
+        await obey({ clear: true });
+        forget();
+      }
+      await runCells(cells.length - 1);
+    });
+  }
+
+  // A cell, and those before it that have not run. What comes after it has to run again.
+  function runTo(last) {
+    return alone(async () => {
+      for (const cell of cells.slice(last)) cell.mark(false);
+      await runCells(last);
+    });
+  }
+
+  async function runCells(last) {
+    const first = cells.findIndex((cell) => !cell.done);
+    for (let index = first; index >= 0 && index <= last && !closed; index++) {
+      bar.running(`Running cell ${index + 1} of ${cells.length}. ${held()} of ${claims} claims hold so far.`);
+      const problem = await runCell(cells[index], cells[index - 1]?.done ?? true);
+      if (problem) return bar.say(problem, cells[index].id);
+    }
+    if (!closed) bar.say(summary());
+  }
+
+  // Returns what went wrong, in a sentence, or nothing.
+  async function runCell(cell, afterAllBefore) {
+    const edits = cell.begin();
+    const outcome = await obey({ run: { source: cell.text(), name: cell.name } }, cell);
+    if (outcome.terminated) {
+      cell.end(null, "Interrupted.");
+      return `${stopping} The variables are lost: the cells have to run again.`;
+    }
+    if (outcome.fatal) {
+      cell.end(null, "Python ended here.");
+      fail(outcome.fatal);
+      return `Python ended in cell ${cell.number}: ${outcome.fatal}. Reload the page to try again.`;
+    }
+    if (outcome.interrupted) {
+      cell.end(null, "Interrupted.");
+      return `${stopping ?? "Interrupted."} The variables are kept.`;
+    }
+    cell.end(outcome.error ? outcome : null);
+    cell.mark(!outcome.error && afterAllBefore && edits === cell.edits());
+    return outcome.error ? sentence(cell, outcome) : "";
+  }
+
+  function sentence(cell, { error, line }) {
+    const said = error.replace(/^AssertionError: (?=th(is|ese) claims? )/, "");
+    return `Cell ${cell.number}${line ? `, line ${line}` : ""}: ${said}`;
+  }
+
+  function held() {
+    return cells.reduce((sum, cell) => sum + (cell.done ? cell.claims() : 0), 0);
+  }
+
+  function summary() {
+    const done = cells.filter((cell) => cell.done).length;
+    const all = Math.max(claims, held());
+    if (done === cells.length) return `${held()} of ${all} claims hold`;
+    return `${done} of ${cells.length} cells have run. ${held()} of ${all} claims hold so far.`;
+  }
+
+  // --- exercises ------------------------------------------------------------------------------------------------
+
+  function check(exercise) {
+    return alone(async () => {
+      exercise.begin();
+      bar.running(`Checking exercise ${exercise.name}.`);
+      const limit = setTimeout(() => interrupt(`Stopped after ${exercise.limit} s.`), exercise.limit * 1000);
+      const outcome = await obey({ check: exercise.order() }, exercise);
+      clearTimeout(limit);
+      if (outcome.fatal) fail(outcome.fatal);
+      bar.say(exercise.end(outcome, stopping));
+    });
+  }
+
+  // --- back -----------------------------------------------------------------------------------------------------
+
+  function back() {
+    const changed = [...cells, ...exercises].some((part) => part.edits() > 0);
+    if (changed && !confirm("Go back to the recorded page? What you have written here is lost.")) return;
+    closed = true;
+    python?.end();
+    [...cells, ...exercises].forEach((part) => part.close());
+    bar.box.remove();
+    document.body.classList.remove("live");
+    button.hidden = false;
+    button.disabled = false;
+    button.focus();
+  }
+}
