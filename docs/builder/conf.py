@@ -39,7 +39,7 @@ add_module_names = False
 # lessons: run once; the outputs are kept until a cell, the package or this folder changes
 nb_custom_formats = {".py": ["lesson_reader.read_lesson", {}]}
 nb_execution_mode, nb_execution_timeout = "cache", 900
-nb_execution_cache_path = str(CACHE)
+nb_execution_cache_path = str(CACHE / "lessons")
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 nb_code_prompt_show, nb_code_prompt_hide = "Show the code", "Hide the code"
@@ -77,18 +77,14 @@ html_theme_options = {
 }
 
 
-def add_live_script(app, page, template, context, doctree):
+def add_live(app, page, template, context, doctree):
     """Lesson pages can run in the browser."""
     if page.startswith("lessons/"):
-        for name in ("live.css", "play/play.css"):
-            if (DOCS / "static" / name).exists():
-                app.add_css_file(name)
-        for name in ("live.js", "play/play.js"):
-            if (DOCS / "static" / name).exists():
-                app.add_js_file(name, type="module")
+        app.add_css_file("live.css")
+        app.add_js_file("live.js", type="module")
 
 
 def setup(app):
     for name, value in (("fcn_builder", builder_hash()), ("fcn_package", package_hash())):
         app.add_config_value(name, value, "env", str)  # a new value lets Sphinx read all pages again
-    app.connect("html-page-context", add_live_script)
+    app.connect("html-page-context", add_live)

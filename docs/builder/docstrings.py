@@ -1,80 +1,127 @@
 """The house's docstrings as reStructuredText.
 
 A docstring says: one sentence of meaning; an index equation; lines "Shapes: ...", "Returns: ..." and so on; lines
-"name   meaning" for arguments; prose. Equations are shown as they are written, in the letters of code. The fields
-become a list, the arguments a list of definitions.
+"name   meaning" for arguments; prose. Equations and indented lines are shown as they are written. The fields become a
+list, the arguments a list of definitions, and names of the code are set as code.
 """
 
 import re
+import textwrap
 
-FIELDS = ("Shapes", "Returns", "Identity", "Raises", "Source", "Example", "Lesson", "Lessons")
-FIELD = re.compile(rf"({'|'.join(FIELDS[:6])}): +(\S.*)")
+FIELDS = "Shapes|Returns|Identity|Raises|Source|Example"
+FIELD = re.compile(rf"({FIELDS}): +(\S.*)")
+LATER_FIELD = re.compile(rf"(?<=[.\])]) +(?=(?:{FIELDS}): )")  # "Shapes: x (N, C). Returns: y like x."
 ARGUMENT = re.compile(r"(\S(?:.*?\S)?)  +(\S.*)")
 EQUATION = re.compile(r"[a-zA-Z_]\w*(?:\[[^]]*\])? \+?= \S.*")  # "y[n, f, i, j] = ..." and "dx[n] += ..."
+CODE = re.compile(
+    r"(?<![^\s(\[])(?:"
+    r"\w[\w.]*/[\w./]*\.\w+"  # tests/ops/test_conv.py
+    r"|[a-z_]\w*(?:\.\w+)+(?:\(\))?"  # ops.loops.conv2d_loops
+    r"|(?!sum_)\w*[a-z0-9]_\w+(?:=\w+)?(?:\(\))?"  # ignore_index, num_classes=60; sum_i is a sum
+    r")(?![\w*])"
+)
 
 
 def convert(lines):
     """The lines of a docstring, without its indentation, as lines of reStructuredText."""
-    converted = []
-    for block in _blocks(lines):
-        converted += ["", *_block(block)]
+    split = [part for line in lines for part in _with_each_field_on_its_line(line)]
+    converted, before = [], None
+    for kind, block in _blocks(split):
+        if not (kind == before == "field"):
+            converted.append("")  # fields that follow each other are one list
+        converted += WRITERS[kind](block)
+        before = kind
     return [*converted, ""]
 
 
-# --- blocks -------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------------
+
+
+def _with_each_field_on_its_line(line):
+    return LATER_FIELD.split(line) if not line[:1].isspace() else [line]
 
 
 def _blocks(lines):
-    """Lists of lines that belong together. A block ends at a blank line, and where a field or an argument begins."""
+    """(kind, lines) of what belongs together."""
     blocks, block = [], []
     for line in [*lines, ""]:
-        begins = not line.strip() or _kind(line) in ("field", "argument")
-        continues = block and line[:1].isspace() and line.strip() and _kind(block[0]) in ("field", "argument")
-        if begins and not continues and block:
-            blocks.append(block)
+        if block and _begins_a_block(line, _kind(block[0])):
+            blocks.append((_kind(block[0]), block))
             block = []
         if line.strip():
             block.append(line)
     return blocks
 
 
+def _begins_a_block(line, kind_before):
+    """Does this line end the block before it?"""
+    if not line.strip():
+        return True
+    if line[:1].isspace():
+        return False
+    kind = _kind(line)
+    if kind == "equation":
+        return kind_before in ("field", "argument")
+    return kind in ("field", "argument") or kind_before in ("equation", "argument")
+
+
 def _kind(line):
+    if line[:1].isspace():
+        return "literal"
     if FIELD.match(line):
         return "field"
-    if line[:1].isspace():
-        return "indented"
-    if EQUATION.match(line) and not line.rstrip().endswith("."):
+    if EQUATION.match(line) and ("[" in line or not line.endswith(".")):
         return "equation"
-    if ARGUMENT.match(line):
-        return "argument"
-    return "equation" if EQUATION.match(line) and "[" in line else "text"
+    return "argument" if ARGUMENT.match(line) else "text"
 
 
-def _block(block):
-    kind = _kind(block[0])
-    if kind == "field":
-        name, text = FIELD.match(" ".join(line.strip() for line in block)).groups()
-        return [f":{name}: {_escaped(text)}"]
-    if kind == "argument":
-        name, text = ARGUMENT.match(block[0]).groups()
-        text = " ".join([text, *(line.strip() for line in block[1:])])
-        return [f"``{name}``", f"   {_escaped(text)}"]
-    equations = [line for line in block if _kind(line) == "equation"]
-    if equations and len(equations) == len(block):
-        return _literal(block)
-    if all(line[:1].isspace() for line in block):
-        return _literal(block)
-    return [_escaped(" ".join(line.strip() for line in block))]
+# --- writing ------------------------------------------------------------------------------------------------
 
 
 def _literal(block):
     return [".. code-block:: none", "   :class: equation", "", *(f"   {line}" for line in block)]
 
 
-def _escaped(text):
-    """Backticks mark code as in Markdown; other signs of reStructuredText mean themselves."""
+def _field(block):
+    name, text = FIELD.match(_joined(block)).groups()
+    return [f":{name}: {_inline(text)}"]
+
+
+def _argument(block):
+    """A definition. Its text may hold definitions again, such as those of an argument's values."""
+    name, text = ARGUMENT.match(block[0]).groups()
+    below = textwrap.dedent("\n".join(block[1:])).splitlines()
+    body = convert([" ".join(text.split()), *below])
+    return [f"``{name}``", *(f"   {line}".rstrip() for line in body[1:-1])]
+
+
+def _text(block):
+    return [_inline(_joined(block))]
+
+
+WRITERS = {"literal": _literal, "equation": _literal, "field": _field, "argument": _argument, "text": _text}
+
+
+def _joined(block):
+    return " ".join(" ".join(block).split())
+
+
+def _inline(text):
+    """Words in backticks are code, as in Markdown, and so are names; every other sign means itself."""
     pieces = re.split(r"(`[^`]+`)", text)
-    return "".join(f"`{piece}`" if piece.startswith("`") else re.sub(r"([*|\\_])", r"\\\1", piece) for piece in pieces)
+    return "".join(f"`{piece}`" if piece.startswith("`") else _prose(piece) for piece in pieces)
+
+
+def _prose(text):
+    pieces, place = [], 0
+    for found in CODE.finditer(text):
+        pieces += [_escaped(text[place : found.start()]), f"``{found[0]}``"]
+        place = found.end()
+    return "".join([*pieces, _escaped(text[place:])])
+
+
+def _escaped(text):
+    return re.sub(r"([*|\\_])", r"\\\1", text)
 
 
 # --- Sphinx -------------------------------------------------------------------------------------------------

@@ -1,14 +1,15 @@
 """From Sphinx's pages to the site: repairs, downloads, and the files that tell browsers and search engines about it."""
 
-import json
 import os
 import re
 import shutil
 from urllib.parse import urlsplit
 
 import jupytext
+import live_files
 from notebook_download import notebook_download
-from places import DOCS, HTML, SITE, chosen_lessons
+from places import HTML, SITE, chosen_lessons
+from slides import write_slides
 from static_files import copy_runtime
 
 from fcn_from_scratch.lab import exercises
@@ -33,7 +34,9 @@ def finish():
     for page in SITE.rglob("*.html"):
         page.write_text(_repaired(page.read_text(encoding="utf-8")), encoding="utf-8")
     _write_downloads()
-    _write_live_config(copy_runtime(SITE))
+    write_slides()
+    claims = {path.stem: _claims(SITE / "lessons" / f"{path.stem}.html") for path in chosen_lessons()}
+    live_files.write(SITE / "_static" / "live", copy_runtime(SITE), claims)
     _write_sitemap()
     _let_404_find_its_files()
 
@@ -51,20 +54,6 @@ def _write_downloads():
         jupytext.write(notebook_download(path), SITE / "lessons" / f"{path.stem}.ipynb")
         for exercise in exercises.of_lesson(int(path.stem[7:9])):
             (SITE / "lessons" / exercise.file_name).write_text(exercise.stub, encoding="utf-8")
-
-
-def _write_live_config(pyodide):
-    """What live.js must know: where the runtime and the wheels are, how many claims a lesson has, how long it takes."""
-    live = SITE / "_static" / "live"
-    seconds = DOCS / "builder" / "live_seconds.json"
-    measured = json.loads(seconds.read_text(encoding="utf-8")) if seconds.exists() else {}
-    lessons = {
-        path.stem: {"claims": _claims(SITE / "lessons" / f"{path.stem}.html"), "seconds": measured.get(path.stem)}
-        for path in chosen_lessons()
-    }
-    wheels = sorted(path.name for path in live.glob("*.whl"))
-    config = {"pyodide": pyodide, "wheels": wheels, "lessons": lessons}
-    (live / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
 
 def _claims(page):

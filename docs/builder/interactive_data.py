@@ -26,7 +26,9 @@ OWN = {"image": 16, "layers": [[3, 1, 0], [2, 2, 0], [3, 1, 0]]}  # (kernel size
 
 def receptive_field_data():
     """The paper's networks as lists of windows, and where their maps lie for the picture of the default setting."""
-    own = [layers.Conv2d(1, 1, k, stride=s, padding=p, name=f"layer {i}") for i, (k, s, p) in enumerate(OWN["layers"], 1)]
+    own = [
+        layers.Conv2d(1, 1, k, stride=s, padding=p, name=f"layer {i}") for i, (k, s, p) in enumerate(OWN["layers"], 1)
+    ]
     return {
         "image": IMAGE,
         "pad": PAD,
@@ -107,7 +109,13 @@ def _one_pass(net, x, down, right, stride, form):
         for i in range(y.shape[0])
     ]
     kept = [[place if min(place) >= 0 else None for place in row] for row in places]
-    return {"down": down, "right": right, "seen": seen.astype(int).tolist(), "outputs": y.astype(int).tolist(), "places": kept}
+    return {
+        "down": down,
+        "right": right,
+        "seen": seen.astype(int).tolist(),
+        "outputs": y.astype(int).tolist(),
+        "places": kept,
+    }
 
 
 # --- impulse ------------------------------------------------------------------------------------------------

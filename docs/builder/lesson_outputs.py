@@ -34,7 +34,9 @@ def images_with_alt(render):
     def render_image(self, data):
         found = render(self, data)
         for image in found:
-            image["alt"] = data.output_metadata.get(data.mime_type, {}).get("alt", "")
+            told = data.output_metadata.get(data.mime_type, {})
+            image["alt"] = told.get("alt", "")
+            image["classes"].append(f"figure-{told.get('name', '')}")  # the slides find their figures by it
         return found
 
     return render_image

@@ -11,7 +11,7 @@ get_ipython().ast_node_interactivity = "none"  # a script shows no bare expressi
 
 
 def _show_figure(png, alt, name):
-    display(Image(data=png, alt=alt))
+    display(Image(data=png, alt=alt, metadata={"name": name}))
 
 
 def _claims(rows, check=course.claims):

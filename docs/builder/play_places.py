@@ -1,14 +1,11 @@
 """Interactive figures stand after the first paragraph of the section that they belong to."""
 
-try:
-    import interactive
-except ImportError:  # a site without them
-    interactive = None
+import interactive
 
 
 def with_interactive_figures(text, lesson):
     """A markdown cell with the figures that belong into it."""
-    for number, heading, name in interactive.PLACES if interactive else ():
+    for number, heading, name in interactive.PLACES:
         if number == lesson:
             text = _inserted(text, f"## {heading}", interactive.html(name))
     return text

@@ -8,8 +8,13 @@ from page_parts import code_page, linked_sources, local_links
 from places import DOCS, PACKAGE, SRC, chosen_lessons
 
 ROOMS = ("ops", "layers", "models", "geometry", "dense", "gradcheck", "datasets", "training", "metrics")
-PAGES = ("reading_route", "extending", "performance", "compare", "paper_tables")  # the order in the menu
-OWN_PLACE = {"index", "glossary", "teachers"}
+MENU = {  # caption -> pages of docs/ in their order; a page that is not listed here joins the last group
+    "The course": ("glossary", "live", "paper_tables", "teachers"),
+    "Results": ("compare", "results", "performance"),
+    "The code": ("reading_route", "extending"),
+    "Using the package": ("training", "datasets", "weights", "gradcheck"),
+}
+SLIDES = '<p><a href="slides.pdf" download>All of these figures as slides</a> (PDF, 16 to 9).</p>\n\n'
 EMPTY_INDEX = "# Fully convolutional networks from scratch\n"
 NOT_FOUND = "---\norphan: true\n---\n\n# This page does not exist\n\nBegin at the [first page](index.md), or search.\n"
 
@@ -49,6 +54,7 @@ def _remove_others(names):
 
 def _page(text):
     """A page of docs/: its links, and names of the package's files in backticks as links to these files."""
+    text = text.replace("<!-- site: slides -->\n", SLIDES)
     blocks = re.split(r"(^```.*?^```$)", local_links(text, "docs"), flags=re.MULTILINE | re.DOTALL)
     return "".join(block if block.startswith("```") else _with_file_links(block) for block in blocks)
 
@@ -85,17 +91,14 @@ def _code(file):
 
 
 def _menu(texts):
-    """The tables of contents behind the menu: the lessons, the words and pages, the API, the teachers' page."""
-    others = sorted(name.removesuffix(".md") for name in texts if name.removesuffix(".md") not in (*PAGES, *OWN_PLACE))
-    pages = [name for name in (*PAGES, *others) if f"{name}.md" in texts]
-    teachers = ["teachers"] if "teachers.md" in texts else []
-    return "\n" + "\n".join(
-        [
-            _toctree("Lessons", [_lesson_entry(path.stem) for path in chosen_lessons()]),
-            _toctree("Around the course", ["glossary", *pages, *teachers]),
-            _toctree("The package", [f"{room} <api/{room}>" for room in ROOMS]),
-        ]
-    )
+    """The tables of contents behind the menu: the lessons, the pages in their groups, the package."""
+    there = [name.removesuffix(".md") for name in texts if name != "index.md"]
+    listed = {name for names in MENU.values() for name in names}
+    groups = {caption: [name for name in names if name in there] for caption, names in MENU.items()}
+    groups["Using the package"] += [name for name in there if name not in listed]
+    tables = [_toctree("Lessons", [_lesson_entry(path.stem) for path in chosen_lessons()])]
+    tables += [_toctree(caption, names) for caption, names in groups.items()]
+    return "\n" + "\n".join([*tables, _toctree("Reference", [f"{room} <api/{room}>" for room in ROOMS])])
 
 
 def _lesson_entry(stem):

@@ -8,6 +8,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+import interactive_data
 from places import NODE, ROOT, STATIC
 
 FONTS = ("source-serif-4-{}-wght-normal", "source-serif-4-{}-wght-italic", "source-code-pro-{}-wght-normal")
@@ -24,6 +25,7 @@ def copy_static():
         for script in ("latin", "greek"):
             _copy(NODE.glob(f"@fontsource-variable/*/files/{name.format(script)}.woff2"), STATIC / "fonts")
     build_wheels(STATIC / "live")
+    interactive_data.write(STATIC / "play")
 
 
 def build_wheels(folder):
