@@ -60,8 +60,8 @@ FRAMES = {
         "The score layers of FCN-8s, switched on and off",
         "These are predictions of the networks of this lesson for scenes that they were not trained on. Switch the "
         "three score layers of FCN-8s off and on, or compare FCN-32s, 16s and 8s.",
-        "Switch off one score layer after the other. Which one does the network that was trained all at once depend on? And "
-        "the one that was trained in stages?",
+        "Switch off one score layer after the other. Which one does the network that was trained all at once depend "
+        "on? And the one that was trained in stages?",
     ),
 }
 
@@ -123,7 +123,7 @@ body {{ max-width: 46em; margin: 1rem auto; padding: 0 1rem; font: 1.06rem/1.6 G
 
 
 def write_page(folder):
-    """Write a page with all of the figures, their scripts and their numbers."""
+    """Write a page with all of the figures, their scripts and their numbers. Tests use it, too."""
     folder, play = Path(folder), Path(folder) / "_static" / "play"
     interactive_data.write(play)
     for path in SCRIPTS.iterdir():

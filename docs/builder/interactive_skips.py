@@ -91,7 +91,7 @@ def _classifier(single, steps):
     return net
 
 
-def predictions(nets, val, shown=SCENES):
+def predictions(nets, val, shown=None):
     """What the networks predict, with each set of score layers, as pictures; and the scores on all unseen scenes.
 
     A way is the name of a network, or for the two FCN-8s its name and three digits, 1 for each score layer that is on.
@@ -115,7 +115,7 @@ def predictions(nets, val, shown=SCENES):
                 "ways": {way: _label_picture(guess[n], colours) for way, guess in ways.items()},
                 "accuracy": {way: _scores(val, labels[n], guess[n])["pixel_accuracy"] for way, guess in ways.items()},
             }
-            for n in shown
+            for n in shown or SCENES
         ],
         "scores": {way: _scores(val, labels, guess) for way, guess in ways.items()},
     }

@@ -26,6 +26,12 @@ function cell(x, y, unit, text, kind, colour) {
     words(x + unit / 2, y + unit / 2 + 5, text, { "text-anchor": "middle" }));
 }
 
+/** A place of the fine map: empty, filled by an earlier pass, or by this one. */
+function fineCell(place, x, y, unit, state, count) {
+  if (!place) return cell(x, y, unit, "", "empty");
+  return cell(x, y, unit, place.value, place.pass === state.pass - 1 ? "output" : "earlier", hue(place.pass, count));
+}
+
 // --- a row -------------------------------------------------------------------------------------------------
 
 function rowPicture(state, data, width) {
@@ -47,9 +53,7 @@ function rowPicture(state, data, width) {
     places.map((place, j) => place ? "" : words(f * j * unit, out + unit + 18, "discarded", { class: "small" })),
     label(fine, "fine map, with the number of each place"),
     filled[0].map((_, x) => words((x + 0.5) * unit, fine + unit + 15, x, { class: "small", "text-anchor": "middle" })),
-    filled[0].map((place, x) => place
-      ? cell(x * unit, fine, unit, place.value, place.pass === state.pass - 1 ? "output" : "earlier", hue(place.pass, passes.length))
-      : cell(x * unit, fine, unit, "", "empty")));
+    tag("g", { class: "fine" }, filled[0].map((place, x) => fineCell(place, x * unit, fine, unit, state, passes.length))));
 }
 
 function arrow(x1, y1, x2, y2, colour) {
@@ -80,9 +84,7 @@ function gridPicture(state, data, width) {
     label(origins[1], `${h} × ${w} outputs`),
     grid(origins[1], now.outputs, (value, i, j, x, y) => cell(x, y, unit, value, now.places[i][j] ? "output" : "output lost", colour)),
     label(origins[2], "fine map"),
-    grid(origins[2], filled, (place, i, j, x, y) => place
-      ? cell(x, y, unit, place.value, place.pass === state.pass - 1 ? "output" : "earlier", hue(place.pass, passes.length))
-      : cell(x, y, unit, "", "empty")));
+    tag("g", { class: "fine" }, grid(origins[2], filled, (place, i, j, x, y) => fineCell(place, x, y, unit, state, passes.length)).flat()));
 }
 
 // --- words -------------------------------------------------------------------------------------------------
