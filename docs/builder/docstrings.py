@@ -16,9 +16,9 @@ EQUATION = re.compile(r"[a-zA-Z_]\w*(?:\[[^]]*\])? \+?= \S.*")  # "y[n, f, i, j]
 CODE = re.compile(
     r"(?<![^\s(\[])(?:"
     r"\w[\w.]*/[\w./]*\.\w+"  # tests/ops/test_conv.py
-    r"|[a-z_]\w*(?:\.\w+)+(?:\(\))?"  # ops.loops.conv2d_loops
-    r"|(?!sum_)\w*[a-z0-9]_\w+(?:=\w+)?(?:\(\))?"  # ignore_index, num_classes=60; sum_i is a sum
-    r")(?![\w*])"
+    r"|(?:[a-z_]\w*(?:\.\w+)+|(?!sum_)\w*[a-z0-9]_\w+)"  # ops.loops.conv2d_loops, ignore_index; sum_i is a sum
+    r"(?:\([^()]*\)|\[[^]]*\]|=\w+|=\([^()]*\))?"  # geometry.receptive_field(net), num_classes=60
+    r")(?=[\s.,;:)\]'\"]|$)"
 )
 
 

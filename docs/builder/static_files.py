@@ -1,5 +1,6 @@
 """Files that a reader's browser is served beside the pages: fonts, formulas' styles, the package, its runtime."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,8 +9,9 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+import interactive
 import interactive_data
-from places import NODE, ROOT, STATIC
+from places import NODE, ROOT, STATIC, lesson_stems
 
 FONTS = ("source-serif-4-{}-wght-normal", "source-serif-4-{}-wght-italic", "source-code-pro-{}-wght-normal")
 RUNTIME = (".whl", ".js", ".mjs", ".wasm", ".zip", ".json")
@@ -25,7 +27,16 @@ def copy_static():
         for script in ("latin", "greek"):
             _copy(NODE.glob(f"@fontsource-variable/*/files/{name.format(script)}.woff2"), STATIC / "fonts")
     build_wheels(STATIC / "live")
-    interactive_data.write(STATIC / "play")
+    write_numbers_of_figures(STATIC / "play")
+
+
+def write_numbers_of_figures(folder):
+    """The numbers of the interactive figures, for the lessons on the site: lesson 12's come from trained networks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for lesson, _, name in interactive.PLACES:
+        if lesson in lesson_stems():
+            numbers = json.dumps(interactive_data.data(name), separators=(",", ":"))
+            (folder / f"{name}.json").write_text(numbers, encoding="utf-8")
 
 
 def build_wheels(folder):
