@@ -8,7 +8,7 @@ SITE   := build/site
 TORCH_STAMP := $(VENV)/installed-torch
 
 .DEFAULT_GOAL := help
-.PHONY: help lessons test test-torch site site-check gradcheck kernels kernels-sanitize lint format clean
+.PHONY: help lessons test test-torch site site-check site-links gradcheck kernels kernels-sanitize lint format clean
 
 help:
 	@echo "make lessons     set up, then run the whole course; figures land in lessons/figures/"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-torch  the same with PyTorch as an oracle (downloads it)"
 	@echo "make site        the course as a site in site/; needs Node 20 and Python 3.11"
 	@echo "make site-check  that site in a browser: Debian's Chromium, or the one that CHROMIUM names"
+	@echo "make site-links  every link of that site; with FCN_LINKS=all also those to other sites"
 	@echo "make gradcheck   the gradient table of every op and layer"
 	@echo "make kernels     what each CUDA kernel takes of a GPU, and its worst error; no GPU needed"
 	@echo "make kernels-sanitize  the same kernels under the compilers' sanitizers, after planting three mistakes"
@@ -61,6 +62,10 @@ site: $(SITE)/venv/installed $(SITE)/node_modules/installed
 
 site-check: $(SITE)/venv/installed $(SITE)/node_modules/installed
 	@FCN_REQUIRE_SITE=1 $(SITE)/venv/bin/python -m pytest tests/site $(PYTEST_ARGS)
+
+# FCN_LINKS=all: links to other sites too
+site-links: $(SITE)/venv/installed
+	@$(SITE)/venv/bin/python docs/builder/build.py links
 
 gradcheck: $(STAMP)
 	@$(BIN)/fcn gradcheck

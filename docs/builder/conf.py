@@ -45,12 +45,17 @@ nb_merge_streams = True
 nb_code_prompt_show, nb_code_prompt_hide = "Show the code", "Hide the code"
 nb_render_text_lexer = "none"
 
+# links to other sites are checked at night
+linkcheck_ignore = [] if os.environ.get("FCN_LINKS") == "all" else ["https?://"]
+linkcheck_timeout, linkcheck_retries = 30, 3
+
 # the look
 html_theme = "furo"
 html_static_path = [str(DOCS / "static"), str(STATIC)]
 html_css_files = ["book.css"]
 html_js_files = [("book.js", {"defer": ""})]
 html_favicon = str(DOCS / "static" / "favicon.svg")
+html_use_index = html_domain_indices = False
 html_show_sourcelink = html_copy_source = html_show_sphinx = html_show_copyright = False
 SERIF, MONO = "'Source Serif', Georgia, serif", "'Source Code', ui-monospace, monospace"
 html_theme_options = {
