@@ -11,6 +11,11 @@ from fcn_from_scratch.checks import InputError
 
 IN_BROWSER = sys.platform == "emscripten"
 
+if IN_BROWSER:
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0  # otherwise the first bar tries to start a thread, and warns that it cannot
+
 
 def needs_processes(what, instead):
     """Refuse what needs a second process.

@@ -168,7 +168,7 @@ def pictures(split, scenes):
 # %%
 classes = datasets.build("shapes").classes[1:]
 train, test = pictures("train", 5000), pictures("test", 800)
-truth = np.array([one.labels[0, 0] for one in test])
+truth = np.array([one.labels[0, 0] for one in test], np.intp)
 always = np.bincount(truth).max() / len(truth)
 repeated = {one.image.tobytes() for one in train} & {one.image.tobytes() for one in test}
 print(len(train), "pictures to learn from,", len(test), "held out")

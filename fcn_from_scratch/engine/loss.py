@@ -29,7 +29,7 @@ def softmax_cross_entropy(scores, labels, ignore_index, reduction, weight, mask)
         images, pixels = cuts[number]
         own, p = scores[images, :, pixels], dscores[images, :, pixels]
         v = one if value is None else value[images, pixels]
-        at_label = _positions(xp, images, labels[images, pixels], pixels, strides)
+        at_label = _positions(xp, images, labels[images, pixels], pixels, strides).astype(np.intp, copy=False)
         xp.subtract(own, own.max(axis=1)[:, None], out=p)
         of_label = memory.take(at_label)
         xp.exp(p, out=p)
@@ -58,7 +58,7 @@ def _values(xp, scores, labels, ignore_index, weight, mask):
     """
     n, counted = len(labels), labels != ignore_index
     everything = bool(counted.all())
-    labels = (labels if everything else xp.where(counted, labels, 0)).astype(np.intp, copy=False).reshape(n, -1)
+    labels = (labels if everything else xp.where(counted, labels, 0)).astype(np.int64, copy=False).reshape(n, -1)
     if everything and weight is None and mask is None:
         return labels, None
     value = counted.astype(scores.dtype)
