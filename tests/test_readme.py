@@ -127,6 +127,12 @@ def test_one_title_and_headings_in_order(name):
 
 
 @every_page
+def test_no_line_begins_with_a_percent_sign(name):
+    """MyST takes such a line for a comment and leaves it out."""
+    assert re.findall(r"^%.*", PAGES[name], re.MULTILINE) == []
+
+
+@every_page
 def test_links_lead_somewhere(name):
     """On GitHub as well as on the site, where a link to a page's file becomes a link to the page."""
     for target in re.findall(r"\]\(([^)\s]+)\)", without_code(PAGES[name])):
