@@ -1,6 +1,7 @@
 """What "Run live" fetches from the site itself, beside the wheels: config.json, and the exercises of each lesson.
 
-    live/config.json            {"pyodide": address of the browser's Python, "bytes": how much is loaded, "wheels": [...],
+    live/config.json            {"pyodide": address of the browser's Python, "bytes": how much is loaded,
+                                "wheels": [...], "limit": seconds for the check of an exercise,
                                 "lessons": {stem: {"claims": N, "seconds": S or null, "exercises": K}}}
     live/exercises/STEM.json    the exercises of a lesson: what the reader begins with, our solution, and the whole
                                 file for the check
@@ -17,7 +18,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab import exercises
 
 # What a browser loads of Pyodide 0.27.7 for NumPy, Pillow and Matplotlib, unpacked. The wheels come on top.
-RUNTIME_BYTES = 25_900_000
+RUNTIME_BYTES = 25_400_000
 MEASURED = Path(__file__).with_name("live_seconds.json")
 
 
@@ -38,6 +39,7 @@ def write(folder, pyodide, claims):
         "pyodide": pyodide,
         "bytes": RUNTIME_BYTES + sum(wheel.stat().st_size for wheel in wheels),
         "wheels": [wheel.name for wheel in wheels],
+        "limit": exercises.TIME_LIMIT,
         "lessons": lessons,
     }
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")

@@ -3,7 +3,7 @@
 //   { run: { source, name } }                        run a cell
 //   { check: { lesson, number, exercise, answer } }  check an answer to an exercise
 //   { clear: true }                                  forget the names that the cells have defined
-// It answers with { bytes } while it loads, { line, stream }, { figure, alt } and { claims } while Python runs, and
+// It answers with { bytes } and { loaded } while it starts, { line, stream }, { figure, alt } and { claims } while Python runs, and
 // at the end of each order with { ended }, or with { fatal } if Python cannot go on.
 const PACKAGES = ["numpy", "pillow", "matplotlib"];
 let glue;
@@ -42,6 +42,7 @@ async function start({ python, wheels, glue: address, interrupt }) {
     env: { MPLBACKEND: "Agg", HOME: "/home/pyodide" },
     stdin: () => null, // input() meets the end of the file
   });
+  postMessage({ loaded: true });
   pyodide.setStdout({ batched: (line) => postMessage({ line, stream: "stdout" }) });
   pyodide.setStderr({ batched: (line) => postMessage({ line, stream: "stderr" }) });
   pyodide.registerJsModule("live_page", {

@@ -7,7 +7,7 @@ function megabytes(bytes) {
 
 export function makeBar({ onAll, onInterrupt, onBack }) {
   const all = button("Run all", onAll, { id: "live-all" });
-  const stop = button("Interrupt", onInterrupt, { id: "live-interrupt", disabled: true });
+  const stop = button("Interrupt", onInterrupt, { id: "live-interrupt", "aria-disabled": "true" });
   const back = button("Back to the recorded page", onBack, { id: "live-back" });
   const meter = element("progress", { id: "live-meter", "aria-label": "Python and its packages", hidden: true });
   const counted = element("span", { id: "live-megabytes" }); // changes often: it is not announced
@@ -21,15 +21,16 @@ export function makeBar({ onAll, onInterrupt, onBack }) {
     "div",
     { id: "live-bar", role: "region", "aria-label": "Run live" },
     buttons,
-    element("div", { className: "live-state" }, meter, counted, status),
+    element("div", { className: "live-state" }, status, meter, counted),
     keys,
   );
+  box.tabIndex = -1; // it gets the focus when it appears
 
   function loading(bytes) {
     meter.hidden = false;
     meter.max = bytes;
     meter.value = 0;
-    status.textContent = `Loading Python, ${megabytes(bytes)} MB …`;
+    status.textContent = "Loading Python …";
     progress(0, bytes);
   }
 
@@ -38,9 +39,11 @@ export function makeBar({ onAll, onInterrupt, onBack }) {
     counted.textContent = `${megabytes(loaded)} of ${megabytes(Math.max(loaded, bytes))} MB`;
   }
 
+  // All is there, and Python imports its packages.
   function loaded() {
     meter.hidden = true;
     counted.textContent = "";
+    status.textContent = "Starting Python …";
   }
 
   // What is being done; the end of it is announced by `say`.
@@ -55,11 +58,12 @@ export function makeBar({ onAll, onInterrupt, onBack }) {
     status.replaceChildren(id ? element("a", { href: `#${id}`, textContent: text }) : text);
   }
 
+  // aria-disabled, since a disabled button would lose the keyboard's focus.
   function busy(yes) {
-    all.disabled = yes;
-    stop.disabled = !yes;
+    all.setAttribute("aria-disabled", yes);
+    stop.setAttribute("aria-disabled", !yes);
     document.body.classList.toggle("live-busy", yes);
   }
 
-  return { box, loading, progress, loaded, running, say, busy, focus: () => back.focus({ preventScroll: true }) };
+  return { box, loading, progress, loaded, running, say, busy, focus: () => box.focus({ preventScroll: true }) };
 }

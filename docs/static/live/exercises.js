@@ -4,13 +4,12 @@ import { makeEditor } from "./editor.js";
 import { highlight } from "./highlight.js";
 import { makeOutput } from "./output.js";
 
-const LIMIT = 30; // seconds; as fcn exercise's
-
-export async function makeExercises({ files, lesson, onCheck }) {
+// `limit` is in seconds: a check that takes longer is stopped.
+export async function makeExercises({ files, lesson, limit, onCheck }) {
   if (!lesson.exercises) return [];
   const answer = await fetch(new URL(`live/exercises/${lesson.stem}.json`, files));
   const found = answer.ok ? await answer.json() : [];
-  return found.map((exercise) => makeExercise(exercise, onCheck)).filter(Boolean);
+  return found.map((exercise) => makeExercise(exercise, limit, onCheck)).filter(Boolean);
 }
 
 // The section of the page with the exercise, or null. The editor stands in it above the folded solution.
@@ -18,7 +17,7 @@ function sectionOf({ lesson, number }) {
   return document.getElementById(`exercise-${lesson}-${number}`)?.closest("section") ?? null;
 }
 
-function makeExercise({ lesson, number, name, begin, text }, onCheck) {
+function makeExercise({ lesson, number, name, begin, text }, limit, onCheck) {
   const section = sectionOf({ lesson, number });
   if (!section) return null;
   const pre = element("pre", { textContent: begin });
@@ -43,7 +42,7 @@ function makeExercise({ lesson, number, name, begin, text }, onCheck) {
 
   const exercise = {
     name,
-    limit: LIMIT,
+    limit,
     line: output.line,
     figure: output.figure,
     edits: () => edits,

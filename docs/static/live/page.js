@@ -15,28 +15,29 @@ export async function openLive({ button, files, config, lesson }) {
   let exercises = [];
   let python = null;
   let listener = null; // who gets what Python prints and draws
+  let turns = Promise.resolve(); // the work that was asked for, one after the other
+  let round = 0; // work of an earlier round is dropped
   let busy = false;
-  let stopping = null; // why the running code is being stopped: a sentence
+  let stopping = null; // { reason } while the running code is being stopped
   let closed = false;
 
   button.hidden = true;
   document.body.classList.add("live");
   (button.closest("p") ?? button).after(bar.box);
   bar.focus();
-  exercises = await makeExercises({ files, lesson, onCheck: check });
-  await start();
-  if (!lesson.long) await runTo(cells.length - 1);
+  exercises = await makeExercises({ files, lesson, limit: config.limit, onCheck: check });
+  start(lesson.long ? "Python is ready. Run the cells one by one, or all." : "Python is ready.");
+  if (!lesson.long) runAll();
 
   // --- Python ---------------------------------------------------------------------------------------------------
 
-  async function start() {
-    python = startPython(files, config, hear);
+  async function start(said) {
+    const started = startPython(files, config, hear);
+    python = started;
     bar.loading(config.bytes);
-    const outcome = await python.ready;
-    if (closed) return;
-    bar.loaded();
-    if (outcome.fatal) return fail(outcome.fatal);
-    bar.say(lesson.long ? "Python is ready. Run the cells one by one, or all." : "Python is ready.");
+    const outcome = await started.ready;
+    if (outcome.fatal) fail(outcome.fatal);
+    else if (!outcome.terminated) bar.say(said);
   }
 
   function fail(reason) {
@@ -47,6 +48,7 @@ export async function openLive({ button, files, config, lesson }) {
 
   function hear(message) {
     if ("bytes" in message) return bar.progress(message.bytes, config.bytes);
+    if ("loaded" in message) return bar.loaded();
     if ("line" in message) return listener?.line(message.line, message.stream);
     if ("figure" in message) return listener?.figure(message.figure, message.alt);
     if ("claims" in message) return listener?.box(message.claims);
@@ -60,33 +62,41 @@ export async function openLive({ button, files, config, lesson }) {
     return outcome;
   }
 
-  // Runs `work` as soon as Python is ready and free; a second request while it works is not taken.
-  async function alone(work) {
-    if (busy || closed) return;
-    busy = true;
-    bar.busy(true);
-    try {
+  // Does `work` as soon as Python is ready and nothing else is done.
+  function inTurn(work) {
+    const asked = round;
+    const turn = async () => {
       await python?.ready;
-      if (python && !closed) await work();
-    } finally {
+      if (!python || closed || asked !== round) return;
+      busy = true;
+      bar.busy(true);
+      await work();
       busy = false;
       stopping = null;
-      if (!closed) bar.busy(false);
-    }
+      bar.busy(false);
+    };
+    turns = turns.then(turn).catch((error) => bar.say(`This page has a mistake: ${error.message}`));
+    return turns;
+  }
+
+  // What waits for its turn is dropped, after an error and after an interruption.
+  function dropWaiting() {
+    round += 1;
   }
 
   // Where the page may not ask Python to stop, the worker is ended and a new one started: the names are lost.
   async function interrupt(reason = "Interrupted.") {
     if (!busy || stopping) return;
-    stopping = reason;
-    const asked = python;
-    if (asked.ask()) {
+    dropWaiting();
+    const mine = { reason };
+    stopping = mine;
+    if (python.ask()) {
       await new Promise((wait) => setTimeout(wait, PATIENCE * 1000));
-      if (!stopping || asked !== python) return;
+      if (stopping !== mine) return; // it has stopped
     }
-    asked.end();
+    python.end();
     forget();
-    await start();
+    start(`${reason} Python has been started again: its variables are lost, and the cells have to run again.`);
   }
 
   function forget() {
@@ -100,7 +110,8 @@ export async function openLive({ button, files, config, lesson }) {
   }
 
   function runAll() {
-    return alone(async () => {
+    if (busy) return null;
+    return inTurn(async () => {
       if (cells.every((cell) => cell.done)) {
         await obey({ clear: true });
         forget();
@@ -111,7 +122,7 @@ export async function openLive({ button, files, config, lesson }) {
 
   // A cell, and those before it that have not run. What comes after it has to run again.
   function runTo(last) {
-    return alone(async () => {
+    return inTurn(async () => {
       for (const cell of cells.slice(last)) cell.mark(false);
       await runCells(last);
     });
@@ -122,7 +133,10 @@ export async function openLive({ button, files, config, lesson }) {
     for (let index = first; index >= 0 && index <= last && !closed; index++) {
       bar.running(`Running cell ${index + 1} of ${cells.length}. ${held()} of ${claims} claims hold so far.`);
       const problem = await runCell(cells[index], cells[index - 1]?.done ?? true);
-      if (problem) return bar.say(problem, cells[index].id);
+      if (problem) {
+        dropWaiting();
+        return bar.say(problem, cells[index].id);
+      }
     }
     if (!closed) bar.say(summary());
   }
@@ -133,7 +147,7 @@ export async function openLive({ button, files, config, lesson }) {
     const outcome = await obey({ run: { source: cell.text(), name: cell.name } }, cell);
     if (outcome.terminated) {
       cell.end(null, "Interrupted.");
-      return `${stopping} The variables are lost: the cells have to run again.`;
+      return "Interrupted.";
     }
     if (outcome.fatal) {
       cell.end(null, "Python ended here.");
@@ -142,7 +156,7 @@ export async function openLive({ button, files, config, lesson }) {
     }
     if (outcome.interrupted) {
       cell.end(null, "Interrupted.");
-      return `${stopping ?? "Interrupted."} The variables are kept.`;
+      return `${stopping?.reason ?? "Interrupted."} The variables are kept.`;
     }
     cell.end(outcome.error ? outcome : null);
     cell.mark(!outcome.error && afterAllBefore && edits === cell.edits());
@@ -168,14 +182,15 @@ export async function openLive({ button, files, config, lesson }) {
   // --- exercises ------------------------------------------------------------------------------------------------
 
   function check(exercise) {
-    return alone(async () => {
+    return inTurn(async () => {
       exercise.begin();
       bar.running(`Checking exercise ${exercise.name}.`);
       const limit = setTimeout(() => interrupt(`Stopped after ${exercise.limit} s.`), exercise.limit * 1000);
       const outcome = await obey({ check: exercise.order() }, exercise);
       clearTimeout(limit);
       if (outcome.fatal) fail(outcome.fatal);
-      bar.say(exercise.end(outcome, stopping));
+      const verdict = exercise.end(outcome, stopping?.reason);
+      if (!outcome.terminated && !outcome.fatal) bar.say(verdict);
     });
   }
 

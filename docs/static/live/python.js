@@ -1,6 +1,6 @@
 // Python in a web worker, as the page sees it: one order at a time, and an end by force.
 
-// Starts a worker. `hear` gets its messages while an order is carried out: { bytes }, { line, stream }, { figure, alt }.
+// Starts a worker. `hear` gets its messages while an order is carried out, as live-worker.js lists them.
 export function startPython(files, config, hear) {
   const folder = new URL("live/", files);
   // Only an isolated page may share memory with its worker. Then Python can be interrupted and keeps its names.

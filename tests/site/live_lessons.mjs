@@ -1,0 +1,50 @@
+// node live_lessons.mjs 07 08: these lessons live, from the click to the last claim. Prints the seconds of each.
+import { readdirSync } from "node:fs";
+import path from "node:path";
+import { SITE, expect, finish, open, serve, status } from "./live_browser.mjs";
+
+const base = await serve(false);
+const pages = readdirSync(path.join(SITE, "lessons")).filter((name) => name.endsWith(".html"));
+const measured = {};
+
+for (const number of process.argv.slice(2)) {
+  const name = pages.find((page) => page.startsWith(`lesson_${number}_`));
+  expect("the lesson has a page", name, number);
+  if (name) await runLesson(name.replace(".html", ""));
+}
+console.log(JSON.stringify(measured, null, 1));
+await finish();
+
+async function runLesson(stem) {
+  const page = await open(base, `lessons/${stem}.html`);
+  const recorded = await page.evaluate(countParts);
+  await page.waitForSelector("#live:not([hidden])");
+  const start = performance.now();
+  const seconds = () => (performance.now() - start) / 1000;
+  const long = await page.isVisible(".live-note");
+  await page.click("#live");
+  await status(page, /^(?!Loading|Starting)./);
+  const ready = seconds();
+  if (long) await page.click("#live-all"); // a long lesson waits for this
+  const end = await status(page, /claims hold$|^Cell|^Python could|^Python ended/, 3600).catch(() => "no end");
+  measured[stem] = Math.round(seconds());
+  console.log(`${stem}: ready after ${ready.toFixed(1)} s, "${end}" after ${seconds().toFixed(1)} s`);
+  const live = await page.evaluate(countParts);
+  expect("the recorded page shows claims", recorded.claims > 0, stem);
+  expect("as many claims hold as on the recorded page", end === `${recorded.claims} of ${recorded.claims} claims hold`, `${stem}: ${end}`);
+  expect("as many figures as on the recorded page", live.figures === recorded.figures, `${stem}: ${live.figures} of ${recorded.figures}`);
+  expect("each figure has a text", live.alts === live.figures, stem);
+  expect("no recorded claim is left beside a live one", live.claims === recorded.claims, `${stem}: ${live.claims}`);
+  await page.context().close();
+}
+
+// What can be seen of a lesson's results. Figures in folded parts count, too.
+function countParts() {
+  const seen = (part) => !part.closest(".cell_output[hidden]");
+  const figures = [...document.querySelectorAll(".cell_output img")].filter(seen);
+  return {
+    claims: [...document.querySelectorAll(".cell_output ul.claims li")].filter(seen).length,
+    figures: figures.length,
+    alts: figures.filter((image) => image.alt.length > 10).length,
+  };
+}

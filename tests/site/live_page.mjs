@@ -1,0 +1,165 @@
+// node live_page.mjs: what a reader does on a live page of lesson 7. Once where the page is isolated, so that Python can
+// be interrupted and keeps its names, and once as on most servers, where it has to be started again.
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { SITE, checkAccessible, expect, finish, open, serve, status } from "./live_browser.mjs";
+
+const STEM = "lesson_07_shift_and_stitch";
+const ADDRESS = `lessons/${STEM}.html`;
+const EXERCISES = JSON.parse(readFileSync(path.join(SITE, `_static/live/exercises/${STEM}.json`), "utf8"));
+
+// The lesson counts as a long one, so that it waits for the reader; and exercises are given little time.
+function change(config) {
+  config.lessons[STEM].seconds = 400;
+  config.limit = 6;
+}
+
+for (const isolated of [true, false]) {
+  const where = isolated ? "isolated" : "not isolated";
+  const base = await serve(isolated);
+  const wide = { colorScheme: "light" };
+  const narrow = { colorScheme: "dark", viewport: { width: 390, height: 844 } };
+  const page = await open(base, ADDRESS, { config: change, ...(isolated ? wide : narrow) });
+  expect("isolated as served", (await page.evaluate(() => self.crossOriginIsolated)) === isolated);
+  const recordedText = await page.textContent("article");
+  await starts(page, where);
+  await editsAndErrors(page);
+  await interrupts(page, isolated);
+  await answersExercises(page, isolated);
+  await keys(page);
+  await checkAccessible(page, where);
+  await goesBack(page, recordedText);
+  if (isolated) await reloads(page);
+  await page.context().close();
+  console.log(`${where}: done`);
+}
+await finish();
+
+function cell(page, number) {
+  const box = page.locator("div.cell").filter({ has: page.locator(".cell_input") }).nth(number - 1);
+  return {
+    code: box.locator("textarea"),
+    run: box.locator(".live-tools button"),
+    output: box.locator(".live-output"),
+    error: box.locator(".live-error > p"),
+    details: box.locator(".live-error details"),
+  };
+}
+
+async function runCode(page, number, code) {
+  const { code: editor } = cell(page, number);
+  await editor.fill(code);
+  await editor.press("Shift+Enter");
+}
+
+async function starts(page, where) {
+  const note = await page.textContent(".live-note");
+  expect("a long lesson says how long it takes before it is started", note.includes("7 min"), note);
+  await page.click("#live");
+  await page.waitForFunction(() => /^\d+\.\d of 2\d\.\d MB$/.test(document.querySelector("#live-megabytes")?.textContent));
+  await status(page, /Python is ready/);
+  expect("the status is one for screen readers", (await page.getAttribute("#live-status", "role")) === "status");
+  expect("a long lesson does not run by itself", (await page.locator(".live-output img, .live-output li").count()) === 0);
+  await cell(page, 2).run.click();
+  const done = await status(page, /cells have run/);
+  expect("a cell runs those before it first", /^2 of \d+ cells have run/.test(done), `${where}: ${done}`);
+  expect("its output is that of the lesson", (await cell(page, 2).output.textContent()).includes("[3 4 4 5 9]"));
+}
+
+async function editsAndErrors(page) {
+  const code = await cell(page, 2).code.inputValue();
+  await runCode(page, 2, code.replace("3, 1, 4, 1, 5, 9", "3, 1, 4, 1, 5, 2"));
+  await page.waitForFunction(() => document.querySelector(".live-done .live-output pre")?.textContent.includes("[3 4 4 5 5]"));
+  await runCode(page, 2, code.replace("interlaced[1::2] = pool(row[1:])", "interlaced[1::2] = pool(row[:4])"));
+  const broken = await status(page, /does not hold/);
+  expect("the claim that does not hold is named", broken.includes("interlaced: the maximum of every two neighbours"), broken);
+  await runCode(page, 2, "a = 1\nb = a / 0");
+  const said = await status(page, /ZeroDivisionError/);
+  expect("an error names cell and line", said === "Cell 2, line 2: ZeroDivisionError: division by zero", said);
+  expect("its last line comes first", (await cell(page, 2).error.textContent()) === "ZeroDivisionError: division by zero");
+  expect("the traceback is folded", (await cell(page, 2).details.getAttribute("open")) === null);
+  expect("and complete", (await cell(page, 2).details.textContent()).includes("b = a / 0"));
+  await runCode(page, 2, "c = (1,\n  2 2)");
+  expect("what is no Python is named", (await status(page, /SyntaxError/)).startsWith("Cell 2, line 2"));
+  await runCode(page, 2, code);
+  await status(page, /^2 of/);
+}
+
+async function interrupts(page, isolated) {
+  await runCode(page, 2, "kept = 5\nwhile True: pass");
+  await page.waitForFunction(() => document.querySelector("#live-megabytes").textContent.startsWith("Running cell 2"));
+  await page.waitForTimeout(1000); // let the loop begin
+  await page.click("#live-interrupt");
+  await status(page, isolated ? /^Interrupted\. The variables are kept/ : /^Interrupted\. .*variables are lost/);
+  await runCode(page, 2, "print('kept' in globals())");
+  await status(page, /^2 of/);
+  expect("the variables", (await cell(page, 2).output.textContent()).trim() === (isolated ? "True" : "False"));
+}
+
+async function answersExercises(page, isolated) {
+  const box = page.locator(".live-exercise").first();
+  const check = async (answer) => {
+    if (answer !== null) await box.locator("textarea").fill(answer);
+    await box.locator(".live-output").evaluate((output) => output.replaceChildren());
+    await box.locator("button").click();
+    await box.locator(".live-verdict").waitFor({ timeout: 600_000 });
+    await page.waitForSelector("#live-all[aria-disabled=false]", { timeout: 600_000 });
+    return box.locator(".live-output").textContent();
+  };
+  const untouched = await check(null);
+  expect("the stub is not right", untouched.includes("is still the stub"), untouched);
+  const right = await check(EXERCISES[0].solution);
+  expect("our solution is right", right.includes("Exercise 7.1 is right."), right);
+  const wrong = await check("def passes(row, k):\n    return [], []");
+  expect("a wrong answer: what it should be", wrong.includes("not right yet") && wrong.includes("should have 2 values"), wrong);
+  const known = await check(EXERCISES[0].solution.replace(/interlaced = .*/, "interlaced = sum(outputs, [])"));
+  expect("a known mistake: a hint", known.includes("Hint: "), known);
+  const failing = await check("def passes(row, k):\n    return row[100]");
+  expect("an error in the answer: its line", failing.includes("exercise_7_1.py, line 2") || failing.includes("line 2"), failing);
+  const endless = await check("def passes(row, k):\n    while True: pass");
+  expect("an endless loop is stopped", /Stopped after 6 s/.test(endless) && endless.includes("loop run for ever"), endless);
+  if (isolated) expect("and its line is named", endless.includes("line 2"), endless);
+}
+
+async function keys(page) {
+  const editor = cell(page, 1).code;
+  const before = await editor.inputValue();
+  await editor.focus();
+  await page.keyboard.press("Control+End");
+  await page.keyboard.type("\nfor i in x:");
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("pass");
+  await page.keyboard.press("Tab");
+  const typed = await editor.inputValue();
+  expect("Enter keeps the indent, Tab indents", typed === `${before}\nfor i in x:\n    pass    `, JSON.stringify(typed.slice(-30)));
+  for (let i = 0; i < 60 && (await editor.inputValue()) !== before; i++) await page.keyboard.press("Control+z");
+  expect("Control+Z takes it back", (await editor.inputValue()) === before);
+  await page.keyboard.press("Escape");
+  const stops = [];
+  for (let i = 0; i < 3; i++) {
+    await page.keyboard.press("Tab");
+    stops.push(await page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.title));
+  }
+  expect("after Escape, Tab leads on to the cell's button", stops.includes("Run cell 1"), `${stops}`);
+}
+
+async function goesBack(page, recordedText) {
+  page.once("dialog", (dialog) => dialog.accept());
+  await page.click("#live-back");
+  expect("the recorded page is back", (await page.textContent("article")) === recordedText);
+  expect("nothing live is left", (await page.locator("textarea, .live-output, #live-bar").count()) === 0);
+  expect("what was recorded is shown", (await page.locator(".cell_output[hidden]").count()) === 0);
+  expect("and it can be run again", await page.isVisible("#live"));
+}
+
+async function reloads(page) {
+  await page.click("#live");
+  await status(page, /Python is ready/);
+  await runCode(page, 1, "print('changed')");
+  await status(page, /^1 of/);
+  await page.reload();
+  expect("a reload shows the recorded page", (await page.locator(".live-output").count()) === 0);
+  await page.click("#live");
+  await status(page, /Python is ready/);
+  expect("and starts with the lesson's code", !(await cell(page, 1).code.inputValue()).includes("changed"));
+}
