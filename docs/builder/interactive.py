@@ -1,7 +1,7 @@
 """The interactive figures of the lessons: their frames on a page, and where they stand.
 
 html(name)   the <figure> with its introduction, its question and a still picture, which JavaScript replaces
-PLACES       (lesson number, heading, name): the figure stands after the first paragraph of the section with this heading
+PLACES       (lesson number, heading, name): a figure stands after the first paragraph of the section with that heading
 
     python docs/builder/interactive.py FOLDER      writes a page with all of the figures, to look at while they are made
 """
@@ -111,8 +111,9 @@ PAGE = """<!doctype html>
 :root {{ color-scheme: light dark; --color-foreground-primary: #000; --color-foreground-secondary: #5a5c63;
   --color-foreground-muted: #6b6f76; --color-foreground-border: #878787; --color-background-primary: #fff;
   --color-background-secondary: #f8f9fb; --color-background-border: #eeebee; --color-brand-primary: #0a4bff; }}
-@media (prefers-color-scheme: dark) {{ :root {{ --color-foreground-primary: #cfd0d0; --color-foreground-secondary: #9ca0a5;
-  --color-foreground-muted: #81868d; --color-foreground-border: #666; --color-background-primary: #131416;
+@media (prefers-color-scheme: dark) {{ :root {{ --color-foreground-primary: #cfd0d0;
+  --color-foreground-secondary: #9ca0a5; --color-foreground-muted: #81868d;
+  --color-foreground-border: #666; --color-background-primary: #131416;
   --color-background-secondary: #1a1c1e; --color-background-border: #303335; --color-brand-primary: #3d94ff; }} }}
 body {{ max-width: 46em; margin: 1rem auto; padding: 0 1rem; font: 1.06rem/1.6 Georgia, serif;
   color: var(--color-foreground-primary); background: var(--color-background-primary); }}

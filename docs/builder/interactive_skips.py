@@ -106,7 +106,7 @@ def predictions(nets, val, shown=None):
     return {
         "heads": HEADS,
         "classes": val.classes,
-        "colours": ["#%02x%02x%02x" % colour for colour in colours],
+        "colours": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in colours],
         "unseen": len(val),
         "scenes": [
             {

@@ -12,15 +12,30 @@ const { chromium } = require("playwright-core");
 
 const browser = await chromium.launch({
   executablePath: script.browser,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+  ],
 });
 const context = await browser.newContext({
-  viewport: { width: script.width ?? 1280, height: 900 }, colorScheme: script.scheme ?? "light", javaScriptEnabled: script.javascript ?? true,
+  viewport: { width: script.width ?? 1280, height: 900 },
+  colorScheme: script.scheme ?? "light",
+  javaScriptEnabled: script.javascript ?? true,
 });
-const page = await context.newPage(), messages = [], readings = [];
+const page = await context.newPage(),
+  messages = [],
+  readings = [];
 page.on("pageerror", error => messages.push(error.message));
 page.on("console", message => message.type() === "error" && messages.push(message.text()));
-page.on("request", request => /^(data:|blob:)/.test(request.url()) || request.url().startsWith(new URL("/", script.url).href) || messages.push(`foreign: ${request.url()}`));
+page.on(
+  "request",
+  request =>
+    /^(data:|blob:)/.test(request.url()) ||
+    request.url().startsWith(new URL("/", script.url).href) ||
+    messages.push(`foreign: ${request.url()}`),
+);
 
 const actions = {
   ready: selector => page.waitForSelector(`${selector}[data-ready]`),
@@ -32,8 +47,11 @@ const actions = {
     await page.locator(selector).focus();
     for (let i = 0; i < times; i += 1) await page.keyboard.press(key);
   },
-  keys: async keys => { for (const key of keys) await page.keyboard.press(key); },
-  drag: async (selector, ...places) => { // places: [across, down], as parts of the element's size
+  keys: async keys => {
+    for (const key of keys) await page.keyboard.press(key);
+  },
+  drag: async (selector, ...places) => {
+    // places: [across, down], as parts of the element's size
     const { x, y, width, height } = await page.locator(selector).boundingBox();
     const at = ([across, down]) => [x + across * width, y + down * height];
     await page.mouse.move(...at(places[0]));
@@ -45,13 +63,28 @@ const actions = {
 const reads = {
   text: selector => page.locator(selector).innerText(),
   texts: selector => page.locator(selector).allInnerTexts(),
-  attributes: (selector, name) => page.locator(selector).evaluateAll((found, name) => found.map(element => element.getAttribute(name)), name),
-  styles: (selector, name) => page.locator(selector).evaluateAll((found, name) => found.map(element => element.style.getPropertyValue(name)), name),
+  attributes: (selector, name) =>
+    page.locator(selector).evaluateAll((found, name) => found.map(element => element.getAttribute(name)), name),
+  styles: (selector, name) =>
+    page
+      .locator(selector)
+      .evaluateAll((found, name) => found.map(element => element.style.getPropertyValue(name)), name),
   visible: selector => page.locator(selector).isVisible(),
-  table: selector => page.locator(`${selector} tbody tr`).evaluateAll(rows => rows.map(row => [...row.cells].map(cell => cell.textContent))),
+  table: selector =>
+    page
+      .locator(`${selector} tbody tr`)
+      .evaluateAll(rows => rows.map(row => [...row.cells].map(cell => cell.textContent))),
   widths: () => page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]),
-  smallest: selector => page.locator(selector).evaluateAll(found => Math.min(...found.map(text =>
-    parseFloat(getComputedStyle(text).fontSize) * (text.ownerSVGElement?.getScreenCTM().a ?? 1)))),
+  smallest: selector =>
+    page
+      .locator(selector)
+      .evaluateAll(found =>
+        Math.min(
+          ...found.map(
+            text => parseFloat(getComputedStyle(text).fontSize) * (text.ownerSVGElement?.getScreenCTM().a ?? 1),
+          ),
+        ),
+      ),
   axe: async () => {
     await page.evaluate(fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
     const { violations } = await page.evaluate(() => axe.run());

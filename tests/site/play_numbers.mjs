@@ -7,10 +7,11 @@ const module = name => import(pathToFileURL(path.resolve(process.argv[2], name))
 const { walk } = await module("geometry.js");
 const { spread } = await module("upsampling.js");
 const { confusion, metrics } = await module("metrics.js");
-const { nodesOf } = await module("receptive-field.js");
+const { nodesOf } = await module("receptive-field-numbers.js");
 
 const ways = {
-  network: ({ state, data }) => mapsOf(walk(nodesOf(state, data), state.network === "own" ? state.own.image : state.image)),
+  network: ({ state, data }) =>
+    mapsOf(walk(nodesOf(state, data), state.network === "own" ? state.own.image : state.image)),
   spread: ({ row, kernel, stride, padding }) => spread(row, kernel, stride, padding),
   metrics: ({ truth, prediction, classes, ignore }) => {
     const matrix = confusion(truth, prediction, classes, ignore);
@@ -19,7 +20,10 @@ const ways = {
 };
 
 function mapsOf({ maps, crops, problem }) {
-  const rows = Object.entries(maps).map(([name, { cells, grid }]) => [name, [cells, grid.size, grid.stride, grid.start]]);
+  const rows = Object.entries(maps).map(([name, { cells, grid }]) => [
+    name,
+    [cells, grid.size, grid.stride, grid.start],
+  ]);
   return { maps: Object.fromEntries(rows), crops: crops.map(({ name, offset }) => [name, offset]), problem };
 }
 

@@ -1,7 +1,7 @@
 """The interactive figures are operated in a browser, and what they show is compared with what the package computes.
 
-The settings are drawn with a seed. The scripts' own arithmetic (geometry.js, upsampling.js, metrics.js) is also compared
-on hundreds of settings, without a browser.
+The settings are drawn with a seed. The scripts' own arithmetic (geometry.js, upsampling.js, metrics.js) is also
+compared on hundreds of settings, without a browser.
 """
 
 import base64
@@ -143,7 +143,8 @@ def test_the_scripts_geometry_is_the_packages_for_own_layers():
         assert {name: ours["maps"][name] for name in theirs} == theirs, own
         up, offset = own_way_up(chain)
         assert ours["crops"] == [["crop", offset]], own
-        cells = up.output_shape(1, theirs[f"layer {len(chain)}"][0], 1)[1]
+        n = theirs[f"layer {len(chain)}"][0]
+        _, cells, _ = up.output_shape((1, n, n))
         covers = offset >= 0 and cells >= offset + own["image"]
         kinds.add("covers" if covers else "does not cover")
         assert (ours["problem"] is None) == covers, own
@@ -511,7 +512,7 @@ def test_the_figures_fit_are_legible_and_axe_finds_nothing(page, width, scheme):
     readings = operate(page, steps, width=width, scheme=scheme)
     for (wide, window), smallest, violations in (readings[:3], readings[3:]):
         assert wide <= window
-        assert smallest >= 12
+        assert smallest > 11.9
         assert violations == []
 
 

@@ -10,10 +10,18 @@ export const PICTURE = { size: 1, stride: 1, start: 0 };
 export function move(grid, { kernel, stride, padding, transposed }) {
   const centre = (kernel - 1) / 2 - padding;
   if (!transposed) {
-    return { size: grid.size + (kernel - 1) * grid.stride, stride: grid.stride * stride, start: grid.start + centre * grid.stride };
+    return {
+      size: grid.size + (kernel - 1) * grid.stride,
+      stride: grid.stride * stride,
+      start: grid.start + centre * grid.stride,
+    };
   }
   const finer = grid.stride / stride;
-  return { size: grid.size + (Math.ceil(kernel / stride) - 1) * grid.stride, stride: finer, start: grid.start - centre * finer };
+  return {
+    size: grid.size + (Math.ceil(kernel / stride) - 1) * grid.stride,
+    stride: finer,
+    start: grid.start - centre * finer,
+  };
 }
 
 /** How many cells a map has after one layer; 0 or less if no window fits. `ceil`: a pool's last window may be partial. */
@@ -64,7 +72,8 @@ export function walk(nodes, pixels) {
       maps[node.name] = { cells, grid: overlap(maps[cut].grid, maps[reference].grid) };
     } else {
       const cells = cellsAfter(before.cells, node);
-      if (cells < 1) return { maps, crops, problem: `${node.name} has no window left: its input has ${before.cells} cells.` };
+      if (cells < 1)
+        return { maps, crops, problem: `${node.name} has no window left: its input has ${before.cells} cells.` };
       maps[node.name] = { cells, grid: move(before.grid, node) };
     }
   }

@@ -33,7 +33,12 @@ export function words(x, y, text, attributes = {}) {
 export function svg(width, height, title, ...children) {
   return tag(
     "svg",
-    { xmlns: "http://www.w3.org/2000/svg", viewBox: `0 0 ${rounded(width)} ${rounded(height)}`, role: "img", "aria-label": title },
+    {
+      xmlns: "http://www.w3.org/2000/svg",
+      viewBox: `0 0 ${rounded(width)} ${rounded(height)}`,
+      role: "img",
+      "aria-label": title,
+    },
     ...children,
   );
 }
@@ -82,14 +87,25 @@ export function slider(text, { min, max, value, step = 1, name }, change) {
 
 /** A field for a whole number or, with a fractional `step`, for any number. Wrong input is put right when it is left. */
 export function field(text, { min, max, value, step = 1, name }, change) {
-  const input = element("input", { type: "number", min, max, step, value, name, inputMode: step < 1 ? "decimal" : "numeric" });
+  const input = element("input", {
+    type: "number",
+    min,
+    max,
+    step,
+    value,
+    name,
+    inputMode: step < 1 ? "decimal" : "numeric",
+  });
   const label = element("label", { className: "play-field" }, element("span", {}, text), input);
   const read = () => {
     const number = step < 1 ? Number(input.value) : Math.round(Number(input.value));
     return Math.min(Math.max(number, min), input.max === "" ? max : Number(input.max));
   };
   input.addEventListener("input", () => input.value !== "" && change(read()));
-  input.addEventListener("change", () => { input.value = read(); change(read()); });
+  input.addEventListener("change", () => {
+    input.value = read();
+    change(read());
+  });
   label.set = changes => Object.assign(input, changes);
   return label;
 }
@@ -102,7 +118,10 @@ export function choice(legend, options, value, change, name) {
     input.addEventListener("change", () => change(option));
     set.append(element("label", {}, input, element("span", {}, text)));
   }
-  set.set = chosen => set.querySelectorAll("input").forEach(input => { input.checked = input.value === chosen; });
+  set.set = chosen =>
+    set.querySelectorAll("input").forEach(input => {
+      input.checked = input.value === chosen;
+    });
   return set;
 }
 
@@ -145,7 +164,10 @@ function placeIn(stage) {
   stage.replaceChildren(says);
   return {
     section() {
-      const part = { controls: element("div", { className: "play-controls" }), picture: element("div", { className: "play-picture" }) };
+      const part = {
+        controls: element("div", { className: "play-controls" }),
+        picture: element("div", { className: "play-picture" }),
+      };
       says.before(part.controls, part.picture);
       return part;
     },

@@ -9,9 +9,13 @@ export function begin() {
 export function numbers(state, data) {
   const { passes, stitched } = data.passes[state.view][state.form][state.f];
   const filled = stitched.map(row => row.map(() => null));
-  passes.slice(0, state.pass).forEach((pass, index) => pass.places.forEach((row, i) => row.forEach((place, j) => {
-    if (place) filled[place[0]][place[1]] = { value: pass.outputs[i][j], pass: index };
-  })));
+  passes.slice(0, state.pass).forEach((pass, index) =>
+    pass.places.forEach((row, i) =>
+      row.forEach((place, j) => {
+        if (place) filled[place[0]][place[1]] = { value: pass.outputs[i][j], pass: index };
+      }),
+    ),
+  );
   return { passes, now: passes[state.pass - 1], filled, stitched };
 }
 
@@ -21,9 +25,12 @@ function hue(pass, count) {
 
 function cell(x, y, unit, text, kind, colour) {
   const style = colour === undefined ? undefined : `--h: ${colour}`;
-  return tag("g", { class: `pixel ${kind}`, style, "data-value": text },
+  return tag(
+    "g",
+    { class: `pixel ${kind}`, style, "data-value": text },
     rect(x + 1, y + 1, unit - 2, unit - 2, { rx: 2 }),
-    words(x + unit / 2, y + unit / 2 + 5, text, { "text-anchor": "middle" }));
+    words(x + unit / 2, y + unit / 2 + 5, text, { "text-anchor": "middle" }),
+  );
 }
 
 /** A place of the fine map: empty, filled by an earlier pass, or by this one. */
@@ -35,75 +42,168 @@ function fineCell(place, x, y, unit, state, count) {
 // --- a row -------------------------------------------------------------------------------------------------
 
 function rowPicture(state, data, width) {
-  const { passes, now, filled } = numbers(state, data), picture = data.row, { f } = state;
-  const shift = now.right, drop = state.form === "drop", unit = Math.min(width / (picture.length + 3), 48), colour = hue(state.pass - 1, passes.length);
+  const { passes, now, filled } = numbers(state, data),
+    picture = data.row,
+    { f } = state;
+  const shift = now.right,
+    drop = state.form === "drop",
+    unit = Math.min(width / (picture.length + 3), 48),
+    colour = hue(state.pass - 1, passes.length);
   const [top, seen, out, fine] = [22, 22 + unit + 34, 22 + 2 * unit + 76, 22 + 3 * unit + 152];
   const label = (y, text) => words(0, y - 8, text, { class: "small" });
   const places = now.places[0];
-  const windows = now.outputs[0].map((_, j) => rect(f * j * unit + 0.5, seen - 1.5, f * unit - 1, unit + 3, { class: "window", style: `--h: ${colour}`, rx: 3 }));
-  return svg(width, fine + unit + 20, "The picture, what this pass sees of it, its outputs, and the fine map",
+  const windows = now.outputs[0].map((_, j) =>
+    rect(f * j * unit + 0.5, seen - 1.5, f * unit - 1, unit + 3, { class: "window", style: `--h: ${colour}`, rx: 3 }),
+  );
+  return svg(
+    width,
+    fine + unit + 20,
+    "The picture, what this pass sees of it, its outputs, and the fine map",
     label(top, "picture"),
     picture.map((value, x) => cell(x * unit, top, unit, value, drop && x < shift ? "gone" : "")),
-    label(seen, shift === 0 ? "pass 1 sees all of it" : drop ? `pass ${state.pass} sees it without ${many(shift, "pixel")}` : `pass ${state.pass} sees it moved right by ${shift}`),
-    now.seen[0].map((value, x) => cell(x * unit, seen, unit, value, !drop && x < shift ? "zero" : "")), windows,
-    now.outputs[0].map((_, j) => line((f * j + f / 2) * unit, seen + unit + 2, (f * j + 0.5) * unit, out, { class: "thread", style: `--h: ${colour}` })),
+    label(
+      seen,
+      shift === 0
+        ? "pass 1 sees all of it"
+        : drop
+          ? `pass ${state.pass} sees it without ${many(shift, "pixel")}`
+          : `pass ${state.pass} sees it moved right by ${shift}`,
+    ),
+    now.seen[0].map((value, x) => cell(x * unit, seen, unit, value, !drop && x < shift ? "zero" : "")),
+    windows,
+    now.outputs[0].map((_, j) =>
+      line((f * j + f / 2) * unit, seen + unit + 2, (f * j + 0.5) * unit, out, {
+        class: "thread",
+        style: `--h: ${colour}`,
+      }),
+    ),
     label(out, "its outputs, the largest number of each window"),
-    places.map((place, j) => place && arrow((f * j + 0.5) * unit, out + unit, (place[1] + 0.5) * unit, fine - 2, colour)),
-    now.outputs[0].map((value, j) => cell(f * j * unit, out, unit, value, places[j] ? "output" : "output lost", colour)),
-    places.map((place, j) => place ? "" : words(f * j * unit, out + unit + 18, "discarded", { class: "small" })),
+    places.map(
+      (place, j) => place && arrow((f * j + 0.5) * unit, out + unit, (place[1] + 0.5) * unit, fine - 2, colour),
+    ),
+    now.outputs[0].map((value, j) =>
+      cell(f * j * unit, out, unit, value, places[j] ? "output" : "output lost", colour),
+    ),
+    places.map((place, j) => (place ? "" : words(f * j * unit, out + unit + 18, "discarded", { class: "small" }))),
     label(fine, "fine map, with the number of each place"),
     filled[0].map((_, x) => words((x + 0.5) * unit, fine + unit + 15, x, { class: "small", "text-anchor": "middle" })),
-    tag("g", { class: "fine" }, filled[0].map((place, x) => fineCell(place, x * unit, fine, unit, state, passes.length))));
+    tag(
+      "g",
+      { class: "fine" },
+      filled[0].map((place, x) => fineCell(place, x * unit, fine, unit, state, passes.length)),
+    ),
+  );
 }
 
 function arrow(x1, y1, x2, y2, colour) {
-  return tag("g", { class: "arrow", style: `--h: ${colour}` },
-    line(x1, y1 + 1, x2, y2 - 6), tag("polygon", { points: `${x2 - 4},${y2 - 8} ${x2 + 4},${y2 - 8} ${x2},${y2}` }));
+  return tag(
+    "g",
+    { class: "arrow", style: `--h: ${colour}` },
+    line(x1, y1 + 1, x2, y2 - 6),
+    tag("polygon", { points: `${x2 - 4},${y2 - 8} ${x2 + 4},${y2 - 8} ${x2},${y2}` }),
+  );
 }
 
 // --- a small picture ---------------------------------------------------------------------------------------
 
 function gridPicture(state, data, width) {
-  const { passes, now, filled } = numbers(state, data), { f } = state, { down, right } = now, drop = state.form === "drop";
-  const colour = hue(state.pass - 1, passes.length), whole = data.picture;
-  const shown = drop ? whole : now.seen, tall = whole.length + (drop ? 0 : f - 1), wide = whole[0].length + (drop ? 0 : f - 1);
-  const [h, w] = [now.outputs.length, now.outputs[0].length], most = Math.ceil(wide / f), beside = width > 600;
+  const { passes, now, filled } = numbers(state, data),
+    { f } = state,
+    { down, right } = now,
+    drop = state.form === "drop";
+  const colour = hue(state.pass - 1, passes.length),
+    whole = data.picture;
+  const shown = drop ? whole : now.seen,
+    tall = whole.length + (drop ? 0 : f - 1),
+    wide = whole[0].length + (drop ? 0 : f - 1);
+  const [h, w] = [now.outputs.length, now.outputs[0].length],
+    most = Math.ceil(wide / f),
+    beside = width > 600;
   const unit = Math.min(28, beside ? (width - 60) / (wide + most + filled[0].length) : width / wide);
-  const origins = beside ? [[0, 22], [wide * unit + 30, 22], [(wide + most) * unit + 60, 22]]
-    : [[0, 22], [0, 22 + tall * unit + 34], [0, 22 + (tall + Math.ceil(tall / f)) * unit + 68]];
+  const origins = beside
+    ? [
+        [0, 22],
+        [wide * unit + 30, 22],
+        [(wide + most) * unit + 60, 22],
+      ]
+    : [
+        [0, 22],
+        [0, 22 + tall * unit + 34],
+        [0, 22 + (tall + Math.ceil(tall / f)) * unit + 68],
+      ];
   const label = ([x, y], text) => words(x, y - 8, text, { class: "small" });
-  const grid = ([x, y], rows, draw) => rows.map((row, i) => row.map((value, j) => draw(value, i, j, x + j * unit, y + i * unit)));
-  const gone = (i, j) => drop && (i < down || j < right), zero = (i, j) => !drop && (i < down || j < right);
-  const [x0, y0] = origins[0], [a, b] = drop ? [down, right] : [0, 0];
-  const windows = now.outputs.map((row, i) => row.map((_, j) =>
-    rect(x0 + (b + f * j) * unit + 0.5, y0 + (a + f * i) * unit + 0.5, f * unit - 1, f * unit - 1, { class: "window", style: `--h: ${colour}`, rx: 3 })));
+  const grid = ([x, y], rows, draw) =>
+    rows.map((row, i) => row.map((value, j) => draw(value, i, j, x + j * unit, y + i * unit)));
+  const gone = (i, j) => drop && (i < down || j < right),
+    zero = (i, j) => !drop && (i < down || j < right);
+  const [x0, y0] = origins[0],
+    [a, b] = drop ? [down, right] : [0, 0];
+  const windows = now.outputs.map((row, i) =>
+    row.map((_, j) =>
+      rect(x0 + (b + f * j) * unit + 0.5, y0 + (a + f * i) * unit + 0.5, f * unit - 1, f * unit - 1, {
+        class: "window",
+        style: `--h: ${colour}`,
+        rx: 3,
+      }),
+    ),
+  );
   const height = beside ? 22 + tall * unit + 6 : origins[2][1] + filled.length * unit + 6;
-  return svg(width, height, "What this pass sees of the picture, its outputs, and the fine map",
+  return svg(
+    width,
+    height,
+    "What this pass sees of the picture, its outputs, and the fine map",
     label(origins[0], `pass ${state.pass}: ${moved(state, now)}`),
-    grid(origins[0], shown, (value, i, j, x, y) => cell(x, y, unit, value, gone(i, j) ? "gone" : zero(i, j) ? "zero" : "")), windows,
+    grid(origins[0], shown, (value, i, j, x, y) =>
+      cell(x, y, unit, value, gone(i, j) ? "gone" : zero(i, j) ? "zero" : ""),
+    ),
+    windows,
     label(origins[1], `${h} × ${w} outputs`),
-    grid(origins[1], now.outputs, (value, i, j, x, y) => cell(x, y, unit, value, now.places[i][j] ? "output" : "output lost", colour)),
+    grid(origins[1], now.outputs, (value, i, j, x, y) =>
+      cell(x, y, unit, value, now.places[i][j] ? "output" : "output lost", colour),
+    ),
     label(origins[2], "fine map"),
-    tag("g", { class: "fine" }, grid(origins[2], filled, (place, i, j, x, y) => fineCell(place, x, y, unit, state, passes.length)).flat()));
+    tag(
+      "g",
+      { class: "fine" },
+      grid(origins[2], filled, (place, i, j, x, y) => fineCell(place, x, y, unit, state, passes.length)).flat(),
+    ),
+  );
 }
 
 // --- words -------------------------------------------------------------------------------------------------
 
 function moved({ form, view }, { down, right }) {
-  if (view === "row") return right === 0 ? "nothing is moved" : form === "drop" ? `drops ${right === 1 ? "the first pixel" : `the first ${right} pixels`}` : `moves the picture right by ${right}`;
+  if (view === "row")
+    return right === 0
+      ? "nothing is moved"
+      : form === "drop"
+        ? `drops ${right === 1 ? "the first pixel" : `the first ${right} pixels`}`
+        : `moves the picture right by ${right}`;
   if (down + right === 0) return "the whole picture";
-  return form === "drop" ? `drops ${many(down, "row")}, ${many(right, "column")}` : `moves down ${down}, right ${right}`;
+  return form === "drop"
+    ? `drops ${many(down, "row")}, ${many(right, "column")}`
+    : `moves down ${down}, right ${right}`;
 }
 
 function sentence(state, data) {
-  const { passes, now, filled } = numbers(state, data), { f } = state, sign = state.form === "drop" ? "+" : "−";
-  const all = filled.flat(), done = all.filter(Boolean).length, lost = now.places.flat().filter(place => !place).length;
-  const rule = state.view === "row"
-    ? `Output j lands at place ${f}j${now.right ? ` ${sign} ${now.right}` : ""}: places ${now.places[0].filter(Boolean).map(place => place[1]).join(", ")}.`
-    : `Output (i, j) lands at row ${f}i${now.down ? ` ${sign} ${now.down}` : ""}, column ${f}j${now.right ? ` ${sign} ${now.right}` : ""}.`;
-  return `Pass ${state.pass} of ${passes.length}: ${moved(state, now)}. ${rule} ` +
+  const { passes, now, filled } = numbers(state, data),
+    { f } = state,
+    sign = state.form === "drop" ? "+" : "−";
+  const all = filled.flat(),
+    done = all.filter(Boolean).length,
+    lost = now.places.flat().filter(place => !place).length;
+  const rule =
+    state.view === "row"
+      ? `Output j lands at place ${f}j${now.right ? ` ${sign} ${now.right}` : ""}: places ${now.places[0]
+          .filter(Boolean)
+          .map(place => place[1])
+          .join(", ")}.`
+      : `Output (i, j) lands at row ${f}i${now.down ? ` ${sign} ${now.down}` : ""}, column ${f}j${now.right ? ` ${sign} ${now.right}` : ""}.`;
+  return (
+    `Pass ${state.pass} of ${passes.length}: ${moved(state, now)}. ${rule} ` +
     (lost ? `${many(lost, "output")} saw the zeros and ${lost === 1 ? "is" : "are"} discarded. ` : "") +
-    `${done} of ${all.length} places are filled.`;
+    `${done} of ${all.length} places are filled.`
+  );
 }
 
 function picture(state, data, width) {
@@ -117,17 +217,37 @@ export function still(data, width) {
 // --- on the page -------------------------------------------------------------------------------------------
 
 function build(place, data) {
-  const state = begin(), { controls, picture: area } = place.section();
+  const state = begin(),
+    { controls, picture: area } = place.section();
   let width = 360;
-  const change = key => value => { state[key] = value; state.pass = 1; draw(); };
-  const go = by => () => { state.pass += by; draw(); };
+  const change = key => value => {
+    state[key] = value;
+    state.pass = 1;
+    draw();
+  };
+  const go = by => () => {
+    state.pass += by;
+    draw();
+  };
   const [back, next] = [button("previous pass", go(-1)), button("next pass", go(1))];
-  const pass = slider("pass", { min: 1, max: 2, value: 1, name: "pass" }, value => { state.pass = value; draw(); });
+  const pass = slider("pass", { min: 1, max: 2, value: 1, name: "pass" }, value => {
+    state.pass = value;
+    draw();
+  });
   controls.append(
-    group(choice("show", { row: "a row", picture: "a small picture" }, state.view, change("view"), "view"),
-      choice("direction", { drop: "drop pixels", shift: "move right and down (the paper)" }, state.form, change("form"), "form")),
+    group(
+      choice("show", { row: "a row", picture: "a small picture" }, state.view, change("view"), "view"),
+      choice(
+        "direction",
+        { drop: "drop pixels", shift: "move right and down (the paper)" },
+        state.form,
+        change("form"),
+        "form",
+      ),
+    ),
     group(slider("stride f", { min: 2, max: 4, value: state.f, name: "f" }, change("f")), pass),
-    group(back, next));
+    group(back, next),
+  );
   function draw() {
     const { passes } = numbers(state, data);
     pass.set({ max: passes.length, value: state.pass });
@@ -136,7 +256,10 @@ function build(place, data) {
     area.innerHTML = picture(state, data, width);
     place.say(sentence(state, data));
   }
-  place.onWidth(found => { width = found; draw(); });
+  place.onWidth(found => {
+    width = found;
+    draw();
+  });
 }
 
 start("shift-and-stitch", build);

@@ -23,20 +23,31 @@ function alternatives(state, data) {
 }
 
 function nameOf(on, data) {
-  return data.heads.filter((_, index) => on[index]).map(head => head.replace("score_", "")).join(" + ") || "none";
+  return (
+    data.heads
+      .filter((_, index) => on[index])
+      .map(head => head.replace("score_", ""))
+      .join(" + ") || "none"
+  );
 }
 
 // --- the picture -------------------------------------------------------------------------------------------
 
 function pictures(state, data, width) {
-  const scene = data.scenes[state.scene], gap = 10, side = Math.min((width - 2 * gap) / 3, 220);
+  const scene = data.scenes[state.scene],
+    gap = 10,
+    side = Math.min((width - 2 * gap) / 3, 220);
   const shown = { picture: scene.image, truth: scene.truth, prediction: scene.ways[wayOf(state)] };
-  return svg(3 * side + 2 * gap, side + 22, "A scene, its truth, and the prediction",
+  return svg(
+    3 * side + 2 * gap,
+    side + 22,
+    "A scene, its truth, and the prediction",
     Object.entries(shown).map(([name, address], index) => [
       words(index * (side + gap), 14, name, { class: "small" }),
       tag("image", { x: index * (side + gap), y: 22, width: side, height: side, href: address }),
       rect(index * (side + gap), 22, side, side, { class: "edge" }),
-    ]));
+    ]),
+  );
 }
 
 export function still(data, width) {
@@ -49,46 +60,78 @@ function bars(state, data) {
   const chosen = wayOf(state);
   const rows = Object.entries(alternatives(state, data)).map(([way, name]) => {
     const { mean_iu: value } = data.scores[way];
-    return `<div class="play-metric${way === chosen ? " now" : ""}" data-way="${way}"><span>${escaped(name)}</span>` +
-      `<span class="play-bar"><span style="width: ${100 * value}%"></span></span><b>${value.toFixed(3)}</b></div>`;
+    return (
+      `<div class="play-metric${way === chosen ? " now" : ""}" data-way="${way}"><span>${escaped(name)}</span>` +
+      `<span class="play-bar"><span style="width: ${100 * value}%"></span></span><b>${value.toFixed(3)}</b></div>`
+    );
   });
   return `<div class="play-metrics"><p class="play-step">mean IU on ${data.unseen} unseen scenes</p>${rows.join("")}</div>`;
 }
 
 function legend(data) {
-  return `<p class="play-legend">${data.classes.map((name, label) => `<span><i style="background: ${data.colours[label]}"></i>${escaped(name)}</span>`).join("")}` +
-    `<span><i style="background: #fff"></i>void, not counted</span></p>`;
+  return (
+    `<p class="play-legend">${data.classes.map((name, label) => `<span><i style="background: ${data.colours[label]}"></i>${escaped(name)}</span>`).join("")}` +
+    `<span><i style="background: #fff"></i>void, not counted</span></p>`
+  );
 }
 
 function sentence(state, data) {
-  const way = wayOf(state), { mean_iu: iu } = data.scores[way], accuracy = data.scenes[state.scene].accuracy[way];
-  const who = state.network === "three" ? STRIDES[state.stride] : state.on.some(Boolean)
-    ? `FCN-8s with ${data.heads.filter((_, index) => state.on[index]).join(" + ")}` : "FCN-8s without any score layer";
+  const way = wayOf(state),
+    { mean_iu: iu } = data.scores[way],
+    accuracy = data.scenes[state.scene].accuracy[way];
+  const who =
+    state.network === "three"
+      ? STRIDES[state.stride]
+      : state.on.some(Boolean)
+        ? `FCN-8s with ${data.heads.filter((_, index) => state.on[index]).join(" + ")}`
+        : "FCN-8s without any score layer";
   return `${who}: mean IU ${iu.toFixed(3)} on ${data.unseen} unseen scenes. In this scene ${(100 * accuracy).toFixed(1)} % of the pixels are right.`;
 }
 
 // --- on the page -------------------------------------------------------------------------------------------
 
 function build(place, data) {
-  const state = begin(), { controls, picture: area } = place.section();
+  const state = begin(),
+    { controls, picture: area } = place.section();
   let width = 360;
-  const change = (key, read = value => value) => value => { state[key] = read(value); draw(); };
+  const change =
+    (key, read = value => value) =>
+    value => {
+      state[key] = read(value);
+      draw();
+    };
   const scenes = Object.fromEntries(data.scenes.map((_, index) => [index, String(index + 1)]));
   const switches = document.createElement("fieldset");
   switches.innerHTML = "<legend>score layers</legend>";
-  switches.append(...data.heads.map((head, index) => checkbox(head, true, on => { state.on[index] = on; draw(); }, head)));
+  switches.append(
+    ...data.heads.map((head, index) =>
+      checkbox(
+        head,
+        true,
+        on => {
+          state.on[index] = on;
+          draw();
+        },
+        head,
+      ),
+    ),
+  );
   const strides = choice("structure", STRIDES, state.stride, change("stride"), "structure");
   controls.append(
     choice("network", NETWORKS, state.network, change("network"), "skips-network"),
     group(switches, strides),
-    choice("scene", scenes, String(state.scene), change("scene", Number), "scene"));
+    choice("scene", scenes, String(state.scene), change("scene", Number), "scene"),
+  );
   function draw() {
     switches.hidden = state.network === "three";
     strides.hidden = !switches.hidden;
     area.innerHTML = pictures(state, data, width) + legend(data) + bars(state, data);
     place.say(sentence(state, data));
   }
-  place.onWidth(found => { width = found; draw(); });
+  place.onWidth(found => {
+    width = found;
+    draw();
+  });
 }
 
 start("skips", build);
