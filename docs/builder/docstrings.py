@@ -79,7 +79,7 @@ def _kind(line):
 
 
 def _literal(block):
-    return [".. code-block:: none", "   :class: equation", "", *(f"   {line}" for line in block)]
+    return [".. code-block:: text", "   :class: equation", "", *(f"   {line}" for line in block)]
 
 
 def _field(block):

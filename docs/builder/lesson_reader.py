@@ -30,6 +30,7 @@ def read_lesson(text):
             cell.metadata.setdefault("tags", []).append("hide-input")
         cells.append(cell)
     notebook.cells = cells
+    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "python"}
     return notebook
 
 
