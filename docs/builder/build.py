@@ -7,6 +7,7 @@ FCN_PYODIDE=DIR            copy the browser's Python from this folder, instead o
 FCN_SITE_URL=ADDRESS       the address that the site will have, for its sitemap
 """
 
+import os
 import subprocess
 import sys
 
@@ -32,9 +33,17 @@ def run_sphinx(builder, out):
     """Read the sources that changed, run their lessons, write `out`. Any warning and any broken claim fails."""
     options = ["-q", "--fail-on-warning", "--keep-going", "--conf-dir", str(ROOT / "docs" / "builder")]
     command = [sys.executable, "-m", "sphinx", "-b", builder, *options, "-d", str(DOCTREES), str(SRC), str(out)]
-    result = subprocess.run(command, cwd=BUILD)
+    result = subprocess.run(command, cwd=BUILD, env={**os.environ, "IPYTHONDIR": str(_kernel_settings())})
     if result.returncode:
         sys.exit("the site has faults: see the messages above")
+
+
+def _kernel_settings():
+    """A folder with the kernels' settings: not the user's own, and no warning about a connection inside one machine."""
+    profile = BUILD / "ipython" / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 'ERROR'\n", encoding="utf-8")
+    return profile.parent
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The figures for teachers as one PDF, a slide of 16 to 9 for each: its lesson's question, the figure, what to point at.
+"""The figures for teachers as one PDF. A slide of 16 to 9 shows a lesson's question, a figure and what to point at.
 
 The table "Figures to show" of docs/teachers.md lists them. The pictures are those of the lessons' pages.
 """
