@@ -8,6 +8,7 @@ FCN_SITE_URL=ADDRESS       the address that the site will have, for its sitemap
 """
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -31,11 +32,16 @@ def main(words):
 
 def run_sphinx(builder, out):
     """Read the sources that changed, run their lessons, write `out`. Any warning and any broken claim fails."""
-    options = ["-q", "--fail-on-warning", "--keep-going", "--conf-dir", str(ROOT / "docs" / "builder")]
-    command = [sys.executable, "-m", "sphinx", "-b", builder, *options, "-d", str(DOCTREES), str(SRC), str(out)]
-    result = subprocess.run(command, cwd=BUILD, env={**os.environ, "IPYTHONDIR": str(_kernel_settings())})
-    if result.returncode:
+    settings = {**os.environ, "IPYTHONDIR": str(_kernel_settings())}
+    if subprocess.run(sphinx_command(builder, SRC, out, DOCTREES), cwd=BUILD, env=settings).returncode:
+        shutil.rmtree(DOCTREES, ignore_errors=True)  # Sphinx warns of a page only when it reads it
         sys.exit("the site has faults: see the messages above")
+
+
+def sphinx_command(builder, src, out, doctrees):
+    """Sphinx as this project calls it. It goes on after a warning, to show all of them, and then fails."""
+    settings = ["--conf-dir", str(ROOT / "docs" / "builder"), "-d", str(doctrees)]
+    return [sys.executable, "-m", "sphinx", "-q", "--fail-on-warning", "-b", builder, *settings, str(src), str(out)]
 
 
 def _kernel_settings():
