@@ -2,8 +2,8 @@
 
 On 32-bit WebAssembly np.intp has 32 bits, and the functions below refuse an array of int64: "Cannot cast array data
 from dtype('int64') to dtype('int32') according to the rule 'safe'". Indexing with [ ], add.at and take_along_axis take
-any integers. On 64 bits int64 and np.intp are one dtype, so no test that runs there can see the mistake. Therefore every
-call of these functions must show its cast: np.intp stands in its argument, or where a name in it gets its value.
+any integers. On 64 bits int64 and np.intp are one dtype, so no test that runs there can see the mistake. Therefore
+every call of these functions must show its cast: np.intp stands in its argument, or where a name in it gets its value.
 """
 
 import ast
