@@ -6,8 +6,9 @@
     live/exercises/STEM.json    the exercises of a lesson: what the reader begins with, our solution, and the whole
                                 file for the check
 
-Addresses in config.json are relative to the folder live/. live_seconds.json beside this file has the seconds from the
-click on "Run live" to the last claim, as tests/site/live.mjs measures them.
+Addresses in config.json are relative to the folder live/. browser_seconds.json beside this file has the seconds of
+processor time that each lesson takes in Pyodide, as `node tests/wasm/run.mjs record` writes them. A lesson that is
+not in it counts as a short one.
 """
 
 import ast
@@ -19,7 +20,7 @@ from fcn_from_scratch.lab import exercises
 
 # What a browser loads of Pyodide 0.27.7 for NumPy, Pillow and Matplotlib, unpacked. The wheels come on top.
 RUNTIME_BYTES = 25_400_000
-MEASURED = Path(__file__).with_name("live_seconds.json")
+MEASURED = Path(__file__).with_name("browser_seconds.json")
 
 
 def write(folder, pyodide, claims):
@@ -30,7 +31,7 @@ def write(folder, pyodide, claims):
     """
     folder = Path(folder)
     wheels = sorted(folder.glob("*.whl"))
-    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
+    measured = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
     lessons = {}
     for stem, number in sorted(claims.items()):
         count = _write_exercises(folder / "exercises", stem)

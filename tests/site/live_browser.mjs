@@ -1,28 +1,12 @@
-// A headless browser for the tests of "Run live", and a server of the built site. Nothing but the server can be reached.
-import { readFile } from "node:fs/promises";
-import http from "node:http";
-import { createRequire } from "node:module";
-import path from "node:path";
+// What the tests of "Run live" share: a server of the built site, isolated or not, pages that report what they should
+// not do, and the status of a live page.
+import { axeSource, openBrowser, serve as serveFolder, SITE } from "./server.mjs";
 
-const ROOT = path.resolve(import.meta.dirname, "../..");
-export const SITE = path.resolve(process.env.FCN_SITE ?? path.join(ROOT, "site"));
-const MODULES = path.resolve(process.env.FCN_SITE_MODULES ?? path.join(ROOT, "build/site/node_modules"));
-const require = createRequire(path.join(MODULES, "live_browser.cjs"));
-const { chromium } = require("playwright-core");
-const axeSource = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+export { SITE };
+export const browser = await openBrowser();
 
+// With these headers a page may share memory with its worker.
 const ISOLATED = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
-const TYPES = {
-  ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml",
-  ".png": "image/png", ".json": "application/json", ".woff2": "font/woff2",
-  // .wasm is left out on purpose: live-worker.js must not depend on what a server sends for it
-};
-
-const args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"];
-export const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: [...args, "--no-first-run", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost"],
-});
 
 const problems = [];
 let passed = 0;
@@ -40,23 +24,14 @@ export async function finish() {
 }
 
 export async function serve(isolated) {
-  const server = http.createServer(async (request, answer) => {
-    const file = path.join(SITE, decodeURIComponent(new URL(request.url, "http://localhost").pathname));
-    const headers = { ...(isolated ? ISOLATED : {}), "content-type": TYPES[path.extname(file)] ?? "application/octet-stream" };
-    try {
-      const data = await readFile(file);
-      answer.writeHead(200, headers).end(data);
-    } catch {
-      answer.writeHead(404, headers).end();
-    }
-  });
-  await new Promise((listening) => server.listen(0, "localhost", listening));
-  return `http://localhost:${server.address().port}/`;
+  const { url } = await serveFolder(SITE, isolated ? ISOLATED : {});
+  return url;
 }
 
 // A page that reports foreign requests, missing files, and errors of its scripts.
 export async function open(base, address, { config, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(120_000); // a busy machine
   const page = await context.newPage();
   page.on("request", (request) => {
     const own = request.url().startsWith(base) || /^(data|blob):/.test(request.url());
@@ -83,7 +58,7 @@ async function changed(route, change) {
 const ADDED = ["#live-bar", ".live-editor", ".live-tools", ".live-output", ".live-exercise"];
 
 export async function checkAccessible(page, where) {
-  await page.evaluate(axeSource);
+  await page.evaluate(axeSource());
   const { violations } = await page.evaluate((include) => self.axe.run({ include }), ADDED);
   for (const { id, impact, nodes } of violations) {
     expect(`axe: ${id} (${impact})`, false, `${where}: ${nodes.length} times, first ${nodes[0].html.slice(0, 200)}`);
@@ -96,9 +71,9 @@ export async function checkAccessible(page, where) {
 // The text of the status, as soon as it fits the pattern.
 export async function status(page, pattern, seconds = 600) {
   const fits = ([source, flags]) => {
-    const text = document.querySelector("#live-status")?.textContent ?? "";
-    return new RegExp(source, flags).test(text) ? text : null;
+    const text = document.querySelector("#live-status")?.textContent ?? null;
+    return text !== null && new RegExp(source, flags).test(text) ? { text } : null;
   };
   const found = await page.waitForFunction(fits, [pattern.source, pattern.flags], { timeout: seconds * 1000, polling: 50 });
-  return found.jsonValue();
+  return (await found.jsonValue()).text;
 }

@@ -1,5 +1,5 @@
-// node live_page.mjs: what a reader does on a live page of lesson 7. Once where the page is isolated, so that Python can
-// be interrupted and keeps its names, and once as on most servers, where it has to be started again.
+// node live_page.mjs isolated|plain: what a reader does on a live page of lesson 7. On an isolated page Python can be
+// interrupted and keeps its names. On a plain page, as most servers send it, it has to be started again.
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { SITE, checkAccessible, expect, finish, open, serve, status } from "./live_browser.mjs";
@@ -14,24 +14,20 @@ function change(config) {
   config.limit = 6;
 }
 
-for (const isolated of [true, false]) {
-  const where = isolated ? "isolated" : "not isolated";
-  const base = await serve(isolated);
-  const wide = { colorScheme: "light" };
-  const narrow = { colorScheme: "dark", viewport: { width: 390, height: 844 } };
-  const page = await open(base, ADDRESS, { config: change, ...(isolated ? wide : narrow) });
-  expect("isolated as served", (await page.evaluate(() => self.crossOriginIsolated)) === isolated);
-  const recordedText = await page.textContent("article");
-  await starts(page, where);
-  await editsAndErrors(page);
-  await interrupts(page, isolated);
-  await answersExercises(page, isolated);
-  await keys(page);
-  await checkAccessible(page, where);
-  await goesBack(page, recordedText);
-  if (isolated) await reloads(page);
-  await page.context().close();
-  console.log(`${where}: done`);
+const isolated = process.argv[2] === "isolated";
+const base = await serve(isolated);
+const wide = { colorScheme: "light" };
+const narrow = { colorScheme: "dark", viewport: { width: 390, height: 844 } };
+const page = await open(base, ADDRESS, { config: change, ...(isolated ? wide : narrow) });
+expect("isolated as served", (await page.evaluate(() => self.crossOriginIsolated)) === isolated);
+const recordedText = await page.textContent("article");
+
+const parts = { starts, editsAndErrors, interrupts, answersExercises, keys, isAccessible, goesBack };
+if (isolated) parts.reloads = reloads; // once is enough
+for (const [name, part] of Object.entries(parts)) {
+  const start = performance.now();
+  await part(page);
+  console.log(`${name}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
 }
 await finish();
 
@@ -52,7 +48,7 @@ async function runCode(page, number, code) {
   await editor.press("Shift+Enter");
 }
 
-async function starts(page, where) {
+async function starts(page) {
   const note = await page.textContent(".live-note");
   expect("a long lesson says how long it takes before it is started", note.includes("7 min"), note);
   await page.click("#live");
@@ -62,7 +58,7 @@ async function starts(page, where) {
   expect("a long lesson does not run by itself", (await page.locator(".live-output img, .live-output li").count()) === 0);
   await cell(page, 2).run.click();
   const done = await status(page, /cells have run/);
-  expect("a cell runs those before it first", /^2 of \d+ cells have run/.test(done), `${where}: ${done}`);
+  expect("a cell runs those before it first", /^2 of \d+ cells have run/.test(done), done);
   expect("its output is that of the lesson", (await cell(page, 2).output.textContent()).includes("[3 4 4 5 9]"));
 }
 
@@ -85,7 +81,7 @@ async function editsAndErrors(page) {
   await status(page, /^2 of/);
 }
 
-async function interrupts(page, isolated) {
+async function interrupts(page) {
   await runCode(page, 2, "kept = 5\nwhile True: pass");
   await page.waitForFunction(() => document.querySelector("#live-megabytes").textContent.startsWith("Running cell 2"));
   await page.waitForTimeout(1000); // let the loop begin
@@ -96,7 +92,7 @@ async function interrupts(page, isolated) {
   expect("the variables", (await cell(page, 2).output.textContent()).trim() === (isolated ? "True" : "False"));
 }
 
-async function answersExercises(page, isolated) {
+async function answersExercises(page) {
   const box = page.locator(".live-exercise").first();
   const check = async (answer) => {
     if (answer !== null) await box.locator("textarea").fill(answer);
@@ -143,7 +139,11 @@ async function keys(page) {
   expect("after Escape, Tab leads on to the cell's button", stops.includes("Run cell 1"), `${stops}`);
 }
 
-async function goesBack(page, recordedText) {
+function isAccessible(page) {
+  return checkAccessible(page, process.argv[2]);
+}
+
+async function goesBack(page) {
   page.once("dialog", (dialog) => dialog.accept());
   await page.click("#live-back");
   expect("the recorded page is back", (await page.textContent("article")) === recordedText);

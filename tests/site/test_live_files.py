@@ -50,11 +50,13 @@ def test_the_exercises_of_the_page_can_be_checked_by_what_is_written(written):
         assert '"""Exercise' not in exercise["begin"]
 
 
-def test_measured_seconds_belong_to_lessons(live_files):
-    measured = json.loads(live_files.MEASURED.read_text(encoding="utf-8"))
-    lessons = {path.stem for path in (ROOT / "lessons").glob("lesson_*.py")}
-    assert set(measured) <= lessons
-    assert all(seconds > 0 for seconds in measured.values())
+def test_a_measured_lesson_has_its_seconds_and_another_has_none(live_files, written, tmp_path, monkeypatch):
+    table = tmp_path / "seconds.json"
+    table.write_text(json.dumps({STEM: 23}), encoding="utf-8")
+    monkeypatch.setattr(live_files, "MEASURED", table)
+    live_files.write(written, "../pyodide/", {STEM: 29, "lesson_08_rarefaction": 44})
+    lessons = json.loads((written / "config.json").read_text(encoding="utf-8"))["lessons"]
+    assert {stem: lesson["seconds"] for stem, lesson in lessons.items()} == {STEM: 23, "lesson_08_rarefaction": None}
 
 
 @pytest.mark.skipif(not RUNTIME.is_dir(), reason="FCN_PYODIDE names no folder with the browser's Python")
