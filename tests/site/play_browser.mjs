@@ -24,9 +24,9 @@ const context = await browser.newContext({
   colorScheme: script.scheme ?? "light",
   javaScriptEnabled: script.javascript ?? true,
 });
-const page = await context.newPage(),
-  messages = [],
-  readings = [];
+const page = await context.newPage();
+const messages = [];
+const readings = [];
 page.on("pageerror", error => messages.push(error.message));
 page.on("console", message => message.type() === "error" && messages.push(message.text()));
 page.on(

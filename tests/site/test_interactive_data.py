@@ -213,3 +213,12 @@ def test_introductions_are_short(name):
     assert len(title) < 60
     assert len(re.findall(r"[.:?](?: |$)", introduction)) <= 4
     assert question.endswith("?")
+
+
+@pytest.mark.slow
+def test_the_trained_networks_behave_as_lesson_12_says():
+    scores = {way: row["mean_iu"] for way, row in interactive_skips.skips_data()["scores"].items()}
+    assert scores["32s"] + 0.1 < scores["16s"] < scores["8s 111"] - 0.1
+    assert scores["32s"] + 0.1 < scores[f"{interactive_skips.STAGED} 111"] < scores["8s 111"]
+    assert scores["8s 110"] < scores["8s 111"] - 0.4, "without score_pool3, 8s loses nearly everything"
+    assert scores["8s 011"] > scores["8s 111"] - 0.1, "without score_fr it loses hardly anything"

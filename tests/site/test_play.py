@@ -489,7 +489,8 @@ def test_every_switch_shows_what_the_network_predicts_without_that_score_layer(p
         assert float(shown) == pytest.approx(iu, abs=0.0006)
         assert f"mean IU {shown} on {len(val)} unseen scenes" in says
         right = (guess[3] == labels[3])[labels[3] != VOID].mean()
-        assert f"{100 * right:.1f} % of the pixels" in says or f"{100 * round(right, 4):.1f} %" in says
+        told = float(says.split("In this scene ")[1].split("\xa0%")[0])
+        assert told == pytest.approx(100 * right, abs=0.06)
 
 
 # --- all of them --------------------------------------------------------------------------------------------
@@ -533,3 +534,20 @@ def test_the_sentence_of_each_figure_is_told_to_screen_readers(page):
     readings = operate(page, steps)
     assert readings[: len(names)] == [["status"]] * len(names)
     assert all(text.endswith(".") and any(map(str.isdigit, text)) for text in readings[len(names) :])
+
+
+# --- what cannot be shown -----------------------------------------------------------------------------------
+
+
+def test_a_picture_that_does_not_fit_is_told_in_a_sentence_and_the_figure_recovers(page):
+    named = partial(figure, "receptive-field")
+    says = ["text", named(".play-says")]
+    steps = [ready("receptive-field"), ["fill", named("input[name=pad]"), 96], ["fill", named("input[name=image]"), 1]]
+    steps += [says, ["fill", named("input[name=image]"), 400], ["fill", named("input[name=pad]"), 80], says]
+    steps += [["check", named("input[value=own]")], ["fill", named("input[name=kernel-1]"), 9]]
+    steps += [["fill", named("input[name=own-image]"), 3], says, ["fill", named("input[name=own-image]"), 30], says]
+    tiny, late, empty, again = operate(page, steps)
+    assert tiny == "This does not fit. fc6 has no window left: its input has 6 cells."
+    assert "upscore begins 1 pixel after the picture" in late
+    assert empty == "This does not fit. layer 1 has no window left: its input has 3 cells."
+    assert again.startswith("Output 0 sees 14 pixels")

@@ -20,12 +20,12 @@ function copied(labels) {
 
 export function numbers(state, data) {
   if (!state.changed) return { matrix: data.matrix, scores: data.scores, iu: metrics(data.matrix).iu };
-  const matrix = confusion(state.truth, state.prediction, data.classes.length, data.void),
-    { iu, ...scores } = metrics(matrix);
+  const matrix = confusion(state.truth, state.prediction, data.classes.length, data.void);
+  const { iu, ...scores } = metrics(matrix);
   return { matrix, scores, iu };
 }
 
-/** Paint one pixel. Void is a label of the truth only; a network predicts a class everywhere. Returns: was it painted? */
+/** Paint one pixel. Void is for the truth only: a network predicts a class everywhere. Returns: was it painted? */
 export function paint(state, data, map, [row, column]) {
   if (map === "prediction" && state.brush === data.void) return false;
   state[map][row][column] = state.brush;
@@ -57,10 +57,10 @@ function cells(state, data, map, unit, cursor) {
 }
 
 export function still(data, width) {
-  const state = begin(data),
-    gap = 16,
-    unit = (width - gap) / 2 / data.truth.length,
-    side = unit * data.truth.length;
+  const state = begin(data);
+  const gap = 16;
+  const unit = (width - gap) / 2 / data.truth.length;
+  const side = unit * data.truth.length;
   return svg(
     width,
     side + 24,
@@ -86,11 +86,11 @@ function matrixTable({ matrix, iu }, data) {
             `<td class="${i === j ? "hit" : "miss"}" style="--share: ${Math.round(100 * Math.sqrt(count / most))}%">${count}</td>`,
         )
         .join("") +
-      `<td class="iu">${percent(iu[i])}</td></tr>`,
+      `<td class="iu">${percent(iu[i]).split("\u00a0")[0]}</td></tr>`,
   );
   return (
     `<table class="play-matrix"><caption>pixels of each true class (row) that were predicted as each class (column)</caption>` +
-    `<thead><tr><th scope="col">true</th>${head}<th scope="col">IU</th></tr></thead><tbody>${rows.join("")}</tbody></table>`
+    `<thead><tr><th scope="col">true</th>${head}<th scope="col">IU, %</th></tr></thead><tbody>${rows.join("")}</tbody></table>`
   );
 }
 
@@ -104,7 +104,7 @@ function metricBars({ scores }) {
 }
 
 function percent(value) {
-  return Number.isNaN(value) || value === null ? "–" : `${(100 * value).toFixed(1)} %`;
+  return Number.isNaN(value) || value === null ? "–" : `${(100 * value).toFixed(1)}\u00a0%`;
 }
 
 function nameOf(label, data) {
@@ -122,9 +122,9 @@ function sentence(state, data, painted) {
 // --- on the page ---------------------------------------------------------------------------------------------
 
 function build(place, data) {
-  const state = begin(data),
-    { controls, picture } = place.section(),
-    size = data.truth.length;
+  const state = begin(data);
+  const { controls, picture } = place.section();
+  const size = data.truth.length;
   const brushes = Object.fromEntries([...data.classes.map((name, label) => [label, name]), [data.void, "void"]]);
   const set = change => () => {
     change();
@@ -164,9 +164,10 @@ function build(place, data) {
       input.closest("label").classList.add(`brush-${input.value === String(data.void) ? "void" : input.value}`),
     );
   const canvases = Object.keys(MAPS).map(map => canvas(map));
-  const maps = group(...canvases.map(({ box }) => box)),
-    counts = document.createElement("div");
+  const maps = group(...canvases.map(({ box }) => box));
+  const counts = document.createElement("div");
   maps.classList.add("play-maps");
+  picture.classList.add("play-pair");
   picture.append(maps, counts);
 
   /** One label map that is painted on with a pointer or with the keys. */
@@ -214,7 +215,8 @@ function build(place, data) {
 
   function here() {
     const [row, column] = state.cursor;
-    return `Row ${row}, column ${column}: truth ${nameOf(state.truth[row][column], data)}, prediction ${nameOf(state.prediction[row][column], data)}.`;
+    const [truth, prediction] = Object.keys(MAPS).map(map => nameOf(state[map][row][column], data));
+    return `Row ${row}, column ${column}: truth ${truth}, prediction ${prediction}.`;
   }
   function stayed(map, painted) {
     return painted ? here() : "A network predicts a class everywhere, so void is not painted into a prediction.";

@@ -24,13 +24,14 @@ export function move(grid, { kernel, stride, padding, transposed }) {
   };
 }
 
-/** How many cells a map has after one layer; 0 or less if no window fits. `ceil`: a pool's last window may be partial. */
+/**
+ * How many cells a map has after one layer; 0 or less if no window fits. `ceil` rounds up: the last window of a pool may
+ * be partial. The pools here have no padding and a kernel as large as their stride, so it always begins inside the map.
+ */
 export function cellsAfter(cells, { kernel, stride, padding, transposed, ceil }) {
   if (transposed) return stride * (cells - 1) + kernel - 2 * padding;
   const room = cells + 2 * padding - kernel;
-  if (!ceil) return Math.floor(room / stride) + 1;
-  const out = Math.ceil(room / stride) + 1;
-  return (out - 1) * stride >= cells + padding ? out - 1 : out;
+  return (ceil ? Math.ceil(room / stride) : Math.floor(room / stride)) + 1;
 }
 
 /** How many cells of `grid` lie before cell 0 of the reference. Negative: the reference begins first. */
@@ -43,7 +44,7 @@ export function overlap(one, other) {
   return { size: Math.max(one.size, other.size), stride: one.stride, start: Math.max(one.start, other.start) };
 }
 
-/** The cells of the map before that cells first to last of a map read. Padding has numbers below 0 or beyond the end. */
+/** Which cells of the map before are read by the cells first to last. Those below 0 or beyond the end are padding. */
 export function readBy([first, last], { kernel, stride, padding }) {
   return [first * stride - padding, last * stride - padding + kernel - 1];
 }
@@ -56,7 +57,7 @@ export function upsamplingKernel(grid) {
 /**
  * All maps of a network for a picture of `pixels` along one side. nodes: layers as above with {name, sources}, or crops
  * {name, sources: [a, b], joins: "skip" | "image"}, where a skip crops b to a, and the last crop a to the picture.
- * Returns: {maps: {name: {cells, grid}}, crops: [{name, cut, reference, offset}], problem}; problem is null if all fits.
+ * Returns: {maps: {name: {cells, grid}}, crops: [{name, cut, reference, offset}], problem: a sentence, or null}.
  */
 export function walk(nodes, pixels) {
   const maps = { image: { cells: pixels, grid: PICTURE } };
@@ -89,6 +90,8 @@ function joined(joins, have, wanted, offset) {
 
 function uncovered(cut, reference, maps, offset) {
   const whole = reference === "image" ? "the picture" : reference;
-  if (offset < 0) return `${cut} begins ${-offset} pixels after ${whole}, and a crop cannot add any.`;
-  return `${cut} is too small: it has ${maps[cut].cells} cells, but ${whole} needs ${maps[reference].cells} of them from number ${offset} on.`;
+  if (offset < 0)
+    return `${cut} begins ${-offset} ${offset === -1 ? "pixel" : "pixels"} after ${whole}, and a crop cannot add any.`;
+  const [have, wanted] = [maps[cut].cells, maps[reference].cells];
+  return `${cut} is too small: it has ${have} cells, but ${whole} needs ${wanted} of them from number ${offset} on.`;
 }

@@ -37,8 +37,8 @@ export function begin(data) {
 
 /** What the impulse and a row of ones become. */
 export function numbers(state, data) {
-  const { f, crop, kernel } = state,
-    impulse = numbersTo(data.coarse).map(i => Number(i === state.place));
+  const { f, crop, kernel } = state;
+  const impulse = numbersTo(data.coarse).map(i => Number(i === state.place));
   if (asBuilt(state, data)) {
     const { impulse: bars, sum } = data.spread[state.method][f];
     return { impulse, bars, sum };
@@ -63,21 +63,21 @@ function asBuilt({ method, f, crop, place, kernel }, data) {
 // --- the picture -------------------------------------------------------------------------------------------
 
 function picture(state, data, width) {
-  const { f, crop, kernel } = state,
-    { impulse, bars, sum } = numbers(state, data);
-  const left = 26,
-    right = 4,
-    full = f * (data.coarse - 1) + kernel.length,
-    unit = (width - left - right) / Math.max(full, f * data.coarse);
+  const { f, crop, kernel } = state;
+  const { impulse, bars, sum } = numbers(state, data);
+  const left = 26;
+  const right = 4;
+  const full = f * (data.coarse - 1) + kernel.length;
+  const unit = (width - left - right) / Math.max(full, f * data.coarse);
   const at = place => left + (place + crop) * unit;
   // A coarse value stands over the middle of its kernel.
   const over = i => left + (f * i + kernel.length / 2) * unit;
-  const low = Math.min(0, ...sum, ...bars),
-    high = Math.max(1.25, ...sum, ...bars),
-    tall = 150,
-    base = 118 + (tall * high) / (high - low);
-  const y = value => base - (value * tall) / (high - low),
-    wide = Math.min(0.55 * f * unit, 22);
+  const low = Math.min(0, ...sum, ...bars);
+  const high = Math.max(1.25, ...sum, ...bars);
+  const tall = 150;
+  const base = 118 + (tall * high) / (high - low);
+  const y = value => base - (value * tall) / (high - low);
+  const wide = Math.min(0.55 * f * unit, 22);
   return svg(
     width,
     118 + tall + 30,
@@ -153,10 +153,10 @@ export function insideSums(kernel, f) {
 }
 
 function sentence(state, data) {
-  const { bars } = numbers(state, data),
-    reached = numbersTo(bars.length).filter(place => bars[place] !== 0);
-  const sums = insideSums(state.kernel, state.f),
-    parted = sums.every(sum => Math.abs(sum - 1) < 1e-9);
+  const { bars } = numbers(state, data);
+  const reached = numbersTo(bars.length).filter(place => bars[place] !== 0);
+  const sums = insideSums(state.kernel, state.f);
+  const parted = sums.every(sum => Math.abs(sum - 1) < 1e-9);
   const largest = Math.max(...bars, 0);
   const reach = reached.length
     ? `reaches ${many(reached.length, "fine value")}, from ${reached[0]} to ${reached.at(-1)}; the largest is ${written(largest)}`
@@ -177,8 +177,8 @@ export function still(data, width) {
 // --- on the page -------------------------------------------------------------------------------------------
 
 function build(place, data) {
-  const state = begin(data),
-    { controls, picture: area } = place.section();
+  const state = begin(data);
+  const { controls, picture: area } = place.section();
   let width = 360;
   const taps = document.createElement("fieldset");
   taps.className = "play-taps";

@@ -14,11 +14,11 @@ export function confusion(truth, prediction, classes, void_) {
 
 /** The four metrics and the IU of each class. NaN stands for 0/0, and means leave it out. */
 export function metrics(matrix) {
-  const hits = matrix.map((row, i) => row[i]),
-    truth = matrix.map(total);
+  const hits = matrix.map((row, i) => row[i]);
+  const truth = matrix.map(total);
   const predicted = matrix.map((_, j) => total(matrix.map(row => row[j])));
-  const all = total(truth),
-    iu = hits.map((hit, i) => hit / (truth[i] + predicted[i] - hit));
+  const all = total(truth);
+  const iu = hits.map((hit, i) => hit / (truth[i] + predicted[i] - hit));
   const present = truth.map(count => count > 0);
   return {
     iu,

@@ -99,14 +99,13 @@ export function field(text, { min, max, value, step = 1, name }, change) {
   const label = element("label", { className: "play-field" }, element("span", {}, text), input);
   const read = () => {
     const number = step < 1 ? Number(input.value) : Math.round(Number(input.value));
-    return Math.min(Math.max(number, min), input.max === "" ? max : Number(input.max));
+    return Math.min(Math.max(number, min), max);
   };
   input.addEventListener("input", () => input.value !== "" && change(read()));
   input.addEventListener("change", () => {
     input.value = read();
     change(read());
   });
-  label.set = changes => Object.assign(input, changes);
   return label;
 }
 

@@ -31,8 +31,8 @@ export function nodesOf(state, data) {
     name: `layer ${index + 1}`,
     sources: [index ? `layer ${index}` : "image"],
   }));
-  const last = chain.at(-1).name,
-    grid = chain.reduce(move, PICTURE);
+  const last = chain.at(-1).name;
+  const grid = chain.reduce(move, PICTURE);
   const up = {
     name: "upscore",
     sources: [last],
@@ -47,12 +47,12 @@ export function nodesOf(state, data) {
 /** Everything that is shown: maps, crops, the steps back up, the pixels that the chosen output sees. */
 export function numbers(state, data) {
   const own = state.network === OWN;
-  const nodes = nodesOf(state, data),
-    pixels = own ? state.own.image : state.image;
+  const nodes = nodesOf(state, data);
+  const pixels = own ? state.own.image : state.image;
   const found = walk(nodes, pixels);
   if (!own && pixels === data.image && state.pad === data.pad) takeOver(found, data.networks[state.network]);
-  const scores = own ? `layer ${state.own.layers.length}` : "score_fr",
-    coarse = found.maps[scores];
+  const scores = own ? `layer ${state.own.layers.length}` : "score_fr";
+  const coarse = found.maps[scores];
   const chosen =
     coarse &&
     (own ? [state.own.cell] : [state.row, state.column]).map(cell => seen(coarse, Math.min(cell, coarse.cells - 1)));
@@ -69,8 +69,8 @@ function takeOver(found, network) {
 }
 
 function seen({ grid }, cell) {
-  const centre = grid.start + grid.stride * cell,
-    half = (grid.size - 1) / 2;
+  const centre = grid.start + grid.stride * cell;
+  const half = (grid.size - 1) / 2;
   return { cell, centre, first: centre - half, last: centre + half };
 }
 
@@ -79,8 +79,8 @@ function stepsOf(nodes, { maps, crops }) {
   const steps = [];
   for (const node of nodes) {
     if (node.transposed && maps[node.name]) {
-      const [from, to] = [maps[node.sources[0]].grid, maps[node.name].grid],
-        half = (node.kernel - 1) / 2;
+      const [from, to] = [maps[node.sources[0]].grid, maps[node.name].grid];
+      const half = (node.kernel - 1) / 2;
       steps.push({
         kind: "up",
         node,

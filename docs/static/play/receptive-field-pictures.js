@@ -7,14 +7,14 @@ import { shown } from "./receptive-field-numbers.js";
 // --- the picture with the field --------------------------------------------------------------------------------
 
 export function fieldPicture(state, now, width) {
-  const side = Math.min(width, 380),
-    { grid, cells } = now.coarse,
-    [down, across] = now.chosen;
+  const side = Math.min(width, 380);
+  const { grid, cells } = now.coarse;
+  const [down, across] = now.chosen;
   const last = grid.start + grid.stride * (cells - 1) + (grid.size - 1) / 2;
-  const low = Math.min(-state.pad, grid.start - (grid.size - 1) / 2) - 12,
-    high = Math.max(now.pixels + state.pad, last) + 12;
-  const unit = side / (high - low),
-    at = pixel => (pixel - low) * unit;
+  const low = Math.min(-state.pad, grid.start - (grid.size - 1) / 2) - 12;
+  const high = Math.max(now.pixels + state.pad, last) + 12;
+  const unit = side / (high - low);
+  const at = pixel => (pixel - low) * unit;
   const places = numbersTo(cells).map(cell => at(grid.start + grid.stride * cell));
   const box = [at(across.first - 0.5), at(down.first - 0.5), grid.size * unit, grid.size * unit];
   return svg(
@@ -61,13 +61,13 @@ export function stackPicture(state, now, width) {
   const ranges = rangesBelow(state.own.layers, Math.min(state.own.cell, now.coarse.cells - 1));
   const low = Math.min(-1, ranges[0][0] - 1, -state.own.layers[0].padding - 1);
   const high = Math.max(now.pixels, ranges[0][1] + 1, now.pixels + state.own.layers[0].padding);
-  const unit = width / (high - low + 1),
-    row = 50,
-    height = chain.length * row + 6;
+  const unit = width / (high - low + 1);
+  const row = 50;
+  const height = chain.length * row + 6;
   const parts = chain.map((map, level) => {
-    const y = height - 26 - level * row,
-      grid = map.grid,
-      cell = Math.min(grid.stride, 2.2) * unit * 0.82;
+    const y = height - 26 - level * row;
+    const grid = map.grid;
+    const cell = Math.min(grid.stride, 2.2) * unit * 0.82;
     const at = index => (grid.start + grid.stride * index - low + 0.5) * unit;
     const [first, last] = ranges[level];
     const label = level
@@ -99,8 +99,8 @@ export function stackPicture(state, now, width) {
 }
 
 function cone(left, right, y, { grid }, [first, last], low, unit, below) {
-  const at = index => (grid.start + grid.stride * index - low + 0.5) * unit,
-    half = Math.min(grid.stride, 2.2) * unit * 0.41;
+  const at = index => (grid.start + grid.stride * index - low + 0.5) * unit;
+  const half = Math.min(grid.stride, 2.2) * unit * 0.41;
   return tag("polygon", {
     class: "cone",
     points: [
@@ -127,12 +127,12 @@ export function stepPicture(now, number, width) {
   const { kind, node, crop } = now.steps[number - 1];
   const names = kind === "up" ? [node.sources[0], node.name] : [crop.cut, crop.reference];
   const grids = names.map(name => now.maps[name].grid);
-  const starts = grids.map(grid => grid.start),
-    reach = Math.max(...grids.map(grid => grid.stride));
-  const low = Math.min(...starts, 0) - Math.max(reach / 2, 6),
-    high = Math.max(...starts, 0) + Math.max(2.2 * reach, 30);
-  const unit = width / (high - low),
-    at = pixel => (pixel - low) * unit;
+  const starts = grids.map(grid => grid.start);
+  const reach = Math.max(...grids.map(grid => grid.stride));
+  const low = Math.min(...starts, 0) - Math.max(reach / 2, 6);
+  const high = Math.max(...starts, 0) + Math.max(2.2 * reach, 30);
+  const unit = width / (high - low);
+  const at = pixel => (pixel - low) * unit;
   const rows = grids.map((grid, index) => ruler(names[index], grid, 24 + 62 * index, at, unit, width));
   const [from, to] = [at(Math.min(...starts)), at(Math.max(...starts))];
   const gap =
@@ -150,8 +150,8 @@ function ruler(name, grid, y, at, unit, width) {
   const every = Math.max(1, Math.ceil(5 / (grid.stride * unit)));
   const cells = numbersTo(Math.ceil(width / unit / grid.stride) + 2).filter(cell => cell % every === 0);
   const ticks = cells.map(cell => at(grid.start + grid.stride * cell)).filter(x => x <= width);
-  const begins = at(grid.start),
-    right = begins > width * 0.55;
+  const begins = at(grid.start);
+  const right = begins > width * 0.55;
   return tag(
     "g",
     { class: "ruler" },
@@ -172,8 +172,8 @@ function ruler(name, grid, y, at, unit, width) {
 export function table(now) {
   const names = Object.keys(now.maps).filter(name => !/^conv/.test(name) && name !== "crop");
   const rows = names.map(name => {
-    const { cells, grid } = now.maps[name],
-      up = now.nodes.some(node => node.name === name && (node.transposed || node.joins));
+    const { cells, grid } = now.maps[name];
+    const up = now.nodes.some(node => node.name === name && (node.transposed || node.joins));
     return (
       `<tr data-map="${name}"><th scope="row">${escaped(shown(name))}</th>` +
       [cells, up ? "" : grid.size, written(grid.stride), written(grid.start)]

@@ -1,4 +1,4 @@
-// Receptive field and crops: which pixels an output sees, how large every map is, and where 19, 27, 31, 5 and 9 are from.
+// Receptive field and crops: which pixels an output sees, how large every map is, and how 19, 27, 31, 5 and 9 arise.
 import { button, choice, escaped, field, group, many, slider, start, written } from "./play.js";
 import { OWN, begin, numbers } from "./receptive-field-numbers.js";
 import { fieldPicture, stackPicture, stepPicture, table } from "./receptive-field-pictures.js";
@@ -7,28 +7,38 @@ const MOST_LAYERS = 5;
 
 function sentence(state, now) {
   if (!now.coarse) return `This does not fit. ${now.problem}`;
-  const [down, across = down] = now.chosen,
-    { size } = now.coarse.grid;
-  const looks = now.own
-    ? `Output ${down.cell} sees ${many(size, "pixel")}, from ${written(down.first)} to ${written(down.last)}. Its middle is at ${written(down.centre)}.`
-    : `Output (${down.cell}, ${across.cell}) of score_fr sees ${size} × ${size} pixels: rows ${written(down.first)} to ${written(down.last)}, ` +
-      `columns ${written(across.first)} to ${written(across.last)}. Its middle is at (${written(down.centre)}, ${written(across.centre)}).`;
+  const looks = now.own ? seenOnOneAxis(now) : seenOnBothAxes(now);
   if (now.problem) return `${looks} But the scores do not cover the picture. ${now.problem}`;
   return `${looks} ${now.crops.map(({ cut, offset }) => `The crop of ${cut} is ${written(offset)}.`).join(" ")}`;
 }
 
+function seenOnOneAxis({ coarse, chosen: [{ cell, first, last, centre }] }) {
+  const pixels = `${many(coarse.grid.size, "pixel")}, from ${written(first)} to ${written(last)}`;
+  return `Output ${cell} sees ${pixels}. Its middle is at ${written(centre)}.`;
+}
+
+function seenOnBothAxes({ coarse, chosen: [down, across] }) {
+  const range = ({ first, last }) => `${written(first)} to ${written(last)}`;
+  const { size } = coarse.grid;
+  return (
+    `Output (${down.cell}, ${across.cell}) of score_fr sees ${size} × ${size} pixels: ` +
+    `rows ${range(down)}, columns ${range(across)}. ` +
+    `Its middle is at (${written(down.centre)}, ${written(across.centre)}).`
+  );
+}
+
 export function still(data, width) {
-  const state = begin(data),
-    now = numbers(state, data);
+  const state = begin(data);
+  const now = numbers(state, data);
   return fieldPicture(state, now, width) + stepPicture(now, 2, width);
 }
 
 // --- on the page -------------------------------------------------------------------------------------------------
 
 function build(place, data) {
-  const state = begin(data),
-    above = place.section(),
-    below = place.section();
+  const state = begin(data);
+  const above = place.section();
+  const below = place.section();
   let width = 360;
   const change =
     (key, object = state) =>
@@ -42,8 +52,8 @@ function build(place, data) {
     slider("padding", { min: 0, max: 130, value: state.pad, name: "pad" }, change("pad")),
   );
   const outputs = group();
-  const rows = slider("output: row", { min: 0, max: 15, value: state.row, name: "row" }, change("row"));
-  const columns = slider("output: column", { min: 0, max: 15, value: state.column, name: "column" }, change("column"));
+  const rows = slider("output row", { min: 0, max: 15, value: state.row, name: "row" }, change("row"));
+  const columns = slider("output column", { min: 0, max: 15, value: state.column, name: "column" }, change("column"));
   outputs.append(rows, columns);
   const own = group(
     slider(
@@ -77,8 +87,8 @@ function build(place, data) {
   layerFields(stack, state.own, () => draw());
 
   above.picture.addEventListener("click", event => {
-    const box = event.target.closest("svg")?.getBoundingClientRect(),
-      now = numbers(state, data);
+    const box = event.target.closest("svg")?.getBoundingClientRect();
+    const now = numbers(state, data);
     if (!box || now.own || !now.coarse) return;
     const dots = [...above.picture.querySelectorAll("circle.dot")].map(dot => dot.getBoundingClientRect());
     const distance = dot => Math.hypot(dot.x + dot.width / 2 - event.clientX, dot.y + dot.height / 2 - event.clientY);
@@ -88,8 +98,8 @@ function build(place, data) {
   });
 
   function draw() {
-    const now = numbers(state, data),
-      cells = now.coarse?.cells ?? 1;
+    const now = numbers(state, data);
+    const cells = now.coarse?.cells ?? 1;
     papers.hidden = outputs.hidden = now.own;
     own.hidden = !now.own;
     for (const [part, key, object] of [

@@ -42,13 +42,13 @@ function fineCell(place, x, y, unit, state, count) {
 // --- a row -------------------------------------------------------------------------------------------------
 
 function rowPicture(state, data, width) {
-  const { passes, now, filled } = numbers(state, data),
-    picture = data.row,
-    { f } = state;
-  const shift = now.right,
-    drop = state.form === "drop",
-    unit = Math.min(width / (picture.length + 3), 48),
-    colour = hue(state.pass - 1, passes.length);
+  const { passes, now, filled } = numbers(state, data);
+  const picture = data.row;
+  const { f } = state;
+  const shift = now.right;
+  const drop = state.form === "drop";
+  const unit = Math.min(width / (picture.length + 3), 48);
+  const colour = hue(state.pass - 1, passes.length);
   const [top, seen, out, fine] = [22, 22 + unit + 34, 22 + 2 * unit + 76, 22 + 3 * unit + 152];
   const label = (y, text) => words(0, y - 8, text, { class: "small" });
   const places = now.places[0];
@@ -57,7 +57,7 @@ function rowPicture(state, data, width) {
   );
   return svg(
     width,
-    fine + unit + 20,
+    fine + unit + 42,
     "The picture, what this pass sees of it, its outputs, and the fine map",
     label(top, "picture"),
     picture.map((value, x) => cell(x * unit, top, unit, value, drop && x < shift ? "gone" : "")),
@@ -85,7 +85,7 @@ function rowPicture(state, data, width) {
       cell(f * j * unit, out, unit, value, places[j] ? "output" : "output lost", colour),
     ),
     places.map((place, j) => (place ? "" : words(f * j * unit, out + unit + 18, "discarded", { class: "small" }))),
-    label(fine, "fine map, with the number of each place"),
+    words(0, fine + unit + 36, "fine map, with the number of each place", { class: "small" }),
     filled[0].map((_, x) => words((x + 0.5) * unit, fine + unit + 15, x, { class: "small", "text-anchor": "middle" })),
     tag(
       "g",
@@ -107,18 +107,18 @@ function arrow(x1, y1, x2, y2, colour) {
 // --- a small picture ---------------------------------------------------------------------------------------
 
 function gridPicture(state, data, width) {
-  const { passes, now, filled } = numbers(state, data),
-    { f } = state,
-    { down, right } = now,
-    drop = state.form === "drop";
-  const colour = hue(state.pass - 1, passes.length),
-    whole = data.picture;
-  const shown = drop ? whole : now.seen,
-    tall = whole.length + (drop ? 0 : f - 1),
-    wide = whole[0].length + (drop ? 0 : f - 1);
-  const [h, w] = [now.outputs.length, now.outputs[0].length],
-    most = Math.ceil(wide / f),
-    beside = width > 600;
+  const { passes, now, filled } = numbers(state, data);
+  const { f } = state;
+  const { down, right } = now;
+  const drop = state.form === "drop";
+  const colour = hue(state.pass - 1, passes.length);
+  const whole = data.picture;
+  const shown = drop ? whole : now.seen;
+  const tall = whole.length + (drop ? 0 : f - 1);
+  const wide = whole[0].length + (drop ? 0 : f - 1);
+  const [h, w] = [now.outputs.length, now.outputs[0].length];
+  const most = Math.ceil(wide / f);
+  const beside = width > 600;
   const unit = Math.min(28, beside ? (width - 60) / (wide + most + filled[0].length) : width / wide);
   const origins = beside
     ? [
@@ -134,10 +134,10 @@ function gridPicture(state, data, width) {
   const label = ([x, y], text) => words(x, y - 8, text, { class: "small" });
   const grid = ([x, y], rows, draw) =>
     rows.map((row, i) => row.map((value, j) => draw(value, i, j, x + j * unit, y + i * unit)));
-  const gone = (i, j) => drop && (i < down || j < right),
-    zero = (i, j) => !drop && (i < down || j < right);
-  const [x0, y0] = origins[0],
-    [a, b] = drop ? [down, right] : [0, 0];
+  const gone = (i, j) => drop && (i < down || j < right);
+  const zero = (i, j) => !drop && (i < down || j < right);
+  const [x0, y0] = origins[0];
+  const [a, b] = drop ? [down, right] : [0, 0];
   const windows = now.outputs.map((row, i) =>
     row.map((_, j) =>
       rect(x0 + (b + f * j) * unit + 0.5, y0 + (a + f * i) * unit + 0.5, f * unit - 1, f * unit - 1, {
@@ -186,24 +186,23 @@ function moved({ form, view }, { down, right }) {
 }
 
 function sentence(state, data) {
-  const { passes, now, filled } = numbers(state, data),
-    { f } = state,
-    sign = state.form === "drop" ? "+" : "−";
-  const all = filled.flat(),
-    done = all.filter(Boolean).length,
-    lost = now.places.flat().filter(place => !place).length;
-  const rule =
-    state.view === "row"
-      ? `Output j lands at place ${f}j${now.right ? ` ${sign} ${now.right}` : ""}: places ${now.places[0]
-          .filter(Boolean)
-          .map(place => place[1])
-          .join(", ")}.`
-      : `Output (i, j) lands at row ${f}i${now.down ? ` ${sign} ${now.down}` : ""}, column ${f}j${now.right ? ` ${sign} ${now.right}` : ""}.`;
+  const { passes, now, filled } = numbers(state, data);
+  const all = filled.flat();
+  const done = all.filter(Boolean).length;
+  const lost = now.places.flat().filter(place => !place).length;
   return (
-    `Pass ${state.pass} of ${passes.length}: ${moved(state, now)}. ${rule} ` +
+    `Pass ${state.pass} of ${passes.length}: ${moved(state, now)}. ${rule(state, now)} ` +
     (lost ? `${many(lost, "output")} saw the zeros and ${lost === 1 ? "is" : "are"} discarded. ` : "") +
     `${done} of ${all.length} places are filled.`
   );
+}
+
+/** Where the outputs of a pass land. */
+function rule({ form, f, view }, { down, right, places }) {
+  const at = (index, shift) => `${f}${index}${shift ? ` ${form === "drop" ? "+" : "−"} ${shift}` : ""}`;
+  if (view === "picture") return `Output (i, j) lands at row ${at("i", down)}, column ${at("j", right)}.`;
+  const landed = places[0].filter(Boolean).map(place => place[1]);
+  return `Output j lands at place ${at("j", right)}: places ${landed.join(", ")}.`;
 }
 
 function picture(state, data, width) {
@@ -217,8 +216,8 @@ export function still(data, width) {
 // --- on the page -------------------------------------------------------------------------------------------
 
 function build(place, data) {
-  const state = begin(),
-    { controls, picture: area } = place.section();
+  const state = begin();
+  const { controls, picture: area } = place.section();
   let width = 360;
   const change = key => value => {
     state[key] = value;

@@ -34,9 +34,9 @@ function nameOf(on, data) {
 // --- the picture -------------------------------------------------------------------------------------------
 
 function pictures(state, data, width) {
-  const scene = data.scenes[state.scene],
-    gap = 10,
-    side = Math.min((width - 2 * gap) / 3, 220);
+  const scene = data.scenes[state.scene];
+  const gap = 10;
+  const side = Math.min((width - 2 * gap) / 3, 220);
   const shown = { picture: scene.image, truth: scene.truth, prediction: scene.ways[wayOf(state)] };
   return svg(
     3 * side + 2 * gap,
@@ -57,11 +57,11 @@ export function still(data, width) {
 // --- the scores --------------------------------------------------------------------------------------------
 
 function bars(state, data) {
-  const chosen = wayOf(state);
+  const current = wayOf(state);
   const rows = Object.entries(alternatives(state, data)).map(([way, name]) => {
     const { mean_iu: value } = data.scores[way];
     return (
-      `<div class="play-metric${way === chosen ? " now" : ""}" data-way="${way}"><span>${escaped(name)}</span>` +
+      `<div class="play-metric${way === current ? " now" : ""}" data-way="${way}"><span>${escaped(name)}</span>` +
       `<span class="play-bar"><span style="width: ${100 * value}%"></span></span><b>${value.toFixed(3)}</b></div>`
     );
   });
@@ -69,30 +69,29 @@ function bars(state, data) {
 }
 
 function legend(data) {
-  return (
-    `<p class="play-legend">${data.classes.map((name, label) => `<span><i style="background: ${data.colours[label]}"></i>${escaped(name)}</span>`).join("")}` +
-    `<span><i style="background: #fff"></i>void, not counted</span></p>`
-  );
+  const entries = [...data.classes.map((name, label) => [data.colours[label], name]), ["#fff", "void, not counted"]];
+  const marks = entries.map(([colour, name]) => `<span><i style="background: ${colour}"></i>${escaped(name)}</span>`);
+  return `<p class="play-legend">${marks.join("")}</p>`;
 }
 
 function sentence(state, data) {
-  const way = wayOf(state),
-    { mean_iu: iu } = data.scores[way],
-    accuracy = data.scenes[state.scene].accuracy[way];
-  const who =
-    state.network === "three"
-      ? STRIDES[state.stride]
-      : state.on.some(Boolean)
-        ? `FCN-8s with ${data.heads.filter((_, index) => state.on[index]).join(" + ")}`
-        : "FCN-8s without any score layer";
-  return `${who}: mean IU ${iu.toFixed(3)} on ${data.unseen} unseen scenes. In this scene ${(100 * accuracy).toFixed(1)} % of the pixels are right.`;
+  const way = wayOf(state);
+  const iu = data.scores[way].mean_iu.toFixed(3);
+  const right = (100 * data.scenes[state.scene].accuracy[way]).toFixed(1);
+  return `${chosen(state, data)}: mean IU ${iu} on ${data.unseen} unseen scenes. In this scene ${right}\u00a0% of the pixels are right.`;
+}
+
+function chosen(state, data) {
+  if (state.network === "three") return STRIDES[state.stride];
+  const heads = data.heads.filter((_, index) => state.on[index]);
+  return heads.length ? `FCN-8s with ${heads.join(" + ")}` : "FCN-8s without any score layer";
 }
 
 // --- on the page -------------------------------------------------------------------------------------------
 
 function build(place, data) {
-  const state = begin(),
-    { controls, picture: area } = place.section();
+  const state = begin();
+  const { controls, picture: area } = place.section();
   let width = 360;
   const change =
     (key, read = value => value) =>
