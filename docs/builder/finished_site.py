@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import jupytext
 import live_files
 from notebook_download import notebook_download
-from places import HTML, SITE, chosen_lessons
+from places import HTML, SITE, SRC, chosen_lessons
 from slides import write_slides
 from static_files import copy_runtime
 
@@ -30,6 +30,7 @@ def finish():
     """Write the site from what Sphinx wrote. Sphinx's own output stays, so that the next build is quick."""
     shutil.rmtree(SITE, ignore_errors=True)
     shutil.copytree(HTML, SITE, ignore=shutil.ignore_patterns(*UNUSED))
+    _remove_what_earlier_builds_left()
     (SITE / ".nojekyll").touch()  # GitHub Pages would leave out folders like _static
     for page in SITE.rglob("*.html"):
         page.write_text(_repaired(page.read_text(encoding="utf-8")), encoding="utf-8")
@@ -39,6 +40,18 @@ def finish():
     live_files.write(SITE / "_static" / "live", copy_runtime(SITE), claims)
     _write_sitemap()
     _let_404_find_its_files()
+
+
+def _remove_what_earlier_builds_left():
+    """Pages that have no source any more, and pictures that no page shows."""
+    for page in [page for page in SITE.rglob("*.html") if page.name != "search.html"]:
+        name = page.relative_to(SITE).with_suffix("").as_posix()
+        if not any((SRC / f"{name}{suffix}").exists() for suffix in (".md", ".py")):
+            page.unlink()
+    shown = "".join(page.read_text(encoding="utf-8") for page in SITE.rglob("*.html"))
+    for picture in (SITE / "_images").iterdir():
+        if picture.name not in shown:
+            picture.unlink()
 
 
 def _repaired(html):
