@@ -84,7 +84,7 @@ def _code_pages(pages):
 def _code(file):
     kind = "python" if file.endswith(".py") else "cuda"
     text = (PACKAGE / file).read_text(encoding="utf-8").rstrip()
-    return f"---\norphan: true\n---\n\n# `{file}`\n\n`````{{code-block}} {kind}\n:lineno-start: 1\n\n{text}\n`````\n"
+    return f"---\norphan: true\n---\n\n# `{file}`\n\n`````{{code-block}} {kind}\n{text}\n`````\n"
 
 
 # --- the menu -----------------------------------------------------------------------------------------------
