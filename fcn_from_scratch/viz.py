@@ -4,6 +4,7 @@ Everything is drawn through `matplotlib.figure.Figure` and never through pyplot.
 state is changed, and one figure cannot affect the next. A figure's file has the same bytes on every run.
 """
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -42,6 +43,7 @@ STYLE = {
     "image.interpolation": "nearest",
 }
 RIGHT, WRONG, IGNORED = (214, 226, 217), (196, 61, 61), (245, 245, 245)
+_display = None  # who shows a figure instead of `show`; see set_display
 
 
 # --- label maps as images -----------------------------------------------------------------------------------
@@ -207,20 +209,63 @@ def save_figure(figure, name):
         path = figures_folder() / f"{name}.png"
     if path.suffix != ".png":
         raise InputError(f"{path}: figures are written as .png")
-    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=150, metadata={"Software": None}))
+    write_atomically(path, lambda file: _write_png(figure, file))
     print(f"  figure  {_relative(path)}", flush=True)
     return path
 
 
-def show(figure, name):
-    """Write a figure as save_figure does. In a notebook, also show it below the cell.
+def show(figure, name, alt=None):
+    """Show a figure to the reader: as a file of save_figure, and in a notebook also below the cell.
 
+    alt   what the picture shows, for a reader who cannot see it; by default alt_text(figure)
+    A program that shows figures in another place, such as the course's site, sets that by set_display.
     It returns nothing, so that a notebook shows the picture and no path.
     """
+    alt = alt_text(figure) if alt is None else alt
+    if _display is not None:
+        file = io.BytesIO()
+        _write_png(figure, file)
+        _display(file.getvalue(), alt, str(name))
+        return
     path = save_figure(figure, name)
     ipython = sys.modules.get("IPython")
     if ipython is not None and ipython.get_ipython() is not None:
-        ipython.display.display(ipython.display.Image(filename=str(path)))
+        ipython.display.display(ipython.display.Image(filename=str(path), alt=alt))
+
+
+def set_display(function):
+    """Make `show` call function(png_bytes, alt, name) instead of writing a file. None restores the file."""
+    global _display
+    _display = function
+
+
+def alt_text(figure):
+    """A figure in words: its title; then for each plot its title, its axes and the names in its legend.
+
+    Returns: a text in one line that ends with a full stop, or "" if nothing in the figure has a name.
+    """
+    parts = [figure.get_suptitle(), *(_plot_in_words(ax) for ax in figure.axes)]
+    parts += [_legend_in_words(legend) for legend in figure.legends]
+    sentences = (" ".join(part.split()).rstrip(".") for part in parts)
+    kept = dict.fromkeys(sentence for sentence in sentences if sentence)
+    return "".join(f"{sentence}. " for sentence in kept).strip()
+
+
+def _plot_in_words(ax):
+    labels = " against ".join(label for label in (ax.get_ylabel(), ax.get_xlabel()) if label)
+    legend = ax.get_legend()
+    words = [ax.get_title(), labels, _legend_in_words(legend) if legend else ""]
+    return ", ".join(word for word in words if word)
+
+
+def _legend_in_words(legend):
+    names = ", ".join(text.get_text() for text in legend.get_texts())
+    return f"legend: {names}" if names else ""
+
+
+def _write_png(figure, file):
+    """The same figure gives the same bytes on every run."""
+    figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
 
 
 def save_index_png(path, labels, palette=None):

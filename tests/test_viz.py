@@ -213,11 +213,52 @@ def test_show_displays_the_picture_in_a_notebook_only(tmp_path, monkeypatch):
     shown = []
 
     def ipython(shell):
-        display = SimpleNamespace(display=shown.append, Image=lambda filename: ("image", filename))
+        display = SimpleNamespace(display=shown.append, Image=lambda filename, alt: ("image", filename, alt))
         return SimpleNamespace(get_ipython=lambda: shell, display=display)
 
     for shell, count in ((None, 0), ("a kernel", 1)):
         monkeypatch.setitem(sys.modules, "IPython", ipython(shell))
         viz.show(example_panels(), tmp_path / "a.png")
         assert len(shown) == count
-    assert shown == [("image", str(tmp_path / "a.png"))]
+    assert shown == [("image", str(tmp_path / "a.png"), viz.alt_text(example_panels()))]
+
+
+@pytest.fixture
+def shown():
+    """What `show` hands to a display that was set."""
+    calls = []
+    viz.set_display(lambda *arguments: calls.append(arguments))
+    yield calls
+    viz.set_display(None)
+
+
+def test_a_display_receives_the_picture_and_no_file_is_written(shown, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FCN_FIGURES", str(tmp_path))
+    viz.show(example_panels(), "07_example")
+    viz.show(example_panels(), "07_example", alt="Two cats")
+    (png, alt, name), (_, second_alt, _) = shown
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().out == ""
+    assert (alt, second_alt, name) == (viz.alt_text(example_panels()), "Two cats", "07_example")
+    assert png == viz.save_figure(example_panels(), tmp_path / "a.png").read_bytes()
+
+
+def test_without_a_display_a_file_is_written_again(shown, tmp_path):
+    viz.set_display(None)
+    viz.show(example_panels(), tmp_path / "a.png")
+    assert shown == []
+    assert (tmp_path / "a.png").exists()
+
+
+def test_alt_text_names_titles_axes_and_legends():
+    figure, axes = viz.new_figure("The cost\nof a pass", columns=2, titles=["time", None])
+    axes[0].set(xlabel="size", ylabel="seconds")
+    axes[1].plot([1, 2], label="im2col")
+    axes[1].legend()
+    assert viz.alt_text(figure) == "The cost of a pass. time, seconds against size. legend: im2col."
+
+
+def test_alt_text_says_nothing_twice_and_may_be_empty():
+    figure, _axes = viz.new_figure(columns=2, titles=["same.", "same"])
+    assert viz.alt_text(figure) == "same."
+    assert viz.alt_text(viz.new_figure()[0]) == ""
