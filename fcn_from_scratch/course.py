@@ -22,7 +22,7 @@ from fcn_from_scratch.browser import needs_processes
 from fcn_from_scratch.checks import InputError, choice
 
 LESSONS = Path(__file__).resolve().parent.parent / "lessons"
-FAST_PATH = (0, 1, 5, 7, 9, 11, 12)  # the lessons that lead to FCN-8s by the shortest way
+FAST_PATH = (0, 1, 5, 7, 9, 11, 12)  # the paper's main ideas, up to FCN-8s
 
 
 # --- inside a lesson ----------------------------------------------------------------------------------------

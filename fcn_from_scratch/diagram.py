@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cbook import get_sample_data
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 from matplotlib.patheffects import Normal, Stroke
+from PIL import Image, ImageDraw
 
 WIDTH, HEIGHT = 13.33, 7.5  # inches: a slide
 INK, PALE, WORD, FIELD = "#222222", "#6b6b6b", "#b3452c", "#f2b705"
@@ -30,6 +32,27 @@ class Map(NamedTuple):
     size: int
     channels: int
     stride: int
+
+
+OUTLINE = """
+    18,500 22,450 33,405 48,382 75,370 110,358 150,347 178,333 193,318 196,305 185,297 165,288 155,270 152,240 150,205
+    149,185 155,165 160,150 150,140 152,100 163,87 170,83 172,70 185,55 205,43 213,38 225,28 247,22 270,25 288,32 298,42
+    315,48 332,60 344,75 347,86 357,87 363,105 366,140 362,170 367,185 369,200 364,225 358,250 355,275 345,297 330,305
+    326,313 345,330 370,345 400,357 435,368 465,380 483,395 493,415 500,435 500,500
+"""  # x,y of each corner of the person in the portrait
+
+
+def portrait():
+    """Matplotlib's photograph of Grace Hopper, and a label map of it that was drawn by hand.
+
+    Returns: photo (500, 500, 3) uint8; person (500, 500) bool.
+    """
+    file = get_sample_data("grace_hopper.jpg", asfileobj=False)
+    photo = np.asarray(Image.open(file))[:500, 6:506]
+    drawn = Image.new("L", (500, 500))
+    corners = [tuple(map(int, point.split(","))) for point in OUTLINE.split()]
+    ImageDraw.Draw(drawn).polygon(corners, fill=1)
+    return photo, np.asarray(drawn) == 1
 
 
 def fcn8s(maps, crops, padding, field, names, note):
@@ -240,7 +263,7 @@ def _words(ax, maps, crops, padding, field):
     _word(ax, 0.4, 2.82, "G", "heat map", "the scores of one class; red is high")
     _word(ax, 3.2, 3.45, "H", "skip", "a finer map is scored too,\nand added to the coarse scores")
     _word(ax, 3.2, 2.82, "I", "crop offset", "the first row and column that\nare kept: the dashed window")
-    _word(ax, 10.75, 0.98, "J", "transposed convolution", "spreads each score over\n4x4 cells of a finer map")
+    _word(ax, 10.75, 0.98, "J", "transposed convolution", "spreads each score over 4x4\n(at last 16x16) finer cells")
     _word(ax, 8.78, 0.8, "K", "fusion", "two maps\nare added")
     _word(ax, 2.3, 1.95, "L", "label map", "at each pixel, the\nclass with the\nlargest score")
     _word(ax, 2.3, 0.9, "M", "pixels-to-pixels", f"{size}x{size} pixels in,\n{size}x{size} labels out")

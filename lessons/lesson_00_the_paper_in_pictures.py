@@ -42,9 +42,10 @@ Runtime: 3 s on 2 cores
 # %% [markdown]
 # ## Predict
 # Write your answers down before you run anything.
-# 1. A photograph has 500x500 pixels. FCN-8s first adds 100 zeros on each side. Then 3x3
-#    convolutions and five 2x2 pools follow, and each pool halves the map. How many rows
-#    does the map have after the fifth pool?
+# 1. A photograph has 500x500 pixels. FCN-8s adds 100 zeros on each side, and its first 3x3
+#    convolution makes 698 rows of these 700. All other 3x3 convolutions keep the size. Each
+#    of the five 2x2 pools halves the map and rounds up. How many rows does the map have
+#    after the fifth pool?
 # 2. The output has one score for each of 21 classes at each pixel. How many scores does one
 #    photograph get?
 # 3. The enlarged map of scores has 568 rows, but the photograph has 500. So 68 rows are too
@@ -52,10 +53,14 @@ Runtime: 3 s on 2 cores
 
 # %% [markdown]
 # ## The sizes, by hand and with the package
-# We call one place of a map a cell. A **convolution** moves a small array of weights, its
-# **kernel**, over a map. At each place it computes one sum. A 2x2 **pool** keeps the
-# largest number of each square of 2x2 cells. (Lessons 2 and 3 explain both.) Two rules give
-# the sizes of all maps of the first half.
+# We call one place of a map a cell. (Later lessons also say "place", or "value" for the
+# number in it. A cell of the last map is an "output". "Picture" and "image" mean the same,
+# and a "scene" is a picture that a program has drawn.)
+#
+# A **convolution** moves a small array of weights, its **kernel**, over a map. At each
+# place it computes one sum. A 2x2 **pool** keeps the largest number of each square of 2x2
+# cells. (Lessons 2 and 3 explain both.) Two rules give the sizes of all maps of the first
+# half.
 #
 # - A convolution with a kernel of $k$ cells and a padding of $p$ cells makes $n$ cells into
 #   $n + 2p - k + 1$.
@@ -115,8 +120,8 @@ check(
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 1.** The map has 22 rows. The sizes are 698, 349, 175, 88, 44, 22, because
-# > the pools round up. If you wrote 500 / 32 = 15.6, you forgot the padding. If you wrote
-# > 21, you rounded down.
+# > the pools round up. If you wrote 16, you divided 500 by 32 and forgot the padding. If
+# > you wrote 21, you rounded down.
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 2.** The output has 21 x 500 x 500 = 5,250,000 scores. All of them come
@@ -208,28 +213,11 @@ check("the package crops there", named == crops)
 # compute all three from its features, which are the values of its maps.
 
 # %%
-import matplotlib.cbook
 import numpy as np
-from PIL import Image, ImageDraw
 
 from fcn_from_scratch import diagram, ops, viz
 
-photo = np.asarray(
-    Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
-)[:500, 6:506]
-# x,y of each corner of the person
-outline = """
-    18,500 22,450 33,405 48,382 75,370 110,358 150,347 178,333 193,318 196,305 185,297
-    165,288 155,270 152,240 150,205 149,185 155,165 160,150 150,140 152,100 163,87 170,83
-    172,70 185,55 205,43 213,38 225,28 247,22 270,25 288,32 298,42 315,48 332,60 344,75
-    347,86 357,87 363,105 366,140 362,170 367,185 369,200 364,225 358,250 355,275 345,297
-    330,305 326,313 345,330 370,345 400,357 435,368 465,380 483,395 493,415 500,435 500,500
-"""
-drawn = Image.new("L", (500, 500))
-ImageDraw.Draw(drawn).polygon(
-    [tuple(map(int, point.split(","))) for point in outline.split()], fill=1
-)
-person = np.asarray(drawn) == 1
+photo, person = diagram.portrait()  # 500x500 pixels, and which of them are the person
 
 
 # %%
@@ -324,7 +312,7 @@ viz.show(diagram.part(whole, "right"), "00_fcn8s_right")
 # and all others, and it names the lesson that explains each of them.
 #
 # - **A, padding**: pixels that are added around a map, here zeros. The first layer adds 100
-#   on each side, so that even the corner of a photograph gets scores (lesson 6).
+#   on each side, so that even the corner of a photograph gets scores (lessons 2 and 6).
 # - **B, receptive field**: the pixels that can influence one value of a map. For a value of
 #   `fc7` these are 404x404 (lesson 6).
 # - **C, ceil pooling**: a pool that rounds sizes up, because it also keeps a last window
@@ -343,12 +331,13 @@ viz.show(diagram.part(whole, "right"), "00_fcn8s_right")
 # - **G, heat map**: the map of one class's scores. The picture draws the one of the class
 #   person (lesson 5).
 # - **H, skip**: the connection from a finer map, such as `pool4`, to the scores. A finer
-#   map shows more exactly where things are (lesson 12).
+#   map shows more exactly where things are (lessons 6 and 12).
 # - **I, crop offset**: the first row and column that are kept when a map is cropped to
 #   match another (lesson 6).
 # - **J, transposed convolution**: the layer that enlarges scores. Each score is multiplied
-#   by a kernel and added to the finer map. The paper calls it deconvolution (lesson 9), and
-#   its public code names these layers **upscore** (lesson 10).
+#   by a kernel and added to the finer map. The kernel has 4x4 weights in the first two, and
+#   16x16 in the last. The paper calls it deconvolution, and its public code names these
+#   layers **upscore** (lessons 6 and 9).
 # - **K, fusion**: adding two maps of scores of the same size (lesson 12).
 # - **L, label map**: an integer for each pixel, the number of its class (lesson 1).
 # - **M, pixels-to-pixels**: input and output have the same size. The loss is the number
@@ -366,9 +355,9 @@ viz.show(diagram.part(whole, "right"), "00_fcn8s_right")
 # 5. A second skip adds the scores of `pool3`: this is **FCN-8s**.
 #
 # The code enlarges the scores of the hand-drawn label map in all three ways. It counts the
-# pixels at which the result differs from the label map. This shows how exactly a map with
-# cells of 32, 16 or 8 pixels *can* describe an outline. It says nothing about trained
-# networks yet. Lesson 12 measures those.
+# pixels at which the result differs from the label map. This shows how exactly averages
+# over cells of 32, 16 or 8 pixels describe an outline. It is no limit: other scores could
+# describe it better. Lesson 12 measures trained networks.
 
 # %%
 answers = {
@@ -394,7 +383,8 @@ check(
 # A reading group asked these questions about the paper. Each has a lesson that answers it
 # with a measurement. The answers here are short, and you need not understand them yet. Mean
 # IU is a mark between 0 and 1 for a segmentation; 1 is the best (lesson 1). Two numbers
-# such as ".02 to .04" mean that the lesson was run with five sets of random numbers.
+# such as ".02 to .04" are the smallest and the largest result with five sets of random
+# numbers. (The lesson's own check allows more, because other numbers give other results.)
 #
 # 1. *What exactly is shift-and-stitch?* The network runs on shifted copies of the picture,
 #    and the coarse outputs are interlaced into a fine one. (Lesson 7)
@@ -417,14 +407,16 @@ check(
 #    may change them. (Lesson 10)
 # 7. *Can pooling be removed?* Its stride can be removed. The answers stay the same if all
 #    later filters and pools are dilated, which means that their cells are read with gaps.
-#    Its maximum cannot be removed, unless the network is trained again. (Lesson 8)
+#    Without its maximum a trained network scores lower. A network that is trained without
+#    pools scores about as high as one with pools. (Lesson 8)
 # 8. *Is dilation or upsampling better?* Upsampling computes few answers and interpolates
 #    between them, so it costs almost nothing. Dilation computes the answers in between.
 #    With VGG16 and a stride of 8 instead of 32 this takes 3 to 4 times the multiplications.
-#    In a small network that is not trained again, dilation gains only .02 to .04 of mean
-#    IU. Trained with dilation it gains .17 to .23, and with two skips .20 to .25 more. So
-#    skips are better than both where the finer layers know the classes. (Lesson 8; lesson
-#    12 has the full table)
+#    In small networks with only 3x3 scores for a scene, dilation without training gains .02
+#    to .04 of mean IU over upsampling (.05 to .14 where no padding is near), and with
+#    training .17 to .23. Two skips instead of dilation are better still, by .20 to .25.
+#    Skips are the best where the finer layers can tell the classes apart. Where they
+#    cannot, a skip gains nothing. (Lessons 8 and 12)
 # 9. *Are skips the same as the bypasses of ResNet?* No. A skip adds scores from a finer map
 #    near the output. A bypass adds a block's input to its output, all along the network.
 #    (Lesson 12)
@@ -432,35 +424,38 @@ check(
 #     both input and output are pictures. (Lesson 11)
 # 11. *How can a batch of one picture be enough?* One picture has a loss at each of its
 #     pixels, so it already is a batch of many examples. (Lessons 11 and 13)
-# 12. *Do shallow and deep layers contribute equally?* No. Lesson 12 trains a small FCN-8s
-#     in a world in which the colour of a thing is its class. Without the scores of `pool3`
-#     its mean IU falls by .62 to .64, and without those of the deepest layer by less than
-#     .1. But a network that is trained without the skip from `pool3` loses less than half
-#     of this, because the other layers learn to do more of the work. (Lesson 12)
+# 12. *Do shallow and deep layers contribute equally?* No. In lesson 12 the class of a thing
+#     is its colour. If the scores of `pool3` are taken out of a trained small FCN-8s, its
+#     mean IU falls by .62 to .64. Without those of the deepest layer it falls by less than
+#     .1. But a network that is trained without `pool3` from the start loses less than half
+#     of the .62, because its other layers learn to do more of the work. (Lesson 12)
 # 13. *Why pool3 and pool4? Why does it stop at 8s?* They are the last maps with strides of
 #     8 and 16, and in the paper each skip gains less: mean IU is 59.4, 62.4 and 62.7 %. A
 #     further skip helps only if its map can tell the classes apart. In lesson 12, a skip
-#     from `pool2` gains .13 to .15 where the class is a colour. It gains nothing (-.004 to
-#     +.015) where the class is a distance of stripes that `pool2` is too small to see.
-#     (Lesson 12)
-# 14. *How far does one get with masks only, without colours?* It depends on what makes the
-#     class. Where it is the shape, the mask alone is even better than the picture after
-#     equal training: by .07 to .08 of mean IU. Where it is the colour, the mask shows where
-#     things are and not what they are, and scores lower than the picture. On photographs
-#     the paper's journal version reports a mean IU of 29.1 % for masks, and 84.8 % for the
+#     from `pool2` gains .13 to .15 where each class has its own colour. In another world
+#     all things have stripes, and the classes differ in the distance from stripe to stripe.
+#     A value of `pool2` sees too few pixels to measure it, and the skip gains nothing
+#     (-.004 to +.015). (Lesson 12)
+# 14. *How far does one get with masks only, without colours?* A mask shows where things
+#     are. If their shape is their class, a network that sees only the mask is better than
+#     one that sees the picture, by .07 to .08 of mean IU after equal training. If their
+#     colour is their class, it is worse, because it can only guess. On photographs the
+#     paper's journal version reports a mean IU of 29.1 % for masks, and 84.8 % for the
 #     whole picture. (Lesson 14)
 # 15. *How do AlexNet, VGG and GoogLeNet differ as FCNs?* All three have a stride of 32, so
 #     their edges are equally coarse. They differ in parameters, in receptive field and in
 #     time: GoogLeNet has the fewest parameters and multiplications, but AlexNet is faster.
-#     VGG16 is the slowest of them and scores best in the paper. Its depth alone does not
-#     explain this: with as many parameters, a deeper small network gains .00 to .03 only.
-#     (Lesson 15)
+#     VGG16 is the slowest of them and scores best in the paper. It also has the most
+#     parameters and needs the most work. Its depth alone does not explain the score: with
+#     as many parameters, a deeper small network gains .00 to .03 only. What does explain it
+#     is not measured here. (Lesson 15)
 # 16. *How are the scores brought back to the original resolution?* By a transposed
 #     convolution and a crop. (Lesson 6 for the crop, lesson 9 for the transposed
 #     convolution)
-# 17. *Is training on whole pictures as good as training on patches?* The gradients are the
-#     same if the patches cover the same pixels, and whole pictures share the work of
-#     patches that overlap. (Lesson 13)
+# 17. *Is training on whole pictures as good as training on patches?* A patch is a part of
+#     the picture, cut out around one pixel whose class is to be learned. The gradients are
+#     the same if the patches are those of the same pixels. Whole pictures are faster,
+#     because patches overlap, and their common part is computed once. (Lesson 13)
 # 18. *What is lost?* Small things and sharp edges. In lesson 12, FCN-8s is wrong at 8 to 30
 #     % of the pixels within three pixels of an edge, and at less than 2 % of the others.
 #     FCN-32s and FCN-8s both find less of the small things than of the large ones. Also,
@@ -468,7 +463,7 @@ check(
 
 # %% [markdown]
 # ## How the course goes
-# **The fast path** leads to FCN-8s by the shortest way: lessons 0, 1, 5, 7, 9, 11 and 12.
+# **The fast path** leads through the paper's main ideas: lessons 0, 1, 5, 7, 9, 11 and 12.
 # `fcn lessons fast` runs it. Lessons 2, 3 and 4 explain convolution, backward and training;
 # skip them if you have written these before. Each of the others answers a question of its
 # own, and its first lines say which lessons it needs.
@@ -495,12 +490,16 @@ check(
 
 # %% [markdown]
 # ## The drawings
-# The figure shows the five steps. The white frame in the first picture marks the part that
-# the other row shows. Wrong pixels are bright green there. Look at the corners of the
+# The figure shows the five steps. In the first picture, the yellow frame is the crop of
+# 224x224 pixels that the classifier sees. The white frame marks the part that the lower row
+# shows. Wrong pixels are bright green there. Look at the corners of the
 # outline: the coarse scores round them off, and the finer maps restore them.
 
 
 # %%
+from matplotlib import colormaps
+
+
 def framed(image, y, x, side, colour):
     """A copy of the image with a square frame, 4 pixels wide."""
     image = image.copy()
@@ -517,7 +516,7 @@ def draw_steps():
     crop = framed(crop, 100, 148, 224, (242, 183, 5))
     # cell 0 begins 3 pixels before the photograph
     cells = np.kron(heat["score_fr"], np.ones((32, 32)))[3:503, 3:503]
-    coarse = matplotlib.colormaps["RdBu_r"]((cells + 1.2) / 2.4, bytes=True)[..., :3]
+    coarse = colormaps["RdBu_r"]((cells + 1.2) / 2.4, bytes=True)[..., :3]
     pictures = [crop, (0.65 * coarse + 0.35 * photo).astype(np.uint8)]
     pictures.append(viz.overlay(photo, np.where(person, 15, 0)))
     for answer in answers.values():
@@ -537,9 +536,11 @@ viz.show(draw_steps(), "00_steps")
 
 # %% [markdown]
 # ## Exercises
-# 1. *Trace.* The sizes of all maps of the trunk, for a photograph of any size.
-# 2. *Change.* How many rows are left out before and behind the photograph?
-# 3. *Build.* From 21 scores at each pixel to a label map.
+# 1. *Trace.* Given the rows of a photograph and the padding of the first layer, compute the
+#    rows of the maps from `pool1` to `fc7`.
+# 2. *Change.* FCN-16s enlarges its scores with other kernels than FCN-8s. Given these, how
+#    many rows does the enlarged map have, and how many are left out behind the photograph?
+# 3. *Build.* Given a score for each class at each pixel, make the label map.
 #
 # `fcn exercise 0` writes a file for each of them, `fcn exercise 0 --check FILE` checks your
 # answer, `fcn exercise 0 --solution` shows ours.

@@ -226,6 +226,7 @@ def measure(all_labels, all_predictions):
 # %%
 flawless = [fill_border(labels) for labels in labels_of]
 border_share = np.mean([labels == 255 for labels in labels_of])
+# neither background, 0, nor void, 255
 shape_share = np.mean([labels % 255 > 0 for labels in labels_of])
 border_void = measure(labels_of, flawless)["mean_iu"]
 wrongly_read = measure(
@@ -256,8 +257,8 @@ check(
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 4.** It loses about .2. The shapes are small: their borders hold a quarter
-# > as many pixels as they do, and these are now false positives. If you wrote .06, you
-# > computed pixel accuracy.
+# > as many pixels as they do, and these are now false positives. So the IU of a shape is
+# > about 1 / (1 + 1/4) = .8. If you wrote .06, you computed pixel accuracy.
 
 # %% [markdown]
 # ## Which metric sees what?
@@ -330,8 +331,8 @@ check("the areas give the package's IU", abs(overlap - per_class.iu[square]) < 1
 # Class 2 is absent but was predicted, so its IU is 0/1. Does this zero enter the mean?
 # There are two answers.
 #
-# - **Yes**: the code that was released with the paper averages everything that is not 0/0.
-#   Later implementations do the same, and so does the package.
+# - **Yes**: the authors' code (`score.py` in their repository fcn.berkeleyvision.org)
+#   averages everything that is not 0/0. So does the package.
 # - **No**: the paper's text says so. Three of SIFT Flow's 33 classes do not occur in the
 #   test set. A footnote says that all 33 are predicted, and only the other 30 are
 #   evaluated.
@@ -469,9 +470,12 @@ draw_four_metrics()
 
 # %% [markdown]
 # ## Exercises
-# 1. **Trace.** Fill in the confusion matrix of two label maps with void pixels.
-# 2. **Change.** Compute mean IU in both ways of treating a class that does not occur.
-# 3. **Prove.** The IU of a class is never above its accuracy.
+# 1. **Trace.** Given a true and a predicted label map, count the pixels for the confusion
+#    matrix. Void pixels of the truth are left out.
+# 2. **Change.** Given a confusion matrix, compute mean IU in both ways of treating a class
+#    that does not occur in the truth.
+# 3. **Prove.** Write the accuracy of a class minus its IU as one fraction, and see from it
+#    that the IU is never above the accuracy.
 #
 # `fcn exercise 1` writes a file for each of them, `fcn exercise 1 --check FILE` checks your
 # answer, `fcn exercise 1 --solution` shows ours.

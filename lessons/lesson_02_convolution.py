@@ -169,6 +169,7 @@ check("a symmetric kernel hides the difference", same)
 # - **dilation** d: neighbouring taps of the kernel are d pixels apart. The kernel covers
 #   more pixels with the same number of weights.
 # - **groups** G: the channels are divided into G parts, and a kernel reads one part only.
+#   (AlexNet has such layers. The lessons before 15 do not need them.)
 #
 # ### Predict
 # 3. Write down the outputs for stride 2, for padding 1, and for dilation 2.
@@ -479,13 +480,10 @@ check("1.1 gigabytes", 1.1e9 < whole < 1.2e9)
 # > gigabytes. If you wrote 125 megabytes, you forgot the nine copies.
 
 # %% [markdown]
-# But each row of the matrix is used only once, for one row of the product. So `conv2d`
-# works in *blocks*. Each thread fills the part of the patch matrix that a few output rows
-# need, multiplies, and continues with the next rows. A block takes about 4 MB, however
-# large the image is.
-#
-# `tracemalloc` measures the memory that NumPy allocates. We subtract what every method
-# needs: the result and a padded copy of the input. The rest is the working memory.
+# But each row of the matrix is used only once. So `conv2d` works in *blocks* of about 4 MB:
+# each thread fills the part of the patch matrix for a few output rows, multiplies, and goes
+# on. `tracemalloc` measures the memory that NumPy allocates. We subtract what every method
+# needs: the result and a padded copy of the input.
 
 # %%
 import tracemalloc
@@ -510,7 +508,7 @@ def conv_whole(x, weight):
 
 
 # %%
-sides = [32, 64, 128, 256, side]  # the last one is conv1_2 itself
+sides = [64, 128, 256, side]  # the last one is conv1_2 itself
 in_blocks = [working_memory(lambda x, w: package(x, w, padding=1), s) for s in sides]
 in_one = [working_memory(conv_whole, s) for s in sides[:-1]]  # the last one is too large
 print("megabytes     in one piece   in blocks")
@@ -674,9 +672,7 @@ def draw_patch_matrix():
 draw_patch_matrix()
 
 # %% [markdown]
-# In the first figure, each grid line means ten times as many milliseconds as the one to its
-# left. In the second figure, the orange curve rises with the number of pixels, and the blue
-# one soon stops rising.
+# Each grid line means ten times as many milliseconds as the one to its left.
 
 
 # %%
@@ -697,39 +693,16 @@ def draw_times():
     viz.show(figure, "02_time")
 
 
-def draw_memory():
-    """Working memory against the side of the image."""
-    caption = "Working memory of a 3x3 layer, 64 channels in and out"
-    figure, ax = viz.new_figure(caption, width=7.4, height=3.4)
-    blue, orange = viz.COLOURS[:2]
-    every = np.arange(24, side + 1)
-    ax.plot(
-        every, every**2 * 64 * 9 * 4 / 1e6, color=orange, label="patch matrix, computed"
-    )
-    measured = np.array(in_one) / 1e6, np.array(in_blocks) / 1e6
-    ax.plot(sides[:-1], measured[0], "o", color=orange, label="in one piece, measured")
-    ax.plot(sides, measured[1], "s-", color=blue, label="in blocks, measured")
-    ax.axvline(side, color="#999999", linestyle=":")
-    at = {"textcoords": "offset points", "ha": "right"}
-    text = f"conv1_2: {whole / 1e6:,.0f} MB in one piece"
-    ax.annotate(text, (side, whole / 1e6), (-8, 3), **at)
-    text = f"{measured[1][-1]:.0f} MB in blocks"
-    ax.annotate(text, (side, measured[1][-1]), (-8, -13), **at)
-    ax.set(xlabel="side of the image in pixels", ylabel="megabytes")
-    ax.set(yscale="log", ylim=(1, 3000))
-    ax.legend(loc="center right", bbox_to_anchor=(0.94, 0.5))
-    viz.show(figure, "02_memory")
-
-
 draw_times()
-draw_memory()
 
 # %% [markdown]
 # ## Exercises
-# 1. **Trace.** In which rows and columns of the patch matrix does a given pixel occur?
-# 2. **Change.** Compute the layer with a patch matrix of at most a few output rows.
-# 3. **Prove.** Two layers with nothing between them are one layer. Which kernel does it
-#    have?
+# 1. **Trace.** Given a pixel and the sizes of image and kernel, list the rows and columns
+#    of the patch matrix at which this pixel stands.
+# 2. **Change.** Compute a convolution layer block by block, with patch matrices of at most
+#    a given number of output rows.
+# 3. **Prove.** Two convolutions with nothing between them are one convolution. Given their
+#    kernels, compute the kernel of this one.
 #
 # `fcn exercise 2` writes a file for each of them, `fcn exercise 2 --check FILE` checks your
 # answer, `fcn exercise 2 --solution` shows ours.

@@ -200,7 +200,8 @@ check("VGG16's first Jacobian has 96 terabytes", rows * columns * 8 == 96e12)
 #     dy . (J v)     two forwards:   sum(dy * (f(x + eps v) - f(x - eps v))) / (2 eps)
 #     (J.T dy) . v   one backward:   sum(dx * v)
 #
-# If `dx` is wrong anywhere, then they differ for almost every random $v$.
+# If `dx` is wrong anywhere, they differ for almost every random $v$. A single $v$ may be
+# unlucky, so we take three.
 
 
 # %%
@@ -212,8 +213,11 @@ def check_along(forward, backward, x, dy, v, eps=1e-5):
     return abs(numeric - analytic) / max(abs(numeric), abs(analytic))
 
 
+directions = rng.normal(size=(3, *small.shape))
+
+
 def worst(backward, dy):
-    """The largest error in three random directions, since a single one may be unlucky."""
+    """The largest error in the three random directions."""
 
     def forward(x):
         return conv(x, tall)
@@ -221,7 +225,6 @@ def worst(backward, dy):
     return max(check_along(forward, backward, small, dy, v) for v in directions)
 
 
-directions = rng.normal(size=(3, *small.shape))
 error = worst(lambda dy: conv_backward(dy, small, tall)[0], upstream)
 check(
     "a few lines check the whole convolution",
@@ -500,9 +503,9 @@ check("the gradients of two images add up to that of the batch", added)
 # Two errors limit the step. Over a **large** step the function is not a straight line. This
 # error grows like $\varepsilon^2$. With a **small** step, $f(x + \varepsilon)$ and
 # $f(x - \varepsilon)$ agree in nearly all digits, and few correct digits remain after the
-# subtraction. This error grows like $10^{-16} / \varepsilon$. We try three layers: a
-# normalisation, which is curved (it divides by a power of a sum of squares), a convolution,
-# and a ReLU.
+# subtraction. This error grows like $10^{-16} / \varepsilon$. We try three layers: one
+# that is curved, a convolution, and a ReLU. The curved one is AlexNet's normalisation. It
+# divides by a power of a sum of squares; that it is curved is all that matters here.
 #
 # ### Predict
 # 6. Which step is best for a curved layer: about 1e-10, about 1e-5, or about 1e-1? And
@@ -523,7 +526,7 @@ examples = {
         lambda dy: ops.conv2d_backward(dy, plain, left)[0],
         plain,
     ),
-    "ReLU (kinks anywhere)": (
+    "ReLU (kinks not avoided)": (
         ops.relu,
         lambda dy: ops.relu_backward(dy, ops.relu(plain)),
         plain,
@@ -570,10 +573,11 @@ check(
 
 # %% [markdown]
 # ## What could fool you
-# Even with random numbers a wrong backward can pass, if the *case* is symmetric. At stride
-# 1, scattering `dy` equals a convolution of the padded `dy` with the kernel **rotated by
-# 180 degrees**. Suppose that you forget to rotate it, and that you test with the kernel of
-# FCN's upsampling, which is symmetric.
+# With random `dy` and `v` you find a backward that is wrong for the kernel of the test. But
+# a backward can be right for one kernel and wrong for all others. At stride 1, scattering
+# `dy` equals a convolution of the padded `dy` with the kernel **rotated by 180 degrees**.
+# Suppose that you forget to rotate it, and that you test with the kernel of FCN's
+# upsampling, which is symmetric.
 
 
 # %%
@@ -698,10 +702,12 @@ draw_step_sizes()
 
 # %% [markdown]
 # ## Exercises
-# 1. **Trace.** Scatter an upstream gradient through a kernel that moved with a stride.
-# 2. **Change.** Give ReLU a slope for negative values, one for each channel, that is
-#    learned.
-# 3. **Prove.** Which wrong backwards does a check with ones miss? Random numbers miss none.
+# 1. **Trace.** A kernel moved over an image with a stride. Given the upstream gradient and
+#    the kernel, compute the gradient of each pixel of the image.
+# 2. **Change.** A ReLU multiplies negative values by a slope that is learned, one for each
+#    channel. Write its backward: the gradients of the input and of the slopes.
+# 3. **Prove.** Given a layer's Jacobian and a wrong backward as a matrix, say whether a
+#    check with ones passes. Show that with random numbers it passes with probability 0.
 #
 # `fcn exercise 3` writes a file for each of them, `fcn exercise 3 --check FILE` checks your
 # answer, `fcn exercise 3 --solution` shows ours.

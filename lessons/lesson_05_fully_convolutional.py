@@ -45,11 +45,12 @@ Runtime: 6 s on 2 cores
 #    How many weights does it have?
 # 2. The last layer of FCN-32s turns 4096 features at each place into 21 scores. How many
 #    parameters does it have, and how many places does it look at for one score?
-# 3. Compare the output at place (i, j) with the classifier's output on the crop at that
-#    place. Are they equal?
+# 3. Take a classifier without padding, and its convolutional form. Compare the output at
+#    place (i, j) with the classifier's output on the crop at that place. Are they equal?
 # 4. On a picture of 500x500 pixels, VGG16 as a convolutional network gives a map of 10x10
-#    outputs. That is 100 times as many as the classifier gives. Does this cost about 100
-#    times as much as one crop of 224x224, about 50 times, or about 5 times?
+#    outputs. (FCN pads the picture by 100 first, so it gives 16x16.) That is 100 times as
+#    many as the classifier gives. Does this cost about 100 times as much as one crop of
+#    224x224, about 50 times, or about 5 times?
 
 # %%
 import math
@@ -272,7 +273,7 @@ def crops(number, scenes):
 #
 # How far it moves is the *learning rate*. `polynomial(0.05, 200)` lets it fall from 0.05 to
 # zero in 200 steps, and `warm_up` makes the first 20 steps shorter. `weight_decay` keeps
-# the weights small. (Lessons 3 and 4 explain all of this.)
+# the weights small. (Lesson 3 explains gradients, and lesson 4 the loss and the steps.)
 
 # %%
 from fcn_from_scratch.training import SGD, polynomial, warm_up
@@ -568,7 +569,7 @@ def draw_sliding():
         draw_numbers(ax, values[:, place : place + 2], left=place, colour="#fbe3b5")
         for (a, b), w in np.ndenumerate(kernel):
             corner = place + b + 0.44, a + 0.44
-            ax.text(*corner, f"x{w:g}", ha="right", va="bottom", color=RED)
+            ax.text(*corner, f"\u00d7{w:g}", ha="right", va="bottom", color=RED)
         viz.frame(ax, 0, place, 2, 2, SAND, 3)
         draw_numbers(ax, np.array(result), top=3, colour="#dfeaf3")
         viz.frame(ax, 3, place, 1, 1, BLUE, 3)
@@ -626,18 +627,24 @@ viz.show(draw_sliding(), "05_sliding")
 
 # %% [markdown]
 # Look at the frames: each crop in the upper row has its own small square in the map below
-# it, in the same colour. Bright squares mean a probability near 1. A place answers for the
-# middle of its crop (the dot). So the maps cover what lies inside the white frame of the
-# picture.
+# it, in the same colour. The maps show the scores as probabilities: their exponentials,
+# divided by the sum over the classes (softmax, lesson 4). Bright squares mean a probability
+# near 1. A place answers for the middle of its crop (the dot). So the maps cover what lies
+# inside the white frame of the picture. The lower left map shows the class with the largest
+# score, in the class's own colour. With seed 0 two of its places are blue, although nothing
+# in the picture is: the network is wrong there.
 
 # %%
 viz.show(draw_heat_maps(), "05_heat_map")
 
 # %% [markdown]
 # ## Exercises
-# 1. *Trace*: the size of every map, for a picture that is not square.
-# 2. *Change*: a classifier whose crop is not square.
-# 3. *Prove*: the saving grows with the picture, and has a limit.
+# 1. *Trace*: given the kernel sizes and strides of a network without padding, compute the
+#    size of every map for a picture that is not square.
+# 2. *Change*: a classifier reads crops that are not square. Compute its first fully
+#    connected layer at every place where a window of kh rows and kw columns fits.
+# 3. *Prove*: given the costs of a classifier's convolutions and of its other layers, how
+#    much cheaper is one pass than one run for each crop? Prove that this has a limit.
 #
 # `fcn exercise 5` writes a file for each of them, `fcn exercise 5 --check FILE` checks your
 # answer, `fcn exercise 5 --solution` shows ours.

@@ -46,9 +46,9 @@ Runtime: 8 s on 2 cores
 #    most?
 # 2. The authors pad the picture by 100 pixels on each side. Why 100? Would 90 be enough?
 #    Would 110 be right too?
-# 3. FCN-8s makes scores of 568x568 for a picture of 500x500, and then crops them. The
-#    authors' code keeps the 500x500 scores that begin at row and column 31. Half of the
-#    surplus of 68 would be 34. Which number is right?
+# 3. In lesson 0 the crop of FCN-8s begins at 31 and not in the middle, at 34. What changes
+#    for a picture of 506 pixels instead of 500: the number of rows left out before it, the
+#    number behind it, or both?
 
 # %%
 import numpy as np
@@ -219,9 +219,9 @@ check("the effective field is smaller than the theoretical one", smaller, f"{par
 # and are left out.
 #
 # The crop of a skip follows in the same way. The layer `upscore2` has a kernel of size 4,
-# and its map has a stride of 16 pixels. So it begins at 12.5 - 1.5 * 16 = -11.5. `pool4`
-# has a stride of 16 pixels, too, and begins at -91.5. The crop is the distance of the two
-# beginnings, in values of `pool4`:
+# and its map has a stride of 16 pixels. So its value 0 lies at 12.5 - 1.5 * 16 = -11.5.
+# `pool4` has a stride of 16 pixels, too, and its value 0 lies at -91.5. The crop is the
+# distance of the two, in values of `pool4`:
 #
 # $$
 # \frac{-11.5 - (-91.5)}{16} = 5
@@ -326,7 +326,8 @@ check("in all three networks value 8 arrives at 268.5", lands)
 # ## Why 100?
 # Let the picture have $n$ pixels along one side, and let the padding be $p$. The first
 # convolution makes $n + 2p - 2$ values from them. Every other 3x3 convolution keeps the
-# size. Five pools halve it, and each rounds up. To round up five times is to round up once.
+# size. Five pools halve it, and each rounds up. Together they divide by 32 and round up
+# once, since a window of pool5 covers up to 32 values and a partly filled one is kept, too.
 # `fc6` needs 7 values of `pool5`, even for a picture of one pixel:
 #
 # $$
@@ -343,7 +344,10 @@ check("in all three networks value 8 arrives at 268.5", lands)
 # p \ge 81
 # $$
 #
-# Behind the picture there are enough scores then. Exercise 3 proves this.
+# Behind the picture there are enough scores then. Let `pool5` have $c + 6$ values, so that
+# there are $c$ scores. `upscore` makes $32 (c - 1) + 64 = 32 (c + 6) - 160$ rows of them,
+# and $32 (c + 6) \ge n + 2p - 2$. The crop leaves out $p - 81$, so at least $n + p - 81$
+# rows follow, and $p \ge 81$ makes this enough.
 
 
 # %%
@@ -373,9 +377,9 @@ others = [geometry.sizes_that_fit(nets[name], every) for name in ("fcn16s", "fcn
 check("with 100 every size fits FCN-16s and FCN-8s, too", others == 2 * [list(every)])
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 2.** With 97 or more, every picture fits. 100 is the next round number. 90
-# > fails for pictures of 1 to 14 pixels only. 110 works too, and changes the last crop
-# > only. Pictures of 33 pixels and more need no more than 81.
+# > **Prediction 2.** With 97 or more, every picture fits. Perhaps the authors took 100
+# > because it is round. 90 fails for pictures of 1 to 14 pixels only. 110 works too, and
+# > changes the last crop only. Pictures of 33 pixels and more need no more than 81.
 
 # %% [markdown]
 # The padding has a price. All layers also work on the wide frame of zeros. For a small
@@ -422,10 +426,9 @@ check("the sizes 256 and 480 do not show it; 375 and 500 do", fit_down == [256, 
 
 # %% [markdown]
 # ## What could fool you
-# **A crop in the middle.** The map of scores is too large, so it seems natural to cut off
-# the same amount on all sides. Then the sizes are right. But the surplus *behind* the
-# picture depends on how the pools rounded, and the surplus *in front* of it does not. In
-# FCN-32s the middle is right for two of every 32 sizes.
+# **A crop in the middle** gives the right size, too. But the surplus *behind* the picture
+# depends on how the pools rounded, and the surplus *in front* of it does not. In FCN-32s
+# the middle is right for two of every 32 sizes, so a test at one size may not find this.
 
 # %%
 made = {n: geometry.map_sizes(nets["fcn32s"], n)["upscore"].size[0] for n in range(33, 609)}
@@ -437,6 +440,9 @@ half_of_8s = (geometry.map_sizes(nets["fcn8s"], 500)["upscore8"].size[0] - 500) 
 centred = landing(nets["fcn8s"], 500, 8, shift=half_of_8s - 31)
 moved_by_3 = abs(centred - (268.5 - 3)) < 1e-6
 check("FCN-8s at 500 pixels: half of the surplus is 34", half_of_8s == 34)
+rows_8s = {n: geometry.map_sizes(nets["fcn8s"], n)["upscore8"].size[0] for n in (500, 506)}
+behind_8s = {n: rows - n - crops[-1] for n, rows in rows_8s.items()}
+check("behind 500 pixels 37 are left out, behind 506 31", behind_8s == {500: 37, 506: 31})
 check(
     "cropping there moves all scores by 3 pixels", moved_by_3, f"{centred:.1f}, not 268.5"
 )
@@ -446,9 +452,9 @@ seen = {250: 250 in by_chance, 256: 256 in by_chance}
 check("a test at 250 would not notice; at 256 it would", seen == {250: True, 256: False})
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 3.** 31 is right. The crop removes the pixels in front of the picture, and
-# > there are always 31 of them. The other 37 lie behind it. If you wrote 34, you shared the
-# > surplus equally, and the impulse lands 3 pixels too early.
+# > **Prediction 3.** Only the number behind it: 37 rows for 500 pixels, and 31 for 506. In
+# > front of the picture there are always 31. Whoever shares the surplus equally crops at 34
+# > for 500 pixels, and the impulse lands 3 pixels too early.
 
 # %% [markdown]
 # **A receptive field is only a limit.** "An output sees 404 pixels" says that it can use
@@ -516,7 +522,8 @@ def draw_crops():
         ax.plot([edge, edge], [row - 0.42, row + 0.42], color="black", linewidth=2)
         word = "pixels" if step == 1 else f"values\nof {step:g} pixels"
         ax.text(62, row, f"{number:g} {word}", va="center", color="#a02c3d", weight="bold")
-        ax.text(edge + 2, row - 0.42, f"{reference} begins", va="center")
+        text = f"{reference} begins" if step == 1 else f"first block of {reference}"
+        ax.text(edge + 2, row - 0.42, text, va="center")
     ax.axvspan(-0.5, 60, color="#f6efdc", zorder=0)
     ax.set(xlim=(-106, 60), ylim=(4.6, -0.9))
     ax.set_xlabel("pixels; the picture begins at 0 (yellow), its padding at -100")
@@ -567,16 +574,20 @@ def draw_padding():
 
 
 # %% [markdown]
-# Look at the boxes: each deeper layer sees a larger square around the same place. On the
-# right, the bright part is smaller than the whole field. Both pictures have the same scale.
+# Look at the sizes of the boxes: a value of a deeper layer sees a larger square. All boxes
+# are drawn around the place of one output, to compare their sizes. (Values of `pool3` and
+# `pool4` do not lie exactly there, but half a stride beside it.) On the right, the bright
+# part is smaller than the whole field. Both pictures have the same scale.
 
 # %%
 viz.show(draw_fields(), "06_fields")
 
 # %% [markdown]
-# Each row shows a map that is cropped. The black line marks where the map or the picture
-# begins to which it is cropped. Count the red blocks in the second and the fourth row:
-# there are 5 and 9. In the other rows each block is one pixel wide.
+# Each row shows a map that is cropped. Every block is a value, drawn as wide as the stride
+# of the map; the value's place is the middle of its block. The black line is the left edge
+# of the first block that is kept. For `upscore2`, whose value 0 lies at -11.5, this edge is
+# half a block further left, at -19.5. Count the red blocks in the second and the fourth
+# row: there are 5 and 9. In the other rows each block is one pixel wide.
 
 # %%
 viz.show(draw_crops(), "06_crops")
@@ -588,17 +599,21 @@ viz.show(draw_crops(), "06_crops")
 viz.show(draw_behind(), "06_behind")
 
 # %% [markdown]
-# Look at the lowest row, a picture of one pixel: the blue region reaches it at a padding of
-# 97.
+# Blue is what fits. Look at the lowest row, a picture of one pixel: the blue region reaches
+# it at a padding of 97. (Paddings and sizes are whole numbers, so the region has steps, and
+# the red line, the exact limit, runs through their squares.)
 
 # %%
 viz.show(draw_padding(), "06_padding")
 
 # %% [markdown]
 # ## Exercises
-# 1. *Trace*: the pixels that a value of FCN-AlexNet sees.
-# 2. *Change*: the crop of a network with another upscore kernel.
-# 3. *Prove*: FCN-32s covers every picture.
+# 1. *Trace*: given the layers of a network such as FCN-AlexNet and the number of a value of
+#    its output, compute the first and the last pixel that can influence this value.
+# 2. *Change*: given the layers up to the coarse scores and an upscore layer with another
+#    kernel, compute the crop offset, or say that no crop of whole pixels fits.
+# 3. *Prove*: given the side of a picture and the padding, compute how many rows of FCN-32s
+#    are left over behind the picture. Prove that with 97 they are never too few.
 #
 # `fcn exercise 6` writes a file for each of them, `fcn exercise 6 --check FILE` checks your
 # answer, `fcn exercise 6 --solution` shows ours.

@@ -80,8 +80,8 @@ check(
 # the first convolution sees 3 pixels. A value of the next layers sees 4, then 8, 10 and 18
 # pixels, and the score layer does not add any. The network learns to name the class of the
 # pixel in the middle of these 18x18 pixels. Output $i$ of a row sees the pixels from $4i$
-# to $4i + 17$; we take $4i + 8$ as the middle. One hundred scenes are for training, and
-# forty are held out.
+# to $4i + 17$. Their middle is $4i + 8.5$, between two pixels; we take the pixel $4i + 8$.
+# One hundred scenes are for training, and forty are held out.
 #
 # The training is that of lesson 5: scores, the loss with its gradient, the gradients of the
 # weights, and a step of `SGD` against them. Here one step takes 8 whole scenes. The slice
@@ -365,13 +365,13 @@ check(
 )
 
 # %% [markdown]
-# ## It does not show finer details
-# The grid is finer, but the network is the same. Each answer still depends on 18x18 pixels,
-# and its neighbour's 18x18 pixels are the same except for one row or column. So a change of
-# one pixel changes many answers. And if the network cannot distinguish two patterns at one
-# place, it cannot distinguish them at any other place. The next cell also shows this. Its
-# second network adds up 2x2 pixels at stride 2, and its picture has stripes that are one
-# pixel wide. Every window holds the same sum.
+# ## It does not show what a window cannot show
+# The grid is finer, so edges are placed more exactly. But the network is the same. Each
+# answer still depends on 18x18 pixels, and neighbouring windows overlap. So one changed
+# pixel changes many answers, not one. And if the network cannot distinguish two patterns
+# inside its window, a finer grid of windows does not help. In the next cell a second
+# network adds up 2x2 pixels at stride 2, and its picture has stripes that are one pixel
+# wide. Every window holds the same sum.
 
 # %%
 dotted = x.copy()
@@ -609,23 +609,27 @@ viz.show(draw_ways(), "07_ways")
 
 # %% [markdown]
 # Look at the lines: the three places behind a black place hold the answers for the three
-# pixels in front of it, in reverse order. So the lines cross.
+# pixels in front of it, in reverse order. So the lines cross. Places 1 to 3 have no lines:
+# their answers belong to the zeros in front of the picture.
 
 # %%
 viz.show(draw_mirror(), "07_mirror")
 
 # %% [markdown]
-# Look at the picture at the lower left: the thing is still there, but its edge is cut into
-# blocks of four pixels.
+# Look at the map at the lower left: the thing is still there, but its edge is cut into
+# blocks of four pixels. (Lesson 8 shows the same scene and the same class.)
 
 # %%
 viz.show(draw_direction(), "07_direction")
 
 # %% [markdown]
 # ## Exercises
-# 1. *Trace*: all passes of a row, and the interlaced row.
-# 2. *Change*: answers at every second pixel only.
-# 3. *Prove*: where the answers stand in the paper's form, and in the wrong one.
+# 1. *Trace*: given a row of pixels and a pool of size and stride k, compute the outputs of
+#    all k passes, and the interlaced row.
+# 2. *Change*: given a network of output stride f, compute the answers at every second (or
+#    `step`-th) pixel only, with as few passes as possible.
+# 3. *Prove*: in the paper's form, which output of which pass answers for a given pixel? And
+#    whose answer stands there in the wrong direction? Prove both.
 #
 # `fcn exercise 7` writes a file for each of them, `fcn exercise 7 --check FILE` checks your
 # answer, `fcn exercise 7 --solution` shows ours.

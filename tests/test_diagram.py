@@ -123,3 +123,17 @@ def test_parts_show_everything_once(figure):
         assert cut.get_suptitle() == f"FCN-8s, the {name} part"
         seen += [text for text in texts(cut) if text in words]
     assert sorted(seen) == sorted(words)
+
+
+def test_the_portrait_and_its_person_fit_each_other():
+    """The face is the person's, the upper corners are the wall and the flag, the lower edge is the suit."""
+    photo, person = diagram.portrait()
+    assert photo.shape == (500, 500, 3)
+    assert person.shape == (500, 500)
+    assert person[100:300, 200:320].all()
+    assert not person[:20, :100].any()
+    assert not person[:20, -100:].any()
+    assert person[-1, 100:400].all()
+    red, blue = photo[..., 0].astype(int), photo[..., 2].astype(int)
+    assert (red > blue)[140:280, 200:320].mean() > 0.9
+    assert (blue > red)[50:300, 400:].mean() > 0.9

@@ -11,7 +11,7 @@ FAST = "fast"
 HELP = "run the lessons, each in its own process; a lesson checks its claims while it runs"
 EXAMPLE = """  fcn lessons                 all, in order
   fcn lessons list            list the lessons
-  fcn lessons fast            the fast path: the lessons that lead to FCN-8s by the shortest way
+  fcn lessons fast            the fast path: the paper's main ideas, up to FCN-8s
   fcn lessons 1 skips         lesson 1, then the one about skips"""
 
 
