@@ -17,7 +17,8 @@ import numpy as np
 
 def label_map(scores):
     """The class with the largest score at each pixel."""
-    # BEGIN SOLUTION The same number may be added to all scores of one pixel: it does not
+    # BEGIN SOLUTION
+    # The same number may be added to all scores of one pixel: it does not
     # change which one is the largest.
     return np.argmax(scores, axis=0)
     # END SOLUTION

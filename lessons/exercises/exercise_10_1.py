@@ -31,8 +31,8 @@ def cut_corners(row, times):
         row = np.stack([left / 4 + 3 * row / 4, 3 * row / 4 + right / 4], axis=1).ravel()
     return row
     # Two steps reach further: 10 numbers are above zero, and 8 after one step. They are
-    # lower: 3 instead of 3.5. The peak has been cut off. The sums are equal, 16. END
-    # SOLUTION
+    # lower: 3 instead of 3.5. The peak has been cut off. The sums are equal, 16.
+    # END SOLUTION
 
 
 # --- check

@@ -34,7 +34,8 @@ def two_steps(s):
     # of 1/(2s), which is what one step by 2s with the kernel of size 4s - 1 returns. With
     # even kernels the doubled row holds f at the odd multiples of 1/4. The whole numbers
     # are not among them, and the line from 3/4 to 5/4 misses the corner of f at 1. So there
-    # g is not f. END SOLUTION
+    # g is not f.
+    # END SOLUTION
 
 
 # --- check

@@ -17,7 +17,8 @@ import numpy as np
 
 def first_step(features, weight, labels):
     """The mean loss over the pixels that count, and the gradient of the features."""
-    # BEGIN SOLUTION The loss of a pixel is log(sum of exp(s)) - s[label]. The logarithm
+    # BEGIN SOLUTION
+    # The loss of a pixel is log(sum of exp(s)) - s[label]. The logarithm
     # lies between min(s) + ln C and max(s) + ln C, so the loss is never further from ln C
     # than max(s) - min(s): small weights give a loss near ln C. The gradient of the
     # features is proportional to the weight while the scores are small. With zeros it is

@@ -13,7 +13,8 @@ import numpy as np
 
 def one_score_layer(w_deep, b_deep, w_fine, b_fine):
     """The weight (C, D + F, 1, 1) and the bias (C,) of the layer on the joined maps."""
-    # BEGIN SOLUTION A score is a weighted sum of the channels plus a bias. The sum of two
+    # BEGIN SOLUTION
+    # A score is a weighted sum of the channels plus a bias. The sum of two
     # such scores is a weighted sum over the channels of both, plus the sum of the biases.
     # So it cannot express more or less than the joined layer.
     return np.concatenate([w_deep, w_fine], axis=1), b_deep + b_fine

@@ -20,7 +20,8 @@ import numpy as np
 def border_gain(side):
     """What arrives at each pixel along one axis, for a bias of 1 in score_fr."""
 
-    # BEGIN SOLUTION Let h, p4 and p3 be the maps of the trunk, S a score layer and U an
+    # BEGIN SOLUTION
+    # Let h, p4 and p3 be the maps of the trunk, S a score layer and U an
     # upsampling with the crop after it. Then
     #     y = U8(U4(U2(S_fr h) + S_4 p4) + S_3 p3) = U8 U4 U2 S_fr h + U8 U4 S_4 p4 + U8 S_3 p3
     # because U(a + b) = U a + U b. A ReLU after a fusion would end this. With its bias

@@ -31,7 +31,8 @@ def over_all_masks(gradients, p):
     # variances of independent terms add up. So the variance is the sum of p (1 - p) |g_i /
     # p|**2, which is (1 - p)/p times the sum of |g_i|**2. This fails for a mask that
     # depends on the scores. If the cells with the largest losses are kept, the probability
-    # is not the same for all cells, and the mean is no longer the whole sum. END SOLUTION
+    # is not the same for all cells, and the mean is no longer the whole sum.
+    # END SOLUTION
 
 
 # --- check

@@ -18,7 +18,8 @@ import numpy as np
 
 def joint_score_layer(w, b, v, c):
     """The weight (K, H + G, 1, 1) and the bias (K,) of one layer on the concatenated features."""
-    # BEGIN SOLUTION A convolution adds up its input channels: [w v] [h; g] = w h + v g. The
+    # BEGIN SOLUTION
+    # A convolution adds up its input channels: [w v] [h; g] = w h + v g. The
     # average halves weight and bias. Early fusion joins the pictures before the ReLUs.
     # relu(A x + B d) is no sum of a function of x and a function of d: for f(x) + g(d) the
     # four values at (1, -2), (0, 0), (1, 0), (0, -2) satisfy y(1, -2) + y(0, 0) = y(1, 0) +

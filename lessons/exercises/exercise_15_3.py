@@ -17,7 +17,8 @@ Write `kernel_and_crop(S, c)`. It returns k and o.
 
 def kernel_and_crop(S, c):
     """The size of the upsampling kernel, and the first output that is kept."""
-    # BEGIN SOLUTION o = (k - 1) / 2 - c is whole if (k - 1) / 2 and c are both whole (k is
+    # BEGIN SOLUTION
+    # o = (k - 1) / 2 - c is whole if (k - 1) / 2 and c are both whole (k is
     # odd) or both end in .5 (k is even).
     k = 2 * S - 1 if c == int(c) else 2 * S
     return k, int((k - 1) / 2 - c)

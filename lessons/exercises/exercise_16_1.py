@@ -26,7 +26,8 @@ def copied(t, H, W, C, k, stride, padding, ow):
     return (u, v, c) if 0 <= u < H and 0 <= v < W else None
     # For t = 100: 100 = 50 * 2 + 0, so c = 0; 50 = 16 * 3 + 2, so b = 2; 16 = 5 * 3 + 1, so
     # a = 1; 5 = 1 * 5 + 0, so the window is (1, 0). The pixel is (1 + 1 - 1, 0 + 2 - 1) =
-    # (1, 1). END SOLUTION
+    # (1, 1).
+    # END SOLUTION
 
 
 # --- check

@@ -29,7 +29,8 @@ def tree_levels(values):
     return levels
     # 100 values: 50, 25, 13, 7, 4, 2, 1. These are seven levels, which is log2(100),
     # rounded up. On a GPU there is a barrier before the first level and one after each
-    # level. END SOLUTION
+    # level.
+    # END SOLUTION
 
 
 # --- check

@@ -24,18 +24,15 @@ def jump(m, c, modulus, steps):
     M, C = 1, 0  # no move yet
     while steps:
         if steps % 2:
-            M, C = (
-                m * M % modulus,
-                (m * C + c) % modulus,
-            )  # first the moves so far, then this one
+            M, C = m * M % modulus, (m * C + c) % modulus  # the moves so far, then this one
         m, c = m * m % modulus, (m * c + c) % modulus  # twice as many moves
         steps //= 2
     return M, C
     # Why it is right: let f be the move, and f^k the move k times. The loop keeps "m, c is
     # f^(2^i)" and "M, C is f^r", where r is the number that the last i bits of `steps`
     # form. A bit of 1 adds 2^i to r. All these moves commute, because they are powers of
-    # the same f. It takes one round for each bit: 10 for 1000 moves, 50 for 10^15. END
-    # SOLUTION
+    # the same f. It takes one round for each bit: 10 for 1000 moves, 50 for 10^15.
+    # END SOLUTION
 
 
 # --- check

@@ -19,7 +19,8 @@ pixel accuracy?
 
 def accuracy_minus_iu(right, of_truth, of_prediction):
     """Accuracy minus IU as (numerator, denominator)."""
-    # BEGIN SOLUTION right * union - right * of_truth = right * (of_prediction - right). The
+    # BEGIN SOLUTION
+    # right * union - right * of_truth = right * (of_prediction - right). The
     # right pixels are among the predicted ones, so no factor is negative. The product is
     # zero if nothing is right, or if right == of_prediction: there is no false positive.
     # Only then are accuracy and IU equal. Multiply IU <= accuracy by of_truth and add over

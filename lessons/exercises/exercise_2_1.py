@@ -15,7 +15,8 @@ example out on paper first:
 
 def places(pixel, image_size, kernel_size):
     """The (row, column) pairs of the patch matrix at which a pixel stands."""
-    # BEGIN SOLUTION Window (i, j) reads pixel (u, v) with the tap a = u - i, b = v - j, if
+    # BEGIN SOLUTION
+    # Window (i, j) reads pixel (u, v) with the tap a = u - i, b = v - j, if
     # both lie inside the kernel.
     (c, u, v), (h, w), (kh, kw) = pixel, image_size, kernel_size
     oh, ow = h - kh + 1, w - kw + 1

@@ -19,7 +19,8 @@ import numpy as np
 
 def merged(first, second):
     """The kernel of the one layer that replaces two."""
-    # BEGIN SOLUTION Insert y: z[i] = sum over a, b of x[i + a + b] * first[b] * second[a].
+    # BEGIN SOLUTION
+    # Insert y: z[i] = sum over a, b of x[i + a + b] * first[b] * second[a].
     # Collect the terms with a + b = e:
     #     z[i] = sum over e of x[i + e] * u[e],    u[e] = sum over a of second[a] * first[e - a].
     # So u is the convolution of the two kernels as mathematicians define it: the index of

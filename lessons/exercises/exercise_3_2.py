@@ -19,7 +19,8 @@ import numpy as np
 
 def learned_relu_backward(dy, x, slope):
     """The gradients with respect to x and to the slopes."""
-    # BEGIN SOLUTION Where x is not positive, y = slope * x: its derivative with respect to
+    # BEGIN SOLUTION
+    # Where x is not positive, y = slope * x: its derivative with respect to
     # x is slope, that with respect to slope is x. The slope is used at many pixels, and the
     # gradients of all uses add up.
     dx = np.where(x > 0, dy, slope[:, None, None] * dy)

@@ -20,7 +20,8 @@ import numpy as np
 
 def seen_by_ones(jacobian, backward):
     """The vector u: what a check with ones sees of the mistake."""
-    # BEGIN SOLUTION dy . (J v) = (J.T dy) . v, so the difference is (E dy) . v with E = B -
+    # BEGIN SOLUTION
+    # dy . (J v) = (J.T dy) . v, so the difference is (E dy) . v with E = B -
     # J.T. Ones: E @ 1 holds the sums of the rows of E. If all are zero, the difference is 0
     # for every v. If one is not, the check fails for the v that is 1 there and 0 elsewhere.
     # A backward that reads dy in another order only moves the columns of J.T. No row sum

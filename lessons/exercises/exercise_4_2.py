@@ -20,7 +20,8 @@ import numpy as np
 
 def two_paths(steepness, start, rates, momentum):
     """The weights after each step, by Caffe's rule and by PyTorch's."""
-    # BEGIN SOLUTION At a constant rate Caffe's velocity is PyTorch's times the rate, so the
+    # BEGIN SOLUTION
+    # At a constant rate Caffe's velocity is PyTorch's times the rate, so the
     # paths agree. When the rate drops, Caffe's velocity still contains gradients times the
     # old, larger rate, and these fade by `momentum` at each step. PyTorch's rate stands
     # before the whole velocity, so its steps are shorter at once.

@@ -19,7 +19,8 @@ import numpy as np
 
 def excess_and_variance(scores):
     """The excess of the average loss over ln C, and half the variance of the scores."""
-    # BEGIN SOLUTION With L = ln(sum of e^s), the loss for label c is L - s_c. Its average
+    # BEGIN SOLUTION
+    # With L = ln(sum of e^s), the loss for label c is L - s_c. Its average
     # over the labels is L - m, where m is the mean of the scores. With t = s - m this is
     # ln(sum of e^t) = ln C + ln(mean of e^t). e^t >= 1 + t, and they are equal only at t =
     # 0. The mean of t is 0, so the mean of e^t is at least 1. Its logarithm is then at

@@ -15,7 +15,8 @@ convolution, a 4x4 convolution, a 1x1 convolution.
 
 def sizes(layers, height, width):
     """The size of the map after every layer."""
-    # BEGIN SOLUTION The lesson's network: 50x75 -> 46x71 -> 23x35 -> 21x33 -> 10x16 -> 8x14
+    # BEGIN SOLUTION
+    # The lesson's network: 50x75 -> 46x71 -> 23x35 -> 21x33 -> 10x16 -> 8x14
     # -> 5x11 -> 5x11.
     found = []
     for kernel_size, stride in layers:

@@ -20,7 +20,8 @@ shared = 15.35e9 / 224**2 and own = 0.124e9?
 
 def saving(n, size, stride, shared, own):
     """The saving of one pass over n x n pixels, and its limit."""
-    # BEGIN SOLUTION Proof. The pass costs shared * n^2 + own * m^2, and the m^2 crops cost
+    # BEGIN SOLUTION
+    # Proof. The pass costs shared * n^2 + own * m^2, and the m^2 crops cost
     # m^2 * (shared * size^2 + own). Divide both by m^2: an output of the pass costs shared
     # * (n / m)^2 + own. As n grows, n / m tends to the stride, because m = (n - size) /
     # stride + 1 up to rounding. So the cost of an output falls to shared * stride^2 + own:

@@ -16,7 +16,8 @@ integer, or None if no crop of whole pixels puts the scores over the picture.
 
 def crop(layers, k, s):
     """The crop offset of the upsampled scores against the picture, or None."""
-    # BEGIN SOLUTION AlexNet's outputs see 355 pixels, an odd number. So each of them lies
+    # BEGIN SOLUTION
+    # AlexNet's outputs see 355 pixels, an odd number. So each of them lies
     # in the middle of a pixel, the first at 13. An odd kernel keeps it there: 31 - 13 = 18.
     # With 64 the map would begin at 13 - 31.5 = -18.5: half a pixel off. VGG16's outputs
     # see 404 pixels, an even number, and lie between two pixels: 12.5. There the even

@@ -19,7 +19,8 @@ pools.
 
 def left_over(n, pad):
     """How many pixels of the upsampled scores lie behind the picture."""
-    # BEGIN SOLUTION Proof. ceil(ceil(m / 2) / 2) = ceil(m / 4), since a whole number is at
+    # BEGIN SOLUTION
+    # Proof. ceil(ceil(m / 2) / 2) = ceil(m / 4), since a whole number is at
     # least m / 2 exactly if it is at least ceil(m / 2). So five pools make ceil(m / 32) of
     # m. fc6 leaves c = ceil(m / 32) - 6, and needs c >= 1. With pad >= 97 we have m >= 1 +
     # 194 - 2 = 193 > 6 * 32, so c >= 1. The upscore layer makes

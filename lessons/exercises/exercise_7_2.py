@@ -14,7 +14,8 @@ import numpy as np
 
 def stitch_every(net, x, f, step):
     """The answers at every `step`-th pixel, from (f / step)**2 passes."""
-    # BEGIN SOLUTION The pass without its first a rows answers for the windows that begin at
+    # BEGIN SOLUTION
+    # The pass without its first a rows answers for the windows that begin at
     # f*i + a. These are multiples of `step` if a is one, since step divides f. In the
     # result, row f*i + a is row (f*i + a) / step = (f / step)*i + a / step.
     shifts, n = range(0, f, step), f // step

@@ -21,7 +21,8 @@ Prove both. Why does the pixel of answer 2 never lie between the same two multip
 
 def answers_for(place, f):
     """(pass, output) for a place, and the pixel whose answer stands there in the wrong map."""
-    # BEGIN SOLUTION Proof. Pixel q of the unmoved row is pixel q + b of the moved one.
+    # BEGIN SOLUTION
+    # Proof. Pixel q of the unmoved row is pixel q + b of the moved one.
     # Output j of pass b sees what begins at f*j of the moved row, which is f*j - b of the
     # unmoved one. So it is the answer for f*j - b. For a given place we need f*j - b =
     # place with 0 <= b < f: f*j is the first multiple of f that is not below place, and b

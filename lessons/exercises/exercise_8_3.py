@@ -16,7 +16,8 @@ import numpy as np
 
 def in_one_pass(row, k, s, f):
     """The answers at every place: a pool of k with stride 1, then the filter spread by s."""
-    # BEGIN SOLUTION Proof. Let m[i] be the maximum of row[i], ..., row[i + k - 1]: the pool
+    # BEGIN SOLUTION
+    # Proof. Let m[i] be the maximum of row[i], ..., row[i + k - 1]: the pool
     # with stride 1. The pool with stride s over the row without its first a pixels gives
     # p_a[i] = m[s*i + a]. The filter makes of it
     #     out_a[i] = sum over q of f[q] * p_a[i + q] = sum over q of f[q] * m[s*i + a + s*q].

@@ -26,7 +26,8 @@ def sources(o, n, k, stride, padding):
     return found
     # The 3: sources(0, 3, 4, 2, 1) is [(0, 1)], so the first pixel gets 3/4 of the 4 and
     # nothing else. Inside, a pixel has two sources with 3/4 and 1/4. A resize repeats the
-    # first value, and 3/4 of 4 + 1/4 of 4 = 4. END SOLUTION
+    # first value, and 3/4 of 4 + 1/4 of 4 = 4.
+    # END SOLUTION
 
 
 # --- check

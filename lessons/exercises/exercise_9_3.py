@@ -27,7 +27,8 @@ def tap_sums(size, stride):
     # - a and a + 1/2, together s. So the two taps add up to 2 - s/s = 1. size = 2s - 1: f =
     # s and the centre is s - 1. For a < s - 1 the taps are a and a + s, with the distances
     # s - 1 - a and a + 1, together s again, so their sum is 1. The last sum has the single
-    # tap a = s - 1, and this tap is 1. END SOLUTION
+    # tap a = s - 1, and this tap is 1.
+    # END SOLUTION
 
 
 # --- check
