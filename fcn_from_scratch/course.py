@@ -22,6 +22,12 @@ from fcn_from_scratch.browser import needs_processes
 from fcn_from_scratch.checks import InputError, choice
 
 LESSONS = Path(__file__).resolve().parent.parent / "lessons"
+TITLES = {  # where the name with spaces would not do
+    "shift_and_stitch": "Shift-and-stitch",
+    "fcn32s": "FCN-32s",
+    "more_inputs_outputs": "More inputs and outputs",
+    "gpu_kernels": "GPU kernels",
+}
 FAST_PATH = (0, 1, 5, 7, 9, 11, 12)  # the paper's main ideas, up to FCN-8s
 
 
@@ -90,6 +96,11 @@ class Lesson(NamedTuple):
     needs: str  # as written, for example "lessons 1 and 2"
     runtime: str  # as written, for example "8 s on 2 cores"
     path: Path
+
+    @property
+    def title(self):
+        """The name as a heading: "Fully convolutional"."""
+        return TITLES.get(self.name, self.name.replace("_", " ").capitalize())
 
 
 class Outcome(NamedTuple):

@@ -148,3 +148,10 @@ def test_without_a_checkout_the_message_says_what_to_do(tmp_path):
 def test_lesson_holds_by_the_plain_code_too(number, tmp_path):
     """Those that take seconds: lesson 2 measures the engine, whatever computes the rest."""
     assert course.run(course.find(str(number)), figures=tmp_path, plain=True).status == 0
+
+
+def test_titles_are_names_for_readers():
+    titles = {lesson.name: lesson.title for lesson in course.lessons()}
+    assert titles["fully_convolutional"] == "Fully convolutional"
+    assert titles["fcn32s"] == "FCN-32s"
+    assert set(course.TITLES) < set(titles)

@@ -180,9 +180,9 @@ def test_the_first_page_names_every_other_page():
 
 def test_every_lesson_is_in_the_table():
     """With its question, and with a star if it is on the fast path."""
-    rows = re.findall(r"^\| (\d+) \| \[(\w+)\]\(\.\./lessons/(\S+)\) \| (.+) \| ([* ])\s*\|$", INDEX, re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| \[([^]]+)\]\(\.\./lessons/(\S+)\) \| (.+) \| ([* ])\s*\|$", INDEX, re.MULTILINE)
     wanted = [
-        (str(one.number), one.name, one.path.name, one.question, "*" if one.number in course.FAST_PATH else " ")
+        (str(one.number), one.title, one.path.name, one.question, "*" if one.number in course.FAST_PATH else " ")
         for one in course.lessons()
     ]
     assert rows == wanted

@@ -7,6 +7,8 @@ from glossary_page import glossary_page
 from page_parts import code_page, linked_sources, local_links
 from places import DOCS, PACKAGE, SRC, chosen_lessons
 
+from fcn_from_scratch import course
+
 ROOMS = ("ops", "layers", "models", "geometry", "dense", "gradcheck", "datasets", "training", "metrics")
 MENU = {  # caption -> pages of docs/ in their order; a page that is not listed here joins the last group
     "The course": ("glossary", "live", "paper_tables", "teachers"),
@@ -102,9 +104,9 @@ def _menu(texts):
 
 
 def _lesson_entry(stem):
-    """ "7 · Shift and stitch <lessons/lesson_07_shift_and_stitch>" """
-    name = stem[10:].replace("_", " ").replace("fcn32s", "FCN-32s").replace("gpu", "GPU")
-    return f"{int(stem[7:9])} · {name[0].upper() + name[1:]} <lessons/{stem}>"
+    """ "7 · Shift-and-stitch <lessons/lesson_07_shift_and_stitch>" """
+    lesson = course.find(stem)
+    return f"{lesson.number} · {lesson.title} <lessons/{stem}>"
 
 
 def _toctree(caption, entries):
