@@ -424,8 +424,9 @@ check(
 #    With VGG16 and a stride of 8 instead of 32 this takes 3 to 4 times the multiplications.
 #    In a small network that is not trained again, dilation gains only .02 to .04 of mean
 #    IU. Trained with dilation it gains .17 to .23, and with two skips .20 to .25 more. So
-#    skips are better than both where the finer layers know the classes. (Lesson 8; lesson
-#    12 has the full table)
+#    skips are better than both where the finer layers know the classes. In lesson 12 they
+#    are also better in a world of stripes, where only deeper layers do. We have no case in
+#    which dilation beats skips. (Lessons 8 and 12)
 # 9. *Are skips the same as the bypasses of ResNet?* No. A skip adds scores from a finer map
 #    near the output. A bypass adds a block's input to its output, all along the network.
 #    (Lesson 12)
@@ -447,9 +448,9 @@ check(
 # 14. *How far does one get with masks only, without colours?* It depends on what makes the
 #     class. Where it is the shape, the mask alone is even better than the picture after
 #     equal training: by .07 to .08 of mean IU. Where it is the colour, the mask shows where
-#     things are and not what they are, and scores lower than the picture. On photographs
-#     the paper's journal version reports a mean IU of 29.1 % for masks, and 84.8 % for the
-#     whole picture. (Lesson 14)
+#     things are and not what they are, and scores about .1 lower than the picture. On
+#     photographs the paper's journal version reports a mean IU of 29.1 % for masks, and
+#     84.8 % for the whole picture. (Lesson 14)
 # 15. *How do AlexNet, VGG and GoogLeNet differ as FCNs?* All three have a stride of 32, so
 #     their edges are equally coarse. They differ in parameters, in receptive field and in
 #     time: GoogLeNet has the fewest parameters and multiplications, but AlexNet is faster.
@@ -465,7 +466,8 @@ check(
 # 18. *What is lost?* Small things and sharp edges. In lesson 12, FCN-8s is wrong at 8 to 30
 #     % of the pixels within three pixels of an edge, and at less than 2 % of the others.
 #     FCN-32s and FCN-8s both find less of the small things than of the large ones. Also,
-#     each pixel is labelled on its own: nothing makes neighbours agree. (Lesson 12)
+#     each pixel is labelled on its own: nothing makes neighbours agree, and 6 to 11 % of
+#     the larger things get two classes. (Lesson 12)
 
 # %% [markdown]
 # ## How the course goes

@@ -753,8 +753,10 @@ viz.show(draw_gradients(), "13_gradients")
 viz.show(draw_variance(), "13_variance")
 
 # %% [markdown]
-# In the upper plot, look at how close the ends of the three lines are. In the lower one,
-# look at the ends at 600 pictures: the two small batches are below the two large ones.
+# In the upper plot, look at how close the ends of the three lines are. (The peak of one
+# line on the way is noise: with seed 0 a few steps went in a bad direction.) In the lower
+# plot, look at the ends at 600 pictures: the two small batches are below the two large
+# ones.
 
 # %%
 viz.show(draw_training(), "13_training")

@@ -250,10 +250,10 @@ check("without a mistake there is only rounding", 0 < rounding < 1e-5, f"{roundi
 # ## All outputs are zero
 # The score layer of a new FCN is zero. So every class gets the score 0 and the loss is
 # $\ln 21 = 3.0445$, whatever the trunk contains. This is right for **one** step. If the
-# loss stays there, look for a trunk of zeros. Perhaps nothing was transplanted: Caffe
-# fills a convolution with zeros when no other filling is given. The first loss is the
-# same in both cases. The first gradient is not. The gradient of the score layer's weight
-# is a product with the features, and a trunk of zeros gives features of zero.
+# loss stays there, look for a trunk of zeros. Perhaps nothing was transplanted: Caffe fills
+# a convolution with zeros when no other filling is given (`caffe.proto`). The first loss is
+# the same in both cases. The first gradient is not. The gradient of the score layer's
+# weight is a product with the features, and a trunk of zeros gives features of zero.
 
 # %%
 labels = rng.integers(0, 21, (1, 102, 102))
@@ -886,8 +886,9 @@ viz.show(draw_activations(), "15_activations")
 
 # %% [markdown]
 # In the second figure, each column is a scene. They are those with the least ground.
-# Compare each answer with the row "right". (Two mistakes are not drawn: 0..1, and 8s in
-# at-once. They leave only background, which is black.)
+# Compare each answer with the row "right", not with the truth: this small network misses
+# thin things itself. (Two mistakes are not drawn: 0..1, and 8s in at-once. They leave only
+# background, which is black.)
 
 # %%
 viz.show(draw_answers(), "15_answers")
