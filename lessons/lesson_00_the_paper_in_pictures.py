@@ -425,8 +425,8 @@ check(
 #    In a small network that is not trained again, dilation gains only .02 to .04 of mean
 #    IU. Trained with dilation it gains .17 to .23, and with two skips .20 to .25 more. So
 #    skips are better than both where the finer layers know the classes. In lesson 12 they
-#    are also better in a world of stripes, where only deeper layers do. We have no case in
-#    which dilation beats skips. (Lessons 8 and 12)
+#    are also better in a world of stripes, where the class needs a larger field. We have no
+#    case in which dilation beats skips. (Lessons 8 and 12)
 # 9. *Are skips the same as the bypasses of ResNet?* No. A skip adds scores from a finer map
 #    near the output. A bypass adds a block's input to its output, all along the network.
 #    (Lesson 12)
