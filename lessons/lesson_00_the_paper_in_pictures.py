@@ -439,12 +439,13 @@ check(
 #     its mean IU falls by .62 to .64, and without those of the deepest layer by less than
 #     .1. But a network that is trained without the skip from `pool3` loses less than half
 #     of this, because the other layers learn to do more of the work. (Lesson 12)
-# 13. *Why pool3 and pool4? Why does it stop at 8s?* They are the last maps with strides of
-#     8 and 16, and in the paper each skip gains less: mean IU is 59.4, 62.4 and 62.7 %. A
-#     further skip helps only if its map can tell the classes apart. In lesson 12, a skip
-#     from `pool2` gains .13 to .15 where the class is a colour. It gains nothing (-.004 to
-#     +.015) where the class is a distance of stripes that `pool2` is too small to see.
-#     (Lesson 12)
+# 13. *Why pool3 and pool4? Why does it stop at 8s?* They are the first maps with strides of
+#     8 and 16. Deeper maps have these strides too, and in lesson 12 one of them serves as
+#     well; the paper gives no reason. In the paper each skip gains less: mean IU is 59.4,
+#     62.4 and 62.7 %. A further skip helps only if its map knows what the network does not
+#     know yet. In lesson 12, a skip from `pool2` gains .13 to .15 where the class is a
+#     colour. It gains less, mostly .00 to .02, where the class is a distance of stripes
+#     that `pool2` is too small to see. (Lesson 12)
 # 14. *How far does one get with masks only, without colours?* It depends on what makes the
 #     class. Where it is the shape, the mask alone is even better than the picture after
 #     equal training: by .07 to .08 of mean IU. Where it is the colour, the mask shows where
