@@ -493,11 +493,11 @@ viz.show(draw_scenes(), "11_fcn32s")
 
 # %% [markdown]
 # ## Exercises
-# 1. *Trace.* The size of every map of FCN-32s, for a picture of any size.
-# 2. *Change.* A score layer that does not start at zero: its first loss and the gradient it
-#    sends down.
-# 3. *Prove.* One step on the sum equals one step on the mean. What must happen to the
-#    weight decay?
+# 1. *Trace.* Find the size of every map of FCN-32s, for a picture of any size.
+# 2. *Change.* Let the score layer start with random weights. Compute its first loss and the
+#    gradient that it sends down.
+# 3. *Prove.* Show that one step on the sum equals one step on the mean. What must happen to
+#    the weight decay?
 #
 # `fcn exercise 11` writes a file for each of them, `fcn exercise 11 --check FILE` checks
 # your answer, `fcn exercise 11 --solution` shows ours.

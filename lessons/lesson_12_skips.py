@@ -570,8 +570,8 @@ check(
 # not much was left to gain. This is why `pool2` was measured alone: it knows far less than
 # 8s does already. (With seed 11 the training of 8s gets stuck at .80. There 4s gains .10.)
 #
-# With stripes the second skip gains less than the first one, as in the paper. Mean IU on the
-# same seeds:
+# With stripes the second skip gains less than the first one, as in the paper. Mean IU on
+# the same seeds:
 #
 # | seed | colours: pool2 alone | stripes: pool2 alone | 32s | 16s | 8s | 4s | dilated |
 # |---|---|---|---|---|---|---|---|
