@@ -400,8 +400,9 @@ check(
 #    starts from the weights of the one before. All skips can also be trained at once.
 #    (Lessons 11 and 12)
 # 5. *Why are the scores enlarged in one step, not in five?* One step can do everything that
-#    five steps can do, unless something happens between the five, such as a skip. (Lesson
-#    10)
+#    five steps can do, unless something happens between the five, such as a skip. Cost is
+#    not the reason: five steps of 4x4 cost more than the paper's one step of 64x64, and
+#    less than the single step that does the same, which is 94x94. (Lesson 10)
 # 6. *The interpolation is bilinear first and then learned. What does this mean?* Upsampling
 #    is a layer with weights. They start as those of bilinear interpolation, and training
 #    may change them. (Lesson 10)
@@ -414,9 +415,9 @@ check(
 #    With VGG16 and a stride of 8 instead of 32 this takes 3 to 4 times the multiplications.
 #    In small networks with only 3x3 scores for a scene, dilation without training gains .02
 #    to .04 of mean IU over upsampling (.05 to .14 where no padding is near), and with
-#    training .17 to .23. Two skips instead of dilation are better still, by .20 to .25.
-#    Skips are the best where the finer layers can tell the classes apart. Where they
-#    cannot, a skip gains nothing. (Lessons 8 and 12)
+#    training .17 to .23. Two skips instead of dilation are better still, by .20 to .25. In
+#    lesson 12 they are also better in a world of stripes, where the class needs a larger
+#    field. The course has no case in which dilation beats skips. (Lessons 8 and 12)
 # 9. *Are skips the same as the bypasses of ResNet?* No. A skip adds scores from a finer map
 #    near the output. A bypass adds a block's input to its output, all along the network.
 #    (Lesson 12)
@@ -429,19 +430,20 @@ check(
 #     mean IU falls by .62 to .64. Without those of the deepest layer it falls by less than
 #     .1. But a network that is trained without `pool3` from the start loses less than half
 #     of the .62, because its other layers learn to do more of the work. (Lesson 12)
-# 13. *Why pool3 and pool4? Why does it stop at 8s?* They are the last maps with strides of
-#     8 and 16, and in the paper each skip gains less: mean IU is 59.4, 62.4 and 62.7 %. A
-#     further skip helps only if its map can tell the classes apart. In lesson 12, a skip
-#     from `pool2` gains .13 to .15 where each class has its own colour. In another world
-#     all things have stripes, and the classes differ in the distance from stripe to stripe.
-#     A value of `pool2` sees too few pixels to measure it, and the skip gains nothing
-#     (-.004 to +.015). (Lesson 12)
-# 14. *How far does one get with masks only, without colours?* A mask shows where things
-#     are. If their shape is their class, a network that sees only the mask is better than
-#     one that sees the picture, by .07 to .08 of mean IU after equal training. If their
-#     colour is their class, it is worse, because it can only guess. On photographs the
-#     paper's journal version reports a mean IU of 29.1 % for masks, and 84.8 % for the
-#     whole picture. (Lesson 14)
+# 13. *Why pool3 and pool4? Why does it stop at 8s?* They are the first maps with strides of
+#     8 and 16. Deeper maps have these strides too, and in lesson 12 one of them serves as
+#     well; the paper gives no reason. In the paper each skip gains less: mean IU is 59.4,
+#     62.4 and 62.7 %. A further skip helps only if its map knows what the network does not
+#     know yet. In lesson 12, a skip from `pool2` gains .13 to .15 where each class has its
+#     own colour. In another world all things have stripes, and the classes differ in the
+#     distance from stripe to stripe. A value of `pool2` sees too few pixels to measure it,
+#     and the skip gains less, mostly .00 to .02. (Lesson 12)
+# 14. *How far does one get with masks only, without colours?* It depends on what makes the
+#     class. Where it is the shape, the mask alone is even better than the picture after
+#     equal training: by .07 to .08 of mean IU. Where it is the colour, the mask shows where
+#     things are and not what they are, and scores about .1 lower than the picture. On
+#     photographs the paper's journal version reports a mean IU of 29.1 % for masks, and
+#     84.8 % for the whole picture. (Lesson 14)
 # 15. *How do AlexNet, VGG and GoogLeNet differ as FCNs?* All three have a stride of 32, so
 #     their edges are equally coarse. They differ in parameters, in receptive field and in
 #     time: GoogLeNet has the fewest parameters and multiplications, but AlexNet is faster.
@@ -459,7 +461,8 @@ check(
 # 18. *What is lost?* Small things and sharp edges. In lesson 12, FCN-8s is wrong at 8 to 30
 #     % of the pixels within three pixels of an edge, and at less than 2 % of the others.
 #     FCN-32s and FCN-8s both find less of the small things than of the large ones. Also,
-#     each pixel is labelled on its own: nothing makes neighbours agree. (Lesson 12)
+#     each pixel is labelled on its own: nothing makes neighbours agree, and 6 to 11 % of
+#     the larger things get two classes. (Lesson 12)
 
 # %% [markdown]
 # ## How the course goes

@@ -252,9 +252,10 @@ n = 500 + 2 * 100 - 2
 for _ in range(5):
     n = -(-n // 2)
 n = n - 7 + 1
-gain = ops.bilinear_upsample(np.ones((1, 1, n, n)), 64, 32)[0, 0]
-print(f"500 pixels -> {n} scores -> {len(gain)} pixels -> crop 19 .. {19 + 500 - 1}")
-sizes = n, len(gain), len(gain) - 500, len(gain) - 500 - 19
+of_ones = ops.bilinear_upsample(np.ones((1, 1, n, n)), 64, 32)[0, 0]
+large = len(of_ones)
+print(f"500 pixels -> {n} scores -> {large} pixels -> crop 19 .. {19 + 500 - 1}")
+sizes = n, large, large - 500, large - 500 - 19
 check("16 scores become 544 pixels; 19 and 25 are cut off", sizes == (16, 544, 44, 25))
 
 # %% [markdown]
@@ -267,11 +268,11 @@ check("16 scores become 544 pixels; 19 and 25 are cut off", sizes == (16, 544, 4
 impulse = np.zeros((1, 1, 16, 16))
 impulse[0, 0, 8, 8] = 1
 weights = ops.bilinear_upsample(impulse, 64, 32)[0, 0].sum(axis=0)
-middle = (weights * np.arange(544)).sum() / weights.sum()
-check("cropped from 19 on, cell 8 lies around pixel 268.5", abs(middle - 19 - 268.5) < 1e-9)
+centre = (weights * np.arange(544)).sum() / weights.sum()
+check("cropped from 19 on, cell 8 lies around pixel 268.5", abs(centre - 19 - 268.5) < 1e-9)
 check(
     "cropped in the middle, from 22 on, it lies around 265.5",
-    abs(middle - 22 - 265.5) < 1e-9,
+    abs(centre - 22 - 265.5) < 1e-9,
 )
 
 # %% [markdown] tags=["answer"]
@@ -307,13 +308,16 @@ check(
 )
 
 # %% [markdown]
-# At the edge the value is 33/64, and in the corner it is $(33/64)^2$. In FCN-32s, the
-# padding of 100 and the crop remove only a part of this fading. The **gain** of a pixel is
-# the value that a map of ones has there after the upsampling. The first pixel of a row has
-# the gain 39/64, and 20 of the 500 pixels of a row have a gain below 1.
+# The **gain** of a pixel is the value that a map of ones has there after the upsampling.
+# The kernel has its centre at place 31.5, and its taps fall by 1/32 with each place. The
+# padding of 16 makes place 16 the first pixel, 15.5 before the centre. So its gain is
+# $1 - 15.5/32 = 33/64$, and $(33/64)^2$ in the corner. In FCN-32s the crop makes place 19
+# the first pixel, 12.5 before the centre: $1 - 12.5/32 = 39/64$. There, 13 pixels lie
+# before the first centre and 7 behind the last one. So 20 of the 500 pixels of a row have a
+# gain below 1.
 
 # %%
-gain = gain[19 : 19 + 500, 19 : 19 + 500]
+gain = of_ones[19 : 19 + 500, 19 : 19 + 500]
 first, fading = gain[250, 0], int((gain[250] < 1 - 1e-9).sum())
 check(
     "the first pixel of a row has the gain 39/64",
@@ -402,8 +406,8 @@ check(
 )
 
 # %%
-deep, middle, fine = maps(21, lambda shape: rng.normal(size=shape))
-deep_part, rest = way_up(deep, 0 * middle, 0 * fine), way_up(0 * deep, middle, fine)
+deep, mid, fine = maps(21, lambda shape: rng.normal(size=shape))
+deep_part, rest = way_up(deep, 0 * mid, 0 * fine), way_up(0 * deep, mid, fine)
 with_fading = (deep_part + rest).argmax(axis=1)[0]
 without_fading = (deep_part / gains_8s[0] + rest).argmax(axis=1)[0]
 moved = with_fading != without_fading
@@ -419,10 +423,11 @@ check("no other pixel changes its class", not moved[~fades].any())
 
 # %% [markdown]
 # The small networks of this course pad by less than 100. Their score maps all end at the
-# border of the picture. Then the gains at the first pixel of a row are 81/256, 27/64 and
-# 9/16, the largest stride first. They differ too, so the winning class can change there
-# too. A trained network has been trained with this border, so it need not lose accuracy
-# there. But "the fading never changes the winning class" is true for FCN-32s only.
+# border of the picture. The upsampling by 8 gives the first pixel of a row the gain
+# $1 - 3.5/8 = 9/16$, and each doubling before it takes a factor of 3/4. So the gains are
+# 81/256, 27/64 and 9/16, the largest stride first. They differ too, so the winning class
+# can change there too. "The fading never changes the winning class" is true for FCN-32s
+# only.
 
 # %%
 one_map = np.ones((1, 1, 4, 4))
@@ -589,6 +594,8 @@ check(
 
 # %% [markdown]
 # ## Checkerboards
+# (The fast path can skip this part.)
+#
 # How many kernels reach a fine pixel? Upsample ones with a kernel of ones: the result
 # counts them. If `s` does not divide `k`, this number is not the same for all pixels. With
 # `k = 3` and `s = 2`, it alternates between one and two along each axis, so a pixel is
@@ -724,8 +731,9 @@ viz.show(draw_impulse(), "09_impulse")
 
 # %% [markdown]
 # The same on a photograph after a max-pool of size 4. Look for blocks (nearest neighbour),
-# black gaps (bed of nails, max-unpooling), smooth transitions and a dark border (bilinear),
-# and a repeated pattern (random kernel).
+# black gaps (bed of nails, max-unpooling), smooth transitions (bilinear, with a border that
+# is a little darker), and a repeated pattern (random kernel). The coarse picture and the
+# nearest neighbour look the same, because the coarse one is drawn enlarged.
 
 # %%
 viz.show(draw_photo(), "09_photo")

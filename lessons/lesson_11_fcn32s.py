@@ -41,10 +41,11 @@ Runtime: 20 s on 2 cores
 # and the mean of all pixels is $\ln 3$ too. The labels do not matter yet.
 #
 # Every layer has a backward (lesson 3): it turns the gradient of the loss with respect to
-# the layer's output into those with respect to its input and its weights. So the loss of
-# each pixel reaches every weight. Training all layers at once, from the picture to the
-# loss, is called **end-to-end**. **Pixels-to-pixels** says that the input and the output
-# are pictures of the same size, with a loss at each pixel.
+# the layer's output into those with respect to its input and its weights. So the loss of a
+# pixel can change every weight that its scores depend on. (Prediction 2 asks for an
+# exception.) Training all layers at once, from the picture to the loss, is called
+# **end-to-end**. **Pixels-to-pixels** says that the input and the output are pictures of
+# the same size, with a loss at each pixel.
 
 # %% [markdown]
 # ## Predict
@@ -55,9 +56,10 @@ Runtime: 20 s on 2 cores
 # 2. Which layers get a gradient at the first step, and which at the second?
 # 3. The loss may be the *mean* over the pixels or their *sum*. The rate 0.02 is right for
 #    the mean over 32,000 pixels. Which rate is right for the sum?
-# 4. In 32s-fixed only the score layer is trained. It gets as many steps as 32s, at its best
-#    rate. How much of the mean IU of 32s does it reach? (In the paper it is 45.4 of 59.4,
-#    or 76 %.)
+# 4. In 32s-fixed only the score layer is trained, for as many steps as 32s. A network that
+#    always answers "background" has a mean IU of .13 here. 32s is above this by some
+#    amount: which part of it does 32s-fixed reach? (In the paper it is three quarters: 45.4
+#    and 59.4, and "background" alone has at most 1/21 = 4.8.)
 
 # %%
 import numpy as np
@@ -70,7 +72,7 @@ from fcn_from_scratch.training import SGD, Trainer, evaluate, polynomial, segmen
 DEVICE, SEED = device(), seed()
 labels = np.array([[[0, 0, 1], [0, 2, 1], [0, 2, 2]]])
 loss, dscores = ops.softmax_cross_entropy(np.zeros((1, 3, 3, 3)), labels)
-by_hand = np.array([1 / 3 - 1, 1 / 3, 1 / 3]) / 9  # softmax minus one-hot, nine pixels
+by_hand = np.array([1 / 3 - 1, 1 / 3, 1 / 3]) / 9  # softmax, minus 1 at the label; 9 pixels
 check("zero scores give the loss ln 3", abs(loss - np.log(3)) < 1e-15)
 check(
     "the gradient of the first pixel is the one by hand",
@@ -83,6 +85,10 @@ check(
 # thing is its colour. A small network learns colours in seconds, and finding where things
 # end stays hard. The pictures for the classifier show one thing each, and have one label
 # each.
+#
+# The small networks have the shape of VGG16: five stages, each with a pool at its end. A
+# stage has a single 3x3 convolution here, with 12, 24, 48, 72 and 96 channels. All are
+# padded by 1, so there is no padding of 100. `fc6` has a kernel of 2x2 instead of 7x7.
 
 # %%
 scene = {"size": 64, "classes_by": "colour", "seed": SEED}
@@ -161,9 +167,11 @@ check(
 # Upsampling by 32 has a kernel of 64, so the upsampled map is larger than the picture.
 # Lesson 6 tells where it begins. The first cell of the map stands at pixel -0.5, since
 # `fc6` pads by one cell. The kernel reaches 31.5 pixels further to the left. So the
-# upsampled map begins at -32, and its column 32 is the picture's column 0.
+# upsampled map begins at -32, and its column 32 is the picture's column 0. (In lesson 9 the
+# crop begins at 19. There the picture is padded by 100, and `fc6` is 7x7 without padding.)
 #
-# The backward undoes the three steps in reverse order.
+# The backward goes through the three steps from last to first: a crop, an upsampling and a
+# convolution each have a backward of their own.
 
 
 # %%
@@ -335,8 +343,9 @@ check(
 # A comparison at one common rate would favour the network that the rate suits. So the rates
 # 0.04, 0.08 and 0.16 were tried for each beforehand, with the seeds 3 and 4, and scored on
 # scenes that no lesson uses. A network gets the lowest rate whose mean IU is within .02 of
-# its best: higher rates sometimes fail. That is 0.04 for all three. (`fcn compare --tune`
-# runs such a grid for other data.)
+# its best: higher rates sometimes fail. That is 0.04 for all three. It is the edge of the
+# grid, so a rate below it may be better still. (`fcn compare --tune` runs such a grid for
+# other data, and goes on beyond an edge.)
 
 # %%
 STEPS, RATE = 240, 0.04
@@ -383,8 +392,13 @@ check(
     "training end-to-end is above training the scores alone",
     0.05 < iu["32s"] - iu["32s-fixed"] < 0.4,
 )
-share = iu["32s-fixed"] / iu["32s"]
-check("32s-fixed reaches between 35 % and 75 % of 32s", 0.35 < share < 0.75, f"{share:.0%}")
+floor = iu["all background"]
+share = (iu["32s-fixed"] - floor) / (iu["32s"] - floor)
+check(
+    "32s-fixed gains 5 to 60 % of what 32s gains above 'all background'",
+    0.05 < share < 0.6,
+    f"{iu['32s-fixed'] - floor:.3f} of {iu['32s'] - floor:.3f}: {share:.0%}",
+)
 trunk_gain = iu["32s"] - iu["from scratch"]
 check(
     "the classifier's trunk is worth .01 to .2",
@@ -399,9 +413,11 @@ check(
 )
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 4.** 32s-fixed reaches about half of the mean IU of 32s. If you wrote more:
-# > the features of the classifier were trained to tell what is in a picture. Training
-# > end-to-end changes them so that they also tell what is at each place.
+# > **Prediction 4.** 32s-fixed gains 13 to 40 % of what 32s gains, on five seeds. If you
+# > divided the mean IU of the two, you got about a half. But a network that has learned
+# > nothing already has a third of the mean IU of 32s, so compare what lies above it. If you
+# > wrote three quarters as in the paper: our classifier is small and saw 400 pictures, and
+# > its features tell less than those of VGG16.
 
 # %% [markdown]
 # Mean IU on five seeds (`fcn lessons 11 --seed S`):
@@ -460,25 +476,28 @@ def draw_scenes():
 
 # %% [markdown]
 # Compare the lines of 32s and of the training from scratch. The distance between them is
-# what the classifier's trunk is worth at equal steps.
+# what the classifier's trunk is worth at equal steps. The line of 32s-fixed hardly rises,
+# and near the end it can fall. Training lowers the loss, and mean IU is another measure.
 
 # %%
 viz.show(draw_curves(), "11_transplant")
 
 # %% [markdown]
 # Each column is a scene; in the truth, void is pale. Compare the two lower rows with the
-# truth. Look at small and thin things, and at the corners of large ones.
+# truth. Look at small and thin things, and at the corners of large ones. 32s draws round
+# and pointed shapes: its scores stand 32 pixels apart, and the scores of one cell fall off
+# along straight lines in between.
 
 # %%
 viz.show(draw_scenes(), "11_fcn32s")
 
 # %% [markdown]
 # ## Exercises
-# 1. *Trace.* The size of every map of FCN-32s, for a picture of any size.
-# 2. *Change.* A score layer that does not start at zero: its first loss and the gradient it
-#    sends down.
-# 3. *Prove.* One step on the sum equals one step on the mean. What must happen to the
-#    weight decay?
+# 1. *Trace.* Find the size of every map of FCN-32s, for a picture of any size.
+# 2. *Change.* Let the score layer start with random weights. Compute its first loss and the
+#    gradient that it sends down.
+# 3. *Prove.* Show that one step on the sum equals one step on the mean. What must happen to
+#    the weight decay?
 #
 # `fcn exercise 11` writes a file for each of them, `fcn exercise 11 --check FILE` checks
 # your answer, `fcn exercise 11 --solution` shows ours.
@@ -498,7 +517,7 @@ claims(
         ("its second is not", trunk_gradients[1] > 0, "any number above zero"),
         ("the head by hand is the package's", by_hand, "1e-12: float64"),
         ("the sum's rate is the mean's / pixels", step_gap < 1e-9, "1e-9: small steps"),
-        ("32s-fixed reaches 35 to 75 % of 32s", 0.35 < share < 0.75, "45 to 62 %"),
+        ("32s-fixed gains 5 to 60 % of 32s' gain", 0.05 < share < 0.6, "13 to 40 %"),
         ("32s is above 'all background'", learned, ".18 to .24 on five seeds"),
         ("a transplanted trunk is ahead", 0.01 < trunk_gain < 0.2, ".033 to .099"),
         ("any size in, the same size out", any_size, "exact: sizes"),

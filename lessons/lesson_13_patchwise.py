@@ -192,16 +192,21 @@ check(
 # of the outer cells go over its border. What do these cells see there? *Each* layer adds a
 # frame of zeros around its own input. If a patch is cut out at the border and filled up
 # with zeros, this frame is at another place. Then the second convolution reads numbers
-# where it reads zeros in the whole picture. To compare, give each cell a patch of 20x20
-# pixels around it, and take the middle one of the 5x5 scores that come back.
+# where it reads zeros in the whole picture. To compare, give each cell a patch of its own.
+# The three paddings of 1, at strides 1, 2 and 4, make the field of cell i begin 1 + 2 + 4 =
+# 7 pixels before pixel 4i. It has 18 pixels. So take 20x20 pixels from 4i - 8 on, a
+# multiple of 4. The network, which pads, makes 5x5 scores of them. The field of the middle
+# one begins at 4 * 2 - 7 = 1 in the patch: this is our cell.
 
 # %%
 padded = build(padding=1)
 size = padded(x).shape[2]
 padded_labels = labels_at_cells(labels, geometry.receptive_field(padded), (size, size))
-inner = np.zeros((size, size), bool)
-# The field of cell i begins 7 pixels before pixel 4i. Here it lies inside the picture:
-inner[2:-2, 2:-2] = True
+seen = geometry.receptive_field(padded)
+begin = seen.start - (seen.size - 1) / 2 + seen.stride * np.arange(size)
+fits = (begin >= 0) & (begin + seen.size <= 64)  # the field lies inside the picture
+inner = np.outer(fits, fits)
+check("the first field begins 7 pixels before the picture", begin[0] == -7)
 some = rng.random((size, size)) < 0.3
 framed = np.pad(x[:1], ((0, 0), (0, 0), (8, 8), (8, 8)))
 
@@ -320,14 +325,14 @@ one_patch = spread(each.reshape(60 * 25, -1))
 one_picture = spread(each.mean(axis=1))
 worth = one_patch / one_picture
 check(
-    "a picture of 25 cells is worth more than 2 patches, and less than 12.5",
-    2 < worth < 12.5,
+    "a picture of 25 cells is worth about 5 patches",
+    2.5 < worth < 8,
     f"{worth:.1f}",
 )
 noisier = one_picture / (one_patch / 25)
 check(
-    "25 patches of one picture: 2 to 12.5 times the variance of 25 pictures' patches",
-    2 < noisier < 12.5,
+    "25 patches of one picture: 3 to 10 times the variance of 25 pictures' patches",
+    3 < noisier < 10,
     f"{noisier:.1f} times",
 )
 
@@ -497,8 +502,8 @@ if os.environ.get("FCN_RATES"):
 # | 1 picture, 600 steps | .933 | .955 | .967 | .917 | | | |
 # | 20 pictures, 30 steps | | | .762 | .812 | .857 | .882 | .840 |
 #
-# The third training gains little from .08 to .16, so it gets .08. The others get their best
-# rate.
+# As in lesson 11, a plan gets the lowest rate that comes close to its best: within .005 of
+# accuracy. So the third plan gets .08, and each of the others its best rate.
 
 # %%
 runs, accuracy, final, mean_iu = {}, {}, {}, {}
@@ -578,20 +583,19 @@ check(
 
 # %% [markdown]
 # ## So, is it as good?
-# Yes. Patchwise training is whole-image training with a sampled loss: patches that are
-# chosen at random are a mask on whole pictures. The mask adds noise and saves no time.
-# Patches have two advantages, and whole pictures can have both. **Balanced classes**:
-# instead of choosing patches of rare classes, give these classes a larger weight in the
-# loss (`weight=`). **Many scenes in a step**: take more pictures in a step. The paper
-# needed neither, although three quarters of its pixels are background.
+# Yes, except at the border of padded networks. Patchwise training is whole-image training
+# with a sampled loss: patches that are chosen at random are a mask on whole pictures. The
+# mask adds noise and saves no time. Patches have two advantages. **Many scenes in a step**:
+# whole pictures can have this too, as the training with 16 pictures shows. **Balanced
+# classes**: instead of choosing patches of rare classes, give these classes a larger weight
+# in the loss (`weight=`). We do not test this. The paper found it unnecessary, although
+# three quarters of its pixels are background (section 4.3).
 #
 # And the batch of one picture? It is a batch of many cells that are similar. Its gradient
 # is noisier than that of a larger batch, but it is also cheaper, so there are more steps.
-# The authors' later code combines it with a momentum of 0.99. This averages the gradients
-# of about 1 / (1 - 0.99) = 100 steps. The momentum of 0.9 averages those of 10 steps. (All
-# our trainings here use 0.9.) Issue 16 of pytorch-fcn contains a report on the journal
-# version of the paper: it compared accumulated, averaged and single-picture losses, and
-# found the last one best on VOC.
+# The solver files of the authors' public code combine it with a momentum of 0.99. This
+# averages the gradients of about 1 / (1 - 0.99) = 100 steps. The momentum of 0.9 averages
+# those of 10 steps. (All our trainings here use 0.9.)
 
 # %% [markdown]
 # ## What could fool you
@@ -749,8 +753,10 @@ viz.show(draw_gradients(), "13_gradients")
 viz.show(draw_variance(), "13_variance")
 
 # %% [markdown]
-# In the upper plot, look at how close the ends of the three lines are. In the lower one,
-# look at the ends at 600 pictures: the two small batches are below the two large ones.
+# In the upper plot, look at how close the ends of the three lines are. (The peak of one
+# line on the way is noise: with seed 0 a few steps went in a bad direction.) In the lower
+# plot, look at the ends at 600 pictures: the two small batches are below the two large
+# ones.
 
 # %%
 viz.show(draw_training(), "13_training")
@@ -782,7 +788,7 @@ claims(
         ("masking is unbiased", unbiased, "3 standard errors of 4000 draws"),
         ("its variance falls with every cell kept", falls, "an order"),
         ("as (1 - p)/p", as_formula, "a fifth: 4000 draws leave some hundredths"),
-        ("a picture has fewer than 25 patches' worth", 2 < worth < 12.5, "3.5 to 5.7"),
+        ("25 cells are worth about 5 patches", 2.5 < worth < 8, "3.5 to 5.7"),
         ("equal cells from more pictures: less noise", less_noise, "an order"),
         ("a mask does not halve a step's time", 0.5 < ratio < 2, "equal; a factor of two"),
         ("20 patches cost more than the picture", 18 < enough < 20, "counted"),

@@ -144,9 +144,10 @@ index_formula = np.array_equal(threaded.reshape(looped.shape), looped)
 check("thread by thread = row by row", index_formula)
 
 # %% [markdown]
-# The package's `im2col.cu` is this body with channels, stride, padding and dilation. It
-# has 32 lines; read it now. With its `GRID_LOOP`, thread $t$ of $T$ makes the elements
-# $t$, $t + T$, $t + 2T$ and so on, so any number of threads is enough for any picture.
+# The package's `kernels/im2col.cu` is this body with channels, stride, padding and
+# dilation, in 32 lines. It has a loop around the body, which it calls `GRID_LOOP`: thread
+# $t$ of $T$ makes the elements $t$, $t + T$, $t + 2T$ and so on. So any number of threads
+# is enough for any picture.
 # The channels are the last axis in memory. So neighbouring threads read neighbouring
 # numbers, and a GPU reads 32 of those in one access.
 
@@ -251,7 +252,8 @@ check("those of a gather do not, to the last bit", gather_results == 1)
 # %% [markdown]
 # Now the kernels. The package's `col2im.cu` gathers. The scatter is written here, because
 # the package has none. (Two of its kernels use atomics, but they count in whole numbers,
-# where the order does not matter.)
+# where the order does not matter.) In CUDA `threadIdx.x` is a thread's number in its block,
+# `blockDim.x` is the number of threads in a block, and `blockIdx.x` is the block's number.
 
 # %%
 SCATTER = """
@@ -326,7 +328,9 @@ def block(kernel, order, *arguments, barriers=True):
     """Every thread goes on to its next barrier, or without barriers right to its end."""
     threads = [kernel(t, *arguments) for t in order]
     if not barriers:
-        threads = [thread for thread in threads if list(thread) is None]
+        for thread in threads:
+            list(thread)  # runs to its end before the next one begins
+        return
     while threads:
         threads = [thread for thread in threads if next(thread, "ended") != "ended"]
 
@@ -388,7 +392,8 @@ check(
 
 # %% [markdown]
 # The package's `gemm.cu` makes tiles of 64x64. To count *its* reads, put a counter into its
-# text:
+# text. Each read of the form `? A[...]` becomes `? atomicAdd(reads, 1), A[...]`. A comma in
+# C means: do the first, and take the value of the second.
 
 # %%
 M, N, K = 128, 192, 32
@@ -548,7 +553,8 @@ crossing = min(ahead, default=np.inf)
 print(f"GPU {'measured' if on_gpu else 'modelled'}: faster from {crossing:,} numbers on")
 small_map = np.ones((100, 64), np.float32), bias, np.ones((100, 64), np.float32)
 microseconds = 1e6 * seconds(by_numpy, *small_map)
-print(f"10x10 pixels of 64 channels: {microseconds:.0f} microseconds on this CPU")
+print(f"10x10 pixels of 64 channels: {microseconds:.1f} microseconds on this CPU")
+print(f"4x1 pixels of 64 channels: {1e6 * cpu_times[0]:.1f} microseconds")
 moved = 8 * 10 * 10 * 64 / MEMORY
 check(
     "model: moving 10x10 pixels of 64 channels takes about a hundredth of a launch",
@@ -557,9 +563,10 @@ check(
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 4.** By the model, the launch alone takes 10 microseconds, and moving the
-# > 6400 numbers takes about a hundredth of that. A CPU usually needs less than these 10
-# > microseconds; the time of yours is printed above. If you wrote "on the GPU", you counted
-# > the work and forgot the launch.
+# > 6400 numbers takes about a hundredth of that. These are typical numbers that we assume,
+# > not measured ones. Compare them with the time of your CPU, printed above: ours needed 5
+# > microseconds, so it wins. If you wrote "on the GPU", you counted the work and forgot the
+# > launch.
 
 # %% [markdown]
 # For a small map a launch takes longer than the work. And data that is on the GPU should
@@ -586,7 +593,7 @@ check(
 # thread 0 ran to its end before the other threads had written anything. With descending
 # threads, every value is complete before a thread of a smaller number reads it, and the sum
 # is right. A GPU may run the threads like this in every test that you make, until a new
-# driver or a larger block changes the order. So the package tests each kernel in two
+# driver or a larger block changes the order. So the package tests its kernels in several
 # orders.
 
 # %%
@@ -689,8 +696,8 @@ viz.show(draw_time(), "16_time")
 # ## Exercises
 # 1. *Trace.* Which number does thread `t` of im2col copy, with channels and padding?
 # 2. *Change.* Make the tree right for any number of threads.
-# 3. *Build.* Let each thread jump to its place in a chain of random numbers, as the kernel
-#    of dropout does.
+# 3. *Build.* Let each thread jump to its place in a chain of random numbers, without making
+#    the numbers before it.
 #
 # `fcn exercise 16` writes a file for each of them, `fcn exercise 16 --check FILE` checks
 # your answer, `fcn exercise 16 --solution` shows ours.
