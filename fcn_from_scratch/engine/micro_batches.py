@@ -134,6 +134,9 @@ def as_written_here(layer):
 def _per_picture(layer):
     """Whether each output of a user's layer follows from one picture alone, as its class says.
 
-    A user's layer that draws random numbers does not pass over those of other parts (layers.Dropout does).
+    A user's layer that draws random numbers does not pass over those of other parts (layers.Dropout does). Its
+    children are asked for themselves.
     """
-    return vars(type(layer)).get("per_picture", False) and METHODS.isdisjoint(vars(layer)) and not layer.generators()
+    declared = vars(type(layer)).get("per_picture", False) and METHODS.isdisjoint(vars(layer))
+    of_children = [g for child in getattr(layer, "children", {}).values() for g in child.generators().values()]
+    return declared and set(map(id, layer.generators().values())) <= set(map(id, of_children))

@@ -222,11 +222,21 @@ def test_a_declared_network_that_holds_its_children_is_cut(monkeypatch):
     class Own(Container):
         per_picture = True
 
-        def __init__(self):
-            self.trunk, self.top = Sequential(Conv2d(3, 2, 3), ReLU()), [Conv2d(2, 2, 1)]
+        def __init__(self, *more):
+            self.trunk, self.top = Sequential(Conv2d(3, 2, 3), ReLU(), *more), [Conv2d(2, 2, 1)]
             super().__init__({**self.trunk.children, "top": self.top[0]})
 
-    assert len(micro_batches.MicroBatches(Own()).cut(np.zeros((4, 3, 8, 8)))) == 2
+    x = np.zeros((4, 3, 8, 8))
+    assert len(micro_batches.MicroBatches(Own()).cut(x)) == 2
+    assert len(micro_batches.MicroBatches(Own(Dropout(0.5))).cut(x)) == 2  # a child that passes over others' numbers
+
+    class Drawing(Own):
+        per_picture = True
+
+        def generators(self):
+            return {**super().generators(), "own": np.random.default_rng(0)}
+
+    assert len(micro_batches.MicroBatches(Drawing()).cut(x)) == 1
 
 
 @pytest.mark.parametrize("pictures", [(0, 4), (4,), (0,)])

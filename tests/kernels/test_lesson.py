@@ -41,5 +41,5 @@ def test_without_a_compiler(lesson, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     names, out = lesson()
     assert names["xp"] is np
-    assert "the checks of the kernels are left out" in out
+    assert "The checks of the kernels are left out." in out
     assert ".cu" not in out

@@ -137,8 +137,9 @@ class Record(NamedTuple):
     def for_steps(self, steps):
         """name of a stage -> its rate in a comparison of so many steps.
 
-        A rate may train a short while and diverge later. So, if the comparison has more steps than the tuning, the
-        best rate is taken among those whose double has trained too. A training that diverged has the score 0.
+        A rate may train a short while and diverge later. So, if the comparison has more steps than the tuning and twice
+        the best rate diverged, the best of those is taken whose double has trained. A training that diverged has the
+        score 0.
         """
         if steps <= self.steps:
             return dict(self.rates)
@@ -146,7 +147,7 @@ class Record(NamedTuple):
         for name, rate in self.rates.items():
             row = self.scores.get(name, {})
             safe = {lr: score for lr, score in row.items() if score != 0 and row.get(2 * lr) != 0}
-            rates[name] = best(safe) if safe else rate
+            rates[name] = best(safe) if safe and row.get(2 * rate) == 0 else rate
         return rates
 
     def beside(self, other):
