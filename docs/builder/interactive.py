@@ -1,7 +1,7 @@
 """The interactive figures of the lessons: their frames on a page, and where they stand.
 
 html(name)   the <figure> with its introduction, its question and a still picture, which JavaScript replaces
-PLACES       (lesson number, heading, name): a figure stands after the first paragraph of the section with that heading
+PLACES       (lesson number, heading, name): a figure stands behind the text of the section with that heading
 
     python docs/builder/interactive.py FOLDER      writes a page with all of the figures, to look at while they are made
 """

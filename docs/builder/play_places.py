@@ -1,4 +1,4 @@
-"""Interactive figures stand after the first paragraph of the section that they belong to."""
+"""Interactive figures stand behind the text of the section that they belong to, before its first code."""
 
 import interactive
 
@@ -12,14 +12,12 @@ def with_interactive_figures(text, lesson):
 
 
 def _inserted(text, heading, figure):
-    """The figure after the first paragraph that follows the heading; the text as it is where there is no such one."""
+    """The figure at the end of the heading's section in this cell; the text as it is where there is no such heading."""
     lines = text.split("\n")
     if heading not in lines:
         return text
-    start = lines.index(heading) + 1
-    while start < len(lines) and not lines[start].strip():
-        start += 1
-    while start < len(lines) and lines[start].strip():
-        start += 1
+    end = lines.index(heading) + 1
+    while end < len(lines) and not lines[end].startswith("## "):
+        end += 1
     figure = "\n".join(line for line in figure.splitlines() if line.strip())  # a blank line would end the HTML
-    return "\n".join([*lines[:start], "", figure, "", *lines[start:]])
+    return "\n".join([*lines[:end], "", figure, "", *lines[end:]])

@@ -172,3 +172,19 @@ def test_outputs_are_kept_for_one_state_of_the_package(page):
     hidden = [cell for cell in page if "remove-cell" in cell.metadata.get("tags", [])]
     assert len(hidden) == 1
     assert package_hash() in hidden[0].source
+
+
+# --- interactive figures ------------------------------------------------------------------------------------
+
+
+def test_an_interactive_figure_stands_behind_the_whole_text_of_its_section():
+    """A sentence that ends with a colon, and the block that it announces, stay together."""
+    places = importlib.import_module("play_places")
+    heading = "Right and down: the paper's form"
+    text = f"## {heading}\nSo output j belongs to:\n\n    dense[4i - a]\n\nThe others.\n\n## Next\nMore."
+    found = places.with_interactive_figures(text, 7)
+    figure = found.index('id="play-shift-and-stitch"')
+    assert found.index("The others.") < figure < found.index("## Next")
+    assert found.startswith(text.split("## Next")[0])
+    assert "\n\n" not in found[figure : found.index("</figure>")]  # a blank line would end the HTML
+    assert places.with_interactive_figures(text, 8) == text
