@@ -279,7 +279,7 @@ def test_pass_by_pass_the_fine_map_fills_with_what_the_package_stitches(page, vi
             for i, j in np.ndindex(whole.shape)
             if (i - sign * down) % stride[0] == 0 and (j - sign * right) % f == 0
         ]
-        wanted.append((list(shown.flat), now, f"Pass {number_of_pass} of {count}"))
+        wanted.append((list(shown.flat), now, f"Pass {number_of_pass - 1} of 0 to {count - 1}"))
     readings = operate(page, steps)
     for (shown, now, words), *found in zip(wanted, readings[::3], readings[1::3], readings[2::3]):
         assert found[0] == shown

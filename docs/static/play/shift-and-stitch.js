@@ -2,21 +2,21 @@
 import { button, choice, group, line, many, numbersTo, rect, slider, start, svg, tag, words } from "./play.js";
 
 export function begin() {
-  return { view: "row", form: "drop", f: 2, pass: 1 };
+  return { view: "row", form: "drop", f: 2, pass: 0 };
 }
 
 /** The passes of a setting, the current one, and the fine map so far: {value, pass} or null at each place. */
 export function numbers(state, data) {
   const { passes, stitched } = data.passes[state.view][state.form][state.f];
   const filled = stitched.map(row => row.map(() => null));
-  passes.slice(0, state.pass).forEach((pass, index) =>
+  passes.slice(0, state.pass + 1).forEach((pass, index) =>
     pass.places.forEach((row, i) =>
       row.forEach((place, j) => {
         if (place) filled[place[0]][place[1]] = { value: pass.outputs[i][j], pass: index };
       }),
     ),
   );
-  return { passes, now: passes[state.pass - 1], filled, stitched };
+  return { passes, now: passes[state.pass], filled, stitched };
 }
 
 function hue(pass, count) {
@@ -36,7 +36,7 @@ function cell(x, y, unit, text, kind, colour) {
 /** A place of the fine map: empty, filled by an earlier pass, or by this one. */
 function fineCell(place, x, y, unit, state, count) {
   if (!place) return cell(x, y, unit, "", "empty");
-  return cell(x, y, unit, place.value, place.pass === state.pass - 1 ? "output" : "earlier", hue(place.pass, count));
+  return cell(x, y, unit, place.value, place.pass === state.pass ? "output" : "earlier", hue(place.pass, count));
 }
 
 // --- a row -------------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ function rowPicture(state, data, width) {
   const shift = now.right;
   const drop = state.form === "drop";
   const unit = Math.min(width / (picture.length + 3), 48);
-  const colour = hue(state.pass - 1, passes.length);
+  const colour = hue(state.pass, passes.length);
   const [top, seen, out, fine] = [22, 22 + unit + 34, 22 + 2 * unit + 76, 22 + 3 * unit + 152];
   const label = (y, text) => words(0, y - 8, text, { class: "small" });
   const places = now.places[0];
@@ -64,7 +64,7 @@ function rowPicture(state, data, width) {
     label(
       seen,
       shift === 0
-        ? "pass 1 sees all of it"
+        ? "pass 0 sees all of it"
         : drop
           ? `pass ${state.pass} sees it without ${many(shift, "pixel")}`
           : `pass ${state.pass} sees it moved right by ${shift}`,
@@ -111,7 +111,7 @@ function gridPicture(state, data, width) {
   const { f } = state;
   const { down, right } = now;
   const drop = state.form === "drop";
-  const colour = hue(state.pass - 1, passes.length);
+  const colour = hue(state.pass, passes.length);
   const whole = data.picture;
   const shown = drop ? whole : now.seen;
   const tall = whole.length + (drop ? 0 : f - 1);
@@ -191,7 +191,7 @@ function sentence(state, data) {
   const done = all.filter(Boolean).length;
   const lost = now.places.flat().filter(place => !place).length;
   return (
-    `Pass ${state.pass} of ${passes.length}: ${moved(state, now)}. ${rule(state, now)} ` +
+    `Pass ${state.pass} of 0 to ${passes.length - 1}: ${moved(state, now)}. ${rule(state, now)} ` +
     (lost ? `${many(lost, "output")} saw the zeros and ${lost === 1 ? "is" : "are"} discarded. ` : "") +
     `${done} of ${all.length} places are filled.`
   );
@@ -210,7 +210,7 @@ function picture(state, data, width) {
 }
 
 export function still(data, width) {
-  return picture({ ...begin(), pass: 2 }, data, width);
+  return picture({ ...begin(), pass: 1 }, data, width);
 }
 
 // --- on the page -------------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ function build(place, data) {
   let width = 360;
   const change = key => value => {
     state[key] = value;
-    state.pass = 1;
+    if (key !== "form") state.pass = 0; // both forms have the same passes
     draw();
   };
   const go = by => () => {
@@ -229,7 +229,7 @@ function build(place, data) {
     draw();
   };
   const [back, next] = [button("previous pass", go(-1)), button("next pass", go(1))];
-  const pass = slider("pass", { min: 1, max: 2, value: 1, name: "pass" }, value => {
+  const pass = slider("pass", { min: 0, max: 1, value: 0, name: "pass" }, value => {
     state.pass = value;
     draw();
   });
@@ -249,9 +249,12 @@ function build(place, data) {
   );
   function draw() {
     const { passes } = numbers(state, data);
-    pass.set({ max: passes.length, value: state.pass });
-    back.disabled = state.pass === 1;
-    next.disabled = state.pass === passes.length;
+    pass.set({ max: passes.length - 1, value: state.pass });
+    const focused = document.activeElement;
+    back.disabled = state.pass === 0;
+    next.disabled = state.pass === passes.length - 1;
+    if (focused === next && next.disabled) back.focus(); // a disabled button would lose the focus
+    if (focused === back && back.disabled) next.focus();
     area.innerHTML = picture(state, data, width);
     place.say(sentence(state, data));
   }
