@@ -40,8 +40,8 @@ FRAMES = {
         "Shift-and-stitch, pass by pass",
         "The network is a max-pool whose window and stride are f. Step through the passes: each one sees another part "
         "of the picture, and its outputs land in other places of the fine map.",
-        "With f = 3, in which pass (0, 1 or 2) does place 4 of the fine map get its answer when pixels are dropped? In which pass "
-        "does it get it in the paper's form?",
+        "With f = 3, in which pass (0, 1 or 2) does place 4 of the fine map get its answer when pixels are dropped? In "
+        "which pass does it get it in the paper's form?",
     ),
     "impulse": Frame(
         "One value through each upsampling",
