@@ -14,13 +14,13 @@ def exercise_section(lesson):
 
 def _subsection(exercise):
     title, _, task = ast.get_docstring(ast.parse(exercise.solution)).partition("\n")
-    solution = folded("Our solution", f"```python\n{_code(exercise.solution)}\n```")
+    solution = folded("Our solution", f"```python\n{code_of(exercise.solution)}\n```")
     download = f'<p><a href="{exercise.file_name}" download>{exercise.file_name}</a>, the file to begin with</p>'
     target = f"(exercise-{exercise.lesson}-{exercise.number})="
     return f"{target}\n### {title.rstrip('.')}\n\n{task.strip()}\n\n{download}\n\n{solution}\n"
 
 
-def _code(source):
-    """A file's text after its docstring."""
+def code_of(source):
+    """An exercise's text after its docstring, which its page shows by itself."""
     docstring = ast.parse(source).body[0]
     return "\n".join(source.splitlines()[docstring.end_lineno :]).strip()

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import jupytext
 import live_files
 from notebook_download import notebook_download
-from places import HTML, SITE, SRC, chosen_lessons
+from places import HTML, LESSONS, SITE, SRC, lesson_stems
 from slides import write_slides
 from static_files import copy_runtime
 
@@ -36,7 +36,7 @@ def finish():
         page.write_text(_repaired(page.read_text(encoding="utf-8")), encoding="utf-8")
     _write_downloads()
     write_slides()
-    claims = {path.stem: _claims(SITE / "lessons" / f"{path.stem}.html") for path in chosen_lessons()}
+    claims = {stem: _claims(SITE / "lessons" / f"{stem}.html") for stem in lesson_stems().values()}
     live_files.write(SITE / "_static" / "live", copy_runtime(SITE), claims)
     _write_sitemap()
     _let_404_find_its_files()
@@ -62,10 +62,11 @@ def _repaired(html):
 
 def _write_downloads():
     """Beside each lesson's page: its script, its notebook, and a file to begin with for each exercise."""
-    for path in chosen_lessons():
+    for number, stem in lesson_stems().items():
+        path = LESSONS / f"{stem}.py"
         shutil.copyfile(path, SITE / "lessons" / path.name)
-        jupytext.write(notebook_download(path), SITE / "lessons" / f"{path.stem}.ipynb")
-        for exercise in exercises.of_lesson(int(path.stem[7:9])):
+        jupytext.write(notebook_download(path), SITE / "lessons" / f"{stem}.ipynb")
+        for exercise in exercises.of_lesson(number):
             (SITE / "lessons" / exercise.file_name).write_text(exercise.stub, encoding="utf-8")
 
 

@@ -206,9 +206,9 @@ def data(name):
     return DATA[name]()
 
 
-def write(folder):
-    """Write NAME.json for every figure."""
+def write(folder, names=tuple(DATA)):
+    """Write NAME.json for every figure, or for those named."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in DATA:
+    for name in names:
         (folder / f"{name}.json").write_text(json.dumps(data(name), separators=(",", ":")), encoding="utf-8")

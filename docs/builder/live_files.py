@@ -11,9 +11,10 @@ processor time that each lesson takes in Pyodide, as `node tests/wasm/run.mjs re
 not in it counts as a short one.
 """
 
-import ast
 import json
 from pathlib import Path
+
+from exercise_section import code_of
 
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab import exercises
@@ -64,13 +65,7 @@ def _described(exercise):
         "number": exercise.number,
         "name": exercise.name,
         "title": exercise.title,
-        "begin": _without_docstring(exercise.stub),
-        "solution": _without_docstring(exercise.solution),
+        "begin": code_of(exercise.stub) + "\n",
+        "solution": code_of(exercise.solution) + "\n",
         "text": exercise.path.read_text(encoding="utf-8"),
     }
-
-
-def _without_docstring(source):
-    """The page shows the text of the exercise above the editor."""
-    docstring = ast.parse(source).body[0]
-    return "\n".join(source.splitlines()[docstring.end_lineno :]).strip() + "\n"

@@ -1,6 +1,5 @@
 """Files that a reader's browser is served beside the pages: fonts, formulas' styles, the package, its runtime."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -27,16 +26,8 @@ def copy_static():
         for script in ("latin", "greek"):
             _copy(NODE.glob(f"@fontsource-variable/*/files/{name.format(script)}.woff2"), STATIC / "fonts")
     build_wheels(STATIC / "live")
-    write_numbers_of_figures(STATIC / "play")
-
-
-def write_numbers_of_figures(folder):
-    """The numbers of the interactive figures, for the lessons on the site: lesson 12's come from trained networks."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for lesson, _, name in interactive.PLACES:
-        if lesson in lesson_stems():
-            numbers = json.dumps(interactive_data.data(name), separators=(",", ":"))
-            (folder / f"{name}.json").write_text(numbers, encoding="utf-8")
+    on_the_site = [name for lesson, _, name in interactive.PLACES if lesson in lesson_stems()]
+    interactive_data.write(STATIC / "play", on_the_site)  # lesson 12's numbers come from networks that are trained
 
 
 def build_wheels(folder):
@@ -55,9 +46,7 @@ def copy_runtime(site):
     folder = os.environ.get("FCN_PYODIDE")
     if not folder:
         return "https://cdn.jsdelivr.net/pyodide/v0.27.7/full/"
-    files = [
-        path for path in Path(folder).iterdir() if path.suffix in (".whl", ".js", ".mjs", ".wasm", ".zip", ".json")
-    ]
+    files = [path for path in Path(folder).iterdir() if path.suffix in RUNTIME]
     if not files:
         sys.exit(f"FCN_PYODIDE names {folder}, which does not hold the runtime Pyodide")
     _copy(files, site / "_static" / "pyodide")
