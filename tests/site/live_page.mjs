@@ -20,6 +20,7 @@ const wide = { colorScheme: "light" };
 const narrow = { colorScheme: "dark", viewport: { width: 390, height: 844 } };
 const page = await open(base, ADDRESS, { config: change, ...(isolated ? wide : narrow) });
 expect("isolated as served", (await page.evaluate(() => self.crossOriginIsolated)) === isolated);
+await page.waitForSelector("#live:not([hidden])"); // the note on a long lesson has arrived
 const recordedText = await recorded(page);
 
 const parts = { starts, editsAndErrors, interrupts, answersExercises, keys, isAccessible, goesBack };
