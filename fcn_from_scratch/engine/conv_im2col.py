@@ -12,7 +12,7 @@ from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.im2col import (
-    blocks_per_thread,
+    block_lists,
     channels_first,
     channels_last,
     gather,
@@ -53,7 +53,7 @@ def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
                 if relu:
                     xp.maximum(part, 0, out=part)
 
-        threads.run(fill, blocks_per_thread(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
+        threads.run(fill, block_lists(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
     return channels_first(y)
 
 
@@ -81,7 +81,7 @@ def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
             pooled = y[image, rows]
             relu_pool(np, part.reshape(2, 2, *pooled.shape), (pooled, winner[image, rows]))
 
-    threads.run(fill, blocks_per_thread(np, n, ph, 4 * patch_bytes(pw, kernel_size, c, dtype)))
+    threads.run(fill, block_lists(np, n, ph, 4 * patch_bytes(pw, kernel_size, c, dtype)))
     return channels_first(y), channels_first(winner)
 
 
@@ -127,7 +127,7 @@ def im2col_weight_grad(dy, x, weight, geometry, out):
             by_columns = patches.flags.f_contiguous  # then the transposed product is faster
             return (patches.T @ upstream).T if by_columns else upstream.T @ patches
 
-        total = _sum_over_blocks(part, blocks_per_thread(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
+        total = _sum_over_blocks(part, block_lists(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
         out[outputs] += total.reshape(f // groups, *kernel_size, c).transpose(0, 3, 1, 2)
     return out
 
@@ -152,22 +152,22 @@ def im2col_backward(dy, x, weight, geometry, out, workspace=None):
         xp.matmul(patches, matrix, out=dx[image, rows].reshape(-1, c))
         return patches.T @ pixels[image, rows].reshape(-1, c)
 
-    total = _sum_over_blocks(part, blocks_per_thread(xp, n, h, patch_bytes(w, kernel_size, f, dtype)))
+    total = _sum_over_blocks(part, block_lists(xp, n, h, patch_bytes(w, kernel_size, f, dtype)))
     out += total.reshape(*kernel_size, f, c)[::-1, ::-1].transpose(2, 3, 0, 1)
     return channels_first(dx)
 
 
 def _sum_over_blocks(part, blocks):
-    """Return the sum of part(image, rows) over all blocks, given as one list for each thread (blocks_per_thread).
+    """Return the sum of part(image, rows) over all blocks, given as lists (block_lists). Each list is added up first.
 
-    The order of the additions does not depend on which thread is faster.
+    So the order of the additions does not depend on the number of threads, nor on which of them is faster.
     """
     totals = [None] * len(blocks)
 
-    def add_up(worker):
-        for block in blocks[worker]:
+    def add_up(number):
+        for block in blocks[number]:
             found = part(*block)
-            totals[worker] = found if totals[worker] is None else totals[worker] + found
+            totals[number] = found if totals[number] is None else totals[number] + found
 
     threads.run(add_up, range(len(blocks)))
     return sum(totals[1:], start=totals[0])

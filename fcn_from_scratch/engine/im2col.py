@@ -89,13 +89,13 @@ def blocks(images, rows, row_bytes, parts=1, most=None):
             yield slice(n, n + 1), slice(r, min(r + rows_at_once, rows))
 
 
-def blocks_per_thread(xp, images, rows, row_bytes):
-    """The blocks for each thread: one list of blocks for each. A GPU gets a single list."""
+def block_lists(xp, images, rows, row_bytes):
+    """All blocks, as the lists that the threads take one after another. A GPU gets a single list."""
     if xp is not np:
         return [list(blocks(images, rows, row_bytes, 1, GPU_BLOCK_BYTES))]
-    count = threads.workers()
+    count = threads.shares()
     every_block = list(blocks(images, rows, row_bytes, count))
-    return [every_block[worker::count] for worker in range(min(count, len(every_block)))]
+    return [every_block[first::count] for first in range(min(count, len(every_block)))]
 
 
 def gather(padded, rows, ow, kernel_size, stride, dilation):

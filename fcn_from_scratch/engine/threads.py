@@ -30,11 +30,21 @@ import numpy as np
 from fcn_from_scratch.browser import IN_BROWSER
 
 AT_ONCE = 1 << 17  # numbers that one thread works on at a time; with fewer, the threads wait for each other
+SHARES = 8  # parts of one operation, see `shares`
 
 
 def workers():
     """How many threads may work at once: 1 inside an item of `run`, since the others have work already; else `most`."""
     return 1 if _here.busy else most()
+
+
+def shares():
+    """Into how many parts to cut one operation: SHARES; 1 inside an item of `run`, since the others have work already.
+
+    It is the same for any number of threads. How a sum or a matrix product is cut decides how it is rounded. So a
+    network gives the same bits on one core and on eight.
+    """
+    return 1 if _here.busy else SHARES
 
 
 @functools.cache
@@ -79,7 +89,8 @@ def run(function, items, local=None):
             function(item, *own)
 
     if number <= 1:
-        work()
+        # Even a single thread is busy: so its items are cut into parts as they are with several threads.
+        work() if len(items) < 2 else _busy(work)
         return
     # Each thread gets a copy of the context, so that the caller's np.errstate and plain() hold in it too.
     others = [_pool().submit(contextvars.copy_context().run, _busy, work) for _ in range(number - 1)]
@@ -127,12 +138,12 @@ _here = _Here()
 
 
 def _busy(work):
-    """Call work(). Meanwhile `workers` is 1 in this thread."""
-    _here.busy = True
+    """Call work(). Meanwhile `workers` and `shares` are 1 in this thread."""
+    before, _here.busy = _here.busy, True
     try:
         work()
     finally:
-        _here.busy = False
+        _here.busy = before
 
 
 @functools.cache

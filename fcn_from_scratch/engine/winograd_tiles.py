@@ -62,21 +62,21 @@ class Scratch:
 def bands(images, oh, ow, c, f, itemsize):
     """Cut all tiles of `images` outputs of size (oh, ow) into bands of about equal size.
 
-    The number of bands is a multiple of the number of threads where possible.
+    The number of bands is a multiple of threads.shares() where possible.
     """
     rows, columns = -(-oh // OUTPUTS), -(-ow // OUTPUTS)
     budget = NARROW_BYTES if c < WIDE else WIDE_BYTES
     row_bytes = FREQUENCIES * columns * (c + f) / 2 * itemsize
-    at_once = max(int(min(budget / row_bytes, -(-images * rows // threads.workers()))), 1)
+    at_once = max(int(min(budget / row_bytes, -(-images * rows // threads.shares()))), 1)
     if at_once >= rows:
         return [Band(part, slice(0, rows), columns) for part in _even(images, at_once // rows)]
     return [Band(slice(n, n + 1), part, columns) for n in range(images) for part in _even(rows, at_once)]
 
 
 def _even(total, most):
-    """Cut 0..total into about equal slices of at most `most`: if possible, a multiple of the number of threads."""
-    workers = threads.workers()
-    return threads.split(total, -(-total // (most * workers)) * workers)
+    """Cut 0..total into about equal slices of at most `most`: if possible, a multiple of threads.shares()."""
+    shares = threads.shares()
+    return threads.split(total, -(-total // (most * shares)) * shares)
 
 
 def input_tiles(xp, source, band, padding, out, scratch):

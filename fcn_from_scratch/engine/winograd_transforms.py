@@ -110,7 +110,7 @@ def transform_kernel(xp, weight, out, turned=False):
     def transform(filters):
         xp.matmul(factor, taps[filters], out=out[:, filters].transpose(1, 0, 2))
 
-    threads.run(transform, threads.split(len(taps), threads.workers()))
+    threads.run(transform, threads.split(len(taps), threads.shares()))
 
 
 @threads.one_blas_thread
@@ -123,7 +123,7 @@ def transform_kernel_adjoint(xp, dkernel, out):
         taps = factor @ dkernel[:, filters].reshape(INPUTS * INPUTS, -1)
         total[:, :, filters] += taps.reshape(TAPS, TAPS, -1, c)
 
-    threads.run(add_up, threads.split(f, threads.workers()))
+    threads.run(add_up, threads.split(f, threads.shares()))
     return out
 
 

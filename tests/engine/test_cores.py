@@ -1,0 +1,114 @@
+"""The number of threads changes no bit of a result, for every algorithm and for networks of every size."""
+
+import numpy as np
+import pytest
+
+from fcn_from_scratch import models
+from fcn_from_scratch.engine import conv, threads
+from fcn_from_scratch.ops.shapes import Geometry
+from fcn_from_scratch.training import SGD, Trainer
+
+COUNTS = (1, 2, 3, 8)
+
+
+@pytest.fixture
+def with_threads(monkeypatch):
+    """Call function() with each number of threads, our own and BLAS's: the list of results."""
+
+    def results(function):
+        found = []
+        get, put = threads._blas() or (lambda: 1, lambda number: None)
+        before = get()
+        for count in COUNTS:
+            monkeypatch.setattr(threads, "most", lambda count=count: count)
+            threads._pool.cache_clear()
+            put(count)
+            try:
+                found.append(function())
+            finally:
+                put(before)
+                if count > 1:
+                    threads._pool().shutdown()
+                threads._pool.cache_clear()
+        return found
+
+    return results
+
+
+CASES = {
+    "im2col": ((2, 24, 61, 43), (40, 24, 3, 3), {}),
+    "im2col with stride": ((1, 3, 111, 97), (20, 3, 7, 7), {"stride": (3, 2)}),
+    "im2col with groups": ((3, 24, 40, 40), (32, 12, 3, 3), {"groups": 2, "dilation": (2, 1)}),
+    "winograd": ((1, 65, 75, 83), (70, 65, 3, 3), {"padding": (1, 1)}),
+    "wide": ((1, 128, 9, 8), (271, 128, 6, 6), {}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_convolution(case, rng, with_threads):
+    x_shape, weight_shape, placing = CASES[case]
+    algorithm = case.partition(" ")[0]
+    geometry = geometry_of(x_shape, weight_shape, **placing)
+    x, weight = (rng.standard_normal(shape).astype(np.float32) for shape in (x_shape, weight_shape))
+    bias = rng.standard_normal(len(weight)).astype(np.float32)
+    dy = rng.standard_normal((len(x), len(weight), *geometry.output_size)).astype(np.float32)
+
+    def everything():
+        y = conv.conv2d(x, weight, bias, geometry, algorithm)
+        transform = conv.transformation(weight, geometry.stride, geometry.dilation, geometry.groups, wide=True)
+        kernel = None if transform is None else transform(weight)
+        prepared = conv.conv2d(x, weight, bias, geometry, algorithm, transformed=kernel)
+        return [y, prepared, *conv.conv2d_backward(dy, x, weight, geometry, algorithm=algorithm)]
+
+    first, *others = with_threads(everything)
+    for other in others:
+        np.testing.assert_equal(other, first)
+
+
+def geometry_of(x_shape, weight_shape, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
+    kernel = weight_shape[2:]
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
+    size = tuple((n + 2 * p - r) // s + 1 for n, p, r, s in zip(x_shape[2:], padding, reach, stride))
+    return Geometry(kernel, stride, padding, dilation, groups, size)
+
+
+NETWORKS = {
+    "small, in one part": ("mini_fcn8s", {}, (1, 40, 56)),
+    "small, in parts": ("mini_fcn8s", {}, (6, 80, 80)),
+    "large, VGG's layers": ("fcn8s", {"width": 12}, (1, 47, 61)),
+}
+
+
+@pytest.mark.parametrize("case", NETWORKS)
+def test_training_a_network(case, rng, with_threads):
+    name, options, (n, h, w) = NETWORKS[case]
+    batch = rng.standard_normal((n, 3, h, w)).astype(np.float32), rng.integers(0, 5, (n, h, w))
+
+    def ends():
+        net = models.build(name, 5, **options)
+        trainer = Trainer(net, SGD(net, lr=1e-3), iter([batch] * 3))
+        trainer.run(3, progress=False)
+        return dict(net.params), list(trainer.losses), net.eval().forward(batch[0])
+
+    (params, losses, scores), *others = with_threads(ends)
+    assert len(set(losses)) == 3
+    for other in others:
+        np.testing.assert_equal(other, (params, losses, scores))
+
+
+def test_the_large_network_is_larger_than_any_that_is_cut_into_parts():
+    net = models.build("fcn8s", 5, width=12)
+    assert sum(array.size for array in net.params.values()) > 1 << 20
+
+
+def test_one_thread_cuts_the_items_of_its_items_as_several_do(monkeypatch):
+    found = {}
+    for count in COUNTS:
+        monkeypatch.setattr(threads, "most", lambda count=count: count)
+        threads._pool.cache_clear()
+        cuts = found[count] = [threads.shares()]
+        threads.run(lambda item, cuts=cuts: cuts.append(threads.shares()), range(3))
+        threads.run(lambda item, cuts=cuts: cuts.append(threads.shares()), range(1))
+        cuts.append(threads.shares())
+    threads._pool.cache_clear()
+    assert all(cuts == [8, 1, 1, 1, 8, 8] for cuts in found.values()), found
