@@ -12,8 +12,10 @@ equal parts. Every stage has the rate that was best for it on one grid (see tuni
 training or by more care with its rate.
 """
 
+import functools
 import hashlib
 import json
+from pathlib import Path
 from typing import NamedTuple
 
 from fcn_from_scratch import __version__
@@ -153,13 +155,25 @@ def chain(name):
 
 
 def fingerprint(dataset):
-    """A dict that identifies a training set: by names, sizes and times of its files, or by pixels of drawn ones."""
+    """A dict that identifies a training set: by the names and bytes of its files, or by pixels of drawn ones.
+
+    Neither the folder nor the time of a file is part of it. So a dataset that was moved or copied is the same one.
+    """
     digest = hashlib.sha256()
     if hasattr(dataset, "pairs"):
         for name, *paths in dataset.pairs:
-            stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-            digest.update(repr((name, stats)).encode())
+            digest.update(repr((name, [_digest_of(Path(path)) for path in paths])).encode())
     else:
         for number in range(min(len(dataset), 8)):
             digest.update(dataset[number].image.tobytes() + dataset[number].labels.tobytes())
     return {"pictures": len(dataset), "classes": list(dataset.classes), "digest": digest.hexdigest()}
+
+
+def _digest_of(path):
+    stat = path.stat()
+    return _digest_of_bytes(path, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1 << 16)  # a comparison asks once for each seed and each tuned rate
+def _digest_of_bytes(path, size, time):
+    return hashlib.sha256(path.read_bytes()).hexdigest()

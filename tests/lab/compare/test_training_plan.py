@@ -1,6 +1,7 @@
 """All rows have equal steps, structure and schedule are kept apart, and the keys depend on what determines weights."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -92,15 +93,20 @@ def test_drawn_scenes_are_told_apart_by_their_pixels(train):
         assert fingerprint(datasets.Shapes(**options)) != fingerprint(train)
 
 
-def test_files_are_told_apart_by_size_and_time(tmp_path):
+def test_files_are_told_apart_by_their_bytes(tmp_path):
+    """A copy in another folder, made at another time, is the same data. Other labels of the same size are not."""
+    here, there = tmp_path / "here", tmp_path / "there"
     for folder in ("images", "labels"):
-        (tmp_path / folder).mkdir()
-        Image.fromarray(np.zeros((8, 9), np.uint8)).save(tmp_path / folder / "one.png")
+        (here / folder).mkdir(parents=True)
+        Image.fromarray(np.zeros((8, 9), np.uint8)).save(here / folder / "one.bmp")
 
-    def now():
-        return fingerprint(datasets.build("folder", tmp_path, "train", 2))
+    def of(root):
+        return fingerprint(datasets.build("folder", root, "train", 2))
 
-    before = now()
-    assert now() == before
-    os.utime(tmp_path / "labels" / "one.png", (1, 1))
-    assert now() != before
+    before = of(here)
+    shutil.copytree(here, there)
+    os.utime(there / "labels" / "one.bmp", (1, 1))
+    assert of(there) == of(here) == before
+    Image.fromarray(np.ones((8, 9), np.uint8)).save(there / "labels" / "one.bmp")
+    assert (there / "labels" / "one.bmp").stat().st_size == (here / "labels" / "one.bmp").stat().st_size
+    assert of(there) != before
