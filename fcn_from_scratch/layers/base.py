@@ -19,6 +19,7 @@ import math
 import numpy as np
 
 from fcn_from_scratch.backend import get_array_module, memory_order, to_device, to_numpy
+from fcn_from_scratch.layers.prepared import release
 from fcn_from_scratch.layers.window import ONE_PIXEL, declared_window
 from fcn_from_scratch.ops import shapes
 
@@ -176,7 +177,9 @@ class Layer:
     def train(self, mode=True):
         """Switch to training mode or, with False, to eval mode. Returns the layer."""
         self.training = mode
-        if not mode:
+        if mode:
+            self._release()
+        else:
             self._cache = None
         return self
 
@@ -189,14 +192,22 @@ class Layer:
 
         What depends on the weights alone is computed now, not in every forward. It takes memory, see Conv2d.prepare.
         The weights become read-only, so that the prepared arrays stay right. train(), load_state_dict() and
-        prepare(False) end this.
+        prepare(False) end this, and so does a step of the optimizer. If two layers share a weight, either may end it;
+        both then compute with the weight itself.
 
         wide   prepare layers with more weights than patches too, such as fc6: half its time, for 0.5 GiB of memory
         Raises: RuntimeError in training mode, in which every step changes the weights.
         """
         if mode and self.training:
             raise RuntimeError(f"{self.label}.prepare is for eval mode, in which weights stay: call eval() first")
+        if not mode:
+            self._release()
         return self
+
+    def _release(self):
+        """Let the layer's own parameters be changed, also where another layer that shares them was prepared."""
+        for array in self._params.values():
+            release(array)
 
     def to(self, device):
         """Move parameters and gradients to "cpu" or "cuda". What forward kept is dropped. Returns the layer."""
@@ -252,6 +263,7 @@ class Layer:
         self.prepare(False)
         for name in shared:
             ours = self.params[name]
+            release(ours)
             ours[...] = get_array_module(ours).asarray(state[name])
 
     def __repr__(self):

@@ -1,6 +1,7 @@
 """Layers with weights: convolution, transposed convolution and the fully connected layer."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,8 +9,18 @@ from fcn_from_scratch import checks, ops
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine.conv import ALGORITHMS, transformation
 from fcn_from_scratch.engine.im2col import channels_first, channels_last
+from fcn_from_scratch.layers import prepared
 from fcn_from_scratch.layers.base import Layer
 from fcn_from_scratch.layers.window import Window
+
+
+class Prepared(NamedTuple):
+    """What Conv2d.prepare made: the transformed weight, and for which weight, Hold and geometry it was made."""
+
+    weight: np.ndarray
+    held: prepared.Hold
+    made_for: tuple
+    transformed: np.ndarray
 
 
 class Conv2d(Layer):
@@ -77,25 +88,23 @@ class Conv2d(Layer):
         With `wide` also for engine.winograd_wide, into (kh + 1)(kw + 1) / (kh * kw) times. Nothing happens on a GPU and
         for other convolutions."""
         super().prepare(mode)
-        if self._prepared is not None:
-            self._prepared[0].flags.writeable = True
-            self._prepared = None
-        weight = self.params["weight"]
-        if not mode or not isinstance(weight, np.ndarray) or not weight.flags.writeable:
+        self._prepared, weight = None, self.params["weight"]
+        if not mode or not isinstance(weight, np.ndarray):
             return self
         transform = transformation(weight, self.stride, self.dilation, self.groups, self.algorithm, wide)
-        if transform is not None:
-            weight.flags.writeable = False
-            self._prepared = weight, transform(weight)
+        held = None if transform is None else prepared.hold(weight)
+        if held is not None:
+            self._prepared = Prepared(weight, held, (self.algorithm, self.placing), transform(weight))
         return self
 
     @property
     def transformed(self):
-        """The transformed weight that prepare made, if the weight is still the same. Otherwise None."""
+        """The transformed weight that prepare made, if it still belongs to this weight and this geometry; or None."""
         if self._prepared is None:
             return None
-        weight, transformed = self._prepared
-        return transformed if weight is self.params["weight"] and not weight.flags.writeable else None
+        weight, held, made_for, transformed = self._prepared
+        same = weight is self.params["weight"] and not weight.flags.writeable and not held.broken
+        return transformed if same and made_for == (self.algorithm, self.placing) else None
 
     def _forward(self, x):
         checks.channels(self, x, self.in_channels)

@@ -6,6 +6,7 @@ import numpy as np
 
 from fcn_from_scratch import checks, engine, kernels
 from fcn_from_scratch.backend import get_array_module, is_plain, to_numpy
+from fcn_from_scratch.layers.prepared import release
 
 # name pattern -> (learning-rate factor, decay factor); the first pattern that matches counts. Biases learn twice as
 # fast and are not decayed, as in the paper's public networks.
@@ -55,6 +56,7 @@ class SGD:
             if name in frozen or lr_mult == 0:
                 continue
             rate = lr * lr_mult
+            release(weight)  # another network may share it, and may have been prepared
             self._move(
                 weight, grads[name], self.velocity[name], rate / iter_size, rate * self.weight_decay * decay_mult
             )

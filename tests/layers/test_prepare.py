@@ -1,16 +1,20 @@
 """A prepared network gives the same numbers, and never those of weights that have changed since."""
 
 import copy
+import gc
+import weakref
 
 import numpy as np
 import pytest
 
 from fcn_from_scratch import models
+from fcn_from_scratch.dense import convolutionalize, rarefy, shift_and_stitch
 from fcn_from_scratch.dense.chain import share_weights
 from fcn_from_scratch.engine import winograd
-from fcn_from_scratch.layers import Conv2d, MaxPool2d, ReLU, Sequential
+from fcn_from_scratch.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, prepared
 from fcn_from_scratch.models import ZeroFrame
 from fcn_from_scratch.ops import conv2d
+from fcn_from_scratch.training import SGD
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((2, 64, 24, 28)).astype(np.float32)
@@ -131,3 +135,83 @@ def test_the_zero_frame_of_a_prepared_network(monkeypatch):
     predictor = ZeroFrame(net.prepare())
     for _ in range(2):
         np.testing.assert_allclose(predictor(x), expected, atol=1e-5 * abs(expected).max())
+
+
+class TestTwins:
+    """Two networks that share weights. Either may be prepared, loaded or trained; neither uses a stale transform."""
+
+    @pytest.mark.parametrize("wide", [False, True])
+    @pytest.mark.parametrize("first", ["prepared", "rarefied"])
+    def test_rarefied(self, wide, first):
+        rng = np.random.default_rng(4)
+        net = Sequential(Conv2d(3, 64, 3, rng=rng), MaxPool2d(2, name="pool"), Conv2d(64, 600, 6, rng=rng)).eval()
+        x = rng.standard_normal((1, 3, 22, 24)).astype(np.float32)
+        expected = shift_and_stitch(net, x)
+        if first == "prepared":
+            net.prepare(wide=wide)
+            twin = rarefy(net)
+        else:
+            twin = rarefy(net).prepare(wide=wide)
+            net.prepare(wide=wide)
+        assert any(layer.transformed is not None for layer in net.layers if isinstance(layer, Conv2d)) == wide
+        for _ in range(2):
+            np.testing.assert_allclose(twin(x), expected, atol=1e-4 * abs(expected).max())
+            twin.prepare(wide=wide)
+
+    @pytest.mark.parametrize("changed", ["load", "train", "optimizer", "prepare"])
+    def test_one_is_changed_after_the_other_was_prepared(self, changed):
+        layer = conv()
+        one, other = (Sequential(share_weights(layer, "conv")) for _ in range(2))
+        one.eval().prepare()
+        new = {name: array + np.float32(0.25) for name, array in layer.state_dict().items()}
+        if changed == "load":
+            other.load_state_dict({f"conv.{name}": array for name, array in new.items()})
+        elif changed == "optimizer":
+            other.training = other.layers[0].training = True  # it was in training mode before `one` was prepared
+            other.grads["conv.weight"][...] = other.grads["conv.bias"][...] = -0.25
+            SGD(other, 1.0, momentum=0, multipliers={"*": (1, 1)}).step()
+        else:
+            (other.train() if changed == "train" else other.prepare(False)).params["conv.weight"][...] = new["weight"]
+            other.params["conv.bias"][...] = new["bias"]
+        expected = conv2d(X, new["weight"], new["bias"], padding=1, algorithm="im2col")
+        for _ in range(2):
+            for net in (one, other):
+                np.testing.assert_allclose(net(X), expected, atol=1e-4 * abs(expected).max())
+            other.eval().prepare()  # its transform is of the new weight; the other's must stay unused
+
+    def test_a_classifier_and_its_convolutional_twin(self):
+        rng = np.random.default_rng(5)
+        classifier = Sequential(Flatten(name="flat"), Linear(64 * 36, 600, rng=rng, name="fc")).eval()
+        twin = convolutionalize(Sequential(conv(64, 64), *classifier.layers)).eval().prepare(wide=True)
+        assert twin.layers[-1].transformed is not None
+        new = rng.standard_normal((600, 64 * 36)).astype(np.float32)
+        classifier.load_state_dict({"fc.weight": new, "fc.bias": np.zeros(600)})
+        x = rng.standard_normal((1, 64, 7, 7)).astype(np.float32)
+        expected = conv2d(x, new.reshape(600, 64, 6, 6))
+        np.testing.assert_allclose(twin.layers[-1](x), expected, atol=1e-4 * abs(expected).max())
+
+    def test_a_weight_is_writeable_again_when_its_last_network_is_gone(self):
+        layer = conv()
+        twin = share_weights(layer, "twin").prepare()
+        assert not layer.params["weight"].flags.writeable
+        layer.train()
+        layer.params["weight"] += 1
+        assert twin.transformed is None
+
+
+def test_memory_that_is_read_only_anyway_is_left_alone():
+    layer = conv()
+    layer.params["weight"] = np.broadcast_to(np.float32(0.5), layer.params["weight"].shape)
+    assert layer.prepare().transformed is None
+    layer.prepare(False)
+    assert not layer.params["weight"].flags.writeable
+
+
+def test_no_weight_is_kept_alive():
+    layer = conv().prepare()
+    weak = weakref.ref(prepared._owner(layer.params["weight"]))
+    assert weak() is not None
+    del layer
+    gc.collect()
+    assert weak() is None
+    assert all(hold._owner() is not None for hold in prepared._holds.values())
