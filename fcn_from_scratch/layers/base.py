@@ -18,6 +18,7 @@ import math
 
 import numpy as np
 
+from fcn_from_scratch import checks
 from fcn_from_scratch.backend import get_array_module, memory_order, to_device, to_numpy
 from fcn_from_scratch.layers.prepared import release
 from fcn_from_scratch.layers.window import ONE_PIXEL, declared_window
@@ -46,6 +47,7 @@ class Layer:
         self._params = {}
         self._grads = {}
         self._cache = None
+        self._made = None
 
     @property
     def params(self):
@@ -60,7 +62,7 @@ class Layer:
     def forward(self, x):
         """Compute y. In training mode, also keep what backward needs."""
         y, cache = self._forward(x)
-        self.remember(cache)
+        self.remember(cache, getattr(y, "shape", None))
         return y
 
     def __call__(self, x):
@@ -69,29 +71,36 @@ class Layer:
     def backward(self, dy):
         """Return dx, the gradient of the loss with respect to the last forward's input, and add to `grads`.
 
-        Raises: RuntimeError when no forward in training mode came before.
+        Raises: RuntimeError when no forward in training mode came before; ValueError when dy does not have the shape
+        of that forward's output.
         """
-        return self._backward(dy, self.kept())
+        return self._backward(dy, self.kept(dy))
 
     def backward_params(self, dy):
         """Add to `grads` like backward. The gradient with respect to the input is not returned and may be left out."""
         self.backward(dy)
 
-    def remember(self, cache):
-        """Keep `cache` for backward, in training mode."""
-        self._cache = cache if self.training else None
+    def remember(self, cache, shape=None):
+        """Keep `cache` for backward, in training mode. backward then takes gradients of `shape` only, the output's."""
+        self._cache, self._made = (cache, shape) if self.training else (None, None)
 
     def forget(self):
         """Drop what the last forward kept. backward then needs a new forward. Returns the layer."""
         self._cache = None
         return self
 
-    def kept(self):
-        """Return what the last forward kept for backward. Raises: RuntimeError if there is nothing."""
+    def kept(self, dy=None):
+        """Return what the last forward kept for backward.
+
+        dy   the gradient that backward was given
+        Raises: RuntimeError if nothing was kept; ValueError if dy does not have the shape of the output.
+        """
         if self._cache is None:
             raise RuntimeError(
                 f"{self.label}.backward was called before forward (in training mode): it needs what forward keeps"
             )
+        if dy is not None and self._made is not None:
+            checks.same_shape(dy, self._made, "dy", f"the last output of {self.label} has")
         return self._cache
 
     def _forward(self, x):

@@ -119,7 +119,7 @@ class Conv2d(Layer):
     def backward_params(self, dy):
         """Only add to `grads`. This is enough for the first layer of a network: the image's gradient is not needed."""
         arguments = self.params["weight"], *self.placing
-        ops.conv2d_weight_grad(dy, self.kept(), *arguments, out=self.gradient_of("weight"), **self.engine_options)
+        ops.conv2d_weight_grad(dy, self.kept(dy), *arguments, out=self.gradient_of("weight"), **self.engine_options)
         if "bias" in self.params:
             self.accumulate("bias", ops.conv2d_bias_grad(dy))
 

@@ -37,8 +37,9 @@ class Crop(Layer):
         size = self.size if size is None else size
         if size is None:
             raise ValueError(f"{self.label} has no size of its own: call forward(x, size=(H, W))")
-        self._cache = x.shape if self.training else None
-        return ops.crop(x, self.offset, size)
+        y = ops.crop(x, self.offset, size)
+        self.remember(x.shape, y.shape)
+        return y
 
     def __call__(self, x, size=None):
         return self.forward(x, size)
@@ -58,8 +59,9 @@ class Concat(Layer):
 
     def forward(self, *maps):
         checks.same_sizes(self, maps)
-        self._cache = [x.shape[1] for x in maps] if self.training else None
-        return get_array_module(*maps).concatenate(maps, axis=1)
+        y = get_array_module(*maps).concatenate(maps, axis=1)
+        self.remember([x.shape[1] for x in maps], y.shape)
+        return y
 
     def __call__(self, *maps):
         return self.forward(*maps)
@@ -86,7 +88,7 @@ class Sum(Layer):
 
     def forward(self, *maps):
         checks.same_sizes(self, maps, channels=True)
-        self._cache = len(maps) if self.training else None
+        self.remember(len(maps), maps[0].shape)
         return _scaled(sum(maps[1:], maps[0]), self.scale)
 
     def __call__(self, *maps):
@@ -128,13 +130,19 @@ class SkipFusion(Layer):
 
     def forward(self, scores, skip):
         """The coarse scores plus the skip's scores, on the grid of the map that starts later."""
+        if not scores.ndim == skip.ndim == 4 or (len(skip), self.score.out_channels) != scores.shape[:2]:
+            raise ValueError(
+                f"{self.label} adds scores (N, {self.score.out_channels}, H, W) and a skip of as many pictures, (N, "
+                f"{self.score.in_channels}, H', W'); got scores {scores.shape} and a skip {skip.shape}"
+            )
         fine = self.score(_scaled(skip, self.scale))
         cut_fine = tuple(max(o, 0) for o in self.offset)
         cut_coarse = tuple(max(-o, 0) for o in self.offset)
         sizes = zip(self.offset, scores.shape[2:], fine.shape[2:])
         size = tuple(c if o > 0 else f if o < 0 else min(c, f) for o, c, f in sizes)
-        self._cache = (scores.shape, fine.shape, cut_coarse, cut_fine) if self.training else None
-        return ops.crop(scores, cut_coarse, size) + ops.crop(fine, cut_fine, size)
+        y = ops.crop(scores, cut_coarse, size) + ops.crop(fine, cut_fine, size)
+        self.remember((scores.shape, fine.shape, cut_coarse, cut_fine), y.shape)
+        return y
 
     def __call__(self, scores, skip):
         return self.forward(scores, skip)

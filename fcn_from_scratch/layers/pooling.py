@@ -158,7 +158,7 @@ class MaxUnpool2d(Layer):
         if indices is None or output_size is None:
             indices, output_size = self._of_the_pool()
         y = ops.max_unpool2d(x, indices, output_size)
-        self._cache = indices if self.training else None
+        self.remember(indices, y.shape)
         return y
 
     def __call__(self, x, indices=None, output_size=None):

@@ -71,7 +71,7 @@ class ShiftAndStitch(Container):
 
     def _passes_again(self, dy):
         """For each pass: run the net forward again, and yield the shift and the gradient of that pass's output."""
-        x, passes = self.kept()
+        x, passes = self.kept(dy)
         now = _states(self.net)
         for shift, state, shape in passes:
             _rewind(self.net, state)

@@ -145,22 +145,22 @@ MUTANTS = [
     Mutant(
         "a fused ReLU remembers its input",
         "layers.fused.run",
-        "relu.remember((y,))",
-        "relu.remember((x,))",
+        "relu.remember((y,), y.shape)",
+        "relu.remember((x,), y.shape)",
         CHAINS,
     ),
     Mutant(
         "a fused ReLU passes every gradient",
         "layers.fused.run",
-        "relu.remember((y,))",
-        "relu.remember(())",
+        "relu.remember((y,), y.shape)",
+        "relu.remember((), y.shape)",
         CHAINS,
     ),
     Mutant(
         "a fused pool keeps its winners for itself",
         "layers.fused.run",
-        "pool.remember(pool.keep(winner, shape))",
-        "pool.remember((winner, shape))",
+        "pool.remember(pool.keep(winner, shape), y.shape)",
+        "pool.remember((winner, shape), y.shape)",
         RUNS,
     ),
     Mutant(
