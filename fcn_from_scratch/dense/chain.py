@@ -10,20 +10,24 @@ def chain(net):
 
     net  a Sequential, a list of layers, or a segmentation network, which counts as its layers from the image to the
          coarsest scores (its `coarse_path`)
-    Raises: ValueError for anything else.
+    Raises: ValueError for anything else, and if two layers have one name.
     """
     if hasattr(net, "coarse_path"):
         net = net.coarse_path
     if isinstance(net, (list, tuple)):
-        net = {layer.name or str(number): layer for number, layer in enumerate(net)}
+        named = [(layer.name or str(number), layer) for number, layer in enumerate(net)]
     elif isinstance(net, Sequential):
-        net = net.children
+        named = net.children.items()
     else:
         raise ValueError(f"net must be a chain of layers, a Sequential or a list; got {type(net).__name__}")
     layers = {}
-    for name, layer in net.items():
+    for name, layer in named:
         inner = chain(layer) if isinstance(layer, Sequential) else {"": layer}
-        layers |= {f"{name}.{key}".rstrip("."): value for key, value in inner.items()}
+        for key, value in inner.items():
+            full = f"{name}.{key}".rstrip(".")
+            if full in layers:
+                raise ValueError(f"the layers of a chain must have different names; {full!r} occurs twice")
+            layers[full] = value
     return layers
 
 

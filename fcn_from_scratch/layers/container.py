@@ -16,6 +16,10 @@ class Container(Layer):
         self.children = dict(children)
         if len(set(map(id, self.children.values()))) < len(self.children):
             raise ValueError("one layer is in two places, but it keeps only one input: make a layer for each place")
+        names = [key + child.separator + name for key, child in self.children.items() for name in child.params]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two parameters would be called {name!r}; give one of their layers another name")
         for key, child in self.children.items():
             child.name = child.name or key
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcn_from_scratch import geometry, models
-from fcn_from_scratch.dense import rarefy, shift_and_stitch
+from fcn_from_scratch.dense import convolutionalize, rarefy, shift_and_stitch
 from fcn_from_scratch.gradcheck import layer_check, spaced
 from fcn_from_scratch.layers import (
     AvgPool2d,
@@ -337,6 +337,20 @@ class TestRarefy:
             rarefy(Sequential(ReLU()), 2)
         with refuses("net must be a chain of layers, a Sequential or a list; got MaxPool2d"):
             rarefy(MaxPool2d(2))
+
+    @pytest.mark.parametrize("trick", [rarefy, convolutionalize])
+    @pytest.mark.parametrize(
+        ("layers", "name"),
+        [
+            ([ReLU(name="a"), MaxPool2d(2, name="b"), ReLU(name="a"), Flatten(), Linear(4, 2)], "a"),
+            ([ReLU(name="1"), ReLU(), Flatten(), Linear(4, 2)], "1"),
+            ([Sequential(ReLU(name="b"), name="a"), ReLU(name="a.b"), Flatten(), Linear(4, 2)], "a.b"),
+        ],
+    )
+    def test_two_layers_of_one_name(self, trick, layers, name):
+        """A dict of layers would hold only the last of them."""
+        with refuses(f"the layers of a chain must have different names; {name!r} occurs twice"):
+            trick(layers)
 
 
 class TestShiftAndStitch:

@@ -103,3 +103,10 @@ class TestModes:
         one, two = np.random.default_rng(1), np.random.default_rng(2)
         net = Sequential(Dropout(rng=one, name="drop6"), Sequential(Dropout(rng=two), name="top"))
         assert net.generators() == {"drop6.rng": one, "top.0.rng": two}
+
+
+def test_a_dotted_name_that_meets_an_inner_one():
+    """One of the two weights would have no entry in params: no optimizer would move it, and no file would hold it."""
+    inner = Sequential(Conv2d(1, 1, 1, name="b"), name="a")
+    with pytest.raises(ValueError, match=r"two parameters would be called 'a\.b\.weight'"):
+        Sequential(inner, Conv2d(1, 1, 1, name="a.b"))
