@@ -136,10 +136,13 @@ def check_pool_windows(size, out, kernel_size, stride, padding, dilation):
 def check_pool_padding(kernel_size, padding, dilation=(1, 1)):
     """Return the span of a pool's windows along each axis; all arguments are pairs.
 
-    Raises: ValueError for padding above half the window.
+    The padding is at most half the window: k // 2 taps, which are d * (k // 2) pixels. So a pool that may be padded may
+    also be dilated together with its padding, as dense.rarefy does.
+    Raises: ValueError for more padding.
     """
     spans = tuple(map(span, kernel_size, dilation))
-    if any(2 * p > e for p, e in zip(padding, spans)):
+    half = [max(e // 2, d * (k // 2)) for e, d, k in zip(spans, dilation, kernel_size)]
+    if any(p > most for p, most in zip(padding, half)):
         raise ValueError(
             f"pooling's padding must be at most half the window, or a window could lie in the padding alone; got "
             f"padding {padding} for a window of {spans[0]}x{spans[1]}"

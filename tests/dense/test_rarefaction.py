@@ -255,6 +255,18 @@ class TestRarefy:
         for one, other in zip(*results):
             close(one, other)
 
+    @pytest.mark.parametrize("pool", [MaxPool2d, AvgPool2d])
+    @pytest.mark.parametrize(("kernel_size", "padding"), [(2, 1), ((4, 2), (2, 1)), ((2, 3), (1, 0))])
+    def test_pools_padded_by_half_an_even_window(self, pool, kernel_size, padding, rng):
+        net = Sequential(MaxPool2d(2, name="first"), pool(kernel_size, 2, padding, name="second"))
+        x = rng.integers(-9, 10, (2, 3, 22, 26)).astype(float)
+        twin = rarefy(net)
+        np.testing.assert_array_equal(twin(x)[:, :, ::4, ::4], net(x))
+        dense = shift_and_stitch(net, x)
+        inner = np.s_[:, :, 8 : dense.shape[2] - 8, 8 : dense.shape[3] - 8]
+        np.testing.assert_array_equal(twin(x)[:, :, : dense.shape[2], : dense.shape[3]][inner], dense[inner])
+        layer_check(twin.layers[1], spaced(rng, (1, 2, 9, 10)), rng)
+
     def test_nested_chains_and_lists(self, rng):
         net = strided_net(rng)
         x = rng.normal(size=(1, 2, 22, 22))
