@@ -12,6 +12,7 @@ import numpy as np
 
 from fcn_from_scratch import checks
 from fcn_from_scratch.backend import get_array_module, to_numpy
+from fcn_from_scratch.geometry.fields import axes_of
 
 
 def pixel_mask(shape, keep, rng):
@@ -50,7 +51,7 @@ def cell_mask(shape, field, keep, rng):
     if len(shape) != 3:
         raise ValueError(f"shape must be that of label maps, (N, H, W); got {shape}")
     cells = []
-    for axis, length in zip(field.axes, shape[1:]):
+    for axis, length in zip(axes_of(field, "field"), shape[1:]):
         nearest = np.array([floor((place - axis.start) / axis.stride + 0.5) for place in range(length)])
         cells.append(nearest - nearest[0])
     rows, columns = cells
@@ -75,7 +76,7 @@ def labels_at_cells(labels, field, size):
     checks.ndim(labels, 3, "labels", "(N, H, W)")
     checks.integer_labels(labels)
     xp, places = get_array_module(labels), []
-    for axis, cells, length in zip(field.axes, checks.pair(size, "size", 1), labels.shape[1:]):
+    for axis, cells, length in zip(axes_of(field, "field"), checks.pair(size, "size", 1), labels.shape[1:]):
         at = [floor(axis.start + axis.stride * cell) for cell in range(cells)]
         if at[0] < 0 or at[-1] >= length:
             raise ValueError(
@@ -104,7 +105,7 @@ def patches(x, field, mask=None):
     Source: Long et al. 2015, section 3.4. Lesson 13.
     """
     checks.ndim(x, 4, "x", "(N, C, H, W)")
-    windows = [_windows(axis) for axis in field.axes]
+    windows = [_windows(axis) for axis in axes_of(field, "field")]
     whole = tuple((length - begin - size) // stride + 1 for length, (begin, size, stride) in zip(x.shape[2:], windows))
     if min(whole) < 1:
         raise ValueError(f"an image of {x.shape[2]}x{x.shape[3]} pixels holds no whole field: {field}")

@@ -1,6 +1,7 @@
 """Shift-and-stitch as a function. The net's geometry gives the stride."""
 
 from fcn_from_scratch import checks, geometry
+from fcn_from_scratch.dense.chain import chain, share_weights
 from fcn_from_scratch.layers import Layer, Sequential
 from fcn_from_scratch.layers.shift_and_stitch import stitch
 
@@ -10,8 +11,8 @@ def shift_and_stitch(net, x, stride=None, form="drop"):
 
     y[n, c, f*i + a, f*j + b] = net(x[:, :, a:, b:])[n, c, i, j]   for 0 <= a, b < f
 
-    net     a layer or a Sequential. A segmentation network counts as its layers up to the coarsest scores. Any function
-            of x will do if `stride` is given
+    net     a layer, a list of layers or a Sequential. A segmentation network counts as its layers up to the coarsest
+            scores. Any function of x will do if `stride` is given
     stride  f, the output stride of the net, an integer or a pair; None takes it from geometry.receptive_field(net)
     form    "drop" drops the first rows and columns, as above. "shift", the paper's form, moves the image down and to
             the right and fills in zeros
@@ -22,8 +23,8 @@ def shift_and_stitch(net, x, stride=None, form="drop"):
     Raises: ValueError when `stride` is not the net's.
     Source: Long et al. 2015, section 3.2. Lesson 7.
     """
-    if hasattr(net, "coarse_path"):
-        net = Sequential(*net.coarse_path)
+    if hasattr(net, "coarse_path") or isinstance(net, (list, tuple)):
+        net = Sequential(*(share_weights(layer, name) for name, layer in chain(net).items()))
     return stitch(net, x, _stride(net, stride), form)
 
 

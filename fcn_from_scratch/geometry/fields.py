@@ -76,6 +76,13 @@ class ReceptiveField:
 IMAGE = ReceptiveField()
 
 
+def axes_of(field, name):
+    """The axes of a grid, an argument called `name`. Raises: ValueError for a net, which is an easy mistake."""
+    if not isinstance(field, ReceptiveField):
+        raise ValueError(f"{name} must be a grid, as geometry.receptive_field(net) returns; got {type(field).__name__}")
+    return field.axes
+
+
 def receptive_field(net, start=IMAGE):
     """The grid of the net's output, or of its coarsest scores if it is a segmentation network.
 
@@ -121,10 +128,11 @@ def crop_offset(field, reference):
 
     Returns: an integer, or a (vertical, horizontal) pair where the axes differ. Negative: the reference starts before
     the map does, and has to be cropped itself.
-    Raises: ValueError when the strides differ or the offset is not whole (Caffe's crop layer asks the same).
+    Raises: ValueError when the strides differ or the offset is not whole (Caffe's crop layer asks the same), and for
+    nets instead of grids.
     """
     offsets = []
-    for here, there in zip(field.axes, reference.axes):
+    for here, there in zip(axes_of(field, "field"), axes_of(reference, "reference")):
         if here.stride != there.stride:
             raise ValueError(
                 f"maps that are cropped to each other must have equal strides; got {_plain(here.stride)} and "
@@ -144,7 +152,8 @@ def overlap(field, other):
     """The grid on which two maps of one stride lie after the earlier one is cropped: the later start, and the larger
     receptive field."""
     return ReceptiveField(
-        Axis(max(a.size, b.size), a.stride, max(a.start, b.start)) for a, b in zip(field.axes, other.axes)
+        Axis(max(a.size, b.size), a.stride, max(a.start, b.start))
+        for a, b in zip(axes_of(field, "field"), axes_of(other, "other"))
     )
 
 
@@ -154,6 +163,8 @@ def joint(fields):
     Raises: ValueError when a stride or a start differs: what is joined would not belong together.
     """
     first, *others = fields
+    for other in (first, *others):
+        axes_of(other, "each of the fields")
     for other in others:
         if any((a.stride, a.start) != (b.stride, b.start) for a, b in zip(first.axes, other.axes)):
             raise ValueError(f"maps that are joined must lie in the same places; got {first} and {other}")

@@ -386,3 +386,13 @@ class TestShiftAndStitch:
     def test_a_classifier_is_no_map(self, rng):
         with refuses("Flatten '1' has no place in a grid"):
             shift_and_stitch(Sequential(MaxPool2d(2), Flatten()), rng.normal(size=(1, 1, 4, 4)))
+
+    def test_a_list_of_layers_is_left_as_it_is(self, rng):
+        net, x = strided_net(rng), rng.integers(-9, 10, (1, 2, 22, 25)).astype(float)
+        net.eval()
+        names = [layer.name for layer in net.layers]
+        np.testing.assert_array_equal(shift_and_stitch(net.layers, x), shift_and_stitch(net, x))
+        assert [layer.name for layer in net.layers] == names
+        pools = [MaxPool2d(2), MaxPool2d(2)]
+        shift_and_stitch(pools, x)
+        assert [pool.name for pool in pools] == [None, None]
