@@ -6,7 +6,6 @@ from page_parts import folded
 
 from fcn_from_scratch.lab import exercises
 
-
 # live.js shows it where lessons can run live
 LIVE = (
     '<p class="live-hint" hidden>Or answer here, in the browser: press <a href="#live">Run live</a> at the top of this '

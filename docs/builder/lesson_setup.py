@@ -20,9 +20,7 @@ def _prepare():
 
     def list_claims(rows):
         """Check as the lesson does; then list each claim with the reason for its tolerance."""
-        with contextlib.redirect_stdout(
-            io.StringIO()
-        ):  # its line "all 14 claims hold" counts other claims than the page
+        with contextlib.redirect_stdout(io.StringIO()):  # "all 14 claims hold" would be a second count on the page
             check_all(rows)
         items = (f"<li>{html.escape(claim)} <small>{html.escape(reason)}</small></li>" for claim, _, reason in rows)
         head = f"<p>In short: {len(rows)} of the claims above, each with the reason for its tolerance.</p>"

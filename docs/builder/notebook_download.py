@@ -37,7 +37,7 @@ def notebook_download(path, wheel):
 
 
 def with_links_to_the_site(text):
-    """A link to another file of the project leads to its page on the site. Where the site is not known, its words stay."""
+    """Links to files of the project become links to pages of the site; or only words, if its address is not known."""
     site = _site()
     if not site:
         return re.sub(r"(?<!!)\[([^]]+)" + LINK.pattern, r"\1", text)

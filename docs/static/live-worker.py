@@ -53,7 +53,7 @@ class Glue:
 
 def _claims_in_a_box(rows, check=course.claims):
     """Check as the lesson does; then the page lists each claim with the reason for its tolerance."""
-    with contextlib.redirect_stdout(io.StringIO()):  # its line "all 14 claims hold" counts other claims than the page
+    with contextlib.redirect_stdout(io.StringIO()):  # "all 14 claims hold" would be a second count on the page
         check(rows)
     live_page.claims(json.dumps([[claim, reason] for claim, _, reason in rows]))
 

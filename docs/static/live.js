@@ -16,7 +16,7 @@
     const cells = lesson.seconds ? ` All cells together take about ${inWords(lesson.seconds)}.` : "";
     const long = lesson.long ? " They wait for Run all, and you can interrupt them." : "";
     note.className = "live-note";
-    note.textContent = `Loads ${Math.ceil(config.bytes / 1e6)} MB once${start}.${cells}${long}`;
+    note.textContent = `Loads ${Math.ceil(config.bytes / 1e6)} MB the first time${start}.${cells}${long}`;
     return note;
   }
 
