@@ -44,7 +44,9 @@ class Pooled:
         self.runs += 1
         if self.runs > self.allowed:
             most = f"(f / step)**2 = {self.allowed}"
-            raise RuntimeError(f"{most} passes are enough, but the network was run once more")
+            raise RuntimeError(
+                f"{most} passes are enough, but the network was run once more"
+            )
         return self.at_every_pixel(x)[:: self.f, :: self.f]
 
     def at_every_pixel(self, x):
