@@ -24,6 +24,7 @@ def main(words):
         return
     assemble()
     copy_static()
+    shutil.rmtree(HTML / "_static", ignore_errors=True)  # Sphinx would keep files of an earlier, larger build
     run_sphinx("html", HTML)
     finish()
     size = sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file()) / 1e6

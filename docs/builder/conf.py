@@ -1,5 +1,6 @@
 """Sphinx's settings. Sphinx is started by build.py."""
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -22,10 +23,15 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx_copybutton",
     "docstrings",
+    "folded_code",
     "katex_math",
     "lesson_outputs",
+    "lesson_titles",
     "word_links",
 ]
+
+# The colours of the code (a11y_pygments) set logging to INFO on import; a kernel's start is no news.
+logging.getLogger("traitlets").setLevel(logging.WARNING)
 
 # pages
 myst_enable_extensions = ["dollarmath", "deflist", "attrs_block", "attrs_inline", "colon_fence"]
@@ -42,7 +48,6 @@ nb_execution_mode, nb_execution_timeout = "cache", 900
 nb_execution_cache_path = str(CACHE / "lessons")
 nb_execution_show_tb = True  # a broken claim is a warning with its message, and warnings fail the build
 nb_merge_streams = True
-nb_code_prompt_show, nb_code_prompt_hide = "Show the code", "Hide the code"
 nb_render_text_lexer = "none"
 
 # links to other sites are checked at night
@@ -53,7 +58,7 @@ linkcheck_timeout, linkcheck_retries = 30, 3
 html_theme = "furo"
 html_static_path = [str(DOCS / "static"), str(STATIC)]
 html_css_files = ["book.css"]
-html_js_files = [("book.js", {"defer": ""})]
+html_js_files = [("book.js", {"defer": ""}), ("words.js", {"defer": ""})]
 html_favicon = str(DOCS / "static" / "favicon.svg")
 html_use_index = html_domain_indices = False
 html_show_sourcelink = html_copy_source = html_show_sphinx = html_show_copyright = False

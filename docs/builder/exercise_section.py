@@ -6,10 +6,17 @@ from page_parts import folded
 
 from fcn_from_scratch.lab import exercises
 
+# live.js shows it where lessons can run live
+LIVE = (
+    '<p class="live-hint" hidden>Or answer here, in the browser: press <a href="#live">Run live</a> at the top of this '
+    "page. Then each exercise below gets an editor for your answer and a button <strong>Check</strong>, which says "
+    "whether the answer is right, or gives a hint.</p>\n\n"
+)
+
 
 def exercise_section(lesson):
     """Markdown with one subsection for each exercise."""
-    return "\n".join(_subsection(exercise) for exercise in exercises.of_lesson(lesson))
+    return LIVE + "\n".join(_subsection(exercise) for exercise in exercises.of_lesson(lesson))
 
 
 def _subsection(exercise):

@@ -7,21 +7,15 @@ from urllib.parse import urlsplit
 
 import jupytext
 import live_files
+from lesson_titles import number_search_results
 from notebook_download import notebook_download
+from page_repairs import glossary_meanings, repaired
 from places import HTML, LESSONS, SITE, SRC, lesson_stems
 from slides import write_slides
 from static_files import copy_runtime
 
 from fcn_from_scratch.lab import exercises
 
-# What axe-core finds in the templates of Sphinx, MyST-NB and Furo
-REPAIRS = {
-    ' role="heading">': ' role="heading" aria-level="2">',
-    '<summary aria-label="Toggle hidden content">': "<summary>",
-    '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="Pages">',
-    '<aside class="toc-drawer': '<aside aria-label="On this page" class="toc-drawer',
-    '<div id="search-results"></div>': '<h1>Search</h1><div id="search-results"></div>',
-}
 SITEMAP = "http://www.sitemaps.org/schemas/sitemap/0.9"
 UNUSED = (".buildinfo", "objects.inv", "_sources", "jupyter_execute")
 
@@ -32,8 +26,8 @@ def finish():
     shutil.copytree(HTML, SITE, ignore=shutil.ignore_patterns(*UNUSED))
     _remove_what_earlier_builds_left()
     (SITE / ".nojekyll").touch()  # GitHub Pages would leave out folders like _static
-    for page in SITE.rglob("*.html"):
-        page.write_text(_repaired(page.read_text(encoding="utf-8")), encoding="utf-8")
+    _repair_pages()
+    number_search_results()
     _write_downloads()
     write_slides()
     claims = {stem: _claims(SITE / "lessons" / f"{stem}.html") for stem in lesson_stems().values()}
@@ -54,18 +48,19 @@ def _remove_what_earlier_builds_left():
             picture.unlink()
 
 
-def _repaired(html):
-    for old, new in REPAIRS.items():
-        html = html.replace(old, new)
-    return html
+def _repair_pages():
+    meanings = glossary_meanings((SITE / "glossary.html").read_text(encoding="utf-8"))
+    for page in SITE.rglob("*.html"):
+        page.write_text(repaired(page.read_text(encoding="utf-8"), meanings), encoding="utf-8")
 
 
 def _write_downloads():
     """Beside each lesson's page: its script, its notebook, and a file to begin with for each exercise."""
+    wheel = next(path.name for path in (SITE / "_static/live").glob("fcn_from_scratch-*.whl"))
     for number, stem in lesson_stems().items():
         path = LESSONS / f"{stem}.py"
         shutil.copyfile(path, SITE / "lessons" / path.name)
-        jupytext.write(notebook_download(path), SITE / "lessons" / f"{stem}.ipynb")
+        jupytext.write(notebook_download(path, wheel), SITE / "lessons" / f"{stem}.ipynb")
         for exercise in exercises.of_lesson(number):
             (SITE / "lessons" / exercise.file_name).write_text(exercise.stub, encoding="utf-8")
 

@@ -14,7 +14,11 @@ from page_parts import folded, local_links
 from places import DOCS, lesson_stems
 from play_places import with_interactive_figures
 
-DRAWING = re.compile(r"^def draw_|^ *viz\.show\(|^claims\(", re.MULTILINE)
+FOLDED = {  # what the code does: how its button names it
+    "the code of this figure": re.compile(r"^ *viz\.show\(", re.MULTILINE),
+    "the code of these claims": re.compile(r"^claims\(", re.MULTILINE),
+    "the code of the drawings": re.compile(r"^def draw_", re.MULTILINE),
+}
 CLOSING = re.compile(r"^> \*\*Prediction (\d+)\.\*\* ((?:.+\n?)(?:^>.*\n?)*)", re.MULTILINE)
 
 
@@ -26,8 +30,8 @@ def read_lesson(text):
     for cell in notebook.cells[1:]:
         if cell.cell_type == "markdown":
             cell.source = _prose(cell, number)
-        elif DRAWING.search(cell.source):
-            cell.metadata.setdefault("tags", []).append("hide-input")
+        else:
+            _fold(cell)
         cells.append(cell)
     notebook.cells = cells
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "python"}
@@ -73,6 +77,14 @@ def _setup_cell():
     """The package's hash is in it, because the cache of outputs compares cells and nothing else."""
     code = (DOCS / "builder" / "lesson_setup.py").read_text(encoding="utf-8")
     return new_code_cell(f"# {package_hash()}\n{code}", metadata={"tags": ["remove-cell"]})
+
+
+def _fold(cell):
+    """Fold the code of a cell that draws or that lists the claims. Other cells stay as they are."""
+    name = next((name for name, code in FOLDED.items() if code.search(cell.source)), None)
+    if name:
+        cell.metadata.setdefault("tags", []).append("hide-input")
+        cell.metadata["mystnb"] = {"code_prompt_show": f"Show {name}", "code_prompt_hide": f"Hide {name}"}
 
 
 def _prose(cell, number):

@@ -1,7 +1,8 @@
 """What "Run live" fetches from the site itself, beside the wheels: config.json, and the exercises of each lesson.
 
     live/config.json            {"pyodide": address of the browser's Python, "bytes": how much is loaded,
-                                "wheels": [...], "limit": seconds for the check of an exercise,
+                                "wheels": [...], "start": seconds until Python is ready,
+                                "limit": seconds for the check of an exercise,
                                 "lessons": {stem: {"claims": N, "seconds": S or null, "exercises": K}}}
     live/exercises/STEM.json    the exercises of a lesson: what the reader begins with, our solution, and the whole
                                 file for the check
@@ -19,8 +20,10 @@ from exercise_section import code_of
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab import exercises
 
-# What a browser loads of Pyodide 0.27.7 for NumPy, Pillow and Matplotlib, unpacked. The wheels come on top.
+# What a browser loads of Pyodide 0.27.7 for NumPy, Pillow and Matplotlib, unpacked, if the public CDN sends it.
 RUNTIME_BYTES = 25_400_000
+LOADED = (".wasm", ".zip", ".whl")  # of a folder with the runtime, beside the list of its packages
+UNUSED = ("micropip", "tqdm")  # packages in such a folder that no lesson asks for
 MEASURED = Path(__file__).with_name("browser_seconds.json")
 
 
@@ -39,12 +42,21 @@ def write(folder, pyodide, claims):
         lessons[stem] = {"claims": number, "seconds": measured.get(stem), "exercises": count}
     config = {
         "pyodide": pyodide,
-        "bytes": RUNTIME_BYTES + sum(wheel.stat().st_size for wheel in wheels),
+        "bytes": _runtime_bytes(folder / pyodide) + sum(wheel.stat().st_size for wheel in wheels),
         "wheels": [wheel.name for wheel in wheels],
+        "start": measured.get("start"),
         "limit": exercises.TIME_LIMIT,
         "lessons": lessons,
     }
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+
+def _runtime_bytes(folder):
+    """How much of the runtime a browser loads: from its files, if they are on the site."""
+    if not (folder / "pyodide-lock.json").exists():
+        return RUNTIME_BYTES
+    loaded = [path for path in folder.iterdir() if path.suffix in LOADED and not path.name.startswith(UNUSED)]
+    return sum(path.stat().st_size for path in [*loaded, folder / "pyodide-lock.json"])
 
 
 def _write_exercises(folder, stem):

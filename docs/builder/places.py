@@ -1,6 +1,7 @@
 """Where the build finds its parts, and where it works."""
 
 import os
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -8,6 +9,7 @@ DOCS, LESSONS, PACKAGE = ROOT / "docs", ROOT / "lessons", ROOT / "fcn_from_scrat
 SITE = ROOT / "site"  # the result
 BUILD = ROOT / "build" / "site"
 SRC, HTML, DOCTREES, CACHE = BUILD / "src", BUILD / "html", BUILD / "doctrees", BUILD / "cache"
+LESSON_PAGE = re.compile(r"lessons/lesson_(\d\d)_\w+")  # a page's name, and the number of its lesson
 STATIC, NODE = BUILD / "static", BUILD / "node_modules"
 
 

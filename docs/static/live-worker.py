@@ -3,6 +3,8 @@
 The worker (live-worker.js) runs this text once, and keeps one Glue. Each method returns a dict for the page.
 """
 
+import contextlib
+import io
 import json
 import linecache
 import sys
@@ -51,7 +53,8 @@ class Glue:
 
 def _claims_in_a_box(rows, check=course.claims):
     """Check as the lesson does; then the page lists each claim with the reason for its tolerance."""
-    check(rows)
+    with contextlib.redirect_stdout(io.StringIO()):  # "all 14 claims hold" would be a second count on the page
+        check(rows)
     live_page.claims(json.dumps([[claim, reason] for claim, _, reason in rows]))
 
 

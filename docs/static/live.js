@@ -9,11 +9,19 @@
     return seconds < 100 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
   }
 
-  function noteOn(lesson) {
+  // What a click costs, said before it.
+  function noteOn(config, lesson) {
     const note = document.createElement("span");
+    const start = config.start ? ` and takes about ${inWords(config.start)} to start` : "";
+    const cells = lesson.seconds ? ` All cells together take about ${inWords(lesson.seconds)}.` : "";
+    const long = lesson.long ? " They wait for Run all, and you can interrupt them." : "";
     note.className = "live-note";
-    note.textContent = `All cells together take about ${inWords(lesson.seconds)} in a browser. You can interrupt them.`;
+    note.textContent = `Loads ${Math.ceil(config.bytes / 1e6)} MB the first time${start}.${cells}${long}`;
     return note;
+  }
+
+  function showHints() {
+    for (const hint of document.querySelectorAll(".live-hint")) hint.hidden = false;
   }
 
   async function offer() {
@@ -23,7 +31,8 @@
     const stem = location.pathname.split("/").pop().replace(/\.html$/, "");
     const lesson = { stem, claims: null, seconds: null, ...config.lessons[stem] };
     lesson.long = lesson.seconds > LONG;
-    if (lesson.long) button.after(noteOn(lesson));
+    button.after(noteOn(config, lesson));
+    showHints();
     button.addEventListener("click", () => open(config, lesson));
     button.hidden = false;
   }

@@ -64,8 +64,24 @@ def _steps_of_one(row, k):
     return [dense[a:] for a in range(k)], dense
 
 
+def _smallest(row, k):
+    outputs, interlaced = expected([-value for value in row], k)
+    return [[-value for value in y] for y in outputs], [-value for value in interlaced]
+
+
+def _only_outputs(row, k):
+    return expected(row, k)[0]
+
+
+def _only_interlaced(row, k):
+    return expected(row, k)[1]
+
+
 MISTAKES = {
-    "a last window that is not full is left out": _partial,
-    "interlaced means alternately: the first output of each pass, then the second ones": _one_after_another,
-    "inside one pass the windows do not overlap: the stride is k": _steps_of_one,
+    "return two values: the list of the outputs, and the interlaced row": _only_outputs,
+    "return two values; the list of the outputs comes before the interlaced row": _only_interlaced,
+    "an output is the largest value of its window, not the smallest": _smallest,
+    "a window that would end behind the row is left out, since it is not full": _partial,
+    "interlace: take the first output of every pass, then the second ones, and so on": _one_after_another,
+    "inside one pass the windows do not overlap: the next one begins k pixels further on": _steps_of_one,
 }

@@ -38,12 +38,15 @@ class Pooled:
     """A network: the mean of windows of `size` pixels, weighted so that no two places count the same, with stride f."""
 
     def __init__(self, size, f, allowed):
-        self.size, self.f, self.allowed = size, f, allowed
+        self.size, self.f, self.allowed, self.runs = size, f, allowed, 0
 
     def __call__(self, x):
-        self.allowed -= 1
-        if self.allowed < 0:
-            raise RuntimeError("the network ran more often than (f / step)**2 times")
+        self.runs += 1
+        if self.runs > self.allowed:
+            most = f"(f / step)**2 = {self.allowed}"
+            raise RuntimeError(
+                f"{most} passes are enough, but the network was run once more"
+            )
         return self.at_every_pixel(x)[:: self.f, :: self.f]
 
     def at_every_pixel(self, x):
@@ -100,8 +103,24 @@ def _every_pixel(net, x, f, step):
     return net.at_every_pixel(x)
 
 
+def _first_shifts_all(net, x, f, step):
+    n, every = f // step, net.at_every_pixel(x)
+    passes = {(a, b): every[a::f, b::f] for a in range(n) for b in range(n)}
+    rows = sum(len(passes[a, 0]) for a in range(n))
+    dense = np.empty((rows, sum(passes[0, b].shape[1] for b in range(n))))
+    for (a, b), y in passes.items():
+        dense[a::n, b::n] = y
+    return dense
+
+
+def _one_pass(net, x, f, step):
+    return net.at_every_pixel(x)[::f, ::f]
+
+
 MISTAKES = {
-    "the shifts are 0, step, 2 * step, ...: shifts of 1 pixel answer for pixels that nobody asked for": _first_shifts,
-    "the pass that drops the most pixels gives the answer for the last place of each block": _reversed,
-    "this is the answer at every pixel; you should give every step-th": _every_pixel,
+    "this is one pass: it answers at every f-th pixel. Interlace the passes that drop 0, step, ... pixels": _one_pass,
+    "drop 0, step, 2 * step, ... pixels. If you drop 1, you get answers that nobody asked for": _first_shifts_all,
+    "the passes drop 0, step, 2 * step, ... pixels; yours drop 0, 1, 2, ...": _first_shifts,
+    "the wrong order: the pass that drops a pixels belongs to place a / step of each block": _reversed,
+    "this is the answer at every pixel; only every step-th is asked for": _every_pixel,
 }

@@ -25,6 +25,7 @@ const recordedText = await recorded(page);
 
 const parts = { starts, editsAndErrors, interrupts, answersExercises, keys, isAccessible, goesBack };
 if (isolated) parts.reloads = reloads; // once is enough
+else parts.staysInOneLine = staysInOneLine;
 for (const [name, part] of Object.entries(parts)) {
   const start = performance.now();
   await part(page);
@@ -49,6 +50,9 @@ function cell(page, number) {
     output: box.locator(".live-output"),
     error: box.locator(".live-error > p"),
     details: box.locator(".live-error details"),
+    where: box.locator(".live-where"),
+    numbers: box.locator(".live-numbers"),
+    state: box.locator(".live-cell-state"),
   };
 }
 
@@ -61,6 +65,8 @@ async function runCode(page, number, code) {
 async function starts(page) {
   const note = await page.textContent(".live-note");
   expect("a long lesson says how long it takes before it is started", note.includes("7 min"), note);
+  expect("and how much is loaded", /^Loads 2\d MB the first time/.test(note), note);
+  expect("the exercises say how they are answered here", await page.isVisible(".live-hint"));
   await page.click("#live");
   await page.waitForFunction(() => /^\d+\.\d of 2\d\.\d MB$/.test(document.querySelector("#live-megabytes")?.textContent));
   await status(page, /Python is ready/);
@@ -74,6 +80,12 @@ async function starts(page) {
 
 async function editsAndErrors(page) {
   const code = await cell(page, 2).code.inputValue();
+  const first = await cell(page, 1).code.inputValue();
+  await cell(page, 1).code.fill(`${first}\n`);
+  const [changed, old] = await Promise.all([1, 2].map((number) => cell(page, number).state.textContent()));
+  expect("a changed cell says so", changed === "You have changed this cell. Press Run to see its new output.", changed);
+  expect("the next says why it may be old", /^Cell 1 above has changed.*Press Run all to renew it\.$/.test(old), old);
+  await cell(page, 1).code.fill(first);
   await runCode(page, 2, code.replace("3, 1, 4, 1, 5, 9", "3, 1, 4, 1, 5, 2"));
   await page.waitForFunction(() => document.querySelector(".live-done .live-output pre")?.textContent.includes("[3 4 4 5 5]"));
   await runCode(page, 2, code.replace("interlaced[1::2] = pool(row[1:])", "interlaced[1::2] = pool(row[:4])"));
@@ -82,6 +94,10 @@ async function editsAndErrors(page) {
   await runCode(page, 2, "a = 1\nb = a / 0");
   const said = await status(page, /ZeroDivisionError/);
   expect("an error names cell and line", said === "Cell 2, line 2: ZeroDivisionError: division by zero", said);
+  expect("and quotes the line", (await cell(page, 2).where.textContent()) === "Line 2: b = a / 0");
+  expect("which has its number", (await cell(page, 2).numbers.textContent()) === "1\n2");
+  const mend = await cell(page, 2).state.textContent();
+  expect("the cell says what to do", mend === "This cell stopped with an error. Mend it, then press Run.", mend);
   expect("its last line comes first", (await cell(page, 2).error.textContent()) === "ZeroDivisionError: division by zero");
   expect("the traceback is folded", (await cell(page, 2).details.getAttribute("open")) === null);
   expect("and complete", (await cell(page, 2).details.textContent()).includes("b = a / 0"));
@@ -154,8 +170,7 @@ function isAccessible(page) {
 }
 
 async function goesBack(page) {
-  page.once("dialog", (dialog) => dialog.accept());
-  await page.click("#live-back");
+  await page.click("#live-back"); // asks nothing, since the browser keeps the edits
   expect("the recorded page is back", (await recorded(page)) === recordedText);
   expect("nothing live is left", (await page.locator("textarea, .live-output, #live-bar").count()) === 0);
   expect("what was recorded is shown", (await page.locator(".cell_output[hidden]").count()) === 0);
@@ -163,13 +178,46 @@ async function goesBack(page) {
 }
 
 async function reloads(page) {
+  await page.evaluate(() => localStorage.clear()); // edits of the parts before
   await page.click("#live");
   await status(page, /Python is ready/);
   await runCode(page, 1, "print('changed')");
   await status(page, /^1 of/);
+  let asked = "";
+  page.once("dialog", (dialog) => {
+    asked = dialog.type();
+    dialog.accept();
+  });
   await page.reload();
+  expect("the browser asks before it leaves edits", asked === "beforeunload", asked);
   expect("a reload shows the recorded page", (await page.locator(".live-output").count()) === 0);
   await page.click("#live");
   await status(page, /Python is ready/);
-  expect("and starts with the lesson's code", !(await cell(page, 1).code.inputValue()).includes("changed"));
+  const lessons = await cell(page, 1).code.inputValue();
+  expect("and starts with the lesson's code", !lessons.includes("changed"));
+  const said = await page.textContent("#live-kept p");
+  expect("the edits are offered", said.includes("cell 1") && !said.includes("cell 2"), said);
+  await page.click("#live-kept button:has-text('Put my edits back')");
+  expect("and put back", (await cell(page, 1).code.inputValue()) === "print('changed')");
+  expect("which ends the choice", (await page.locator("#live-kept").count()) === 0);
+  await page.reload();
+  await page.click("#live");
+  await page.click("#live-kept button:has-text('Delete my edits')");
+  expect("or are deleted", (await cell(page, 1).code.inputValue()) === lessons);
+  await page.reload();
+  await page.click("#live");
+  await status(page, /Python is ready/);
+  expect("for good", (await page.locator("#live-kept").count()) === 0);
+}
+
+async function staysInOneLine(page) {
+  await page.evaluate(() => localStorage.clear()); // edits of the parts before
+  await page.click("#live");
+  await status(page, /Python is ready/);
+  const heights = [await page.locator("#live-bar").evaluate((bar) => bar.offsetHeight)];
+  await runCode(page, 2, "a = 1\nb = a / 0");
+  await status(page, /ZeroDivisionError/);
+  heights.push(await page.locator("#live-bar").evaluate((bar) => bar.offsetHeight));
+  expect("on a phone the bar is one line", Math.max(...heights) < 60, `${heights} px`);
+  expect("with one button for Python", !(await page.isVisible("#live-interrupt")) && (await page.isVisible("#live-all")));
 }

@@ -85,6 +85,29 @@ const reads = {
           ),
         ),
       ),
+  // the words that a line crosses, or that other words overlap
+  crossed: selector =>
+    page.locator(`${selector} svg`).evaluateAll(pictures =>
+      pictures.flatMap(picture => {
+        const words = [...picture.querySelectorAll("text")].map(text => ({ text, box: text.getBoundingClientRect() }));
+        const points = [...picture.querySelectorAll("line")].flatMap(line =>
+          Array.from({ length: 41 }, (_, i) => {
+            const at = line.getPointAtLength((i / 40) * line.getTotalLength());
+            return at.matrixTransform(line.getScreenCTM());
+          }),
+        );
+        const meets = ({ text, box }) =>
+          box.width > 0 &&
+          (points.some(p => p.x > box.left && p.x < box.right && p.y > box.top + 2 && p.y < box.bottom - 2) ||
+            words.some(
+              other =>
+                other.text !== text &&
+                Math.min(box.right, other.box.right) - Math.max(box.left, other.box.left) > 1 &&
+                Math.min(box.bottom, other.box.bottom) - Math.max(box.top, other.box.top) > 4,
+            ));
+        return words.filter(meets).map(({ text }) => text.textContent);
+      }),
+    ),
   axe: async () => {
     await page.evaluate(fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
     const { violations } = await page.evaluate(() => axe.run());

@@ -107,6 +107,35 @@ def test_words_are_found_in_their_forms(word, text, found):
     assert pattern(word).findall(text) == found
 
 
+def test_a_heading_breaks_behind_the_dots_of_a_name_only():
+    from page_repairs import repaired
+
+    page = repaired('<h1><code><span class="pre">fcn_from_scratch.geometry</span></code></h1><p>a.b</p>', {})
+    assert "fcn_from_scratch.<wbr>geometry</span>" in page
+    assert page.endswith("<p>a.b</p>")
+
+
+def test_a_word_carries_its_meaning_as_plain_text():
+    from page_repairs import glossary_meanings, repaired
+
+    glossary = '<dt id="term-IU">IU</dt><dd><p>a <em>ratio</em> &lt; 1, "mean"</p>\n</dd>'
+    link = '<a class="reference internal" href="../glossary.html#term-IU"><span class="to-term">IU</span></a>'
+    assert glossary_meanings(glossary) == {"term-IU": 'a ratio < 1, "mean"'}
+    assert 'data-meaning="a ratio &lt; 1, &quot;mean&quot;"><span' in repaired(link, glossary_meanings(glossary))
+
+
+def test_a_notebooks_links_lead_to_the_site_if_its_address_is_known(monkeypatch):
+    pytest.importorskip("jupytext")
+    from notebook_download import with_links_to_the_site
+
+    text = "the [glossary](../docs/glossary.md#x), [the paper](https://arxiv.org/abs/1411.4038)"
+    monkeypatch.setenv("FCN_SITE_URL", "https://example.org/fcn/")
+    known = with_links_to_the_site(text)
+    assert known.startswith("the [glossary](https://example.org/fcn/glossary.html#x), [the paper](https://arxiv")
+    monkeypatch.delenv("FCN_SITE_URL")
+    assert with_links_to_the_site(text).startswith("the glossary, [the paper](https://arxiv")
+
+
 # --- lessons ------------------------------------------------------------------------------------------------
 
 SCRIPT = '''# %% [markdown]

@@ -40,6 +40,19 @@ def test_config_names_what_the_page_has_to_fetch(live_files, written):
     assert config["lessons"][STEM]["exercises"] == 3
 
 
+def test_the_size_is_that_of_the_runtimes_files_if_they_are_on_the_site(live_files, tmp_path):
+    live, runtime = tmp_path / "live", tmp_path / "pyodide"
+    live.mkdir()
+    runtime.mkdir()
+    (live / "fcn_from_scratch-0.1.0-py3-none-any.whl").write_bytes(b"1" * 5)
+    for name, size in (("pyodide-lock.json", 70), ("a.wasm", 100), ("b.zip", 30), ("numpy-2.whl", 200)):
+        (runtime / name).write_bytes(b"1" * size)
+    for name in ("micropip-0.9.whl", "pyodide.mjs", "pyodide-lock.official.json"):
+        (runtime / name).write_bytes(b"1" * 1000)  # not loaded
+    live_files.write(live, "../pyodide/", {STEM: 29})
+    assert json.loads((live / "config.json").read_text(encoding="utf-8"))["bytes"] == 5 + 70 + 100 + 30 + 200
+
+
 def test_the_exercises_of_the_page_can_be_checked_by_what_is_written(written):
     found = json.loads((written / "exercises" / f"{STEM}.json").read_text(encoding="utf-8"))
     assert [exercise["name"] for exercise in found] == ["7.1", "7.2", "7.3"]

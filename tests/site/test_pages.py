@@ -1,6 +1,7 @@
 """The built site as a whole: each page in a browser, every link, its size, and what it offers."""
 
 import json
+import re
 from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
@@ -74,6 +75,64 @@ def test_a_lesson_offers_its_script_its_notebook_and_its_exercises(site, pages):
         stub = (site / f"lessons/exercise_{number}_1.py").read_text(encoding="utf-8")
         assert "NotImplementedError" in stub
         assert "SOLUTION" not in stub
+
+
+def test_a_notebook_says_how_to_install_what_it_needs_and_has_no_dead_link(site):
+    for path in site.glob("lessons/*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        [address] = re.findall(r"^# %pip install (\S+\.whl)$", "".join(cells[2]["source"]), re.MULTILINE)
+        assert cells[2]["cell_type"] == "code"
+        assert urlsplit(address).scheme or (path.parent / address).is_file()
+        text = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        assert [link for link in re.findall(r"\]\(([^)\s]+\.\w+)\)", text) if not urlsplit(link).scheme] == []
+
+
+def test_a_lesson_has_its_number_wherever_its_title_stands_alone(site):
+    index = json.loads((site / "searchindex.js").read_text(encoding="utf-8")[len("Search.setIndex(") : -1])
+    titles = dict(zip(index["docnames"], index["titles"]))
+    for path in site.glob("lessons/*.html"):
+        number = int(path.stem.split("_")[1])
+        html = path.read_text(encoding="utf-8")
+        [question] = re.findall(r"<h1>(.*?)<a ", html)
+        assert not question.startswith("Lesson")
+        assert f"<title>Lesson {number}: {question}" in html
+        assert titles[f"lessons/{path.stem}"] == f"Lesson {number}: {question}"
+        assert f"Lesson {number}: {question}" in index["alltitles"]
+        assert question not in index["alltitles"]
+
+
+def test_a_figure_opens_in_full_size(pages, site):
+    for name in pages:
+        html = (site / name).read_text(encoding="utf-8")
+        for before, source in re.findall(r'(<a [^>]*>)?<img alt="[^"]*"[^>]* src="([^"]*_images/[^"]*)"', html):
+            assert f'href="{source}"' in before, name
+
+
+def test_a_link_to_a_word_carries_what_the_glossary_says(pages, site):
+    glossary = (site / "glossary.html").read_text(encoding="utf-8")
+    for name in [name for name in pages if name.startswith("lessons/")]:
+        html = (site / name).read_text(encoding="utf-8")
+        found = re.findall(r'<a [^>]*#(term-[^"]+)" data-meaning="([^"]*)"><span class="to-term">', html)
+        assert len(found) == html.count('class="to-term"') > 0
+        for term, meaning in found:
+            assert meaning[:30] in glossary.split(f'id="{term}"')[1][:400]
+
+
+def test_folded_code_stands_below_what_it_shows(site):
+    for path in site.glob("lessons/*.html"):
+        html = path.read_text(encoding="utf-8")
+        assert 'class="claims-box"' in html
+        assert "claims of this lesson hold" not in html  # one count of claims on a page
+        for cell in html.split('<div class="cell ')[1:]:
+            folded, output = cell.find('<details class="admonition hide'), cell.find('<div class="cell_output')
+            assert folded < 0 or output < 0 or output < folded
+
+
+def test_nothing_is_left_of_an_earlier_larger_build(site, pages):
+    interactive = pytest.importorskip("interactive")
+    numbers = {int(name[15:17]) for name in pages if name.startswith("lessons/lesson_")}
+    wanted = {name for lesson, _, name in interactive.PLACES if lesson in numbers}
+    assert {path.stem for path in site.glob("_static/play/*.json")} - {"package"} == wanted
 
 
 def test_interactive_figures_stand_where_they_belong(site, pages):

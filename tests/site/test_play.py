@@ -288,6 +288,21 @@ def test_pass_by_pass_the_fine_map_fills_with_what_the_package_stitches(page, vi
         assert f"{sum(value != '' for value in shown)} of {len(shown)} places are filled." in found[2]
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("form", ["drop", "shift"])
+def test_no_line_and_no_word_crosses_a_word(page, form, width):
+    """Of the row, at every stride and in every pass."""
+    named = partial(figure, "shift-and-stitch")
+    steps = [ready("shift-and-stitch"), ["check", named(f"input[value={form}]")]]
+    for stride in (2, 3, 4):
+        steps.append(["fill", named("input[name=f]"), stride])
+        for number_of_pass in range(stride):
+            steps += [["fill", named("input[name=pass]"), number_of_pass], ["crossed", named(".play-picture")]]
+    crossed = operate(page, steps, width=width)
+    assert len(crossed) == 9
+    assert crossed == [[]] * 9
+
+
 # --- impulse ------------------------------------------------------------------------------------------------
 
 

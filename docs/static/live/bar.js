@@ -8,7 +8,8 @@ function megabytes(bytes) {
 export function makeBar({ onAll, onInterrupt, onBack }) {
   const all = button("Run all", onAll, { id: "live-all" });
   const stop = button("Interrupt", onInterrupt, { id: "live-interrupt", "aria-disabled": "true" });
-  const back = button("Back to the recorded page", onBack, { id: "live-back" });
+  const back = button("Back", onBack, { id: "live-back" });
+  back.append(element("span", { className: "live-more" }, " to the recorded page")); // a phone shows one word
   const meter = element("progress", { id: "live-meter", "aria-label": "Python and its packages", hidden: true });
   const counted = element("span", { id: "live-megabytes" }); // changes often: it is not announced
   const status = element("span", { id: "live-status", role: "status" });
@@ -58,11 +59,14 @@ export function makeBar({ onAll, onInterrupt, onBack }) {
     status.replaceChildren(id ? element("a", { href: `#${id}`, textContent: text }) : text);
   }
 
-  // aria-disabled, since a disabled button would lose the keyboard's focus.
+  // aria-disabled, since a disabled button would lose the keyboard's focus. A phone shows one of the two at a time.
   function busy(yes) {
+    const [now, other] = yes ? [stop, all] : [all, stop];
+    const focused = document.activeElement === other;
     all.setAttribute("aria-disabled", yes);
     stop.setAttribute("aria-disabled", !yes);
     document.body.classList.toggle("live-busy", yes);
+    if (focused && !other.offsetParent) now.focus({ preventScroll: true });
   }
 
   return { box, loading, progress, loaded, running, say, busy, focus: () => box.focus({ preventScroll: true }) };

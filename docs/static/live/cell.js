@@ -6,6 +6,7 @@ import { makeOutput } from "./output.js";
 export function makeCell(box, index, { onRun, onEdit }) {
   const number = index + 1;
   const name = `cell ${number}`;
+  const label = element("span", { className: "live-cell-number", textContent: `Cell ${number}` });
   const recorded = [...box.querySelectorAll(".cell_output")];
   const output = makeOutput(`Output of cell ${number}`);
   const ownId = box.id;
@@ -21,11 +22,12 @@ export function makeCell(box, index, { onRun, onEdit }) {
     },
     onRun: () => onRun(index),
   });
-  const state = element("span", { className: "live-cell-state" });
+  const state = element("p", { className: "live-cell-state" }); // outside of the code, which may be folded
   const run = button("Run", () => onRun(index), { "aria-label": `Run cell ${number}` });
-  const tools = element("div", { className: "live-tools" }, run, state);
+  const tools = element("div", { className: "live-tools" }, run, label);
   box.querySelector(".cell_input").append(tools);
-  box.append(output.box);
+  if (recorded.length) recorded.at(-1).after(state, output.box);
+  else box.append(state, output.box);
   box.id ||= `live-cell-${number}`;
 
   const cell = {
@@ -33,7 +35,9 @@ export function makeCell(box, index, { onRun, onEdit }) {
     number,
     name,
     done: false,
+    original: editor.text(),
     text: editor.text,
+    put: editor.put,
     claims: () => claims,
     edits: () => edits,
     figure: output.figure,
@@ -44,11 +48,26 @@ export function makeCell(box, index, { onRun, onEdit }) {
     if (output.line(text, stream)) claims += 1;
   };
 
-  // Whether the output below is what the code above gives now.
-  cell.mark = (done) => {
-    cell.done = done;
-    box.classList.toggle("live-done", done);
-    state.textContent = done ? "" : output.box.hasChildNodes() ? "has to run again" : "";
+  // The output below is what the code gives now.
+  cell.isNew = () => {
+    cell.done = true;
+    box.classList.add("live-done");
+    box.classList.remove("live-old");
+    state.textContent = "";
+  };
+
+  // It is not, or may not be. `why` says it and what to do, if there is an output that could mislead.
+  cell.isOld = (why) => {
+    cell.done = false;
+    box.classList.remove("live-done");
+    box.classList.toggle("live-old", output.box.hasChildNodes());
+    state.textContent = output.box.hasChildNodes() ? why : "";
+  };
+
+  // The reader has changed the code, and sees a recorded or an earlier output.
+  cell.isChanged = () => {
+    cell.isOld("");
+    state.textContent = "You have changed this cell. Press Run to see its new output.";
   };
 
   // The recorded output makes room. Returns the number of edits so far.
@@ -58,7 +77,8 @@ export function makeCell(box, index, { onRun, onEdit }) {
     for (const part of recorded) part.hidden = true;
     box.classList.remove("live-failed");
     box.classList.add("live-running");
-    state.textContent = "running";
+    box.classList.remove("live-old");
+    state.textContent = "Running …";
     return edits;
   };
 
@@ -66,17 +86,18 @@ export function makeCell(box, index, { onRun, onEdit }) {
     box.classList.remove("live-running");
     box.classList.toggle("live-failed", Boolean(problem));
     state.textContent = "";
-    if (problem) output.error(problem.error, problem.traceback);
+    if (problem) output.error(problem, cell.text().split("\n")[problem.line - 1]);
     if (note) output.note(note);
   };
 
   cell.close = () => {
     output.clear();
     output.box.remove();
+    state.remove();
     tools.remove();
     editor.close();
     for (const part of recorded) part.hidden = false;
-    box.classList.remove("live-running", "live-failed", "live-done");
+    box.classList.remove("live-running", "live-failed", "live-done", "live-old");
     box.id = ownId;
     if (!ownId) box.removeAttribute("id");
   };

@@ -8,7 +8,7 @@ import { highlight } from "./highlight.js";
 const INDENT = "    ";
 const SHARED = ["fontFamily", "fontSize", "fontWeight", "lineHeight", "letterSpacing", "padding", "tabSize"];
 
-// Turns `pre` into an editor. Returns { text(), textarea, close() }; close puts the page's own element back.
+// Turns `pre` into an editor. Returns { text(), put(text), close() }; close puts the page's own element back.
 export function makeEditor(pre, { label, describedBy, onChange, onRun }) {
   const recorded = [...pre.childNodes].map((node) => node.cloneNode(true));
   const textarea = element("textarea", {
@@ -22,18 +22,26 @@ export function makeEditor(pre, { label, describedBy, onChange, onRun }) {
     "aria-label": label,
     "aria-describedby": describedBy,
   });
+  const numbers = element("div", { className: "live-numbers", "aria-hidden": "true" }); // errors name lines by them
   const box = element("div", { className: "live-editor" });
   pre.replaceWith(box);
-  box.append(pre, textarea);
+  box.append(numbers, pre, textarea);
   pre.inert = true; // it is only the picture of the text
 
   function fit() {
     const style = getComputedStyle(pre);
     for (const name of SHARED) textarea.style[name] = style[name];
+    for (const name of SHARED.filter((name) => name !== "padding")) numbers.style[name] = style[name];
+    numbers.style.paddingTop = style.paddingTop;
+  }
+
+  function number() {
+    numbers.textContent = textarea.value.split("\n").map((_, line) => line + 1).join("\n");
   }
 
   function draw() {
     highlight(pre, `${textarea.value}\n`);
+    number();
     pre.scrollLeft = textarea.scrollLeft;
   }
 
@@ -42,7 +50,13 @@ export function makeEditor(pre, { label, describedBy, onChange, onRun }) {
     onChange();
   }
 
+  function put(text) {
+    textarea.value = text;
+    changed();
+  }
+
   fit();
+  number();
   addEventListener("resize", fit);
   textarea.addEventListener("scroll", () => (pre.scrollLeft = textarea.scrollLeft));
   textarea.addEventListener("input", changed);
@@ -55,7 +69,7 @@ export function makeEditor(pre, { label, describedBy, onChange, onRun }) {
     box.replaceWith(pre);
   }
 
-  return { textarea, close, text: () => textarea.value };
+  return { close, put, text: () => textarea.value };
 }
 
 // Tab indents and Shift+Tab takes an indent away. After Escape, Tab moves on to the next control, as everywhere else.

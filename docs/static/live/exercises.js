@@ -5,11 +5,11 @@ import { highlight } from "./highlight.js";
 import { makeOutput } from "./output.js";
 
 // `limit` is in seconds: a check that takes longer is stopped.
-export async function makeExercises({ files, lesson, limit, onCheck }) {
+export async function makeExercises({ files, lesson, limit, onCheck, onEdit }) {
   if (!lesson.exercises) return [];
   const answer = await fetch(new URL(`live/exercises/${lesson.stem}.json`, files));
   const found = answer.ok ? await answer.json() : [];
-  return found.map((exercise) => makeExercise(exercise, limit, onCheck)).filter(Boolean);
+  return found.map((exercise) => makeExercise(exercise, limit, onCheck, onEdit)).filter(Boolean);
 }
 
 // The section of the page with the exercise, or null. The editor stands in it above the folded solution.
@@ -17,7 +17,7 @@ function sectionOf({ lesson, number }) {
   return document.getElementById(`exercise-${lesson}-${number}`)?.closest("section") ?? null;
 }
 
-function makeExercise({ lesson, number, name, begin, text }, limit, onCheck) {
+function makeExercise({ lesson, number, name, begin, text }, limit, onCheck, onEdit) {
   const section = sectionOf({ lesson, number });
   if (!section) return null;
   const pre = element("pre", { textContent: begin });
@@ -32,20 +32,21 @@ function makeExercise({ lesson, number, name, begin, text }, limit, onCheck) {
   );
   highlight(pre, begin);
   section.insertBefore(box, section.querySelector(":scope > details"));
-  let edits = 0;
   const editor = makeEditor(pre, {
     label: `Your answer to exercise ${name}`,
     describedBy: "live-keys",
-    onChange: () => (edits += 1),
+    onChange: () => onEdit(exercise),
     onRun: () => onCheck(exercise),
   });
 
   const exercise = {
-    name,
+    name: `exercise ${name}`,
     limit,
+    original: editor.text(),
+    text: editor.text,
+    put: editor.put,
     line: output.line,
     figure: output.figure,
-    edits: () => edits,
     close: () => box.remove(),
     order: () => ({ lesson, number, exercise: text, answer: editor.text() }),
   };

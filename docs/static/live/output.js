@@ -38,18 +38,23 @@ export function makeOutput(label) {
   function figure(png, alt) {
     const src = URL.createObjectURL(new Blob([png], { type: "image/png" }));
     addresses.push(src);
-    box.append(element("img", { src, alt }));
+    const whole = { className: "full-size", href: src, target: "_blank", title: "Opens the figure in full size" };
+    box.append(element("a", whole, element("img", { src, alt })));
   }
 
   // The box at the end of a lesson: each claim, and the reason for its tolerance.
   function claims(rows) {
     const items = rows.map(([claim, reason]) => element("li", {}, `${claim} `, element("small", { textContent: reason })));
-    box.append(element("ul", { className: "claims-box" }, ...items));
+    const head = `In short: ${rows.length} of the claims above, each with the reason for its tolerance.`;
+    box.append(element("p", { textContent: head }), element("ul", { className: "claims-box" }, ...items));
   }
 
-  // The last line of an error says what is wrong: it comes first, and the way there is folded.
-  function error(lastLine, traceback) {
+  // The last line of an error says what is wrong: it comes first. Then the line of the cell; the way there is folded.
+  function error({ error: lastLine, line: number, traceback }, code) {
     const block = element("div", { className: "live-error" }, element("p", { textContent: lastLine }));
+    if (number && code?.trim()) {
+      block.append(element("div", { className: "live-where" }, `Line ${number}: `, element("code", {}, code.trim())));
+    }
     if (traceback) {
       const pre = element("pre", { textContent: traceback, tabIndex: 0 });
       block.append(element("details", {}, element("summary", { textContent: "Traceback" }), pre));

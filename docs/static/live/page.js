@@ -1,6 +1,7 @@
 // A lesson that runs where it is read: its cells in order, its exercises, one Python, one status.
 import { makeBar } from "./bar.js";
 import { makeCell } from "./cell.js";
+import { makeChoice, makeEdits } from "./edits.js";
 import { makeExercises } from "./exercises.js";
 import { startPython } from "./python.js";
 
@@ -13,6 +14,9 @@ export async function openLive({ button, files, config, lesson }) {
   const claims = lesson.claims ?? recordedClaims;
   const cells = boxes.map((box, index) => makeCell(box, index, { onRun: runTo, onEdit: edited }));
   let exercises = [];
+  let edits = null;
+  let choice = null;
+  let isKept = true; // whether the browser keeps the reader's edits
   let python = null;
   let listener = null; // who gets what Python prints and draws
   let turns = Promise.resolve(); // the work that was asked for, one after the other
@@ -25,7 +29,8 @@ export async function openLive({ button, files, config, lesson }) {
   document.body.classList.add("live");
   (button.closest("p") ?? button).after(bar.box);
   bar.focus();
-  exercises = await makeExercises({ files, lesson, limit: config.limit, onCheck: check });
+  exercises = await makeExercises({ files, lesson, limit: config.limit, onCheck: check, onEdit: keep });
+  offerEdits();
   start(lesson.long ? "Python is ready. Run the cells one by one, or all." : "Python is ready.");
   if (!lesson.long) runAll();
 
@@ -100,13 +105,35 @@ export async function openLive({ button, files, config, lesson }) {
   }
 
   function forget() {
-    for (const cell of cells) cell.mark(false);
+    for (const cell of cells) cell.isOld("Python was started again, so this output is old. Press Run all to renew it.");
+  }
+
+  // --- edits ----------------------------------------------------------------------------------------------------
+
+  function offerEdits() {
+    edits = makeEdits(lesson.stem, [...cells, ...exercises]);
+    choice = makeChoice(edits, (said) => {
+      bar.focus();
+      bar.say(said);
+    });
+    if (choice) bar.box.before(choice);
+  }
+
+  function keep(part) {
+    if (edits) isKept = edits.keep(part);
+  }
+
+  function edited(index) {
+    keep(cells[index]);
+    cells[index].isChanged();
+    makeOld(index + 1, `Cell ${index + 1} above has changed`);
   }
 
   // --- cells ----------------------------------------------------------------------------------------------------
 
-  function edited(index) {
-    for (const cell of cells.slice(index)) cell.mark(false);
+  // The cells from `first` on may use what a cell above them defines.
+  function makeOld(first, reason) {
+    for (const cell of cells.slice(first)) cell.isOld(`${reason}, so this output may be old. Press Run all to renew it.`);
   }
 
   function runAll() {
@@ -114,7 +141,7 @@ export async function openLive({ button, files, config, lesson }) {
     return inTurn(async () => {
       if (cells.every((cell) => cell.done)) {
         await obey({ clear: true });
-        forget();
+        makeOld(0, "All cells are run again");
       }
       await runCells(cells.length - 1);
     });
@@ -123,7 +150,8 @@ export async function openLive({ button, files, config, lesson }) {
   // A cell, and those before it that have not run. What comes after it has to run again.
   function runTo(last) {
     return inTurn(async () => {
-      for (const cell of cells.slice(last)) cell.mark(false);
+      cells[last].isOld("");
+      makeOld(last + 1, `Cell ${last + 1} above has run again`);
       await runCells(last);
     });
   }
@@ -135,6 +163,7 @@ export async function openLive({ button, files, config, lesson }) {
       const problem = await runCell(cells[index], cells[index - 1]?.done ?? true);
       if (problem) {
         dropWaiting();
+        makeOld(index + 1, `Cell ${index + 1} above did not run to its end`);
         return bar.say(problem, cells[index].id);
       }
     }
@@ -143,7 +172,7 @@ export async function openLive({ button, files, config, lesson }) {
 
   // Returns what went wrong, in a sentence, or nothing.
   async function runCell(cell, afterAllBefore) {
-    const edits = cell.begin();
+    const edited = cell.begin();
     const outcome = await obey({ run: { source: cell.text(), name: cell.name } }, cell);
     if (outcome.terminated) {
       cell.end(null, "Interrupted.");
@@ -159,7 +188,10 @@ export async function openLive({ button, files, config, lesson }) {
       return `${stopping?.reason ?? "Interrupted."} The variables are kept.`;
     }
     cell.end(outcome.error ? outcome : null);
-    cell.mark(!outcome.error && afterAllBefore && edits === cell.edits());
+    if (outcome.error) cell.isOld("This cell stopped with an error. Mend it, then press Run.");
+    else if (edited !== cell.edits()) cell.isChanged();
+    else if (afterAllBefore) cell.isNew();
+    else cell.isOld("A cell above has changed meanwhile, so this output may be old. Press Run all to renew it.");
     return outcome.error ? sentence(cell, outcome) : "";
   }
 
@@ -176,7 +208,7 @@ export async function openLive({ button, files, config, lesson }) {
     const done = cells.filter((cell) => cell.done).length;
     const all = Math.max(claims, held());
     if (done === cells.length) return `${held()} of ${all} claims hold`;
-    return `${done} of ${cells.length} cells have run. ${held()} of ${all} claims hold so far.`;
+    return `${done} of ${cells.length} cells have run. ${held()} of ${all} claims hold so far. Run all runs the others.`;
   }
 
   // --- exercises ------------------------------------------------------------------------------------------------
@@ -184,7 +216,7 @@ export async function openLive({ button, files, config, lesson }) {
   function check(exercise) {
     return inTurn(async () => {
       exercise.begin();
-      bar.running(`Checking exercise ${exercise.name}.`);
+      bar.running(`Checking ${exercise.name}.`);
       const limit = setTimeout(() => interrupt(`Stopped after ${exercise.limit} s.`), exercise.limit * 1000);
       const outcome = await obey({ check: exercise.order() }, exercise);
       clearTimeout(limit);
@@ -197,9 +229,10 @@ export async function openLive({ button, files, config, lesson }) {
   // --- back -----------------------------------------------------------------------------------------------------
 
   function back() {
-    const changed = [...cells, ...exercises].some((part) => part.edits() > 0);
-    if (changed && !confirm("Go back to the recorded page? What you have written here is lost.")) return;
+    if (!isKept && !confirm("Go back to the recorded page? What you have written here is lost.")) return;
     closed = true;
+    edits.close();
+    choice?.remove();
     python?.end();
     [...cells, ...exercises].forEach((part) => part.close());
     bar.box.remove();

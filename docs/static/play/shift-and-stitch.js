@@ -1,6 +1,8 @@
 // Shift-and-stitch, pass by pass: what a pass sees, and where its outputs land. Every number was computed beforehand.
 import { button, choice, group, line, many, numbersTo, rect, slider, start, svg, tag, words } from "./play.js";
 
+const ROOMY = 36; // pixels of a cell; in a narrower picture an arrow would cross the word below an output
+
 export function begin() {
   return { view: "row", form: "drop", f: 2, pass: 0 };
 }
@@ -49,7 +51,7 @@ function rowPicture(state, data, width) {
   const drop = state.form === "drop";
   const unit = Math.min(width / (picture.length + 3), 48);
   const colour = hue(state.pass, passes.length);
-  const [top, seen, out, fine] = [22, 22 + unit + 34, 22 + 2 * unit + 76, 22 + 3 * unit + 152];
+  const [top, seen, out, fine] = [22, 22 + unit + 50, 22 + 2 * unit + 84, 22 + 3 * unit + 160];
   const label = (y, text) => words(0, y - 8, text, { class: "small" });
   const places = now.places[0];
   const windows = now.outputs[0].map((_, j) =>
@@ -62,13 +64,14 @@ function rowPicture(state, data, width) {
     label(top, "picture"),
     picture.map((value, x) => cell(x * unit, top, unit, value, drop && x < shift ? "gone" : "")),
     label(
-      seen,
+      seen - 17,
       shift === 0
         ? "pass 0 sees all of it"
         : drop
           ? `pass ${state.pass} sees it without ${many(shift, "pixel")}`
           : `pass ${state.pass} sees it moved right by ${shift}`,
     ),
+    label(seen, "the largest number of each window is an output"),
     now.seen[0].map((value, x) => cell(x * unit, seen, unit, value, !drop && x < shift ? "zero" : "")),
     windows,
     now.outputs[0].map((_, j) =>
@@ -77,14 +80,15 @@ function rowPicture(state, data, width) {
         style: `--h: ${colour}`,
       }),
     ),
-    label(out, "its outputs, the largest number of each window"),
     places.map(
       (place, j) => place && arrow((f * j + 0.5) * unit, out + unit, (place[1] + 0.5) * unit, fine - 2, colour),
     ),
     now.outputs[0].map((value, j) =>
       cell(f * j * unit, out, unit, value, places[j] ? "output" : "output lost", colour),
     ),
-    places.map((place, j) => (place ? "" : words(f * j * unit, out + unit + 18, "discarded", { class: "small" }))),
+    places.map((place, j) =>
+      place || unit < ROOMY ? "" : words(f * j * unit, out + unit + 18, "discarded", { class: "small" }),
+    ),
     words(0, fine + unit + 36, "fine map, with the number of each place", { class: "small" }),
     filled[0].map((_, x) => words((x + 0.5) * unit, fine + unit + 15, x, { class: "small", "text-anchor": "middle" })),
     tag(

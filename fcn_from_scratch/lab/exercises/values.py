@@ -53,9 +53,14 @@ def _list_difference(got, want, tolerance, place):
     if not isinstance(got, (tuple, list)):
         return f"{place} should be a {type(want).__name__} of {_count(want, 'value')}; got {shown(got)}"
     if len(got) != len(want):
-        return f"{place} should have {_count(want, 'value')}; got {len(got)}"
-    found = (difference(g, w, tolerance, f"value {i} of {place}") for i, (g, w) in enumerate(zip(got, want)))
+        return f"{place} should have {_count(want, 'value')}: {shown(want)}; got {len(got)}: {shown(got)}"
+    found = (difference(g, w, tolerance, _inside(place, i)) for i, (g, w) in enumerate(zip(got, want)))
     return next((problem for problem in found if problem), None)
+
+
+def _inside(place, key):
+    """An entry of a list or a dict as Python writes it: result[0][1]."""
+    return f"{place.removeprefix('the ')}[{key!r}]"
 
 
 def _dict_difference(got, want, tolerance, place):
@@ -63,7 +68,7 @@ def _dict_difference(got, want, tolerance, place):
         return f"{place} should be a dict with the keys {', '.join(map(repr, want))}; got {shown(got)}"
     if set(got) != set(want):
         return f"{place} should have the keys {', '.join(map(repr, want))}; got {', '.join(map(repr, got)) or 'none'}"
-    found = (difference(got[key], want[key], tolerance, f"{place}[{key!r}]") for key in want)
+    found = (difference(got[key], want[key], tolerance, _inside(place, key)) for key in want)
     return next((problem for problem in found if problem), None)
 
 
