@@ -199,9 +199,9 @@ MUTANTS = [
     ),
     Mutant(
         "dilations exchanged",
-        "engine.im2col.rarefy_kernel",
-        "full[:, :, ::dh, ::dw]",
-        "full[:, :, ::dw, ::dh]",
+        "engine.im2col._scatter_add_by_taps",
+        "rows.start + dh * a, dw * b",
+        "rows.start + dw * a, dh * b",
         CONV,
     ),
     Mutant(
@@ -243,7 +243,7 @@ MUTANTS = [
     Mutant(
         "bilinear kernels between all classes",
         "layers.conv.ConvTranspose2d.init_bilinear",
-        "weight[diagonal, diagonal] = xp",
+        "weight[channel, channel % weight.shape[1]] = xp",
         "weight[:] = xp",
         "layers/test_conv.py",
     ),
