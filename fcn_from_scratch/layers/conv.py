@@ -183,7 +183,8 @@ class ConvTranspose2d(Layer):
     def init_bilinear(self):
         """Set the weight to interpolate each class: the bilinear kernel on the channel diagonal, zero elsewhere.
 
-        With groups the diagonal is that of each group; with a group for each channel it is the whole weight. Caffe's BilinearFiller fills every pair of channels, which would add up the classes. Returns the layer.
+        With groups it is the diagonal of each group. With a group for each channel that is the whole weight.
+        Caffe's BilinearFiller fills every pair of channels, which would add up the classes. Returns the layer.
         """
         if self.in_channels != self.out_channels or self.kernel_size[0] != self.kernel_size[1]:
             raise ValueError(
@@ -194,7 +195,9 @@ class ConvTranspose2d(Layer):
         xp = get_array_module(weight)
         weight[...] = 0
         channel = xp.arange(self.in_channels)
-        weight[channel, channel % weight.shape[1]] = xp.asarray(ops.bilinear_kernel(self.kernel_size[0]).astype(weight.dtype))
+        weight[channel, channel % weight.shape[1]] = xp.asarray(
+            ops.bilinear_kernel(self.kernel_size[0]).astype(weight.dtype)
+        )
         return self
 
     def _forward(self, x):

@@ -187,9 +187,7 @@ class TestBilinear:
             alone = loops.conv_transpose2d_loops(x[:, c : c + 1], kernel[None, None], stride=stride)
             close(y[:, c : c + 1], alone)
 
-    @given(
-        size=st.integers(1, 6), stride=st.integers(1, 4), groups=st.integers(1, 3), channels=st.integers(1, 2)
-    )
+    @given(size=st.integers(1, 6), stride=st.integers(1, 4), groups=st.integers(1, 3), channels=st.integers(1, 2))
     def test_groups_interpolate_as_the_whole_does(self, size, stride, groups, channels):
         """Caffe's networks upsample with as many groups as classes; the kernel is then (C, 1, k, k)."""
         channels *= groups

@@ -304,7 +304,7 @@ class TestTorch:
     def test_the_signatures(self):
         """PyTorch's words, order and defaults."""
         ours = list(inspect.signature(ops.conv_transpose2d).parameters)
-        assert ours == "x weight bias stride padding output_padding groups dilation".split()
+        assert ours == ["x", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"]
         said = torch_module().nn.functional.conv_transpose2d.__doc__.split("->")[0]
         assert "(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1)" in said
 
