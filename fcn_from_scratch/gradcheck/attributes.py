@@ -47,10 +47,11 @@ class Kept(NamedTuple):
 
 
 def of_layer(layer, x):
-    """The parameters of a layer: by the contract if it has `params`, else those that stand in attributes."""
-    return (
-        contract(layer) if hasattr(layer, "params") else find_gradients(layer, kept_by_forward(layer, x), x).parameters
-    )
+    """The parameters of a layer: those of the contract if it declares any, else those that stand in attributes."""
+    declared = getattr(layer, "params", None)
+    if _root(type(layer)) == "fcn_from_scratch" or (isinstance(declared, dict) and declared):
+        return contract(layer)
+    return find_gradients(layer, kept_by_forward(layer, x), x).parameters
 
 
 def kept_by_forward(layer, x, convert=False):

@@ -9,6 +9,7 @@ import numpy as np
 
 from fcn_from_scratch.backend import get_array_module, to_numpy
 from fcn_from_scratch.gradcheck.attributes import of_layer
+from fcn_from_scratch.gradcheck.parameters import contract
 from fcn_from_scratch.gradcheck.vjp import vjp_errors
 
 
@@ -49,7 +50,7 @@ class AsFunction:
 
     def __init__(self, layer, x, parameters=None):
         self.layer = layer
-        self.parameters = of_layer(layer, x) if parameters is None else parameters
+        self.parameters = contract(layer) if parameters is None else parameters
         values = [one.value() for one in self.parameters]
         for one, array in zip(self.parameters, values):
             if array.dtype != np.float64:

@@ -325,6 +325,15 @@ def test_layer_check_looks_at_attributes_too(rng):
     assert layer_check(Slope(2.0), xs, rng)["slope"] > 1e-3
 
 
+@pytest.mark.parametrize("params", [{}, None, []])
+def test_layer_check_looks_behind_empty_params(rng, params):
+    layer = Slope(2.0)
+    layer.params = layer.grads = params
+    errors = layer_check(layer, (rng.normal(size=(2, 3)), rng.normal(size=(2, 3))), rng)
+    assert list(errors) == ["dx0", "dx1", "slope"]
+    assert errors["slope"] > 1e-3
+
+
 def test_the_layer_is_left_as_it_was(rng):
     layer = Slope()
     layer_check(layer, (rng.normal(size=(2, 3)), np.ones((2, 3))), rng)
