@@ -15,6 +15,7 @@ import numpy as np
 
 from fcn_from_scratch.backend import get_array_module, to_numpy
 from fcn_from_scratch.gradcheck.parameters import ABSENT, Parameter, Place, contract
+from fcn_from_scratch.gradcheck.vjp import float64_output
 from fcn_from_scratch.layers import Layer
 
 GRADIENT_BOXES = {"grad", "grads", "gradient", "gradients", "dparams", "dparameters"}  # attributes with all gradients
@@ -88,7 +89,7 @@ def find_gradients(layer, kept, x):
     Raises: what forward and backward raise.
     """
     first = {_address(place): place.get() for owner in _objects(layer) for _, place in _places(*owner)}
-    y = layer.forward(*_copies(x))
+    y = float64_output(layer.forward(*_copies(x)))
     dx = layer.backward(get_array_module(y).asarray(np.random.default_rng(0).normal(size=y.shape)))
     changed, kept = [one for one in kept if not one.steady], [one for one in kept if one.steady]
     moved = [one for one in kept if not _unchanged(one)]
@@ -112,7 +113,7 @@ def find_gradients(layer, kept, x):
 def unchecked(beside, function):
     """The names of the arrays without a gradient on which the output depends. They look like parameters."""
     inputs = [array.copy() for array in function.inputs]
-    y = function.forward(*inputs).copy() if beside else None
+    y = float64_output(function.forward(*inputs)).copy() if beside else None
     return [name for name, place in beside if _matters(place, function, inputs, y)]
 
 
@@ -139,14 +140,23 @@ def _matters(place, function, inputs, y):
     """Whether the output changes with the array."""
     array = place.get()
     before = array.copy()
+    other = before + 0.1 * (1 + abs(before))
     try:
-        array += 0.1 * (1 + np.abs(before))
-        changed = function.forward(*inputs)
-        return not np.array_equal(changed, y, equal_nan=True)
+        _put(place, array, other)
+        changed = float64_output(function.forward(*inputs))
+        return not np.array_equal(_as_numpy(changed), _as_numpy(y), equal_nan=True)
     except Exception:  # whatever a user's forward raises: it has read the array
         return True
     finally:
-        place.get()[...] = before
+        _put(place, array, before)
+
+
+def _put(place, array, value):
+    """Write a value into the array of a place. An array that is read-only makes way for a new one."""
+    if array.flags.writeable:
+        array[...] = value
+    else:
+        _replace(place, value)
 
 
 # --- gradients beside parameters ---------------------------------------------------------------------------------
@@ -303,7 +313,7 @@ def _unchanged(one):
 
 
 def _restore(one):
-    if _is_array(one.value):
+    if _is_array(one.value) and one.value.flags.writeable:
         one.value[...] = get_array_module(one.value).asarray(one.copy)
     if one.place.get() is not one.value:
         one.place.set(one.value)

@@ -195,7 +195,7 @@ def check(tmp_path):
     """A function that checks the class Affine, or another, of a text."""
 
     def run(text, name="Affine", shape=(5, 4)):
-        (tmp_path / "own.py").write_text("import numpy as np\nFACTOR = 1\n" + dedent(text))
+        (tmp_path / "own.py").write_text("import numpy as np\nFACTOR = 1\n" + dedent(text), encoding="utf-8")
         return check_user_layer(f"{tmp_path / 'own.py'}:{name}", "", shape, 0)
 
     return run
@@ -270,8 +270,32 @@ class TestWhatIsNotChecked:
         assert report.ok, report
         assert list(report.errors) == ["dx", "W", "b"]
 
+    def test_a_constant_that_is_read_only(self, check):
+        start = f"{PLAIN}; self.k = np.broadcast_to(2.0, (5, 3))"
+        text = affine(start, "self.W", "self.b", "self.dW, self.db = dW, db").replace("+ self.b", "+ self.b + self.k")
+        report = check(text)
+        assert report.ok, report
+        assert report.unchecked == ["k"]
+
+    def test_a_loss_that_is_a_number(self, check):
+        report = check(
+            """
+            class Loss:
+                def __init__(self): self.scale = np.full((5, 4), 3.0)
+                def forward(self, x): self.x = x; return float((self.scale * x**2).sum())
+                def backward(self, dy): self.dscale = dy * self.x**2; return dy * 2 * self.scale * self.x
+            """,
+            "Loss",
+        )
+        assert report.ok, report
+        assert list(report.errors) == ["dx", "scale"]
+
 
 class TestFaults:
+    def test_forward_that_returns_two_arrays(self, check):
+        text = affine(PLAIN, "self.W", "self.b", "self.dW = dW").replace("return x @ self.W", "return x, x @ self.W")
+        assert "forward returned a tuple; return the one array that dy belongs to" in check(text).complaints[0]
+
     def test_a_layer_that_trains_itself(self, check):
         report = check(affine(PLAIN, "self.W", "self.b", "self.dW, self.db = dW, db; self.W -= 0.1 * dW"))
         assert not report.ok
