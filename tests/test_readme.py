@@ -46,7 +46,7 @@ PYTHON = {
     for name, text in PAGES.items()
     if name not in TESTED_ELSEWHERE
     for number, code in enumerate(blocks(text, "python"))
-    if not code.startswith("# my_layer.py")
+    if not code.startswith(("# my_layer.py", "# my_affine.py"))
 }
 
 
@@ -62,19 +62,28 @@ def test_python_runs(name, capsys):
 
 
 class TestYourOwnLayer:
-    """docs/gradcheck.md: the layer, the command, and what it prints."""
+    """docs/gradcheck.md: the layers, the commands, and what they print."""
 
     @pytest.fixture
     def folder(self, tmp_path, monkeypatch):
-        (code,) = (code for code in blocks(GRADCHECK, "python") if code.startswith("# my_layer.py"))
-        (tmp_path / "my_layer.py").write_text(code, encoding="utf-8")
+        for name in ("my_layer.py", "my_affine.py"):
+            (code,) = (code for code in blocks(GRADCHECK, "python") if code.startswith(f"# {name}"))
+            (tmp_path / name).write_text(code, encoding="utf-8")
         monkeypatch.chdir(tmp_path)
 
-    @pytest.mark.parametrize(("layer", "status"), [("PReLU", 0), ("WrongPReLU", 1)])
+    @pytest.mark.parametrize(
+        ("layer", "status"),
+        [
+            ("my_layer.py:PReLU", 0),
+            ("my_layer.py:WrongPReLU", 1),
+            ("my_affine.py:Affine", 0),
+            ("my_affine.py:Forgetful", 0),
+        ],
+    )
     def test_it_prints_what_the_page_shows(self, folder, layer, status, capsys):
-        (command,) = re.findall(rf"^fcn (gradcheck my_layer\.py:{layer} .*)$", GRADCHECK, re.MULTILINE)
+        (command,) = re.findall(rf"^fcn (gradcheck {re.escape(layer)} .*)$", GRADCHECK, re.MULTILINE)
         assert main(command.split()) == status
-        (shown,) = (text for text in blocks(GRADCHECK, "text") if text.startswith(f"my_layer.py:{layer},"))
+        (shown,) = (text for text in blocks(GRADCHECK, "text") if text.startswith(f"{layer},"))
         assert self.without_rounding(capsys.readouterr().out) == self.without_rounding(shown)
 
     @staticmethod

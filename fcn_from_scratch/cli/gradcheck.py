@@ -87,12 +87,30 @@ def _user_layer(word, arguments, shape, seed):
         print(f"  {name:{width}}  {error:8.1e}  {verdict}  {report.hints.get(name, '')}".rstrip())
     for complaint in report.complaints:
         print(f"  {complaint}")
-    print(
-        f"  every gradient is right: all relative errors are below {LIMIT:.0e}"
-        if report.ok
-        else "  FAIL: this backward is not the derivative of this forward, or breaks the layer contract"
-    )
+    for line in _what_was_checked(report):
+        print(f"  {line}")
     return report.ok
+
+
+def _what_was_checked(report):
+    """The verdict, and in words what it is about: nothing is called right that was not looked at."""
+    if report.elsewhere:
+        pairs = [f"{name} (gradient {gradient})" for name, gradient in report.elsewhere.items()]
+        yield f"parameters found: {', '.join(pairs)}"
+    if report.unchecked:
+        name, it = report.unchecked[0], "it" if len(report.unchecked) == 1 else "them"
+        yield (
+            f"not checked: {', '.join(report.unchecked)}. The output depends on {it}, but backward leaves no gradient "
+            f"beside {it}, such as d{name}, grad_{name} or {name}_grad"
+        )
+    if not report.ok:
+        yield "FAIL: this backward is not the derivative of this forward, or breaks the layer contract"
+    elif len(report.errors) == 1:
+        none = "" if report.unchecked else "; no attribute looks like a parameter"
+        yield f"only dx was checked, and it is right: its relative error is below {LIMIT:.0e}{none}"
+    else:
+        which = "every gradient above" if report.unchecked else "every gradient"
+        yield f"{which} is right: all relative errors are below {LIMIT:.0e}"
 
 
 def _verdict(ok):

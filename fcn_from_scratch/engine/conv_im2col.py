@@ -18,7 +18,6 @@ from fcn_from_scratch.engine.im2col import (
     gather,
     gather_windows,
     patch_bytes,
-    rarefy_kernel,
     scatter_add,
     with_border,
 )
@@ -105,7 +104,7 @@ def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
     dx = empty_from(workspace, xp)((n, h, w, c_all), dtype)
     for inputs, outputs in _group_slices(groups, c, f):
         part = xp.ascontiguousarray(source[..., outputs])
-        full = scatter_add(part, rarefy_kernel(weight[outputs], dilation), stride, (h + 2 * ph, w + 2 * pw))
+        full = scatter_add(part, weight[outputs], stride, (h + 2 * ph, w + 2 * pw), dilation)
         dx[..., inputs] = full[:, ph : ph + h, pw : pw + w]
     return channels_first(dx)
 

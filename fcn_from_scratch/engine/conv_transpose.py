@@ -13,11 +13,11 @@ def conv_transpose2d(x, weight, bias, geometry, y_shape):
     """Compute ops.conv_transpose2d. y lies channels last in memory."""
     size, xp = y_shape[2:], get_array_module(x, weight, bias)
     dtype = checks.floating_result(xp, x, weight)
-    if not _is_simple(geometry, size):
-        y = conv2d_input_grad(x, y_shape, weight, geometry)
-        return y if bias is None else y + bias.astype(dtype, copy=False)[:, None, None]
     if kernels.usable(x, weight, bias):
         return gpu.conv_transpose2d(x, weight, bias, geometry, size)
+    if math.prod((*geometry.dilation, geometry.groups)) > 1:
+        y = conv2d_input_grad(x, y_shape, weight, geometry)
+        return y if bias is None else y + bias.astype(dtype, copy=False)[:, None, None]
     (ph, pw), (oh, ow) = geometry.padding, size
     y = scatter_add(channels_last(x, dtype=dtype), weight, geometry.stride, (oh + 2 * ph, ow + 2 * pw))
     y = y[:, ph : ph + oh, pw : pw + ow]
@@ -30,9 +30,3 @@ def conv_transpose2d_backward(dy, x, weight, geometry):
     """Compute ops.conv_transpose2d_backward."""
     dx = conv2d(dy, weight, None, geometry)
     return dx, conv2d_weight_grad(x, dy, weight, geometry), dy.sum(axis=(0, 2, 3))
-
-
-def _is_simple(geometry, size):
-    """Whether there are no groups, no dilation and no output_padding. Then one scatter_add computes y."""
-    ends = (s * (n - 1) + k - 2 * p for n, k, s, p in zip(geometry.output_size, *geometry[:3]))
-    return math.prod((*geometry.dilation, geometry.groups)) == 1 and tuple(ends) == tuple(size)

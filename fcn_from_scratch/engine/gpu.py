@@ -36,8 +36,8 @@ def avg_pool2d_backward(dy, x_shape, geometry, count_include_pad):
 
 
 def conv_transpose2d(x, weight, bias, geometry, size):
-    """Without output_padding, groups and dilation."""
-    placing = geometry.stride, geometry.padding
+    """`size` is y's, with its output_padding."""
+    placing = geometry.stride, geometry.padding, geometry.dilation, geometry.groups
     return channels_first(kernels.conv_transpose(channels_last(x), weight, bias, size, *placing))
 
 

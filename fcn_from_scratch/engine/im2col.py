@@ -149,13 +149,14 @@ def _strided(array, top, axes):
 
 
 @threads.one_blas_thread
-def scatter_add(x, weight, stride, size):
+def scatter_add(x, weight, stride, size, dilation=(1, 1)):
     """Add a scaled kernel to the image for every pixel of x: the transpose of a gather and a product.
 
-    y[n, s*i + a, s*j + b, o] += x[n, i, j, c] * weight[c, o, a, b]
+    y[n, s*i + d*a, s*j + d*b, o] += x[n, i, j, c] * weight[c, o, a, b]
 
-    Write the tap as a = s*u + phase. All taps with the same u land on one shifted copy of the whole grid. So the sum
-    has ceil(kh/s) * ceil(kw/s) large terms instead of kh*kw small ones: four for the paper's kernels of size 2s.
+    Without dilation, write the tap as a = s*u + phase. All taps with the same u land on one shifted copy of the whole
+    grid. So the sum has ceil(kh/s) * ceil(kw/s) large terms instead of kh*kw small ones: four for the paper's kernels
+    of size 2s.
     Shapes: x (N, H, W, C) channels last; weight (C, O, kh, kw); size (oh, ow) of the result.
     Returns: (N, oh, ow, O). Pixels outside `size` are dropped. Pixels that no kernel reaches are zero.
     """
@@ -163,7 +164,9 @@ def scatter_add(x, weight, stride, size):
     n, h, w, c = x.shape
     _, out_channels, kh, kw = weight.shape
     if kernels.usable(x, weight):
-        return _scatter_add_on_gpu(x, weight, stride, size)
+        return _scatter_add_on_gpu(x, weight, stride, size, dilation)
+    if dilation != (1, 1):
+        return _scatter_add_by_taps(x, weight, stride, size, dilation)
     sh, sw = stride
     uh, uw = -(-kh // sh), -(-kw // sw)
     taps = xp.zeros((c, uh * sh, uw * sw, out_channels), x.dtype)
@@ -187,26 +190,34 @@ def scatter_add(x, weight, stride, size):
     return y[:, : size[0], : size[1]]
 
 
-def _scatter_add_on_gpu(x, weight, stride, size):
+def _scatter_add_by_taps(x, weight, stride, size, dilation):
+    """scatter_add with one term for each tap. So no zeros stand between the taps, which would turn a NaN in x into a
+    NaN in pixels that the kernel does not reach."""
+    xp = get_array_module(x, weight)
+    (n, h, w, c), (_, out_channels, kh, kw), (sh, sw), (dh, dw) = x.shape, weight.shape, stride, dilation
+    matrix = weight.transpose(0, 2, 3, 1).reshape(c, -1).astype(x.dtype, copy=False)
+    reached = sh * (h - 1) + dh * (kh - 1) + 1, sw * (w - 1) + dw * (kw - 1) + 1
+    y = xp.zeros((n, max(size[0], reached[0]), max(size[1], reached[1]), out_channels), x.dtype)
+    for image, rows in blocks(n, h, w * matrix.shape[1] * x.dtype.itemsize):
+        part = x[image, rows]
+        count = part.shape[1]
+        cells = (part.reshape(-1, c) @ matrix).reshape(-1, count, w, kh, kw, out_channels)
+        for a, b in np.ndindex(kh, kw):
+            top, left = sh * rows.start + dh * a, dw * b
+            target = y[image, top : top + sh * (count - 1) + 1 : sh, left : left + sw * (w - 1) + 1 : sw]
+            target += cells[:, :, :, a, b]
+    return y[:, : size[0], : size[1]]
+
+
+def _scatter_add_on_gpu(x, weight, stride, size, dilation):
     """scatter_add as one product and one col2im, some images at a time."""
     (n, h, w, c), (_, out_channels, kh, kw) = x.shape, weight.shape
     matrix = weight.transpose(0, 2, 3, 1).reshape(c, -1)
     y = get_array_module(x).empty((n, *size, out_channels), x.dtype)
     for image, _ in blocks(n, 1, h * w * matrix.shape[1] * x.dtype.itemsize, 1, GPU_BLOCK_BYTES):
         columns = x[image].reshape(-1, c) @ matrix
-        y[image] = kernels.col2im(columns, y[image].shape, (h, w), (kh, kw), stride)
+        y[image] = kernels.col2im(columns, y[image].shape, (h, w), (kh, kw), stride, dilation)
     return y
-
-
-def rarefy_kernel(weight, dilation):
-    """The kernel with d - 1 zeros between its taps: a dilation of d, written out."""
-    if dilation == (1, 1):
-        return weight
-    xp = get_array_module(weight)
-    (dh, dw), (kh, kw) = dilation, weight.shape[2:]
-    full = xp.zeros((*weight.shape[:2], dh * (kh - 1) + 1, dw * (kw - 1) + 1), weight.dtype)
-    full[:, :, ::dh, ::dw] = weight
-    return full
 
 
 def patch_bytes(ow, kernel_size, channels, dtype):

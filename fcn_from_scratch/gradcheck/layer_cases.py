@@ -40,7 +40,8 @@ def conv2d(rng, kernel_size=(3, 2), **options):
 
 
 def conv_transpose2d(rng, **options):
-    return layers.ConvTranspose2d(3, 4, (3, 2), rng=rng, dtype=np.float64, **options), rng.normal(size=SHAPE)
+    layer = layers.ConvTranspose2d(4, 6, (3, 2), rng=rng, dtype=np.float64, **options)
+    return layer, rng.normal(size=(2, 4, 7, 6))
 
 
 def linear(rng, **options):
@@ -121,6 +122,8 @@ LAYERS = {
             {"stride": (2, 3), "padding": (1, 0)},
             {"stride": 2, "bias": False},
             {"stride": (2, 3), "output_padding": (1, 2), "dilation": (1, 2)},
+            {"stride": (1, 2), "padding": (0, 1), "groups": 2, "bias": False},
+            {"stride": 2, "padding": 1, "output_padding": (1, 2), "groups": 2, "dilation": (2, 3)},
         ],
     ),
     "Linear": (linear, [{}, {"bias": False}]),

@@ -1,33 +1,38 @@
 """The gradient check of a layer: its input, each of its parameters, and the promises of the layer contract.
 
 The layer need not be a subclass of `Layer`. Any object with forward(x) and backward(dy) will do. If it has `params` and
-`grads`, they are checked too. If it has `eval()`, the check also tests that forward keeps nothing in evaluation mode.
+`grads`, they are checked too. If it has none, parameters in plain attributes are looked for (attributes.py). If it has
+`eval()`, the check also tests that forward keeps nothing in evaluation mode.
 """
 
 import numpy as np
 
 from fcn_from_scratch.backend import get_array_module, to_numpy
-from fcn_from_scratch.gradcheck.vjp import vjp_errors
+from fcn_from_scratch.gradcheck.attributes import of_layer
+from fcn_from_scratch.gradcheck.parameters import contract
+from fcn_from_scratch.gradcheck.vjp import float64_output, vjp_errors
 
 
 def layer_check(layer, x, rng, directions=3, eps=1e-5):
     """Check that a layer keeps the promises of the layer contract, and measure the relative error of every gradient.
 
     x   a float64 array away from kinks, or a tuple of arrays for a layer whose forward takes several
-    Returns: a dict with "dx" (or "dx0", "dx1", ...) and then one entry for each parameter, under its name.
+    Returns: a dict with "dx" (or "dx0", "dx1", ...) and then one entry for each parameter, under its name. What is not
+    in the dict was not checked.
     Raises: ValueError that lists the broken promises (see `broken_promises`), and the errors of `vjp_errors`.
     Source: layers/base.py states the contract. Lesson 3.
     """
-    errors = layer_errors(layer, x, rng, directions, eps)
-    complaints = broken_promises(layer, x, rng)
+    parameters = of_layer(layer, x)
+    errors = layer_errors(layer, x, rng, directions, eps, parameters=parameters)
+    complaints = broken_promises(layer, x, rng, parameters)
     if complaints:
         raise ValueError("; ".join(complaints))
     return errors
 
 
-def layer_errors(layer, x, rng, directions=3, eps=1e-5):
+def layer_errors(layer, x, rng, directions=3, eps=1e-5, parameters=None):
     """The relative error of every gradient of a layer, as a dict by name. The layer contract is not checked."""
-    function, rng = AsFunction(layer, x), _own_stream(rng)
+    function, rng = AsFunction(layer, x, parameters), _own_stream(rng)
     try:
         errors = vjp_errors(function.forward, function.backward, function.inputs, rng, directions, eps)
     finally:
@@ -38,27 +43,23 @@ def layer_errors(layer, x, rng, directions=3, eps=1e-5):
 class AsFunction:
     """A layer as a pure function of its inputs and parameters, in the form that `vjp_check` takes.
 
-    inputs   the layer's input arrays, then a copy of each parameter
-    names    one name for each entry of `inputs`: "dx" (or "dx0", "dx1", ...), then the parameters' names
+    parameters  a list of parameters.Parameter; by default those of the layer contract
+    inputs      the layer's input arrays, then a copy of each parameter
+    names       one name for each entry of `inputs`: "dx" (or "dx0", "dx1", ...), then the parameters' names
     """
 
-    def __init__(self, layer, x):
+    def __init__(self, layer, x, parameters=None):
         self.layer = layer
-        self.params = params = getattr(layer, "params", {})
-        if not (isinstance(params, dict) and isinstance(getattr(layer, "grads", {}), dict)):
-            raise ValueError("params and grads are dicts of arrays")
-        missing = [name for name in params if name not in getattr(layer, "grads", {})]
-        if missing:
-            raise ValueError(f"params has {missing[0]!r}, but grads does not: give both the same names")
-        for name, array in params.items():
-            get_array_module(array)
+        self.parameters = contract(layer) if parameters is None else parameters
+        values = [one.value() for one in self.parameters]
+        for one, array in zip(self.parameters, values):
             if array.dtype != np.float64:
-                raise ValueError(f"parameter {name!r} is {array.dtype}; a gradient check needs float64")
+                raise ValueError(f"parameter {one.name!r} is {array.dtype}; a gradient check needs float64")
         xs = list(x) if isinstance(x, tuple) else [x]
         self.number = len(xs)  # how many inputs are not parameters
         self.names = ["dx"] if len(xs) == 1 else [f"dx{i}" for i in range(len(xs))]
-        self.names += params
-        self.inputs = xs + [array.copy() for array in params.values()]
+        self.names += [one.name for one in self.parameters]
+        self.inputs = xs + values
         self.generators = [(g, g.bit_generator.state) for g in _generators(layer)]
         getattr(layer, "train", lambda: None)()
 
@@ -71,25 +72,27 @@ class AsFunction:
 
     def set_params(self, values):
         """Copy values into the layer's parameters."""
-        for live, value in zip(self.params.values(), values):
-            live[...] = value
+        for one, value in zip(self.parameters, values):
+            one.assign(value)
 
     def backward(self, dy):
-        """Set `grads` to zero, run one backward, and return its gradients."""
-        grads = getattr(self.layer, "grads", {})
-        for gradient in grads.values():
-            gradient[...] = 0
+        """Set the parameters' gradients to zero, run one backward, and return its gradients."""
+        for one in self.parameters:
+            one.reset()
         return self.collect(self.layer.backward(dy))
 
     def collect(self, dx):
-        """The gradients that a backward returned, then those in `grads`: one array for each entry of `inputs`."""
+        """The gradients that a backward returned, then those of the parameters: one for each entry of `inputs`."""
         dxs = list(dx) if isinstance(dx, (tuple, list)) else [dx]
         if len(dxs) != self.number:
-            raise ValueError(f"backward returned {len(dxs)} arrays for {self.number} inputs")
-        gradients = dxs + [self.layer.grads[name] for name in self.params]
-        for name, gradient, array in zip(self.names, gradients, self.inputs):
+            raise ValueError(
+                f"backward returned {len(dxs)} arrays for {self.number} input{'s' * (self.number > 1)}: it returns dx "
+                "alone, and leaves the gradients of parameters in `grads` or beside them, as dW beside W"
+            )
+        gradients = dxs + [one.found() for one in self.parameters]
+        for number, (name, gradient, array) in enumerate(zip(self.names, gradients, self.inputs)):
             if gradient is not None and np.shape(gradient) != array.shape:
-                whose = repr(name) if name in self.params else name.removeprefix("d")
+                whose = repr(name) if number >= self.number else name.removeprefix("d")
                 raise ValueError(f"the gradient of {whose} has shape {np.shape(gradient)}; {whose} has {array.shape}")
         return gradients
 
@@ -106,39 +109,43 @@ def _own_stream(rng):
     return np.random.default_rng(rng.integers(2**32))
 
 
-def broken_promises(layer, x, rng):
+def broken_promises(layer, x, rng, parameters=None, float32=True):
     """Check the promises of the layer contract. Returns: a list, one sentence for each broken promise.
 
     The same input gives the same output. A second backward gives the same dx and doubles the grads. float32 stays
     float32 (checked for layers without parameters). After eval(), forward keeps nothing for backward.
+    Parameters in plain attributes need not keep the second: backward may also replace their gradients.
+    float32   False leaves the third promise out: the layer has arrays of float64 that are no parameters
     """
-    function, rng = AsFunction(layer, x), _own_stream(rng)
-    y = function.forward(*function.inputs).copy()
+    function, rng = AsFunction(layer, x, parameters), _own_stream(rng)
+    y = float64_output(function.forward(*function.inputs)).copy()
     xp = get_array_module(y)
     if not bool(xp.array_equal(function.forward(*function.inputs), y, equal_nan=True)):
         return ["forward gives another output for the same input: draw random numbers from self.rng only"]
     dy = xp.asarray(rng.normal(size=y.shape))
-    return [*_second_backward(function, dy), *_float32(function, dy), *_eval_mode(function, dy)]
+    kept = _float32(function, dy) if float32 and not function.parameters else ()
+    return [*_second_backward(function, dy), *kept, *_eval_mode(function, dy)]
 
 
 def _second_backward(function, dy):
     first = [None if gradient is None else to_numpy(gradient).copy() for gradient in function.backward(dy)]
     second = function.collect(function.layer.backward(dy))
-    for name, once, twice in zip(function.names, first, second):
+    owners = [None] * function.number + function.parameters
+    for name, owner, once, twice in zip(function.names, owners, first, second):
         if once is None:
             continue
-        added = name in function.params
-        if np.allclose(to_numpy(twice), once * (2 if added else 1), rtol=1e-9, equal_nan=True):
+        allowed = [1] if owner is None else [2] if owner.adds else [1, 2]
+        if any(np.allclose(to_numpy(twice), once * times, rtol=1e-9, equal_nan=True) for times in allowed):
             continue
-        if added:
+        if owner is None:
+            yield f"a second backward gives another {name}: backward must leave what forward kept as it is"
+        elif owner.adds:
             yield f"backward must ADD to grads[{name!r}] (+=): a second backward does not double it"
         else:
-            yield f"a second backward gives another {name}: backward must leave what forward kept as it is"
+            yield f"a second backward neither repeats the gradient of {name!r} nor doubles it"
 
 
 def _float32(function, dy):
-    if function.params:
-        return
     y = function.forward(*(x.astype(np.float32) for x in function.inputs))
     outputs = {"forward": [y], "backward": function.backward(dy.astype(np.float32))}
     for what, arrays in outputs.items():

@@ -186,6 +186,8 @@ OPS = {
             {"stride": (2, 2), "padding": (2, 1)},
             {"stride": (2, 3), "output_padding": (1, 2)},
             {"channels": 6, "groups": 2, "stride": (1, 2), "dilation": (2, 1), "padding": 1},
+            {"stride": (2, 1), "padding": (0, 2), "output_padding": (2, 1), "dilation": (3, 2)},
+            {"channels": 4, "groups": 4, "stride": (3, 2), "output_padding": (2, 1), "dilation": (2, 3)},
         ],
     ),
     "linear": (linear, [{}]),

@@ -14,9 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.gradcheck.attributes import find_gradients, kept_by_forward, to_float64, unchecked
 from fcn_from_scratch.gradcheck.hints import explain
 from fcn_from_scratch.gradcheck.layers import AsFunction, broken_promises, layer_errors
+from fcn_from_scratch.gradcheck.parameters import contract
 from fcn_from_scratch.gradcheck.vjp import LIMIT, spaced
 
 EXAMPLE = "as in '3, 4, kernel_size=3'"
@@ -28,11 +31,15 @@ class Report(NamedTuple):
     errors      gradient -> its relative error
     hints       wrong gradient -> how it differs from the right one
     complaints  sentences about everything else that is wrong
+    elsewhere   the parameters that were found outside of the layer contract: name -> where its gradient stands
+    unchecked   names of arrays without a gradient, on which the output depends
     """
 
     errors: dict
     hints: dict
     complaints: list
+    elsewhere: dict
+    unchecked: list
 
     @property
     def ok(self):
@@ -53,26 +60,66 @@ def check_user_layer(word, arguments, shape, seed):
     x = spaced(rng, shape, gap=min(0.01, 4 / np.prod(shape)))
     layer = _make(_layer_class(Path(path), name), arguments, rng, path)
     try:
-        function = AsFunction(layer, x)
-        for live, value in zip(function.params.values(), function.inputs[1:]):
-            live += 0.1 * rng.normal(size=live.shape)  # a parameter that starts at zero would hide mistakes
-            value[...] = live
+        declared = _declared(layer)
     except (ValueError, TypeError) as error:
         raise InputError(f"{word}: {error}") from None
     try:
-        layer.forward(x.copy())
+        kept = kept_by_forward(layer, x, convert=True)
     except Exception as error:
         raise InputError(
             f"{word}: forward fails for x of shape {shape}: {_line(error, path)}. Does --shape fit the layer?"
         ) from None
     try:
-        errors = layer_errors(layer, x, rng)
+        found = find_gradients(layer, kept, x)
+    except Exception as error:
+        return Report({}, {}, [_line(error, path)], {}, [])
+    return _report(layer, x, rng, path, _all_parameters(layer, declared, found), found)
+
+
+def _declared(layer):
+    """The names of the parameters that the layer declares by the contract.
+
+    Raises: ValueError or TypeError when `params` and `grads` are dicts, but do not fit each other.
+    """
+    params, grads = getattr(layer, "params", None), getattr(layer, "grads", {})
+    if not isinstance(params, dict):
+        return []
+    for array in params.values():
+        get_array_module(array)
+    return [one.name for one in contract(layer)] if grads else []  # without any, backward has to make them
+
+
+def _all_parameters(layer, declared, found):
+    """The declared parameters, and those that were found elsewhere."""
+    parameters = contract(layer) if declared else []
+    known = {id(one.place.get()) for one in parameters}
+    return parameters + [one for one in found.parameters if id(one.place.get()) not in known]
+
+
+def _report(layer, x, rng, path, parameters, found):
+    """Check the gradients of x and of the parameters."""
+    try:
+        function = AsFunction(layer, x, parameters)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
+    try:
+        for one, value in zip(parameters, function.inputs[1:]):
+            value += 0.1 * rng.normal(size=value.shape)  # a parameter that starts at zero would hide mistakes
+            one.assign(value)
+        known = {id(one.place.get()) for one in parameters}
+        beside = [(name, place) for name, place in found.beside if id(place.get()) not in known]
+        elsewhere = {one.name: one.gradient_name for one in parameters if not one.adds}
+        errors = layer_errors(layer, x, rng, parameters=parameters)
         wrong = [name for name, error in errors.items() if not error < LIMIT]
         parts = function.forward, function.backward, function.inputs
         hints = {name: explain(*parts, function.names.index(name), rng) for name in wrong}
-        return Report(errors, hints, broken_promises(layer, x, rng))
+        complaints = broken_promises(layer, x, rng, parameters, float32=not beside)
+        left = unchecked(beside, function)
+        stepped = [name for name in found.moved if name in (*function.names, *left)]
+        complaints += [f"backward changed {name}: take the step of training elsewhere" for name in stepped]
+        return Report(errors, hints, complaints, elsewhere, left)
     except Exception as error:
-        return Report({}, {}, [_line(error, path)])
+        return Report({}, {}, [_line(error, path)], {}, [])
 
 
 def parse_arguments(text):
@@ -107,10 +154,7 @@ def _make(cls, arguments, rng, path):
             f"{cls.__name__}({arguments}) cannot be made: {_line(error, path)}. "
             f"Pass the arguments of its constructor with --args, {EXAMPLE}"
         ) from None
-    for arrays in (getattr(layer, "params", {}), getattr(layer, "grads", {})):
-        for key, array in arrays.items() if isinstance(arrays, dict) else ():
-            if getattr(array, "dtype", None) == np.float32:
-                arrays[key] = array.astype(np.float64)
+    to_float64(layer)
     return layer
 
 

@@ -43,7 +43,7 @@ def vjp_errors(forward, backward, inputs, rng, directions=3, eps=1e-5):
     inputs = _float64_inputs(inputs)
     xp = get_array_module(*inputs)
     before = [x.copy() for x in inputs]
-    y = _float64_output(forward(*inputs))
+    y = float64_output(forward(*inputs))
     if not _same(inputs, before):
         raise ValueError("forward changed its input: let it compute into a new array")
     dy = xp.asarray(rng.normal(size=y.shape))
@@ -53,7 +53,7 @@ def vjp_errors(forward, backward, inputs, rng, directions=3, eps=1e-5):
 
     def error_along(v, which, gradient):
         up, down = (
-            _float64_output(forward(*inputs[:which], inputs[which] + step * v, *inputs[which + 1 :]))
+            float64_output(forward(*inputs[:which], inputs[which] + step * v, *inputs[which + 1 :]))
             for step in (eps, -eps)
         )
         if not all(bool(xp.isfinite(array).all()) for array in (up, down, gradient)):
@@ -90,7 +90,7 @@ def numerical_jacobian(forward, inputs, which=0, eps=1e-6):
         for step in (eps, -eps):
             moved = inputs[which].copy()
             moved.reshape(-1)[j] += step
-            ends.append(_float64_output(forward(*inputs[:which], moved, *inputs[which + 1 :])))
+            ends.append(float64_output(forward(*inputs[:which], moved, *inputs[which + 1 :])))
         columns.append((ends[0] - ends[1]).reshape(-1) / (2 * eps))
     return get_array_module(*inputs).stack(columns, axis=1)
 
@@ -138,7 +138,7 @@ def _float64_inputs(inputs):
     return inputs
 
 
-def _float64_output(y):
+def float64_output(y):
     if isinstance(y, (tuple, list)):
         raise ValueError(f"forward returned a {type(y).__name__}; return the one array that dy belongs to")
     y = np.float64(y) if isinstance(y, float) else y

@@ -84,7 +84,7 @@ KERNELS = {
             "conv_transpose",
             "conv_transpose.cu",
             "const REAL* x, const REAL* weight, const REAL*? bias, REAL* y, int N, int H, int W, int C, int O, int oh, "
-            "int ow, int kh, int kw, int sh, int sw, int ph, int pw",
+            "int ow, int kh, int kw, int sh, int sw, int ph, int pw, int dh, int dw, int groups",
         ),
         _kernel("bilinear", "bilinear.cu", f"const REAL* x, REAL* y, {AXIS}"),
         _kernel("bilinear_backward", "bilinear.cu", f"const REAL* dy, REAL* dx, {AXIS}"),

@@ -6,17 +6,20 @@ from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.kernels.launch import contiguous, launch
 
 
-def conv_transpose(x, weight, bias, out, stride, padding):
+def conv_transpose(x, weight, bias, out, stride, padding, dilation=(1, 1), groups=1):
     """y of ops.conv_transpose2d. Each output pixel gathers its sum (conv_transpose.cu).
 
-    Shapes: x (N, H, W, C); weight (C, O, kh, kw), as the op has it; bias (O,) or None; out (oh, ow).
+    Shapes: x (N, H, W, C); weight (C, O / groups, kh, kw), as the op has it; bias (O,) or None; out (oh, ow), with
+    the op's output_padding.
     """
     xp = get_array_module(x)
     n = x.shape[0]
-    _, o, kh, kw = weight.shape
+    _, outputs, *kernel_size = weight.shape
+    o = outputs * groups
     taps = contiguous(weight.transpose(2, 3, 0, 1))
     y = xp.empty((n, *out, o), x.dtype)
-    launch("conv_transpose", y.size, x, taps, contiguous(bias), y, *x.shape, o, *out, kh, kw, *stride, *padding)
+    placing = *kernel_size, *stride, *padding, *dilation, groups
+    launch("conv_transpose", y.size, x, taps, contiguous(bias), y, *x.shape, o, *out, *placing)
     return y
 
 

@@ -169,7 +169,7 @@ class ConvTranspose2d(Layer):
         checks.output_padding(self.output_padding, self.stride, self.dilation)
         checks.groups(groups, in_channels, out_channels)
         shape = (in_channels, out_channels // groups, *self.kernel_size)
-        reached_by = in_channels * np.prod(self.kernel_size) / np.prod(self.stride)
+        reached_by = in_channels // groups * np.prod(self.kernel_size) / np.prod(self.stride)
         self.add_param("weight", he_normal(shape, reached_by, rng, dtype))
         if bias:
             self.add_param("bias", np.zeros(out_channels, dtype))
@@ -192,6 +192,7 @@ class ConvTranspose2d(Layer):
     def init_bilinear(self):
         """Set the weight to interpolate each class: the bilinear kernel on the channel diagonal, zero elsewhere.
 
+        With groups it is the diagonal of each group. With a group for each channel that is the whole weight.
         Caffe's BilinearFiller fills every pair of channels, which would add up the classes. Returns the layer.
         """
         if self.in_channels != self.out_channels or self.kernel_size[0] != self.kernel_size[1]:
@@ -202,8 +203,10 @@ class ConvTranspose2d(Layer):
         weight = self.params["weight"]
         xp = get_array_module(weight)
         weight[...] = 0
-        diagonal = xp.arange(self.in_channels)
-        weight[diagonal, diagonal] = xp.asarray(ops.bilinear_kernel(self.kernel_size[0]).astype(weight.dtype))
+        channel = xp.arange(self.in_channels)
+        weight[channel, channel % weight.shape[1]] = xp.asarray(
+            ops.bilinear_kernel(self.kernel_size[0]).astype(weight.dtype)
+        )
         return self
 
     def _forward(self, x):

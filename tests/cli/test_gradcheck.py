@@ -202,6 +202,67 @@ class TestOwnLayer:
         assert "forward does not depend on this array" in out
 
 
+ATTRIBUTES = """
+    import numpy as np
+
+    class Scale:
+        def __init__(self):
+            self.W, self.b = np.full((3, 1, 1), 2.0, np.float32), np.zeros((3, 1, 1), np.float32)
+
+        def forward(self, x):
+            self.x = x
+            return x * self.W + self.b
+
+        def backward(self, dy):
+            self.dW = (dy * self.x).sum(axis=(0, 2, 3), keepdims=True)[0]
+            self.db = dy.sum(axis=(0, 2, 3), keepdims=True)[0]
+            return dy * self.W
+"""
+
+
+class TestParametersInAttributes:
+    """Nothing is called right that was not looked at."""
+
+    def test_they_are_found_and_named(self, fcn, write):
+        write(ATTRIBUTES)
+        status, out, _ = fcn("my_layer.py")
+        assert status == 0
+        assert [line.split()[0] for line in out.splitlines()[1:4]] == ["dx", "W", "b"]
+        assert "parameters found: W (gradient dW), b (gradient db)" in out
+        assert "every gradient is right" in out
+
+    def test_a_wrong_one_fails(self, fcn, write):
+        write(ATTRIBUTES.replace("self.db = ", "self.db = -"))
+        status, out, _ = fcn("my_layer.py")
+        assert status == 1
+        assert [line.split()[0] for line in out.splitlines() if "  FAIL  " in line] == ["b"]
+
+    def test_one_without_a_gradient_is_named(self, fcn, write):
+        write(ATTRIBUTES.replace("self.db = ", "self.other = "))
+        status, out, _ = fcn("my_layer.py")
+        assert status == 0
+        assert "not checked: b. The output depends on it, but backward leaves no gradient beside it" in out
+        assert "such as db, grad_b or b_grad" in out
+        assert "every gradient above is right" in out
+        assert "every gradient is right" not in out
+
+    def test_dx_alone(self, fcn, write):
+        write(ATTRIBUTES.replace("self.d", "self.other"))
+        status, out, _ = fcn("my_layer.py")
+        assert status == 0
+        assert "not checked: W, b. The output depends on them" in out
+        assert "only dx was checked, and it is right" in out
+        assert "every gradient" not in out
+
+    def test_no_parameters_at_all(self, fcn, write):
+        write("class A:\n    def forward(self, x): return 2 * x\n    def backward(self, dy): return 2 * dy")
+        status, out, _ = fcn("my_layer.py")
+        assert status == 0
+        assert "only dx was checked, and it is right" in out
+        assert "no attribute looks like a parameter" in out
+        assert "every gradient" not in out
+
+
 class TestWhatDoesNotFit:
     @pytest.mark.parametrize(
         ("text", "words", "message"),

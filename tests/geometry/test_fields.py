@@ -135,6 +135,35 @@ class TestRecurrence:
             inputs_seen = (answers > 0).sum(axis=1).max()
             assert extent == size + (inputs_seen - 1) * coarse_stride
 
+    @given(
+        kernel=st.tuples(*[st.integers(1, 4)] * 2),
+        stride=st.tuples(*[st.integers(1, 4)] * 2),
+        padding=st.tuples(*[st.integers(0, 2)] * 2),
+        dilation=st.tuples(*[st.integers(1, 3)] * 2),
+        groups=st.integers(1, 3),
+        data=st.data(),
+    )
+    def test_transposed_convolution_with_all_its_arguments(self, kernel, stride, padding, dilation, groups, data):
+        """output_padding and groups move nothing: the output only gets larger, as output_shape says."""
+        extra = tuple(data.draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation))
+        layer = ConvTranspose2d(groups, groups, kernel, stride, padding, extra, groups, False, dilation, dtype=float)
+        layer.params["weight"][...] = 1
+        down = receptive_field(conv(3, 2, 1))
+        field = receptive_field(layer, down)
+        for axis in (0, 1):
+            extent, fine_stride, fine_start = axis_numbers(field, axis)
+            images = np.zeros((13, groups, 13, 13))
+            for r in range(13):
+                images[(r, slice(None), r) if axis == 0 else (r, slice(None), slice(None), r)] = 1
+            y = layer(images)
+            assert layer.output_shape((groups, 13, 13)) == y.shape[1:]
+            answers = y.max(axis=(1, 3 - axis)).T  # (outputs, inputs)
+            middle = answers[:, 6]
+            landing = (middle * np.arange(len(middle))).sum() / middle.sum()
+            assert fine_start + fine_stride * landing == pytest.approx(2 * 6, abs=1e-9)
+            seen = max(last - first for first, last in filter(None, seen_lines(answers)))
+            assert extent == 3 + 2 * seen
+
     @given(scale=st.tuples(*[st.integers(1, 4)] * 2))
     def test_nearest_upsampling_and_bed_of_nails(self, scale):
         for layer, landing_of in ((NearestUpsample(scale), np.mean), (BedOfNails(scale), np.min)):

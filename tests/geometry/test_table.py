@@ -25,20 +25,22 @@ def small_net():
         layers.MaxPool2d(2, ceil_mode=True, name="pool"),
         layers.ConvTranspose2d(4, 5, 4, 2, name="up"),
         layers.BilinearUpsample(3, 2, name="hat"),
+        layers.ConvTranspose2d(5, 10, (3, 2), (2, 3), (1, 0), (1, 2), 5, dilation=(2, 1), name="split"),
     )
 
 
 def test_a_small_net_by_hand():
     rows = geometry.table(small_net(), (15, 20), np.float64).rows
-    down, relu, groups, pool, up, hat = rows
-    assert [row.size for row in rows] == [(8, 10), (8, 10), (4, 6), (2, 3), (6, 8), (13, 17)]
-    assert [row.channels for row in rows] == [8, 8, 4, 4, 5, 5]
+    down, relu, groups, pool, up, hat, split = rows
+    assert [row.size for row in rows] == [(8, 10), (8, 10), (4, 6), (2, 3), (6, 8), (13, 17), (28, 52)]
+    assert [row.channels for row in rows] == [8, 8, 4, 4, 5, 5, 10]
     assert down.multiply_adds == 8 * 8 * 10 * 3 * 3 * 2
     assert groups.multiply_adds == 4 * 4 * 6 * 3 * 3 * 8 // 2
     assert up.multiply_adds == 2 * 3 * 4 * 5 * 4 * 4
     assert hat.multiply_adds == 6 * 8 * 5 * 3 * 3
+    assert split.multiply_adds == 13 * 17 * 5 * 2 * 3 * 2
     assert relu.multiply_adds == pool.multiply_adds == 0
-    assert [row.parameters for row in rows] == [8 * 3 * 6 + 8, 0, 4 * 4 * 9, 0, 4 * 5 * 16 + 5, 0]
+    assert [row.parameters for row in rows] == [8 * 3 * 6 + 8, 0, 4 * 4 * 9, 0, 4 * 5 * 16 + 5, 0, 5 * 2 * 6 + 10]
     assert (down.bytes, relu.bytes, pool.bytes) == (8 * 80 * 8, 0, 4 * 6 * 8)
 
 
@@ -140,7 +142,7 @@ def test_what_has_no_order_is_refused():
 def test_text_has_a_line_for_each_layer_and_the_totals():
     lines = str(geometry.table(small_net(), (15, 20))).splitlines()
     assert " ".join(lines[0].split()) == "layer channels size field stride start multiply-adds parameters memory"
-    assert [line.split()[0] for line in lines[1:]] == ["down", "groups", "pool", "up", "hat", "total"]
+    assert [line.split()[0] for line in lines[1:]] == ["down", "groups", "pool", "up", "hat", "split", "total"]
     assert " ".join(lines[1].split()) == "down conv 3x2 /2 pad 1x0 8 8x10 3,2 2 0,0.5 11.5 k 152 2.5 KiB"
     assert lines[2].startswith("groups  conv 3x3 dilated 2")
     assert len({len(line) for line in lines if line.endswith("B")}) == 1

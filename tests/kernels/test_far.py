@@ -167,7 +167,7 @@ def max_unpool_backward(rng):
 def conv_transpose(rng):
     x, y, weight = filled(rng, *MAP), sparse(*MAP), rng.normal(size=(CHANNELS, CHANNELS)).astype("float32")
     expected = end(whole_pixels(x) @ weight)
-    return y.size, (x, weight, None, y, *MAP, CHANNELS, SIDE, SIDE, *ONE), [(end(y), expected)]
+    return y.size, (x, weight, None, y, *MAP, CHANNELS, SIDE, SIDE, *ONE, 1, 1, 1), [(end(y), expected)]
 
 
 @case

@@ -209,16 +209,28 @@ class TestMaxUnpool:
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(
-    ("kernel_size", "stride", "padding"),
-    [((3, 2), ONE, (0, 0)), ((4, 4), (2, 2), (1, 1)), ((2, 5), (3, 2), (0, 2)), ((1, 1), (2, 3), (0, 0))],
+    ("kernel_size", "stride", "padding", "extra", "groups", "dilation"),
+    [
+        ((3, 2), ONE, (0, 0), (0, 0), 1, ONE),
+        ((4, 4), (2, 2), (1, 1), (0, 0), 1, ONE),
+        ((2, 5), (3, 2), (0, 2), (0, 0), 1, ONE),
+        ((1, 1), (2, 3), (0, 0), (0, 0), 1, ONE),
+        ((1, 2), (4, 3), (0, 1), (3, 2), 1, ONE),
+        ((3, 2), (1, 2), (1, 0), (0, 0), 3, ONE),
+        ((3, 2), (2, 1), (1, 2), (0, 0), 1, (1, 3)),
+        ((2, 3), (3, 2), (1, 2), (2, 2), 2, (2, 3)),
+        ((2, 2), ONE, (0, 5), (3, 1), 6, (4, 7)),
+    ],
 )
-def test_conv_transpose(xp, rng, dtype, kernel_size, stride, padding, bias):
-    x = rng.normal(size=(2, 3, 4, 5)).astype(dtype)
-    weight, offset = rng.normal(size=(3, 4, *kernel_size)).astype(dtype), rng.normal(size=4).astype(dtype)
-    expected = loops.conv_transpose2d_loops(*map(np.float64, (x, weight)), offset if bias else None, stride, padding)
-    device_bias = xp.asarray(offset) if bias else None
-    arrays = xp.asarray(last(x)), xp.asarray(weight), device_bias
-    close(kernels.conv_transpose(*arrays, expected.shape[2:], stride, padding), last(expected), TOLERANCE[dtype])
+def test_conv_transpose(xp, rng, dtype, kernel_size, stride, padding, extra, groups, dilation, bias):
+    x = rng.normal(size=(2, 6, 4, 5)).astype(dtype)
+    weight, offset = rng.normal(size=(6, 2, *kernel_size)).astype(dtype), rng.normal(size=2 * groups).astype(dtype)
+    given = offset if bias else None
+    placing = stride, padding, extra, groups, dilation
+    expected = loops.conv_transpose2d_loops(*map(np.float64, (x, weight)), given, *placing)
+    arrays = xp.asarray(last(x)), xp.asarray(weight), xp.asarray(offset) if bias else None
+    y = kernels.conv_transpose(*arrays, expected.shape[2:], stride, padding, dilation, groups)
+    close(y, last(expected), TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize(

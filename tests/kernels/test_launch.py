@@ -78,7 +78,7 @@ def test_nothing_to_do_is_no_launch():
 
 def test_a_null_pointer_where_it_may_be():
     x, weight, y = (standin.asarray(np.ones(shape)) for shape in ((1, 1, 1, 1),) * 3)
-    launch("conv_transpose", 1, x, weight, None, y, *[1] * 11, 0, 0)
+    launch("conv_transpose", 1, x, weight, None, y, *[1] * 11, 0, 0, 1, 1, 1)
     assert float(y.sum()) == 1
 
 

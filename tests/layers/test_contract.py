@@ -92,6 +92,10 @@ WITH_WEIGHTS = {
         lambda dtype: ConvTranspose2d(3, 4, (3, 2), (2, 3), (1, 0), rng=seeded(), dtype=dtype),
         MAPS,
     ),
+    "ConvTranspose2d, all arguments": (
+        lambda dtype: ConvTranspose2d(3, 6, (3, 2), (2, 3), 1, (1, 2), 3, dilation=(2, 1), rng=seeded(), dtype=dtype),
+        MAPS,
+    ),
     "ConvTranspose2d, no bias": (
         lambda dtype: ConvTranspose2d(3, 2, 4, 2, bias=False, rng=seeded(), dtype=dtype),
         MAPS,

@@ -1,5 +1,7 @@
 """Conv2d, ConvTranspose2d, Linear: their outputs, their initial weights, and the inputs that they refuse."""
 
+import inspect
+
 import numpy as np
 import pytest
 from arrays import TORCH_TOLERANCES, close, refuses, torch_module
@@ -22,6 +24,9 @@ TRANSPOSE = [
     {"kernel_size": (3, 2)},
     {"kernel_size": 4, "stride": 2, "bias": False},
     {"kernel_size": (2, 3), "stride": (3, 2), "padding": (0, 1)},
+    {"kernel_size": (2, 3), "stride": (3, 2), "output_padding": (2, 1)},
+    {"kernel_size": (3, 2), "groups": 2, "bias": False},
+    {"kernel_size": 2, "stride": (2, 1), "padding": 1, "output_padding": (0, 2), "groups": 2, "dilation": (2, 3)},
 ]
 
 
@@ -52,7 +57,7 @@ class TestForward:
     def test_conv_transpose_equals_loops(self, options, rng):
         layer = randomised(ConvTranspose2d(4, 6, **options, dtype=np.float64), rng)
         x = rng.normal(size=MAP)
-        assert layer.params["weight"].shape[:2] == (4, 6)
+        assert layer.params["weight"].shape[:2] == (4, 6 // options.get("groups", 1))
         close(
             layer(x),
             loops.conv_transpose2d_loops(
@@ -121,6 +126,15 @@ class TestTorch:
         layer = ConvTranspose2d(4, 6, **options, dtype=dtype)
         self.compare(layer, module, rng.normal(size=MAP).astype(dtype), rng, dtype, tolerance)
 
+    def test_the_arguments_have_torchs_order_and_defaults(self, dtype, tolerance):
+        def arguments(layer):
+            found = inspect.signature(layer).parameters.values()
+            return {one.name: one.default for one in found if one.kind is one.POSITIONAL_OR_KEYWORD}
+
+        theirs = arguments(torch_module().nn.ConvTranspose2d)
+        ours = arguments(ConvTranspose2d)
+        assert list(ours.items()) == list(theirs.items())[: len(ours)]
+
     def test_linear(self, dtype, tolerance, rng):
         module = torch_module().nn.Linear(5, 3)
         x = rng.normal(size=(4, 5)).astype(dtype)
@@ -133,9 +147,10 @@ class TestStart:
         [
             (lambda rng: Conv2d(60, 50, (3, 4), groups=2, rng=rng), 2 / (30 * 12)),
             (lambda rng: ConvTranspose2d(50, 40, (4, 6), (2, 3), rng=rng), 2 / (50 * 4)),
+            (lambda rng: ConvTranspose2d(60, 50, (4, 6), (2, 3), groups=5, rng=rng), 2 / (12 * 4)),
             (lambda rng: Linear(300, 200, rng=rng), 2 / 300),
         ],
-        ids=["Conv2d", "ConvTranspose2d", "Linear"],
+        ids=["Conv2d", "ConvTranspose2d", "ConvTranspose2d in groups", "Linear"],
     )
     def test_he_normal_and_zero_bias(self, layer, variance, rng):
         params = layer(rng).params
@@ -171,6 +186,16 @@ class TestBilinear:
         for c in range(channels):
             alone = loops.conv_transpose2d_loops(x[:, c : c + 1], kernel[None, None], stride=stride)
             close(y[:, c : c + 1], alone)
+
+    @given(size=st.integers(1, 6), stride=st.integers(1, 4), groups=st.integers(1, 3), channels=st.integers(1, 2))
+    def test_groups_interpolate_as_the_whole_does(self, size, stride, groups, channels):
+        """Caffe's networks upsample with as many groups as classes; the kernel is then (C, 1, k, k)."""
+        channels *= groups
+        options = {"bias": False, "dtype": np.float64}
+        whole = ConvTranspose2d(channels, channels, size, stride, **options).init_bilinear()
+        layer = ConvTranspose2d(channels, channels, size, stride, groups=groups, **options).init_bilinear()
+        x = np.random.default_rng(size).normal(size=(1, channels, 2, 3))
+        close(layer(x), whole(x))
 
     def test_weight_is_the_diagonal_alone(self):
         weight = ConvTranspose2d(3, 3, 4, 2).init_bilinear().params["weight"]
@@ -210,6 +235,24 @@ class TestRefusals:
     def test_arguments_out_of_range(self, name, value):
         with refuses(name, "got", str(value)):
             Conv2d(4, 4, **{"kernel_size": 3, name: value})
+
+    @pytest.mark.parametrize("channels", [(4, 3), (3, 4)])
+    def test_groups_that_do_not_divide_a_transposed_convolution(self, channels):
+        with refuses("groups must divide the channels evenly; got 2 groups of {} input and {}".format(*channels)):
+            ConvTranspose2d(*channels, 1, groups=2)
+
+    @pytest.mark.parametrize("options", [{"output_padding": 1}, {"output_padding": (1, 2), "stride": (3, 2)}])
+    def test_output_padding_that_is_too_large(self, options):
+        with refuses("output_padding must be smaller than the stride or the dilation", "got"):
+            ConvTranspose2d(3, 4, 3, **options)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("output_padding", -1), ("output_padding", 0.5), ("groups", 0), ("groups", 1.5), ("dilation", (1, 0))],
+    )
+    def test_arguments_of_a_transposed_convolution(self, name, value):
+        with refuses(name, "got", str(value)):
+            ConvTranspose2d(4, 4, 3, stride=2, **{name: value})
 
     @pytest.mark.parametrize("layer", [lambda *c: Conv2d(*c, 3), lambda *c: ConvTranspose2d(*c, 3), Linear])
     def test_no_channels(self, layer):

@@ -1,5 +1,7 @@
 """Transposed convolution, checked by loops, PyTorch and finite differences, and as the adjoint of conv2d."""
 
+import inspect
+
 import numpy as np
 import pytest
 from arrays import LAYOUTS, TORCH_TOLERANCES, close, refuses, torch_gradients, torch_module
@@ -30,6 +32,22 @@ CASES = {
 }
 
 
+@st.composite
+def calls(draw):
+    """The shapes of x and weight, and all arguments, so that the output is not empty."""
+
+    def pairs(low, high):
+        return draw(st.tuples(st.integers(low, high), st.integers(low, high)))
+
+    groups, n, c, f = draw(st.integers(1, 3)), *(draw(st.integers(1, 2)) for _ in range(3))
+    size, kernel_size, stride, padding, dilation = pairs(1, 4), pairs(1, 4), pairs(1, 4), pairs(0, 3), pairs(1, 3)
+    extra = tuple(draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation))
+    axes = zip(size, kernel_size, stride, padding, dilation, extra)
+    assume(all(s * (m - 1) + d * (k - 1) + 1 - 2 * p + e >= 1 for m, k, s, p, d, e in axes))
+    options = {"stride": stride, "padding": padding, "output_padding": extra, "groups": groups, "dilation": dilation}
+    return (n, groups * c, *size), (groups * c, f, *kernel_size), options
+
+
 @pytest.fixture(params=CASES)
 def case(request, rng):
     """Arrays (x, weight, bias) and the arguments."""
@@ -55,27 +73,20 @@ class TestForward:
         y = ops.conv_transpose2d(*map(layout, arrays), **options)
         close(y, loops.conv_transpose2d_loops(*arrays, **options))
 
-    @given(st.data())
-    def test_any_shape_and_argument(self, data):
-        def number(low, high):
-            return data.draw(st.tuples(st.integers(low, high), st.integers(low, high)))
-
-        n, c, f = (data.draw(st.integers(1, 3)) for _ in range(3))
-        size, kernel_size, stride, padding = number(1, 5), number(1, 5), number(1, 4), number(0, 3)
-        sizes = [s * (m - 1) + k - 2 * p for m, k, s, p in zip(size, kernel_size, stride, padding)]
-        assume(min(sizes) >= 1)
+    @given(calls(), st.sampled_from(list(LAYOUTS)))
+    def test_any_shape_and_argument(self, call, layout):
+        x_shape, weight_shape, options = call
         rng = np.random.default_rng(0)
-        x, weight = rng.normal(size=(n, c, *size)), rng.normal(size=(c, f, *kernel_size))
-        x = LAYOUTS[data.draw(st.sampled_from(list(LAYOUTS)))](x)
-        y = ops.conv_transpose2d(x, weight, None, stride, padding)
-        expected = loops.conv_transpose2d_loops(x, weight, None, stride, padding)
+        x, weight = LAYOUTS[layout](rng.normal(size=x_shape)), rng.normal(size=weight_shape)
+        y = ops.conv_transpose2d(x, weight, None, **options)
+        expected = loops.conv_transpose2d_loops(x, weight, None, **options)
         close(y, expected)
         dy = rng.normal(size=y.shape)
-        dx, dweight, dbias = ops.conv_transpose2d_backward(dy, x, weight, stride, padding)
+        dx, dweight, dbias = ops.conv_transpose2d_backward(dy, x, weight, **options)
         assert np.vdot(dy, expected) == pytest.approx(np.vdot(dx, x), rel=1e-9, abs=1e-9)
         assert np.vdot(dy, expected) == pytest.approx(np.vdot(dweight, weight), rel=1e-9, abs=1e-9)
         close(dbias, np.einsum("nfhw->f", dy))
-        by_loops = loops_backward.conv_transpose2d_backward_loops(dy, x, weight, stride, padding)
+        by_loops = loops_backward.conv_transpose2d_backward_loops(dy, x, weight, **options)
         for actual, gradient in zip((dx, dweight, dbias), by_loops):
             close(actual, gradient)
 
@@ -118,6 +129,41 @@ class TestForward:
         x, weight = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 4, *kernel_size))
         x[0, 1, 2, 2] = np.nan
         close(ops.conv_transpose2d(x, weight, stride=2), loops.conv_transpose2d_loops(x, weight, stride=2))
+
+    @pytest.mark.parametrize("groups", [1, 3])
+    @pytest.mark.parametrize("stride", [1, 2])
+    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    def test_nan_does_not_reach_the_pixels_between_dilated_taps(self, rng, bad, stride, groups):
+        x, weight = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 4, 2, 3))
+        x[0, 1, 2, 2] = bad
+        options = {"stride": stride, "dilation": (3, 2), "groups": groups, "output_padding": (2, 1)}
+        with np.errstate(invalid="ignore"):
+            y, expected = ops.conv_transpose2d(x, weight, **options), loops.conv_transpose2d_loops(x, weight, **options)
+        np.testing.assert_array_equal(np.isinf(y), np.isinf(expected))
+        close(np.where(np.isinf(y), 0, y), np.where(np.isinf(expected), 0, expected))
+
+    def test_blocks_of_a_dilated_kernel_join_without_a_seam(self, rng):
+        x, weight = rng.normal(size=(2, 16, 80, 70)), rng.normal(size=(16, 8, 4, 6))
+        expected = np.zeros((2, 8, 80 * 2 + 9, 70 * 3 + 8))
+        for a, b in np.ndindex(4, 6):
+            rows, columns = slice(3 * a, 3 * a + 159, 2), slice(2 * b, 2 * b + 208, 3)
+            expected[:, :, rows, columns] += np.einsum("nchw,cf->nfhw", x, weight[:, :, a, b])
+        y = ops.conv_transpose2d(x, weight, stride=(2, 3), dilation=(3, 2), output_padding=(1, 0))
+        close(y, expected[:, :, :169, :218])
+
+    @pytest.mark.parametrize("groups", [2, 4])
+    def test_each_group_is_a_transposed_convolution_of_its_own(self, rng, groups):
+        x, weight = rng.normal(size=(2, 4, 4, 5)), rng.normal(size=(4, 3, 2, 3))
+        y = ops.conv_transpose2d(x, weight, None, 2, 1, 1, groups)
+        parts = zip(np.split(x, groups, axis=1), np.split(weight, groups))
+        close(y, np.concatenate([loops.conv_transpose2d_loops(*part, None, 2, 1, 1) for part in parts], axis=1))
+
+    def test_output_padding_adds_the_bias_alone_where_no_kernel_reaches(self, xp, rng):
+        x, weight, bias = rng.normal(size=(2, 3, 2, 2)), rng.normal(size=(3, 4, 1, 2)), rng.normal(size=4)
+        y = ops.conv_transpose2d(*map(xp.asarray, (x, weight, bias)), stride=4, output_padding=(3, 2))
+        end = y[:, :, 5:, 6:]
+        assert end.shape == (2, 4, 3, 2)
+        close(end, np.broadcast_to(bias[:, None, None], end.shape))
 
 
 class TestBackward:
@@ -176,6 +222,18 @@ class TestAdjoint:
         dx = ops.conv2d_backward(dy, x, weight, stride=2)[0]
         close(dx, loops.conv_transpose2d_loops(dy, weight, stride=2))
 
+    @given(calls())
+    def test_inner_products_agree_for_any_arguments(self, call):
+        """output_padding chooses the input size of conv2d, among those that give one output size."""
+        x_shape, weight_shape, options = call
+        rng = np.random.default_rng(0)
+        c, weight = rng.normal(size=x_shape), rng.normal(size=weight_shape)
+        back = ops.conv_transpose2d(c, weight, **options)
+        shared = {key: options[key] for key in ("stride", "padding", "dilation", "groups")}
+        v = rng.normal(size=back.shape)
+        y = loops.conv2d_loops(v, weight, **shared)[:, :, : x_shape[2], : x_shape[3]]
+        assert np.vdot(c, y) == pytest.approx(np.vdot(back, v), rel=1e-9, abs=1e-9)
+
 
 @pytest.mark.parametrize("kind", [int, np.float64])
 def test_the_bias_does_not_change_the_dtype(rng, kind):
@@ -211,6 +269,46 @@ def test_equals_torch(case, rng, dtype, tolerance):
         close(actual, gradient, tolerance)
 
 
+@pytest.mark.torch
+class TestTorch:
+    def both(self, call, numbers):
+        """(ours, PyTorch's): y, dx, dweight, dbias."""
+        x_shape, weight_shape, options = call
+        x, weight = numbers(x_shape), numbers(weight_shape)
+        arrays = [x, weight, numbers(weight_shape[1] * options["groups"])]
+        y = ops.conv_transpose2d(*arrays, **options)
+        dy = numbers(y.shape)
+        function = torch_module().nn.functional.conv_transpose2d
+        expected, gradients = torch_gradients(lambda *tensors: function(*tensors, *options.values()), arrays, dy)
+        return (y, *ops.conv_transpose2d_backward(dy, x, weight, *options.values())), (expected, *gradients)
+
+    @given(calls())
+    def test_any_shape_and_argument(self, call):
+        rng = np.random.default_rng(0)
+        for actual, expected in zip(*self.both(call, lambda shape: rng.normal(size=shape))):
+            close(actual, expected, 1e-13)
+
+    @given(calls())
+    def test_integers_are_exact(self, call):
+        rng = np.random.default_rng(0)
+        for actual, expected in zip(*self.both(call, lambda shape: rng.integers(-9, 10, shape).astype(float))):
+            np.testing.assert_array_equal(actual, expected)
+
+    def test_weights_that_are_split_by_channels(self, rng):
+        """So many that conv2d's routines for wide layers compute the gradients."""
+        options = {"stride": (2, 1), "padding": 1, "output_padding": (1, 2), "groups": 1, "dilation": (2, 3)}
+        call = (1, 256, 3, 2), (256, 512, 4, 3), options
+        for actual, expected in zip(*self.both(call, lambda shape: rng.normal(size=shape))):
+            close(actual, expected, 1e-13)
+
+    def test_the_signatures(self):
+        """PyTorch's words, order and defaults."""
+        ours = list(inspect.signature(ops.conv_transpose2d).parameters)
+        assert ours == ["x", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"]
+        said = torch_module().nn.functional.conv_transpose2d.__doc__.split("->")[0]
+        assert "(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1)" in said
+
+
 class TestErrors:
     x = np.ones((2, 4, 5, 6))
     weight = np.ones((4, 3, 2, 2))
@@ -244,7 +342,56 @@ class TestErrors:
         with refuses("weight", "(3, 2, 2)"):
             ops.conv_transpose2d(self.x, self.weight[0])
 
-    @pytest.mark.parametrize(("name", "value"), [("stride", 0), ("stride", 0.5), ("padding", (0, -1))])
+    def test_groups(self):
+        with refuses("groups must divide the channels evenly", "3 groups of 4 input channels"):
+            ops.conv_transpose2d(self.x, self.weight, groups=3)
+        with refuses("bias must have shape (6,)", "got (3,)"):
+            ops.conv_transpose2d(self.x, self.weight, np.ones(3), groups=2)
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"output_padding": 1},
+            {"output_padding": (0, 2), "stride": 2},
+            {"output_padding": (2, 0), "stride": (2, 3)},
+            {"output_padding": (3, 0), "stride": 2, "dilation": (3, 4)},
+        ],
+    )
+    def test_output_padding(self, options):
+        with refuses("output_padding must be smaller than the stride or the dilation", str(options["output_padding"])):
+            ops.conv_transpose2d(self.x, self.weight, **options)
+        with refuses("output_padding must be smaller than the stride or the dilation"):
+            ops.conv_transpose2d_backward(np.ones((2, 3, 6, 7)), self.x, self.weight, **options)
+
+    @pytest.mark.torch
+    @given(stride=st.integers(1, 4), dilation=st.integers(1, 4), extra=st.integers(0, 5))
+    def test_output_padding_is_refused_as_by_torch(self, stride, dilation, extra):
+        torch = torch_module()
+        options = {"stride": (stride, 5), "output_padding": (extra, 1), "dilation": (dilation, 1)}
+        try:
+            torch.nn.functional.conv_transpose2d(torch.tensor(self.x), torch.tensor(self.weight), **options)
+        except RuntimeError:
+            with refuses("output_padding must be smaller"):
+                ops.conv_transpose2d(self.x, self.weight, **options)
+        else:
+            ops.conv_transpose2d(self.x, self.weight, **options)
+
+    def test_upstream_gradient_without_the_output_padding(self):
+        with refuses("dy", "(2, 3, 11, 13)", "(2, 3, 10, 12)"):
+            ops.conv_transpose2d_backward(np.ones((2, 3, 10, 12)), self.x, self.weight, 2, 0, 1)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("stride", 0),
+            ("stride", 0.5),
+            ("padding", (0, -1)),
+            ("output_padding", -1),
+            ("groups", 0),
+            ("groups", (1, 1)),
+            ("dilation", (1, 0)),
+        ],
+    )
     def test_arguments(self, name, value):
         with refuses(name, str(value)):
             ops.conv_transpose2d(self.x, self.weight, **{name: value})
