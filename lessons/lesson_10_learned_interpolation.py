@@ -317,8 +317,8 @@ check("nearest neighbour puts even more there", wrong_nearest > 1.5 * wrong_lear
 # difference in accuracy. On drawn scenes there is a small one: `fcn compare --seeds 3`
 # trains 32s both ways, and the mean IU is .574 fixed and .586 learned. Learned is ahead on
 # all three seeds, by .010 to .014. Two skips are worth .337 in the same table. (Its scenes
-# have 128x128 pixels, and it trains for 480 steps. With the 64x64 pixels and 240 steps of
-# lessons 11 and 12, both numbers are other ones.)
+# have 128x128 pixels, and it trains for 480 steps. Lessons 11 and 12 have 64x64 pixels and
+# 240 steps, and so other numbers.)
 
 # %% [markdown]
 # ## One kernel for each class
