@@ -120,11 +120,7 @@ for batch in rng.integers(0, 400, (120, 16)):
     classifier.backward_params(dscores)
     optimizer.step()
 accuracy = (classifier.eval()(x[400:]).argmax(axis=1) == words[400:]).mean()
-check(
-    "the classifier is right on more than 3 of 5 pictures that it has not seen",
-    accuracy > 0.6,
-    f"{accuracy:.0%}",
-)
+check("it is right on 3 of 5 unseen pictures or more", accuracy > 0.6, f"{accuracy:.0%}")
 
 # %% [markdown]
 # ## Surgery
@@ -209,20 +205,12 @@ scores, kept = head(top, weight, bias, (64, 64))
 dy = rng.normal(size=scores.shape)
 ours = head_backward(dy, kept, weight)
 forward_gap = np.abs(net(x) - scores).max()
-check(
-    "the head by hand = the package's head",
-    forward_gap < 1e-12,
-    f"they differ by {forward_gap:.0e}",
-)
+check("the head by hand = the package's head", forward_gap < 1e-12, f"{forward_gap:.0e}")
 package_dtop, _ = net.head.backward(dy)
 theirs = package_dtop, net.grads["score_fr.weight"], net.grads["score_fr.bias"]
 gaps = [np.abs(a - b).max() / np.abs(b).max() for a, b in zip(ours, theirs)]
 backward_gap = max(gaps)
-check(
-    "and so are the three gradients",
-    backward_gap < 1e-12,
-    f"they differ by {backward_gap:.0e} of the largest",
-)
+check("and so are the three gradients", backward_gap < 1e-12, f"{backward_gap:.0e}")
 check("the package derives the same crop", net.crop.offset == (32, 32))
 
 # %% [markdown]
@@ -272,28 +260,26 @@ check("at the second step it is not", trunk_gradients[1] > 0)
 # > gradient is the upstream gradient times its *input*, and the input is not zero.
 
 # %% [markdown]
-# A loss that *stays* at ln C says that nothing learns. A usual cause is a learning rate that
-# belongs to another loss (see below). Another fault looks similar. In Caffe, the program of
-# the authors, a weight that nobody initialises is zero. If nothing is transplanted, the
-# trunk gives zeros, and only the bias of `score_fr` learns. The loss leaves ln C a little
-# and stays there, and all pixels get the same scores.
+# A loss that *stays* at ln C says that nothing learns. A usual cause is a learning rate
+# that belongs to another loss (see below). Another fault looks similar. In Caffe, the
+# program of the authors, a weight that nobody initialises is zero. If nothing is
+# transplanted, the trunk gives zeros, and only the bias of `score_fr` learns. The loss
+# leaves ln C, but only as far as the same scores for all pixels allow.
 
 # %%
 dead = build("mini_fcn32s", dtype=np.float64)
 for array in dead.params.values():
     array[...] = 0
 optimizer, dead_losses = SGD(dead, 0.5, weight_decay=0), []
-for _ in range(6):
+for _ in range(8):
     dead.zero_grad()
     loss, dscores = ops.softmax_cross_entropy(dead(x), y)
     dead.backward(dscores)
     dead_losses.append(loss)
     optimizer.step()
-learned = [name for name, array in dead.params.items() if array.any()]
-check("all weights zero: only one bias learns", learned == ["score_fr.bias"])
-check(
-    "but the loss leaves ln 6", dead_losses[-1] < np.log(6) - 0.3, f"{dead_losses[-1]:.2f}"
-)
+alive = [name for name, array in dead.params.items() if array.any()]
+check("all weights zero: only one bias learns", alive == ["score_fr.bias"])
+check("yet the loss leaves ln 6", 0.7 < dead_losses[-1] < 1.5, f"{dead_losses[-1]:.2f}")
 check("all pixels get the same scores", np.ptp(dead(x), axis=(0, 2, 3)).max() < 1e-12)
 
 # %% [markdown]
