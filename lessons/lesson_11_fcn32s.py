@@ -270,7 +270,7 @@ check("at the second step it is not", trunk_gradients[1] > 0)
 dead = build("mini_fcn32s", dtype=np.float64)
 for array in dead.params.values():
     array[...] = 0
-optimizer, dead_losses = SGD(dead, 0.5, weight_decay=0), []
+optimizer, dead_losses = SGD(dead, 1, momentum=0, weight_decay=0), []
 for _ in range(8):
     dead.zero_grad()
     loss, dscores = ops.softmax_cross_entropy(dead(x), y)
@@ -279,7 +279,7 @@ for _ in range(8):
     optimizer.step()
 alive = [name for name, array in dead.params.items() if array.any()]
 check("all weights zero: only one bias learns", alive == ["score_fr.bias"])
-check("yet the loss leaves ln 6", 0.7 < dead_losses[-1] < 1.5, f"{dead_losses[-1]:.2f}")
+check("yet the loss leaves ln 6", 0.6 < dead_losses[-1] < 1.3, f"{dead_losses[-1]:.2f}")
 check("all pixels get the same scores", np.ptp(dead(x), axis=(0, 2, 3)).max() < 1e-12)
 
 # %% [markdown]
@@ -420,7 +420,9 @@ check(
 # > pictures. This is a likely reason for the difference, but we have not tested it.
 
 # %% [markdown]
-# Mean IU on five seeds (`fcn lessons 11 --seed S`):
+# Mean IU on five seeds (`fcn lessons 11 --seed S`). Another number of threads rounds the
+# sums in another way, and training makes this difference large. With `FCN_THREADS=1`, seed
+# 0 gives .183 for 32s-fixed and .363 for 32s.
 #
 # | seed | all background | 32s-fixed | from scratch | 32s |
 # |---|---|---|---|---|
