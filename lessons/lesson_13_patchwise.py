@@ -189,9 +189,9 @@ check(
 # where it reads zeros in the whole picture. To compare, give each cell a patch of its own,
 # and run the same padded network on it. Along one axis, for cell i:
 #
-#     field of cell i     18 pixels from 4i - 7 on    (paddings of 1 at strides 1, 2, 4)
-#     its patch           20 pixels from 4i - 8 on    (so that both begin at multiples of 4)
-#     scores of the patch 5; the middle one, number 2, has the field of cell i
+#     field of cell i     18 pixels from 4i - 7 on    (paddings of 1 at strides 1, 2 and 4)
+#     its patch           20 pixels from 4i - 8 on    (a multiple of 4: the pools agree)
+#     scores of the patch 5, numbered 0 to 4: the field of number 2 is that of cell i
 
 # %%
 padded = build(padding=1)
