@@ -266,13 +266,13 @@ check("cropped in the middle, from 22 on: around 265.5", abs(centre - 22 - 265.5
 # > instead of 268.5.
 
 # %% [markdown]
-# **Where do 27 and 31 come from?** A kernel of size `2s` has its centre at place `s - 1/2`.
-# The crop moves this centre to the pixels that cell 0 sees: 31.5 - 12.5 = 19. FCN-16s and
-# FCN-8s upsample the scores by 2 before, once and twice (lesson 12). Each kernel of size 4
-# begins 1.5 of the *finer* cells before the centre of cell 0. So cell 0 moves to 12.5 - 1.5
-# * 16 = -11.5, and then to -11.5 - 1.5 * 8 = -23.5. The last crops of FCN-16s and FCN-8s
-# begin at 15.5 + 11.5 = 27 and 7.5 + 23.5 = 31. (Lesson 6 also derives the crops of the
-# skips, 5 and 9.)
+# **The last crops of FCN-16s and FCN-8s begin at 27 and 31.** Where do these numbers come
+# from? A kernel of size `2s` has its centre at place `s - 1/2`. The crop moves this centre
+# to the pixels that cell 0 sees: 31.5 - 12.5 = 19. FCN-16s first upsamples the scores by 2,
+# and FCN-8s does so twice (lesson 12). A kernel of size 4 begins 1.5 *finer* cells before
+# its centre. So cell 0 moves to 12.5 - 1.5 * 16 = -11.5, and then to -11.5 - 1.5 * 8 =
+# -23.5. The crops are 15.5 + 11.5 = 27 and 7.5 + 23.5 = 31. (Lesson 6 also derives the
+# crops of the skips, 5 and 9.)
 #
 # **Why 100?** `fc6` needs 7x7 cells, and so it needs a picture that is large enough. With
 # the padding of 100, the README of the public code says, the output can be aligned with the
