@@ -349,7 +349,7 @@ check(
 # - **from scratch** is 32s with a trunk of random weights.
 #
 # A comparison at one common rate would favour the network that the rate suits. So the rates
-# 0.04, 0.08 and 0.16 were tried for each beforehand, with the seeds 3 and 4, and scored on
+# 0.04, 0.08 and 0.16 were tried for each beforehand, with the seeds 3 and 4, and tested on
 # scenes that no lesson uses. A network gets the lowest rate whose mean IU is within .02 of
 # its best: higher rates sometimes fail. That is 0.04 for all three. It is the edge of the
 # grid, so a rate below it may be better still. (`fcn compare --tune` runs such a grid for
@@ -382,7 +382,7 @@ check("32s-fixed changed its score layer and nothing else", only_scores)
 
 # %% [markdown]
 # The scenes of `val` were not trained on. A network that always answers "background" is
-# scored as well.
+# tested as well.
 
 # %%
 lazy = ConfusionMatrix(len(classes))

@@ -414,7 +414,7 @@ check(
 #
 # Each plan has a learning rate of its own. We chose it beforehand, by the accuracy on
 # validation scenes: the lowest rate that comes close to the best (the table below). The
-# scores further below are taken on *test* scenes, which were not used for this choice.
+# results further below are from *test* scenes, which were not used for this choice.
 
 # %%
 plans = {  # pictures in a batch, share of the cells, steps, learning rate
@@ -438,7 +438,7 @@ test = cells_of(60, "test")
 
 
 def learn(pictures, keep, steps, rate, unseen=test):
-    """Train one plan, and score it on unseen scenes.
+    """Train one plan, and test it on unseen scenes.
 
     Returns: the rows (pictures computed, loss) of nine moments, and the scores at the end.
     """
@@ -490,7 +490,7 @@ if os.environ.get("FCN_RATES"):
 # | 20 pictures, 30 steps | | | .762 | .812 | .857 | .882 | .840 |
 #
 # Close to the best means here: within .005 of accuracy. So the third plan gets .08,
-# although .16 scored .002 more, and each of the others gets its best rate.
+# although .16 reaches .002 more, and each of the others gets its best rate.
 
 # %%
 runs, accuracy, final, mean_iu = {}, {}, {}, {}
