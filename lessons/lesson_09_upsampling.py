@@ -5,7 +5,8 @@
 After this lesson you can name five ways from a coarse map to a fine one, and say which of
 them are the same operation with different kernels. You can say what a "deconvolution" does,
 and that it does not undo a convolution. You can also follow the scores of FCN-32s back to
-the size of the picture, and say what happens at the border.
+the size of the picture, and say what happens at the border. (Lesson 8 asks another
+question: can pooling be removed, so that the map is not coarse at all?)
 
 Fast path: lesson 11 comes next. On the fast path you have not read lessons 3 and 6; what is
 needed of them is repeated here in a sentence each.
@@ -50,9 +51,8 @@ import matplotlib.cbook
 import numpy as np
 from PIL import Image
 
-from fcn_from_scratch import ops, viz
+from fcn_from_scratch import models, ops, viz
 from fcn_from_scratch.course import check, claims, seed
-from fcn_from_scratch.ops.loops import conv_transpose2d_loops
 
 SEED = seed()
 rng = np.random.default_rng([SEED, 9])
@@ -82,10 +82,8 @@ kernels = {
     "1 3 3 1": [0.25, 0.75, 0.75, 0.25],
 }
 lengths = [len(transposed_row([3, 1, 2], taps, 2)) for taps in kernels.values()]
-check(
-    "the lengths of the four rows are s(n - 1) + k",
-    lengths == [2 * (3 - 1) + k for k in (2, 2, 3, 4)],
-)
+s, n = 2, 3
+check("they have s(n - 1) + k numbers", lengths == [s * (n - 1) + k for k in (2, 2, 3, 4)])
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 1.** The result has $s(n - 1) + k$ numbers: the last kernel begins at place
@@ -97,13 +95,9 @@ ones = {name: transposed_row(np.ones(6), taps, 2) for name, taps in kernels.item
 for name, row in ones.items():
     print(f"  {name:13}", row)
 constant = [name for name, row in ones.items() if np.all(row[3:-3] == 1)]
-check(
-    "three of the four kernels give 1 inside", constant == ["nearest", "1 2 1", "1 3 3 1"]
-)
-check(
-    "at the ends, only nearest neighbour does",
-    [n for n in ones if np.all(ones[n] == 1)] == ["nearest"],
-)
+check("three kernels give 1 inside", constant == ["nearest", "1 2 1", "1 3 3 1"])
+constant = [name for name, row in ones.items() if np.all(row == 1)]
+check("at the ends, only nearest neighbour does", constant == ["nearest"])
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 2.** Three of the four kernels give 1 everywhere, except near the ends: all
@@ -144,13 +138,11 @@ def scatter(x, weight, stride, padding=0):
 x, weight = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 2, 4, 3))
 ours = scatter(x, weight, stride=2, padding=1)
 package_gap = np.abs(ours - ops.conv_transpose2d(x, weight, None, 2, 1)).max()
-loops_gap = np.abs(ours - conv_transpose2d_loops(x, weight, None, 2, 1)).max()
 check(
     "ours = ops.conv_transpose2d, which uses one matrix product",
     package_gap < 1e-12,
     f"{package_gap:.0e}",
 )
-check("ours = the package's six nested loops", loops_gap < 1e-12, f"{loops_gap:.0e}")
 
 # %% [markdown]
 # ## Three known ways are three kernels
@@ -234,18 +226,13 @@ check(
 )
 
 # %% [markdown]
-# The drawings at the end of the lesson show the five ways on one coarse value
-# (`09_impulse`) and on a photograph (`09_photo`).
-
-# %% [markdown]
 # ## How does FCN-32s get back to the size of the picture?
 # Follow a picture of 500x500 pixels. The first convolution pads it by 100 on each side, and
 # its 3x3 kernel takes 1 away on each side. Each of five pools halves the map and rounds up.
 # `fc6` is a 7x7 convolution without padding. The other layers keep the size. Then one
 # transposed convolution with a bilinear kernel of size 64 and stride 32 upsamples the
-# scores. At the end a crop keeps 500 rows and columns, beginning with number 19. (Lesson 6
-# derives the 19.) In the public code of the paper nothing is learned in this upsampling:
-# the kernel stays bilinear.
+# scores. At the end a crop keeps 500 rows and columns, beginning with number 19. In the
+# public code of the paper nothing is learned in this upsampling: the kernel stays bilinear.
 
 # %%
 n = 500 + 2 * 100 - 2
@@ -270,16 +257,35 @@ impulse[0, 0, 8, 8] = 1
 weights = ops.bilinear_upsample(impulse, 64, 32)[0, 0].sum(axis=0)
 centre = (weights * np.arange(544)).sum() / weights.sum()
 check("cropped from 19 on, cell 8 lies around pixel 268.5", abs(centre - 19 - 268.5) < 1e-9)
-check(
-    "cropped in the middle, from 22 on, it lies around 265.5",
-    abs(centre - 22 - 265.5) < 1e-9,
-)
+check("cropped in the middle, from 22 on: around 265.5", abs(centre - 22 - 265.5) < 1e-9)
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 3.** The result has 32 * 15 + 64 = 544 rows and columns. The crop cuts off
 # > 19 rows before the picture and 25 behind it. If you wrote 22 on both sides, you cropped
 # > in the middle. Then every score would stand 3 pixels too far to the upper left: 265.5
 # > instead of 268.5.
+
+# %% [markdown]
+# **The last crops of FCN-16s and FCN-8s begin at 27 and 31.** Where do these numbers come
+# from? A kernel of size `2s` has its centre at place `s - 1/2`. The crop moves this centre
+# to the pixels that cell 0 sees: 31.5 - 12.5 = 19. FCN-16s first upsamples the scores by 2,
+# and FCN-8s does so twice (lesson 12). A kernel of size 4 begins 1.5 *finer* cells before
+# its centre. So cell 0 moves to 12.5 - 1.5 * 16 = -11.5, and then to -11.5 - 1.5 * 8 =
+# -23.5. The crops are 15.5 + 11.5 = 27 and 7.5 + 23.5 = 31. (Lesson 6 also derives the
+# crops of the skips, 5 and 9.)
+#
+# **Why 100?** `fc6` needs 7x7 cells, and so it needs a picture that is large enough. With
+# the padding of 100, the README of the public code says, the output can be aligned with the
+# input for pictures of any size in the data sets. (97 is the smallest padding that does
+# this for every size; lesson 6 derives it.)
+
+# %%
+cell_0, stride, last_crops = 12.5, 32, []
+for _ in ("FCN-32s", "FCN-16s", "FCN-8s"):
+    last_crops.append(stride - 0.5 - cell_0)
+    stride //= 2
+    cell_0 -= 1.5 * stride
+check("the last crops begin at 19, 27 and 31", last_crops == [19, 27, 31])
 
 # %% [markdown]
 # ## A constant map fades at the border
@@ -292,38 +298,28 @@ check(
 flat = np.ones((1, 1, 5, 5))
 faded = ops.bilinear_upsample(flat, 64, 32)[:, :, 16:-16, 16:-16]
 corner, edge = faded[0, 0, 0, 0], faded[0, 0, 80, 0]
-check(
-    "a resize keeps 1 everywhere",
-    np.abs(ops.interpolate_bilinear(flat, (160, 160)) - 1).max() < 1e-12,
+resized_flat, inside = (
+    ops.interpolate_bilinear(flat, (160, 160)),
+    faded[0, 0, 16:-16, 16:-16],
 )
-check(
-    "the transposed convolution keeps 1 inside",
-    np.abs(faded[:, :, 16:-16, 16:-16] - 1).max() < 1e-12,
-)
+check("a resize keeps 1 everywhere", np.abs(resized_flat - 1).max() < 1e-12)
+check("the transposed convolution keeps 1 inside", np.abs(inside - 1).max() < 1e-12)
 check("at the edge it gives 33/64", abs(edge - 33 / 64) < 1e-12, f"{edge:.3f}")
-check(
-    "in the corner it gives (33/64)**2",
-    abs(corner - (33 / 64) ** 2) < 1e-12,
-    f"{corner:.3f}",
-)
+check("in the corner (33/64)**2", abs(corner - (33 / 64) ** 2) < 1e-12, f"{corner:.3f}")
 
 # %% [markdown]
 # The **gain** of a pixel is the value that a map of ones has there after the upsampling.
 # The kernel has its centre at place 31.5, and its taps fall by 1/32 with each place. The
-# padding of 16 makes place 16 the first pixel, 15.5 before the centre. So its gain is
-# $1 - 15.5/32 = 33/64$, and $(33/64)^2$ in the corner. In FCN-32s the crop makes place 19
-# the first pixel, 12.5 before the centre: $1 - 12.5/32 = 39/64$. There, 13 pixels lie
-# before the first centre and 7 behind the last one. So 20 of the 500 pixels of a row have a
-# gain below 1.
+# padding of 16 removes the places 0 to 15. So the first pixel is place 16. It lies 15.5
+# places before the centre, so its gain is $1 - 15.5/32 = 33/64$, and $(33/64)^2$ in the
+# corner. In FCN-32s the first pixel is place 19, which lies 12.5 places before the centre:
+# $1 - 12.5/32 = 39/64$. There, 13 pixels lie before the first centre and 7 behind the last
+# one. So 20 of the 500 pixels of a row have a gain below 1.
 
 # %%
 gain = of_ones[19 : 19 + 500, 19 : 19 + 500]
 first, fading = gain[250, 0], int((gain[250] < 1 - 1e-9).sum())
-check(
-    "the first pixel of a row has the gain 39/64",
-    abs(first - 39 / 64) < 1e-12,
-    f"{first:.3f}",
-)
+check("the first pixel of a row: 39/64", abs(first - 39 / 64) < 1e-12, f"{first:.3f}")
 check("20 pixels of a row have a gain below 1", fading == 20, f"{fading}")
 
 # %% [markdown]
@@ -370,11 +366,10 @@ check("its probability in the corner falls", certain, f"from {sure:.2f} to {less
 #
 # The maps do not have the same size. The padding of 100 makes the maps of strides 16 and 8
 # go on beyond the border of the picture, so before each sum a part of the larger map is cut
-# out. The map of stride 32 ends near the border, because `fc6` is a 7x7 convolution without
-# padding. So at the first pixel of a row, the scores of stride 32 have the gain 39/64, and
-# the others have the gain 1. Near the border, the scores of stride 32 count less in the sum
-# than they do inside. We test this on random scores. (In the code, the numbers 5, 9 and 31
-# say at which row and column each cut begins. Lesson 6 derives them.)
+# out, from number 5 or 9 on. The map of stride 32 ends near the border, because `fc6` is a
+# 7x7 convolution without padding. So at the first pixel of a row, the scores of stride 32
+# have the gain 39/64, and the others have the gain 1. Near the border, the scores of stride
+# 32 count less in the sum than they do inside. We test this on random scores.
 
 
 # %%
@@ -422,32 +417,40 @@ check(
 check("no other pixel changes its class", not moved[~fades].any())
 
 # %% [markdown]
-# The small networks of this course pad by less than 100. Their score maps all end at the
-# border of the picture. The upsampling by 8 gives the first pixel of a row the gain
-# $1 - 3.5/8 = 9/16$, and each doubling before it takes a factor of 3/4. So the gains are
-# 81/256, 27/64 and 9/16, the largest stride first. They differ too, so the winning class
-# can change there too. "The fading never changes the winning class" is true for FCN-32s
-# only.
+# **The small networks of lessons 11 and 12** pad by 1, also in `fc6`. So the first of their
+# scores of stride 32 stands half a pixel before the picture and the last one half a pixel
+# behind it. In their FCN-32s nothing fades. In their FCN-8s the maps of `pool4` and `pool3`
+# end with the picture, and what is added to them is cropped to them. So the upsampling by 8
+# gives the first pixel of a row the gain $1 - 3.5/8 = 9/16$. The doubling before it takes a
+# factor of 3/4 from all scores of strides 32 and 16: $27/64$. The gains differ, so the
+# winning class can change there too. "The fading never changes the winning class" is true
+# for FCN-32s only.
+
 
 # %%
-one_map = np.ones((1, 1, 4, 4))
-twice = ops.bilinear_upsample(ops.bilinear_upsample(one_map, 4, 2, 1), 4, 2, 1)
-once = ops.bilinear_upsample(one_map, 4, 2, 1)
-steps = [ops.bilinear_upsample(y, 16, 8, 4)[0, 0] for y in (twice, once, one_map)]
-small_nets = [y[len(y) // 2, 0] for y in steps]
-check(
-    "gains without extra padding: 81/256, 27/64 and 9/16",
-    np.allclose(small_nets, [81 / 256, 27 / 64, 9 / 16]),
-)
+def small_gains(name):
+    """For each score layer of a small network: the smallest gain in a row of pixels."""
+    net, gains = models.build(name, 1, width=1, fc6_kernel=2), []
+    for bias in (key for key in net.params if key.startswith("score") and "bias" in key):
+        net.params[bias][...] = 1  # a map of ones: all other scores are still zero
+        gains.append(float(net(np.zeros((1, 3, 64, 64), np.float32))[0, 0, 32].min()))
+        net.params[bias][...] = 0
+    return gains
+
+
+no_fading, own_gains = small_gains("mini_fcn32s"), small_gains("mini_fcn8s")
+check("lesson 11's FCN-32s: the gain is 1 along the row", no_fading == [1])
+in_order = own_gains == [27 / 64, 27 / 64, 9 / 16]  # of score_fr, score_pool4, score_pool3
+check("lesson 12's FCN-8s: 27/64, 27/64 and 9/16", in_order)
 
 # %% [markdown]
 # ## Two more views of the same operation
 # **Zeros in between, then a convolution.** Place the pixels as a bed of nails, add `k - 1`
 # zeros on all sides, and convolve with the *flipped* kernel: its rows and columns are
 # reversed. Why flipped? A fine pixel to the right of a nail needs a tap from the right of
-# the kernel. But in the window of this pixel, the nail stands on the left. The window moves
-# by one fine pixel, which is 1/s of a coarse pixel. So the operation is also called
-# fractionally strided convolution.
+# the kernel. But in the window of this pixel, the nail stands on the left. This convolution
+# has a stride of one fine pixel. Counted in coarse pixels, its stride is the fraction 1/s.
+# So the operation is also called fractionally strided convolution.
 
 # %%
 kernel = rng.normal(size=(5, 5))
@@ -529,11 +532,7 @@ pictures_off = [
     np.linalg.norm(picture - v.ravel()) / np.linalg.norm(v)
     for picture in (solved, transposed)
 ]
-check(
-    "convolving a solution of C x = y gives y again",
-    solved_off < 1e-10,
-    f"{solved_off:.0e}",
-)
+check("a solution of C x = y, convolved, is y", solved_off < 1e-10, f"{solved_off:.0e}")
 not_undone = 0.02 < transposed_off < 1
 check(
     "convolving C.T y does not, whatever the factor",
@@ -582,15 +581,8 @@ for name, values in (("after a ReLU", np.maximum(dy, 0)), ("scores", dy)):
     kept[name], changed[name] = np.array_equal(again, values), (again != values).mean()
     print(f"  {name}: {changed[name]:.0%} of the numbers changed")
 check("pool(unpool) gives back what a ReLU gave", kept["after a ReLU"])
-check(
-    "of random scores it changes about a half: they become 0",
-    np.array_equal(again, np.maximum(dy, 0)),
-)
-check(
-    "the share is between .3 and .7",
-    0.3 < changed["scores"] < 0.7,
-    f"{changed['scores']:.0%}",
-)
+half = 0.3 < changed["scores"] < 0.7 and np.array_equal(again, np.maximum(dy, 0))
+check("of random scores it changes .3 to .7: they become 0", half)
 
 # %% [markdown]
 # ## Checkerboards
@@ -768,16 +760,14 @@ viz.show(draw_checkerboard(), "09_checkerboard")
 
 # %%
 edge_gains = abs(corner - (33 / 64) ** 2) < 1e-12 and abs(first - 39 / 64) < 1e-12
-our_lines = max(package_gap, loops_gap) < 1e-12
 not_inverse = not_undone and not_the_picture
 equal_sums = np.ptp(smooth_odd) < 1e-12 < 0.1 < np.ptp(rough_even)
 hidden_flip = symmetric_gap < 1e-12 and random_gap > 2
-unpool_scores = 0.3 < changed["scores"] < 0.7
 three_counts = set(np.unique(uneven)) == {1, 2, 4}
 claims(
     [
         ("the result has s(n - 1) + k numbers", lengths == [6, 6, 7, 8], "counted"),
-        ("our ten lines = the package", our_lines, "1e-12: two orders of summation"),
+        ("our ten lines = the package", package_gap < 1e-12, "1e-12: two orders"),
         ("nearest neighbour = ones", nearest_same, "exact: copies do not overlap"),
         ("bed of nails = a single 1", nails_same, "exact: copies do not overlap"),
         ("bilinear resize = pyramid, inside", inside_gap < 1e-12, "1e-12: two orders"),
@@ -796,9 +786,12 @@ claims(
         ("FCN-32s: fading moves no class", same_winner, "exact: one factor for all"),
         ("but it lowers the probability", certain, ".55 to .65 falls to .19 to .22"),
         ("FCN-8s: it moves some classes", 0.04 < share < 0.12, "6 to 9 % on five seeds"),
+        ("the last crops begin at 19, 27, 31", last_crops == [19, 27, 31], "counted"),
+        ("our small FCN-32s does not fade", no_fading == [1], "exact: sums of 64ths"),
+        ("our small FCN-8s: 27/64 twice and 9/16", in_order, "exact: sums of 64ths"),
         ("max-unpooling = backward of max-pooling", vjp_same, "exact: both copy numbers"),
         ("pool(unpool) keeps a ReLU's output", kept["after a ReLU"], "exact: copies"),
-        ("pool(unpool) loses negative scores", unpool_scores, "half of 120 are negative"),
+        ("pool(unpool) loses negative scores", half, "half of 120 are negative"),
         ("k = 3, s = 2: coverage 1, 2, 4", three_counts, "exact: counted"),
         ("a constant map needs equal sums of taps", equal_sums, "1e-12: rounding"),
         ("a symmetric kernel hides a missing flip", hidden_flip, "1e-12: rounding"),

@@ -6,7 +6,8 @@ After this lesson you can say what an upsampling layer can learn, and why little
 when it is kept fixed. You have fitted such a layer yourself. You can also say how five
 small upsampling steps differ from one large step.
 
-No later lesson builds on this one. If you only want to build FCN-8s, go on with lesson 11.
+Lesson 12 uses one fact of this lesson and repeats it: upsampling by 2 and then by 16 is not
+quite upsampling by 32. If you only want to build FCN-8s, go on with lesson 11.
 
 Needs: lessons 3 and 9 (backward; transposed convolution).
 Words: the [glossary](../docs/glossary.md).
@@ -298,24 +299,26 @@ print(f"  with the learned one {wrong_learned:.2%}, with nearest {wrong_nearest:
 worse = wrong_learned / wrong_bilinear
 check(
     "the learned kernel puts *more* pixels on the wrong side",
-    1.6 < worse < 3.2,
+    1.9 < worse < 2.7,
     f"{worse:.1f} times as many",
 )
 check("nearest neighbour puts even more there", wrong_nearest > 1.5 * wrong_learned)
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 2.** It is narrower: the middle rises by about .15 and the rim falls by
-# > about .04. Its squared error is about 4 % smaller. But it puts about twice as many
-# > pixels on the wrong side. If you expected fewer, you assumed that a smaller loss means a
-# > better segmentation. Training lowers the loss that it is given, and nothing else.
+# > about .04. Its squared error is about 4 % smaller. But it puts 2.3 times as many pixels
+# > on the wrong side. If you expected fewer, you assumed that a smaller loss means a better
+# > segmentation. Training lowers the loss that it is given, and nothing else.
 
 # %% [markdown]
 # Does it matter in a whole network? The paper initialises the upscore layers in the middle
 # of the network to bilinear kernels and learns them. The last upscore layer is fixed
-# (section 4.2). The public code fixes all of them. Its README reports no significant
-# difference in accuracy. On our drawn scenes there is a small one: `fcn compare --seeds 3`
+# (section 4.3). The public code fixes all of them. Its README reports no significant
+# difference in accuracy. On drawn scenes there is a small one: `fcn compare --seeds 3`
 # trains 32s both ways, and the mean IU is .574 fixed and .586 learned. Learned is ahead on
-# all three seeds, by .010 to .014. Two skips are worth .337 in the same table.
+# all three seeds, by .010 to .014. Two skips are worth .337 in the same table. (Its scenes
+# have 128x128 pixels, and it trains for 480 steps. Lessons 11 and 12 have 64x64 pixels and
+# 240 steps, and so other numbers.)
 
 # %% [markdown]
 # ## One kernel for each class
@@ -469,12 +472,12 @@ odd = ops.bilinear_upsample(scores, 63, 32).argmax(axis=1)
 agree_odd = (odd == doubled(scores, 3).argmax(axis=1)).mean()
 check(
     "on noise, one step and five choose the same class in most pixels",
-    0.7 < agree < 0.95,
+    0.82 < agree < 0.89,
     f"{agree:.0%}",
 )
 check(
     "so do x32 and the steps x2, x16 of FCN-16s",
-    0.7 < agree_paper < 0.95,
+    0.84 < agree_paper < 0.93,
     f"{agree_paper:.0%}",
 )
 check(
@@ -492,15 +495,11 @@ blurred = middle(ops.bilinear_upsample(rng.normal(size=(1, 21, 4, 4)), 8, 4), 12
 calm, calm_five = ops.bilinear_upsample(blurred, 64, 32), doubled(blurred, 4)
 calm_five = middle(calm_five, calm.shape[2])
 agree_calm = (calm.argmax(axis=1) == calm_five.argmax(axis=1))[inner].mean()
-check(
-    "on smooth scores they agree in at least 95 % of the pixels",
-    0.95 < agree_calm < 1,
-    f"{agree_calm:.1%}",
-)
+check("on smooth scores: at least 95 %", 0.95 < agree_calm < 1, f"{agree_calm:.1%}")
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 3.** It is not the same with even kernels: on noise the winning class
-# > agrees in only 70 to 95 % of the pixels, and the peak is 3/4 instead of 63/64. With odd
+# > agrees in only about 85 % of the pixels, and the peak is 3/4 instead of 63/64. With odd
 # > kernels it is the same. One step has more weights, 4096 instead of 80. Five steps of 4x4
 # > need 1.33 times the multiplications of one step of 64x64. If you wrote that the single
 # > step is dearer: it is, if it has the 94x94 kernel that does the same as the five.
@@ -651,7 +650,7 @@ claims(
         ("the bilinear kernel has nothing to learn", rest < 1e-12, "1e-12: rounding"),
         ("a smaller error on new edges", 0.02 < gain < 0.06, "3.7 to 3.9 % on five seeds"),
         ("it is narrower than the bilinear kernel", narrower, ".15 and -.04 on five seeds"),
-        ("more pixels on the wrong side", 1.6 < worse < 3.2, "2.3 times on five seeds"),
+        ("more pixels on the wrong side", 1.9 < worse < 2.7, "2.3 times on five seeds"),
         ("both starts end with the same error", same_end < 0.02, "2 %: 300 noisy steps"),
         ("diagonal kernels keep classes apart", diagonal_gap < 1e-12, "1e-12: two orders"),
         ("kernels for every pair add them up", mixed_gap < 1e-12, "1e-12: two orders"),
@@ -659,7 +658,7 @@ claims(
         ("five steps: 5456 products, one: 4096 or 8836", between, "counted"),
         ("five doublings = x32 for odd kernels", odd_gap < 1e-12, "1e-12: rounding"),
         ("not for even kernels: peak 3/4", round_peak, "1e-12: rounding"),
-        ("on noise most winners agree", 0.7 < agree < 0.95, ".85 to .86 on five seeds"),
+        ("on noise most winners agree", 0.82 < agree < 0.89, ".85 to .86 on five seeds"),
         ("on smooth scores nearly all", 0.95 < agree_calm < 1, ".985 to .992"),
         ("a ramp does not show the difference", ramp_hides, "1e-9: numbers up to 33"),
         (

@@ -120,11 +120,7 @@ for batch in rng.integers(0, 400, (120, 16)):
     classifier.backward_params(dscores)
     optimizer.step()
 accuracy = (classifier.eval()(x[400:]).argmax(axis=1) == words[400:]).mean()
-check(
-    "the classifier is right on more than 3 of 5 pictures that it has not seen",
-    accuracy > 0.6,
-    f"{accuracy:.0%}",
-)
+check("it is right on 3 of 5 unseen pictures or more", accuracy > 0.6, f"{accuracy:.0%}")
 
 # %% [markdown]
 # ## Surgery
@@ -163,12 +159,14 @@ check(
 
 # %% [markdown]
 # ## The head, by hand
-# The head is what stands above the trunk: the score layer, the upsampling and a crop.
+# The **head** is what stands above the trunk: the score layer, the upsampling and a crop.
 # Upsampling by 32 has a kernel of 64, so the upsampled map is larger than the picture.
 # Lesson 6 tells where it begins. The first cell of the map stands at pixel -0.5, since
 # `fc6` pads by one cell. The kernel reaches 31.5 pixels further to the left. So the
 # upsampled map begins at -32, and its column 32 is the picture's column 0. (In lesson 9 the
-# crop begins at 19. There the picture is padded by 100, and `fc6` is 7x7 without padding.)
+# crop begins at 19. There the picture is padded by 100, and `fc6` is 7x7 without padding.
+# So the scores fade at the border there. Here they do not: no pixel lies before the first
+# cell or behind the last.)
 #
 # The backward goes through the three steps from last to first: a crop, an upsampling and a
 # convolution each have a backward of their own.
@@ -207,20 +205,12 @@ scores, kept = head(top, weight, bias, (64, 64))
 dy = rng.normal(size=scores.shape)
 ours = head_backward(dy, kept, weight)
 forward_gap = np.abs(net(x) - scores).max()
-check(
-    "the head by hand = the package's head",
-    forward_gap < 1e-12,
-    f"they differ by {forward_gap:.0e}",
-)
+check("the head by hand = the package's head", forward_gap < 1e-12, f"{forward_gap:.0e}")
 package_dtop, _ = net.head.backward(dy)
 theirs = package_dtop, net.grads["score_fr.weight"], net.grads["score_fr.bias"]
 gaps = [np.abs(a - b).max() / np.abs(b).max() for a, b in zip(ours, theirs)]
 backward_gap = max(gaps)
-check(
-    "and so are the three gradients",
-    backward_gap < 1e-12,
-    f"they differ by {backward_gap:.0e} of the largest",
-)
+check("and so are the three gradients", backward_gap < 1e-12, f"{backward_gap:.0e}")
 check("the package derives the same crop", net.crop.offset == (32, 32))
 
 # %% [markdown]
@@ -229,10 +219,8 @@ check("the package derives the same crop", net.crop.offset == (32, 32))
 # %%
 sizes = [(64, 64), (33, 90), (1, 1)]
 shapes = [fcn(np.zeros((1, 3, *hw), np.float32)).shape for hw in sizes]
-check(
-    "pictures of any size come out at their own size",
-    shapes == [(1, 6, *hw) for hw in sizes],
-)
+any_size = shapes == [(1, 6, *hw) for hw in sizes]
+check("pictures of any size come out at their own size", any_size)
 
 # %% [markdown]
 # ## The first two steps
@@ -272,21 +260,41 @@ check("at the second step it is not", trunk_gradients[1] > 0)
 # > gradient is the upstream gradient times its *input*, and the input is not zero.
 
 # %% [markdown]
-# A loss that *stays* at ln C is the sign of a dead network. Either nothing was transplanted
-# and all weights are zero, or the learning rate belongs to another loss.
+# A loss that *stays* at ln C says that nothing learns. A usual cause is a learning rate
+# that belongs to another loss (see below). Another fault looks similar. In Caffe, the
+# program of the authors, a weight that nobody initialises is zero. If nothing is
+# transplanted, the trunk gives zeros, and only the bias of `score_fr` learns. The loss
+# leaves ln C, but only as far as the same scores for all pixels allow.
+
+# %%
+dead = build("mini_fcn32s", dtype=np.float64)
+for array in dead.params.values():
+    array[...] = 0
+optimizer, dead_losses = SGD(dead, 1, momentum=0, weight_decay=0), []
+for _ in range(8):
+    dead.zero_grad()
+    loss, dscores = ops.softmax_cross_entropy(dead(x), y)
+    dead.backward(dscores)
+    dead_losses.append(loss)
+    optimizer.step()
+alive = [name for name, array in dead.params.items() if array.any()]
+check("all weights zero: only one bias learns", alive == ["score_fr.bias"])
+check("yet the loss leaves ln 6", 0.6 < dead_losses[-1] < 1.3, f"{dead_losses[-1]:.2f}")
+check("all pixels get the same scores", np.ptp(dead(x), axis=(0, 2, 3)).max() < 1e-12)
 
 # %% [markdown]
 # ## One step, two losses
 # The public code of the paper sums the loss over all pixels and has a learning rate of
-# 1e-10. This rate only looks strange. The gradient of the sum is the gradient of the mean,
-# times the number $n$ of pixels that count. Divide the rate by this number, and the step is
-# the same:
+# 1e-10 for FCN-32s (and 1e-12 and 1e-14 for the stages after it, lesson 12). This rate only
+# looks strange. The gradient of the sum is the gradient of the mean, times the number $n$
+# of pixels that count. Divide the rate by this number, and the step is the same:
 #
 # $$
 # \eta_{\mathrm{sum}} = \frac{\eta_{\mathrm{mean}}}{n} .
 # $$
 #
-# (This holds without weight decay; exercise 3 has it.)
+# (This holds without weight decay, which makes every weight a little smaller in each step.
+# Exercise 3 has it.)
 
 # %%
 pixels = int((y != 255).sum())
@@ -323,14 +331,14 @@ check(
 # > side: a larger gradient needs a smaller rate.
 
 # %% [markdown]
-# A picture of PASCAL VOC has up to 187,500 pixels. The rate 1e-10 on their sum is 1.9e-5 on
-# their mean. With a momentum of 0.99 each gradient counts 100 times, and the step is that
-# of 1.9e-3 without momentum.
+# A picture of 375x500 pixels, a usual size in PASCAL VOC, has 187,500. The rate 1e-10 on
+# their sum is 1.9e-5 on their mean. With a momentum of 0.99 each gradient counts 100 times,
+# and the step is that of 1.9e-3 without momentum.
 #
-# A batch here is eight pictures, but it is 30,000 pixels with a loss each. This is why the
-# public code can train **image-to-image**, with a batch of *one* picture: one picture is a
-# large batch of pixels. Lesson 13 trains both ways on the same number of pixels and
-# compares them.
+# This training is **image-to-image**: the input is a picture, and so is the target, the
+# label map. A batch here is eight pictures, but it is 30,000 pixels with a loss each. So
+# the public code can train with a batch of *one* picture: it is a large batch of pixels.
+# Lesson 13 compares a batch of one with larger ones, on the same number of pictures.
 
 # %% [markdown]
 # ## Three trainings, equal budgets
@@ -341,7 +349,7 @@ check(
 # - **from scratch** is 32s with a trunk of random weights.
 #
 # A comparison at one common rate would favour the network that the rate suits. So the rates
-# 0.04, 0.08 and 0.16 were tried for each beforehand, with the seeds 3 and 4, and scored on
+# 0.04, 0.08 and 0.16 were tried for each beforehand, with the seeds 3 and 4, and tested on
 # scenes that no lesson uses. A network gets the lowest rate whose mean IU is within .02 of
 # its best: higher rates sometimes fail. That is 0.04 for all three. It is the edge of the
 # grid, so a rate below it may be better still. (`fcn compare --tune` runs such a grid for
@@ -374,7 +382,7 @@ check("32s-fixed changed its score layer and nothing else", only_scores)
 
 # %% [markdown]
 # The scenes of `val` were not trained on. A network that always answers "background" is
-# scored as well.
+# tested as well.
 
 # %%
 lazy = ConfusionMatrix(len(classes))
@@ -385,26 +393,18 @@ iu = {name: row["mean_iu"] for name, row in scores.items()}
 for name, row in scores.items():
     print(f"  {name:15} pixel accuracy {row['pixel_accuracy']:.3f}", end="   ")
     print(f"mean IU {row['mean_iu']:.3f}")
-check(
-    "32s is above 'all background' in mean IU", 0.1 < iu["32s"] - iu["all background"] < 0.4
-)
-check(
-    "training end-to-end is above training the scores alone",
-    0.05 < iu["32s"] - iu["32s-fixed"] < 0.4,
-)
+learned = 0.1 < iu["32s"] - iu["all background"] < 0.4
+check("32s is above 'all background' in mean IU", learned)
+check("and above training the scores alone", 0.05 < iu["32s"] - iu["32s-fixed"] < 0.4)
 floor = iu["all background"]
 share = (iu["32s-fixed"] - floor) / (iu["32s"] - floor)
 check(
-    "32s-fixed gains 5 to 60 % of what 32s gains above 'all background'",
-    0.05 < share < 0.6,
+    "32s-fixed gains 8 to 50 % of what 32s gains above 'all background'",
+    0.08 < share < 0.5,
     f"{iu['32s-fixed'] - floor:.3f} of {iu['32s'] - floor:.3f}: {share:.0%}",
 )
 trunk_gain = iu["32s"] - iu["from scratch"]
-check(
-    "the classifier's trunk is worth .01 to .2",
-    0.01 < trunk_gain < 0.2,
-    f"{trunk_gain:+.3f}",
-)
+check("the classifier's trunk helps", 0.01 < trunk_gain < 0.2, f"{trunk_gain:+.3f}")
 scratch_gain = iu["from scratch"] - iu["32s-fixed"]
 check(
     "from scratch, end-to-end, is above a fixed trunk",
@@ -416,11 +416,13 @@ check(
 # > **Prediction 4.** 32s-fixed gains 13 to 40 % of what 32s gains, on five seeds. If you
 # > divided the mean IU of the two, you got about a half. But a network that has learned
 # > nothing already has a third of the mean IU of 32s, so compare what lies above it. If you
-# > wrote three quarters as in the paper: our classifier is small and saw 400 pictures, and
-# > its features tell less than those of VGG16.
+# > wrote three quarters as in the paper: its trunk is VGG16. Ours is small, and it saw 400
+# > pictures. This is a likely reason for the difference, but we have not tested it.
 
 # %% [markdown]
-# Mean IU on five seeds (`fcn lessons 11 --seed S`):
+# Mean IU on five seeds (`fcn lessons 11 --seed S`). Another number of threads rounds the
+# sums in another way, and training makes this difference large. With `FCN_THREADS=1`, seed
+# 0 gives .183 for 32s-fixed and .363 for 32s.
 #
 # | seed | all background | 32s-fixed | from scratch | 32s |
 # |---|---|---|---|---|
@@ -443,11 +445,7 @@ check(
 # %%
 lift_accuracy = scores["32s"]["pixel_accuracy"] / scores["all background"]["pixel_accuracy"]
 lift_iu = iu["32s"] / iu["all background"]
-check(
-    "pixel accuracy grew by less than a fifth",
-    1 < lift_accuracy < 1.2,
-    f"{lift_accuracy - 1:.0%}",
-)
+check("pixel accuracy hardly grew", 1 < lift_accuracy < 1.1, f"by {lift_accuracy - 1:.0%}")
 check("mean IU at least doubled", 2 < lift_iu < 4, f"{lift_iu:.1f} times as much")
 
 # %% [markdown]
@@ -456,7 +454,7 @@ check("mean IU at least doubled", 2 < lift_iu < 4, f"{lift_iu:.1f} times as much
 
 # %%
 def draw_curves():
-    caption = "Mean IU during training, at each network's best rate"
+    caption = f"Mean IU during training, all at the rate {RATE}"
     series = {name: (marks, values) for name, values in curves.items()}
     return viz.curves(series, "step", "mean IU on val", caption)
 
@@ -508,8 +506,6 @@ viz.show(draw_scenes(), "11_fcn32s")
 # %%
 ln_6 = abs(losses[0] - np.log(6)) < 1e-12
 by_hand = max(forward_gap, backward_gap) < 1e-12
-learned = 0.1 < iu["32s"] - iu["all background"] < 0.4
-any_size = shapes == [(1, 6, *hw) for hw in sizes]
 claims(
     [
         ("zero scores: the first loss is ln C", ln_6, "1e-12: float64"),
@@ -517,7 +513,7 @@ claims(
         ("its second is not", trunk_gradients[1] > 0, "any number above zero"),
         ("the head by hand is the package's", by_hand, "1e-12: float64"),
         ("the sum's rate is the mean's / pixels", step_gap < 1e-9, "1e-9: small steps"),
-        ("32s-fixed gains 5 to 60 % of 32s' gain", 0.05 < share < 0.6, "13 to 40 %"),
+        ("32s-fixed gains 8 to 50 % of 32s' gain", 0.08 < share < 0.5, "13 to 40 %"),
         ("32s is above 'all background'", learned, ".18 to .24 on five seeds"),
         ("a transplanted trunk is ahead", 0.01 < trunk_gain < 0.2, ".033 to .099"),
         ("any size in, the same size out", any_size, "exact: sizes"),

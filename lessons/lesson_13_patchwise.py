@@ -139,15 +139,9 @@ def gap(a, b):
 
 
 patch_gap = gap(patch_sum, whole)
-check(
-    "the losses of the patches add up to the masked loss",
-    abs(loss_patches / loss_whole - 1) < 1e-12,
-)
-check(
-    "the gradients of the patches add up to the masked gradient",
-    patch_gap < 1e-12,
-    f"{patch_gap:.0e}",
-)
+same_loss = abs(loss_patches / loss_whole - 1) < 1e-12
+check("the losses of the patches add up to the masked loss", same_loss)
+check("and so do the gradients of the patches", patch_gap < 1e-12, f"{patch_gap:.0e}")
 
 # %% [markdown]
 # ## With the package
@@ -192,11 +186,12 @@ check(
 # of the outer cells go over its border. What do these cells see there? *Each* layer adds a
 # frame of zeros around its own input. If a patch is cut out at the border and filled up
 # with zeros, this frame is at another place. Then the second convolution reads numbers
-# where it reads zeros in the whole picture. To compare, give each cell a patch of its own.
-# The three paddings of 1, at strides 1, 2 and 4, make the field of cell i begin 1 + 2 + 4 =
-# 7 pixels before pixel 4i. It has 18 pixels. So take 20x20 pixels from 4i - 8 on, a
-# multiple of 4. The network, which pads, makes 5x5 scores of them. The field of the middle
-# one begins at 4 * 2 - 7 = 1 in the patch: this is our cell.
+# where it reads zeros in the whole picture. To compare, give each cell a patch of its own,
+# and run the same padded network on it. Along one axis, for cell i:
+#
+#     field of cell i     18 pixels from 4i - 7 on    (paddings of 1 at strides 1, 2 and 4)
+#     its patch           20 pixels from 4i - 8 on    (a multiple of 4: the pools agree)
+#     scores of the patch 5, numbered 0 to 4: the field of number 2 is that of cell i
 
 # %%
 padded = build(padding=1)
@@ -310,9 +305,9 @@ check("with all cells kept it is zero", measured[-1] < 1e-12 * measured[0])
 # %% [markdown]
 # ## What is a batch of one picture?
 # The paper trains on 20 pictures at a time. The authors' later public code takes **one**.
-# For a classifier, one picture is one label. In **image-to-image training** the input is a
-# picture and the target is a picture too: the label map. Each pixel, or each cell, has a
-# loss of its own. So one picture *is* a batch: of as many patches as it has cells.
+# For a classifier, one picture is one label. In image-to-image training each pixel, or each
+# cell, has a loss of its own. So one picture *is* a batch: of as many patches as it has
+# cells.
 #
 # But these patches overlap, and they show one scene. So what is one picture worth? How many
 # patches, each from another picture, give a mean gradient with the same variance as the
@@ -324,22 +319,13 @@ check("with all cells kept it is zero", measured[-1] < 1e-12 * measured[0])
 one_patch = spread(each.reshape(60 * 25, -1))
 one_picture = spread(each.mean(axis=1))
 worth = one_patch / one_picture
-check(
-    "a picture of 25 cells is worth about 5 patches",
-    2.5 < worth < 8,
-    f"{worth:.1f}",
-)
-noisier = one_picture / (one_patch / 25)
-check(
-    "25 patches of one picture: 3 to 10 times the variance of 25 pictures' patches",
-    3 < noisier < 10,
-    f"{noisier:.1f} times",
-)
+check("a picture of 25 cells is worth about 5 patches", 3 < worth < 6.5, f"{worth:.1f}")
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 2.** The 25 patches from 25 pictures are less noisy. The variance of those
-# > from one picture is 2 to 12 times as large (about 5 times). If you wrote that they are
-# > equal, you assumed that neighbouring patches are independent.
+# > **Prediction 2.** The 25 patches from 25 pictures are less noisy. Those from one picture
+# > are worth only 3.5 to 5.7 patches on five seeds, so their variance is about 5 times as
+# > large. If you wrote that they are equal, you assumed that neighbouring patches are
+# > independent.
 
 # %% [markdown]
 # So this is the advantage of patches from many pictures: less noise with the *same number
@@ -409,9 +395,10 @@ check(
 )
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 3.** It is not faster. The masked step takes about as long as the whole
-# > one; the ratio lies between 0.5 and 2. If you wrote "four times", you expected that the
-# > layers know the mask. They do not: it acts on the loss only.
+# > **Prediction 3.** Not faster: the layers compute as many numbers as before. On a busy
+# > computer a clock is not exact, so the check allows half to twice the time. If you wrote
+# > "four times", you expected that the layers know the mask. They do not: it acts on the
+# > loss only.
 
 # %% [markdown]
 # ## Is whole-image training as good as patches?
@@ -420,14 +407,14 @@ check(
 # quarter of the cells of 4 pictures. The third uses a quarter of the cells of 16 pictures,
 # which are as many cells as in the first. The paper made this comparison and saw no
 # significant effect on how fast the training converges per step. The fourth is like the
-# third, but stops after as much *work* as the first.
+# third, but stops after about as much *work* as the first: 37 * 16 = 592 pictures.
 #
 # The last two answer question 4. Like the first, they see 600 pictures: in 600 steps of one
 # picture, and in 30 steps of 20.
 #
-# Each plan has the learning rate that was best for *it*. We chose it beforehand, by the
-# accuracy on validation scenes. The scores further below are taken on *test* scenes, which
-# were not used for this choice.
+# Each plan has a learning rate of its own. We chose it beforehand, by the accuracy on
+# validation scenes: the lowest rate that comes close to the best (the table below). The
+# results further below are from *test* scenes, which were not used for this choice.
 
 # %%
 plans = {  # pictures in a batch, share of the cells, steps, learning rate
@@ -451,7 +438,7 @@ test = cells_of(60, "test")
 
 
 def learn(pictures, keep, steps, rate, unseen=test):
-    """Train one plan, and score it on unseen scenes.
+    """Train one plan, and test it on unseen scenes.
 
     Returns: the rows (pictures computed, loss) of nine moments, and the scores at the end.
     """
@@ -502,8 +489,8 @@ if os.environ.get("FCN_RATES"):
 # | 1 picture, 600 steps | .933 | .955 | .967 | .917 | | | |
 # | 20 pictures, 30 steps | | | .762 | .812 | .857 | .882 | .840 |
 #
-# As in lesson 11, a plan gets the lowest rate that comes close to its best: within .005 of
-# accuracy. So the third plan gets .08, and each of the others its best rate.
+# Close to the best means here: within .005 of accuracy. So the third plan gets .08,
+# although .16 reaches .002 more, and each of the others gets its best rate.
 
 # %%
 runs, accuracy, final, mean_iu = {}, {}, {}, {}
@@ -523,8 +510,8 @@ background = (test_labels == 0).sum() / (test_labels != 255).sum()
 # noisier. A quarter of 16 pictures is a little better: it sees four times as many scenes,
 # and it allows a larger rate. It also takes four times the work.
 #
-# **Equal work.** The fourth plan computes as many pictures as the first, but makes only 37
-# steps. It falls behind.
+# **Equal work.** The fourth plan computes 592 pictures and the first 600. But the fourth
+# makes only 37 steps, and falls behind.
 
 # %%
 equal_steps = [accuracy[title] for title in (whole_run, quarter_run, more_run)]
@@ -545,9 +532,7 @@ check(
     "16 pictures at a quarter: four times the work",
     pictures_computed[more_run] == 4 * pictures_computed[whole_run],
 )
-check(
-    "with equal work, whole pictures are ahead", 0.015 < behind < 0.25, f"by {behind:.3f}"
-)
+check("with equal work, whole pictures are ahead", 0.02 < behind < 0.2, f"by {behind:.3f}")
 
 # %% [markdown]
 # **Equal pictures.** Now compare batches of 1, 4 and 20. All three have seen 600 pictures
@@ -571,15 +556,15 @@ check(
 )
 check(
     "it is better than a batch of 20",
-    0.015 < single_against_large < 0.25,
+    0.02 < single_against_large < 0.26,
     f"by {single_against_large:.3f}",
 )
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 4.** 600 steps of one picture: the accuracy is higher by .015 to .25 than
-# > after 30 steps of 20. This holds at *equal pictures*. It says nothing about 600 steps of
-# > 20 pictures, which are 20 times the work. If you wrote 30 steps, you perhaps thought of
-# > a classifier, where one picture is one label.
+# > **Prediction 4.** 600 steps of one picture: on five seeds the accuracy is higher by .05
+# > to .21 than after 30 steps of 20. This holds at *equal pictures*. It says nothing about
+# > 600 steps of 20 pictures, which are 20 times the work. If you wrote 30 steps, you
+# > perhaps thought of a classifier, where one picture is one label.
 
 # %% [markdown]
 # ## So, is it as good?
@@ -593,16 +578,20 @@ check(
 #
 # And the batch of one picture? It is a batch of many cells that are similar. Its gradient
 # is noisier than that of a larger batch, but it is also cheaper, so there are more steps.
-# The solver files of the authors' public code combine it with a momentum of 0.99. This
-# averages the gradients of about 1 / (1 - 0.99) = 100 steps. The momentum of 0.9 averages
-# those of 10 steps. (All our trainings here use 0.9.)
+# The authors' public code combines it with a momentum of 0.99. This averages the gradients
+# of about 1 / (1 - 0.99) = 100 steps. The momentum of 0.9 averages those of 10 steps. The
+# README of this code says that its networks were trained online, which means one picture in
+# a step, with high momentum, and that this gives about 5 points of mean IU over the
+# original networks. It does not say which part each of the two brings. (All our trainings
+# use 0.9, so we have not tested it.)
 
 # %% [markdown]
 # ## What could fool you
 # **The mean of means.** The mean loss of one batch of patches equals the mean loss of the
 # masked pictures: both divide by the same number. Now go picture by picture instead. Take
 # the mean in each picture, and average the gradients. (This is what you get when you add up
-# small batches with `iter_size`.) Every loss is a mean, it falls, and nothing looks wrong.
+# the gradients of several small batches before a step, as Caffe does with its option
+# `iter_size`.) Every loss is a mean, it falls, and nothing looks wrong.
 # But now the weight of a cell depends on how many *other* cells of its picture are kept.
 # Keep a tenth of the first picture and all of the second:
 
@@ -713,7 +702,7 @@ def draw_variance():
 def draw_training():
     """The loss on test scenes, by steps and by pictures."""
     caption = "The loss on test scenes during training"
-    titles = ["150 steps each", "600 pictures each"]
+    titles = ["150 steps each", "600 pictures each (37 steps of 16: 592)"]
     figure, axes = viz.new_figure(caption, 2, 1, 6.5, 7, titles)
     for title in (whole_run, quarter_run, more_run):
         axes[0].plot(runs[title][0] / plans[title][0], runs[title][1], label=title)
@@ -779,7 +768,7 @@ viz.show(draw_training(), "13_training")
 falls = bool((np.diff(measured) < 0).all())
 as_formula = bool((abs(ratios - 1) < 0.2).all())
 one_is_four = abs(single_against_four) < 0.03
-one_beats_twenty = 0.015 < single_against_large < 0.25
+one_beats_twenty = 0.02 < single_against_large < 0.26
 claims(
     [
         ("patch gradients = masked gradient", patch_gap < 1e-12, "1e-12: two orders"),
@@ -788,12 +777,12 @@ claims(
         ("masking is unbiased", unbiased, "3 standard errors of 4000 draws"),
         ("its variance falls with every cell kept", falls, "an order"),
         ("as (1 - p)/p", as_formula, "a fifth: 4000 draws leave some hundredths"),
-        ("25 cells are worth about 5 patches", 2.5 < worth < 8, "3.5 to 5.7"),
+        ("25 cells are worth about 5 patches", 3 < worth < 6.5, "3.5 to 5.7"),
         ("equal cells from more pictures: less noise", less_noise, "an order"),
         ("a mask does not halve a step's time", 0.5 < ratio < 2, "equal; a factor of two"),
         ("20 patches cost more than the picture", 18 < enough < 20, "counted"),
         ("at equal steps they end alike", difference < 0.03, ".007 to .021 on five seeds"),
-        ("at equal work pictures lead", 0.015 < behind < 0.25, ".044 to .147"),
+        ("at equal work pictures lead", 0.02 < behind < 0.2, ".044 to .147"),
         ("at equal pictures one is as good as four", one_is_four, "-.002 to +.008"),
         ("and better than twenty", one_beats_twenty, ".046 to .214 on five seeds"),
         ("the mean of means differs", 0.05 < other_divisor < 5, "far above rounding"),

@@ -178,10 +178,7 @@ if place:
 big, one = np.float32(1e8), np.float32(1)
 left, right = (big + one) - big, (big - big) + one
 print(f"(1e8 + 1) - 1e8 = {left}    (1e8 - 1e8) + 1 = {right}")
-check(
-    "in float32, the order of three numbers decides between 0 and 1",
-    (left, right) == (0, 1),
-)
+check("in float32 the order decides between 0 and 1", (left, right) == (0, 1))
 
 # %% [markdown]
 # The other way is a **gather**: one thread for each *pixel*. It looks for the numbers of
@@ -554,7 +551,6 @@ print(f"GPU {'measured' if on_gpu else 'modelled'}: faster from {crossing:,} num
 small_map = np.ones((100, 64), np.float32), bias, np.ones((100, 64), np.float32)
 microseconds = 1e6 * seconds(by_numpy, *small_map)
 print(f"10x10 pixels of 64 channels: {microseconds:.1f} microseconds on this CPU")
-print(f"4x1 pixels of 64 channels: {1e6 * cpu_times[0]:.1f} microseconds")
 moved = 8 * 10 * 10 * 64 / MEMORY
 check(
     "model: moving 10x10 pixels of 64 channels takes about a hundredth of a launch",
@@ -564,9 +560,9 @@ check(
 # %% [markdown] tags=["answer"]
 # > **Prediction 4.** By the model, the launch alone takes 10 microseconds, and moving the
 # > 6400 numbers takes about a hundredth of that. These are typical numbers that we assume,
-# > not measured ones. Compare them with the time of your CPU, printed above: ours needed 5
-# > microseconds, so it wins. If you wrote "on the GPU", you counted the work and forgot the
-# > launch.
+# > not measured ones. So by this model the CPU is faster if it needs less than 10
+# > microseconds. Your time is printed above; on our quiet machine it was about 5. If you
+# > wrote "on the GPU", you counted the work and forgot the launch.
 
 # %% [markdown]
 # For a small map a launch takes longer than the work. And data that is on the GPU should
@@ -583,10 +579,7 @@ check(
 whole_columns = np.round(9 * columns)
 images = [run(scatter_thread, order, whole_columns, **settings) for order in turns]
 whole_numbers = {image.tobytes() for image in images}
-check(
-    "with whole numbers, the scatter seems to repeat to the last bit",
-    len(whole_numbers) == 1,
-)
+check("with whole numbers, the scatter seems to repeat", len(whole_numbers) == 1)
 
 # %% [markdown]
 # **A test in one order.** The tree without barriers was wrong with ascending threads:
@@ -604,7 +597,9 @@ check("no barriers, the other order: right by luck", lucky)
 # **Comparing float32 gradients of a max-pool.** Two numbers of a window can be equal up to
 # rounding. Then two correct programs may choose different winners, and the gradient goes to
 # another pixel. The scores still agree to seven digits, but the gradients of these pixels
-# do not agree at all. So compare gradients of whole networks in float64.
+# do not agree at all. So compare gradients of whole networks in float64, if you can. The
+# network above was compared in float32, and it passed because in no window of its picture
+# the two largest numbers were so close. In a large network some are.
 
 # %%
 window = np.array([1, 1 + 1e-9, 0, -1]).reshape(1, 1, 2, 2)
@@ -613,6 +608,10 @@ for dtype in ("float64", "float32"):
     winners[dtype] = ops.max_pool2d(window.astype(dtype), 2)[1].item()
 kink = winners == {"float64": 1, "float32": 0}
 check("the same window has another winner in float32 than in float64", kink, f"{winners}")
+hidden = layers[1](layers[0](picture)).reshape(2, 6, 10, 2, 7, 2)
+second, largest = np.sort(hidden.transpose(0, 1, 2, 4, 3, 5).reshape(-1, 4))[:, 2:].T
+closest = (largest - second)[largest > 0].min()
+check("above, the two largest are further apart", closest > 2e-6, f"{closest:.0e}")
 
 # %% [markdown]
 # **Timing the launch.** The call of a kernel returns at once, before the work is done. If
@@ -709,14 +708,14 @@ viz.show(draw_time(), "16_time")
 
 # %%
 order_matters = (left, right) == (0, 1)
-hidden = len(whole_numbers) == 1
+hides = len(whole_numbers) == 1
 always = [
     ("threads in any order make im2col", by_hand and index_formula, "exact: copies"),
     ("float32 sums depend on their order", order_matters, "exact: 1 is lost beside 1e8"),
     ("scatter and gather add the same", both_gap < 1e-5, "1e-5: float32, a few terms"),
     ("a scatter depends on the order", scatter_results > 1, "ten orders"),
     ("a gather does not", gather_results == 1, "exact: one order of additions"),
-    ("whole numbers do not show this", hidden, "exact: small whole numbers"),
+    ("whole numbers do not show this", hides, "exact: small whole numbers"),
     ("with barriers the tree is right", with_barriers, "exact: whole numbers, both orders"),
     ("without them it is wrong in one order", missing_shows, "what nobody wrote is NaN"),
     ("and right in the other order", lucky, "exact: whole numbers"),
