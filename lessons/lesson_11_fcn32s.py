@@ -420,9 +420,7 @@ check(
 # > pictures. This is a likely reason for the difference, but we have not tested it.
 
 # %% [markdown]
-# Mean IU on five seeds (`fcn lessons 11 --seed S`). Another number of threads rounds the
-# sums in another way, and training makes this difference large. With `FCN_THREADS=1`, seed
-# 0 gives .183 for 32s-fixed and .363 for 32s.
+# Mean IU on five seeds (`fcn lessons 11 --seed S`).
 #
 # | seed | all background | 32s-fixed | from scratch | 32s |
 # |---|---|---|---|---|

@@ -12,7 +12,7 @@ from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.im2col import (
-    block_lists,
+    block_list,
     channels_first,
     channels_last,
     gather,
@@ -38,21 +38,21 @@ def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
         source = padded if groups == 1 else xp.ascontiguousarray(padded[..., inputs])
         matrix = weight_matrix(weight[outputs], dtype)
 
-        def fill(share, source=source, matrix=matrix, outputs=outputs):
-            for image, rows in share:
-                part = y[image, rows].reshape(-1, f)[:, outputs]
-                xp.matmul(gather(source[image], rows, ow, kernel_size, stride, dilation), matrix, out=part)
-                if relu and bias is not None and groups == 1 and kernels.usable(part, bias):
-                    kernels.bias_relu(part, bias, out=part)  # only of contiguous memory: not of a group's part
-                    continue
-                if groups == 1:
-                    part = part.reshape(-1, ow * f)
-                if bias is not None:
-                    part += _along_rows(bias, ow) if groups == 1 else bias[outputs]
-                if relu:
-                    xp.maximum(part, 0, out=part)
+        def fill(block, source=source, matrix=matrix, outputs=outputs):
+            image, rows = block
+            part = y[image, rows].reshape(-1, f)[:, outputs]
+            xp.matmul(gather(source[image], rows, ow, kernel_size, stride, dilation), matrix, out=part)
+            if relu and bias is not None and groups == 1 and kernels.usable(part, bias):
+                kernels.bias_relu(part, bias, out=part)  # only of contiguous memory: not of a group's part
+                return
+            if groups == 1:
+                part = part.reshape(-1, ow * f)
+            if bias is not None:
+                part += _along_rows(bias, ow) if groups == 1 else bias[outputs]
+            if relu:
+                xp.maximum(part, 0, out=part)
 
-        threads.run(fill, block_lists(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
+        threads.run(fill, block_list(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
     return channels_first(y)
 
 
@@ -71,16 +71,16 @@ def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
     y = make((n, ph, pw, f), dtype)
     winner = make(y.shape, "uint8")
 
-    def fill(share):
-        for image, rows in share:
-            part = gather_windows(padded[image], rows, pw, kernel_size, stride, dilation) @ matrix
-            if bias is not None:
-                lines = part.reshape(-1, pw * f)
-                lines += _along_rows(bias, pw)
-            pooled = y[image, rows]
-            relu_pool(np, part.reshape(2, 2, *pooled.shape), (pooled, winner[image, rows]))
+    def fill(block):
+        image, rows = block
+        part = gather_windows(padded[image], rows, pw, kernel_size, stride, dilation) @ matrix
+        if bias is not None:
+            lines = part.reshape(-1, pw * f)
+            lines += _along_rows(bias, pw)
+        pooled = y[image, rows]
+        relu_pool(np, part.reshape(2, 2, *pooled.shape), (pooled, winner[image, rows]))
 
-    threads.run(fill, block_lists(np, n, ph, 4 * patch_bytes(pw, kernel_size, c, dtype)))
+    threads.run(fill, block_list(np, n, ph, 4 * patch_bytes(pw, kernel_size, c, dtype)))
     return channels_first(y), channels_first(winner)
 
 
@@ -126,7 +126,7 @@ def im2col_weight_grad(dy, x, weight, geometry, out):
             by_columns = patches.flags.f_contiguous  # then the transposed product is faster
             return (patches.T @ upstream).T if by_columns else upstream.T @ patches
 
-        total = _sum_over_blocks(part, block_lists(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
+        total = _sum_over_blocks(part, block_list(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
         out[outputs] += total.reshape(f // groups, *kernel_size, c).transpose(0, 3, 1, 2)
     return out
 
@@ -151,24 +151,24 @@ def im2col_backward(dy, x, weight, geometry, out, workspace=None):
         xp.matmul(patches, matrix, out=dx[image, rows].reshape(-1, c))
         return patches.T @ pixels[image, rows].reshape(-1, c)
 
-    total = _sum_over_blocks(part, block_lists(xp, n, h, patch_bytes(w, kernel_size, f, dtype)))
+    total = _sum_over_blocks(part, block_list(xp, n, h, patch_bytes(w, kernel_size, f, dtype)))
     out += total.reshape(*kernel_size, f, c)[::-1, ::-1].transpose(2, 3, 0, 1)
     return channels_first(dx)
 
 
 def _sum_over_blocks(part, blocks):
-    """Return the sum of part(image, rows) over all blocks, given as lists (block_lists). Each list is added up first.
+    """Return the sum of part(image, rows) over all blocks.
 
-    So the order of the additions does not depend on the number of threads, nor on which of them is faster.
+    Every threads.shares()-th block goes to one of several totals, which are added at the end. The order of the
+    additions does not depend on the number of threads, nor on which of them is faster.
     """
-    totals = [None] * len(blocks)
+    totals = [None] * min(threads.shares(), len(blocks))
 
-    def add_up(number):
-        for block in blocks[number]:
-            found = part(*block)
-            totals[number] = found if totals[number] is None else totals[number] + found
+    def add(number, found):
+        place = number % len(totals)
+        totals[place] = found if totals[place] is None else totals[place] + found
 
-    threads.run(add_up, range(len(blocks)))
+    threads.in_order(lambda block: part(*block), blocks, add)
     return sum(totals[1:], start=totals[0])
 
 

@@ -77,7 +77,7 @@ def wide_weight_grad(dy, x, weight, geometry, out):
         total[outputs, a] += (upstream[outputs] @ patches[:, a]).reshape(-1, kw, c)
 
     # The product is computed a few megabytes at a time. All of it would be as large as the weights.
-    parts = threads.split(f, max(threads.shares(), out.size * out.itemsize // (kh * PRODUCT_BYTES)))
+    parts = threads.split(f, max(2 * threads.shares(), out.size * out.itemsize // (kh * PRODUCT_BYTES)))
     threads.run(add_up, product(parts, range(kh)))
     return out
 
@@ -90,4 +90,4 @@ def _patches(x, geometry, dtype):
 
 def _parts(channels):
     """Slices of the channels. If one thread is held up, the others take over some of its work."""
-    return threads.split(channels, threads.shares())
+    return threads.split(channels, 2 * threads.shares())

@@ -89,13 +89,11 @@ def blocks(images, rows, row_bytes, parts=1, most=None):
             yield slice(n, n + 1), slice(r, min(r + rows_at_once, rows))
 
 
-def block_lists(xp, images, rows, row_bytes):
-    """All blocks, as the lists that the threads take one after another. A GPU gets a single list."""
+def block_list(xp, images, rows, row_bytes):
+    """All blocks, for the threads. Those of a GPU are larger."""
     if xp is not np:
-        return [list(blocks(images, rows, row_bytes, 1, GPU_BLOCK_BYTES))]
-    count = threads.shares()
-    every_block = list(blocks(images, rows, row_bytes, count))
-    return [every_block[first::count] for first in range(min(count, len(every_block)))]
+        return list(blocks(images, rows, row_bytes, 1, GPU_BLOCK_BYTES))
+    return list(blocks(images, rows, row_bytes, threads.shares()))
 
 
 def gather(padded, rows, ow, kernel_size, stride, dilation):

@@ -30,7 +30,7 @@ import numpy as np
 from fcn_from_scratch.browser import IN_BROWSER
 
 AT_ONCE = 1 << 17  # numbers that one thread works on at a time; with fewer, the threads wait for each other
-SHARES = 8  # parts of one operation, see `shares`
+SHARES = 2  # parts of one operation, see `shares`; with more, two cores lose time on small maps
 
 
 def workers():
@@ -39,10 +39,10 @@ def workers():
 
 
 def shares():
-    """Into how many parts to cut one operation: SHARES; 1 inside an item of `run`, since the others have work already.
+    """Into how many parts to cut an operation at least: SHARES; 1 inside an item of `run`, where the others have work.
 
     It is the same for any number of threads. How a sum or a matrix product is cut decides how it is rounded. So a
-    network gives the same bits on one core and on eight.
+    network gives the same bits on one core and on eight. Large operations have more parts: blocks that fit the cache.
     """
     return 1 if _here.busy else SHARES
 
@@ -101,6 +101,27 @@ def run(function, items, local=None):
         wait(begun)
     for other in begun:
         other.result()
+
+
+def in_order(function, items, take):
+    """Like `run`; then take(number, result) gets what the function returned for each item, in the order of the items.
+
+    Only one thread is in `take` at a time. So a sum that it adds up does not depend on which thread is faster.
+    """
+    items, results, lock = list(items), {}, threading.Lock()
+    turns = iter(range(len(items)))
+    turn = next(turns, None)
+
+    def work(number):
+        nonlocal turn
+        result = function(items[number])
+        with lock:
+            results[number] = result
+            while turn in results:
+                take(turn, results.pop(turn))
+                turn = next(turns, None)
+
+    run(work, range(len(items)))
 
 
 def split(total, count):

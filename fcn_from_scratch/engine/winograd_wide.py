@@ -82,7 +82,7 @@ def winograd_wide_conv2d(x, kernel, bias, geometry, relu=False, workspace=None):
             target = y[:, i::OUTPUTS, j::OUTPUTS, filters]
             target[...] = pixels[i, j].transpose(1, 2, 3, 0)[:, : target.shape[1], : target.shape[2]]
 
-    threads.run(fill, threads.split(f, 2 * threads.shares()))
+    threads.run(fill, threads.split(f, 8 * threads.shares()))
     return channels_first(y)
 
 

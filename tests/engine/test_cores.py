@@ -111,4 +111,4 @@ def test_one_thread_cuts_the_items_of_its_items_as_several_do(monkeypatch):
         threads.run(lambda item, cuts=cuts: cuts.append(threads.shares()), range(1))
         cuts.append(threads.shares())
     threads._pool.cache_clear()
-    assert all(cuts == [8, 1, 1, 1, 8, 8] for cuts in found.values()), found
+    assert all(cuts == [2, 1, 1, 1, 2, 2] for cuts in found.values()), found
