@@ -380,7 +380,7 @@ check("but it has a fifth more weights: 4x4 taps, not 3x3", weights == [6086, 50
 # > if a network is trained without pools from the beginning, it reaches about as much: the
 # > one with pools is ahead by .00 to .02 on five seeds. So in this small network, with a
 # > fifth more weights and colours as classes, pooling can be removed if you train anew.
-# > Springenberg et al. (2015) found the same for large classifiers of photographs.
+# > Springenberg et al. (2015) found the same for classifiers of photographs.
 
 # %% [markdown]
 # ## Dilation or upsampling?
