@@ -468,7 +468,7 @@ check(
 #     their edges are equally coarse. They differ in parameters, in receptive field and in
 #     time. As FCNs with a padding of 100, GoogLeNet has the fewest parameters and
 #     multiplications, but AlexNet is faster. VGG16 is the slowest of them, has the most
-#     parameters and the most work, and scores best in the paper. Depth alone does not
+#     parameters and the most work, and is the best in the paper. Depth alone does not
 #     explain this: with as many parameters, a deeper small network gains .00 to .03 only.
 #     Nor does the accuracy of the classifier: "Despite similar classification accuracy, our
 #     implementation of GoogLeNet did not match this segmentation result" (section 4.1). The

@@ -259,7 +259,7 @@ def crops(number, scenes):
 
 # %% [markdown]
 # The first forty scenes are for training. The last twenty are held out: the classifier is
-# scored on crops of scenes that it has never seen.
+# tested on crops of scenes that it has never seen.
 #
 # One step of the training takes 32 crops, and does this:
 #

@@ -329,7 +329,7 @@ check("rarefied, it has its 7x7 weights, with dilation 2", seven)
 # %% [markdown]
 # **The window**: let each pool keep the stride, but only the first pixel of each 2x2
 # window. The weights stay. An output then sees 15 pixels, from 4i to 4i + 14. Its middle
-# moves from 4i + 8.5 to 4i + 7, so we score it there. (Scored at 4i + 8 as before, it would
+# moves from 4i + 8.5 to 4i + 7, so we evaluate it there. (At 4i + 8, as before, it would
 # lose two to three times as much.) And then a third network: it has no pools at all. A 3x3
 # convolution and the 2x2 pool behind it see 4x4 pixels, 2 pixels apart. A **4x4 convolution
 # of stride 2** sees the same pixels, so it takes the place of both. This network is trained
@@ -349,7 +349,7 @@ check("without pools: the same pixels, 18, 4 apart, with the same middles", same
 
 
 def mean_iu_at_cells(net, first=8):
-    """The mean IU on the unseen scenes; output i of a row is scored on pixel 4i + first."""
+    """The mean IU on the unseen scenes; output i of a row counts for pixel 4i + first."""
     matrix, end = ConfusionMatrix(6), first + 48
     guesses = net(unseen)[:, :, :12, :12].argmax(axis=1)  # windows of 15 pixels give 13x13
     matrix.update(truth[:, first:end:4, first:end:4], guesses)
@@ -366,9 +366,9 @@ print(f"  convolutions of stride 2, trained for as many steps   {without_pools:.
 lost, at_old_middle = with_pools - without_window, with_pools - misplaced
 worse = 0.03 < lost < 0.2
 check("without their windows the trained pools give worse answers", worse, f"-{lost:.3f}")
-check("scored at the old middle they lose more", 1.4 < at_old_middle / lost < 3.6)
+check("evaluated at the old middle they lose more", 1.4 < at_old_middle / lost < 3.6)
 as_good = abs(without_pools - with_pools) < 0.06
-check("a network trained without pools scores about as much as one with pools", as_good)
+check("a network trained without pools is about as good as one with pools", as_good)
 check("it computes no values that a pool throws away", 0.3 < work < 0.9, f"work {work:.2f}")
 check("but it has a fifth more weights: 4x4 taps, not 3x3", weights == [6086, 5022])
 
@@ -395,7 +395,7 @@ check("but it has a fifth more weights: 4x4 taps, not 3x3", weights == [6086, 50
 #   the upsampled ones. (Lesson 6 explains the word skip, lesson 12 the network.)
 #
 # We train small networks: five convolutions with four pools between them, so the output
-# stride is 16. They learn from scenes of 48x48 pixels, and they are scored on scenes that
+# stride is 16. They learn from scenes of 48x48 pixels, and they are tested on scenes that
 # none of them has seen. Such a scene has only 3x3 coarse scores, so upsampling is easy to
 # beat here. (`FCN`, `Trunk`, `fit` and `evaluate` build, train and score such networks.
 # Lessons 11 and 12 explain them; here it is enough to know that.)
@@ -559,7 +559,7 @@ check("rarefied gains little by it, upsampling does not gain", no_zeros)
 
 # %%
 def mean_iu(scores, truth, first=8):
-    """The mean IU of scores at every place; place 0 is scored on pixel `first`."""
+    """The mean IU of scores at every place; place 0 counts for pixel `first`."""
     matrix, end = ConfusionMatrix(6), first + scores.shape[2]
     matrix.update(truth[:, first:end, first:end], scores.argmax(axis=1))
     return matrix.scores()["mean_iu"]
