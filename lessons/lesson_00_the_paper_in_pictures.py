@@ -49,7 +49,8 @@ Runtime: 3 s on 2 cores
 # 2. The output has one score for each of 21 classes at each pixel. How many scores does one
 #    photograph get?
 # 3. The enlarged map of scores has 568 rows, but the photograph has 500. So 68 rows are too
-#    many. Is the first row that is kept row 34, in the middle of the surplus?
+#    many. Is the first row that is kept row 34, in the middle of the surplus? (Where does
+#    rounding up add rows?)
 
 # %% [markdown]
 # ## The sizes, by hand and with the package
@@ -229,9 +230,11 @@ def at_cells(values, name, outside):
     start, stride, size = places[name].start, places[name].stride, sizes[name]
     # the first pixel of cell 0: a cell has `stride` pixels around its place
     first = int(start - (stride - 1) / 2)
-    padded = np.full((1500, 1500, *values.shape[2:]), outside, float)
-    padded[400:900, 400:900] = values
-    window = padded[400 + first :, 400 + first :][: size * stride, : size * stride]
+    before, side = 400, 1500  # more than any map needs before the photograph, and in all
+    padded = np.full((side, side, *values.shape[2:]), outside, float)
+    padded[before : before + 500, before : before + 500] = values
+    begin = before + first
+    window = padded[begin:, begin:][: size * stride, : size * stride]
     return window.reshape(size, stride, size, stride, *values.shape[2:]).mean(axis=(1, 3))
 
 
@@ -240,7 +243,7 @@ def enlarged(heat, factor):
     return ops.bilinear_upsample(heat[None, None], 2 * factor, factor)[0, 0]
 
 
-def skip(name, coarse):
+def skip(name, coarse, wanted):
     """The scores of a finer map: what the coarse ones lack, and zero outside the crop."""
     first, size = crops[f"score_{name}"], len(coarse)
     kept = slice(first, first + size), slice(first, first + size)
@@ -252,9 +255,9 @@ def skip(name, coarse):
 wanted = np.where(person, 1.0, -1.0)
 heat = {"score_fr": at_cells(wanted, "fc7", -1)}
 heat["upscore2"] = enlarged(heat["score_fr"], 2)
-heat["score_pool4"], fused16 = skip("pool4", heat["upscore2"])
+heat["score_pool4"], fused16 = skip("pool4", heat["upscore2"], wanted)
 heat["upscore_pool4"] = enlarged(fused16, 2)
-heat["score_pool3"], fused8 = skip("pool3", heat["upscore_pool4"])
+heat["score_pool3"], fused8 = skip("pool3", heat["upscore_pool4"], wanted)
 heat["upscore8"] = enlarged(fused8, 8)
 labels = np.where(heat["upscore8"][31:531, 31:531] > 0, 15, 0)  # 15 is person in PASCAL VOC
 
@@ -357,7 +360,8 @@ viz.show(diagram.part(whole, "right"), "00_fcn8s_right")
 # The code enlarges the scores of the hand-drawn label map in all three ways. It counts the
 # pixels at which the result differs from the label map. This shows how exactly averages
 # over cells of 32, 16 or 8 pixels describe an outline. It is no limit: other scores could
-# describe it better. Lesson 12 measures trained networks.
+# describe it better. Lesson 12 measures trained networks. (The last crops of FCN-32s and
+# FCN-16s begin at 19 and 27, which follows in the same way as 31.)
 
 # %%
 answers = {
@@ -380,84 +384,106 @@ check(
 
 # %% [markdown]
 # ## Eighteen questions
-# A reading group asked these questions about the paper. Each has a lesson that answers it
-# with a measurement. The answers here are short, and you need not understand them yet. Mean
-# IU is a mark between 0 and 1 for a segmentation; 1 is the best (lesson 1). Two numbers
-# such as ".02 to .04" are the smallest and the largest result with five sets of random
-# numbers. (The lesson's own check allows more, because other numbers give other results.)
+# A reading group asked these questions about the paper. Each has a lesson that answers it,
+# by a measurement where there is one. The answers here are short, and you need not
+# understand them yet. Mean IU is a mark between 0 and 1 for a segmentation; 1 is the best
+# (lesson 1). Two numbers such as ".02 to .04" are the smallest and the largest result with
+# five sets of random numbers. (With other sets the result can lie outside. So the checks in
+# the lessons accept a wider range.)
 #
 # 1. *What exactly is shift-and-stitch?* The network runs on shifted copies of the picture,
 #    and the coarse outputs are interlaced into a fine one. (Lesson 7)
 # 2. *How are layers fused? What is a 1x1 score layer? Why are scores added and features not
-#    concatenated?* A score layer turns each cell's features into scores. The scores of two
-#    layers are added. To concatenate is to put the features of both layers into one map.
-#    One score layer on this map would compute the same sum, because score layers are
-#    linear. (Lessons 5 and 12)
+#    concatenated?* A score layer turns each cell's features into scores. The coarse scores
+#    are enlarged, and those of the finer layer are added. To concatenate is to enlarge the
+#    features instead, and to put both layers into one map. One score layer on this map
+#    would compute the same sum, because score layers are linear (if all channels are
+#    enlarged in the same way). Adding is cheaper. With a further layer and a ReLU behind
+#    it, concatenation can express more, but in lesson 12 this gains nothing. (Lessons 5 and
+#    12)
 # 3. *How can the input be any size?* Convolutions and pools do the same at every place, so
 #    they need no fixed size. A fully connected layer is a convolution with a kernel as
 #    large as its input. (Lesson 5)
 # 4. *Is the network trained again each time a skip is added?* In stages, yes: each network
-#    starts from the weights of the one before. All skips can also be trained at once.
-#    (Lessons 11 and 12)
+#    starts from the weights of the one before, and all its layers train on, not only the
+#    new one. The paper makes the learning rate 100 times smaller for FCN-16s (section 4.2).
+#    All skips can also be trained at once. The authors published networks of both kinds,
+#    which score alike. (Lessons 11 and 12)
 # 5. *Why are the scores enlarged in one step, not in five?* One step can do everything that
 #    five steps can do, unless something happens between the five, such as a skip. Cost is
 #    not the reason: five steps of 4x4 cost more than the paper's one step of 64x64, and
 #    less than the single step that does the same, which is 94x94. (Lesson 10)
 # 6. *The interpolation is bilinear first and then learned. What does this mean?* Upsampling
 #    is a layer with weights. They start as those of bilinear interpolation, and training
-#    may change them. (Lesson 10)
+#    may change them. In the paper it does so, except in the last such layer. In the
+#    authors' public code all stay bilinear, which makes no significant difference.
+#    (Lesson 10)
 # 7. *Can pooling be removed?* Its stride can be removed. The answers stay the same if all
-#    later filters and pools are dilated, which means that their cells are read with gaps.
-#    Without its maximum a trained network scores lower. A network that is trained without
-#    pools scores about as high as one with pools. (Lesson 8)
+#    later kernels and pools are dilated, which means that their cells are read with gaps.
+#    Without its maximum a trained network is worse. A small network that is trained without
+#    pools is about as good as one with pools. (Lesson 8)
 # 8. *Is dilation or upsampling better?* Upsampling computes few answers and interpolates
 #    between them, so it costs almost nothing. Dilation computes the answers in between.
 #    With VGG16 and a stride of 8 instead of 32 this takes 3 to 4 times the multiplications.
-#    In small networks with only 3x3 scores for a scene, dilation without training gains .02
-#    to .04 of mean IU over upsampling (.05 to .14 where no padding is near), and with
-#    training .17 to .23. Two skips instead of dilation are better still, by .20 to .25. In
-#    lesson 12 they are also better in a world of stripes, where the class needs a larger
-#    field. The course has no case in which dilation beats skips. (Lessons 8 and 12)
+#    In the small networks of lesson 8, dilation gains .02 to .04 of mean IU over upsampling
+#    without training, and .17 to .23 with training. Two skips gain more, here and in both
+#    worlds of lesson 12, and cost almost nothing. On photographs it is closer: [on
+#    CamVid](../docs/compare.md) dilation gains about as much as two skips, and others
+#    report a dilated VGG16 that is better than FCN-8s. So prefer skips where a shallow map
+#    can tell the classes or work counts, and try dilation where no shallow map can.
+#    (Lessons 8 and 12)
 # 9. *Are skips the same as the bypasses of ResNet?* No. A skip adds scores from a finer map
 #    near the output. A bypass adds a block's input to its output, all along the network.
 #    (Lesson 12)
-# 10. *What do end-to-end and pixels-to-pixels mean?* All layers are trained together, and
-#     both input and output are pictures. (Lesson 11)
+# 10. *What do end-to-end and pixels-to-pixels mean?* End-to-end: all layers are trained
+#     together, from the picture to the loss. Pixels-to-pixels: the output has the size of
+#     the picture, and a loss at each pixel. (Lesson 11)
 # 11. *How can a batch of one picture be enough?* One picture has a loss at each of its
-#     pixels, so it already is a batch of many examples. (Lessons 11 and 13)
-# 12. *Do shallow and deep layers contribute equally?* No. In lesson 12 the class of a thing
-#     is its colour. If the scores of `pool3` are taken out of a trained small FCN-8s, its
-#     mean IU falls by .62 to .64. Without those of the deepest layer it falls by less than
-#     .1. But a network that is trained without `pool3` from the start loses less than half
-#     of the .62, because its other layers learn to do more of the work. (Lesson 12)
+#     pixels, so it already is a batch of many examples (image-to-image training). They are
+#     similar, so its gradient is noisier than that of 20 pictures. But it takes a twentieth
+#     of the work, so there are 20 times as many steps, and in lesson 13 they reach more.
+#     The authors' public code trains in this way, with a high momentum. (Lessons 11 and 13)
+# 12. *Do shallow and deep layers contribute equally?* No, and it depends on the pictures.
+#     In lesson 12, a small FCN-8s needs the scores of `pool3` most, whether the class of a
+#     thing is its colour or the distance of its stripes. Without them it loses .5 of mean
+#     IU or more. The deepest scores are worth nothing there that we can measure. On
+#     photographs they carry most: in the paper FCN-32s, which has no others, reaches 59.4 %
+#     of mean IU, and FCN-8s 62.7 %. But a network that is trained without `pool3` from the
+#     start loses much less: its other layers learn to do more of the work. (Lesson 12)
 # 13. *Why pool3 and pool4? Why does it stop at 8s?* They are the first maps with strides of
 #     8 and 16. Deeper maps have these strides too, and in lesson 12 one of them serves as
-#     well; the paper gives no reason. In the paper each skip gains less: mean IU is 59.4,
-#     62.4 and 62.7 %. A further skip helps only if its map knows what the network does not
-#     know yet. In lesson 12, a skip from `pool2` gains .13 to .15 where each class has its
-#     own colour. In another world all things have stripes, and the classes differ in the
-#     distance from stripe to stripe. A value of `pool2` sees too few pixels to measure it,
-#     and the skip gains less, mostly .00 to .02. (Lesson 12)
+#     well; the paper tries no other. It stops at 8s because each skip gains less, 59.4,
+#     62.4 and 62.7 % of mean IU: "diminishing returns" (section 4.2). A further skip seems
+#     to help if its map knows what the network does not know yet. In lesson 12, a skip from
+#     `pool2` gains .13 to .15 where each class has its own colour. Where the classes differ
+#     in the distance from stripe to stripe, a value of `pool2` sees too few pixels to
+#     measure it. There the skip gains less, mostly .00 to .02. (Lesson 12)
 # 14. *How far does one get with masks only, without colours?* It depends on what makes the
 #     class. Where it is the shape, the mask alone is even better than the picture after
 #     equal training: by .07 to .08 of mean IU. Where it is the colour, the mask shows where
-#     things are and not what they are, and scores about .1 lower than the picture. On
-#     photographs the paper's journal version reports a mean IU of 29.1 % for masks, and
-#     84.8 % for the whole picture. (Lesson 14)
+#     things are and not what they are, and is .09 to .14 below the picture. On photographs
+#     the paper's journal version reports 29.1 % for masks and 84.8 % for the whole picture,
+#     in mean IU without the background. (Lesson 14)
 # 15. *How do AlexNet, VGG and GoogLeNet differ as FCNs?* All three have a stride of 32, so
 #     their edges are equally coarse. They differ in parameters, in receptive field and in
-#     time: GoogLeNet has the fewest parameters and multiplications, but AlexNet is faster.
-#     VGG16 is the slowest of them and scores best in the paper. It also has the most
-#     parameters and needs the most work. Its depth alone does not explain the score: with
-#     as many parameters, a deeper small network gains .00 to .03 only. What does explain it
-#     is not measured here. (Lesson 15)
+#     time. As FCNs with a padding of 100, GoogLeNet has the fewest parameters and
+#     multiplications, but AlexNet is faster. VGG16 is the slowest of them, has the most
+#     parameters and the most work, and is the best in the paper. Depth alone does not
+#     explain this: with as many parameters, a deeper small network gains .00 to .03 only.
+#     Nor does the accuracy of the classifier: "Despite similar classification accuracy, our
+#     implementation of GoogLeNet did not match this segmentation result" (section 4.1). The
+#     paper gives no reason, and we do not measure one. (Lesson 15)
 # 16. *How are the scores brought back to the original resolution?* By a transposed
-#     convolution and a crop. (Lesson 6 for the crop, lesson 9 for the transposed
-#     convolution)
-# 17. *Is training on whole pictures as good as training on patches?* A patch is a part of
-#     the picture, cut out around one pixel whose class is to be learned. The gradients are
-#     the same if the patches are those of the same pixels. Whole pictures are faster,
-#     because patches overlap, and their common part is computed once. (Lesson 13)
+#     convolution, which makes the map larger than needed, and a crop. The crops begin at 19
+#     in FCN-32s, at 5 and 27 in FCN-16s and at 5, 9 and 31 in FCN-8s. They follow from the
+#     strides, the kernels and the padding, and not from the size of the picture. The
+#     padding of 100 makes the scores reach over the whole picture, whatever its size.
+#     (Lesson 6 for crops and padding, lesson 9 for the transposed convolution)
+# 17. *Is training on whole pictures as good as training on patches?* Yes, except at a
+#     padded border. A patch is a part of the picture, cut out around one pixel whose class
+#     is to be learned. The gradients are the same if the patches are those of the same
+#     pixels. Whole pictures are faster, because patches overlap, and their common part is
+#     computed once. (Lesson 13)
 # 18. *What is lost?* Small things and sharp edges. In lesson 12, FCN-8s is wrong at 8 to 30
 #     % of the pixels within three pixels of an edge, and at less than 2 % of the others.
 #     FCN-32s and FCN-8s both find less of the small things than of the large ones. Also,

@@ -331,9 +331,9 @@ check("the areas give the package's IU", abs(overlap - per_class.iu[square]) < 1
 # Class 2 is absent but was predicted, so its IU is 0/1. Does this zero enter the mean?
 # There are two answers.
 #
-# - **Yes**: the authors' code (`score.py` in their repository fcn.berkeleyvision.org)
-#   averages everything that is not 0/0. So does the package.
-# - **No**: the paper's text says so. Three of SIFT Flow's 33 classes do not occur in the
+# - **It does** in the authors' code. There `score.py` (in their repository
+#   fcn.berkeleyvision.org) averages everything that is not 0/0. So does the package.
+# - **It does not** in the paper's text. Three of SIFT Flow's 33 classes do not occur in the
 #   test set. A footnote says that all 33 are predicted, and only the other 30 are
 #   evaluated.
 #

@@ -192,7 +192,7 @@ check("VGG16's first Jacobian has 96 terabytes", rows * columns * 8 == 96e12)
 # > No computer can compare whole Jacobians of a real network.
 
 # %% [markdown]
-# ## Two forwards instead of a million
+# ## Two forwards instead of one for each pixel
 # Change all pixels together along a random direction $v$, an array of the shape of `x`. The
 # two numbers below are equal, because both are $\sum_{i,j} dy_i \, J_{ij} \, v_j$, the sum
 # over all outputs $i$ and pixels $j$:
@@ -648,9 +648,10 @@ def draw_jacobians():
 draw_jacobians()
 
 # %% [markdown]
-# This is the face from above. The rings mark the largest pixel of each window. `dy` arrives
-# on the small grid and goes to the rings. Three quarters of the pixels get nothing. Lesson
-# 9 uses these switches to return to a finer grid.
+# This is the photograph of the face, reduced to 12x16 pixels as above. The rings mark the
+# largest pixel of each window. `dy` arrives on the small grid and goes to the rings. Three
+# quarters of the pixels get nothing. Lesson 9 uses these switches to return to a finer
+# grid.
 
 
 # %%

@@ -176,8 +176,9 @@ check("with momentum, about a quarter of that", 0.2 < quarter < 0.3, f"{quarter:
 # shorter: in the first 20 steps, `warm_up(rate, 20)` rises from near zero to `rate`.
 # *Weight decay* adds `decay * w` to the gradient, so that weights stay small. For the loss
 # $(w - 1)^2 / 2$, the weight stops where both parts cancel: $1 - w = \text{decay} \cdot w$.
-# The paper uses momentum 0.9 and a decay of 5e-4 or 2e-4. In the authors' code, and in
-# `SGD`, biases learn at twice the rate and have no decay.
+# The paper uses momentum 0.9 and a decay of 5e-4 or 2e-4, and its biases learn at twice the
+# rate (section 4.3). So do they in `SGD`; there, as in the authors' code, they have no
+# decay.
 
 # %%
 balanced = descend([0.0], lambda w: w - 1, steps=300, lr=0.1, weight_decay=0.25)
@@ -311,8 +312,8 @@ check("the excess is half the variance", abs(excess / half_variance - 1) < 0.1)
 
 # %% [markdown]
 # Look at the first loss before a long run. If it is far above ln C, the weights or the
-# inputs are too large. It should not be far below ln C either: equal scores cost ln C,
-# whatever the labels are. If it is, the loss may be divided by too large a number, or the
+# inputs are too large. It should not be far below ln C either, because an untrained network
+# cannot know the labels. If it is, the loss may be divided by too large a number, or the
 # network may have been trained before.
 #
 # ## What could fool you: a small set, learned by heart

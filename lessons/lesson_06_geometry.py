@@ -3,8 +3,8 @@
 # Lesson 6: Which pixels does an output see, and where is it?
 
 After this lesson you can work out which pixels a value of any map sees, and where this
-value lies in the picture. You can derive the paper's crops, 19, 27, 31, 5 and 9, and you
-can say what the padding of 100 is for.
+value lies in the picture. You can derive the crops in the authors' networks, 19, 27, 31, 5
+and 9, and you can say what the padding of 100 is for.
 
 You may skip this lesson on the fast path. Come back when you want to know where a crop or a
 padding comes from.
@@ -46,9 +46,10 @@ Runtime: 8 s on 2 cores
 #    most?
 # 2. The authors pad the picture by 100 pixels on each side. Why 100? Would 90 be enough?
 #    Would 110 be right too?
-# 3. In lesson 0 the crop of FCN-8s begins at 31 and not in the middle, at 34. What changes
-#    for a picture of 506 pixels instead of 500: the number of rows left out before it, the
-#    number behind it, or both?
+# 3. In lesson 0 the crop of FCN-8s begins at 31 and not in the middle, at 34. That of
+#    FCN-32s begins at 19. Suppose that someone crops FCN-32s in the middle, and tests this
+#    with pictures of 32 successive sizes. For how many of them is it right: for none, for
+#    two, or for half?
 
 # %%
 import numpy as np
@@ -273,8 +274,9 @@ derived = crops == [19, 5, 27, 9, 31]
 check("19, 27 and 31 against the picture, 5 and 9 between two maps: all derived", derived)
 
 # %% [markdown]
-# No size of a picture was used. The padding was used: it moves the start of all maps. So
-# the last crops change with the padding (19 is 100 - 81, 27 is 100 - 73, 31 is 100 - 69).
+# No size of a picture was used. The padding was used: it moves the start of all maps. With
+# a padding of $p$ the coarse scores begin at $112.5 - p$, so `upscore` begins at $81 - p$,
+# and the crop is $p - 81$. In the same way the other last crops are $p - 73$ and $p - 69$.
 # The crops of the skips do not change, because both maps move.
 #
 # The package derives its crops in the same way when it builds a network. It also explains
@@ -309,7 +311,7 @@ def landing(net, extent, value, shift=0):
     maps = geometry.map_sizes(net, extent)
     scores = np.zeros((1, 2, *maps["score_fr"].size))
     scores[0, 0, value, value] = 1
-    for pool, upscore, fuse in net.skips:
+    for pool, upscore, fuse in net.skips:  # upsample, then crop and add zeros as `pool`
         scores = fuse(upscore(scores), np.zeros((1, maps[pool].channels, *maps[pool].size)))
     y = net.upscore(scores)[0, 0]
     first = net.crop.offset[0] + shift
@@ -326,9 +328,9 @@ check("in all three networks value 8 arrives at 268.5", lands)
 # ## Why 100?
 # Let the picture have $n$ pixels along one side, and let the padding be $p$. The first
 # convolution makes $n + 2p - 2$ values from them. Every other 3x3 convolution keeps the
-# size. Five pools halve it, and each rounds up. Together they divide by 32 and round up
-# once, since a window of pool5 covers up to 32 values and a partly filled one is kept, too.
-# `fc6` needs 7 values of `pool5`, even for a picture of one pixel:
+# size. Five pools halve it, and each rounds up. This gives the same number as dividing by
+# 32 and then rounding up once. `fc6` needs 7 values of `pool5`, even for a picture of one
+# pixel:
 #
 # $$
 # \left\lceil \frac{n + 2p - 2}{32} \right\rceil \ge 7, \qquad
@@ -344,10 +346,15 @@ check("in all three networks value 8 arrives at 268.5", lands)
 # p \ge 81
 # $$
 #
-# Behind the picture there are enough scores then. Let `pool5` have $c + 6$ values, so that
-# there are $c$ scores. `upscore` makes $32 (c - 1) + 64 = 32 (c + 6) - 160$ rows of them,
-# and $32 (c + 6) \ge n + 2p - 2$. The crop leaves out $p - 81$, so at least $n + p - 81$
-# rows follow, and $p \ge 81$ makes this enough.
+# Behind the picture there are enough scores then. Let there be $c$ coarse scores. `fc6`
+# makes them from $c + 6$ values of `pool5`, which is the number from above, so
+# $32 (c + 6) \ge n + 2p - 2$. The rows of `upscore` without the first $p - 81$ are
+#
+# $$
+# 32 (c - 1) + 64 - (p - 81) = 32 (c + 6) - 160 - (p - 81) \ge n + p - 81
+# $$
+#
+# These are at least $n$ rows, because $p \ge 81$.
 
 
 # %%
@@ -377,9 +384,10 @@ others = [geometry.sizes_that_fit(nets[name], every) for name in ("fcn16s", "fcn
 check("with 100 every size fits FCN-16s and FCN-8s, too", others == 2 * [list(every)])
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 2.** With 97 or more, every picture fits. Perhaps the authors took 100
-# > because it is round. 90 fails for pictures of 1 to 14 pixels only. 110 works too, and
-# > changes the last crop only. Pictures of 33 pixels and more need no more than 81.
+# > **Prediction 2.** With 97 or more, every picture fits. The authors' README says that 100
+# > guarantees this for any size in their data sets. 90 fails for pictures of 1 to 14 pixels
+# > only. 110 works too, and changes the last crop only. Pictures of 33 pixels and more need
+# > no more than 81.
 
 # %% [markdown]
 # The padding has a price. All layers also work on the wide frame of zeros. For a small
@@ -452,14 +460,16 @@ seen = {250: 250 in by_chance, 256: 256 in by_chance}
 check("a test at 250 would not notice; at 256 it would", seen == {250: True, 256: False})
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 3.** Only the number behind it: 37 rows for 500 pixels, and 31 for 506. In
-# > front of the picture there are always 31. Whoever shares the surplus equally crops at 34
-# > for 500 pixels, and the impulse lands 3 pixels too early.
+# > **Prediction 3.** For two. In front of the picture there are always 19 rows to leave
+# > out. The number behind it depends on how the pools rounded. If you wrote none: for a few
+# > sizes both numbers are equal, by chance. In FCN-8s, the middle is 34 for 500 pixels, and
+# > the impulse lands 3 pixels too early.
 
 # %% [markdown]
 # **A receptive field is only a limit.** "An output sees 404 pixels" says that it can use
-# them. It does not say that it uses all of them. Look at the figure below before you
-# explain a result by a receptive field.
+# them. It does not say that it uses all of them. The figure below shows this for random
+# weights; with others the effective field has another size. So do not explain a result by
+# the theoretical field alone.
 
 # %% [markdown]
 # ## The drawings

@@ -96,11 +96,10 @@ world = datasets.Shapes(count=140, size=64, classes_by="colour", seed=SEED)
 # multiples of 1/128
 pictures = np.stack([(scene.image.transpose(2, 0, 1) - 128.0) / 128 for scene in world])
 labels = np.stack([scene.labels for scene in world])
-net = Sequential(
-    *(Conv2d(3, 8, 3, rng=rng), ReLU(), MaxPool2d(2)),
-    *(Conv2d(8, 16, 3, rng=rng), ReLU(), MaxPool2d(2)),
-    *(Conv2d(16, 24, 3, rng=rng), ReLU(), Conv2d(24, len(world.classes), 1, rng=rng)),
-)
+layers = [Conv2d(3, 8, 3, rng=rng), ReLU(), MaxPool2d(2)]
+layers += [Conv2d(8, 16, 3, rng=rng), ReLU(), MaxPool2d(2)]
+layers += [Conv2d(16, 24, 3, rng=rng), ReLU(), Conv2d(24, len(world.classes), 1, rng=rng)]
+net = Sequential(*layers)
 optimizer = SGD(net, warm_up(polynomial(0.1, 200), 20), weight_decay=5e-4)
 for _ in range(200):
     chosen = rng.integers(0, 100, 8)
@@ -159,7 +158,7 @@ def stitch(net, x, f):
 
 
 stitched = stitch(net, x, f)
-side = 64 - field + 1  # so many windows of 18 pixels fit side by side
+side = 64 - field + 1  # so many windows of 18 pixels begin at different pixels of a row
 print("picture", x.shape, " one pass", coarse.shape, " stitched", stitched.shape)
 check("one pass gives 12x12 outputs", coarse.shape[2:] == (12, 12))
 check(
@@ -198,7 +197,7 @@ check("every value is the network on its own window, to the last bit", same_as_w
 # %%
 along = np.array_equal(stitch(net, x[..., 1:], f), stitched[..., 1:])
 check("the picture moves by one pixel: the stitched map moves by one place", along)
-known = np.isin(net(x[..., 1:]), coarse).mean()
+known = np.isin(net(x[..., 1:]), coarse).mean()  # equal to the last bit: all sums are exact
 check("most answers of the coarse map are new", known < 0.5, f"{1 - known:.0%} of them")
 
 # %% [markdown]
@@ -345,24 +344,24 @@ check(
 )
 
 # %% [markdown]
-# So the network's own answers are better than straight lines. But the lines close more
-# than half of the gap between the nearest answer and shift-and-stitch, and they cost about
-# a sixteenth. Shift-and-stitch makes mistakes, too. They are the network's own: it is wrong
-# although it was asked at that very place. Straight lines repeat most of these mistakes. No
-# way of filling the places can mend them.
+# So the network's own answers are better than straight lines, by .02 to .04 on five seeds.
+# But the lines close more than half of the gap between the nearest answer and
+# shift-and-stitch, and they cost about a sixteenth. Shift-and-stitch makes mistakes, too.
+# They are the network's own: it is wrong although it was asked at that very place. Straight
+# lines repeat about four of five of these mistakes. In the other places they happen to be
+# right, but elsewhere they make more new mistakes than they mend here.
 
 # %%
 valid = truth[:, 8:55, 8:55] != 255
 mistaken = {
     way: (s.argmax(axis=1) != truth[:, 8:55, 8:55]) & valid for way, s in fine.items()
 }
-own = mistaken["shift-and-stitch"]
-again = (mistaken["straight lines"] & own).sum() / own.sum()
-check(
-    "the lines repeat most mistakes of the network",
-    0.6 < again < 0.95,
-    f"{again:.0%} of them",
-)
+own, on_line = mistaken["shift-and-stitch"], mistaken["straight lines"]
+again, new = (on_line & own).sum() / own.sum(), (on_line & ~own).sum() / own.sum()
+four_of_five = 0.7 < again < 0.9
+check("the lines repeat about 4 of 5 mistakes", four_of_five, f"{again:.0%} of them")
+more_new = 0.45 < new < 0.85 and new > 1 - again
+check("they make more new mistakes than they mend", more_new, f"{new:.0%} as many")
 
 # %% [markdown]
 # ## It does not show what a window cannot show
@@ -457,14 +456,20 @@ check("about 15 of 16 answers are not", 0.9 < misplaced < 0.95, f"{misplaced:.1%
 
 # %% [markdown]
 # At first sight the wrong map still looks like the picture. How much mean IU does the
-# mistake cost? And how can you notice it if you do not have the right map? Neighbours in
-# the wrong map differ more than they should.
+# mistake cost? And how can you notice it if you do not have the right map? Compare the
+# steps from a place to the next one. In the wrong map a step from $4j$ to $4j + 3$ goes to
+# the answer for the pixel beside. But the fourth step, from $4j + 3$ to $4j + 4$, goes from
+# the answer for pixel $4j - 3$ to that for $4j + 4$. These pixels are 7 apart, so the
+# answers differ much more. In the right map no step is special.
 
 
 # %%
-def roughness(values):
-    """How much neighbours differ, on average."""
-    return np.abs(np.diff(values, axis=2)).mean() + np.abs(np.diff(values, axis=3)).mean()
+def fourth_step(values):
+    """How much neighbours differ across every fourth step; across the others it is 1."""
+    down, across = np.abs(np.diff(values, axis=2)), np.abs(np.diff(values, axis=3))
+    steps = down.mean(axis=(0, 1, 3)) + across.mean(axis=(0, 1, 2))
+    is_fourth = np.arange(len(steps)) % f == f - 1
+    return steps[is_fourth].mean() / steps[~is_fourth].mean()
 
 
 in_order = fine["shift-and-stitch"]  # of all unseen scenes
@@ -477,8 +482,10 @@ nearest_iu = mean_iu(fine["nearest answer"], first=4)
 check(
     "the nearest answer of a single pass is better than that", wrong_iu < nearest_iu - 0.1
 )
-rough = roughness(wrong) / roughness(stitched)
-check("the wrong map is rougher", 1.2 < rough < 5, f"{rough:.1f} times")
+usual, special = fourth_step(stitched), fourth_step(wrong)
+check("right: each fourth step is like the others", 0.8 < usual < 1.3, f"{usual:.2f}")
+noticed = 2 < special < 8
+check("wrong: it is more than twice as large", noticed, f"{special:.1f} times")
 
 # %% [markdown]
 # ## The drawings
@@ -679,8 +686,8 @@ claims(
             "counted; the field is 18",
         ),
         (
-            "straight lines repeat the network's own mistakes",
-            0.6 < again < 0.95,
+            "straight lines repeat four of five of its mistakes",
+            four_of_five,
             ".79 to .84 on five seeds",
         ),
         ("stripes that the network adds up stay lost", no_stripes, "exact"),
@@ -690,9 +697,10 @@ claims(
             "exact, at all places",
         ),
         (
-            "the wrong direction costs .2 to .5 in mean IU",
+            "the wrong direction costs .2 to .5",
             0.2 < costs < 0.5,
-            ".35 to .37 on seeds 0, 1, 2, 7, 11",
+            ".35 to .37 on five seeds",
         ),
+        ("a large fourth step gives it away", noticed, "2 to 8: 3.8 to 4.5 on SEEDS"),
     ]
 )
