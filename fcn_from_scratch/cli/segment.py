@@ -28,7 +28,7 @@ EXAMPLE = """  fcn segment photo.jpg holiday/*.png --weights runs/camvid/checkpo
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures in any format that Pillow reads")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures: PNG, JPEG, TIFF, BMP, GIF, WebP, ...")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", metavar="FILE", help="a checkpoint, .caffemodel, .pth, .npz or .safetensors")
     source.add_argument(
