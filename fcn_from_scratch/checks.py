@@ -15,6 +15,10 @@ import numpy as np
 REALS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
 
+MOST_AXES = 32  # of any array in a file; NumPy 1 cannot have more
+ENDLESS = 2**60  # numbers: more than any file has
+
+
 class InputError(ValueError):
     """A mistake in the user's input: one sentence, no traceback."""
 
@@ -240,9 +244,35 @@ def labels_fit(image, labels, image_name, labels_name):
 
 def files_exist(paths):
     """Every path is a file; missing ones are named."""
+    for path in paths:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no regular file")
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
         raise InputError(f"files of the dataset are missing ({len(missing)}): {few(missing)}")
+
+
+def numbers_claimed(shape, most=ENDLESS):
+    """How many numbers an array of a shape from a file has; most + 1 if there are more than `most`.
+
+    The product stops growing there, so that a shape costs nothing, whatever it claims.
+    Raises: InputError for more than MOST_AXES axes.
+    """
+    if len(shape) > MOST_AXES:
+        raise InputError(f"it has an array of {len(shape)} axes, more than the {MOST_AXES} of any array")
+    if 0 in shape:
+        return 0
+    count = 1
+    for size in shape:
+        count *= size
+        if count > most:
+            return most + 1
+    return count
+
+
+def printable(text):
+    """Text with "?" for every character that could control a terminal, and for bytes of a name that are not UTF-8."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def few(names, number=5):

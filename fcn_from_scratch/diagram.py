@@ -48,7 +48,7 @@ def portrait():
     Returns: photo (500, 500, 3) uint8; person (500, 500) bool.
     """
     file = get_sample_data("grace_hopper.jpg", asfileobj=False)
-    photo = np.asarray(Image.open(file))[:500, 6:506]
+    photo = np.asarray(Image.open(file, formats=["JPEG"]))[:500, 6:506]
     drawn = Image.new("L", (500, 500))
     corners = [tuple(map(int, point.split(","))) for point in OUTLINE.split()]
     ImageDraw.Draw(drawn).polygon(corners, fill=1)

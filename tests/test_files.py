@@ -1,10 +1,19 @@
-"""Files that are written as a whole."""
+"""Files that are written as a whole, and read only where they are regular."""
 
 import os
+from pathlib import Path
 
 import pytest
 
-from fcn_from_scratch import files
+from fcn_from_scratch import checks, files, weights
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.datasets import base
+from fcn_from_scratch.datasets.images import read_image
+from fcn_from_scratch.datasets.labels import read_labels
+from fcn_from_scratch.datasets.mat import read_mat
+from fcn_from_scratch.lab.exercises import files as exercise_files
+from fcn_from_scratch.training import checkpoint
+from fcn_from_scratch.weights import known_files
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes of Unix")
@@ -18,3 +27,60 @@ def test_the_owner_can_always_read_what_was_written(umask, mode, tmp_path):
         os.umask(before)
     assert (tmp_path / "file").stat().st_mode & 0o777 == mode
     assert (tmp_path / "file").read_bytes() == b"three"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs and devices of Unix")
+class TestOnlyRegularFiles:
+    @pytest.fixture(params=["fifo", "link to a fifo", "device", "link to a device"])
+    def odd(self, request, tmp_path):
+        """A function: the path of such a file with a given ending."""
+
+        def make(name):
+            path = tmp_path / name
+            if request.param == "device":
+                return Path("/dev/null")
+            if "fifo" in request.param:
+                os.mkfifo(tmp_path / "fifo")
+            target = tmp_path / "fifo" if "fifo" in request.param else Path("/dev/zero")
+            path.symlink_to(target) if "link" in request.param else target.rename(path)
+            return path
+
+        return make
+
+    @pytest.mark.parametrize("name", ["w.npz", "w.pth", "w.safetensors", "w.caffemodel", "w"])
+    def test_weights(self, odd, name):
+        with pytest.raises(InputError, match="only regular files are read"):
+            weights.read_file(odd(name))
+
+    @pytest.mark.parametrize(
+        "read",
+        [
+            read_image,
+            read_labels,
+            lambda path: read_mat(path, "x"),
+            base.read_list,
+            checkpoint.read,
+            known_files.md5_of,
+            exercise_files.read,
+        ],
+    )
+    def test_other_readers(self, odd, read):
+        with pytest.raises(InputError, match="only regular files are read"):
+            read(odd("x.png"))
+
+    def test_a_dataset_says_so_too(self, odd, tmp_path):
+        with pytest.raises(InputError, match="no regular file"):
+            checks.files_exist([odd("x.png")])
+
+    def test_a_link_to_a_regular_file_is_read(self, tmp_path):
+        (tmp_path / "file").write_bytes(b"three")
+        (tmp_path / "link").symlink_to(tmp_path / "file")
+        assert files.read_bytes(tmp_path / "link", 5) == b"three"
+        with pytest.raises(InputError, match="larger than"):
+            files.read_bytes(tmp_path / "link", 4)
+
+    def test_missing_files_and_folders_stay_what_they_were(self, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            files.open_regular(tmp_path / "gone")
+        with pytest.raises(IsADirectoryError):
+            files.open_regular(tmp_path)

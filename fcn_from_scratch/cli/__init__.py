@@ -15,7 +15,8 @@ import sys
 import warnings
 
 from fcn_from_scratch import __version__
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, printable
+from fcn_from_scratch.cli.terminal import printable_output
 from fcn_from_scratch.lab.mpi import launcher
 
 COMMANDS = (
@@ -32,7 +33,8 @@ def main(argv=None):
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = _show_warning
-            return args.run(args)
+            with printable_output():
+                return args.run(args)
     except InputError as error:
         return _report(error, 2)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
@@ -52,7 +54,7 @@ class _Parser(argparse.ArgumentParser):
     """An ArgumentParser that reports an error in one line, without usage. With MPI only one process reports it."""
 
     def error(self, message):
-        self.exit(2, None if launcher.rank() else f"fcn: {message} (see {self.prog} --help)\n")
+        self.exit(2, None if launcher.rank() else f"fcn: {printable(message)} (see {self.prog} --help)\n")
 
 
 def _parser(argv):
@@ -85,9 +87,9 @@ def _parser(argv):
 
 
 def _show_warning(message, *_, **__):
-    print(f"fcn: warning: {message}", file=sys.stderr)
+    print(f"fcn: warning: {printable(str(message))}", file=sys.stderr)
 
 
 def _report(message, status):
-    print(f"fcn: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"fcn: {printable(' '.join(str(message).split()))}", file=sys.stderr)
     return status

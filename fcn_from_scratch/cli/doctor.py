@@ -2,11 +2,11 @@
 
 import textwrap
 from itertools import chain
-from pathlib import Path
 
 from fcn_from_scratch import models, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
+from fcn_from_scratch.files import open_regular
 from fcn_from_scratch.lab import doctor
 from fcn_from_scratch.training import checkpoint
 
@@ -71,7 +71,7 @@ def _admit(args):
         remedy = doctor.labels.remedy(str(error)) or "`fcn data NAME` prints how a dataset must lie on disk"
         findings.append(("dataset", [doctor.Finding("serious", str(error), remedy)]))
     if args.weights:
-        Path(args.weights).open("rb").close()  # a missing file is a mistake of the user, not a finding
+        open_regular(args.weights).close()  # a missing file is a mistake of the user, not a finding
         try:
             model, report, told, extra = _open(args, dataset)
         except InputError as error:

@@ -2,7 +2,7 @@
 
 from fcn_from_scratch import viz
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common
+from fcn_from_scratch.cli import common, memory_check
 from fcn_from_scratch.lab import published
 from fcn_from_scratch.training.evaluation import evaluate_heads, segment
 
@@ -74,7 +74,11 @@ def report(model, dataset, folder, device, title, matrices=None):
     Returns: the matrices.
     """
     if matrices is None:
-        matrices = evaluate_heads(model, dataset, device, progress=True)
+
+        def before(size, name):
+            memory_check.require_memory(model, size, name, device)
+
+        matrices = evaluate_heads(model, dataset, device, progress=True, before=before)
     (_, matrix), *others = matrices.items()
     print(matrix.table(dataset.classes))
     for name, other in others:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from fcn_from_scratch import datasets, viz
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common, segment_figure
+from fcn_from_scratch.cli import common, memory_check, segment_figure
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.geometry.table import memory as bytes_in_words
 from fcn_from_scratch.lab import memory
@@ -28,7 +28,7 @@ EXAMPLE = """  fcn segment photo.jpg holiday/*.png --weights runs/camvid/checkpo
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures in any format that Pillow reads")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures: PNG, JPEG, TIFF, BMP, GIF, WebP, ...")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", metavar="FILE", help="a checkpoint, .caffemodel, .pth, .npz or .safetensors")
     source.add_argument(
@@ -59,6 +59,12 @@ def add_arguments(parser):
         action="store_true",
         help="faster for many pictures: fc6 of a VGG16 by Winograd's F(2, 7), in half the time but with 0.5 GB more",
     )
+    parser.add_argument(
+        "--max-size",
+        type=common.positive,
+        metavar="N",
+        help="shrink pictures whose longer side has more than N pixels; their results have the smaller size",
+    )
     parser.add_argument("--out", default="segmented", metavar="DIR", help="folder for the results (default segmented)")
     common.add_run_arguments(parser)
 
@@ -82,7 +88,8 @@ def run(args):
     classes = extra.get("classes") or [str(number) for number in range(common.classes_of(model))]
     lines = []
     for path, stem in zip(bar(args.images, unit="image"), stems):
-        image = datasets.read_image(path)
+        image = shrunk(datasets.read_image(path), args.max_size)
+        memory_check.require_memory(model, image.shape[:2], path, args.device, shrinks=True)
         start = time.perf_counter()
         labels = segment(predictor, image, args.device)
         seconds = time.perf_counter() - start
@@ -94,6 +101,14 @@ def run(args):
         print(f"peak memory {bytes_in_words(peak)}")
     print(f"wrote *_labels.png (class ids), *_colour.png, *_overlay.png and *_figure.png (with a legend) to {folder}/")
     return 0
+
+
+def shrunk(image, most):
+    """An image (H, W, 3) with its longer side made `most` pixels long, if it is longer; None keeps every size."""
+    size = image.shape[:2] if most is None else memory_check.shrunk_size(image.shape[:2], most)
+    if size == image.shape[:2]:
+        return image
+    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def write_results(stem, image, labels, classes, palette):

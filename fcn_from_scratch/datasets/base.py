@@ -12,7 +12,10 @@ import numpy as np
 from fcn_from_scratch import checks
 from fcn_from_scratch.datasets.images import read_image
 from fcn_from_scratch.datasets.labels import IGNORE, read_labels
+from fcn_from_scratch.files import read_bytes
 from fcn_from_scratch.palette import voc_palette
+
+MOST_LIST = 16 << 20  # bytes of a list of names: some million names
 
 
 class Sample(NamedTuple):
@@ -131,10 +134,10 @@ class InMemory(Dataset):
 def read_list(path):
     """The lines of a list file, stripped; empty ones are skipped.
 
-    Raises: InputError when the file is missing, is not text or lists nothing.
+    Raises: InputError when the file is missing, is no regular file, is not text or lists nothing.
     """
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        lines = [line.strip() for line in read_bytes(path, MOST_LIST).decode("utf-8-sig").splitlines()]
     except FileNotFoundError:
         raise checks.InputError(f"there is no list {path}") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -4,18 +4,18 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from fcn_from_scratch import checks
 from fcn_from_scratch.datasets.audit import count_ids, swallowed_foreground
 from fcn_from_scratch.datasets.base import PairDataset, first_folder, read_list
+from fcn_from_scratch.datasets.images import extensions
 from fcn_from_scratch.datasets.labels import IGNORE, read_labels
 
 PEEK = 16  # so many label files are read when the dataset is built, to warn early
 
 
 class Folder(PairDataset):
-    """`root/images/*` and `root/labels/*` with equal stems, in any format that Pillow reads.
+    """`root/images/*` and `root/labels/*` with equal stems, as PNG, JPEG, TIFF and the like.
 
     split        A list of stems, `root/{split}.txt`, is followed where there is one. A folder without any lists
                  is split by its sorted stems: every fifth goes to "val" (the last one where there are fewer
@@ -48,10 +48,9 @@ def _by_stem(folder):
         raise checks.InputError(
             f"folder data is images/* and labels/* with the same stems: there is no folder {folder}"
         )
-    Image.init()
-    found = {}
+    found, known = {}, extensions()
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in Image.EXTENSION:
+        if path.name.startswith(".") or path.suffix.lower() not in known:
             continue
         if path.stem in found:
             raise checks.InputError(f"{found[path.stem]} and {path.name} have the same stem: keep one of them")

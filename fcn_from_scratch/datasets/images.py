@@ -1,12 +1,19 @@
-"""Read pictures from disk. What Pillow can open becomes uint8 (H, W, 3) RGB; anything else is a clear error."""
+"""Read pictures from disk. They become uint8 (H, W, 3) RGB; anything else is a clear error."""
 
 import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.files import open_regular
+
+# The formats that are read, by Pillow's names. Pillow knows more, and it goes by a file's content: a "photo.png" that
+# holds EPS would start the program Ghostscript. None of these starts a program.
+FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "DIB", "GIF", "WEBP", "PPM", "TGA", "PCX", "JPEG2000", "AVIF")
+MOST_PIXELS = 50_000_000
+STRIP = 1 << 22  # pixels that are converted at once
 
 
 def open_picture(path, raw=False):
@@ -14,15 +21,15 @@ def open_picture(path, raw=False):
 
     raw  keep the stored values of a grey PNG of 2 or 4 bits, which are ids; Pillow would stretch them to 0..255
     Returns: PIL image, loaded, with its file closed. Of several frames it is the first.
-    Raises: InputError naming the file when it is missing, empty, cut short, damaged or no picture. A picture with
-    more pixels than Pillow's MAX_IMAGE_PIXELS is refused too, since a small file may claim a huge size.
+    Raises: InputError naming the file when it is missing, empty, cut short, damaged, no regular file or no picture in
+    one of FORMATS. A picture of more than MOST_PIXELS is refused too, since a small file may claim a huge size.
     """
     path = Path(path)
     try:
         with warnings.catch_warnings():
-            # Above this limit Pillow only warns. A picture of that size would not fit through a network either.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
+            warnings.simplefilter("ignore")  # Pillow's, about odd tags; a hostile file has thousands of them
+            with open_regular(path) as file, Image.open(file, formats=formats()) as picture:
+                _check_size(picture, path)
                 format, stretch = picture.format, _stretch(picture)
                 picture.load()
                 if raw and stretch > 1:
@@ -32,13 +39,40 @@ def open_picture(path, raw=False):
                 return upright
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        limit = Image.MAX_IMAGE_PIXELS / 1e6
-        raise InputError(f"{path} is larger than {limit:.0f} megapixels; make it smaller first") from None
+    except Image.DecompressionBombError:
+        raise _too_large(path) from None
+    except UnidentifiedImageError:
+        known = ", ".join(name for name in FORMATS if name not in ("MPO", "DIB"))
+        raise InputError(f"{path} cannot be read as a picture: it is none of the formats {known}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read as a picture: {error.strerror or error}") from error
+    except InputError:
+        raise
     except Exception as error:
         # Decoders raise OSError, SyntaxError, ValueError, struct.error and others. The file is at fault each time.
         reason = str(error) or type(error).__name__
         raise InputError(f"{path} cannot be read as a picture: {reason}") from error
+
+
+def formats():
+    """Those of FORMATS that this Pillow can read. It lacks some on some systems."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def extensions():
+    """The endings of files in these formats, such as ".png"."""
+    known = formats()
+    return {ending for ending, name in Image.EXTENSION.items() if name in known}
+
+
+def _check_size(picture, path):
+    if picture.width * picture.height > MOST_PIXELS:
+        raise _too_large(path)
+
+
+def _too_large(path):
+    return InputError(f"{path} is larger than {MOST_PIXELS / 1e6:.0f} megapixels; make it smaller first")
 
 
 def _stretch(picture):
@@ -59,14 +93,23 @@ def read_image(path):
     Raises: InputError naming the file, as open_picture does, and for floating-point pixels, whose range is unknown.
     """
     picture = open_picture(path)
-    if picture.mode.startswith("I"):
-        return _from_16_bit(np.asarray(picture), path)
     if picture.mode == "F":
         raise InputError(f"{path} holds floating-point pixels of unknown range; save it with 8 or 16 bits")
+    found = np.empty((picture.height, picture.width, 3), np.uint8)
+    rows = max(1, STRIP // picture.width)
+    for top in range(0, picture.height, rows):  # the memory is that of the picture, not of each form on the way
+        part = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+        found[top : top + rows] = _as_rgb(part, path)
+    return found
+
+
+def _as_rgb(picture, path):
+    if picture.mode.startswith("I"):
+        return _from_16_bit(np.asarray(picture), path)
     if "A" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return np.array(picture.convert("RGB"))
+    return np.asarray(picture.convert("RGB"))
 
 
 def _from_16_bit(values, path):

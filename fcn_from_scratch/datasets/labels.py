@@ -72,8 +72,9 @@ def mat_ids(path, variable, field=None):
 
 
 def _in_range(ids, num_classes, ignore, path):
-    """Check the range of the ids and replace those to ignore by 255. Returns: uint8."""
-    ids = np.where(np.isin(ids, (-1, *ignore)), IGNORE, ids)
+    """Check the range of the ids and replace those to ignore by 255, in place. Returns: uint8."""
+    for number in (-1, *ignore):
+        ids[ids == number] = IGNORE
     checks.file_label_range(ids, num_classes, IGNORE, path)
     return ids.astype(np.uint8)
 
@@ -89,7 +90,7 @@ def _stored_ids(picture, path):
     if picture.format == "JPEG":
         raise checks.InputError(f"{path} is a JPEG, whose compression alters class ids: save labels as PNG")
     ids = np.asarray(picture)
-    return (ids[:, :, 0] if ids.ndim == 3 else ids).astype(np.int64)
+    return (ids[:, :, 0] if ids.ndim == 3 else ids).astype(np.int16 if ids.dtype.itemsize == 1 else np.int64)
 
 
 def _from_colours(pixels, palette, path):

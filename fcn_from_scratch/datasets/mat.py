@@ -12,16 +12,19 @@ most LARGEST bytes in all. So a small file that claims to be huge costs nothing.
 Source: The MathWorks, "MAT-File Format", the level 5 chapter.
 """
 
-import math
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
 
-from fcn_from_scratch.checks import InputError, few
+from fcn_from_scratch.checks import MOST_AXES, InputError, few, numbers_claimed
+from fcn_from_scratch.files import read_bytes
 
-LARGEST = 64 * 2**20  # the most bytes of a file, and of all that is unpacked from it: 8 million pixels as doubles
+LARGEST = 64 * 2**20  # the most bytes of a file, and of all that is unpacked from it
+MOST_NUMBERS = LARGEST // 8  # the most pixels of a label map: 8 million, as many as LARGEST holds as doubles
+MOST_ELEMENTS = 10_000  # the most variables of a file
+MOST_FIELDS, MOST_NAME = 1000, 1000  # the most fields of a struct; the most bytes of a name, of which MATLAB has 63
 
 HEADER = 128
 INT8, INT32, UINT32, MATRIX, COMPRESSED = 1, 5, 6, 14, 15  # types of elements
@@ -56,9 +59,7 @@ def read_mat(path, variable, field=None):
 
 def _contents(path):
     try:
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"{path} is larger than {LARGEST >> 20} MiB: this is not a label map")
-        return path.read_bytes()
+        return read_bytes(path, LARGEST)
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
     except OSError as error:
@@ -78,7 +79,9 @@ def _byte_order(data):
 def _matrices(data, order):
     """The bytes of each variable."""
     room = LARGEST
-    for kind, body in _elements(data, order):
+    for number, (kind, body) in enumerate(_elements(data, order)):
+        if number == MOST_ELEMENTS:
+            raise ValueError(f"it has more than {MOST_ELEMENTS} variables")
         if kind == COMPRESSED:
             unpacker = zlib.decompressobj()
             unpacked = unpacker.decompress(body, room + 1)
@@ -117,7 +120,10 @@ def _head(matrix, order):
     parts = _elements(matrix, order)
     flags = _integers(parts, UINT32, order)
     shape = _integers(parts, INT32, order)
-    name = bytes(_next(parts, INT8)).decode("ascii")
+    name = _next(parts, INT8)
+    if len(name) > MOST_NAME:
+        raise ValueError(f"a name has {len(name)} characters")
+    name = bytes(name).decode("ascii")
     if len(flags) != 2 or len(shape) < 2 or min(shape) < 0:
         raise ValueError(f"a matrix has the shape {shape}")
     return flags[0], shape, name, parts
@@ -125,8 +131,8 @@ def _head(matrix, order):
 
 def _integers(parts, kind, order):
     body = _next(parts, kind)
-    if len(body) % 4:
-        raise ValueError(f"{len(body)} bytes are not whole 32-bit integers")
+    if len(body) % 4 or len(body) > 4 * MOST_AXES:
+        raise ValueError(f"{len(body)} bytes are not 1 to {MOST_AXES} integers of 32 bits, as flags and sizes are")
     return struct.unpack(f"{order}{len(body) // 4}{'I' if kind == UINT32 else 'i'}", body)
 
 
@@ -140,12 +146,13 @@ def _next(parts, kind):
 
 def _field(flags, shape, parts, order, field):
     """The bytes of the matrix that a struct's field holds."""
-    if flags & 0xFF != STRUCT or math.prod(shape) != 1:
+    if flags & 0xFF != STRUCT or numbers_claimed(shape) != 1:
         raise ValueError(f"the variable is not a single struct with a field {field}")
     (width,) = _integers(parts, INT32, order) or (0,)
-    names = bytes(_next(parts, INT8))
-    if width < 1 or len(names) % width:
+    names = _next(parts, INT8)
+    if not 1 <= width <= MOST_NAME or len(names) % width or len(names) > MOST_FIELDS * width:
         raise ValueError("the names of a struct's fields are damaged")
+    names = bytes(names)
     names = [names[i : i + width].split(b"\0")[0].decode("ascii") for i in range(0, len(names), width)]
     if field not in names:
         raise ValueError(f"the struct has no field {field}; it has {few(names)}")
@@ -161,6 +168,9 @@ def _numbers(flags, shape, parts, order):
     if kind not in STORED:
         raise ValueError(f"numbers are stored as the unknown type {kind}")
     dtype = np.dtype(order + STORED[kind])
-    if math.prod(shape) * dtype.itemsize != len(body):
+    count = numbers_claimed(shape)
+    if count * dtype.itemsize != len(body):
         raise ValueError(f"an array of shape {shape} does not fit into {len(body)} bytes of {dtype.name}")
+    if count > MOST_NUMBERS:
+        raise ValueError(f"an array has {count} numbers; a label map has at most {MOST_NUMBERS}")
     return np.frombuffer(body, dtype).reshape(shape, order="F")  # MATLAB stores a matrix column by column

@@ -16,6 +16,7 @@ import numpy as np
 
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.files import require_regular
 from fcn_from_scratch.gradcheck.attributes import find_gradients, kept_by_forward, to_float64, unchecked
 from fcn_from_scratch.gradcheck.hints import explain
 from fcn_from_scratch.gradcheck.layers import AsFunction, broken_promises, layer_errors
@@ -180,8 +181,9 @@ def _layer_class(path, name):
 
 def _module(path):
     """Import the user's file as a module. As in a script, it can import the files beside it."""
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: no such file")
+    require_regular(path)
     spec = importlib.util.spec_from_file_location(f"user_layer_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look up their module here

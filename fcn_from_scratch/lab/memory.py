@@ -23,13 +23,29 @@ def available():
     Where the system does not report this: all memory of the machine, or None.
     """
     free = _proc("/proc/meminfo", "MemAvailable")
-    limits = [limit for limit in (free, _container_room()) if limit is not None]
+    limits = [limit for limit in (free, _container_room(), _room_of_process()) if limit is not None]
     if limits:
         return min(limits)
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def room():
+    """Bytes that this process can take in all: those that it has taken and those that are free; None if unknown."""
+    free = available()
+    return None if free is None else free + (_proc("/proc/self/status", "VmRSS") or 0)
+
+
+def _room_of_process():
+    """Bytes that this process may still take by its own limit (ulimit -v), or None."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    limit, taken = resource.getrlimit(resource.RLIMIT_AS)[0], _proc("/proc/self/status", "VmSize")
+    return None if limit == resource.RLIM_INFINITY or taken is None else max(limit - taken, 0)
 
 
 def _container_room(folder="/sys/fs/cgroup"):

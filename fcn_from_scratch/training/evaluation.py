@@ -31,14 +31,19 @@ def evaluate(model, dataset, device="cpu", progress=False):
     return next(iter(evaluate_heads(model, dataset, device, progress).values()))
 
 
-def evaluate_heads(model, dataset, device="cpu", progress=False):
-    """As evaluate, for all heads. Returns: dict name -> ConfusionMatrix, with the names of dataset.heads."""
+def evaluate_heads(model, dataset, device="cpu", progress=False, before=None):
+    """As evaluate, for all heads. Returns: dict name -> ConfusionMatrix, with the names of dataset.heads.
+
+    before   a function (size, name) that is called with the size (H, W) and the name of each picture before its forward
+    """
     was_training, workspace = model.training, model.workspace
     model.eval().use(workspace or Workspace())  # each picture reuses the memory of the one before
     matrices = {}
     batches = datasets.epoch(dataset, 1, model.transform)
     options = {"total": len(dataset), "disable": not progress, "unit": "image", "desc": "scoring", "leave": None}
-    for x, labels, _ in bar(batches, **options):  # leave=None: inside the bar of a training run it goes away at the end
+    for x, labels, names in bar(batches, **options):  # leave=None: inside a training run's bar it goes away at the end
+        if before is not None:
+            before(x.shape[2:], names[0])
         found = pair_heads(model(to_device(x, device)), labels)
         for (name, classes), (scores, ids) in zip(dataset.heads.items(), found):
             matrix = matrices.setdefault(name, ConfusionMatrix(len(classes), dataset.ignore_index))

@@ -4,6 +4,7 @@ import zipfile
 from contextlib import contextmanager
 
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.files import open_regular
 from fcn_from_scratch.weights.trust import DAMAGE, size_of
 
 # An archive may unpack to at most this many times its own size. Trained weights hardly compress at all; a zip bomb
@@ -20,7 +21,7 @@ def open_archive(file):
     Nothing is ever unpacked to disk, so names like /etc/x do no harm.
     """
     size = size_of(file)
-    with zipfile.ZipFile(_Doled(file)) as archive:
+    with zipfile.ZipFile(Doled(file, MOST_DIRECTORY, "its directory")) as archive:
         members = archive.infolist()
         total = sum(member.file_size for member in members)
         if total > FREE_BYTES and total > MOST_EXPANSION * size:
@@ -38,24 +39,25 @@ def open_archive(file):
 def names_in(path):
     """The names of an archive's members. A damaged archive gives []; its reader complains about it later."""
     try:
-        with open(path, "rb") as file, zipfile.ZipFile(_Doled(file)) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(Doled(file, MOST_DIRECTORY, "its directory")) as archive:
             return archive.namelist()
     except DAMAGE:
         return []
 
 
-class _Doled:
-    """A file that refuses to read much at once.
+class Doled:
+    """A file that refuses to read more than `most` bytes at once. `what` claims so many bytes.
 
     zipfile reads the whole directory of an archive in one piece, and makes of each entry, of some 50 bytes, an object
-    ten times as large.
+    ten times as large. NumPy reads the whole header of an array before it says that the header is too long.
     """
 
-    def __init__(self, file):
-        self.file, self.seek, self.tell, self.seekable = file, file.seek, file.tell, file.seekable
+    def __init__(self, file, most, what):
+        self.file, self.most, self.what = file, most, what
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def read(self, count=-1):
         """Like a file's read, with a limit on `count`. Only for the last few bytes does zipfile give no count."""
-        if count > MOST_DIRECTORY:
-            raise InputError(f"its directory claims {count} bytes: this is not a file of weights")
+        if count > self.most:
+            raise InputError(f"{self.what} claims {count} bytes: this is not a file of weights")
         return self.file.read(count)

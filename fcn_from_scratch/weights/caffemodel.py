@@ -8,12 +8,12 @@ Everything else is skipped and never read, the network's description and the gra
 Source: caffe.proto of BVLC's Caffe.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import MOST_AXES, InputError, numbers_claimed
+from fcn_from_scratch.files import open_regular
 from fcn_from_scratch.weights.protobuf import LENGTH, VARINT, Reader
 from fcn_from_scratch.weights.trust import sound
 
@@ -48,7 +48,7 @@ def read_caffemodel(path):
     Raises: InputError naming the file when it is damaged or claims other sizes than it has.
     """
     arrays, form, layers = {}, None, 0
-    with open(path, "rb") as file, sound(path, ".caffemodel"):
+    with open_regular(path) as file, sound(path, ".caffemodel"):
         reader = Reader(file)
         for number, wire, value in reader.fields(reader.span):
             if wire == LENGTH and number in (LAYERS, OLD_LAYERS):
@@ -94,14 +94,24 @@ def _read_blob(reader, span, key, kind, index):
         elif number in OLD_SHAPE:
             old[number] = reader.integers(wire, value)[-1]
         elif number == SHAPE and wire == LENGTH:
-            shape = [n for field, *rest in reader.fields(value) if field == 1 for n in reader.integers(*rest)]
+            shape = _read_shape(reader, value, key)
     array = np.frombuffer(data, "<f8" if dtype == DOUBLE_DATA else "<f4")
     if shape is None and old:
         shape = _without_leading_ones([old.get(field, 0) for field in OLD_SHAPE], kind, index)
-    if shape is None or min(shape, default=1) < 0 or math.prod(shape) != array.size:
+    if shape is None or min(shape, default=1) < 0 or numbers_claimed(shape) != array.size:
         claimed = "no shape" if shape is None else f"shape {tuple(shape)}"
         raise InputError(f"{key} claims {claimed} and has {array.size} numbers")
     return array.reshape(shape)
+
+
+def _read_shape(reader, span, key):
+    shape = []
+    for number, wire, value in reader.fields(span):
+        if number == 1:
+            shape += reader.integers(wire, value)
+        if len(shape) > MOST_AXES:
+            raise InputError(f"{key} claims a shape of more than {MOST_AXES} axes")
+    return shape
 
 
 def _without_leading_ones(shape, kind, index):

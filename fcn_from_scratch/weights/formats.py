@@ -3,16 +3,17 @@
 The extension counts only where the content says nothing. It then chooses the reader that complains.
 """
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.files import open_regular
 from fcn_from_scratch.weights.archive import names_in
 from fcn_from_scratch.weights.caffemodel import FIRST_BYTES, read_caffemodel
 from fcn_from_scratch.weights.npz import read_npz
 from fcn_from_scratch.weights.safetensors import looks_like_safetensors, read_safetensors
 from fcn_from_scratch.weights.torch_files import read_torch
+from fcn_from_scratch.weights.trust import MOST_JSON, parsed_json
 
 MODEL_PREFIX = "model/"  # a checkpoint's parameters have this prefix; the optimiser's state lies beside them
 JSON_FACTS = ("options", "transform", "classes", "palette")
@@ -73,7 +74,7 @@ def recognise(path):
 
     Raises: InputError for a file that holds no weights.
     """
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         head = file.read(64)
     by_extension = _BY_EXTENSION.get(Path(path).suffix.lower())
     if head[:2] == b"PK":
@@ -117,7 +118,7 @@ def _from_chainer(name):
 
 def _json(array):
     """The dict in an archive's array `meta`, which is JSON as bytes. Anything else gives {}."""
-    value = None if array is None else _parsed(array.tobytes())
+    value = None if array is None or array.nbytes > MOST_JSON else _parsed(array.tobytes())
     return value if isinstance(value, dict) else {}
 
 
@@ -130,6 +131,6 @@ def _with_values(meta):
 def _parsed(text):
     """The value of a JSON text from a stranger, or None if it is none."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parsed_json(text)
+    except ValueError:
         return None

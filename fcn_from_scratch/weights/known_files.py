@@ -3,6 +3,7 @@
 import hashlib
 from typing import NamedTuple
 
+from fcn_from_scratch.files import open_regular
 from fcn_from_scratch.weights.trust import CHUNK
 
 
@@ -45,7 +46,7 @@ PUBLISHED = {
 def md5_of(path):
     """The md5 of a file, as text. It tells published files apart; it does not protect against anything."""
     digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         while part := file.read(CHUNK):
             digest.update(part)
     return digest.hexdigest()

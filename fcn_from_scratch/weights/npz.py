@@ -1,12 +1,13 @@
 """Read .npz archives from strangers. Pickles are refused, and every size is checked before memory is allocated."""
 
-import math
-
 import numpy as np
 
-from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.weights.archive import open_archive
-from fcn_from_scratch.weights.trust import read_exactly, sound
+from fcn_from_scratch.checks import InputError, numbers_claimed
+from fcn_from_scratch.files import open_regular
+from fcn_from_scratch.weights.archive import Doled, open_archive
+from fcn_from_scratch.weights.trust import in_bytes, read_exactly, sound
+
+MOST_HEADER = 1 << 16  # bytes; NumPy itself takes headers of at most 10,000
 
 
 def read_npz(path):
@@ -15,7 +16,7 @@ def read_npz(path):
     Raises: InputError naming the file when it is no archive, is damaged, claims sizes that it does not have, or holds
     anything but numbers; OSError when it cannot be opened.
     """
-    with open(path, "rb") as file, sound(path, ".npz archive"), open_archive(file) as archive:
+    with open_regular(path) as file, sound(path, ".npz archive"), open_archive(file) as archive:
         return {_name(member): _read_array(archive, member) for member in archive.infolist()}
 
 
@@ -33,15 +34,16 @@ def _read_array(archive, member):
             raise InputError(f"{member.filename} has the unknown format version {version}")
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         try:
-            shape, fortran_order, dtype = read_header(stream)
+            shape, fortran_order, dtype = read_header(Doled(stream, MOST_HEADER, "a header"))
         except MemoryError:  # Python's parser raises it for a header that is nested too deeply
             raise InputError(f"{member.filename} has a header that cannot be parsed") from None
         if dtype.kind not in "fiub":
             raise InputError(f"{member.filename} holds {dtype}, not numbers")
         if any(n < 0 for n in shape):
             raise InputError(f"{member.filename} has the shape {shape}")
-        claimed, there = math.prod(shape) * dtype.itemsize, member.file_size - stream.tell()
-        if claimed != there:
-            raise InputError(f"{member.filename} claims shape {shape} of {dtype}, {claimed} bytes, and has {there}")
-        buffer = read_exactly(stream, claimed, member.filename)
+        count, there = numbers_claimed(shape), member.file_size - stream.tell()
+        if count * dtype.itemsize != there:
+            claimed = in_bytes(count, dtype.itemsize)
+            raise InputError(f"{member.filename} claims shape {shape} of {dtype}, {claimed}, and has {there}")
+        buffer = read_exactly(stream, there, member.filename)
     return buffer.view(dtype).reshape(shape, order="F" if fortran_order else "C")

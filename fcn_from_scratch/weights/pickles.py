@@ -51,17 +51,18 @@ class Machine:
         self.stack, self.marks, self.memo = [], [], {}
         self.bytes_left = MOST_BYTES
 
-    def run(self):
-        """Run the pickle. Returns: the value that it describes.
+    def run(self, most_steps=None):
+        """Run the pickle, of at most MOST_STEPS instructions or fewer. Returns: the value that it describes.
 
         Raises: InputError for everything that a pickle must not do here, and for a damaged pickle.
         """
-        for _ in range(MOST_STEPS):
+        most_steps = most_steps or MOST_STEPS
+        for _ in range(most_steps):
             instruction = self.take(1)
             if instruction == b".":
                 return self.pop()
             self.step(instruction)
-        raise InputError(f"its pickle has more than {MOST_STEPS} instructions: this is not a file of weights")
+        raise InputError(f"its pickle has more than {most_steps} instructions: this is not a file of weights")
 
     def step(self, op):
         push = self.stack.append
@@ -87,10 +88,14 @@ class Machine:
 
     # --- reading the program -------------------------------------------------------------------------------
 
-    def take(self, count):
+    def spend(self, count):
+        """Count bytes that are read, and values that a function copies: a pickle could copy a long text many times."""
         self.bytes_left -= count
         if count < 0 or self.bytes_left < 0:
             raise InputError(f"its pickle is longer than {MOST_BYTES} bytes: this is not a file of weights")
+
+    def take(self, count):
+        self.spend(count)
         data = self.stream.read(min(count, CHUNK))  # in pieces, since read allocates all it is asked for
         while len(data) < count and (part := self.stream.read(min(count - len(data), CHUNK))):
             data += part
@@ -202,6 +207,7 @@ class Machine:
         function, arguments = self.top(2)
         if not isinstance(function, FunctionType) or not isinstance(arguments, tuple):
             raise InputError(f"its pickle calls a {type(function).__name__}")
+        self.spend(sum(len(value) for value in arguments if isinstance(value, (str, bytes, list, tuple))))
         self.stack.append(function(*arguments))
 
     def build(self):

@@ -9,7 +9,7 @@ from fcn_from_scratch.weights.trust import CHUNK, size_of
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # the wire types; Caffe's files have no 3 and 4 (groups)
 SIZES = {FIXED32: 4, FIXED64: 8}
-MOST_FIELDS = 2_000_000  # the most fields of a whole file; a run of numbers counts once
+MOST_FIELDS = 500_000  # the most fields of a whole file; a run of numbers counts once
 MOST_TEXT = 1000  # the most bytes of a name or a shape
 
 
@@ -90,11 +90,17 @@ class Reader:
         """Find where a run of fields with the same tag ends. Each field is the tag and `itemsize` bytes.
 
         The run is known to reach up to `place`. Writers that do not know packed numbers make such runs; reading the
-        fields one by one would take minutes.
+        fields one by one would take minutes. It is read in pieces that grow with it, so that a run that ends at once
+        costs one byte.
         """
+        size = 1
         while tag < 128 and place < stop:
             self.file.seek(place)
-            part = self.file.read(min(CHUNK, stop - place))
+            if self.file.read(1) != bytes([tag]):
+                break
+            self.file.seek(place)
+            size = min(64 * size, CHUNK)
+            part = self.file.read(min(size, stop - place))
             records = _records(part[: len(part) // (1 + itemsize) * (1 + itemsize)], itemsize)
             others = np.flatnonzero(records["tag"] != tag)
             count = int(others[0]) if others.size else len(records)

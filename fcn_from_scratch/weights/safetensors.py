@@ -1,12 +1,12 @@
 """Read .safetensors files: a length of eight bytes, a JSON table of dtypes, shapes and offsets, and the numbers."""
 
 import json
-import math
 
 import numpy as np
 
-from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.weights.trust import read_exactly, size_of, sound, widen_bfloat16
+from fcn_from_scratch.checks import MOST_AXES, InputError, numbers_claimed
+from fcn_from_scratch.files import open_regular
+from fcn_from_scratch.weights.trust import in_bytes, read_exactly, size_of, sound, widen_bfloat16
 
 MOST_HEADER = 4 << 20  # the most bytes of JSON: some 40,000 arrays
 BFLOAT16 = "BF16"
@@ -38,7 +38,7 @@ def read_safetensors(path):
     The table must describe the data without gap or overlap, as the format demands. bfloat16 becomes float32.
     Raises: InputError naming the file when it is damaged or claims sizes that it does not have.
     """
-    with open(path, "rb") as file, sound(path, ".safetensors file"):
+    with open_regular(path) as file, sound(path, ".safetensors file"):
         table, start, size = _header(file)
         meta = table.pop("__metadata__", {})
         if not isinstance(meta, dict):
@@ -86,9 +86,12 @@ def _entry(name, entry):
         if not isinstance(numbers, list) or not all(type(n) is int and n >= 0 for n in numbers):
             raise InputError(f"{name} has a shape or data_offsets that are not lists of sizes")
     begin, stop = offsets
-    claimed = math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize
-    if claimed != stop - begin:
-        raise InputError(f"{name} claims shape {tuple(shape)} of {dtype}, {claimed} bytes, and has {stop - begin}")
+    if len(shape) > MOST_AXES:
+        raise InputError(f"{name} claims a shape of {len(shape)} axes, more than the {MOST_AXES} of any array")
+    there, itemsize = stop - begin, np.dtype(DTYPES[dtype]).itemsize
+    count = numbers_claimed(shape)
+    if count * itemsize != there:
+        raise InputError(f"{name} claims shape {tuple(shape)} of {dtype}, {in_bytes(count, itemsize)}, and has {there}")
     return name, begin, stop, dtype, shape
 
 

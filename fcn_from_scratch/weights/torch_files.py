@@ -9,13 +9,15 @@ In both forms the content refers to its storages by persistent ids.
 import io
 import struct
 
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, few
+from fcn_from_scratch.files import open_regular
 from fcn_from_scratch.weights.archive import open_archive
 from fcn_from_scratch.weights.pickles import MOST_BYTES, Machine
 from fcn_from_scratch.weights.torch_objects import GLOBALS, Storages, Tensor
 from fcn_from_scratch.weights.trust import read_exactly, size_of, sound
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
+FEW_STEPS = 1000  # the most instructions of the pickles around the content, which have a dozen each
 STATE_DICTS = ("model_state_dict", "state_dict", "model")  # trainers keep the parameters under one of these
 ADVICE = "torch.save(model.state_dict(), FILE) writes one that can be read"
 
@@ -31,7 +33,7 @@ def read_torch(path):
     Raises: InputError naming the file when it is damaged, was written big-endian, or has a pickle that names anything
     but tensors, dicts and numbers.
     """
-    with open(path, "rb") as file, sound(path, "PyTorch file"):
+    with open_regular(path) as file, sound(path, "PyTorch file"):
         zipped = file.read(2) == b"PK"
         file.seek(0)
         return _read_zip(file) if zipped else _read_stream(file)
@@ -71,12 +73,13 @@ def _read_zip(file):
 
 def _read_stream(file):
     storages, size = Storages(), size_of(file)
-    if Machine(file, {}).run() != MAGIC:
+    if Machine(file, {}).run(FEW_STEPS) != MAGIC:
         raise InputError("it does not begin as torch.save begins")
-    version = Machine(file, {}).run()
+    version = Machine(file, {}).run(FEW_STEPS)
     if version != VERSION:
-        raise InputError(f"its version is {str(version)[:20]}; {VERSION} is what can be read")
-    system = Machine(file, {}).run()
+        found = version if isinstance(version, int) else f"a {type(version).__name__}"
+        raise InputError(f"its version is {found}; {VERSION} is what can be read")
+    system = Machine(file, {}).run(FEW_STEPS)
     _little_endian(isinstance(system, dict) and system.get("little_endian") is True)
     content = Machine(file, GLOBALS, storages.declare).run()
     keys = Machine(file, {}).run()
@@ -127,6 +130,6 @@ def _parameters(content, storages):
             break
     tensors = {name: value for name, value in state.items() if isinstance(value, Tensor) and isinstance(name, str)}
     if not tensors:
-        found = ", ".join(str(key) for key in list(state)[:5]) or "nothing"
+        found = few([str(key)[:60] for key in state]) or "nothing"
         raise InputError(f"it holds no tensors by name but {found}; {ADVICE}")
     return {name: storages.array(name, tensor) for name, tensor in tensors.items()}, meta

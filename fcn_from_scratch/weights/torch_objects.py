@@ -5,17 +5,16 @@ are read only when `Storages.array` is called. It makes a view only after checki
 storage.
 """
 
-import math
 import re
 from typing import NamedTuple
 
 import numpy as np
 
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import MOST_AXES, InputError, numbers_claimed
 from fcn_from_scratch.weights.pickles import dict_key
 from fcn_from_scratch.weights.trust import widen_bfloat16
 
-MOST_AXES = 32
+MOST_NUMBERS = 1 << 30  # of all arrays that share storages, beyond those that are stored
 
 
 class Kind(NamedTuple):
@@ -67,7 +66,7 @@ class Storages:
     """
 
     def __init__(self):
-        self.declared, self.arrays, self.read = {}, {}, None
+        self.declared, self.arrays, self.read, self.room = {}, {}, None, MOST_NUMBERS
 
     def declare(self, identity):
         """Declare a storage by its persistent id. Returns: Storage.
@@ -97,10 +96,15 @@ class Storages:
         """The tensor as an array. It is a view of its storage, with any strides, and others may share the storage."""
         storage, offset, size, stride = tensor
         reach = 1 + sum((n - 1) * step for n, step in zip(size, stride)) if 0 not in size else 0
-        if offset + reach > storage.length or math.prod(size) > storage.length:
+        count = numbers_claimed(size)
+        if offset + reach > storage.length or count > storage.length:
             raise InputError(f"{name} of shape {size} reaches to number {offset + reach} of {storage.length} stored")
         if storage.key not in self.arrays:
             self.arrays[storage.key] = _numbers(self.read(storage), storage.kind)
+            self.room += storage.count
+        self.room -= count
+        if self.room < 0:
+            raise InputError("its arrays share the same numbers too often: this is not a file of weights")
         row = self.arrays[storage.key][storage.start + offset :]
         steps = [step * row.itemsize if n > 1 else 0 for n, step in zip(size, stride)]
         return np.lib.stride_tricks.as_strided(row, size, steps) if reach else np.empty(size, row.dtype)

@@ -1,5 +1,6 @@
 """What every reader here does to read files from strangers safely."""
 
+import json
 import struct
 import textwrap
 import tokenize
@@ -9,9 +10,11 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import ENDLESS, InputError, printable
 
 CHUNK = 1 << 20  # bytes read at once, so that a file is never in memory twice
+MOST_JSON = 8 << 20  # characters; as lists and dicts they may take 30 times that much memory
+MOST_MESSAGE = 2000  # characters of an error that are looked at: it may repeat what a file says
 
 DAMAGE = (  # all errors that a reader, Python or NumPy raises for a damaged file
     OSError,  # zipfile seeks to wherever a damaged entry points
@@ -36,13 +39,26 @@ def sound(path, kind):
     try:
         yield
     except DAMAGE as error:
-        reason = printable(textwrap.shorten(str(error), 300)) or type(error).__name__
+        reason = printable(textwrap.shorten(str(error)[:MOST_MESSAGE], 300)) or type(error).__name__
         raise InputError(f"{path}: not a sound {kind}: {reason}") from None
 
 
-def printable(text):
-    """Words from a file, with "?" for every character that could control a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+def parsed_json(text):
+    """The value of a JSON text, str or bytes, from a stranger.
+
+    Raises: ValueError if it is none, or longer than MOST_JSON.
+    """
+    if len(text) > MOST_JSON:
+        raise ValueError(f"its JSON has {len(text)} characters, more than {MOST_JSON}")
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
+
+
+def in_bytes(count, itemsize):
+    """The size of `count` numbers in words, with checks.numbers_claimed's limit."""
+    return f"{count * itemsize} bytes" if count <= ENDLESS else "more bytes than any file has"
 
 
 def size_of(file):

@@ -1,13 +1,17 @@
 """Reading pictures: every mode becomes RGB bytes, and every broken file gives a clear error."""
 
 import contextlib
+import re
+import struct
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.datasets import read_image, read_labels
+from fcn_from_scratch.datasets import images, read_image, read_labels
 
 
 @pytest.fixture
@@ -148,3 +152,47 @@ def test_damage_anywhere_is_a_complaint_or_a_picture(tmp_path, rng, format):
         for read in (read_image, read_labels):
             with contextlib.suppress(InputError):
                 assert read(path).dtype == np.uint8
+
+
+@pytest.mark.parametrize("read", [read_image, read_labels])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n",
+        b"\xc5\xd0\xd3\xc6" + struct.pack("<II", 30, 100) + bytes(20) + b"%!PS-Adobe-3.0 EPSF-3.0\n",
+        b"%PDF-1.4\n%%EOF\n",
+    ],
+    ids=["eps", "eps with a preview", "pdf"],
+)
+def test_no_picture_starts_a_program(tmp_path, monkeypatch, read, content):
+    def start(*_, **__):
+        raise AssertionError("a picture started a program")
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(InputError, match="none of the formats PNG, JPEG"):
+        read(tmp_path / "x.png")
+
+
+def test_every_picture_is_opened_by_named_formats():
+    package = Path(images.__file__).parents[1]
+    for path in package.rglob("*.py"):
+        for call in re.findall(r"Image\.open\((.*)", path.read_text(encoding="utf-8")):
+            assert "formats=" in call, path
+
+
+def test_the_largest_picture(tmp_path, png, monkeypatch):
+    monkeypatch.setattr(images, "MOST_PIXELS", 399)
+    (tmp_path / "x.png").write_bytes(png(20, 20, LINES))
+    with pytest.raises(InputError, match="larger than 0 megapixels"):
+        read_image(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "CMYK"])
+def test_strips_change_nothing(tmp_path, rng, monkeypatch, mode):
+    bands = len(Image.new(mode, (1, 1)).getbands())
+    picture = Image.frombytes(mode, (17, 23), rng.bytes(17 * 23 * bands))
+    picture.save(tmp_path / "x.tif")
+    whole = read_image(tmp_path / "x.tif")
+    monkeypatch.setattr(images, "STRIP", 40)
+    np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), whole)

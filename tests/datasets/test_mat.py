@@ -294,3 +294,19 @@ def test_files_that_count_from_one(write):
 def test_numbers_that_are_no_labels(write, values, options, complaint):
     with pytest.raises(InputError, match=complaint):
         labels_of(write, values, **options)
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (claiming((2**31 - 1,) * 100_000), "not 1 to 32 integers"),
+        (claiming((1,) * 33), "not 1 to 32 integers"),
+        (matfile.file(matfile.array(NUMBERS, "y")) + matfile.array(NUMBERS, "z") * 10_001, "more than 10000 variables"),
+        (matfile.file(matfile.array(NUMBERS, "n" * 2000)), "a name has 2000 characters"),
+        (matfile.file(matfile.structure({"a" * 2**20: b""}, "x", width=1)), "names of a struct"),
+    ],
+    ids=["axes", "33 axes", "variables", "name", "fields"],
+)
+def test_nothing_is_counted_without_end(write, data, complaint):
+    with pytest.raises(InputError, match=complaint):
+        read_mat(write(data), "x", "Seg" if complaint.startswith("names") else None)

@@ -706,3 +706,59 @@ def test_fuzzed_headers_of_npz(tmp_path):
         np.savez(tmp_path / "w.npz", w=np.ones(2), meta=np.frombuffer(text, np.uint8))
         assert list(weights.read(tmp_path / "w.npz")) == ["w"], text
     assert json.loads(b"[1]") == [1]
+
+
+# --- shapes and values without end ------------------------------------------------------------------------------
+
+
+class TestNothingIsEndless:
+    """Files of a few KB to a few MB that once took over 25 s or gigabytes."""
+
+    def test_a_value_whose_text_doubles_with_every_level(self, tmp_path):
+        nested = b"\x80\x02)" + b"2\x86" * 60 + b"."
+        magic = pickle.dumps(0x1950A86A20F9469CFC6C, 2)
+        refused(tmp_path, magic + nested, "its version is a tuple")
+        refused(tmp_path, nested, "does not begin as torch.save begins")
+        refused(tmp_path, magic + pickle.dumps(1001, 2) + nested, "big-endian")
+        refused(tmp_path, files.torch_zip({}, data_pkl=nested), "holds a tuple")
+        refused(tmp_path, files.torch_stream({}, program=nested), "holds a tuple")
+
+    def test_a_long_text_copied_by_every_call(self, tmp_path):
+        text = b"X" + struct.pack("<I", 1 << 20) + b"a" * (1 << 20) + b"q\x00"
+        call = b"c_codecs\nencode\nh\x00X\x06\x00\x00\x00latin1\x86R"
+        with memory_below(40 << 20):
+            refused(tmp_path, files.torch_zip({}, data_pkl=b"\x80\x02" + text + call * 200 + b"."), "longer than")
+
+    @pytest.mark.parametrize("numbers", [["9" * 4000] * 1000, ["9"] * 200_000, ["1"] * 33, ["0"] * 33])
+    def test_safetensors_of_many_axes(self, numbers, tmp_path):
+        header = f'{{"a":{{"dtype":"F32","shape":[{",".join(numbers)}],"data_offsets":[0,16]}}}}'.encode()
+        content = struct.pack("<Q", len(header)) + header + bytes(16)
+        refused(tmp_path, content, f"{len(numbers)} axes", name="h.safetensors")
+
+    def test_caffemodels_of_many_axes(self, tmp_path):
+        for shape in (files.field(1, 2**62) * 190_000, files.field(1, 1) * 33, files.field(1, files.varint(1) * 33)):
+            refused(tmp_path, net(files.field(7, shape)), "more than 32 axes", name="w.caffemodel")
+
+    def test_runs_of_numbers_are_read_once(self, tmp_path, monkeypatch):
+        """Tags in turn, so that each run has one number: the bytes that are read stay near those of the file."""
+        data = (b"\x2d" + bytes(4) + b"\x35" + bytes(4)) * 2000
+        path = tmp_path / "w.caffemodel"
+        path.write_bytes(net(data))
+        read = []
+
+        class Counting(io.BytesIO):
+            def read(self, count=-1):
+                read.append(count)
+                return super().read(count)
+
+        reader = protobuf.Reader(Counting(data))
+        assert len(list(reader.fields(reader.span))) == 4000
+        assert sum(read) < 10 * len(data)
+        refused(tmp_path, net(data), "claims no shape and has 2000 numbers", name="w.caffemodel")
+
+    def test_json_beside_the_arrays(self, tmp_path):
+        """More of it than MOST_JSON is not parsed: as lists it would take thirty times its size."""
+        text = np.frombuffer(b"[" + b"[]," * (3 << 20) + b"1]", np.uint8)
+        np.savez_compressed(tmp_path / "w.npz", w=np.ones(2), meta=text)
+        with memory_below(100 << 20):
+            assert list(weights.read(tmp_path / "w.npz")) == ["w"]

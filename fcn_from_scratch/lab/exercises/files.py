@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.files import read_bytes
 
 EXERCISES = Path(__file__).resolve().parents[3] / "lessons" / "exercises"
 BEGIN, END, CHECK = "# BEGIN SOLUTION", "# END SOLUTION", "# --- check"
+MOST_TEXT = 4 << 20  # bytes of a reader's file
 UNTOUCHED = "write this function"
 
 
@@ -117,7 +119,7 @@ def read(path):
     if not path.exists():
         raise InputError(f"there is no file {path}")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path, MOST_TEXT).decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:

@@ -1,0 +1,49 @@
+"""Refuse a picture whose maps would not fit into memory, before the network computes them."""
+
+from fcn_from_scratch import geometry
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.geometry.table import memory as in_words
+from fcn_from_scratch.lab import memory
+from fcn_from_scratch.lab.doctor.size import needed
+
+SMALLER = "make the pictures smaller, take a smaller network, or use a machine with more memory"
+
+
+def require_memory(model, size, name, device="cpu", shrinks=False):
+    """Compare what a forward on a picture of `size` (H, W) needs with what is free.
+
+    shrinks   whether the command has --max-size. The message then says which one fits
+    Raises: InputError that names the picture, what it needs and what to do.
+    """
+    room = memory.room() if device == "cpu" else None
+    if room is None or not geometry.fits(model, size):  # the forward says why a size does not fit
+        return
+    need = needed(model, size)[0]
+    if need <= room:
+        return
+    remedy = SMALLER
+    if shrinks and (side := _largest_side(model, size, room)):
+        remedy = f"--max-size {side} shrinks it first"
+    raise InputError(
+        f"{name} is {size[0]}x{size[1]} pixels, for which {model.name} needs about {in_words(need)} of memory; "
+        f"{in_words(room)} are free: {remedy}"
+    )
+
+
+def shrunk_size(size, most):
+    """The size (H, W) of a picture whose longer side is made `most` pixels long, if it is longer."""
+    scale = min(1, most / max(size))
+    return tuple(max(1, round(n * scale)) for n in size)
+
+
+def _largest_side(model, size, room):
+    """The longest side, in tens of pixels, with which a picture of this form fits into `room` bytes; None if none."""
+    low, high = 0, max(size) // 10
+    while low < high:
+        middle = (low + high + 1) // 2
+        smaller = shrunk_size(size, 10 * middle)
+        if geometry.fits(model, smaller) and needed(model, smaller)[0] <= room:
+            low = middle
+        else:
+            high = middle - 1
+    return 10 * low or None
