@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.datasets.base import PairDataset, first_folder, read_list
-from fcn_from_scratch.datasets.pascal import CLASSES, devkits, seg11valid
+from fcn_from_scratch.datasets.base import PairDataset, first_folder
+from fcn_from_scratch.datasets.lists import bare_name, read_list
+from fcn_from_scratch.datasets.pascal import CLASSES, PICTURES, devkits, seg11valid
 from fcn_from_scratch.datasets.transforms import CAFFE
 
 # The sample that the project drew itself. A checkout has it; an installed package does not.
@@ -45,7 +46,7 @@ class VOC(PairDataset):
         if split == SEG11VALID and not path.is_file():
             names = seg11valid(root, sbd)
         else:
-            names = [line.split()[0] for line in read_list(path)]
+            names = [bare_name(line.split()[0], PICTURES) for line in read_list(path)]
         pairs = [
             (name, root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png") for name in names
         ]
