@@ -10,6 +10,7 @@ from PIL import Image
 from fcn_from_scratch import datasets, viz
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common, segment_figure
+from fcn_from_scratch.cli.patterns import files_matching
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.geometry.table import memory as bytes_in_words
 from fcn_from_scratch.lab import memory
@@ -28,7 +29,9 @@ EXAMPLE = """  fcn segment photo.jpg holiday/*.png --weights runs/camvid/checkpo
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures in any format that Pillow reads")
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="pictures in any format that Pillow reads, or a pattern"
+    )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", metavar="FILE", help="a checkpoint, .caffemodel, .pth, .npz or .safetensors")
     source.add_argument(
@@ -65,6 +68,7 @@ def add_arguments(parser):
 
 def run(args):
     common.check_device(args.device)
+    args.images = files_matching(args.images)
     stems = [Path(image).stem for image in args.images]
     for stem in stems:
         if stems.count(stem) > 1:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.resources import EXERCISES
 
-EXERCISES = Path(__file__).resolve().parents[3] / "lessons" / "exercises"
 BEGIN, END, CHECK = "# BEGIN SOLUTION", "# END SOLUTION", "# --- check"
 UNTOUCHED = "write this function"
 
