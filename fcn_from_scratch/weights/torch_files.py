@@ -9,27 +9,28 @@ In both forms the content refers to its storages by persistent ids.
 import io
 import struct
 
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, few
 from fcn_from_scratch.weights.archive import open_archive
 from fcn_from_scratch.weights.pickles import MOST_BYTES, Machine
+from fcn_from_scratch.weights.placeholders import Placeholder
+from fcn_from_scratch.weights.state_dicts import ADVICE, KNOWN, find
 from fcn_from_scratch.weights.torch_objects import GLOBALS, Storages, Tensor
-from fcn_from_scratch.weights.trust import read_exactly, size_of, sound
+from fcn_from_scratch.weights.trust import printable, read_exactly, size_of, sound
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
-STATE_DICTS = ("model_state_dict", "state_dict", "model")  # trainers keep the parameters under one of these
-ADVICE = "torch.save(model.state_dict(), FILE) writes one that can be read"
 
 
 def read_torch(path):
     """Read a file of torch.save.
 
-    The file holds a state dict, or a trainer's dict with one under "model_state_dict" (or "state_dict", "model").
-    Arrays may share a storage, as the tensors did. bfloat16 becomes float32; other numbers keep their dtype. No code in
-    the file is ever run.
+    The file holds a state dict, or what a trainer saved with one in it: see state_dicts.find. Arrays may share a
+    storage, as the tensors did. bfloat16 becomes float32; other numbers keep their dtype. No code in the file is ever
+    run: whatever else its pickle names is left out.
 
-    Returns: (arrays, meta), a dict name -> array and what a trainer noted beside them (arch, best_mean_iu, epoch, ...).
-    Raises: InputError naming the file when it is damaged, was written big-endian, or has a pickle that names anything
-    but tensors, dicts and numbers.
+    Returns: (arrays, meta, notes): a dict name -> array, what a trainer noted beside them (arch, best_mean_iu, epoch,
+    ...), and sentences on where the arrays lay and what was left out.
+    Raises: InputError naming the file when it is damaged, was written big-endian, or holds no dict of tensors, or
+    several.
     """
     with open(path, "rb") as file, sound(path, "PyTorch file"):
         zipped = file.read(2) == b"PK"
@@ -65,8 +66,8 @@ def _read_zip(file):
             raise InputError(f"its pickle has {member.file_size} bytes: this is not a file of weights")
         with archive.open(member) as stream:
             program = read_exactly(stream, member.file_size, member.filename)
-        content = Machine(io.BytesIO(program), GLOBALS, storages.declare).run()
-        return _parameters(content, storages)
+        machine = Machine(io.BytesIO(program), GLOBALS, storages.declare)
+        return _parameters(machine.run(), storages, machine.unknown)
 
 
 def _read_stream(file):
@@ -78,7 +79,8 @@ def _read_stream(file):
         raise InputError(f"its version is {str(version)[:20]}; {VERSION} is what can be read")
     system = Machine(file, {}).run()
     _little_endian(isinstance(system, dict) and system.get("little_endian") is True)
-    content = Machine(file, GLOBALS, storages.declare).run()
+    machine = Machine(file, GLOBALS, storages.declare)
+    content = machine.run()
     keys = Machine(file, {}).run()
     if not isinstance(keys, list) or not all(isinstance(key, str) and key in storages.declared for key in keys):
         raise InputError("its list of storages names one that its pickle does not")
@@ -101,7 +103,7 @@ def _read_stream(file):
         return read_exactly(file, storage.count * storage.kind.itemsize, f"storage {storage.key}")
 
     storages.read = read
-    return _parameters(content, storages)
+    return _parameters(content, storages, machine.unknown)
 
 
 def _little_endian(true):
@@ -115,18 +117,25 @@ def _facts(state):
     return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
 
 
-def _parameters(content, storages):
-    """Take the content apart. Returns: (the state dict's arrays, the numbers and words beside the state dict)."""
-    if not isinstance(content, dict):
-        raise InputError(f"it holds a {type(content).__name__} and not a dict of tensors; {ADVICE}")
-    state, meta = content, _facts(content)
-    for key in STATE_DICTS:
-        if isinstance(content.get(key), dict):
-            state = content[key]
-            meta = {str(k): v for k, v in content.items() if isinstance(v, (str, bool, int, float))}
-            break
-    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor) and isinstance(name, str)}
-    if not tensors:
-        found = ", ".join(str(key) for key in list(state)[:5]) or "nothing"
-        raise InputError(f"it holds no tensors by name but {found}; {ADVICE}")
-    return {name: storages.array(name, tensor) for name, tensor in tensors.items()}, meta
+def _parameters(content, storages, unknown):
+    """Take the content apart. Returns: (the state dict's arrays, the words and numbers beside it, notes)."""
+    try:
+        found = find(content)
+    except InputError as error:
+        raise InputError(f"{error}{';' if unknown else ''}{_unknown(unknown)}") from None
+    meta = _facts(found.state)
+    if found.keys and isinstance(content, dict):
+        meta = {str(k): v for k, v in content.items() if isinstance(k, str) and isinstance(v, (str, bool, int, float))}
+    notes = [] if found.keys in ((), *((key,) for key in KNOWN)) else [f"its parameters lie at {found.words}"]
+    lost = [f"{name} ({value})" for name, value in found.state.items() if isinstance(value, Placeholder)]
+    notes += [f"among its parameters are objects that cannot be read: {printable(few(lost))}"] if lost else []
+    notes += [f"beside its parameters{_unknown(unknown)}"] if unknown and not lost else []
+    tensors = {
+        name: value for name, value in found.state.items() if isinstance(value, Tensor) and isinstance(name, str)
+    }
+    return {name: storages.array(name, tensor) for name, tensor in tensors.items()}, meta, notes
+
+
+def _unknown(names):
+    """What a pickle names beside tensors, dicts and numbers; "" if nothing."""
+    return f" its pickle names {few(list(names))}; nothing was run" if names else ""
