@@ -23,5 +23,5 @@ class Placeholder:
 
 
 def dotted(module, name):
-    """The name of a class or a function: module.name, of bounded length."""
-    return f"{module[:MOST_LETTERS]}.{name[:MOST_LETTERS]}"[:MOST_LETTERS]
+    """The name of a class or a function, module.name, of bounded length and fit to be printed."""
+    return printable(f"{module[:MOST_LETTERS]}.{name[:MOST_LETTERS]}"[:MOST_LETTERS])

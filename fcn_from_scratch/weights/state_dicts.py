@@ -40,14 +40,11 @@ def find(content):
     score, do not make a dict of tensors.
     Raises: InputError when there is none, or when several are left to choose from; it names them.
     """
-    if not isinstance(content, (dict, list, tuple)):
-        what = content.name if isinstance(content, Placeholder) else type(content).__name__
-        raise InputError(f"it holds a {what} and not a dict of tensors; {ADVICE}")
     for key in KNOWN:
         inner = content.get(key) if isinstance(content, dict) else None
         if isinstance(inner, dict) and (found := _all(inner, (key,))):
             return _the_one(found)
-    found = _all(content)
+    found = _all(content) if isinstance(content, (dict, list, tuple)) else []
     if not found:
         raise InputError(_nothing(content))
     return _the_one(found)
@@ -99,8 +96,10 @@ def _the_one(found):
 
 
 def _nothing(content):
-    keys = content if isinstance(content, dict) else [f"a {type(each).__name__}" for each in content[:6]]
-    return f"it holds no tensors by name but {few([_short(key) for key in keys]) or 'nothing'}; {ADVICE}"
+    if not isinstance(content, dict):
+        what = content.name if isinstance(content, Placeholder) else type(content).__name__
+        return f"it holds a {what} and not a dict of tensors; {ADVICE}"
+    return f"it holds no tensors by name but {few([str(_short(key)) for key in content]) or 'nothing'}; {ADVICE}"
 
 
 def _short(key):

@@ -73,7 +73,9 @@ def _read_zip(file):
 def _read_stream(file):
     storages, size = Storages(), size_of(file)
     if Machine(file, {}).run() != MAGIC:
-        raise InputError("it does not begin as torch.save begins")
+        raise InputError(
+            "it does not begin as torch.save begins. A dict of arrays that can be read is written by np.savez"
+        )
     version = Machine(file, {}).run()
     if version != VERSION:
         raise InputError(f"its version is {str(version)[:20]}; {VERSION} is what can be read")
@@ -138,4 +140,6 @@ def _parameters(content, storages, unknown):
 
 def _unknown(names):
     """What a pickle names beside tensors, dicts and numbers; "" if nothing."""
-    return f" its pickle names {few(list(names))}; nothing was run" if names else ""
+    return (
+        f" its pickle names {few(list(names))}, which building arrays does not need; nothing was run" if names else ""
+    )
