@@ -43,11 +43,11 @@ def find(content):
     for key in KNOWN:
         inner = content.get(key) if isinstance(content, dict) else None
         if isinstance(inner, dict) and (found := _all(inner, (key,))):
-            return _the_one(found)
+            return _the_one(found, (key,))
     found = _all(content) if isinstance(content, (dict, list, tuple)) else []
     if not found:
         raise InputError(_nothing(content))
-    return _the_one(found)
+    return _the_one(found, ())
 
 
 def _all(content, keys=()):
@@ -73,11 +73,12 @@ def _inside(value):
     return [] if isinstance(value, Tensor) else list(enumerate(value))
 
 
-def _the_one(found):
-    """The one among several dicts that holds the parameters."""
+def _the_one(found, top):
+    """The one among several dicts that holds the parameters. `top` are the keys of the dict that was searched."""
     outermost = found[0]
-    if all(outermost.tensors >= other.tensors for other in found) and outermost.is_mostly_tensors:
-        return outermost
+    if outermost.keys == top and all(outermost.tensors >= other.tensors for other in found):
+        if top or outermost.is_mostly_tensors:
+            return outermost
     for is_right in (
         lambda one: not any(BESIDE.search(key) for key in one.keys if isinstance(key, str)),
         lambda one: one.is_mostly_tensors,
