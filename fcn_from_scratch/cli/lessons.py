@@ -27,7 +27,9 @@ def add_arguments(parser):
         help="number (1), name (metrics) or file of a lesson; the word fast for the fast path; or the word list. "
         "Default: all",
     )
-    parser.add_argument("--out", metavar="DIR", help="folder for the figures (default: lessons/figures)")
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder for the figures (default: lessons/figures in a checkout, else figures)"
+    )
     parser.add_argument("--copy", metavar="DIR", help="copy the scripts into this folder instead of running them")
     parser.add_argument(
         "--device",

@@ -76,9 +76,9 @@ def _inside(value):
 def _the_one(found, top):
     """The one among several dicts that holds the parameters. `top` are the keys of the dict that was searched."""
     outermost = found[0]
-    if outermost.keys == top and all(outermost.tensors >= other.tensors for other in found):
-        if top or outermost.is_mostly_tensors:
-            return outermost
+    has_most = outermost.keys == top and all(outermost.tensors >= other.tensors for other in found)
+    if has_most and (top or outermost.is_mostly_tensors):
+        return outermost
     for is_right in (
         lambda one: not any(BESIDE.search(key) for key in one.keys if isinstance(key, str)),
         lambda one: one.is_mostly_tensors,
