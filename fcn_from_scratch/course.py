@@ -20,14 +20,16 @@ import numpy as np
 from fcn_from_scratch.backend import DEVICES
 from fcn_from_scratch.browser import needs_processes
 from fcn_from_scratch.checks import InputError, choice
+from fcn_from_scratch.files import write_atomically
+from fcn_from_scratch.resources import LESSONS
 
-LESSONS = Path(__file__).resolve().parent.parent / "lessons"
 TITLES = {  # where the name with spaces would not do
     "shift_and_stitch": "Shift-and-stitch",
     "fcn32s": "FCN-32s",
     "more_inputs_outputs": "More inputs and outputs",
     "gpu_kernels": "GPU kernels",
 }
+FILE_NAME = re.compile(r"lesson_\d\d_\w+\.py")
 FAST_PATH = (0, 1, 5, 7, 9, 11, 12)  # the paper's main ideas, up to FCN-8s
 
 
@@ -112,16 +114,16 @@ class Outcome(NamedTuple):
 
 
 def lessons(folder=None):
-    """All lessons of a folder (by default the checkout's), in order.
+    """All lessons of a folder (by default the project's), in order.
 
-    Raises: InputError when there are none. The lessons are not part of the installed package.
+    Raises: InputError when there are none.
     """
     folder = Path(folder or LESSONS)
     found = sorted(folder.glob("lesson_[0-9][0-9]_*.py"))
     if not found:
         raise InputError(
-            f"no lessons in {folder}: they come with the source, not with the installed package. Clone the "
-            "repository, run `pip install -e .` in it and try again"
+            f"no lessons in {folder}: this package was built without them. Install it from the project's folder, by "
+            "`pip install .`, and try again"
         )
     return [_read(path) for path in found]
 
@@ -129,16 +131,32 @@ def lessons(folder=None):
 def find(name, folder=None):
     """Find a lesson by its number (1, 01), its name (metrics), its file name or its path.
 
+    The path of a file that is there means this file, such as a reader's own copy of a lesson.
     Raises: InputError that lists the known names.
     """
+    path = Path(str(name))
+    if FILE_NAME.fullmatch(path.name) and path.is_file():
+        return _read(path)
     everything = lessons(folder)
-    word = Path(str(name)).name.removesuffix(".py")
+    word = path.name.removesuffix(".py")
     for lesson in everything:
         names = {lesson.name, lesson.path.stem, str(lesson.number), f"{lesson.number:02d}"}
         if word in names:
             return lesson
     known = ", ".join(f"{lesson.number} {lesson.name}" for lesson in everything)
     raise InputError(f"there is no lesson {str(name)!r}; the lessons are: {known}")
+
+
+def copy(lesson, folder):
+    """Copy a lesson's script into a folder, where a reader may change it. A file that is there stays as it is.
+
+    Returns: (the path, what became of it: "wrote", "kept" an equal file, or "edited": kept one that differs).
+    """
+    path, ours = Path(folder, lesson.path.name), lesson.path.read_bytes()
+    if path.is_symlink() or path.exists():
+        return path, "kept" if path.is_file() and path.read_bytes() == ours else "edited"
+    write_atomically(path, lambda file: file.write(ours))
+    return path, "wrote"
 
 
 def fast_path(folder=None):

@@ -7,7 +7,7 @@ import pytest
 
 from fcn_from_scratch import checks, files, weights
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.datasets import base
+from fcn_from_scratch.datasets import lists
 from fcn_from_scratch.datasets.images import read_image
 from fcn_from_scratch.datasets.labels import read_labels
 from fcn_from_scratch.datasets.mat import read_mat
@@ -58,7 +58,7 @@ class TestOnlyRegularFiles:
             read_image,
             read_labels,
             lambda path: read_mat(path, "x"),
-            base.read_list,
+            lists.read_list,
             checkpoint.read,
             known_files.md5_of,
             exercise_files.read,

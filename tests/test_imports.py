@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "fcn_from_scratch"
-LEAVES = ("__init__", "backend", "browser", "checks", "files", "palette", "progress")  # they import only each other
+# They import only each other.
+LEAVES = ("__init__", "backend", "browser", "checks", "files", "palette", "progress", "resources")
 LEVELS = (
     ("kernels",),
     ("engine",),

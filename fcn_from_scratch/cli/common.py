@@ -40,7 +40,7 @@ def add_data_arguments(parser):
         default=None,
         help="kind of data (default shapes, drawn on the fly)",
     )
-    group.add_argument("--root", metavar="DIR", help="folder with the data; every dataset but shapes needs it")
+    add_root_argument(group, "folder with the data; every dataset but shapes needs it; for voc also: sample")
     group.add_argument("--num-classes", type=int, metavar="K", help="number of classes, for --dataset folder")
     group.add_argument("--modality", choices=datasets.nyud.MODALITIES, help="channels of nyud (default color)")
     group.add_argument("--size", type=size, metavar="HxW", help="size of drawn shapes (default 96x96)")
@@ -50,6 +50,16 @@ def add_data_arguments(parser):
         choices=("shape", "colour"),
         help="what distinguishes the classes of drawn shapes (default shape)",
     )
+
+
+def add_root_argument(parser, help):
+    """--root. The word "sample" is the drawn sample in VOC's layout, unless there is a folder of this name."""
+    parser.add_argument("--root", metavar="DIR", type=_root, help=help)
+
+
+def _root(text):
+    drawn = datasets.voc.SAMPLE
+    return str(drawn) if text == "sample" and drawn.is_dir() and not Path(text).exists() else text
 
 
 def size(text):
@@ -69,7 +79,7 @@ def require_root(name, root):
         return
     hints = [f"`fcn data {name}` says how to get it"] if name in datasets.SOURCES else []
     if name == "voc" and datasets.voc.SAMPLE.is_dir():
-        hints.append(f"--root {datasets.voc.SAMPLE} reads twelve drawn pictures instead")
+        hints.append("--root sample reads the twelve drawn pictures that come with this project")
     told = f" ({'; '.join(hints)})" if hints else ""
     raise InputError(f"dataset {name} needs a root: pass --root DIR, the folder of its pictures and labels{told}")
 

@@ -58,7 +58,7 @@ def add_arguments(parser):
 
 def _add_data_arguments(group):
     group.add_argument("--dataset", choices=datasets.NAMES, default="shapes", help="default shapes, which are drawn")
-    group.add_argument("--root", metavar="DIR", help="folder of the data; not for shapes")
+    common.add_root_argument(group, "folder of the data; not for shapes; for voc also: sample")
     group.add_argument(
         "--num-classes", type=common.positive, metavar="K", help="number of classes, for --dataset folder"
     )

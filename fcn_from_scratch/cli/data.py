@@ -1,6 +1,7 @@
 """`fcn data`: list the datasets, tell how to get one, or check one on disk."""
 
 import textwrap
+from pathlib import Path
 
 from fcn_from_scratch import datasets
 from fcn_from_scratch.checks import InputError, few
@@ -22,7 +23,7 @@ WIDTH = 110
 
 def add_arguments(parser):
     parser.add_argument("name", nargs="?", choices=datasets.NAMES, metavar="NAME", help=", ".join(datasets.NAMES))
-    parser.add_argument("--root", metavar="DIR", help="check the dataset in this folder")
+    common.add_root_argument(parser, "check the dataset in this folder; for voc also: sample")
     parser.add_argument("--split", metavar="NAME", help="check only this split")
     parser.add_argument("--limit", type=common.positive, metavar="N", help="read only the first N pictures of a split")
     parser.add_argument("--num-classes", type=int, metavar="K", help="number of classes, for folder")
@@ -81,7 +82,7 @@ def check(args):
     """
     source = datasets.SOURCES.get(args.name)
     expected = source.counts if source else {}
-    splits = [args.split] if args.split else _splits(args.name)
+    splits = [args.split] if args.split else _splits(args.name, args.root)
     optional = source.more_splits if source and not args.split else ()
     options = {} if args.modality is None else {"modality": args.modality}
     sound, complaints = True, {}
@@ -100,12 +101,13 @@ def check(args):
     return 0 if sound else 1
 
 
-def _splits(name):
+def _splits(name, root):
     """All splits that a dataset should have. One that is not in the catalogue has those that the commands read."""
     source = datasets.SOURCES.get(name)
     if source:
         return [*source.splits, *source.more_splits]
-    return ["all"] if name == "folder" else ["train", "val"]
+    listed = [split for split in ("train", "val", "test") if Path(root, f"{split}.txt").is_file()]
+    return ["all", *listed] if name == "folder" else ["train", "val"]
 
 
 def _report(dataset, split, limit, expected):

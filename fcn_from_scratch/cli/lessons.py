@@ -12,7 +12,11 @@ HELP = "run the lessons, each in its own process; a lesson checks its claims whi
 EXAMPLE = """  fcn lessons                 all, in order
   fcn lessons list            list the lessons
   fcn lessons fast            the fast path: the paper's main ideas, up to FCN-8s
-  fcn lessons 1 skips         lesson 1, then the one about skips"""
+  fcn lessons 1 skips         lesson 1, then the one about skips
+  fcn lessons --copy mine     copy the scripts into the folder mine, to read and to change them
+  fcn lessons mine/lesson_01_metrics.py    run your copy of lesson 1
+
+No file is ever overwritten."""
 
 
 def add_arguments(parser):
@@ -23,7 +27,10 @@ def add_arguments(parser):
         help="number (1), name (metrics) or file of a lesson; the word fast for the fast path; or the word list. "
         "Default: all",
     )
-    parser.add_argument("--out", metavar="DIR", help="folder for the figures (default: lessons/figures)")
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder for the figures (default: lessons/figures in a checkout, else figures)"
+    )
+    parser.add_argument("--copy", metavar="DIR", help="copy the scripts into this folder instead of running them")
     parser.add_argument(
         "--device",
         choices=DEVICES,
@@ -42,6 +49,9 @@ def run(args):
         print(_list(course.lessons()))
         return 0
     chosen = [lesson for name in args.names for lesson in _named(name)] or course.lessons()
+    if args.copy is not None:
+        print(_copied(chosen, Path(args.copy)))
+        return 0
     if args.out is not None and Path(args.out).exists() and not Path(args.out).is_dir():
         raise InputError(f"--out {args.out}: this is a file; pass a folder for the figures")
     outcomes = []
@@ -57,6 +67,20 @@ def run(args):
 
 def _named(name):
     return course.fast_path() if name == FAST else [course.find(name)]
+
+
+def _copied(lessons, folder):
+    """Copy lessons into a folder. Returns: lines that say what became of each."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--copy {folder}: this is a file; pass a folder for the lessons")
+    lines, edited = [], 0
+    for lesson in lessons:
+        path, fate = course.copy(lesson, folder)
+        edited += fate == "edited"
+        lines.append(f"kept   {path}: it differs from ours" if fate == "edited" else f"{fate:6} {path}")
+    if edited:
+        lines.append(f"files that differ from ours: {edited}. To get ours, copy into another folder or rename yours.")
+    return "\n".join([*lines, f"Run one:  fcn lessons {path}"])
 
 
 def _list(lessons):

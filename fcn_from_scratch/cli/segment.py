@@ -10,6 +10,8 @@ from PIL import Image
 from fcn_from_scratch import datasets, viz
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common, memory_check, segment_figure
+from fcn_from_scratch.cli.patterns import files_matching
+from fcn_from_scratch.datasets.lists import nfc
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.geometry.table import memory as bytes_in_words
 from fcn_from_scratch.lab import memory
@@ -28,7 +30,8 @@ EXAMPLE = """  fcn segment photo.jpg holiday/*.png --weights runs/camvid/checkpo
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures: PNG, JPEG, TIFF, BMP, GIF, WebP, ...")
+    images = "pictures (PNG, JPEG, TIFF, BMP, GIF, WebP, ...), or patterns such as 'photos/*.png'"
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help=images)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", metavar="FILE", help="a checkpoint, .caffemodel, .pth, .npz or .safetensors")
     source.add_argument(
@@ -71,7 +74,8 @@ def add_arguments(parser):
 
 def run(args):
     common.check_device(args.device)
-    stems = [Path(image).stem for image in args.images]
+    args.images = files_matching(args.images)
+    stems = [nfc(Path(image).stem) for image in args.images]
     for stem in stems:
         if stems.count(stem) > 1:
             raise InputError(f"two pictures are called {stem}: their results would have the same names")

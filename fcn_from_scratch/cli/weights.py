@@ -54,6 +54,8 @@ def _inspect(args):
     for key, value in content.meta.items():
         if isinstance(value, (str, int, float)):
             print(f"{printable(str(key))}: {printable(str(value))[:100]}")
+    for note in content.notes:
+        print(f"note: {note}")
     print()
     print("\n".join(_table(content.arrays)))
     print()
@@ -138,7 +140,7 @@ def _reports(content, known, told):
         options = {key: value for key, value in told.items() if key != "in_channels" or "late_fusion" not in name}
         try:
             thin = models.build(name, seed=None, width=2, **options)
-            if not set(names.ours(content.arrays).values()) & thin.params.keys():
+            if not set(names.ours(content.arrays, thin.params.keys()).values()) & thin.params.keys():
                 continue
             report, _ = weights.match(models.build(name, seed=None, **options), content, "")
         except ValueError:  # another number of heads, or other shapes

@@ -12,10 +12,8 @@ import numpy as np
 from fcn_from_scratch import checks
 from fcn_from_scratch.datasets.images import read_image
 from fcn_from_scratch.datasets.labels import IGNORE, read_labels
-from fcn_from_scratch.files import read_bytes
+from fcn_from_scratch.datasets.lists import on_disk
 from fcn_from_scratch.palette import voc_palette
-
-MOST_LIST = 16 << 20  # bytes of a list of names: some million names
 
 
 class Sample(NamedTuple):
@@ -73,7 +71,7 @@ class PairDataset(Dataset):
     """
 
     def __init__(self, pairs, classes, ignore=(), mask_palette=None, cache=False, cache_bytes=256 * 2**20):
-        self.pairs = list(pairs)
+        self.pairs = on_disk(pairs)
         self.classes = tuple(classes)
         self.ignore = ignore
         self.mask_palette = mask_palette
@@ -129,23 +127,6 @@ class InMemory(Dataset):
 
     def __getitem__(self, index):
         return self.samples[index]
-
-
-def read_list(path):
-    """The lines of a list file, stripped; empty ones are skipped.
-
-    Raises: InputError when the file is missing, is no regular file, is not text or lists nothing.
-    """
-    try:
-        lines = [line.strip() for line in read_bytes(path, MOST_LIST).decode("utf-8-sig").splitlines()]
-    except FileNotFoundError:
-        raise checks.InputError(f"there is no list {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise checks.InputError(f"{path} cannot be read as a list: {error}") from None
-    lines = [line for line in lines if line]
-    if not lines:
-        raise checks.InputError(f"{path} lists nothing")
-    return lines
 
 
 def first_folder(candidates, wanted, what):

@@ -1,9 +1,10 @@
 """CamVid, street scenes seen from a car, as laid out for SegNet."""
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from fcn_from_scratch.checks import InputError, choice
-from fcn_from_scratch.datasets.base import PairDataset, first_folder, read_list
+from fcn_from_scratch.datasets.base import PairDataset, first_folder
+from fcn_from_scratch.datasets.lists import read_list
 from fcn_from_scratch.palette import voc_palette
 
 SPLITS = ("train", "val", "test")
@@ -69,5 +70,5 @@ def _pairs(root, split):
     for line in read_list(path):
         if len(line.split()) != 2:
             raise InputError(f"{path} has a line that is not a picture and its labels: {line}")
-        pairs.append(tuple(root.joinpath(*Path(word).parts[-2:]) for word in line.split()))
+        pairs.append(tuple(root.joinpath(*PureWindowsPath(word).parts[-2:]) for word in line.split()))
     return pairs

@@ -7,9 +7,10 @@ import numpy as np
 
 from fcn_from_scratch import checks
 from fcn_from_scratch.datasets.audit import count_ids, swallowed_foreground
-from fcn_from_scratch.datasets.base import PairDataset, first_folder, read_list
+from fcn_from_scratch.datasets.base import PairDataset, first_folder
 from fcn_from_scratch.datasets.images import extensions
 from fcn_from_scratch.datasets.labels import IGNORE, read_labels
+from fcn_from_scratch.datasets.lists import bare_name, nfc, read_list
 
 PEEK = 16  # so many label files are read when the dataset is built, to warn early
 
@@ -17,9 +18,10 @@ PEEK = 16  # so many label files are read when the dataset is built, to warn ear
 class Folder(PairDataset):
     """`root/images/*` and `root/labels/*` with equal stems, as PNG, JPEG, TIFF and the like.
 
-    split        A list of stems, `root/{split}.txt`, is followed where there is one. A folder without any lists
-                 is split by its sorted stems: every fifth goes to "val" (the last one where there are fewer
-                 than five), the others to "train". A single pair serves as both. "all" is everything
+    split        A list of stems, `root/{split}.txt`, is followed where there is one; its lines may also be file names
+                 or paths. A folder without any lists is split by its sorted stems: every fifth goes to "val" (the
+                 last one where there are fewer than five), the others to "train". A single pair serves as both.
+                 "all" is everything
     num_classes  the number of classes, the background included. None takes the number of lines of
                  `root/classes.txt` (one name a line), or without that file the largest id in any label file, plus one
     others       mask_palette, cache, cache_bytes: see PairDataset
@@ -52,19 +54,25 @@ def _by_stem(folder):
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.suffix.lower() not in known:
             continue
-        if path.stem in found:
-            raise checks.InputError(f"{found[path.stem]} and {path.name} have the same stem: keep one of them")
-        found[path.stem] = path
+        stem = nfc(path.stem)
+        if stem in found:
+            raise checks.InputError(f"{found[stem]} and {path.name} have the same stem: keep one of them")
+        found[stem] = path
     if not found:
         raise checks.InputError(f"there are no pictures in {folder}")
     return found
+
+
+def _stem(line, images):
+    """The stem that a line of a list names: a stem, or a file with its ending and its folder."""
+    return line if line in images else bare_name(line, Image.EXTENSION)
 
 
 def _split(root, split, images, labels):
     """The stems of a split. Each of them is checked to have a picture and labels."""
     path = root / f"{split}.txt"
     if path.is_file():
-        stems = read_list(path)
+        stems = [_stem(line, images) for line in read_list(path)]
     else:
         lists = [name for name in ("train.txt", "val.txt", "test.txt") if (root / name).is_file()]
         if lists and split != "all":

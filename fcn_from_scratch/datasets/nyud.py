@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from fcn_from_scratch.checks import InputError, choice
-from fcn_from_scratch.datasets.base import PairDataset, first_folder, read_list
+from fcn_from_scratch.datasets.base import PairDataset, first_folder
 from fcn_from_scratch.datasets.images import read_depth, read_image
 from fcn_from_scratch.datasets.labels import read_mat_labels
+from fcn_from_scratch.datasets.lists import read_names
 from fcn_from_scratch.datasets.transforms import HHA_MEAN, Preprocess
 
 CLASSES = (
@@ -114,5 +115,5 @@ class NYUD(PairDataset):
 def _names(root, split):
     path = root / f"{split}.txt"
     if split == "trainval" and not path.is_file():
-        return read_list(root / "train.txt") + read_list(root / "val.txt")
-    return read_list(path)
+        return _names(root, "train") + _names(root, "val")
+    return [name.removeprefix("img_") for name in read_names(path, (".png", ".mat"))]

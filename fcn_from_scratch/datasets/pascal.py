@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.datasets.base import first_folder, read_list
+from fcn_from_scratch.datasets.base import first_folder
+from fcn_from_scratch.datasets.lists import read_names
 
+PICTURES = (".jpg", ".jpeg", ".png", ".mat")  # endings that names in lists may have
 CLASSES = (
     "background",
     "aeroplane",
@@ -67,8 +69,8 @@ def seg11valid(root, sbd=None):
     lists = [path for path in lists if path.is_file()]
     if not lists:
         raise InputError(f"seg11valid needs VOC2011/ImageSets/Segmentation/val.txt, which is not at {root} or above")
-    taken = set(read_list(_find_sbd(above if sbd is None else [Path(sbd)]) / "train.txt"))
-    return [name for name in read_list(lists[0]) if name not in taken]
+    taken = set(read_names(_find_sbd(above if sbd is None else [Path(sbd)]) / "train.txt", PICTURES))
+    return [name for name in read_names(lists[0], PICTURES) if name not in taken]
 
 
 def _find_sbd(places):

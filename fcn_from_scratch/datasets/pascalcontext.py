@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from fcn_from_scratch import checks
-from fcn_from_scratch.datasets.base import PairDataset, first_folder, read_list
+from fcn_from_scratch.datasets.base import PairDataset, first_folder
 from fcn_from_scratch.datasets.labels import mat_ids
+from fcn_from_scratch.datasets.lists import bare_name, read_list
 from fcn_from_scratch.datasets.pascal import CLASSES as VOC_CLASSES
-from fcn_from_scratch.datasets.pascal import devkits
+from fcn_from_scratch.datasets.pascal import PICTURES, devkits
 from fcn_from_scratch.datasets.transforms import Preprocess
 
 CLASSES = (
@@ -84,7 +85,8 @@ class PascalContext(PairDataset):
             "pascalcontext reads trainval/*.mat and labels.txt",
         )
         self.ids = _ids(context / "labels.txt")
-        names = [line.split()[0] for line in read_list(voc / "ImageSets" / "Main" / f"{split}.txt")]
+        lines = read_list(voc / "ImageSets" / "Main" / f"{split}.txt")
+        names = [bare_name(line.split()[0], PICTURES) for line in lines]
         pairs = [(name, voc / "JPEGImages" / f"{name}.jpg", context / "trainval" / f"{name}.mat") for name in names]
         super().__init__(pairs, CLASSES, cache=cache, cache_bytes=cache_bytes)
 

@@ -4,9 +4,10 @@ The paper's networks are trained on SBD's training list. This list also holds pi
 Whoever trains on it must therefore validate on VOC's "seg11valid" (see voc.py), or the scores come out too high.
 """
 
-from fcn_from_scratch.datasets.base import PairDataset, read_list
+from fcn_from_scratch.datasets.base import PairDataset
 from fcn_from_scratch.datasets.labels import read_mat_labels
-from fcn_from_scratch.datasets.pascal import CLASSES, sbd_folder
+from fcn_from_scratch.datasets.lists import read_names
+from fcn_from_scratch.datasets.pascal import CLASSES, PICTURES, sbd_folder
 from fcn_from_scratch.datasets.transforms import CAFFE
 
 
@@ -24,7 +25,7 @@ class SBD(PairDataset):
 
     def __init__(self, root, split="train", cache=False, cache_bytes=256 * 2**20):
         root = sbd_folder(root)
-        names = read_list(root / f"{split}.txt")
+        names = read_names(root / f"{split}.txt", PICTURES)
         pairs = [(name, root / "img" / f"{name}.jpg", root / "cls" / f"{name}.mat") for name in names]
         super().__init__(pairs, CLASSES, cache=cache, cache_bytes=cache_bytes)
 

@@ -6,13 +6,14 @@ Source: Liu et al. 2011 (the labels), Tighe and Lazebnik 2010 (the geometry); Lo
 Lesson 14.
 """
 
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import numpy as np
 
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.datasets.base import PairDataset, first_folder, read_list
+from fcn_from_scratch.datasets.base import PairDataset, first_folder
 from fcn_from_scratch.datasets.labels import read_mat_labels
+from fcn_from_scratch.datasets.lists import read_names
 from fcn_from_scratch.datasets.transforms import Preprocess
 
 CLASSES = (
@@ -102,6 +103,6 @@ class SIFTFlow(PairDataset):
 def _names(root, split):
     path = root / f"{split}.txt"
     if split != "trainval" or path.is_file():
-        return [PureWindowsPath(line).stem for line in read_list(path)]  # splits at / and at \
+        return read_names(path, (".jpg", ".mat"))
     others = {*_names(root, "test"), *UNLABELLED}
     return sorted(image.stem for image in (root / "Images" / _SCENES).glob("*.jpg") if image.stem not in others)

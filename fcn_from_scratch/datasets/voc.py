@@ -1,15 +1,11 @@
 """PASCAL VOC's segmentation task, in the layout of its development kit."""
 
-from pathlib import Path
-
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.datasets.base import PairDataset, first_folder, read_list
-from fcn_from_scratch.datasets.pascal import CLASSES, devkits, seg11valid
+from fcn_from_scratch.datasets.base import PairDataset, first_folder
+from fcn_from_scratch.datasets.lists import bare_name, read_list
+from fcn_from_scratch.datasets.pascal import CLASSES, PICTURES, devkits, seg11valid
 from fcn_from_scratch.datasets.transforms import CAFFE
-
-# The sample that the project drew itself. A checkout has it; an installed package does not.
-SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
-
+from fcn_from_scratch.resources import SAMPLE
 
 SEG11VALID = "seg11valid"
 
@@ -45,7 +41,7 @@ class VOC(PairDataset):
         if split == SEG11VALID and not path.is_file():
             names = seg11valid(root, sbd)
         else:
-            names = [line.split()[0] for line in read_list(path)]
+            names = [bare_name(line.split()[0], PICTURES) for line in read_list(path)]
         pairs = [
             (name, root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png") for name in names
         ]

@@ -63,11 +63,17 @@ class Segmenter(Container):
 
 
 def _check_bilinear(key, weight, kernel_size):
-    """Check that a dense weight (C, C, k, k) of a fixed upsampling layer is the bilinear kernel on its diagonal."""
+    """Check that the weight of a fixed upsampling layer is the bilinear kernel on its diagonal.
+
+    It is (C, C, k, k), or (C, C/groups, k, k) of a transposed convolution with groups: often (C, 1, k, k).
+    """
     weight = np.asarray(weight)
-    channels = weight.shape[0] if weight.ndim else 1
-    expected = np.eye(channels)[:, :, None, None] * bilinear_kernel(kernel_size)
-    if weight.shape != expected.shape or not np.allclose(weight, expected, atol=1e-6):
+    channels, block = weight.shape[:2] if weight.ndim == 4 else (0, 1)
+    is_right = channels > 0 < block and channels % block == 0 and weight.shape[2:] == (kernel_size, kernel_size)
+    if is_right:
+        diagonal = np.tile(np.eye(block), (channels // block, 1))[:, :, None, None]
+        is_right = np.allclose(weight, diagonal * bilinear_kernel(kernel_size), atol=1e-6)
+    if not is_right:
         raise ValueError(
             f"{key} is not the bilinear kernel of size {kernel_size} this model upsamples with (its shape is "
             f"{weight.shape}): it was learned. Build the model with upsampling='learned' or 'all_learned'"

@@ -12,18 +12,20 @@ from fcn_from_scratch.weights.archive import names_in
 from fcn_from_scratch.weights.caffemodel import FIRST_BYTES, read_caffemodel
 from fcn_from_scratch.weights.npz import read_npz
 from fcn_from_scratch.weights.safetensors import looks_like_safetensors, read_safetensors
+from fcn_from_scratch.weights.shards import looks_like_index, read_shards
 from fcn_from_scratch.weights.torch_files import read_torch
 from fcn_from_scratch.weights.trust import MOST_JSON, parsed_json
 
 MODEL_PREFIX = "model/"  # a checkpoint's parameters have this prefix; the optimiser's state lies beside them
 JSON_FACTS = ("options", "transform", "classes", "palette")
-CAFFE, CHAINER, CHECKPOINT, NUMPY, PYTORCH, SAFETENSORS = (
+CAFFE, CHAINER, CHECKPOINT, NUMPY, PYTORCH, SAFETENSORS, SHARDS = (
     "Caffe .caffemodel",
     "Chainer .npz",
     "checkpoint of this project",
     ".npz of arrays",
     "PyTorch file",
     ".safetensors",
+    "index of .safetensors files",
 )
 _BY_EXTENSION = {
     ".npz": NUMPY,
@@ -33,14 +35,26 @@ _BY_EXTENSION = {
     ".safetensors": SAFETENSORS,
     ".caffemodel": CAFFE,
 }
+_MATLAB = (
+    "it is a MATLAB file, such as those of MatConvNet, which cannot be read: save its params as .npz, the filters "
+    "transposed to (out, in, h, w), as docs/weights.md shows"
+)
 _OTHERS = {
+    b"MATLAB ": _MATLAB,
     b"\x89HDF": "it is HDF5, from Caffe or Keras, which cannot be read: save the network as .caffemodel or .npz",
     b"\x1f\x8b": "it is packed with gzip: unpack it first",
     b"\xff\xd8": "it is a picture",
     b"\x89PNG": "it is a picture",
     b"version https://git-lfs": "it is a pointer to a file that Git LFS keeps elsewhere: fetch it with `git lfs pull`",
+    b"\x93NUMPY": "it is one array without a name: np.savez(FILE, NAME=np.load(FILE)) writes arrays with names",
     b"<": "it is a web page: the download did not give the file",
 }
+
+
+_PICKLED_NUMPY = (
+    "it is a .npy of Python objects, probably a dict of arrays, and opening it may run code in it: if you trust it, "
+    "save its arrays by np.savez, as docs/weights.md shows"
+)
 
 
 class Content(NamedTuple):
@@ -49,6 +63,7 @@ class Content(NamedTuple):
     arrays: dict  # name -> array; the names are the file's; those of Caffe and Chainer become NAME.weight and NAME.bias
     format: str  # one of the words above
     meta: dict  # what else the file says: a trainer's arch and best_mean_iu, this project's transform and model
+    notes: tuple = ()  # sentences for the user: where the arrays lay, and what was left out
 
 
 def read_file(path):
@@ -61,8 +76,11 @@ def read_file(path):
         arrays, form = read_caffemodel(path)
         return Content(arrays, CAFFE, {"form": form})
     if kind == PYTORCH:
-        arrays, meta = read_torch(path)
-        return Content(arrays, PYTORCH, _with_values(meta))
+        arrays, meta, notes = read_torch(path)
+        return Content(arrays, PYTORCH, _with_values(meta), tuple(notes))
+    if kind == SHARDS:
+        arrays, meta = read_shards(path)
+        return Content(arrays, SHARDS, _with_values(meta))
     if kind == SAFETENSORS:
         arrays, meta = read_safetensors(path)
         return Content(arrays, SAFETENSORS, _with_values(meta))
@@ -86,11 +104,17 @@ def recognise(path):
         return SAFETENSORS
     if head[:1] == b"\x80":  # how a pickle begins
         return PYTORCH
+    if looks_like_index(head):
+        return SHARDS
+    if head.startswith(b"\x93NUMPY") and b"|O" in head:
+        raise InputError(f"{path} is not a file of weights: {_PICKLED_NUMPY}")
     for start, what in _OTHERS.items():
         if head.startswith(start):
             raise InputError(f"{path} is not a file of weights: {what}")
     if head[:1] and head[0] in FIRST_BYTES:
         return CAFFE
+    if Path(path).suffix.lower() == ".mat":
+        raise InputError(f"{path} is not a file of weights: {_MATLAB}")
     if by_extension is None:
         raise InputError(f"{path} is not a file of weights that can be read: .caffemodel, .pth, .npz or .safetensors")
     return by_extension

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.weights import formats
+from fcn_from_scratch.weights import formats, names
 from fcn_from_scratch.weights.known_files import published
 
 # The class names that pytorch-fcn's trainer writes into its files, and the models that they stand for.
@@ -27,11 +27,15 @@ def scales_of(model):
     }
 
 
-def is_at_once(content, known=None):
-    """Whether a file's score_pool4 and score_pool3 were trained on scaled pools. None when nothing tells."""
-    if not any(name.startswith("score_pool") for name in content.arrays):
+def is_at_once(content, known=None, arrays=None):
+    """Whether a file's score_pool4 and score_pool3 were trained on scaled pools. None when nothing tells.
+
+    arrays  the file's arrays by this project's names, where they are known already
+    """
+    arrays = _by_our_names(content) if arrays is None else arrays
+    if not any(name.startswith("score_pool") for name in arrays):
         return None
-    scales = [array for name, array in content.arrays.items() if name.startswith("scale_pool")]
+    scales = [array for name, array in arrays.items() if name.startswith("scale_pool")]
     if scales or content.format == formats.CAFFE:
         return any((array != 1).any() for array in scales)
     if known is not None and known.model is not None:
@@ -47,9 +51,10 @@ def check_at_once(model, content, known, path):
     Returns: a list of notes for the user, mostly empty.
     """
     scales = scales_of(model)
-    if not any(name.replace("scale", "score") in content.arrays for name in scales):
+    arrays = _by_our_names(content, {*model.params, *scales})
+    if not any(name.replace("scale", "score") in arrays for name in scales):
         return []
-    theirs, scaled = is_at_once(content, known), any(scale != 1 for scale in scales.values())
+    theirs, scaled = is_at_once(content, known, arrays), any(scale != 1 for scale in scales.values())
     if theirs is None:
         return [f"its names do not tell FCN-8s from FCN-8s at-once; it is taken for {model.name}, as asked for"]
     if theirs != scaled:
@@ -59,7 +64,7 @@ def check_at_once(model, content, known, path):
             f"Build the model {'with' if theirs else 'without'} _atonce in its name"
         )
     for name, scale in scales.items():
-        array = content.arrays.get(name)
+        array = arrays.get(name)
         if array is not None and not np.allclose(array, scale, rtol=1e-5, atol=0):
             raise InputError(f"{path}: {name} is {array.flat[0]:g} where {model.name} has {scale:g}")
     return []
@@ -86,9 +91,15 @@ def recorded_options(content, name):
 
 def told_options(content):
     """The options that a file's shapes tell about: num_classes (a pair for two heads) and in_channels."""
-    counts = [array.shape[0] for name in SCORES if (array := content.arrays.get(name)) is not None and array.ndim]
+    arrays = _by_our_names(content)
+    counts = [array.shape[0] for name in SCORES if (array := arrays.get(name)) is not None and array.ndim]
     options = {"num_classes": counts[0] if len(counts) == 1 else tuple(counts)} if counts else {}
-    return options | ({"in_channels": 4} if "conv1_1_bgrd.weight" in content.arrays else {})
+    return options | ({"in_channels": 4} if "conv1_1_bgrd.weight" in arrays else {})
+
+
+def _by_our_names(content, wanted=()):
+    """A file's arrays by this project's names. `wanted` is that of names.ours."""
+    return {ours: content.arrays[name] for name, ours in names.ours(content.arrays, wanted).items()}
 
 
 def _noted_model(content):

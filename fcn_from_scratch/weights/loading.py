@@ -68,8 +68,8 @@ def fill(model, content, path, *, preprocessing=None, fold=False, new_scores=Fal
     """What `load` does after reading the file. `content` is the result of formats.read_file(path)."""
     known = identity.identify(content, path)
     expected = inputs.expected(content, known, preprocessing)
-    notes = identity.check_at_once(model, content, known, path)
     report, state = match(model, content, path, new_scores)
+    notes = identity.check_at_once(model, content, known, path)
     if not report.used:
         raise InputError(
             f"{path}: none of its {len(content.arrays)} arrays has the name of a parameter; the model has "
@@ -79,27 +79,32 @@ def fill(model, content, path, *, preprocessing=None, fold=False, new_scores=Fal
         model.load_state_dict(state, strict=False)
     except ValueError as error:  # an upsampling kernel that is not bilinear
         raise InputError(f"{path}: {error}") from None
-    return report._replace(notes=[*notes, *_take_over(model, expected, report, fold)])
+    return report._replace(notes=[*content.notes, *report.notes, *notes, *_take_over(model, expected, report, fold)])
 
 
 def match(model, content, path, new_scores=False):
     """Find the place in a model for each array of a file's Content.
 
-    Returns: (Report, state), where state holds the arrays for model.load_state_dict.
+    Returns: (Report, state), where state holds the arrays for model.load_state_dict. Its notes say which words of
+    wrappers were dropped from names, and which kernels have groups.
     Raises: InputError for an array with a right name and a wrong shape.
     """
     params, constants = model.params, _constants(model)
-    mapped = names.ours(content.arrays)
+    mapped = names.ours(content.arrays, {*params, *constants})
     stranger = names.stranger(content.arrays)
     if stranger:
         raise InputError(f"{path}: {stranger}")
-    state, fixed, unused = {}, [], []
+    state, fixed, unused, taken, notes = {}, [], [], {}, []
     for name, array in content.arrays.items():
         ours = mapped[name]
         if ours in state:
-            raise InputError(f"{path} holds {ours} twice")
+            raise InputError(f"{path} holds {ours} twice: as {taken[ours]} and as {name}")
+        taken[ours] = name
         if ours in params and fills(array.shape, params[ours].shape):
             state[ours] = np.reshape(array, params[ours].shape)
+        elif ours in params and _has_groups(ours, array.shape, params[ours].shape):
+            state[ours] = _without_groups(array, params[ours].shape)
+            notes.append(f"{ours} has groups, shape {array.shape}: it fills the diagonal of {params[ours].shape}")
         elif ours in params and not (new_scores and _is_score(ours)):
             raise InputError(f"{path}: {_misfit(name, ours, array, params, content)}")
         elif ours in constants:
@@ -108,7 +113,9 @@ def match(model, content, path, new_scores=False):
         else:
             unused.append(name)
     used = [name for name in state if name in params]
-    return Report(used, [name for name in params if name not in state], unused, fixed), state
+    words = names.dropped({taken[ours]: ours for ours in state})
+    notes += [f"dropped from the names: {', '.join(words)}"] if words else []
+    return Report(used, [name for name in params if name not in state], unused, fixed, notes), state
 
 
 def _constants(model):
@@ -116,6 +123,23 @@ def _constants(model):
     children = getattr(model, "children", {})
     kernels = {f"{name}.weight" for name, child in children.items() if isinstance(child, BilinearUpsample)}
     return kernels | identity.scales_of(model).keys()
+
+
+def _has_groups(name, shape, target):
+    """Whether an upsampling kernel (C, O/groups, k, k) is that of a layer (C, O, k, k), but with groups."""
+    if not name.startswith("upscore") or len(shape) != 4 or (shape[0], *shape[2:]) != (target[0], *target[2:]):
+        return False
+    return 0 < shape[1] < target[1] and target[1] % shape[1] == 0 and target[0] % (target[1] // shape[1]) == 0
+
+
+def _without_groups(array, target):
+    """The same layer's kernel without groups: each group is a block on the diagonal, the rest is zero."""
+    full, block = np.zeros(target, array.dtype), array.shape[1]
+    rows = target[0] // (target[1] // block)
+    for group in range(target[1] // block):
+        inputs = slice(group * rows, (group + 1) * rows)
+        full[inputs, group * block : (group + 1) * block] = array[inputs]
+    return full
 
 
 def _is_score(name):

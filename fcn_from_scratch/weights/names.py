@@ -1,6 +1,7 @@
 """Parameter names of other projects: torchvision's numbers become the paper's names.
 
-Networks that only look like the paper's are recognised and refused.
+Wrappers around a network put a word before each name: `module.conv1_1.weight`. These words are dropped. Networks that
+only look like the paper's are recognised and refused.
 """
 
 import re
@@ -27,6 +28,11 @@ TORCHVISION = {
     "vgg16": (VGG16, {0: "fc6", 3: "fc7", 6: "fc8"}),
     "alexnet": (ALEXNET, {1: "fc6", 4: "fc7", 6: "fc8"}),
 }
+# what PyTorch's wrappers, trainers, and Chainer put before the names: words, each followed by a dot or a slash
+WRAPPERS = re.compile(
+    r"((module|model|net|network|predictor|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|(model_)?state_dict|updater|model:main)[./])+"
+)
+INNER = re.compile(r"(?<=[./])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")  # around a part
 NUMBERED = re.compile(r"(features|classifier)\.(\d+)\.(weight|bias)")
 
 RESNET = (
@@ -50,7 +56,7 @@ OTHER_VGG = "the numbers of its layers are those of another VGG, not those of to
 
 def stranger(names):
     """A sentence that says why these are the parameters of a network that only looks like the paper's, or None."""
-    names = [name.removeprefix("module.") for name in names]
+    names = [bare(name) for name in names]
     if any(name.startswith("backbone.") for name in names):
         return RESNET
     if any(name.startswith("inception3a.branch1.") for name in names):
@@ -65,25 +71,61 @@ def stranger(names):
 
 def torchvision_network(names):
     """ "vgg16" or "alexnet" when the names are torchvision's for that network or for a part of it, else None."""
-    features = _numbers([name.removeprefix("module.") for name in names], "features")
+    features = _numbers([bare(name) for name in names], "features")
     for network, (numbers, _) in TORCHVISION.items():
         if features and features <= numbers.keys():
             return network
     return None
 
 
-def ours(names):
+def bare(name):
+    """A name without the words of wrappers: module._orig_mod.conv1_1.weight -> conv1_1.weight."""
+    words = WRAPPERS.match(name)
+    rest = name[words.end() :] if words else name
+    return INNER.sub("", rest) or name
+
+
+def ours(names, wanted=()):
     """This project's name for each name in a file, as a dict. Most names stay as they are.
 
-    torchvision's features.0.weight becomes conv1_1.weight, and so on by the tables above. The prefix `module.` of
-    PyTorch's DataParallel is dropped.
+    torchvision's features.0.weight becomes conv1_1.weight, and so on by the tables above. The words of wrappers are
+    dropped; see `bare`.
+
+    wanted  the names of a network. A name that is one of them stays as it is. If none fits otherwise, a beginning that
+            all names in the file share is dropped, if the rest then fits.
     """
-    bare = {name: name.removeprefix("module.") for name in names}
-    network = torchvision_network(names)
+    found = _translated({name: name if name in wanted else bare(name) for name in names})
+    if wanted and not any(name in wanted for name in found.values()):
+        for start in _shared_beginnings(names):
+            shorter = _translated({name: bare(name[start:]) for name in names})
+            if any(name in wanted for name in shorter.values()):
+                return shorter
+    return found
+
+
+def dropped(mapped):
+    """What a dict from `ours` leaves out of names, mostly nothing: a list such as ["module."]."""
+    words = {}
+    for name, our in mapped.items():
+        rest = our if name.endswith(our) else bare(name)
+        if rest != name:
+            words[name[: -len(rest)] if name.endswith(rest) else INNER.search(name)[0]] = None
+    return list(words)
+
+
+def _translated(bare_names):
+    network = torchvision_network(bare_names.values())
     if network is None:
-        return bare
+        return bare_names
     parts = dict(zip(("features", "classifier"), TORCHVISION[network]))
-    return {name: _renamed(short, parts) for name, short in bare.items()}
+    return {name: _renamed(short, parts) for name, short in bare_names.items()}
+
+
+def _shared_beginnings(names):
+    """The places after each word that all names begin with: [2, 4] for a.b.weight and a.b.bias."""
+    first, last = min(names), max(names)
+    same = next((place for place, (a, b) in enumerate(zip(first, last)) if a != b), len(first))
+    return [match.end() for match in re.finditer("[./]", first[:same])]
 
 
 def _renamed(name, parts):

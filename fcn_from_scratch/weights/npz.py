@@ -38,7 +38,8 @@ def _read_array(archive, member):
         except MemoryError:  # Python's parser raises it for a header that is nested too deeply
             raise InputError(f"{member.filename} has a header that cannot be parsed") from None
         if dtype.kind not in "fiub":
-            raise InputError(f"{member.filename} holds {dtype}, not numbers")
+            pickled = " but Python objects. Open it with allow_pickle=True if you trust it, and save the arrays alone"
+            raise InputError(f"{member.filename} holds {dtype}, not numbers{pickled if dtype.hasobject else ''}")
         if any(n < 0 for n in shape):
             raise InputError(f"{member.filename} has the shape {shape}")
         count, there = numbers_claimed(shape), member.file_size - stream.tell()

@@ -1,9 +1,9 @@
 """A pickle is a program for a small stack machine. This is that machine without the instructions that can do harm.
 
 Python's own machine looks up any function that the file names and calls it. This one builds numbers, text, tuples,
-lists and dicts, and calls only the functions that it is given. A file that names another function, or uses another
-instruction, is refused, and the message names it. The cost of a hostile file is bounded: see MOST_BYTES and
-MOST_STEPS. Nothing here is recursive.
+lists and dicts, and calls only the functions that it is given. Everything else that a file names, makes or calls
+becomes a Placeholder: see placeholders.py. An instruction that no trainer's file has is refused, and the message names
+it. The cost of a hostile file is bounded: see MOST_BYTES and MOST_STEPS. Nothing here is recursive.
 """
 
 import pickletools
@@ -11,6 +11,7 @@ import struct
 from types import FunctionType
 
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.weights.placeholders import Placeholder, dotted
 from fcn_from_scratch.weights.trust import CHUNK
 
 MOST_BYTES = 16 << 20  # the most bytes of a program; the program of 100 arrays has 10 KB
@@ -32,6 +33,7 @@ _STRINGS = {
     b"C": ("<B", None),
     b"B": ("<I", None),
     b"\x8e": ("<Q", None),
+    b"\x96": ("<Q", None),  # a bytearray
 }
 _PUT = {b"q": "<B", b"r": "<I"}
 _GET = {b"h": "<B", b"j": "<I"}
@@ -42,6 +44,7 @@ class Machine:
 
     globals        what the pickle may name: "module name" -> a value. Functions among the values may be called
     persistent_id  a function that resolves references whose meaning the format around the pickle defines
+    After the run, `unknown` has a Placeholder for everything else that the pickle names.
     """
 
     def __init__(self, stream, globals, persistent_id=None):
@@ -49,6 +52,7 @@ class Machine:
         self.globals = globals
         self.persistent_id = persistent_id
         self.stack, self.marks, self.memo = [], [], {}
+        self.unknown = {}
         self.bytes_left = MOST_BYTES
 
     def run(self, most_steps=None):
@@ -170,6 +174,8 @@ class Machine:
         self.collection(dict).update((dict_key(k), v) for k, v in zip(values[::2], values[1::2]))
 
     def collection(self, kind):
+        if isinstance(self.peek(), Placeholder):
+            return kind()  # what is put into it is forgotten
         if not isinstance(self.peek(), kind):
             raise InputError(f"its pickle adds to a {type(self.peek()).__name__} as to a {kind.__name__}")
         return self.peek()
@@ -193,9 +199,11 @@ class Machine:
 
     def look_up(self, module, name):
         full = f"{module} {name}"
-        if full not in self.globals:
-            raise InputError(f"its pickle names {module}.{name}, which building arrays does not need; nothing was run")
-        self.stack.append(self.globals[full])
+        if full in self.globals:
+            self.stack.append(self.globals[full])
+            return
+        name = dotted(module, name)
+        self.stack.append(self.unknown.setdefault(name, Placeholder(name)))
 
     def stack_global(self):
         module, name = self.top(2)
@@ -205,15 +213,34 @@ class Machine:
 
     def reduce(self):
         function, arguments = self.top(2)
+        if isinstance(function, Placeholder):
+            self.stack.append(function)
+            return
         if not isinstance(function, FunctionType) or not isinstance(arguments, tuple):
             raise InputError(f"its pickle calls a {type(function).__name__}")
         self.spend(sum(len(value) for value in arguments if isinstance(value, (str, bytes, list, tuple))))
         self.stack.append(function(*arguments))
 
+    def new_object(self, parts):
+        """Make an object from a class and 1 or 2 more values. Only what the class is called is kept."""
+        kind, *_ = self.top(parts)
+        if not isinstance(kind, Placeholder):
+            raise InputError(f"its pickle makes an object of a {type(kind).__name__}")
+        self.stack.append(kind)
+
+    def add_items(self):
+        """Fill a set, which is a Placeholder."""
+        self.since_mark()
+        self.collection(set)
+
+    def frozen_set(self):
+        self.since_mark()
+        self.stack.append(Placeholder("frozenset"))
+
     def build(self):
-        """Give a value its state. That of a plain dict is ignored."""
+        """Give a value its state. That of a plain dict or of a Placeholder is ignored."""
         target, state = self.top(2)
-        self.stack.append(target if type(target) is dict else _with_state(target, state))
+        self.stack.append(target if type(target) in (dict, Placeholder) else _with_state(target, state))
 
     def persistent(self):
         if self.persistent_id is None:
@@ -228,10 +255,13 @@ def _with_state(target, state):
 
 
 def dict_key(key):
-    """Return the key if it is text or a small integer. Weights have no other keys."""
+    """Return the key if it is text or a small integer. Weights have no other keys: in their place is a Placeholder.
+
+    No two of these are equal, so none can be made to collide.
+    """
     if isinstance(key, str) or (isinstance(key, int) and abs(key) < MOST_INTEGER):
         return key
-    raise InputError(f"its pickle has a dict with a {type(key).__name__} as a key")
+    return Placeholder(type(key).__name__)
 
 
 _METHODS = {
@@ -255,6 +285,11 @@ _METHODS = {
     b"c": lambda machine: machine.look_up(machine.line(), machine.line()),
     b"\x93": Machine.stack_global,
     b"R": Machine.reduce,
+    b"\x81": lambda machine: machine.new_object(2),
+    b"\x92": lambda machine: machine.new_object(3),
+    b"\x8f": lambda machine: machine.stack.append(Placeholder("set")),
+    b"\x90": Machine.add_items,
+    b"\x91": Machine.frozen_set,
     b"b": Machine.build,
     b"Q": Machine.persistent,
     b"\x80": lambda machine: machine.take(1),  # the protocol's number

@@ -56,6 +56,13 @@ def read_safetensors(path):
     return {name: read[name] for name in table}, {str(key): str(value) for key, value in meta.items()}
 
 
+def data_bytes(path):
+    """How many bytes of numbers a sound file holds."""
+    with open_regular(path) as file:
+        _, start, size = _header(file)
+    return size - start
+
+
 def _header(file):
     """Read the header. Returns: (the table, where the data starts, the file's size)."""
     size = size_of(file)

@@ -13,11 +13,13 @@ from fcn_from_scratch.checks import InputError, few
 from fcn_from_scratch.files import open_regular
 from fcn_from_scratch.weights.archive import open_archive
 from fcn_from_scratch.weights.pickles import MOST_BYTES, Machine
+from fcn_from_scratch.weights.placeholders import Placeholder
+from fcn_from_scratch.weights.state_dicts import ADVICE, KNOWN, find
 from fcn_from_scratch.weights.torch_objects import GLOBALS, Storages, Tensor
-from fcn_from_scratch.weights.trust import read_exactly, size_of, sound
+from fcn_from_scratch.weights.trust import printable, read_exactly, size_of, sound
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
-FEW_STEPS = 1000  # the most instructions of the pickles around the content, which have a dozen each
+FEW_STEPS = 1000  # the most instructions of the version's and the system's pickle, which have a dozen each
 STATE_DICTS = ("model_state_dict", "state_dict", "model")  # trainers keep the parameters under one of these
 ADVICE = "torch.save(model.state_dict(), FILE) writes one that can be read"
 
@@ -25,13 +27,14 @@ ADVICE = "torch.save(model.state_dict(), FILE) writes one that can be read"
 def read_torch(path):
     """Read a file of torch.save.
 
-    The file holds a state dict, or a trainer's dict with one under "model_state_dict" (or "state_dict", "model").
-    Arrays may share a storage, as the tensors did. bfloat16 becomes float32; other numbers keep their dtype. No code in
-    the file is ever run.
+    The file holds a state dict, or what a trainer saved with one in it: see state_dicts.find. Arrays may share a
+    storage, as the tensors did. bfloat16 becomes float32; other numbers keep their dtype. No code in the file is ever
+    run: whatever else its pickle names is left out.
 
-    Returns: (arrays, meta), a dict name -> array and what a trainer noted beside them (arch, best_mean_iu, epoch, ...).
-    Raises: InputError naming the file when it is damaged, was written big-endian, or has a pickle that names anything
-    but tensors, dicts and numbers.
+    Returns: (arrays, meta, notes): a dict name -> array, what a trainer noted beside them (arch, best_mean_iu, epoch,
+    ...), and sentences on where the arrays lay and what was left out.
+    Raises: InputError naming the file when it is damaged, was written big-endian, or holds no dict of tensors, or
+    several.
     """
     with open_regular(path) as file, sound(path, "PyTorch file"):
         zipped = file.read(2) == b"PK"
@@ -67,21 +70,24 @@ def _read_zip(file):
             raise InputError(f"its pickle has {member.file_size} bytes: this is not a file of weights")
         with archive.open(member) as stream:
             program = read_exactly(stream, member.file_size, member.filename)
-        content = Machine(io.BytesIO(program), GLOBALS, storages.declare).run()
-        return _parameters(content, storages)
+        machine = Machine(io.BytesIO(program), GLOBALS, storages.declare)
+        return _parameters(machine.run(), storages, machine.unknown)
 
 
 def _read_stream(file):
     storages, size = Storages(), size_of(file)
-    if Machine(file, {}).run(FEW_STEPS) != MAGIC:
-        raise InputError("it does not begin as torch.save begins")
+    if Machine(file, {}).run() != MAGIC:
+        raise InputError(
+            "it does not begin as torch.save begins. A dict of arrays that can be read is written by np.savez"
+        )
     version = Machine(file, {}).run(FEW_STEPS)
     if version != VERSION:
         found = version if isinstance(version, int) else f"a {type(version).__name__}"
         raise InputError(f"its version is {found}; {VERSION} is what can be read")
     system = Machine(file, {}).run(FEW_STEPS)
     _little_endian(isinstance(system, dict) and system.get("little_endian") is True)
-    content = Machine(file, GLOBALS, storages.declare).run()
+    machine = Machine(file, GLOBALS, storages.declare)
+    content = machine.run()
     keys = Machine(file, {}).run()
     if not isinstance(keys, list) or not all(isinstance(key, str) and key in storages.declared for key in keys):
         raise InputError("its list of storages names one that its pickle does not")
@@ -104,7 +110,7 @@ def _read_stream(file):
         return read_exactly(file, storage.count * storage.kind.itemsize, f"storage {storage.key}")
 
     storages.read = read
-    return _parameters(content, storages)
+    return _parameters(content, storages, machine.unknown)
 
 
 def _little_endian(true):
@@ -133,3 +139,29 @@ def _parameters(content, storages):
         found = few([str(key)[:60] for key in state]) or "nothing"
         raise InputError(f"it holds no tensors by name but {found}; {ADVICE}")
     return {name: storages.array(name, tensor) for name, tensor in tensors.items()}, meta
+
+
+def _parameters(content, storages, unknown):
+    """Take the content apart. Returns: (the state dict's arrays, the words and numbers beside it, notes)."""
+    try:
+        found = find(content)
+    except InputError as error:
+        raise InputError(f"{error}{';' if unknown else ''}{_unknown(unknown)}") from None
+    meta = _facts(found.state)
+    if found.keys and isinstance(content, dict):
+        meta = {str(k): v for k, v in content.items() if isinstance(k, str) and isinstance(v, (str, bool, int, float))}
+    notes = [] if found.keys in ((), *((key,) for key in KNOWN)) else [f"its parameters lie at {found.words}"]
+    lost = [f"{name} ({value})" for name, value in found.state.items() if isinstance(value, Placeholder)]
+    notes += [f"among its parameters are objects that cannot be read: {printable(few(lost))}"] if lost else []
+    notes += [f"beside its parameters{_unknown(unknown)}"] if unknown and not lost else []
+    tensors = {
+        name: value for name, value in found.state.items() if isinstance(value, Tensor) and isinstance(name, str)
+    }
+    return {name: storages.array(name, tensor) for name, tensor in tensors.items()}, meta, notes
+
+
+def _unknown(names):
+    """What a pickle names beside tensors, dicts and numbers; "" if nothing."""
+    return (
+        f" its pickle names {few(list(names))}, which building arrays does not need; nothing was run" if names else ""
+    )

@@ -12,6 +12,7 @@ import numpy as np
 
 from fcn_from_scratch.checks import MOST_AXES, InputError, numbers_claimed
 from fcn_from_scratch.weights.pickles import dict_key
+from fcn_from_scratch.weights.placeholders import Placeholder
 from fcn_from_scratch.weights.trust import widen_bfloat16
 
 MOST_NUMBERS = 1 << 30  # of all arrays that share storages, beyond those that are stored
@@ -69,7 +70,7 @@ class Storages:
         self.declared, self.arrays, self.read, self.room = {}, {}, None, MOST_NUMBERS
 
     def declare(self, identity):
-        """Declare a storage by its persistent id. Returns: Storage.
+        """Declare a storage by its persistent id. Returns: Storage; a Placeholder if its numbers are of another kind.
 
         The id is ("storage", kind, key, place, count). In old files a window of the storage may follow.
         """
@@ -79,6 +80,8 @@ class Storages:
                 "model.state_dict() is what can be read"
             )
         _, kind, key, _, count, window = (*identity, None)[:6]
+        if isinstance(kind, Placeholder):
+            return kind
         if not isinstance(kind, Kind) or not isinstance(key, str) or not _is_size(count):
             raise InputError("its pickle describes a storage that has no dtype, name or size")
         if self.declared.setdefault(key, (kind, count)) != (kind, count):
@@ -122,6 +125,8 @@ def _numbers(data, kind):
 
 def rebuild_tensor(storage, offset, size, stride, *flags):
     """Describe a tensor. The flags (requires_grad, hooks) say nothing about its numbers. Returns: Tensor."""
+    if isinstance(storage, Placeholder):
+        return storage
     if not isinstance(storage, Storage) or not _is_size(offset):
         raise InputError("its pickle describes a tensor without a storage or a place in it")
     for numbers in (size, stride):
@@ -133,9 +138,16 @@ def rebuild_tensor(storage, offset, size, stride, *flags):
 
 
 def rebuild_parameter(data, *flags):
-    if not isinstance(data, Tensor):
+    if not isinstance(data, (Tensor, Placeholder)):
         raise InputError("its pickle describes a parameter that is no tensor")
     return data
+
+
+def rebuild_from_type(function, kind, arguments, state):
+    """Describe a tensor with attributes, or of a class of its own. Neither says anything about its numbers."""
+    if function not in (rebuild_tensor, rebuild_parameter) or not isinstance(arguments, tuple):
+        return kind if isinstance(kind, Placeholder) else Placeholder("a tensor of another kind")
+    return function(*arguments)
 
 
 def ordered_dict(pairs=()):
@@ -167,13 +179,15 @@ class DType(NamedTuple):
 
 
 def dtype(letters, *flags):
-    if not isinstance(letters, str) or not re.fullmatch("[fiub][1248]", letters):
-        raise InputError("its pickle makes a dtype that is not one of a number")
-    return DType(letters)
+    """The dtype of a number. Returns: DType; a Placeholder for a dtype of anything else, such as text or dates."""
+    is_number = isinstance(letters, str) and re.fullmatch("[fiub][1248]", letters)
+    return DType(letters) if is_number else Placeholder("numpy.dtype")
 
 
 def scalar(form, data):
     """One of NumPy's scalars, as a Python number."""
+    if isinstance(form, Placeholder):
+        return form
     data = data.encode("latin-1") if isinstance(data, str) else data
     if not isinstance(form, DType) or not isinstance(data, bytes):
         raise InputError("its pickle makes a number out of something else")
@@ -196,6 +210,8 @@ GLOBALS = {
     "torch._utils _rebuild_tensor": rebuild_tensor,
     "torch._utils _rebuild_tensor_v2": rebuild_tensor,
     "torch._utils _rebuild_parameter": rebuild_parameter,
+    "torch._utils _rebuild_parameter_with_state": rebuild_parameter,
+    "torch._tensor _rebuild_from_type_v2": rebuild_from_type,
     "collections OrderedDict": ordered_dict,
     "numpy dtype": dtype,
     "numpy.core.multiarray scalar": scalar,

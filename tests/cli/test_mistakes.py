@@ -41,7 +41,7 @@ class TestTrainingMistakes:
             (["--dataset", "folder", "--root", "wrong"], ["no folder wrong/images"]),
             (["--dataset", "folder"], ["dataset folder needs a root: pass --root DIR"]),
             (["--dataset", "camvid"], ["dataset camvid needs a root", "`fcn data camvid` says how to get it"]),
-            (["--dataset", "voc"], ["dataset voc needs a root", f"--root {SAMPLE} reads twelve drawn pictures"]),
+            (["--dataset", "voc"], ["dataset voc needs a root", "--root sample reads the twelve drawn pictures"]),
         ],
     )
     def test_is_one_line(self, mistake, tmp_path, monkeypatch, words, parts):

@@ -328,7 +328,7 @@ def case(reader, index, seed):
 
 def read(reader, path):
     from fcn_from_scratch import weights
-    from fcn_from_scratch.datasets import base, images, labels
+    from fcn_from_scratch.datasets import images, labels, lists
 
     if reader in ("png", "picture"):
         try:
@@ -341,7 +341,7 @@ def read(reader, path):
         finally:
             labels.read_mat_labels(path, "x")
     elif reader == "list":
-        base.read_list(path)
+        lists.read_list(path)
     else:
         weights.read_file(path)
 

@@ -115,6 +115,7 @@ def named(name, module):
     function = types.FunctionType((lambda *_: None).__code__, {})
     function.__name__ = function.__qualname__ = name
     function.__module__ = module
+    function.is_named_only = True
     return function
 
 
@@ -155,15 +156,19 @@ class TorchPickler(pickle._Pickler):
 
     dispatch = dict(pickle._Pickler.dispatch)  # noqa: RUF012, it is how this class is extended
 
-    def __init__(self, file, rows, in_stream=False):
-        super().__init__(file, protocol=2)
+    def __init__(self, file, rows, in_stream=False, protocol=2):
+        super().__init__(file, protocol)
         self.rows, self.in_stream = rows, in_stream
 
     def save_global(self, obj, name=None):
-        if obj.__module__.startswith("torch"):
-            self.write(f"c{obj.__module__}\n{obj.__name__}\n".encode())
-        else:
+        if not hasattr(obj, "is_named_only"):
             super().save_global(obj, name)
+        elif self.proto >= 4:
+            self.save(obj.__module__)
+            self.save(obj.__name__)
+            self.write(pickle.STACK_GLOBAL)
+        else:
+            self.write(f"c{obj.__module__}\n{obj.__name__}\n".encode())
 
     dispatch[types.FunctionType] = save_global
 
@@ -176,16 +181,18 @@ class TorchPickler(pickle._Pickler):
         return ("storage", obj.kind, key, "cpu", obj.array.size, *([None] if self.in_stream else []))
 
 
-def torch_pickle(content, rows, in_stream=False):
+def torch_pickle(content, rows, in_stream=False, protocol=2):
     file = io.BytesIO()
-    TorchPickler(file, rows, in_stream).dump(content)
+    TorchPickler(file, rows, in_stream, protocol).dump(content)
     return file.getvalue()
 
 
-def torch_zip(content, folder="archive", byteorder=b"little", data_pkl=None, extra=(), method=zipfile.ZIP_STORED):
+def torch_zip(
+    content, folder="archive", byteorder=b"little", data_pkl=None, extra=(), method=zipfile.ZIP_STORED, protocol=2
+):
     """What torch.save writes today. `content` is pickled with its Tensors; `data_pkl` replaces the pickle."""
     rows, file = [], io.BytesIO()
-    program = torch_pickle(content, rows)
+    program = torch_pickle(content, rows, protocol=protocol)
     with zipfile.ZipFile(file, "w", method) as archive:
         archive.writestr(f"{folder}/data.pkl", program if data_pkl is None else data_pkl)
         if byteorder is not None:

@@ -261,15 +261,22 @@ class TestPickles:
         ("program", "reason"),
         [
             (b"\x80\x02(iposix\nsystem\n.", "instruction INST"),
-            (b"\x80\x02(cposix\nsystem\no.", "posix.system"),
+            (b"\x80\x02(cposix\nsystem\no.", "instruction OBJ"),
             (b"\x80\x02(]o.", "instruction OBJ"),
-            (b"\x80\x02])\x81.", "instruction NEWOBJ"),
-            (b"\x80\x04])}\x92.", "instruction NEWOBJ_EX"),
+            (b"\x80\x02])\x81.", "makes an object of a list"),
+            (b"\x80\x04])}\x92.", "makes an object of a list"),
+            (b"\x80\x02ccollections\nOrderedDict\n)\x81.", "makes an object of a function"),
+            (b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85\x81.", "holds a posix.system and not a dict"),
+            (b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R}b.", "holds a posix.system and not a dict"),
+            (b"\x80\x02cposix\nsystem\n.", "names posix.system, which building arrays does not need; nothing was run"),
             (b"\x80\x02\x82\x01.", "instruction EXT1"),
             (b"\x80\x02\x84\x01\x00\x00\x00.", "instruction EXT4"),
             (b"\x80\x05\x97.", "instruction NEXT_BUFFER"),
-            (b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\xff\x7f.", "instruction BYTEARRAY8"),
-            (b"\x80\x04\x8f.", "instruction EMPTY_SET"),
+            (b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\xff\x7f.", "longer than"),
+            (b"\x80\x04\x8f.", "holds a set and not a dict"),
+            (b"\x80\x04(\x91.", "holds a frozenset and not a dict"),
+            (b"\x80\x04](K\x01\x90.", "adds to a list as to a set"),
+            (b"\x80\x04\x91.", "a mark it never set"),
             (b"\x80\x02\x8b\xff\xff\xff\x7f.", "instruction LONG4"),
             (b"\xff", "instruction"),
             (b"\x80\x02.", "takes a value that is not there"),
@@ -278,9 +285,9 @@ class TestPickles:
             (b"\x80\x02K\x01(0.", "takes a value that is not there"),
             (b"\x80\x02u.", "a mark it never set"),
             (b"\x80\x02}(K\x01u.", "a key and no value"),
-            (b"\x80\x02}(]K\x01u.", "a list as a key"),
-            (b"\x80\x02})K\x01s.", "a tuple as a key"),
-            (b"\x80\x02}G\x3f\xf0\x00\x00\x00\x00\x00\x00K\x01s.", "a float as a key"),
+            (b"\x80\x02}(]K\x01u.", "no tensors by name but list"),
+            (b"\x80\x02})K\x01s.", "no tensors by name but tuple"),
+            (b"\x80\x02}G\x3f\xf0\x00\x00\x00\x00\x00\x00K\x01s.", "no tensors by name but float"),
             (b"\x80\x02K\x01K\x02a.", "adds to a int as to a list"),
             (b"\x80\x02]K\x01K\x02s.", "adds to a list as to a dict"),
             (b"\x80\x02h\x07.", "recalls value 7"),
@@ -307,8 +314,8 @@ class TestPickles:
             (b"\x80\x02].", "holds a list and not a dict"),
             (b"\x80\x02}.", "no tensors by name but nothing"),
             (b"\x80\x02}X\x05\x00\x00\x00epochK\x03s.", "no tensors by name but epoch"),
-            (b"\x80\x02cnumpy\ndtype\nX\x02\x00\x00\x00O8\x85R.", "not one of a number"),
-            (b"\x80\x02cnumpy\ndtype\nX\x06\x00\x00\x00f8,(9)\x85R.", "not one of a number"),
+            (b"\x80\x02cnumpy\ndtype\nX\x02\x00\x00\x00O8\x85R.", "holds a numpy.dtype and not a dict"),
+            (b"\x80\x02cnumpy\ndtype\nX\x06\x00\x00\x00f8,(9)\x85R.", "holds a numpy.dtype and not a dict"),
             (b"\x80\x02cnumpy.core.multiarray\nscalar\nK\x01K\x02\x86R.", "a number out of something else"),
             (b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x03\x00\x00\x00rot\x86R.", "bytes out of something else"),
         ],
@@ -324,7 +331,7 @@ class TestPickles:
         programs = {
             b"\x80\x02" + b"]" * deep + b"a" * (deep - 1) + b".": "holds a list",
             b"\x80\x02)" + b"\x85" * deep + b".": "holds a tuple",
-            b"\x80\x02}" + b")" + b"\x85" * deep + b"K\x01s.": "a tuple as a key",
+            b"\x80\x02}" + b")" + b"\x85" * deep + b"K\x01s.": "no tensors by name but tuple",
             b"\x80\x02" + b"(" * deep + b".": "not there",
             b"\x80\x02" + b"}" * 4 * deep + b".": f"more than {3 * deep} instructions",
             b"\x80\x02]q\x00" + b"".join(pairs) + b".": "holds a list",  # written out, 2**200 lists
@@ -359,7 +366,7 @@ class TestPickles:
             ({"storage": STORAGE.replace(b"0X\x03", b"7X\x03")}, ""),
             ({"storage": STORAGE.replace(b"K\x04", b"K\x40")}, "were to be there"),
             ({"storage": STORAGE.replace(b"K\x04", b"\x8a\x09" + b"\xff" * 8 + b"\x7f")}, ""),
-            ({"storage": STORAGE.replace(b"FloatStorage", b"QInt8Storage")}, "names torch.QInt8Storage"),
+            ({"storage": STORAGE.replace(b"FloatStorage", b"QInt8Storage")}, ""),
             ({"storage": STORAGE.replace(b"FloatStorage", b"DoubleStorage")}, ""),
             ({"storage": STORAGE.replace(b"ctorch\nFloatStorage\n", b"K\x01")}, "no dtype, name or size"),
             ({"storage": STORAGE.replace(b"storage", b"modules")}, "model.state_dict() is what can be read"),
@@ -520,7 +527,7 @@ class TestTorchStreams:
         good = files.state_dict(arrays)
         refused(tmp_path, files.torch_stream(good, magic=7), "does not begin as torch.save begins")
         refused(tmp_path, files.torch_stream(good, version=1002), "version is 1002")
-        refused(tmp_path, pickle.dumps(print, 2), "names")
+        refused(tmp_path, pickle.dumps(print, 2), "does not begin as torch.save begins", "np.savez")
 
     @pytest.mark.parametrize("keys", [["0", "9"], [["0"]], "012", {"0": 1}, [0, 1, 2], ["0", "1"]])
     def test_keys_of_storages(self, arrays, keys, tmp_path):

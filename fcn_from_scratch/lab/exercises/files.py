@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.files import read_bytes
+from fcn_from_scratch.resources import EXERCISES
 
-EXERCISES = Path(__file__).resolve().parents[3] / "lessons" / "exercises"
 BEGIN, END, CHECK = "# BEGIN SOLUTION", "# END SOLUTION", "# --- check"
 MOST_TEXT = 4 << 20  # bytes of a reader's file
 UNTOUCHED = "write this function"
