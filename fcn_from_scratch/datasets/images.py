@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, UnreadableError
 
 
 def open_picture(path, raw=False):
@@ -31,14 +31,14 @@ def open_picture(path, raw=False):
                 upright.format = upright.format or format
                 return upright
     except FileNotFoundError:
-        raise InputError(f"there is no file {path}") from None
+        raise UnreadableError(f"there is no file {path}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         limit = Image.MAX_IMAGE_PIXELS / 1e6
-        raise InputError(f"{path} is larger than {limit:.0f} megapixels; make it smaller first") from None
+        raise UnreadableError(f"{path} is larger than {limit:.0f} megapixels; make it smaller first") from None
     except Exception as error:
         # Decoders raise OSError, SyntaxError, ValueError, struct.error and others. The file is at fault each time.
         reason = str(error) or type(error).__name__
-        raise InputError(f"{path} cannot be read as a picture: {reason}") from error
+        raise UnreadableError(f"{path} cannot be read as a picture: {reason}") from error
 
 
 def _stretch(picture):
