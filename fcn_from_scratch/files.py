@@ -110,8 +110,8 @@ def _take(descriptor, size):
         except OSError as error:
             if error.errno in (28, 27, 122):  # no space, file too large, quota: the answer
                 raise
-    for start in range(0, size, 1 << 20):
-        os.write(descriptor, bytes(min(1 << 20, size - start)))
+    while size > 0:
+        size -= os.write(descriptor, bytes(min(1 << 20, size)))  # a part of it where the disk ends; the next one raises
 
 
 def _own_temporary(path):

@@ -1,5 +1,6 @@
 """`fcn segment`: predict the class of every pixel of photos of any size."""
 
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from fcn_from_scratch import datasets, viz
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, UnreadableError
 from fcn_from_scratch.cli import common, segment_figure
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.geometry.table import memory as bytes_in_words
@@ -59,6 +60,9 @@ def add_arguments(parser):
         action="store_true",
         help="faster for many pictures: fc6 of a VGG16 by Winograd's F(2, 7), in half the time but with 0.5 GB more",
     )
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at a picture that cannot be read (default: do the rest)"
+    )
     parser.add_argument("--out", default="segmented", metavar="DIR", help="folder for the results (default segmented)")
     common.add_run_arguments(parser)
 
@@ -80,20 +84,35 @@ def run(args):
     folder = common.output_folder(args.out)
     palette = common.palette_of(extra)
     classes = extra.get("classes") or [str(number) for number in range(common.classes_of(model))]
-    lines = []
+    lines, left_out = [], []
     for path, stem in zip(bar(args.images, unit="image"), stems):
-        image = datasets.read_image(path)
+        try:
+            image = datasets.read_image(path)
+        except UnreadableError as error:
+            if args.strict or len(args.images) == 1:
+                raise
+            left_out.append(str(error))
+            continue
         start = time.perf_counter()
         labels = segment(predictor, image, args.device)
         seconds = time.perf_counter() - start
         write_results(folder / stem, image, labels, classes, palette)
         found = segment_figure.in_words(segment_figure.occurring(labels, classes))
         lines.append(f"{path}: {image.shape[1]}x{image.shape[0]}, {found}; {seconds:.1f} s")
+    if lines:
+        _tell(lines, folder)
+    if left_out:
+        number = f"{len(left_out)} of {len(args.images)} pictures could not be read"
+        print(f"fcn: {number}: {'; '.join(left_out)}", file=sys.stderr)
+    return 1 if left_out else 0
+
+
+def _tell(lines, folder):
+    """Print what was found in each picture, and what was written."""
     print("\n".join(lines))
     if (peak := memory.peak()) is not None:
         print(f"peak memory {bytes_in_words(peak)}")
     print(f"wrote *_labels.png (class ids), *_colour.png, *_overlay.png and *_figure.png (with a legend) to {folder}/")
-    return 0
 
 
 def write_results(stem, image, labels, classes, palette):

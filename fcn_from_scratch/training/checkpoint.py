@@ -102,10 +102,11 @@ def _replace(path, arrays):
         write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
         _read_back(path)
     except BaseException:
-        if old.exists():
+        if old.exists() and not (path.exists() and path.samefile(old)):
             os.replace(old, path)
         raise
-    old.unlink(missing_ok=True)
+    finally:
+        old.unlink(missing_ok=True)
 
 
 def _also(path, other):

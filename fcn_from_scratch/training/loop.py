@@ -75,7 +75,7 @@ class Trainer:
     def step(self, before=None):
         """Take one step of the optimiser. Returns: the loss before the step.
 
-        before   a function that is called with the loss when it is known and the weights are still those before the step. A
+        before   a function that is called with the loss while the weights are still those before the step. A
                  checkpoint that is written there is known to be good: its weights give a loss that makes sense
         Raises: DivergedError when the loss is not finite or beyond any sense. After that the network learns nothing
         useful. The weights are then as they were before.
