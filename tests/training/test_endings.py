@@ -25,7 +25,7 @@ def saving(run, path, **options):
 
 
 class TestDivergence:
-    @pytest.mark.parametrize("lr", [1e30, 1e6, 50.0, 8.0])
+    @pytest.mark.parametrize("lr", [1e30, 1e6, 50.0])
     def test_a_good_checkpoint_stays(self, new_run, tmp_path, lr):
         """The rate jumps after three steps; what is saved has a loss that makes sense, and trains on."""
         run, path = new_run(lr=lambda step: 0.01 if step < 3 else lr), tmp_path / "c.npz"
@@ -53,10 +53,10 @@ class TestDivergence:
         assert os.listdir(tmp_path) == ["c.npz"]
 
     def test_before_the_first_step_the_rate_is_not_blamed(self, new_run):
-        run = new_run()
+        run, rng = new_run(), np.random.default_rng(0)
         for name, array in run.model.params.items():
             if name.startswith("score"):
-                array[...] = 1e20
+                array[...] = 1e20 * rng.choice([-1, 1], array.shape)
         with pytest.raises(DivergedError, match=r"no step was taken yet.*1e\+20, is in score") as caught:
             run.run(2, progress=False)
         assert not caught.value.by_rate
