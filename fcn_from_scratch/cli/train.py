@@ -132,7 +132,7 @@ def _try_out(folder, trainer, args, stack):
         if (folder / common.CHECKPOINT).exists():  # another process has been here since
             raise InputError(_taken(folder))
     there = sum((folder / name).exists() for name in (common.CHECKPOINT, BEST))
-    size = 2 * sum(array.nbytes for array in trainer.model.params.values()) + 8 * args.steps + 2**16
+    size = 2 * sum(array.nbytes for array in trainer.model.params.values()) + 8 * min(args.steps, 10**7) + 2**16
     reserve(folder, size, 3 - there)
 
 

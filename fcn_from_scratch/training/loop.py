@@ -54,6 +54,7 @@ class Trainer:
         self.class_weight = None if class_weight is None else to_device(class_weight, device)
         self.ignore_index, self.device = ignore_index, device
         self.losses = []
+        self.before_update = None  # a function of the loss: see `step`
         self._before = None  # the random generators and the batches as they were before the step that is computed
         self.moving = False  # while the optimiser changes the weights
         self._picture = None  # of the step that is computed, a picture whose numbers are not finite
@@ -70,20 +71,20 @@ class Trainer:
         if self._before is not None:
             return self._before
         generators = {name: copy.deepcopy(g.bit_generator.state) for name, g in self.model.generators().items()}
-        return {"generators": generators, "batches": self.batches.state_dict()}
+        return {"generators": generators, "batches": getattr(self.batches, "state_dict", dict)()}
 
-    def step(self, before=None):
+    def step(self):
         """Take one step of the optimiser. Returns: the loss before the step.
 
-        before   a function that is called with the loss while the weights are still those before the step. A
-                 checkpoint that is written there is known to be good: its weights give a loss that makes sense
+        `before_update` is called with the loss while the weights are still those before the step. A checkpoint that is
+        written there is known to be good: its weights give a loss that makes sense.
         Raises: DivergedError when the loss is not finite or beyond any sense. After that the network learns nothing
         useful. The weights are then as they were before.
         """
         self._before, self._picture, self._pixels = None, None, 1
         self._before = self.position()
         try:
-            loss = self._step(before)
+            loss = self._step()
         except BaseException:
             if self.moving:
                 self._before = None
@@ -91,8 +92,7 @@ class Trainer:
         self._before = None
         return loss
 
-    def _step(self, before):
-
+    def _step(self):
         def gradients(model, x, labels, shares):
             """Run forward, loss and backward, of a batch or of a part of it. Returns: the loss."""
             scores = model(x)
@@ -104,8 +104,8 @@ class Trainer:
         with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
             loss = self.over_batches(gradients) / self.iter_size
         self._require_finite(loss)
-        if before is not None:
-            before(loss)
+        if self.before_update is not None:
+            self.before_update(loss)
         self.moving = True
         self.optimizer.step(self.iter_size)
         self.losses.append(loss)
@@ -207,10 +207,10 @@ class Trainer:
         if progress and self._micro_batches.uncut is not None:
             print(f"note: {self._micro_batches.uncut}", file=sys.stderr)
         keeper = _Keeper(self, save, save_seconds, stop)
-        recent = None
+        recent, self.before_update = None, keeper.before
         with keeper, bar(total=steps, initial=self.steps, disable=not progress, unit="step") as shown:
             while self.steps < steps:
-                loss = self.step(keeper.before)
+                loss = self.step()
                 recent = loss if recent is None else 0.95 * recent + 0.05 * loss
                 text = watch(self) if watch is not None else ""
                 shown.set_postfix_str(f"loss {recent:.4g}{text}", refresh=False)
@@ -246,6 +246,7 @@ class _Keeper:
         return self
 
     def __exit__(self, kind, error, trace):
+        self.trainer.before_update = None
         if self.save is None or isinstance(error, DivergedError) or self.trainer.moving:
             return
         if error is None:

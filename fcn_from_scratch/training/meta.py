@@ -8,12 +8,13 @@ value of JSON.
 import math
 from typing import NamedTuple
 
+from fcn_from_scratch import datasets
 from fcn_from_scratch.checks import InputError
 
 FORMAT = 1
 LARGEST = 2**53  # the largest integer that every reader of JSON keeps exactly
 LONGEST = 100_000  # entries of a list or a dict; characters of a text
-SIDE = 1 << 15  # pixels; a larger crop or drawn picture does not fit into any memory
+SIDE = 1 << 13  # pixels; a larger crop or drawn picture does not fit into any memory
 CHANNELS = ("num_classes", "width", "in_channels")  # options of networks that their arrays show as a dimension
 
 
@@ -40,7 +41,10 @@ def _list(value, holds, longest=LONGEST):
 
 
 def _text(value):
-    return type(value) is str and len(value) <= LONGEST and "\0" not in value
+    """A text that controls no terminal. Bytes of a path that are not UTF-8 are in Python's text as lone surrogates."""
+    if type(value) is not str or len(value) > 4096:
+        return False
+    return all(letter.isprintable() or "\udc80" <= letter <= "\udcff" for letter in value)
 
 
 def _one_of(*words):
@@ -59,7 +63,7 @@ def _option(value):
     return fine or _list(value, lambda each: _integer(each, 0), 64)
 
 
-TEXT = Kind("a text", _text)
+TEXT = Kind("a printable text", _text)
 FLAG = Kind("true or false", lambda value: type(value) is bool)
 COUNT = Kind("an integer above 0", lambda value: _integer(value, 1))
 WHOLE = Kind("an integer, at least 0", lambda value: _integer(value, 0))
@@ -68,12 +72,13 @@ SHARE = Kind("a number from 0 to 1", lambda value: _number(value, 0, 1))
 SIZE = Kind(
     f"two integers from 1 to {SIDE}", lambda value: _list(value, lambda n: _integer(n, 1, SIDE)) and len(value) == 2
 )
-TEXTS = Kind("a list of texts", lambda value: _list(value, _text))
+TEXTS = Kind("a list of printable texts", lambda value: _list(value, _text))
 COLOURS = Kind(
     "a list of [red, green, blue], at most 256",
     lambda value: _list(value, lambda c: _list(c, lambda n: _integer(n, 0, 255)) and len(c) == 3, 256),
 )
 PLAIN = Kind("a word, a number or a list of these", _plain)
+ABSENT = Kind("nothing: no such entry exists", lambda value: False)
 OPTIONS = Kind(
     "options of a network: words and numbers", lambda value: type(value) is dict and all(map(_option, value.values()))
 )
@@ -94,20 +99,25 @@ EXTRA = {
     "palette": COLOURS,
     "transform": DICT,
     "best": DICT.or_none(),
-    "left_out": TEXTS,
 }
+THREE = Kind("three numbers", lambda value: _list(value, lambda n: _number(n, -1e9, 1e9)) and len(value) == 3)
+NUMBER = Kind("a number", lambda value: _number(value, -1e9, 1e9))
 TRANSFORM = {
     "order": _one_of("BGR", "RGB"),
-    "mean": Kind("three numbers", lambda value: _list(value, lambda n: _number(n, -1e9, 1e9)) and len(value) == 3),
-    "scale": Kind("a number above 0", lambda value: _number(value, 1e-9, 1e9)),
+    "mean": THREE,
+    "scale": NUMBER,
+    "std": THREE.or_none(),
+    "depth_mean": NUMBER,
+    "depth_std": NUMBER,
+    "hha_mean": THREE,
 }
 ARGUMENTS = {
     "model": TEXT,
     "recipe": TEXT,
-    "dataset": TEXT.or_none(),
+    "dataset": _one_of(*datasets.NAMES).or_none(),
     "root": TEXT.or_none(),
     "num_classes": COUNT.or_none(),
-    "modality": TEXT.or_none(),
+    "modality": _one_of(*datasets.nyud.MODALITIES).or_none(),
     "size": SIZE.or_none(),
     "count": Kind("an integer from 1 to 10 million", lambda value: _integer(value, 1, 10**7)).or_none(),
     "classes_by": _one_of("shape", "colour").or_none(),
@@ -126,8 +136,8 @@ ARGUMENTS = {
     "momentum": SHARE,
     "weight_decay": RATE,
     "reduction": _one_of("mean", "sum"),
-    "batch_size": COUNT,
-    "iter_size": COUNT,
+    "batch_size": Kind("an integer from 1 to a million", lambda value: _integer(value, 1, 10**6)),
+    "iter_size": Kind("an integer from 1 to a million", lambda value: _integer(value, 1, 10**6)),
     "sampling": _one_of("epoch", "replacement"),
     "crop": SIZE.or_none(),
     "no_augment": FLAG,
@@ -149,7 +159,16 @@ def problem(meta):
     absent = [name for name in META if name not in meta]
     if absent:
         return f"its meta lacks {absent[0]}"
-    return _wrong(meta, META, "meta") or extra_problem(meta["extra"])
+    return _wrong(meta, META, "meta") or extra_problem(meta["extra"]) or _names_problem(meta)
+
+
+def _names_problem(meta):
+    """Whether there is a name for each class, where the file says how many there are."""
+    number, classes = meta["options"].get("num_classes"), meta["extra"].get("classes")
+    number = number[0] if isinstance(number, list) and number else number
+    if type(number) is int and classes and len(classes) != number:
+        return f"its extra.classes has {len(classes)} names for {number} classes"
+    return None
 
 
 def extra_problem(extra):
@@ -158,7 +177,7 @@ def extra_problem(extra):
     return (
         _wrong(extra, EXTRA, "extra")
         or (arguments is not None and _wrong(arguments, ARGUMENTS, "extra.arguments", PLAIN))
-        or (transform is not None and _wrong(transform, TRANSFORM, "extra.transform"))
+        or (transform is not None and _wrong(transform, TRANSFORM, "extra.transform", ABSENT))
         or None
     )
 

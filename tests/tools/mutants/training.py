@@ -108,8 +108,8 @@ MUTANTS = [
             with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
                 loss = self.over_batches(gradients) / self.iter_size
             self._require_finite(loss)
-            if before is not None:
-                before(loss)
+            if self.before_update is not None:
+                self.before_update(loss)
             self.moving = True
             self.optimizer.step(self.iter_size)
         """,
@@ -119,8 +119,8 @@ MUTANTS = [
             with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
                 loss = self.over_batches(gradients) / self.iter_size
             self._require_finite(loss)
-            if before is not None:
-                before(loss)
+            if self.before_update is not None:
+                self.before_update(loss)
             self.moving = True
         """,
         LOOP,
