@@ -36,6 +36,7 @@ def handled():
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    _state.patient, _state.pending = False, None
     before = {number: signal.getsignal(number) for number in NUMBERS}
     try:
         for number, handler in before.items():

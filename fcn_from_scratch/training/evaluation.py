@@ -81,6 +81,6 @@ def _count(model, sample, dataset, device, matrices):
 def _require_finite(model, scores, picture):
     if bool(get_array_module(scores).isfinite(scores).all()):
         return
-    found = finite.wrong(model.params)
+    found = finite.wrong(getattr(model, "params", {}))
     why = f"the weights are not finite: {few(found, 3)}" if found else "the weights are too large (diverged training?)"
     raise finite.DivergedError(f"the scores of {picture} are not finite: {why}")
