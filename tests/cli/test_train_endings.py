@@ -39,6 +39,16 @@ def same_run(one, other):
 
 
 class TestSignals:
+    @pytest.fixture(autouse=True)
+    def _heard(self):
+        """A shell lets its background jobs ignore SIGINT; there these tests would wait in vain."""
+        before = [(number, signal.getsignal(number)) for number in signals.NUMBERS]
+        for number in signals.NUMBERS:
+            signal.signal(number, signal.SIG_DFL)
+        yield
+        for number, handler in before:
+            signal.signal(number, handler)
+
     @posix
     @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
     def test_saved_and_resumed(self, fcn, done, trained, tmp_path, monkeypatch, name, status):
