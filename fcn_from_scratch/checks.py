@@ -23,6 +23,10 @@ class InputError(ValueError):
     """A mistake in the user's input: one sentence, no traceback."""
 
 
+class UnreadableError(InputError):
+    """A file that cannot be read: it is missing, empty, cut short, or not of its kind. Others may be fine."""
+
+
 # --- arguments -------------------------------------------------------------------------------------------------
 
 

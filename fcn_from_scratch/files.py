@@ -1,12 +1,18 @@
-"""Read regular files only, and write files so that none is ever half written."""
+"""Read regular files only, write files so that none is ever half written, and try out a folder before long work."""
 
 import errno
 import os
 import stat
 import tempfile
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fcn_from_scratch.checks import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows, and Python in a browser
+    fcntl = None
 
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
@@ -57,29 +63,114 @@ def read_bytes(path, most):
 def write_atomically(path, write):
     """Call write(file) on a temporary binary file beside `path`, then rename it to `path`.
 
-    A process that is interrupted or killed leaves either the old file or the new one. Missing folders are made.
-    Raises: OSError when the folder cannot be written to, and every error that `write` raises. `path` is then unchanged.
+    A process that is interrupted or killed leaves either the old file or the new one; so does a machine that loses its
+    power, since the file and then its folder are written through to the disk. Missing folders are made.
+    Raises: OSError that names `path` when the folder cannot be written to or the disk is full, and every error that
+    `write` raises. `path` is then unchanged.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = _own_temporary(path)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o600 | 0o666 & ~_umask())  # in a browser the umask forbids everything, even to read
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+@contextmanager
+def naming(path):
+    """Give an OSError that names no file the name of `path`: a full disk is met by a write, which knows no name."""
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o600 | 0o666 & ~_umask())  # in a browser the umask forbids everything, even to read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.filename is None or str(error.filename).endswith(".part"):
+            error.filename = str(path)
         raise
 
 
-def remove_leftovers(path):
-    """Remove the temporary files left by killed writers of `path`. Nobody else may be writing it at the same time."""
-    path = Path(path)
-    for leftover in path.parent.glob(f".{path.name}.*.part"):
-        leftover.unlink(missing_ok=True)
+def sync_folder(folder):
+    """Write a folder's entries through to the disk. Without it, a rename may be lost when the power fails."""
+    with suppress(OSError):  # Windows opens no folders
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sweep(folder):
+    """Remove the temporary files that killed writers left in `folder`. A file that is being written stays."""
+    for leftover in Path(folder).glob(".*.part"):
+        with suppress(OSError), open(leftover, "rb") as file:
+            if lock(file):
+                leftover.unlink(missing_ok=True)
+
+
+def lock(file, wait=False):
+    """Lock an open file until it is closed or its process ends. Returns: whether this process has the lock now.
+
+    Where the system or the file system has no locks, everybody gets one.
+    """
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def reserve(folder, size, count=1):
+    """Check that `count` new files of `size` bytes find room in `folder`. Nothing is left there.
+
+    Raises: OSError that names the folder: it cannot be written to, or its disk is full.
+    """
+    folder, descriptors = Path(folder), []
+    with naming(folder):
+        try:
+            for _ in range(count):
+                descriptor, temporary = _own_temporary(folder / "room")
+                descriptors.append(descriptor)
+                try:
+                    _take(descriptor, size)
+                finally:
+                    Path(temporary).unlink()
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
+def _take(descriptor, size):
+    """Let an open file take `size` bytes of the disk."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            return
+        except OSError as error:
+            if error.errno in (28, 27, 122):  # no space, file too large, quota: the answer
+                raise
+    while size > 0:
+        size -= os.write(descriptor, bytes(min(1 << 20, size)))  # a part of it where the disk ends; the next one raises
+
+
+def _own_temporary(path):
+    """(descriptor, name) of a new file beside `path`, locked by this process, so that nobody sweeps it away."""
+    while True:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        lock(descriptor, wait=True)
+        if fcntl is None or os.fstat(descriptor).st_nlink:
+            return descriptor, temporary
+        os.close(descriptor)  # swept between its making and its lock
 
 
 def _umask():

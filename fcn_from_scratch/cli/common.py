@@ -8,8 +8,8 @@ import numpy as np
 from fcn_from_scratch import backend, checks, datasets, models, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.engine.workspace import Workspace
-from fcn_from_scratch.files import write_atomically
-from fcn_from_scratch.training import checkpoint, record
+from fcn_from_scratch.files import reserve, write_atomically
+from fcn_from_scratch.training import finite, meta, record
 
 CHECKPOINT = record.CHECKPOINT  # its name in the folder of a run
 PREPARED_FROM = 4  # pictures: preparing a network takes the time that it saves on two or three pictures
@@ -125,18 +125,20 @@ def load_model(path, name=None, num_classes=None, preprocessing=None, classifier
     `classifier` tells whether a classifier will do, too.
     """
     content = weights.read_file(path)
-    if checkpoint.is_sound(content.meta):
-        meta, extra = content.meta, content.meta["extra"]
-        if name not in (None, meta["model"]):
-            raise InputError(f"{path} holds a {meta['model']}; --model says {name}")
-        name, options = meta["model"], dict(meta["options"])
+    is_checkpoint = "format" in content.meta and content.format == weights.formats.CHECKPOINT
+    if is_checkpoint:
+        told, extra = _of_checkpoint(content, path)
+        if name not in (None, told["model"]):
+            raise InputError(f"{path} holds a {told['model']}; --model says {name}")
+        name, options = told["model"], dict(told["options"])
         if num_classes not in (None, options.get("num_classes")):
             raise InputError(
                 f"{path} was trained for {options.get('num_classes')} classes; --num-classes says {num_classes}"
             )
         num_classes = options.pop("num_classes", None)
     else:
-        extra = {key: content.meta[key] for key in ("classes", "palette") if isinstance(content.meta.get(key), list)}
+        extra = {key: content.meta[key] for key in ("classes", "palette") if key in content.meta}
+        extra = {key: value for key, value in extra.items() if meta.EXTRA[key].holds(value)}
         options = weights.recorded_options(content, name) or weights.told_options(content)
         name = name or weights.told_model(content, path)
         if name is None:
@@ -145,6 +147,7 @@ def load_model(path, name=None, num_classes=None, preprocessing=None, classifier
         num_classes = told_classes if num_classes is None else num_classes
         if num_classes is None:
             raise InputError(f"{path} holds no score_fr, whose size is the number of classes: pass --num-classes")
+    meta.require_options_fit(options, content.arrays, path)
     model = build_model(name, num_classes, None, **options)
     if "classifier" in model.name and not classifier:
         raise InputError(
@@ -153,9 +156,21 @@ def load_model(path, name=None, num_classes=None, preprocessing=None, classifier
     report = weights.fill(model, content, path, preprocessing=preprocessing)
     if report.missing:
         raise InputError(f"{path} lacks parameters of {model.name}: {checks.few(report.missing)}")
-    if not checkpoint.is_sound(content.meta):
+    finite.require(model.params, path)
+    if not is_checkpoint:
         print("; ".join([f"{path}: {len(report.used)} parameters", *report.notes]))
     return model.eval(), extra
+
+
+def _of_checkpoint(content, path):
+    """(meta, extra) of a checkpoint. Raises: InputError when they are not as they are written."""
+    wrong = meta.problem(content.meta)
+    if wrong is None and content.meta["model"] is None:
+        wrong = "its meta names no model"
+    if wrong is not None:
+        raise InputError(f"{path} is not a sound checkpoint: {wrong}")
+    meta.require_options_fit(content.meta["options"], content.arrays, path)
+    return content.meta, content.meta["extra"]
 
 
 def for_pictures(model, count, device, wide=False):
@@ -217,12 +232,18 @@ def palette_of(extra):
 
 
 def output_folder(path):
-    """The folder as a Path; it is created if it does not exist."""
+    """The folder as a Path; it is created if it does not exist, and it can be written to."""
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise InputError(f"--out must be a folder; {path} is a file")
     path.mkdir(parents=True, exist_ok=True)
+    reserve(path, 1)
     return path
+
+
+def not_negative(text):
+    """argparse's type of a number that is zero or more."""
+    return checks.not_negative(float(text), "value")
 
 
 def positive(text):

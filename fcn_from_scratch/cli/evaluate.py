@@ -1,10 +1,13 @@
 """`fcn evaluate`: score a trained network on a dataset."""
 
+import sys
+
 from fcn_from_scratch import viz
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common, memory_check
 from fcn_from_scratch.lab import published
 from fcn_from_scratch.training.evaluation import evaluate_heads, segment
+from fcn_from_scratch.training.readable import Readable
 
 HELP = "Score a trained network on a dataset: the paper's four metrics, and a line for each class."
 EXAMPLE = """  fcn evaluate --weights runs/shapes/checkpoint.npz
@@ -26,6 +29,9 @@ def add_arguments(parser):
     common.add_preprocessing_argument(parser)
     common.add_data_arguments(parser)
     parser.add_argument("--split", default="val", help="train, val or test (default val)")
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at a picture that cannot be read (default: score the rest)"
+    )
     parser.add_argument("--out", metavar="DIR", help="folder for metrics.json and a figure")
     common.add_run_arguments(parser)
     parser.set_defaults(seed=None)
@@ -46,6 +52,8 @@ def run(args):
                 setattr(args, name, trained_on.get(name))
     args.seed = args.seed or 0
     dataset = common.build_dataset(args, args.split)
+    if not args.strict:
+        dataset = Readable(dataset)
     common.check_classes(model, dataset, args.weights)
     folder = None if args.out is None else common.output_folder(args.out)
     title = f"{model.name} on {args.dataset or 'shapes'}"
@@ -54,7 +62,17 @@ def run(args):
     beside = published.beside(measured, model.name, args.dataset, args.split, getattr(dataset, "modality", None))
     if beside:
         print(f"\n{beside}")
-    return 0
+    return _tell_left_out(getattr(dataset, "left_out", []))
+
+
+def _tell_left_out(reasons):
+    """Name the pictures that could not be read: the scores are without them. Returns: the exit status."""
+    if reasons:
+        number = f"{len(reasons)} file{'s' * (len(reasons) > 1)}"
+        print(
+            f"fcn: {number} could not be read; the scores are those of the rest: {'; '.join(reasons)}", file=sys.stderr
+        )
+    return 1 if reasons else 0
 
 
 def _as_published(matrices):

@@ -1,5 +1,6 @@
 """`fcn segment`: predict the class of every pixel of photos of any size."""
 
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -68,6 +69,9 @@ def add_arguments(parser):
         metavar="N",
         help="shrink pictures whose longer side has more than N pixels; their results have the smaller size",
     )
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at a picture that cannot be read (default: do the rest)"
+    )
     parser.add_argument("--out", default="segmented", metavar="DIR", help="folder for the results (default segmented)")
     common.add_run_arguments(parser)
 
@@ -90,21 +94,36 @@ def run(args):
     folder = common.output_folder(args.out)
     palette = common.palette_of(extra)
     classes = extra.get("classes") or [str(number) for number in range(common.classes_of(model))]
-    lines = []
+    lines, left_out = [], []
     for path, stem in zip(bar(args.images, unit="image"), stems):
-        image = shrunk(datasets.read_image(path), args.max_size)
-        memory_check.require_memory(model, image.shape[:2], path, args.device, shrinks=True)
+        try:
+            image = shrunk(datasets.read_image(path), args.max_size)
+            memory_check.require_memory(model, image.shape[:2], path, args.device, shrinks=True)
+        except InputError as error:
+            if args.strict or len(args.images) == 1:
+                raise
+            left_out.append(str(error))
+            continue
         start = time.perf_counter()
         labels = segment(predictor, image, args.device)
         seconds = time.perf_counter() - start
         write_results(folder / stem, image, labels, classes, palette)
         found = segment_figure.in_words(segment_figure.occurring(labels, classes))
         lines.append(f"{path}: {image.shape[1]}x{image.shape[0]}, {found}; {seconds:.1f} s")
+    if lines:
+        _tell(lines, folder)
+    if left_out:
+        number = f"{len(left_out)} of {len(args.images)} pictures could not be segmented"
+        print(f"fcn: {number}: {'; '.join(left_out)}", file=sys.stderr)
+    return 1 if left_out else 0
+
+
+def _tell(lines, folder):
+    """Print what was found in each picture, and what was written."""
     print("\n".join(lines))
     if (peak := memory.peak()) is not None:
         print(f"peak memory {bytes_in_words(peak)}")
     print(f"wrote *_labels.png (class ids), *_colour.png, *_overlay.png and *_figure.png (with a legend) to {folder}/")
-    return 0
 
 
 def shrunk(image, most):

@@ -1,20 +1,26 @@
 """`fcn train`: train a network, write checkpoints, and score the network while it trains and at the end."""
 
-from contextlib import closing, nullcontext
+import shlex
+import sys
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
 from fcn_from_scratch import backend, checks, viz
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common, train_figure
+from fcn_from_scratch.cli import common, signals, train_figure
 from fcn_from_scratch.cli.evaluate import report
 from fcn_from_scratch.cli.train_arguments import add_arguments, complete, given, option
 from fcn_from_scratch.cli.train_resume import resumed, to_save
-from fcn_from_scratch.cli.train_setup import build_trainer, dataset_name
+from fcn_from_scratch.cli.train_setup import build_trainer, dataset_name, slow_down
+from fcn_from_scratch.files import reserve
 from fcn_from_scratch.lab.mpi import parallel
 from fcn_from_scratch.lab.mpi.group import join
 from fcn_from_scratch.lab.tensorboard import Board
 from fcn_from_scratch.training import checkpoint, evaluate_heads, recipes
+from fcn_from_scratch.training.finite import DivergedError
+from fcn_from_scratch.training.lock import locked
+from fcn_from_scratch.training.readable import Readable
 from fcn_from_scratch.training.record import BEST, LOG, Record
 
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
@@ -35,8 +41,7 @@ def run(args):
         print(recipes.table())
         return 0
     with backend.plain(args.plain), join() as group:
-        _train(args, typed, group)
-    return 0
+        return _train(args, typed, group)
 
 
 def _train(args, typed, group):
@@ -47,33 +52,121 @@ def _train(args, typed, group):
     _choose(args)
     folder = Path(args.out or f"runs/{args.model}-{dataset_name(args)}")
     path = folder / common.CHECKPOINT
-    go_on = args.resume and path.exists()
-    if go_on:
-        args = resumed(args, typed, path)
-    elif path.exists():
-        raise InputError(f"{folder} already holds a run: pass --resume to continue it, or another --out")
-    else:
-        _announce(args)
-    _settle(args)
+    first = group is None or group.first
+    with ExitStack() as stack:
+        changed = {}
+        if args.resume:
+            _require_a_run(path)
+            if first:
+                stack.enter_context(locked(folder))
+                checkpoint.recover(path)
+            if group:
+                group.gather(None)  # the others read the file when the first has looked at it
+            args, changed = resumed(args, typed, path)
+        elif path.exists():
+            raise InputError(_taken(folder))
+        else:
+            _announce(args)
+        _settle(args)
+        return _run(args, folder, group, changed, stack)
+
+
+def _require_a_run(path):
+    """Raises: InputError if there is nothing to resume. A mistyped --out must not start a new run."""
+    if not path.exists() and not checkpoint.previous(path).exists():
+        raise InputError(
+            f"there is no run in {path.parent}: it holds no {path.name}. Leave out --resume to start one, or name the "
+            "run's folder with --out"
+        )
+
+
+def _taken(folder):
+    return f"{folder} already holds a run: pass --resume to continue it, or another --out"
+
+
+def _run(args, folder, group, changed, stack):
+    """Build everything, try the output, train, score. Returns: the exit status."""
+    first = group is None or group.first
     common.check_device(args.device)
     if group and args.device == "cuda":
         backend.use_gpu(group.local)
-    first = group is None or group.first
+    left_out = []
+    dataset, validation = (_dataset(args, split, left_out) for split in (args.split, args.val_split))
+    trainer = build_trainer(args, dataset, args.resume, group)
     board = Board(folder / "tensorboard") if args.tensorboard and first else None
-    dataset = common.build_dataset(args, args.split)
-    validation = common.build_dataset(args, args.val_split)
-    trainer = build_trainer(args, dataset, go_on, group)
-    common.output_folder(folder)
+    if first:
+        _try_out(folder, trainer, args, stack)
+    if board:
+        stack.enter_context(closing(board))
     record = _record(args, folder if first else None, trainer, dataset, validation, group, board)
-    with closing(board) if board else nullcontext():
-        record.start(_load(path, trainer, args) if go_on else None)
-        _describe(args, trainer, dataset)
-        if group:
-            print(f"{group.size} processes share the pictures of each step")
-        trainer.run(args.steps, save=record.save, save_seconds=args.save_seconds, watch=record)
+    record.start(_load(folder / common.CHECKPOINT, trainer, args, changed) if args.resume else None)
+    _describe(args, trainer, dataset)
+    if group:
+        print(f"{group.size} processes share the pictures of each step")
+    with _how_to_go_on(args, folder, record):
+        with signals.patient():
+            stop = signals.pending
+            trainer.run(args.steps, save=record.save, save_seconds=args.save_seconds, watch=record, stop=stop)
+        if (error := signals.pending()) is not None:
+            raise error
         matrices = record.finish()
     if first:
         _finish(args, folder, record, validation, matrices)
+    return _tell_left_out(left_out, group)
+
+
+def _dataset(args, split, left_out):
+    """A split of the data. Without --strict, pictures that cannot be read are left out."""
+    dataset = common.build_dataset(args, split)
+    return dataset if args.strict else Readable(dataset, left_out)
+
+
+def _try_out(folder, trainer, args, stack):
+    """Take the run's folder for this process, and see that its files will find room, before hours are spent.
+
+    A run holds the last checkpoint and the best one, while a third is being written.
+    """
+    common.output_folder(folder)
+    if not args.resume:
+        stack.enter_context(locked(folder))
+        if (folder / common.CHECKPOINT).exists():  # another process has been here since
+            raise InputError(_taken(folder))
+    there = sum((folder / name).exists() for name in (common.CHECKPOINT, BEST))
+    size = 2 * sum(array.nbytes for array in trainer.model.params.values()) + 8 * min(args.steps, 10**7) + 2**16
+    reserve(folder, size, 3 - there)
+
+
+@contextmanager
+def _how_to_go_on(args, folder, record):
+    """Let an error or a signal during the training say how to go on from what is saved."""
+    try:
+        yield
+    except (InputError, OSError, MemoryError, signals.StoppedError) as error:
+        error.going_on = _going_on(args, folder, record.saved, error)
+        raise
+
+
+def _going_on(args, folder, saved, error):
+    resume = f"fcn train --resume --out {shlex.quote(str(folder))}"
+    if isinstance(error, DivergedError) and error.by_rate:
+        lr = f"--lr {args.lr / 10:.3g}"
+        if saved is None:
+            return f"; no step was saved before: start again with {lr}"
+        return f"; the last good checkpoint, of step {saved}, is kept: `{resume} {lr}` goes on there"
+    if saved is None:
+        return "; no step was saved yet"
+    return f"; step {saved} is saved: `{resume}` goes on there"
+
+
+def _tell_left_out(left_out, group):
+    """Name the pictures that could not be read. Returns: the exit status."""
+    if group:
+        left_out = sorted({reason for reasons in group.gather(left_out) for reason in reasons})
+    if not left_out:
+        return 0
+    number = f"{len(left_out)} file{'s' * (len(left_out) > 1)}"
+    print(f"fcn: {number} could not be read, and the pictures were left out: {'; '.join(left_out)}", file=sys.stderr)
+    return 1
 
 
 def _choose(args):
@@ -132,7 +225,7 @@ def _settle(args):
 
 def _record(args, folder, trainer, dataset, validation, group, board):
     """What the run writes down. Several processes share the scoring; folder and board are those of the first."""
-    score = partial(parallel.evaluate_heads, group) if group else evaluate_heads
+    score = partial(parallel.evaluate_heads, group) if group else partial(evaluate_heads, stop=signals.pending)
     progress = group is None or group.first
     return Record(
         trainer,
@@ -156,10 +249,14 @@ def _extra(args, dataset, model):
     }
 
 
-def _load(path, trainer, args):
-    """Load the checkpoint of a run that goes on; returns its `extra`."""
-    extra = checkpoint.load(path, trainer)
+def _load(path, trainer, args, changed):
+    """Load the checkpoint of a run that goes on; returns its `extra`. Say what is changed from here on."""
+    extra = checkpoint.load(path, trainer, ("batch_size", "drop_last") if "batch_size" in changed else ())
     print(f"going on at step {trainer.steps} of {args.steps}")
+    for name, before in changed.items():
+        print(f"from here on {option(name)} is {getattr(args, name)}; it was {before}")
+    if changed and slow_down(trainer, args, changed):
+        print("the velocities are scaled down with it")
     return extra
 
 

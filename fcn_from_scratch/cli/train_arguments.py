@@ -18,6 +18,9 @@ def add_arguments(parser):
     _add_pictures(group)
     _add_records(parser.add_argument_group("records"))
     parser.add_argument("--resume", action="store_true", help="continue the run in --out, with its own settings")
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at a picture that cannot be read (default: do the rest)"
+    )
     common.add_plain_argument(parser)
     common.add_run_arguments(parser)
     defaults = vars(parser.parse_args([]))
@@ -113,5 +116,11 @@ def _add_records(group):
         action="store_true",
         help="also write loss, rate and scores for TensorBoard, into OUT/tensorboard (needs tensorboardX)",
     )
-    group.add_argument("--save-seconds", type=float, default=60, metavar="S", help=argparse.SUPPRESS)
+    group.add_argument(
+        "--save-seconds",
+        type=common.not_negative,
+        default=60,
+        metavar="S",
+        help="seconds between two checkpoints (default 60); a signal also saves",
+    )
     group.add_argument("--out", metavar="DIR", help="folder for the run (default runs/MODEL-DATASET)")

@@ -1,5 +1,6 @@
 """From the settings of `fcn train` to a Trainer: network, weights, preprocessing, pictures, optimiser."""
 
+import argparse
 from dataclasses import replace
 from functools import partial
 
@@ -9,7 +10,7 @@ from fcn_from_scratch import datasets, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.lab.mpi import parallel
-from fcn_from_scratch.training import SGD, Trainer, constant, polynomial, recipes, warm_up
+from fcn_from_scratch.training import SGD, Trainer, constant, finite, polynomial, recipes, warm_up
 
 LARGEST_CROP = (240, 320)  # the default of --crop
 
@@ -20,6 +21,7 @@ def build_trainer(args, dataset, resumed=False, group=None):
     if args.weights and not resumed:
         words = {"preprocessing": args.preprocessing, "new_scores": args.new_scores}
         report = weights.load(model, args.weights, **words)
+        finite.require(model.params, args.weights)
         print("\n".join([f"from {args.weights}: {report}", *report.notes]))
     common.check_channels(model, dataset)
     saved = getattr(args, "transform", None)  # of a resumed run
@@ -57,11 +59,31 @@ def _network(args, dataset):
     return model
 
 
+def slow_down(trainer, args, changed):
+    """Scale the velocities of a resumed run down with its learning rate. Returns: whether it was lowered.
+
+    Caffe's velocity holds the rate of the steps before. At a rate that made the run diverge, it would carry the weights
+    on for many steps, whatever the new rate is.
+    """
+    before = argparse.Namespace(**{**vars(args), **{n: changed[n] for n in ("lr", "schedule") if n in changed}})
+    old, new = _schedule(before)(trainer.steps), trainer.optimizer.lr
+    if new >= old:
+        return False
+    for velocity in trainer.optimizer.velocity.values():
+        velocity *= velocity.dtype.type(new / old)
+    return True
+
+
+def _schedule(args):
+    """The learning rate as a function of the step."""
+    if args.schedule == "fixed":
+        return constant(args.lr)
+    return warm_up(polynomial(args.lr, args.steps), min(50, args.steps // 10))
+
+
 def _optimizer(args, model):
     try:
-        schedule = constant(args.lr) if args.schedule == "fixed" else polynomial(args.lr, args.steps)
-        if args.schedule == "poly":
-            schedule = warm_up(schedule, min(50, args.steps // 10))
+        schedule = _schedule(args)
         multipliers = recipes.find(args.recipe).multipliers
         return SGD(model, schedule, args.momentum, args.weight_decay, multipliers)
     except ValueError as error:

@@ -1,12 +1,14 @@
-"""`fcn weights`: inspect a file of weights, or convert it to a plain .npz."""
+"""`fcn weights`: inspect a file of weights, convert it to a plain .npz, or verify a checkpoint."""
 
 import json
+import sys
 
 import numpy as np
 
 from fcn_from_scratch import models, weights
 from fcn_from_scratch.checks import InputError, few
 from fcn_from_scratch.files import write_atomically
+from fcn_from_scratch.training import checkpoint, finite
 from fcn_from_scratch.weights import identity, known_files, names, preprocessing
 from fcn_from_scratch.weights.trust import printable
 
@@ -14,6 +16,7 @@ HELP = "Inspect a file of weights (.caffemodel, .pth, .npz, .safetensors), or co
 EXAMPLE = """  fcn weights inspect fcn8s-heavy-pascal.caffemodel
   fcn weights convert fcn8s-heavy-pascal.caffemodel fcn8s.npz
   fcn weights convert vgg16-397923af.pth vgg16.npz --fold
+  fcn weights verify runs/camvid/checkpoint.npz
 
 No framework is needed, and no code in a file is run."""
 
@@ -21,13 +24,16 @@ CANDIDATES = [name for name in models.NAMES if not name.startswith(("mini", "unp
 
 
 def add_arguments(parser):
-    actions = parser.add_subparsers(metavar="inspect|convert", required=True)
+    actions = parser.add_subparsers(metavar="inspect|convert|verify", required=True)
     inspect = actions.add_parser("inspect", help="print the format, the arrays, and the networks that they fit")
     inspect.set_defaults(action=_inspect)
     convert = actions.add_parser("convert", help="write the same arrays as .npz, under the paper's names")
     convert.set_defaults(action=_convert)
-    for action in (inspect, convert):
+    verify = actions.add_parser("verify", help="check that a checkpoint is what was written")
+    verify.set_defaults(action=_verify)
+    for action in (inspect, convert, verify):
         action.add_argument("file", metavar="FILE", help="a file of weights")
+    for action in (inspect, convert):
         action.add_argument(
             "--preprocessing",
             choices=weights.PREPROCESSING,
@@ -59,8 +65,29 @@ def _inspect(args):
     print()
     print("\n".join(_table(content.arrays)))
     print()
+    if wrong := finite.wrong(content.arrays):
+        print(f"warning: these are not finite: {printable(few(wrong, 3))}\n")
     print("\n".join(_fits(content, known)))
     print(_expects(content, known, args.preprocessing))
+    return 0
+
+
+def _verify(args):
+    """Read the whole file. A checkpoint's digest is compared, and every number must be finite."""
+    content = weights.read_file(args.file)
+    print(f"{args.file}: {content.format}{_more(content)}")
+    arrays = content.arrays
+    if content.format == weights.formats.CHECKPOINT and "format" in content.meta:
+        arrays, meta, has_digest = checkpoint.read_with_digest(args.file)
+        print(f"step {meta['steps']} of {printable(str(meta['model']))}; every entry has its type and range")
+        old = "it records no digest, since an older version wrote it; the archive's own check sums are right"
+        print("its digest, SHA-256, fits its content: it is what was written" if has_digest else old)
+    else:
+        print("files of this format record no digest; its sizes and check sums, where it has any, are right")
+    if wrong := finite.wrong(arrays):
+        print(f"fcn: {args.file} holds numbers that are not finite: {printable(few(wrong, 3))}", file=sys.stderr)
+        return 1
+    print("every number is finite")
     return 0
 
 

@@ -63,6 +63,7 @@ class Batches:
         self.drop_last = bool(drop_last)
         self.epoch, self.position = 0, 0
         self._order_of = None, None
+        self._latest = range(0)
         if len(self) == 0:
             raise ValueError(f"a batch of {batch_size} is larger than the dataset, which has {len(dataset)} samples")
 
@@ -83,7 +84,12 @@ class Batches:
             self.epoch, self.position = self.epoch + 1, 0
         start = self.position
         self.position = min(start + self.batch_size, len(self._order()))
-        return range(start, self.position)
+        self._latest = range(start, self.position)
+        return self._latest
+
+    def names(self):
+        """The names of the samples of the latest batch."""
+        return [self.dataset[int(self._order()[place])].name for place in self._latest]
 
     def samples(self, places):
         """The samples at these places of the epoch's order. Returns: list of (image, labels), prepared for collate."""

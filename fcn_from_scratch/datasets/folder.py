@@ -65,7 +65,7 @@ def _by_stem(folder):
 
 def _stem(line, images):
     """The stem that a line of a list names: a stem, or a file with its ending and its folder."""
-    return line if line in images else bare_name(line, Image.EXTENSION)
+    return line if line in images else bare_name(line, extensions())
 
 
 def _split(root, split, images, labels):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, UnreadableError
 from fcn_from_scratch.files import open_regular
 
 # The formats that are read, by Pillow's names. Pillow knows more, and it goes by a file's content: a "photo.png" that
@@ -21,8 +21,8 @@ def open_picture(path, raw=False):
 
     raw  keep the stored values of a grey PNG of 2 or 4 bits, which are ids; Pillow would stretch them to 0..255
     Returns: PIL image, loaded, with its file closed. Of several frames it is the first.
-    Raises: InputError naming the file when it is missing, empty, cut short, damaged, no regular file or no picture in
-    one of FORMATS. A picture of more than MOST_PIXELS is refused too, since a small file may claim a huge size.
+    Raises: UnreadableError naming the file when it is missing, empty, cut short, damaged, no regular file or no
+    picture in one of FORMATS. A picture of more than MOST_PIXELS is refused too, since a small file may claim a huge size.
     """
     path = Path(path)
     try:
@@ -38,20 +38,20 @@ def open_picture(path, raw=False):
                 upright.format = upright.format or format
                 return upright
     except FileNotFoundError:
-        raise InputError(f"there is no file {path}") from None
+        raise UnreadableError(f"there is no file {path}") from None
     except Image.DecompressionBombError:
         raise _too_large(path) from None
     except UnidentifiedImageError:
         known = ", ".join(name for name in FORMATS if name not in ("MPO", "DIB"))
-        raise InputError(f"{path} cannot be read as a picture: it is none of the formats {known}") from None
+        raise UnreadableError(f"{path} cannot be read as a picture: it is none of the formats {known}") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read as a picture: {error.strerror or error}") from error
-    except InputError:
-        raise
+        raise UnreadableError(f"{path} cannot be read as a picture: {error.strerror or error}") from error
+    except InputError as error:
+        raise UnreadableError(str(error)) from None
     except Exception as error:
         # Decoders raise OSError, SyntaxError, ValueError, struct.error and others. The file is at fault each time.
         reason = str(error) or type(error).__name__
-        raise InputError(f"{path} cannot be read as a picture: {reason}") from error
+        raise UnreadableError(f"{path} cannot be read as a picture: {reason}") from error
 
 
 def formats():
@@ -72,7 +72,7 @@ def _check_size(picture, path):
 
 
 def _too_large(path):
-    return InputError(f"{path} is larger than {MOST_PIXELS / 1e6:.0f} megapixels; make it smaller first")
+    return UnreadableError(f"{path} is larger than {MOST_PIXELS / 1e6:.0f} megapixels; make it smaller first")
 
 
 def _stretch(picture):

@@ -5,46 +5,137 @@ losses                         the loss of every step so far
 meta                           JSON, as bytes: name and options of the model, steps, the states of all random
                                generators and of the batches, class names, and what the caller adds
 
+digest                         SHA-256 of all of that: it tells whether anything was changed since
+
 The file is first written under another name and then renamed. So if the process is killed, the old file or the new one
-is there, never half of one.
+is there, never half of one. The old file is kept as previous.npz until the new one has been read back from the disk.
+Weights that are not finite are never written: they would replace the last good state.
 """
 
+import hashlib
 import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, printable
 from fcn_from_scratch.files import write_atomically
+from fcn_from_scratch.training import finite
+from fcn_from_scratch.training.meta import FORMAT, problem, require_options_fit
 from fcn_from_scratch.weights import MODEL_PREFIX, parameters
 from fcn_from_scratch.weights.npz import read_npz
+from fcn_from_scratch.weights.trust import parsed_json
 
-FORMAT = 1
 VELOCITY_PREFIX = "velocity/"
-_KINDS = {"model": str | None, "options": dict, "steps": int, "generators": dict, "batches": dict, "extra": dict}
+DIGEST = "digest"
+MOST_REASON = 200  # characters of what JSON's reader says
 
 
 def save(path, trainer, extra=None):
-    """Write the whole state of a Trainer. `extra` is a dict for JSON with all that is needed to rebuild the run."""
+    """Write the whole state of a Trainer. `extra` is a dict for JSON with all that is needed to rebuild the run.
+
+    While the trainer is computing a step, this is the state before that step.
+    Raises: finite.DivergedError when weights or velocities are not finite. The file is unchanged then.
+    """
     model, optimizer = trainer.model, trainer.optimizer
+    position = trainer.position()
     meta = {
         "format": FORMAT,
         "model": model.name,
         "options": getattr(model, "options", {}),
         "steps": optimizer.steps,
-        "generators": {name: g.bit_generator.state for name, g in model.generators().items()},
-        "batches": trainer.batches.state_dict(),
+        "generators": position["generators"],
+        "batches": position["batches"],
         "extra": extra or {},
     }
     arrays = {MODEL_PREFIX + name: array for name, array in model.state_dict().items()}
     arrays |= {VELOCITY_PREFIX + name: array for name, array in optimizer.state_dict().items()}
+    if found := finite.wrong(arrays):
+        raise finite.DivergedError(f"after step {optimizer.steps} the numbers of {found[0]} are not finite")
     arrays["losses"] = np.array(trainer.losses, np.float64)
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    _replace(Path(path), arrays | {DIGEST: digest(arrays)})
 
 
-def load(path, trainer):
+def previous(path):
+    """Where the old checkpoint lies while a new one is written: previous.npz beside checkpoint.npz."""
+    path = Path(path)
+    return path.with_name("previous.npz" if path.stem == "checkpoint" else f"{path.stem}.previous.npz")
+
+
+def recover(path):
+    """Put back the checkpoint that was kept while a new one was written, if the new one is not sound.
+
+    It is there only when a process was killed at that moment. Only the writer of the folder may call this.
+    """
+    path, old = Path(path), previous(path)
+    if not old.exists():
+        return
+    try:
+        read(path)
+    except (InputError, FileNotFoundError) as error:
+        read(old)
+        os.replace(old, path)
+        print(f"note: {error}; going on from {old.name}, the checkpoint before it")
+    else:
+        old.unlink()
+
+
+def digest(arrays):
+    """SHA-256 over names, dtypes, shapes and numbers of a dict of arrays. Returns: uint8 (32,)."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        total.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        total.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return np.frombuffer(total.digest(), np.uint8)
+
+
+def _replace(path, arrays):
+    """Write a file of arrays in the place of the old one, which is kept until the new one has been read back."""
+    old = previous(path)
+    if path.exists():
+        old.unlink(missing_ok=True)
+        _also(path, old)
+    try:
+        write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+        _read_back(path)
+    except BaseException:
+        if old.exists() and not (path.exists() and path.samefile(old)):
+            os.replace(old, path)
+        raise
+    finally:
+        old.unlink(missing_ok=True)
+
+
+def _also(path, other):
+    """Give a file a second name; where the file system cannot, a copy."""
+    try:
+        os.link(path, other)
+    except OSError:
+        shutil.copyfile(path, other)
+
+
+def _read_back(path):
+    """Read a file of arrays that was just written. Raises: OSError that names it when other bytes come back."""
+    try:
+        with open(path, "rb") as file:
+            with suppress(AttributeError, OSError):  # from the disk, not from memory, where the system can be told so
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            with np.load(file, allow_pickle=False) as archive:
+                for name in archive.files:  # one by one: the check sums of the archive are compared
+                    archive[name]
+    except Exception as error:
+        raise OSError(5, f"what was just written cannot be read back ({error})", str(path)) from error
+
+
+def load(path, trainer, free=()):
     """Load a saved state into a Trainer of the same model, options and data; returns `extra`.
 
+    free   settings of the batches, such as "batch_size", in which the trainer may differ
     Raises: InputError that lists all names, shapes and dtypes that differ. The Trainer is unchanged then.
     """
     arrays, meta = read(path)
@@ -55,14 +146,17 @@ def load(path, trainer):
     elif meta["options"] != _as_json(getattr(model, "options", {})):
         differences.append(f"the options are {getattr(model, 'options', {})} here, {meta['options']} there")
     differences += compare(model.params, parameters(arrays))
+    if len(arrays["losses"]) != meta["steps"] and len(arrays["losses"]):
+        differences.append(f"{len(arrays['losses'])} losses for {meta['steps']} steps")
     differences += [f"velocity of {d}" for d in compare(optimizer.velocity, _velocities(arrays))]
     generators = model.generators()
     differences += [f"generator {n}" for n in sorted(generators.keys() ^ meta["generators"].keys())]
     states = {n: _generator_state(g, meta["generators"].get(n)) for n, g in generators.items()}
     differences += [f"the state of generator {n}" for n in meta["generators"] if states.get(n, ()) is None]
     before = batches.state_dict()
+    state = meta["batches"] | {name: before[name] for name in free}
     try:
-        batches.load_state_dict(meta["batches"])
+        batches.load_state_dict(state)
     except ValueError as error:
         differences.append(str(error))
     if differences:
@@ -77,22 +171,34 @@ def load(path, trainer):
 
 
 def read(path):
-    """(arrays, meta) of a checkpoint. Raises: InputError if the file is not one."""
-    arrays = read_npz(path)
-    try:
-        meta = json.loads(arrays.pop("meta").tobytes())
-    except (KeyError, ValueError, RecursionError):
-        meta = None
-    if not is_sound(meta) or "losses" not in arrays or arrays["losses"].ndim != 1:
-        raise InputError(f"{path} is an archive of arrays but not a checkpoint of format {FORMAT}")
+    """(arrays, meta) of a checkpoint. Raises: InputError if the file is not one, or is not what was written."""
+    arrays, meta, _ = read_with_digest(path)
     return arrays, meta
+
+
+def read_with_digest(path):
+    """As `read`, and whether the file records a digest: checkpoints of older versions do not."""
+    arrays = read_npz(path)
+    recorded, ours = arrays.pop(DIGEST, None), digest(arrays)
+    arrays.pop("allow_pickle", None)  # some versions of NumPy write it
+    try:
+        meta = parsed_json(arrays.pop("meta", np.empty(0)).tobytes())
+        wrong = problem(meta)
+    except ValueError as error:
+        wrong = f"its meta is no JSON that can be read: {printable(str(error)[:MOST_REASON])}"
+    if wrong is None and ("losses" not in arrays or arrays["losses"].ndim != 1):
+        wrong = "it has no losses"
+    if wrong is not None:
+        raise InputError(f"{path} is an archive of arrays but not a checkpoint of format {FORMAT}: {wrong}")
+    if recorded is not None and not np.array_equal(recorded, ours):
+        raise InputError(f"{path} is not what was written: its digest does not fit its content")
+    require_options_fit(meta["options"], parameters(arrays), path)
+    return arrays, meta, recorded is not None
 
 
 def is_sound(meta):
     """Whether `meta` has the entries that `save` writes."""
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        return False
-    return all(key in meta and isinstance(meta[key], kind) for key, kind in _KINDS.items()) and meta["steps"] >= 0
+    return problem(meta) is None
 
 
 def compare(ours, theirs):

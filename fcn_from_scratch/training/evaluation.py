@@ -1,20 +1,29 @@
 """Score a model on a dataset with one confusion matrix for all pictures."""
 
+import numpy as np
+
 from fcn_from_scratch import datasets
-from fcn_from_scratch.backend import to_device, to_numpy
+from fcn_from_scratch.backend import get_array_module, to_device, to_numpy
+from fcn_from_scratch.checks import few
 from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.metrics import ConfusionMatrix
 from fcn_from_scratch.progress import bar
+from fcn_from_scratch.training import finite
 from fcn_from_scratch.training.pair_heads import pair_heads
+from fcn_from_scratch.training.readable import Readable
 
 
 def predict(model, x):
     """The class of each pixel: the arg-max over the scores. x (N, C, H, W) -> integers (N, H, W).
 
     For a network with several heads, the classes of the first.
+    Raises: finite.DivergedError for scores that are not finite. Their arg-max would look like a prediction.
     """
-    scores = model(x)
-    return (scores[0] if isinstance(scores, tuple) else scores).argmax(axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = model(x)
+    scores = scores[0] if isinstance(scores, tuple) else scores
+    _require_finite(model, scores, "a picture")
+    return scores.argmax(axis=1)
 
 
 def segment(model, image, device="cpu"):
@@ -31,22 +40,50 @@ def evaluate(model, dataset, device="cpu", progress=False):
     return next(iter(evaluate_heads(model, dataset, device, progress).values()))
 
 
-def evaluate_heads(model, dataset, device="cpu", progress=False, before=None):
+def evaluate_heads(model, dataset, device="cpu", progress=False, stop=None, before=None):
     """As evaluate, for all heads. Returns: dict name -> ConfusionMatrix, with the names of dataset.heads.
 
+    dataset  of a readable.Readable, the pictures that can be read are scored
+    stop     a function that returns None, or an exception to end with, such as after a signal
     before   a function (size, name) that is called with the size (H, W) and the name of each picture before its forward
+    Raises: finite.DivergedError for scores that are not finite; it names the picture.
     """
     was_training, workspace = model.training, model.workspace
     model.eval().use(workspace or Workspace())  # each picture reuses the memory of the one before
     matrices = {}
-    batches = datasets.epoch(dataset, 1, model.transform)
     options = {"total": len(dataset), "disable": not progress, "unit": "image", "desc": "scoring", "leave": None}
-    for x, labels, names in bar(batches, **options):  # leave=None: inside a training run's bar it goes away at the end
-        if before is not None:
-            before(x.shape[2:], names[0])
-        found = pair_heads(model(to_device(x, device)), labels)
-        for (name, classes), (scores, ids) in zip(dataset.heads.items(), found):
-            matrix = matrices.setdefault(name, ConfusionMatrix(len(classes), dataset.ignore_index))
-            matrix.update(ids, to_numpy(scores.argmax(axis=1)))
-    model.train(was_training).use(workspace)
+    try:
+        for sample in bar(_samples(dataset), **options):  # leave=None: inside the bar of a training run it goes away
+            if stop is not None and (error := stop()) is not None:
+                raise error
+            _count(model, sample, dataset, device, matrices, before)
+    finally:
+        model.train(was_training).use(workspace)
     return matrices
+
+
+def _samples(dataset):
+    if isinstance(dataset, Readable):
+        return dataset.samples()
+    return (dataset[place] for place in range(len(dataset)))
+
+
+def _count(model, sample, dataset, device, matrices, before):
+    """Predict one picture, and add the counts to the matrix of each head."""
+    x, labels = datasets.collate([model.transform(sample.image)], [sample.labels])
+    if before is not None:
+        before(x.shape[2:], sample.name)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = pair_heads(model(to_device(x, device)), labels)
+    for (name, classes), (scores, ids) in zip(dataset.heads.items(), found):
+        _require_finite(model, scores, f"the picture {sample.name}")
+        matrix = matrices.setdefault(name, ConfusionMatrix(len(classes), dataset.ignore_index))
+        matrix.update(ids, to_numpy(scores.argmax(axis=1)))
+
+
+def _require_finite(model, scores, picture):
+    if bool(get_array_module(scores).isfinite(scores).all()):
+        return
+    found = finite.wrong(getattr(model, "params", {}))
+    why = f"the weights are not finite: {few(found, 3)}" if found else "the weights are too large (diverged training?)"
+    raise finite.DivergedError(f"the scores of {picture} are not finite: {why}")

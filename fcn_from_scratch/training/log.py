@@ -13,7 +13,7 @@ A killed process leaves whole rows, and perhaps a part of one. `recovered` reads
 import os
 from typing import NamedTuple
 
-from fcn_from_scratch.files import write_atomically
+from fcn_from_scratch.files import naming, write_atomically
 
 
 class Row(NamedTuple):
@@ -46,7 +46,7 @@ class Log:
         """Add a row at the end."""
         self.rows.append(row)
         if self.path is not None:
-            with self.path.open("ab") as file:
+            with naming(self.path), self.path.open("ab") as file:
                 file.write(_line(row))
 
     def score(self, **scores):
@@ -59,7 +59,7 @@ class Log:
     def sync(self):
         """Wait until the rows are on the disk. Then a checkpoint that is written afterwards never lacks its rows."""
         if self.path is not None:
-            with self.path.open("ab") as file:
+            with naming(self.path), self.path.open("ab") as file:
                 os.fsync(file.fileno())
 
     def _write_all(self):

@@ -3,7 +3,7 @@
 import shutil
 import time
 
-from fcn_from_scratch.files import remove_leftovers, write_atomically
+from fcn_from_scratch.files import sweep, write_atomically
 from fcn_from_scratch.training import checkpoint
 from fcn_from_scratch.training.log import Log, Row, recovered
 
@@ -27,7 +27,8 @@ class Record:
 
     best.npz is the checkpoint with the best validation mean IU so far; of equal ones, the first. A network with several
     heads is judged by its first head.
-    Attributes: log; best, a dict with its step and mean_iu, or None; matrices of the latest scores.
+    Attributes: log; saved, the step of the last checkpoint, or None; best, a dict with its step and mean_iu, or None;
+    matrices of the latest scores.
     Scoring takes no random numbers, so the weights do not depend on `every`  (tests/training/test_record.py).
     After kill -9 at any moment, best.npz is never ahead of checkpoint.npz, and log.csv has all its rows.
     """
@@ -36,16 +37,18 @@ class Record:
         self.trainer, self.folder, self.score = trainer, folder, score
         self.every, self.last, self.extra, self.board = every, last, extra or {}, board
         self.log, self.best, self.matrices = None, None, None
+        self.saved = None
         self._scored_at, self._text = None, ""
 
     def start(self, saved=None):
         """Begin the log; or go on with that of a loaded checkpoint, whose extra is `saved`."""
         path, rows = None if self.folder is None else self.folder / LOG, []
-        for name in (CHECKPOINT, BEST, LOG) if self.folder is not None else ():
-            remove_leftovers(self.folder / name)
+        if self.folder is not None:
+            sweep(self.folder)
         if saved is not None and path is not None:
             rows = recovered(path, self.trainer.losses, self.trainer.optimizer.schedule)
         self.best = _sound(saved or {})
+        self.saved = None if saved is None else self.trainer.steps
         self.log = Log(path, rows)
         if self.best and self.best["step"] == self.trainer.steps:
             self._copy_best()  # the process may have been killed before it did
@@ -53,6 +56,8 @@ class Record:
             self.board.start(rows)
         before = rows[-1].seconds if rows else 0.0
         self._began = time.monotonic() - (before or 0.0)
+        if rows and rows[-1].mean_iu is None and self._due(self.trainer.steps):
+            self.finish()  # a signal came while the network was scored
 
     def save(self):
         """Write the checkpoint."""
@@ -62,13 +67,17 @@ class Record:
         if self.board is not None:
             self.board.flush()
         checkpoint.save(self.folder / CHECKPOINT, self.trainer, {**self.extra, "best": self.best})
+        self.saved = self.trainer.steps
 
     def __call__(self, trainer):
         """After a step: score the network if it is time, and log the step. Returns: the latest mean IU, as a text."""
         step = trainer.steps
         row = Row(step, trainer.losses[-1], trainer.optimizer.schedule(step - 1))
-        due = step == self.last or (self.every and step % self.every == 0)
-        scores = self._scores() if due else {}
+        try:
+            scores = self._scores() if self._due(step) else {}
+        except BaseException:
+            self.log.add(row._replace(seconds=time.monotonic() - self._began))
+            raise
         row = row._replace(seconds=time.monotonic() - self._began, **scores)
         self.log.add(row)
         if self.board is not None:
@@ -84,6 +93,10 @@ class Record:
                 self.log.score(**scores)
             self._keep_best(scores)
         return self.matrices
+
+    def _due(self, step):
+        """Whether the network is scored after this step."""
+        return step == self.last or bool(self.every and step % self.every == 0)
 
     def _scores(self):
         self.matrices, self._scored_at = self.score(), self.trainer.steps

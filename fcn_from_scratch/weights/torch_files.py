@@ -20,8 +20,6 @@ from fcn_from_scratch.weights.trust import printable, read_exactly, size_of, sou
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 FEW_STEPS = 1000  # the most instructions of the version's and the system's pickle, which have a dozen each
-STATE_DICTS = ("model_state_dict", "state_dict", "model")  # trainers keep the parameters under one of these
-ADVICE = "torch.save(model.state_dict(), FILE) writes one that can be read"
 
 
 def read_torch(path):
@@ -122,23 +120,6 @@ def _facts(state):
     """The words that `fcn export` gave a state dict as an attribute, which holds no tensor."""
     found = getattr(state, "attributes", {}).get("fcn_from_scratch")
     return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
-
-
-def _parameters(content, storages):
-    """Take the content apart. Returns: (the state dict's arrays, the numbers and words beside the state dict)."""
-    if not isinstance(content, dict):
-        raise InputError(f"it holds a {type(content).__name__} and not a dict of tensors; {ADVICE}")
-    state, meta = content, _facts(content)
-    for key in STATE_DICTS:
-        if isinstance(content.get(key), dict):
-            state = content[key]
-            meta = {str(k): v for k, v in content.items() if isinstance(v, (str, bool, int, float))}
-            break
-    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor) and isinstance(name, str)}
-    if not tensors:
-        found = few([str(key)[:60] for key in state]) or "nothing"
-        raise InputError(f"it holds no tensors by name but {found}; {ADVICE}")
-    return {name: storages.array(name, tensor) for name, tensor in tensors.items()}, meta
 
 
 def _parameters(content, storages, unknown):

@@ -99,4 +99,5 @@ sys.exit(main({["train", *TINY, "--steps", "1", "--out", str(tmp_path / "r")]!r}
         end = self.python("-c", code)
         assert end.returncode == 1
         assert "File too large" in end.stderr
-        assert [path.name for path in (tmp_path / "r").iterdir()] == ["log.csv"], "no checkpoint, and no part of one"
+        assert f"{tmp_path / 'r'}: File too large" in end.stderr, "it is tried before the training"
+        assert list((tmp_path / "r").iterdir()) == []

@@ -9,7 +9,7 @@ import pytest
 from cli_runs import TINY, arrays_of, log_of, write_folder
 
 from fcn_from_scratch.cli import train_arguments, train_resume
-from fcn_from_scratch.training import checkpoint
+from fcn_from_scratch.training import checkpoint, meta
 
 RUN = ["--lr", 0.05, "--schedule", "fixed", "--seed", 5, "--momentum", 0.8, "--crop", "24x32", "--balance", 0.5]
 
@@ -37,11 +37,7 @@ def settings(folder):
 @pytest.mark.parametrize(
     ("words", "given", "theirs"),
     [
-        (["--lr", 0.1], "--lr 0.1", "with 0.05"),
-        (["--schedule", "poly"], "--schedule poly", "with fixed"),
         (["--seed", 6], "--seed 6", "with 5"),
-        (["--momentum", 0.9], "--momentum 0.9", "with 0.8"),
-        (["--weight-decay", 0], "--weight-decay 0.0", "with 0.0005"),
         (["--crop", "32x24"], "--crop 32x24", "with 24x32"),
         (["--size", "32x48"], "--size 32x48", "with 32x32"),
         (["--count", 7], "--count 7", "with 6"),
@@ -61,8 +57,6 @@ def settings(folder):
         (["--model", "mini_fcn16s"], "--model mini_fcn16s", "with mini_fcn8s"),
         (["--recipe", "fcn8s-heavy"], "--recipe fcn8s-heavy", "with mini"),
         (["--reduction", "sum"], "--reduction sum", "with mean"),
-        (["--batch-size", 3], "--batch-size 3", "with 2"),
-        (["--iter-size", 2], "--iter-size 2", "with 1"),
         (["--sampling", "replacement"], "--sampling replacement", "with epoch"),
         (["--split", "val"], "--split val", "with train"),
         (["--val-split", "test"], "--val-split test", "with val"),
@@ -79,20 +73,75 @@ def test_another_value_is_refused(mistake, part, words, given, theirs):
     assert {path.name: path.read_bytes() for path in part.iterdir()} == before
 
 
-def test_every_option_is_free_or_refused(part):
-    """No option of the parser is left out: a changed value is refused, or it is one of FREE."""
+def options():
+    """The options of the command, all at their defaults."""
     parser = argparse.ArgumentParser()
     train_arguments.add_arguments(parser)
-    args = train_arguments.complete(parser.parse_args([]))
-    names = set(vars(args)) - {"resume"}
-    assert names >= {"lr", "val_every", "tensorboard", "root", "plain"}
-    for name in names:
-        value = "another"
-        if name in train_resume.FREE:
-            assert getattr(train_resume.resumed(args, {name: value}, part / "checkpoint.npz"), name) == value
+    return train_arguments.complete(parser.parse_args([]))
+
+
+def test_every_option_stands_in_one_list():
+    listed = [*train_resume.FREE, *train_resume.CHANGES, *train_resume.REFUSED]
+    assert sorted(listed) == sorted(set(vars(options())) - {"resume"})
+
+
+def test_every_option_is_honoured_or_refused(part):
+    args = options()
+    for name in set(vars(args)) - {"resume"}:
+        value = 77 if name == "steps" else "another"
+        if name in (*train_resume.FREE, *train_resume.CHANGES):
+            one, changed = train_resume.resumed(args, {name: value}, part / "checkpoint.npz")
+            assert getattr(one, name) == value
+            assert set(changed) == ({name} if name in train_resume.CHANGES else set())
         else:
             with pytest.raises(ValueError, match=f"^{train_arguments.option(name)} another does not fit the run"):
                 train_resume.resumed(args, {name: value}, part / "checkpoint.npz")
+
+
+def test_every_saved_setting_is_checked(part):
+    """meta.ARGUMENTS has a line for each, so a lying one is found before it is used."""
+    assert set(settings(part)) <= set(meta.ARGUMENTS)
+    assert meta.extra_problem({"arguments": settings(part)}) is None
+
+
+def test_what_changes_the_steps_is_honoured(done, part):
+    words = ["--lr", 0.001, "--schedule", "poly", "--momentum", 0.5, "--weight-decay", 0, "--batch-size", 3]
+    out = done("train", "--resume", "--steps", 4, "--iter-size", 2, *words, "--out", part)
+    assert "from here on --lr is 0.001; it was 0.05" in out
+    assert "4 steps of 6, learning rate 0.001 (poly, mean), momentum 0.5, decay 0" in out
+    now = settings(part)
+    assert [now[n] for n in train_resume.CHANGES] == [0.001, "poly", 0.5, 0.0, 3, 2]
+    rates = [float(row[2]) for row in log_of(part)[1:]]
+    assert rates[:2] == [0.05, 0.05]
+    assert rates[2:] == pytest.approx([0.001 * (1 - n / 4) ** 0.9 for n in (2, 3)])
+    out = done("train", "--resume", "--steps", 5, "--out", part)
+    assert "batch" not in out
+    assert "learning rate 0.001" in out, "the change is kept"
+
+
+def test_a_lower_rate_lowers_the_next_step(done, part, tmp_path):
+    """With a hundredth of the rate and no gradient to speak of, the weights move a hundredth as far."""
+    shutil.copytree(part, tmp_path / "other")
+    before = arrays_of(part / "checkpoint.npz")
+    moved = []
+    for folder, lr in ((part, 0.05), (tmp_path / "other", 0.0005)):
+        done("train", "--resume", "--steps", 3, "--lr", lr, "--out", folder)
+        after = arrays_of(folder / "checkpoint.npz")
+        moved.append(after["model/score_fr.bias"] - before["model/score_fr.bias"])
+    assert np.abs(moved[0]).max() > 0
+    np.testing.assert_allclose(moved[1], moved[0] / 100, rtol=1e-2)
+
+
+def test_fewer_steps_than_were_done(mistake, part):
+    line = mistake("train", "--resume", "--steps", 1, "--out", part)
+    assert f"the run in {part} has done 2 steps already: --steps 1 is less" in line
+
+
+@pytest.mark.parametrize("words", [[], ["--steps", 2, "--dataset", "voc"], ["--out", "runs/camvdi"]])
+def test_no_run_to_resume(mistake, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    assert "there is no run in runs/" in mistake("train", "--resume", *words)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_same_values_are_welcome(done, part, tmp_path):
@@ -129,13 +178,24 @@ def test_data_that_was_moved(done, mistake, tmp_path):
     assert settings(tmp_path / "r")["root"] == str(tmp_path / "moved")
 
 
+def test_a_relative_root_is_kept_as_an_absolute_one(done, tmp_path, monkeypatch):
+    write_folder(tmp_path / "data", [(32, 40)] * 5)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    words = ["--num-classes", 3, "--width", 2, "--batch-size", 2, "--steps", 1, "--out", tmp_path / "r"]
+    done("train", "--dataset", "folder", "--root", "data", *words)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    done("train", "--resume", "--steps", 2, "--out", tmp_path / "r")
+    assert settings(tmp_path / "r")["root"] == str(tmp_path / "data")
+
+
 def test_a_run_of_an_older_version(done, part, tmp_path):
     """Its checkpoint knows no --val-every and no best, and it has losses.csv in the place of log.csv."""
-    arrays, meta = checkpoint.read(part / "checkpoint.npz")
-    for name in ("val_every", "tensorboard"):
-        del meta["extra"]["arguments"][name]
-    del meta["extra"]["best"]
-    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    arrays, facts = checkpoint.read(part / "checkpoint.npz")
+    for name in ("val_every", "tensorboard", "strict"):
+        del facts["extra"]["arguments"][name]
+    del facts["extra"]["best"]
+    arrays["meta"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
     np.savez(part / "checkpoint.npz", **arrays)
     for name in ("best.npz", "log.csv"):
         (part / name).unlink()

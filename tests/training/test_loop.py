@@ -74,9 +74,9 @@ class TestTraining:
     def test_saving(self, new_run):
         run, seen = new_run(), []
         run.run(3, progress=False, save=lambda: seen.append(run.steps), save_seconds=0)
-        assert seen == [1, 2, 3, 3], "after every step, and at the end"
+        assert seen == [1, 2, 3], "after every step whose weights have proved good, and at the end"
         run.run(5, progress=False, save=lambda: seen.append(run.steps), save_seconds=60)
-        assert seen[4:] == [5]
+        assert seen[3:] == [5]
 
     def test_switches_to_training_mode(self, new_run):
         run = new_run(dropout=0.5)
@@ -156,7 +156,8 @@ class TestNotFinite:
             run.run(9, progress=False)
         message = str(caught.value)
         assert "the loss of step 2 is nan" in message
-        assert "learning rate 0.02 is too large for reduction 'mean'" in message
+        assert f"the weights are not finite: fc7.weight ({run.model.params['fc7.weight'][0].size} of" in message
+        assert "rate" not in message, "it is not to blame"
         after = state_of(run)
         learned = {key for key in before if key.startswith(("param", "velocity")) or key in ("losses", "steps")}
         assert len(learned) == 2 * len(run.model.params) + 2
@@ -164,7 +165,7 @@ class TestNotFinite:
 
     def test_a_rate_beyond_reason_ends_there_without_warnings(self, new_run):
         run = new_run(lr=1e30)
-        with pytest.raises(InputError, match=r"step [1-3] is (nan|inf).*1e\+30"):
+        with pytest.raises(InputError, match=r"step [1-3] is .*1e\+30"):
             run.run(9, progress=False)
 
 

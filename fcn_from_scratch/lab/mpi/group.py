@@ -104,10 +104,12 @@ class Group:
 
     def abort(self, error):
         """Print this rank's error and end all ranks, since the others may wait for this one."""
-        known = isinstance(error, (InputError, OSError, MemoryError))
-        text = str(error) if known else traceback.format_exc()
+        # What is no Exception is a signal: Ctrl-C, or the end of the launcher.
+        known = isinstance(error, (InputError, OSError, MemoryError)) or not isinstance(error, Exception)
+        text = (str(error) or "interrupted") if known else traceback.format_exc()
         print(f"fcn: rank {self.rank} of {self.size} failed: {text}", file=sys.__stderr__, flush=True)
-        self.comm.Abort(2 if isinstance(error, InputError) else 1)
+        status = 2 if isinstance(error, InputError) else 1
+        self.comm.Abort(128 + error.number if hasattr(error, "number") else status)
 
 
 @contextlib.contextmanager

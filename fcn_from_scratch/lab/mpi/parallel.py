@@ -15,6 +15,7 @@ from fcn_from_scratch.engine import loss_shares
 from fcn_from_scratch.metrics import ConfusionMatrix
 from fcn_from_scratch.training import evaluation
 from fcn_from_scratch.training.loop import Trainer
+from fcn_from_scratch.training.readable import Readable
 
 
 class ParallelTrainer(Trainer):
@@ -45,13 +46,17 @@ class ParallelTrainer(Trainer):
                 f"{self.iter_size}) cannot be shared by {group.size} processes: start at most {pictures}"
             )
 
-    def run(self, steps, progress=True, save=None, save_seconds=60, watch=None):
+    def run(self, steps, progress=True, save=None, save_seconds=60, watch=None, stop=None):
         """As Trainer.run. Only the first rank shows the progress and saves. All ranks call `watch`."""
         self._agree()
         first = self.group.first
-        super().run(steps, progress and first, save if first else None, save_seconds, watch)
+        super().run(steps, progress and first, save if first else None, save_seconds, watch, stop)
         self._agree()
         return self
+
+    def stopped(self, error):
+        """A signal reaches the ranks at different moments, or only some of them: all stop at the same step."""
+        return next((each for each in self.group.gather(error) if each is not None), None)
 
     def over_batches(self, gradients):
         loss = sum(self._part(gradients, turn) for turn in range(self.iter_size))
@@ -104,7 +109,11 @@ class ParallelTrainer(Trainer):
 
 def evaluate_heads(group, model, dataset, device="cpu", progress=False):
     """As evaluation.evaluate_heads. Each rank scores a part of the pictures; all return the counts of all pictures."""
-    part = _Part(dataset, range(len(dataset))[group.part(len(dataset))])
+    places = range(len(dataset))[group.part(len(dataset))]
+    if isinstance(dataset, Readable):
+        part = Readable(_Part(dataset.dataset, places), dataset.left_out)
+    else:
+        part = _Part(dataset, places)
     ours = evaluation.evaluate_heads(model, part, device, progress)
     matrices = {}
     for theirs in group.gather({name: (m.num_classes, m.ignore_index, m.matrix) for name, m in ours.items()}):

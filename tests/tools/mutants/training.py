@@ -46,7 +46,7 @@ MUTANTS = [
     ),
     Mutant(
         "gradients not reset between steps",
-        "training.loop.Trainer.step",
+        "training.loop.Trainer._step",
         "self.model.zero_grad()",
         "",
         STEP,
@@ -75,7 +75,7 @@ MUTANTS = [
     Mutant(
         "a resumed run draws the first batches again",
         "training.checkpoint.load",
-        'batches.load_state_dict(meta["batches"])',
+        "batches.load_state_dict(state)",
         "pass",
         STEP,
     ),
@@ -102,12 +102,15 @@ MUTANTS = [
     ),
     Mutant(
         "a step before backward",
-        "training.loop.Trainer.step",
+        "training.loop.Trainer._step",
         """
             self.model.zero_grad()
             with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
                 loss = self.over_batches(gradients) / self.iter_size
             self._require_finite(loss)
+            if self.before_update is not None:
+                self.before_update(loss)
+            self.moving = True
             self.optimizer.step(self.iter_size)
         """,
         """
@@ -116,26 +119,29 @@ MUTANTS = [
             with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
                 loss = self.over_batches(gradients) / self.iter_size
             self._require_finite(loss)
+            if self.before_update is not None:
+                self.before_update(loss)
+            self.moving = True
         """,
         LOOP,
     ),
     Mutant(
         "a step by a loss that is not finite",
-        "training.loop.Trainer.step",
+        "training.loop.Trainer._step",
         "self._require_finite(loss)",
         "pass",
         LOOP,
     ),
     Mutant(
         "losses of several batches summed",
-        "training.loop.Trainer.step",
+        "training.loop.Trainer._step",
         "self.over_batches(gradients) / self.iter_size",
         "self.over_batches(gradients)",
         LOOP,
     ),
     Mutant(
         "a step leaves what forward kept",
-        "training.loop.Trainer.step",
+        "training.loop.Trainer._step",
         "fused.unobserved(self.model), ",
         "",
         "engine/test_micro_batches.py",
@@ -215,5 +221,33 @@ MUTANTS = [
                 self.board.add(row)
         """,
         RECORD,
+    ),
+    Mutant(
+        "a checkpoint of a step holds the batches after it",
+        "training.loop.Trainer.position",
+        "if self._before is not None:",
+        "if False:",
+        "training/test_endings.py",
+    ),
+    Mutant(
+        "a diverged run is saved",
+        "training.loop._Keeper.__exit__",
+        "isinstance(error, DivergedError)",
+        "False",
+        "training/test_endings.py",
+    ),
+    Mutant(
+        "weights that are not finite are saved",
+        "training.checkpoint.save",
+        "if found := finite.wrong(arrays):",
+        "if found := []:",
+        "training/test_endings.py",
+    ),
+    Mutant(
+        "the digest leaves out the names",
+        "training.checkpoint.digest",
+        'f"{name} {array.dtype.str} {array.shape} "',
+        'f"{array.dtype.str} {array.shape} "',
+        "training/test_endings.py",
     ),
 ]
