@@ -22,7 +22,7 @@ def open_picture(path, raw=False):
     raw  keep the stored values of a grey PNG of 2 or 4 bits, which are ids; Pillow would stretch them to 0..255
     Returns: PIL image, loaded, with its file closed. Of several frames it is the first.
     Raises: UnreadableError naming the file when it is missing, empty, cut short, damaged, no regular file or no
-    picture in one of FORMATS. A picture of more than MOST_PIXELS is refused too, since a small file may claim a huge size.
+    picture in one of FORMATS. A picture of more than MOST_PIXELS is refused too: a small file may claim a huge size.
     """
     path = Path(path)
     try:

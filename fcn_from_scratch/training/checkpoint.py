@@ -27,7 +27,7 @@ from fcn_from_scratch.training import finite
 from fcn_from_scratch.training.meta import FORMAT, problem, require_options_fit
 from fcn_from_scratch.weights import MODEL_PREFIX, parameters
 from fcn_from_scratch.weights.npz import read_npz
-from fcn_from_scratch.weights.trust import parsed_json
+from fcn_from_scratch.weights.trust import MOST_JSON, parsed_json
 
 VELOCITY_PREFIX = "velocity/"
 DIGEST = "digest"
@@ -181,11 +181,7 @@ def read_with_digest(path):
     arrays = read_npz(path)
     recorded, ours = arrays.pop(DIGEST, None), digest(arrays)
     arrays.pop("allow_pickle", None)  # some versions of NumPy write it
-    try:
-        meta = parsed_json(arrays.pop("meta", np.empty(0)).tobytes())
-        wrong = problem(meta)
-    except ValueError as error:
-        wrong = f"its meta is no JSON that can be read: {printable(str(error)[:MOST_REASON])}"
+    meta, wrong = _meta(arrays.pop("meta", None))
     if wrong is None and ("losses" not in arrays or arrays["losses"].ndim != 1):
         wrong = "it has no losses"
     if wrong is not None:
@@ -194,6 +190,17 @@ def read_with_digest(path):
         raise InputError(f"{path} is not what was written: its digest does not fit its content")
     require_options_fit(meta["options"], parameters(arrays), path)
     return arrays, meta, recorded is not None
+
+
+def _meta(array):
+    """(value, problem in words) of the array that holds the meta."""
+    if array is None or array.nbytes > MOST_JSON:
+        return None, "it has no meta" if array is None else f"its meta has more than {MOST_JSON} bytes"
+    try:
+        meta = parsed_json(array.tobytes())
+    except ValueError as error:
+        return None, f"its meta is not JSON: {printable(str(error)[:MOST_REASON])}"
+    return meta, problem(meta)
 
 
 def is_sound(meta):
