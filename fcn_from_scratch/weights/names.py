@@ -123,7 +123,7 @@ def _translated(bare_names):
 
 def _shared_beginnings(names):
     """The places after each word that all names begin with: [2, 4] for a.b.weight and a.b.bias."""
-    first, last = min(names), max(names)
+    first, last = min(names, default=""), max(names, default="")
     same = next((place for place, (a, b) in enumerate(zip(first, last)) if a != b), len(first))
     return [match.end() for match in re.finditer("[./]", first[:same])]
 

@@ -70,10 +70,13 @@ class Storages:
         self.declared, self.arrays, self.read, self.room = {}, {}, None, MOST_NUMBERS
 
     def declare(self, identity):
-        """Declare a storage by its persistent id. Returns: Storage; a Placeholder if its numbers are of another kind.
+        """Declare a storage by its persistent id. Returns: Storage; a Placeholder for a class or other numbers.
 
         The id is ("storage", kind, key, place, count). In old files a window of the storage may follow.
         """
+        if isinstance(identity, tuple) and len(identity) == 4 and identity[0] == "module":
+            kind = identity[1]  # a class, which old files keep with its file and its source code
+            return kind if isinstance(kind, Placeholder) else Placeholder("a class")
         if not isinstance(identity, tuple) or len(identity) not in (5, 6) or identity[0] != "storage":
             raise InputError(
                 "its pickle refers to something that is no storage: was a whole model saved? "
