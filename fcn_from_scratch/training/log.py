@@ -13,7 +13,7 @@ A killed process leaves whole rows, and perhaps a part of one. `recovered` reads
 import os
 from typing import NamedTuple
 
-from fcn_from_scratch.files import naming, write_atomically
+from fcn_from_scratch.files import naming, open_regular, write_atomically
 
 
 class Row(NamedTuple):
@@ -81,7 +81,8 @@ def recovered(path, losses, schedule):
 def read(path):
     """The whole rows of a log file as a dict step -> Row; {} if there is no file."""
     try:
-        content = path.read_bytes().decode(errors="replace")
+        with open_regular(path) as file:
+            content = file.read().decode(errors="replace")
     except FileNotFoundError:
         return {}
     rows = map(_row, content.split("\n")[:-1])  # after the last line break: nothing, or a part of a row
