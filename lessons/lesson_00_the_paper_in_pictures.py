@@ -428,8 +428,8 @@ check(
 #    In the small networks of lesson 8, dilation gains .02 to .04 of mean IU over upsampling
 #    without training, and .17 to .23 with training. Two skips gain more, here and in both
 #    worlds of lesson 12, and cost almost nothing. On photographs it is closer: [on
-#    CamVid](../docs/compare.md) dilation gains about as much as two skips, and others
-#    report a dilated VGG16 that is better than FCN-8s. So prefer skips where a shallow map
+#    CamVid](../docs/compare.md) dilation gains about half of what two skips gain, and
+#    others report a dilated VGG16 that is better than FCN-8s. So prefer skips where a shallow map
 #    can tell the classes or work counts, and try dilation where no shallow map can.
 #    (Lessons 8 and 12)
 # 9. *Are skips the same as the bypasses of ResNet?* No. A skip adds scores from a finer map

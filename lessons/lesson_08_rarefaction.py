@@ -543,7 +543,7 @@ check("rarefied gains little by it, upsampling does not gain", no_zeros)
 # too few pixels for this, and a skip from there gains little, mostly .00 to .02. But a
 # dilated network that is trained there stays below FCN-8s, by .10 to .36 on five seeds: a
 # value of `pool3` sees just enough. On photographs the two are closer: [on
-# CamVid](../docs/compare.md), dilation gains about as much as two skips. And Yu and Koltun
+# CamVid](../docs/compare.md), dilation gains about half of what skips do. And Yu and Koltun
 # ([arXiv 1511.07122](https://arxiv.org/abs/1511.07122)) took the last two pools out of
 # VGG16, dilated the layers behind, and report that this network is more accurate on PASCAL
 # VOC than FCN-8s. So prefer skips where a shallow map can tell the classes, or where work
