@@ -509,9 +509,10 @@ check(
 # %% [markdown]
 # ## Only masks as input
 # How far does a network get that sees only masks? Here a mask is a silhouette, white where
-# there is a thing and black elsewhere. (Lesson 13 masks the loss, which is another thing.) We train a fifth FCN-8s like the four above, on masks. In their world
-# it can see where things are. But two things with the same outline have the same mask,
-# whatever their colours are.
+# there is a thing and black elsewhere. (Lesson 13 masks the loss, which is another thing.)
+# We train a fifth FCN-8s like the four above, on masks. In their world it can see where
+# things are. But two things with the same outline have the same mask, whatever their
+# colours are.
 
 # %%
 iu_mask, _ = learn("the mask alone", fcn8s(3), "mask")
