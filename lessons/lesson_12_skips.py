@@ -325,7 +325,7 @@ check("stripes: 8s is above both alone", what_and_where, f"{both_needed:+.3f}")
 concat_gain, decoder_gain = iu["concat"] - iu["8s"], iu["decoder"] - iu["8s"]
 no_more = abs(concat_gain) < 0.05
 check("joining maps is worth no more than adding scores", no_more, f"{concat_gain:+.3f}")
-check("the decoder is below 8s", -0.3 < decoder_gain < 0.02, f"{decoder_gain:+.3f}")
+check("the decoder is below 8s", -0.3 < decoder_gain < 0, f"{decoder_gain:+.3f}")
 
 # %% [markdown]
 # What does the structure buy? Start, steps and pictures are equal. With colours, two skips
@@ -421,8 +421,7 @@ check("at equal rates too, by less", half_is_left, f"{equal_rate_gain:+.3f}")
 # Everything after the score layers is linear, so the scores of FCN-8s are a sum of three
 # maps, one for each score layer. There are two ways to ask how much each one contributes.
 # The *spread* of a map says how much its scores differ between the classes. An *ablation*
-# says what it is worth: set one score layer to zero and measure the mean IU of what is
-# left. We do both in both worlds.
+# says what it is worth: set one score layer to zero and measure the mean IU that is left.
 
 
 # %%
@@ -456,24 +455,23 @@ add_up = max(parts_gap, striped_gap) < 1e-5
 check("the three parts add up to the scores", add_up, "to 1e-5 of the largest")
 pool3_most = 0.5 < lost["score_pool3"] < 0.75
 check("colours: without score_pool3, 8s loses .5 or more", pool3_most)
-check("colours: without score_pool4 it loses less", 0 < lost["score_pool4"] < 0.15)
+check("colours: without score_pool4 it loses less than .15", 0 < lost["score_pool4"] < 0.15)
 striped_pool3 = 0.4 < striped_lost["score_pool3"] < 0.8
 check("stripes: without score_pool3, 8s loses .4 or more", striped_pool3)
-pool4_lost = striped_lost["score_pool4"]
-wide_look = 0.05 < pool4_lost < 0.6 and pool4_lost > lost["score_pool4"]
-check("stripes: score_pool4 is worth more than with colours", wide_look)
+wide_look = 0.05 < striped_lost["score_pool4"] < 0.6
+check("stripes: without score_pool4 it loses .05 or more", wide_look)
 no_top = max(abs(one["score_fr"]) for one in (lost, striped_lost))
-check("without score_fr it loses less than .1", no_top < 0.1, "in both worlds")
+check("without score_fr it loses less than .1", no_top < 0.1, f"{no_top:.3f} at most")
 shares = [[one[name] for name in HEADS] for one in (share, striped_share)]
 by_spread = all(fr < pool4 < pool3 and 0.45 < pool3 < 0.9 for fr, pool4, pool3 in shares)
 check("score_pool3 has most of the spread, score_fr least, in both", by_spread)
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 4.** Without `score_pool3`, in both worlds: 8s loses .5 or more. With
-# > colours, `score_pool4` is worth less than .1, with stripes .1 to .4. If you wrote that
-# > `score_fr` matters most, since it has seen most of the picture: we cannot measure that
-# > it is worth anything here. A likely reason is that no class needs more than the 46
-# > pixels that `pool4` sees.
+# > **Prediction 4.** Without `score_pool3`, in both worlds: 8s loses .55 to .68. With
+# > colours `score_pool4` is worth .04 to .09, with stripes .10 to .40. If you wrote that
+# > `score_fr` matters most, since it has seen most of the picture: without it 8s loses less
+# > than .1, on these seeds even less than .01. A likely reason is that no class here needs
+# > more than the 46 pixels that `pool4` sees.
 
 # %% [markdown]
 # So the answer to "do shallow and deep layers contribute equally?" is no, and what the deep
@@ -488,14 +486,12 @@ check("score_pool3 has most of the spread, score_fr least, in both", by_spread)
 
 # %%
 pool3_retrained = iu["8s"] - iu["16s"]
-print(f"  trained with both skips {iu['8s']:.3f}, without pool3's {iu['16s']:.3f}")
 far_less = 0.15 < pool3_retrained < lost["score_pool3"] / 2
 check("trained without pool3's skip, it loses far less", far_less)
 
 # %% [markdown]
-# Cut out of the trained network, `score_pool3` costs .6 of mean IU. A network that is
-# trained without it loses less than half of that, because the other layers learn to do more
-# of the work. An ablation tells what a trained network uses, not what a network needs.
+# It loses less than half of what the cut costs, because the other layers learn to do more of
+# the work. An ablation tells what a trained network uses, not what a network needs.
 
 # %% [markdown]
 # ## Why pool4 and pool3?
@@ -530,15 +526,12 @@ check("conv4_3 sees 92 pixels, pool3 only 44", wider)
 
 # %%
 layers = nets["4s"].trunk.layers
-names, sees = [layer.name for layer in layers], {}
-for pool in ("pool2", "pool3", "pool4"):
-    sees[pool] = geometry.receptive_field(layers[: names.index(pool) + 1]).size
-    print(f"  one value of {pool} sees {sees[pool]} pixels")
-check("10, 22 and 46 pixels", [*sees.values()] == [10, 22, 46])
+names = [layer.name for layer in layers]
+pools = [layers[: names.index(pool) + 1] for pool in ("pool2", "pool3", "pool4")]
+sees = [int(geometry.receptive_field(part).size) for part in pools]
+check("pool2, pool3 and pool4 see 10, 22 and 46 pixels", sees == [10, 22, 46])
 steps_down = (("32s", "16s"), ("16s", "8s"), ("8s", "4s"))
 gains, striped_gains = ([s[b] - s[a] for a, b in steps_down] for s in (iu, striped_iu))
-for name, row in (("colours", gains), ("stripes", striped_gains)):
-    print(f"  {name}: pool4 gains {row[0]:+.3f}, pool3 {row[1]:+.3f}, pool2 {row[2]:+.3f}")
 colours_4s = 0.08 < gains[2] < 0.2
 check("with colours, the skip from pool2 gains .08 or more", colours_4s)
 less = gains[2] - striped_gains[2]
@@ -594,9 +587,8 @@ work = {title: count / work["32s"] for title, count in work.items()}
 for title, way in ways.items():
     print(f"  {title:9} mean IU {iu[title]:.3f}, {way.passes:2} passes", end=", ")
     print(f"{work[title]:5.2f} times the work of 32s")
-steps_apart = [nets[title].upscore.stride[0] for title in ("dilated", "8s", "concat")]
-same_places = steps_apart == [8, 8, 8]
-check("dilated, 8s and concat have a score every 8 pixels", same_places)
+apart = [nets[title].upscore.stride[0] for title in ("dilated", "8s", "concat")]
+check("dilated, 8s and concat have a score every 8 pixels", apart == [8, 8, 8])
 check("16 passes cost 15 to 30 times the work of 32s", 15 < work["stitched"] < 30)
 check("holes in the filters cost 1.3 to 2 times that work", 1.3 < work["rarefied"] < 2)
 trick_gain = max(iu["stitched"], iu["rarefied"]) - iu["32s"]
@@ -632,23 +624,21 @@ vgg = {title: models.build(f"fcn{title}", 21, **wide) for title in ("32s", "16s"
 vgg["dilated to 16"] = Sequential(*rarefy(vgg["32s"], 16).layers, BilinearUpsample(32, 16))
 vgg["dilated"] = models.build("fcn8s_dilated", 21, **wide)
 tables = {title: geometry.table(net, 500) for title, net in vgg.items()}
-base = tables["32s"]
-vgg_work, vgg_memory, vgg_new = {}, {}, {}
-print(f"  VGG16         {'work':>6} {'memory':>7} {'new parameters':>15}")
+base, ratio = tables["32s"], {}
 for title, row in tables.items():
-    vgg_work[title] = row.multiply_adds / base.multiply_adds
-    vgg_memory[title] = row.activation_bytes / base.activation_bytes
-    vgg_new[title] = row.parameters / base.parameters - 1
-    print(f"  {title:13} {vgg_work[title]:6.2f} {vgg_memory[title]:7.2f}", end=" ")
-    print(f"{vgg_new[title]:15.3%}")
-cheap_skips = 3 < vgg_work["dilated"] < 4 and 1 <= vgg_work["8s"] < 1.01
+    more_work = row.multiply_adds / base.multiply_adds
+    more_memory = row.activation_bytes / base.activation_bytes
+    ratio[title] = more_work, more_memory, row.parameters / base.parameters
+    print(f"  VGG16, {title:13} {more_work:.2f} times the work", end=", ")
+    print(f"{more_memory:.2f} times the memory, {ratio[title][2]:.4f} times the parameters")
+cheap_skips = 3 < ratio["dilated"][0] < 4 and 1 <= ratio["8s"][0] < 1.01
 check("VGG16: dilation 3 to 4 times the work, two skips a hundredth more", cheap_skips)
-last_stride = 1.3 < vgg_work["dilated to 16"] < 1.6
+last_stride = 1.3 < ratio["dilated to 16"][0] < 1.6
 check("dilating only the last stride costs about 1.5 times the work", last_stride)
-few_new = 0 == vgg_new["dilated"] < vgg_new["8s"] < 0.001
+few_new = 1 == ratio["dilated"][2] < ratio["8s"][2] < 1.001
 check("dilation adds no parameters, two skips less than a thousandth", few_new)
-more_memory = 1.1 < vgg_memory["dilated"] / vgg_memory["8s"] < 1.5
-check("dilated maps take more memory than skips", more_memory)
+dear_maps = 1.1 < ratio["dilated"][1] / ratio["8s"][1] < 1.5
+check("dilated maps take more memory than skips", dear_maps)
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 6.** The trained dilated network does not score higher: it is above 32s and
@@ -692,8 +682,8 @@ check("dilated maps take more memory than skips", more_memory)
 #
 # The two sums differ in their gradients too. Twenty layers of random weights, without and
 # with a shortcut around each, receive a random upstream gradient. With weights of half the
-# usual size it almost vanishes without shortcuts. (With the usual size, which is also named
-# after He et al., it passes.) A new skip of FCN sends no gradient at all:
+# usual size it almost vanishes without shortcuts. (With the usual size it passes.) A new
+# skip of FCN sends no gradient at all:
 
 
 # %%
@@ -904,17 +894,13 @@ def draw_worlds():
     caption = "Each skip, in two worlds"
     figure, axes = viz.new_figure(caption, 2, 2, 6.5, 6, titles=[*titles, "mean IU"])
     *images, plot = axes.ravel()
-    sample = stripes.val[0]
-    for axis, image in zip(
-        images, (val[0].image, sample.image, viz.colourise(sample.labels))
-    ):
-        axis.imshow(image)
+    image, labels, _ = stripes.val[0]
+    for axis, shown in zip(images, (val[0].image, image, viz.colourise(labels))):
+        axis.imshow(shown)
         axis.set_axis_off()
-    for name, found in (("colours", iu), ("stripes", striped_iu)):
-        (line,) = plot.plot(
-            order, [found[title] for title in order], marker="o", label=name
-        )
-        plot.axhline(found["pool2 alone"], color=line.get_color(), linestyle=":")
+    for name, found, colour in (("colours", iu, "C0"), ("stripes", striped_iu, "C1")):
+        plot.plot(order, [found[title] for title in order], "o-", color=colour, label=name)
+        plot.axhline(found["pool2 alone"], color=colour, linestyle=":")
     plot.set(xlabel="network", ylabel="mean IU")
     plot.legend()
     return figure
@@ -966,15 +952,11 @@ claims(
         ("the three parts add up", add_up, "1e-5: float32"),
         ("pool3's score layer is used", pool3_most, ".616 to .640"),
         ("and with stripes", striped_pool3, ".554 to .675"),
-        ("there pool4's is worth more", wide_look, ".104 to .399; up to .091"),
+        ("and there pool4's", wide_look, ".104 to .399"),
         ("the spread has the same order", by_spread, "pool3: .556 to .76"),
         ("with colours, 4s gains", colours_4s, ".128 to .146"),
         ("with stripes, 4s gains less", 0.01 < less < 0.25, "by .047 to .133"),
-        (
-            "pool2 alone: above 8s, then below it",
-            pool2_knows,
-            "+.127 and up; -.105 and down",
-        ),
+        ("pool2 alone: above 8s, then below it", pool2_knows, "+.127 up, -.105 down"),
         ("conv4 serves as well as pool3", as_well, "-.019 to .000"),
         ("a finer grid, untrained", hardly, "+.011 to +.065"),
         ("dilated is below 8s, at more work", dear, ".289 to .352 below"),
