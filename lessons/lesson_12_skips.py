@@ -250,6 +250,7 @@ def build(name, world=colours, start=None):
 def learn(net, lr=RATE, steps=STEPS, world=colours):
     """Train all layers of a network that are not frozen."""
     schedule = warm_up(polynomial(lr, steps), min(20, steps // 5))
+    # as in the paper's public code: biases at twice the rate, and without weight decay
     options = {"weight_decay": 5e-4, "multipliers": CAFFE_MULTIPLIERS}
     optimizer = SGD(net.to(DEVICE), schedule, **options)
     batches = datasets.Batches(world.train, 8, net.transform, seed=SEED)
@@ -490,8 +491,8 @@ far_less = 0.15 < pool3_retrained < lost["score_pool3"] / 2
 check("trained without pool3's skip, it loses far less", far_less)
 
 # %% [markdown]
-# It loses less than half of what the cut costs, because the other layers learn to do more of
-# the work. An ablation tells what a trained network uses, not what a network needs.
+# It loses less than half of what the cut costs, because the other layers learn to do more
+# of the work. An ablation tells what a trained network uses, not what a network needs.
 
 # %% [markdown]
 # ## Why pool4 and pool3?

@@ -244,9 +244,9 @@ check("without a mistake there is only rounding", 0 < rounding < 1e-5, f"{roundi
 # $\ln 21 = 3.0445$, whatever the trunk contains. This is right for **one** step. The first
 # loss does not tell whether weights were transplanted, but the first gradient does. The
 # gradient of the score layer's weight is a product with the features, and a trunk of zeros
-# gives features of zero. (The authors' README says of zero outputs: the weights were
-# probably not initialised. Caffe fills a convolution with zeros when no other filling is
-# given.)
+# gives features of zero. (The authors' README blames zero outputs on weights that were not
+# initialised. Caffe, the program that they used, fills a convolution with zeros when no
+# other filling is given.)
 
 # %%
 labels = rng.integers(0, 21, (1, 102, 102))
