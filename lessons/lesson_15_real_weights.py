@@ -580,11 +580,8 @@ for name in nets:
     print(f"in {milliseconds:4.0f} ms, {a_second:4.1f} G a second")
 alexnet, vgg16, googlenet = (seconds[name] for name in nets)
 slowest = vgg16 > 1.1 * googlenet and googlenet > 1.1 * alexnet
-check(
-    "by time: AlexNet, GoogLeNet, VGG16",
-    slowest,
-    f"1 : {googlenet / alexnet:.1f} : {vgg16 / alexnet:.1f}",
-)
+proportion = f"1 : {googlenet / alexnet:.1f} : {vgg16 / alexnet:.1f}"
+check("by time: AlexNet, GoogLeNet, VGG16", slowest, proportion)
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 4.** It is not. GoogLeNet has the fewest parameters and the fewest
@@ -921,11 +918,7 @@ claims(
         ("at-once in 8s loses mean IU", lost, ".20 or more on five seeds"),
         ("fields as published", same_field == [True, True, False], "exact: geometry"),
         ("parameters as published", counted, "exact: counted, rounded to millions"),
-        (
-            "by time: AlexNet, GoogLeNet, VGG16",
-            slowest,
-            "1.1; GoogLeNet takes about twice AlexNet's",
-        ),
+        ("by time: AlexNet, GoogLeNet, VGG16", slowest, "1.1; it is twice and more"),
         ("the deepest of three is not the best", shortfall > 10, "the paper's 42.5, 56.0"),
         ("as many parameters, deeper: as good", as_good, "five seeds: .00 to .03"),
         ("rounding down is not seen at 64 pixels", same_at_64, "1e-5: float32"),
