@@ -429,9 +429,9 @@ check(
 #    without training, and .17 to .23 with training. Two skips gain more, here and in both
 #    worlds of lesson 12, and cost almost nothing. On photographs it is closer: [on
 #    CamVid](../docs/compare.md) dilation gains about half of what two skips gain, and
-#    others report a dilated VGG16 that is better than FCN-8s. So prefer skips where a shallow map
-#    can tell the classes or work counts, and try dilation where no shallow map can.
-#    (Lessons 8 and 12)
+#    others report a dilated VGG16 that is better than FCN-8s. So prefer skips where a
+#    shallow map can tell the classes or work counts, and try dilation where no shallow map
+#    can. (Lessons 8 and 12)
 # 9. *Are skips the same as the bypasses of ResNet?* No. A skip adds scores from a finer map
 #    near the output. A bypass adds a block's input to its output, all along the network.
 #    (Lesson 12)
