@@ -203,9 +203,9 @@ check("and so are its nine gradients", backward_gap < 1e-12, f"{backward_gap:.0e
 # colours, with the seeds 3 and 4, on scenes that no lesson uses. A network gets the lowest
 # rate whose mean IU is within .02 of its best: higher rates sometimes fail. That is 0.08
 # for 8s, 4s, dilated and concat, and 0.04 for the others. (It is the lowest of the grid, so
-# the others may gain from a rate below it.) With stripes nothing was tuned: all have 0.04,
-# because at 0.08, 4s or 8s fails on two of five seeds. Only `pool2 alone`, explained below,
-# has 0.08 in both worlds.
+# the others may gain from a rate below it.) With stripes the grid was not run. All have
+# 0.04 there, because at 0.08, 4s or 8s fails on two of the five seeds of the table below.
+# Only `pool2 alone`, explained below, has 0.08 in both worlds.
 
 # %%
 STEPS = 240
@@ -326,7 +326,7 @@ check("stripes: 8s is above both alone", what_and_where, f"{both_needed:+.3f}")
 concat_gain, decoder_gain = iu["concat"] - iu["8s"], iu["decoder"] - iu["8s"]
 no_more = abs(concat_gain) < 0.05
 check("joining maps is worth no more than adding scores", no_more, f"{concat_gain:+.3f}")
-check("the decoder is below 8s", -0.3 < decoder_gain < 0, f"{decoder_gain:+.3f}")
+check("the decoder is below 8s", -0.4 < decoder_gain < 0, f"{decoder_gain:+.3f}")
 
 # %% [markdown]
 # What does the structure buy? Start, steps and pictures are equal. With colours, two skips
@@ -345,17 +345,18 @@ check("the decoder is below 8s", -0.3 < decoder_gain < 0, f"{decoder_gain:+.3f}"
 # |---|---|---|---|---|---|---|---|---|---|
 # | colours, 0 | .159 | .358 | .528 | .769 | .904 | .470 | .769 | .714 | .895 |
 # | 1 | .206 | .333 | .546 | .767 | .907 | .432 | .769 | .610 | .898 |
-# | 2 | .205 | .364 | .563 | .762 | .890 | .410 | .773 | .679 | .893 |
-# | 7 | .214 | .348 | .543 | .758 | .896 | .469 | .757 | .737 | .889 |
-# | 11 | .172 | .311 | .529 | .745 | .891 | .420 | .752 | .591 | .881 |
-# | stripes, 0 | | .550 | .849 | .902 | .907 | .645 | | | .695 |
-# | 1 | | .470 | .830 | .880 | .889 | .523 | | | .662 |
-# | 2 | | .765 | .840 | .881 | .889 | .784 | | | .668 |
-# | 7 | | .504 | .842 | .877 | .899 | .650 | | | .601 |
-# | 11 | | .718 | .824 | .799 | .895 | .521 | | | .695 |
+# | 2 | .205 | .364 | .563 | .762 | .890 | .410 | .773 | .679 | .887 |
+# | 7 | .214 | .348 | .543 | .758 | .896 | .469 | .757 | .737 | .890 |
+# | 11 | .172 | .311 | .529 | .745 | .891 | .420 | .752 | .591 | .884 |
+# | stripes, 0 | | .638 | .848 | .903 | .906 | .569 | | | .600 |
+# | 1 | | .678 | .814 | .886 | .882 | .561 | | | .623 |
+# | 2 | | .738 | .849 | .888 | .884 | .804 | | | .667 |
+# | 7 | | .479 | .833 | .898 | .902 | .651 | | | .613 |
+# | 11 | | .575 | .839 | .886 | .901 | .510 | | | .690 |
 #
-# (With stripes training is sensitive. Rounding alone, on another machine, changes a score
-# by up to .1.)
+# (Training of the decoder and of all networks with stripes is sensitive. Rounding alone, on
+# another machine, changes their mean IU by .1 or more: in a browser, seed 0 gives .453 for
+# the decoder.)
 
 # %% [markdown]
 # ## Second axis: the schedule
@@ -404,8 +405,8 @@ check("at equal rates too, by less", half_is_left, f"{equal_rate_gain:+.3f}")
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 3.** All at once scores higher here, by .10 to .12. A part of this is the
-# > rate: the stages have 0.04, and all at once has 0.08. With 0.04 for both, about half of
-# > the gap or more is left: all at once then has .70 to .74, and in stages .64 to .66. A
+# > rate: the stages have 0.04, and all at once has 0.08. With 0.04 for both, a third of the
+# > gap or more is left: all at once then has .70 to .74, and in stages .64 to .66. A
 # > likely reason for the rest: at once, the skip from `pool3` is trained for 240 steps, in
 # > stages only for 80. If you wrote that stages score higher: the paper trains in stages.
 
@@ -547,10 +548,10 @@ check("with stripes, the first skip gains more than the second", first_most)
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 5.** With colours `pool2` alone is better than the whole 8s, and 4s gains
-# > .13 to .15. With stripes `pool2` alone is far below 8s, and 4s gains less: .00 to .02 on
-# > four of five seeds. A likely rule: a skip helps if its map knows something that the
-# > network does not know yet. If you wrote that a finer map always helps: it is finer, but
-# > it sees less.
+# > .13 to .15. With stripes `pool2` alone is far below 8s, and 4s gains nearly nothing:
+# > -.004 to .015 on five seeds. A likely rule: a skip helps if its map knows something that
+# > the network does not know yet. If you wrote that a finer map always helps: it is finer,
+# > but it sees less.
 
 # %% [markdown]
 # Two worlds do not prove this rule. A map that is worse alone may still add something, and
@@ -644,8 +645,8 @@ check("dilated maps take more memory than skips", dear_maps)
 # %% [markdown] tags=["answer"]
 # > **Prediction 6.** The trained dilated network does not score higher: it is above 32s and
 # > far below 8s, in these worlds and with these few steps. It costs 1.5 times the work of
-# > 8s in our small network, and 3.7 times with VGG16, where `fc6` and `fc7` are most of the
-# > work and are now computed at 16 times as many places. If you wrote that it scores
+# > 8s in our small network, and 3.7 times with VGG16: `fc6` and `fc7` are then computed at
+# > 16 times as many places, and become most of the work. If you wrote that it scores
 # > higher: a published network does, as the next paragraph says.
 
 # %% [markdown]
@@ -654,8 +655,8 @@ check("dilated maps take more memory than skips", dear_maps)
 # VGG16, with their mean IU on the test set of VOC 2012: 62.2 for FCN-8s, 62.1 for DeepLab,
 # which is dilated, and 67.6 for their own. In theirs the last two pools are left out, the
 # later layers are dilated, and no map inside is padded. (Their training differs as well.)
-# In our own comparison on the street scenes of CamVid, dilation gains over 32s about as
-# much as two skips do ([the comparison](../docs/compare.md) has the numbers).
+# In our own comparison on the street scenes of CamVid, dilation gains over 32s about half
+# of what two skips gain ([the comparison](../docs/compare.md) has the numbers).
 #
 # **When to choose which?**
 #
@@ -724,7 +725,7 @@ check("all that a skip adds is one small score layer", small_layer, f"{added} pa
 
 # %% [markdown]
 # ## What is still lost
-# Two places hold most of the errors: the pixels within three of a boundary, and small
+# Errors are frequent in two places: within three pixels of a boundary, and in small
 # things.
 
 # %%
@@ -956,12 +957,12 @@ claims(
         ("and there pool4's", wide_look, ".104 to .399"),
         ("the spread has the same order", by_spread, "pool3: .556 to .76"),
         ("with colours, 4s gains", colours_4s, ".128 to .146"),
-        ("with stripes, 4s gains less", 0.01 < less < 0.25, "by .047 to .133"),
-        ("pool2 alone: above 8s, then below it", pool2_knows, "+.127 up, -.105 down"),
+        ("with stripes, 4s gains less", 0.01 < less < 0.25, "by .131 to .144"),
+        ("pool2 alone: above 8s, then below it", pool2_knows, "+.125 up, -.196 down"),
         ("conv4 serves as well as pool3", as_well, "-.019 to .000"),
         ("a finer grid, untrained", hardly, "+.011 to +.065"),
         ("dilated is below 8s, at more work", dear, ".289 to .352 below"),
-        ("with stripes too", dilated_below, ".098 to .358 below"),
+        ("with stripes too", dilated_below, ".084 to .376 below"),
         ("VGG16: dilation 3 to 4 times, skips a hundredth", cheap_skips, "counted"),
         ("a on the features = a**2 on the rate", scale_gap < 1e-12, "1e-12: float64"),
         ("skips help most at boundaries", 0.1 < boundary_gain < 0.3, ".176 to .193"),

@@ -430,8 +430,8 @@ check("at-once in 8s: ten times the spread", wide, f"{too_wide:.0f}, {spread:.1f
 
 # %% [markdown]
 # ## AlexNet, VGG16, GoogLeNet
-# The paper makes an FCN of each. The head and the stride of 32 are the same; the trunks
-# differ. Three ideas in them are new here:
+# The paper makes an FCN of each. The way from scores to pixels and the stride of 32 are the
+# same; the trunks differ. Three ideas in them are new here:
 #
 # * **Groups** (AlexNet). AlexNet was trained on two GPUs with little memory. So three of
 #   its layers are split into two halves. Each half reads only its own half of the channels.
