@@ -276,7 +276,8 @@ check("a trunk of zeros: only the bias gets one", dead_learns == ["score_fr.bias
 thing = rng.random((1, 64, 64)) > 0.75
 unequal = np.where(thing, rng.integers(1, 21, thing.shape), 0)
 view = rng.normal(size=(1, 3, 64, 64)).astype(np.float32)
-share = np.bincount(unequal.ravel(), minlength=21) / unequal.size
+counts = np.bincount(unequal.ravel().astype(np.intp, copy=False), minlength=21)
+share = counts / unequal.size
 entropy = -(share * np.log(share)).sum()  # the least loss if all pixels get the same scores
 later_loss, predicted = {}, {}
 for title, start, lr in (("zero trunk", None, 1.0), ("rate 1e-10", SEED, 1e-10)):
