@@ -156,9 +156,9 @@ check("a constant gradient: steps grow to ten times", abs(last_step - 10 * 0.03)
 
 # %% [markdown]
 # What is it good for? A loss is often steep in one direction and flat in another. The steep
-# direction limits the learning rate, and with such a rate plain descent is slow in the flat
-# direction. With momentum, gradients that change their sign cancel, and gradients of equal
-# sign add up.
+# direction limits the learning rate (here to 2/25), and a careful rate makes plain descent
+# slow in the flat direction. With momentum, gradients that change their sign cancel, and
+# gradients of equal sign add up.
 
 # %%
 steepness = np.array([1.0, 25.0])  # along the valley, across it

@@ -348,8 +348,8 @@ check(
 # But the lines close more than half of the gap between the nearest answer and
 # shift-and-stitch, and they cost about a sixteenth. Shift-and-stitch makes mistakes, too.
 # They are the network's own: it is wrong although it was asked at that very place. Straight
-# lines repeat about four of five of these mistakes. In the other places they happen to be
-# right, but elsewhere they make more new mistakes than they mend here.
+# lines repeat about four of five of these mistakes and mend one. But they make more new
+# mistakes than they mend.
 
 # %%
 valid = truth[:, 8:55, 8:55] != 255

@@ -17,13 +17,13 @@ Runtime: 17 s on 2 cores
 # %% [markdown]
 # ## Holes
 #
-# Lesson 7 ran the same network 16 times. Why did it answer at every fourth pixel only?
-# Because its pools have stride 2. So set these strides to 1. Now the next kernel finds new
+# Lesson 7 ran the same network 16 times. Why does one run answer at every fourth pixel
+# only? Its pools have stride 2. So set these strides to 1. Now the next kernel finds new
 # values between those that it used to read: its old inputs are 2 places apart. It must
 # leave the new ones out, so its taps are moved apart, with **holes** between them. A
 # kernel whose taps are $s$ places apart is *rarefied by s*. The paper says filter for
-# kernel, as this lesson does from here on, and calls this **filter rarefaction**. Later
-# papers call it dilated or *à trous* convolution.
+# kernel, as this lesson does from here on, and calls this **filter rarefaction**. Others
+# call it the *à trous* algorithm, as the paper says, or dilated convolution.
 #
 #     picture                         3 1 4 1 5 9
 #     pool of 2, stride 2             3   4   9
@@ -522,15 +522,16 @@ check("rarefied gains little by it, upsampling does not gain", no_zeros)
 # > pixels, and each answer still depends on 78x78 pixels.
 
 # %% [markdown]
-# The zeros explain little of it: without them rarefied reaches .00 to .03 more on five
-# seeds. (Upsampling then reaches .00 to .09 less. So the distance of the two grows, but not
-# because rarefying is worth more: no network here was trained with mirror images.)
+# The zeros do not explain it: without them rarefied reaches .00 to .03 more on five seeds,
+# and is still far below the dilated network. (Upsampling reaches .00 to .09 less with
+# mirror images, since no network here was trained with them.)
 #
 # So what is better when?
 #
 # - *Upsampling* costs nearly nothing. Take it if coarse answers are enough.
-# - *Rarefying* gains .02 to .04, here and in lesson 7. Take it if you cannot train. The
-#   paper made the same map by shift-and-stitch, and found skips better for their cost
+# - *Rarefying* gains .02 to .04, here and in lesson 7. It needs no training. But measure
+#   it: on the photographs of CamVid it loses .02 ([the comparison](../docs/compare.md)).
+#   The paper made the same map by shift-and-stitch, and found skips better for their cost
 #   (section 4.2).
 # - *Dilation with training* gains .17 to .23 here, for 2.5 times the work. A likely reason
 #   is that the layers learn to use the finer map.
@@ -540,10 +541,10 @@ check("rarefied gains little by it, upsampling does not gain", no_zeros)
 #
 # Dilation does not need such a map. Does it win where shallow maps see too little? Lesson
 # 12 has a world in which the class is the distance between stripes. A value of `pool2` sees
-# too few pixels for this, and a skip from there gains little, mostly .00 to .02. But a
-# dilated network that is trained there stays below FCN-8s, by .10 to .36 on five seeds: a
-# value of `pool3` sees just enough. On photographs the two are closer: [on
-# CamVid](../docs/compare.md), dilation gains about as much as two skips. And Yu and Koltun
+# too few pixels for this, and a skip from there gains -.00 to .02. But a dilated network
+# that is trained there stays below FCN-8s, by .08 to .38 on five seeds: `pool3` and `pool4`
+# together see just enough. On photographs the two are closer: [on
+# CamVid](../docs/compare.md), dilation gains about half of what skips do. And Yu and Koltun
 # ([arXiv 1511.07122](https://arxiv.org/abs/1511.07122)) took the last two pools out of
 # VGG16, dilated the layers behind, and report that this network is more accurate on PASCAL
 # VOC than FCN-8s. So prefer skips where a shallow map can tell the classes, or where work

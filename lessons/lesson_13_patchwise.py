@@ -382,9 +382,9 @@ seconds = {"no mask": [], "1/4 kept": []}
 quarter = pixel_mask(cell_labels.shape, 0.25, rng)
 for _ in range(25):  # in turns: another program slows down both
     for name, chosen in (("no mask", None), ("1/4 kept", quarter)):
-        started = time.perf_counter()
+        started = time.process_time()
         gradient(net, x, cell_labels, chosen)
-        seconds[name].append(time.perf_counter() - started)
+        seconds[name].append(time.process_time() - started)
 fastest = {name: min(values) for name, values in seconds.items()}
 ratio = fastest["1/4 kept"] / fastest["no mask"]
 print("  ".join(f"{name} {value * 1000:.1f} ms" for name, value in fastest.items()))
@@ -539,9 +539,9 @@ check("with equal work, whole pictures are ahead", 0.02 < behind < 0.2, f"by {be
 # and done the same work. The batch of one is as good as the batch of four, to within .03.
 # The batch of 20 is behind, although its gradients are the least noisy. It has made only 30
 # steps, and its rate cannot be 20 times as large. (With twice the rate, .16, its mean
-# accuracy falls to .84.) So a batch of one is no disadvantage in image-to-image training.
-# Its steps are small and noisy, but there are many of them. (Work means multiply-adds here.
-# On a computer with many cores, a larger batch uses them better.)
+# accuracy falls to .84.) So a batch of one is no disadvantage for this small network. Its
+# steps are small and noisy, but there are many of them. (Work means multiply-adds here. On
+# a computer with many cores, a larger batch uses them better.)
 
 # %%
 single_against_four = accuracy[single_run] - accuracy[whole_run]

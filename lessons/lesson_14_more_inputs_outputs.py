@@ -22,11 +22,12 @@ Runtime: 35 s on 2 cores
 # * **Early fusion**: depth becomes a fourth input channel. The first filters get a fourth
 #   slice.
 # * **Late fusion**: depth gets a network of its own, a second **stream**. The *scores* of
-#   the two networks are averaged.
+#   the two streams are averaged.
 #
-# A second question about the same picture gets a second **head** on the same trunk. A head
-# consists of score layers, skips and upsampling. Here is one place of the trunk with two
-# features `h`. Each head has one score, and the upstream gradient of both scores is 1:
+# A second question about the same picture gets a second head on the same trunk. (The head
+# is what follows the trunk: score layers, skips and upsampling.) Here is one place of the
+# trunk with two features `h`. Each head has one score, and the upstream gradient of both
+# scores is 1:
 #
 #     h = [3, 5]   head a: w = [2, -1], score  1   gradient with respect to h: [2, -1]
 #                  head b: w = [1,  4], score 23   gradient with respect to h: [1,  4]
@@ -383,11 +384,8 @@ print(f"  from colour {iu_rgb:.3f}; with half of the answer {limit_rgb:.3f}")
 print(f"  from depth {iu_depth:.3f}; with half of the answer {limit_depth:.3f}")
 short = limit_rgb - iu_rgb, limit_depth - iu_depth
 alone_says = all(-0.02 < gap < 0.15 for gap in short)
-check(
-    "one picture alone: .02 above to .15 below half of the answer",
-    alone_says,
-    f"{short[0]:.3f} and {short[1]:.3f} below",
-)
+missing = f"{short[0]:.3f} and {short[1]:.3f} below it"
+check("one picture alone scores about as much as half of the answer", alone_says, missing)
 depth_gain, late_gain = min(iu_early, iu_late) - max(iu_rgb, iu_depth), iu_late - iu_early
 check("both pictures do far better", 0.2 < depth_gain < 0.5, f"by {depth_gain:.3f} or more")
 sizes_near = 1.05 < size_early / size_late < 1.2
@@ -510,10 +508,11 @@ check(
 
 # %% [markdown]
 # ## Only masks as input
-# How far does a network get that sees only masks? A mask is white where there is a thing
-# and black elsewhere. We train a fifth FCN-8s like the four above, on masks. In their world
-# it can see where things are. But two things with the same outline have the same mask,
-# whatever their colours are.
+# How far does a network get that sees only masks? Here a mask is a silhouette, white where
+# there is a thing and black elsewhere. (Lesson 13 masks the loss, which is another thing.)
+# We train a fifth FCN-8s like the four above, on masks. In their world it can see where
+# things are. But two things with the same outline have the same mask, whatever their
+# colours are.
 
 # %%
 iu_mask, _ = learn("the mask alone", fcn8s(3), "mask")
@@ -587,7 +586,6 @@ check(
 # in a random direction, and compare the change of both losses with what the gradient says.
 
 # %%
-overwritten = only_geo  # what is left after the second head's backward if layers set
 step = 1e-6
 
 
@@ -602,9 +600,8 @@ def losses_along(direction, distance):
 right, wrong = [], []
 for direction in rng.normal(size=(5, *two.params["conv2_1.weight"].shape)):
     measured = (losses_along(direction, step) - losses_along(direction, -step)) / (2 * step)
-    by_sum, by_last = (
-        (g["conv2_1.weight"] * direction).sum() for g in (together, overwritten)
-    )
+    by_sum = (together["conv2_1.weight"] * direction).sum()
+    by_last = (only_geo["conv2_1.weight"] * direction).sum()
     right.append(abs(by_sum / measured - 1))
     wrong.append(abs(by_last / measured - 1))
 right, wrong = max(right), float(np.median(wrong))
@@ -614,7 +611,7 @@ check(
     f"off by {right:.0e} or less",
 )
 check("the last head's gradient does not", wrong > 0.05, f"off by {wrong:.0%}, the median")
-norms = [np.linalg.norm(g["conv2_1.weight"]) for g in (overwritten, together)]
+norms = [np.linalg.norm(g["conv2_1.weight"]) for g in (only_geo, together)]
 size = norms[0] / norms[1]
 check("its size looks normal", 0.2 < size < 5, f"{size:.0%} of the right one's")
 

@@ -57,7 +57,7 @@ from fcn_from_scratch.course import check, claims, seed
 from fcn_from_scratch.metrics import ConfusionMatrix
 from fcn_from_scratch.models import vgg
 from fcn_from_scratch.lab.published import table
-from fcn_from_scratch.training import evaluate, fit, segment
+from fcn_from_scratch.training import SGD, evaluate, fit, segment
 
 SEED = seed()
 rng = np.random.default_rng(SEED)
@@ -74,8 +74,7 @@ def gap(a, b):
 # ## From VGG16 to FCN-32s
 # We take a VGG16 with a sixteenth of its channels, so that it fits into a lesson. Its
 # layers and names are those of the real one. Its numbers are random, because we only check
-# that they arrive. The file is a plain `.npz`. The appendix says what other files look like
-# inside.
+# that they arrive. The file is a plain `.npz`; the appendix describes others.
 
 # %%
 thin = {"width": 4}
@@ -113,14 +112,10 @@ same_arrays = all(
 )
 check("by hand = weights.load", same_arrays and not_in_file == missing)
 check("13 convolutions, fc6 and fc7 were filled", len(report.used) == 2 * (13 + 2))
-check(
-    "only the score layer is missing: it is what you train",
-    missing == ["score_fr.weight", "score_fr.bias"],
-)
-check(
-    "fc8 is unused: it scores ImageNet's 1000 classes",
-    report.unused == ["fc8.weight", "fc8.bias"],
-)
+only_score_fr = missing == ["score_fr.weight", "score_fr.bias"]
+check("only the score layer is missing: it is what you train", only_score_fr)
+no_fc8 = report.unused == ["fc8.weight", "fc8.bias"]
+check("fc8 is unused: it scores ImageNet's 1000 classes", no_fc8)
 
 # %% [markdown]
 # **Read this report each time.** A name that only one side has is no error, since it may be
@@ -148,16 +143,13 @@ check("W[f, c, i, j] = M[f, 49 c + 7 i + j]", no_number_moves)
 
 picture = datasets.Shapes(count=1, size=224, seed=SEED)[0].image
 x = fcn32s.transform(picture)[None]
-conv1_1 = fcn32s.trunk.children["conv1_1"]
 dense = x
 for name, layer in classifier.children.items():
     dense = layer(dense)
     if name == "relu7":
         break
-padded_by_100, _ = fcn32s.trunk(x)
-conv1_1.padding = (1, 1)
-padded_by_1, _ = fcn32s.trunk(x)
-conv1_1.padding = (100, 100)
+by_hand.trunk.children["conv1_1"].padding = (1, 1)  # by_hand is not needed any more
+padded_by_100, padded_by_1 = (net.trunk(x)[0] for net in (fcn32s, by_hand))
 
 # %%
 fc_gap = gap(padded_by_1[:, :, 0, 0], dense)
@@ -247,13 +239,14 @@ check("without a mistake there is only rounding", 0 < rounding < 1e-5, f"{roundi
 # place further with each convolution.
 
 # %% [markdown]
-# ## All outputs are zero
+# ## All scores are zero
 # The score layer of a new FCN is zero. So every class gets the score 0 and the loss is
-# $\ln 21 = 3.0445$, whatever the trunk contains. This is right for **one** step. If the
-# loss stays there, look for a trunk of zeros. Perhaps nothing was transplanted: Caffe fills
-# a convolution with zeros when no other filling is given (`caffe.proto`). The first loss is
-# the same in both cases. The first gradient is not. The gradient of the score layer's
-# weight is a product with the features, and a trunk of zeros gives features of zero.
+# $\ln 21 = 3.0445$, whatever the trunk contains. This is right for **one** step. The first
+# loss does not tell whether weights were transplanted, but the first gradient does. The
+# gradient of the score layer's weight is a product with the features, and a trunk of zeros
+# gives features of zero. (The authors' README blames zero outputs on weights that were not
+# initialised. Caffe, the program that they used, fills a convolution with zeros when no
+# other filling is given.)
 
 # %%
 labels = rng.integers(0, 21, (1, 102, 102))
@@ -268,17 +261,48 @@ for title, net in (("filled", fcn32s), ("nothing transplanted", empty)):
 fcn32s.eval()
 stuck = [abs(loss - np.log(21)) for loss in first_loss.values()]
 check("both losses are ln 21", max(stuck) < 1e-6, f"to {max(stuck):.0e}")
-check(
-    "filled: score_fr's weight gets a gradient",
-    arriving["filled"] == ["score_fr.weight", "score_fr.bias"],
-)
+both_learn = arriving["filled"] == ["score_fr.weight", "score_fr.bias"]
+check("filled: score_fr's weight gets a gradient", both_learn)
 dead_learns = arriving["nothing transplanted"]
 check("a trunk of zeros: only the bias gets one", dead_learns == ["score_fr.bias"])
 
+# %% [markdown]
+# What do later losses tell? We train two small networks for 40 steps on labels of which
+# three quarters are background. The trunk of one is zero, and its rate is 1. The other has
+# random weights, but a rate of 1e-10. (The paper's public code has this rate, but its loss
+# is a *sum* over the pixels. Ours is a mean.)
+
+# %%
+thing = rng.random((1, 64, 64)) > 0.75
+unequal = np.where(thing, rng.integers(1, 21, thing.shape), 0)
+view = rng.normal(size=(1, 3, 64, 64)).astype(np.float32)
+counts = np.bincount(unequal.ravel().astype(np.intp, copy=False), minlength=21)
+share = counts / unequal.size
+entropy = -(share * np.log(share)).sum()  # the least loss if all pixels get the same scores
+later_loss, predicted = {}, {}
+for title, start, lr in (("zero trunk", None, 1.0), ("rate 1e-10", SEED, 1e-10)):
+    net = models.build("mini_fcn32s", 21, width=12, fc6_kernel=2, seed=start).train()
+    optimizer = SGD(net, lr)
+    for _ in range(40):
+        net.zero_grad()
+        later_loss[title], dscores = ops.softmax_cross_entropy(net(view), unequal)
+        net.backward_params(dscores)
+        optimizer.step()
+    predicted[title] = np.unique(net(view).argmax(axis=1))
+    print(f"  {title}: loss {later_loss[title]:.4f}; the labels' entropy {entropy:.4f}")
+dead_ends = 1 <= later_loss["zero trunk"] / entropy < 1.1
+only_ground = predicted["zero trunk"].tolist() == [0]
+check("zero trunk: the loss falls to the entropy of the labels", dead_ends)
+check("and all pixels get the most frequent class", only_ground)
+slow = abs(later_loss["rate 1e-10"] - np.log(21)) < 1e-3
+check("a rate that is far too small: the loss stays at ln 21", slow)
+
 # %% [markdown] tags=["answer"]
-# > **Prediction 2.** 3.0445 is ln 21, so all scores are equal. The trunk is zero: nothing
-# > was transplanted. Only the bias of the score layer can learn, and a bias is the same for
-# > all pixels.
+# > **Prediction 2.** 3.0445 is ln 21, so all classes have equal scores. At the first step
+# > this is right. If the loss stays there, nothing learns, not even the biases: then the
+# > rate is far too small for this loss. If you wrote that the trunk is zero: its loss does
+# > not stay. The bias of the score layer still learns how frequent each class is, so the
+# > loss falls until every pixel gets the most frequent class.
 
 # %% [markdown]
 # ## A trained network, and a wrong picture
@@ -293,30 +317,26 @@ scene = {"size": 64, "classes_by": "colour", "seed": SEED}
 train = datasets.InMemory(datasets.Shapes(count=300, split="train", **scene))
 val = datasets.InMemory(datasets.Shapes(count=40, split="val", **scene))
 small = {"num_classes": len(train.classes), "width": 12, "fc6_kernel": 2}
-teacher = models.build("mini_fcn8s", seed=SEED, **small)
-fit(teacher, train, 120, 0.05, seed=SEED)
-x = np.stack([teacher.transform(val[i].image) for i in range(10)])
+trained = models.build("mini_fcn8s", seed=SEED, **small)
+fit(trained, train, 120, 0.05, seed=SEED)
+x = np.stack([trained.transform(val[i].image) for i in range(10)])
 caffe_x = np.stack([datasets.CAFFE(val[i].image) for i in range(10)])
-expected = teacher.eval()(x)
-state = {name: np.ascontiguousarray(array) for name, array in teacher.state_dict().items()}
+expected = trained.eval()(x)
+state = {name: np.ascontiguousarray(array) for name, array in trained.state_dict().items()}
 state["conv1_1.weight"] = state["conv1_1.weight"] / np.float32(60)
 np.savez(folder / "plain.npz", **state)
 
 
-def student(file, name="mini_fcn8s", **options):
+def from_file(file, name="mini_fcn8s", **options):
     """A network that is filled from a file, and the report."""
     net = models.build(name, seed=None, **small).eval()
     return net, weights.load(net, folder / file, **options)
 
 
-told = {"preprocessing": "caffe"}
-toy, _ = student("plain.npz", **told)
+as_caffe = {"preprocessing": "caffe"}
+toy, _ = from_file("plain.npz", **as_caffe)
 fold_gap = gap(toy(caffe_x), expected)
-check(
-    "the scores are those of the network that was trained",
-    fold_gap < 1e-4,
-    f"{fold_gap:.0e}",
-)
+check("the scores are those of the trained network", fold_gap < 1e-4, f"{fold_gap:.0e}")
 
 # %% [markdown]
 # Now the network with the right weights receives wrong pictures. There is no error and no
@@ -351,15 +371,10 @@ for title, transform in pictures.items():
     judge(title, toy)
 toy.transform = datasets.CAFFE
 swapped_left = iu["RGB for BGR"] / iu["right"]
-check(
-    "red and blue swapped: about half of the mean IU is left",
-    0.35 < swapped_left < 0.65,
-    f"{swapped_left:.2f}",
-)
-check(
-    "0..1: everything is background",
-    not any(answer.any() for answer in answers["0..1 for 0..255"]),
-)
+half_left = 0.35 < swapped_left < 0.65
+check("red and blue swapped: about half of it is left", half_left, f"{swapped_left:.2f}")
+nothing_found = not any(answer.any() for answer in answers["0..1 for 0..255"])
+check("0..1: everything is background", nothing_found)
 check("a forgotten mean costs too", iu["mean forgotten"] < iu["right"] - 0.05)
 
 # %% [markdown] tags=["answer"]
@@ -382,12 +397,12 @@ at_once = dict(state)
 for name, scale in (("score_pool4", 0.01), ("score_pool3", 0.0001)):
     at_once[f"{name}.weight"] = state[f"{name}.weight"] / np.float32(scale)
 np.savez(folder / "at_once.npz", **at_once)
-judge("at-once in at-once", student("at_once.npz", "mini_fcn8s_atonce", **told)[0])
-mixed_up = {
-    "8s in at-once": student("plain.npz", "mini_fcn8s_atonce", **told),
-    "at-once in 8s": student("at_once.npz", "mini_fcn8s", **told),
+judge("at-once in at-once", from_file("at_once.npz", "mini_fcn8s_atonce", **as_caffe)[0])
+wrong_network = {
+    "8s in at-once": from_file("plain.npz", "mini_fcn8s_atonce", **as_caffe),
+    "at-once in 8s": from_file("at_once.npz", "mini_fcn8s", **as_caffe),
 }
-for title, (other, report) in mixed_up.items():
+for title, (other, report) in wrong_network.items():
     judge(title, other)
     print(f"    {report.notes[0]}")
 check(
@@ -403,23 +418,21 @@ check("at-once in 8s loads, and loses mean IU", iu["at-once in 8s"] < iu["right"
 # %% [markdown]
 # **How can you tell the two apart?** The names do not help. Published files are known by
 # their md5, and a program that trains may have recorded the network. (A `.caffemodel` of
-# the at-once network also has the scales as layers.) Otherwise look at the scores. A
-# score is a logarithm of odds. The scores of a trained network range over some units, and
-# not over thousands. (`fcn doctor` looks at the scores and the pictures.)
+# the at-once network also has the scales as layers.) Otherwise look at the scores. By
+# softmax, the difference of two scores is the logarithm of the ratio of two probabilities.
+# So it is some units in a trained network, and not thousands. (`fcn doctor` looks at the
+# scores and the pictures.)
 
 # %%
-suspect, _ = mixed_up["at-once in 8s"]
+suspect, _ = wrong_network["at-once in 8s"]
 spread, too_wide = float(toy(caffe_x).std()), float(suspect(caffe_x).std())
-check(
-    "at-once in 8s: the scores spread ten times as far or more",
-    too_wide > 10 * spread,
-    f"{too_wide:.0f}, {spread:.1f}",
-)
+wide = too_wide > 10 * spread
+check("at-once in 8s: ten times the spread", wide, f"{too_wide:.0f}, {spread:.1f}")
 
 # %% [markdown]
 # ## AlexNet, VGG16, GoogLeNet
-# The paper makes an FCN of each. The head and the stride of 32 are the same; the trunks
-# differ. Three ideas in them are new here:
+# The paper makes an FCN of each. The way from scores to pixels and the stride of 32 are the
+# same; the trunks differ. Three ideas in them are new here:
 #
 # * **Groups** (AlexNet). AlexNet was trained on two GPUs with little memory. So three of
 #   its layers are split into two halves. Each half reads only its own half of the channels.
@@ -441,31 +454,19 @@ x, weight = rng.normal(size=(1, 4, 6, 5)), rng.normal(size=(6, 2, 3, 3))
 full_weight = np.zeros((6, 4, 3, 3))
 full_weight[:3, :2], full_weight[3:, 2:] = weight[:3], weight[3:]
 groups_gap = gap(ops.conv2d(x, weight, groups=2), ops.conv2d(x, full_weight))
-check(
-    "two groups = a convolution whose other half is zero",
-    groups_gap < 1e-12,
-    f"{groups_gap:.0e}",
-)
+check("two groups = a half of zeros", groups_gap < 1e-12, f"{groups_gap:.0e}")
 
 energy = [(x[:, max(c - 2, 0) : c + 3] ** 2).sum(axis=1) for c in range(4)]
 written_out = x / (1 + 1e-4 / 5 * np.stack(energy, axis=1)) ** 0.75
 lrn_gap = gap(ops.local_response_norm(x, 5, 1e-4, 0.75, 1.0), written_out)
-check(
-    "normalisation over five channels, as in the formula", lrn_gap < 1e-12, f"{lrn_gap:.0e}"
-)
+check("normalisation, as in the formula", lrn_gap < 1e-12, f"{lrn_gap:.0e}")
 bright, dark = (
     ops.local_response_norm(size * x, 5, 1e-4, 0.75, 1.0) / (size * x) for size in (300, 1)
 )
-check(
-    "values in the hundreds are more than halved",
-    0 < bright.min() < 0.5,
-    f"the smallest factor is {bright.min():.2f}",
-)
-check(
-    "values near 1 hardly change",
-    0.99 < dark.min() <= 1,
-    f"the smallest factor is {dark.min():.4f}",
-)
+factors = bright.min(), dark.min()  # the smallest ones
+halved, unchanged = 0 < factors[0] < 0.5, 0.99 < factors[1] <= 1
+check("values in the hundreds are more than halved", halved, f"times {factors[0]:.2f}")
+check("values near 1 hardly change", unchanged, f"times {factors[1]:.4f}")
 
 # %%
 names = ("fcn_alexnet", "fcn32s", "fcn_googlenet")
@@ -473,12 +474,8 @@ trunks = {name: models.build(name, seed=None) for name in names}
 module = trunks["fcn_googlenet"].trunk.children["inception_3a"]
 first, second = (module.params[f"{key}.weight"] for key in ("5x5_reduce", "5x5"))
 reduced, direct = first.size + second.size, first.shape[1] * second[:, 0].size
-share = reduced / direct
-check(
-    "with a 1x1 first, the 5x5 branch has a tenth of the weights",
-    0.08 < share < 0.13,
-    f"{reduced:,} of {direct:,}",
-)
+tenth = 0.08 < reduced / direct < 0.13
+check("with a 1x1 first, 5x5 has a tenth of the weights", tenth, f"{reduced:,}, {direct:,}")
 
 # %% [markdown]
 # ## Side by side
@@ -556,9 +553,10 @@ check("by multiply-adds: the same order", by_work == by_parameters)
 #   IU is VGG16's, whose field is in the middle.
 #
 # What about **time**? We measure the three networks with a quarter of their channels on
-# this machine. They run in turns. The first round warms up the machine, and we take the
-# median of the other five. (`plain(False)` asks for the package's fast code, even if the
-# lesson runs by the plain code.)
+# this machine. We take the processor's time, of all cores together: other programs hardly
+# change it. The networks run in turns. The first round warms up the machine, and of the
+# other five we take the fastest. (`plain(False)` asks for the package's fast code, even if
+# the lesson runs by the plain code.)
 
 # %%
 quarter = {"fcn_alexnet": 24, "fcn32s": 16, "fcn_googlenet": 16}
@@ -571,11 +569,11 @@ work = {name: geometry.table(net, 160).multiply_adds for name, net in nets.items
 taken = {name: [] for name in nets}
 for _ in range(6):
     for name, net in nets.items():
-        started = time.perf_counter()
+        started = time.process_time()
         with plain(False):
             net(x)
-        taken[name].append(time.perf_counter() - started)
-seconds = {name: np.median(times[1:]) for name, times in taken.items()}
+        taken[name].append(time.process_time() - started)
+seconds = {name: min(times[1:]) for name, times in taken.items()}
 rate = {name: work[name] / seconds[name] for name in nets}
 for name in nets:
     milliseconds, a_second = 1000 * seconds[name], rate[name] / 1e9
@@ -583,11 +581,8 @@ for name in nets:
     print(f"in {milliseconds:4.0f} ms, {a_second:4.1f} G a second")
 alexnet, vgg16, googlenet = (seconds[name] for name in nets)
 slowest = vgg16 > 1.1 * googlenet and googlenet > 1.1 * alexnet
-check(
-    "by time: AlexNet, GoogLeNet, VGG16",
-    slowest,
-    f"1 : {googlenet / alexnet:.1f} : {vgg16 / alexnet:.1f}",
-)
+proportion = f"1 : {googlenet / alexnet:.1f} : {vgg16 / alexnet:.1f}"
+check("by time: AlexNet, GoogLeNet, VGG16", slowest, proportion)
 
 # %% [markdown] tags=["answer"]
 # > **Prediction 4.** It is not. GoogLeNet has the fewest parameters and the fewest
@@ -625,7 +620,7 @@ shapes = datasets.InMemory(datasets.Shapes(count=400, split="train", **by_shape)
 unseen = datasets.InMemory(datasets.Shapes(count=80, split="val", **by_shape))
 shape_iu, parameters, products = [], [], []
 options = {"num_classes": shapes.num_classes, "fc6_kernel": 2, "seed": SEED}
-for convs, width in ((1, 16), (2, 11)):
+for convs, width in ((1, 16), (2, 11)):  # convs: convolutions in each of five stages
     net = models.build("mini_fcn8s", width=width, convs=(convs,) * 5, **options)
     fit(net, shapes, 250, 0.06, seed=SEED)
     shape_iu.append(evaluate(net, unseen).scores()["mean_iu"])
@@ -640,11 +635,8 @@ check(
     f"{products[1] / products[0]:.2f} times",
 )
 deeper_gain = shape_iu[1] - shape_iu[0]
-check(
-    "the deeper trunk is about as good",
-    -0.03 < deeper_gain < 0.06,
-    f"{deeper_gain:+.3f} mean IU",
-)
+as_good = -0.02 < deeper_gain < 0.05
+check("the deeper trunk is about as good", as_good, f"{deeper_gain:+.3f} mean IU")
 
 # %% [markdown]
 # Here depth changes little, even with these advantages: the mean IU grows by .00 to .03 on
@@ -664,10 +656,15 @@ most = all(
 check("VGG16 has most parameters and most work of the three", most)
 
 # %% [markdown]
-# So the answer to "is deeper better?" is: not by itself. VGG16 has the most weights and the
-# most work, and its FCN starts from weights that were trained on ImageNet. Which of these
-# makes it the best is not known from the table, and our small networks, which start from
-# random weights, cannot tell.
+# So the answer to "is deeper better?" is: not by itself. The paper says the same of its own
+# networks: it found VGG's net of 19 layers "equivalent to" that of 16 (section 4.1). A
+# natural guess is that the better classifier becomes the better FCN. The paper contradicts
+# it: "Despite similar classification accuracy, our implementation of GoogLeNet did not
+# match this segmentation result." (The authors trained this GoogLeNet themselves. On
+# ImageNet its first answer was right for 68.5 % of the pictures.) The paper gives no
+# reason. VGG16 has the most weights and the most work. Whether these make it the best is
+# not known from one table, and our small networks, which start from random weights, cannot
+# tell.
 
 # %% [markdown]
 # ## What could fool you
@@ -678,7 +675,7 @@ check("VGG16 has most parameters and most work of the three", most)
 # at 256 or 480 pixels passes all the same.
 
 # %%
-down, _ = student("plain.npz", **told)
+down, _ = from_file("plain.npz", **as_caffe)
 for layer in down.trunk.layers:
     if isinstance(layer, layers.MaxPool2d):
         layer.ceil_mode = False
@@ -792,7 +789,7 @@ np.savez(folder / "chainer.npz", **chainer)
 files = ("plain.caffemodel", "chainer.npz", "plain.npz", "plain.safetensors")
 outputs, tells = [], {}
 for file in files:
-    net, report = student(file)
+    net, report = from_file(file)
     tells[file] = net.transform == datasets.CAFFE
     outputs.append(net(caffe_x))
     known = "Caffe" if tells[file] else "not recorded"
@@ -809,7 +806,7 @@ check("four files give the same scores, to the last bit", four_equal)
 # %%
 implied = [file for file in files if tells[file]]
 check("only Caffe's and Chainer's imply it", implied == [*files[:2]])
-told_one, _ = student("plain.safetensors", **told)
+told_one, _ = from_file("plain.safetensors", **as_caffe)
 check("the others can be told", told_one.transform == datasets.CAFFE)
 
 # %% [markdown]
@@ -909,8 +906,6 @@ viz.show(draw_answers(), "15_answers")
 # %%
 ln_21 = max(stuck) < 1e-6
 lost = iu["at-once in 8s"] < iu["right"] - 0.1
-only_score_fr = missing == ["score_fr.weight", "score_fr.bias"]
-same_depth = -0.03 < deeper_gain < 0.06
 claims(
     [
         ("fc6 is a reshape", fc_gap < 1e-5, "1e-5: float32, two orders"),
@@ -918,14 +913,15 @@ claims(
         ("each mistake is found at its layer", found_all, "1e-4: rounding is below 1e-5"),
         ("a zero score layer: the loss is ln 21", ln_21, "1e-6: float32"),
         ("in a dead trunk a bias learns", dead_learns == ["score_fr.bias"], "exact: zeros"),
+        ("its loss ends at the entropy of the labels", dead_ends, "1.007 to 1.027 times"),
         ("W / 60 gives the same scores", fold_gap < 1e-4, "1e-4: float32, W / 60 rounds"),
-        ("RGB for BGR costs half", 0.35 < swapped_left < 0.65, ".46 to .54 on five seeds"),
+        ("RGB for BGR costs half", half_left, ".46 to .54 on five seeds"),
         ("at-once in 8s loses mean IU", lost, ".20 or more on five seeds"),
         ("fields as published", same_field == [True, True, False], "exact: geometry"),
         ("parameters as published", counted, "exact: counted, rounded to millions"),
-        ("by time: AlexNet, GoogLeNet, VGG16", slowest, "1.1; about twice when quiet"),
+        ("by time: AlexNet, GoogLeNet, VGG16", slowest, "1.1; it is twice and more"),
         ("the deepest of three is not the best", shortfall > 10, "the paper's 42.5, 56.0"),
-        ("as many parameters, deeper: as good", same_depth, "twice what five seeds show"),
+        ("as many parameters, deeper: as good", as_good, "five seeds: .00 to .03"),
         ("rounding down is not seen at 64 pixels", same_at_64, "1e-5: float32"),
         ("but it is at 50 pixels", down_gap > 0.01, "a thousand times rounding"),
         ("four formats, the same scores", four_equal, "exact: the same numbers"),

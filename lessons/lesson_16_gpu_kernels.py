@@ -241,7 +241,7 @@ check(
 check("those of a gather do not, to the last bit", gather_results == 1)
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 2.** They are not the same. Ten orders give more than one result by
+# > **Prediction 2.** They need not be the same. Our ten orders give more than one result by
 # > scatter, and one result by gather. If you wrote "the same, because addition is
 # > commutative": this holds for two numbers. With three numbers, it matters which two are
 # > added first, because float32 rounds each sum. Float32 addition is not associative.

@@ -100,8 +100,8 @@ def _what_was_checked(report):
     if report.unchecked:
         name, it = report.unchecked[0], "it" if len(report.unchecked) == 1 else "them"
         yield (
-            f"not checked: {', '.join(report.unchecked)}. The output depends on {it}, but backward leaves no gradient "
-            f"beside {it}, such as d{name}, grad_{name} or {name}_grad"
+            f"not checked: {', '.join(report.unchecked)}. The output depends on {it}, but backward "
+            f"leaves no d{name}, grad_{name} or {name}_grad"
         )
     if not report.ok:
         yield "FAIL: this backward is not the derivative of this forward, or breaks the layer contract"

@@ -108,9 +108,7 @@ def in_order(function, items, take):
 
     Only one thread is in `take` at a time. So a sum that it adds up does not depend on which thread is faster.
     """
-    items, results, lock = list(items), {}, threading.Lock()
-    turns = iter(range(len(items)))
-    turn = next(turns, None)
+    items, results, lock, turn = list(items), {}, threading.Lock(), 0
 
     def work(number):
         nonlocal turn
@@ -119,7 +117,7 @@ def in_order(function, items, take):
             results[number] = result
             while turn in results:
                 take(turn, results.pop(turn))
-                turn = next(turns, None)
+                turn += 1
 
     run(work, range(len(items)))
 

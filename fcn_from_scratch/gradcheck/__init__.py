@@ -2,6 +2,8 @@
 
 vjp.py         the check itself, for any pair of functions, and the full Jacobian for the small cases of lesson 3
 layers.py      the same check for a layer: its input, its parameters and the promises of the layer contract
+parameters.py  a layer's parameters, each with the place where backward leaves its gradient
+attributes.py  find them in a layer that does not keep the layer contract
 user_layer.py  the check of a layer from the user's own file
 hints.py       what may be wrong with a gradient that fails
 cases.py       every op and layer of the package in many configurations; `fcn gradcheck` prints their table

@@ -23,9 +23,9 @@ class Board:
 
     def start(self, rows):
         """Begin a file after the steps of these rows. The first file in the folder gets these rows too."""
-        first = not any(self.folder.glob("events.out.tfevents.*"))
-        step = len(rows) + 1
-        suffix = f".from_step_{step}"  # a file's name has the time in seconds: two runs may start within one
+        before, step = len(list(self.folder.glob("events.out.tfevents.*"))), len(rows) + 1
+        first = before == 0
+        suffix = f".{before:04}.from_step_{step}"  # a file's name has the time in seconds: two may begin within one
         self._writer = self._make(str(self.folder), purge_step=None if first else step, filename_suffix=suffix)
         for row in rows if first else ():
             self.add(row)

@@ -272,7 +272,6 @@ class Layer:
         self.prepare(False)
         for name in shared:
             ours = self.params[name]
-            release(ours)
             ours[...] = get_array_module(ours).asarray(state[name])
 
     def __repr__(self):

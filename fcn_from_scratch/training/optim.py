@@ -56,7 +56,8 @@ class SGD:
             if name in frozen or lr_mult == 0:
                 continue
             rate = lr * lr_mult
-            release(weight)  # another network may share it, and may have been prepared
+            if not is_plain() or not getattr(weight.flags, "writeable", True):
+                release(weight)  # another network may share it, and may have been prepared
             self._move(
                 weight, grads[name], self.velocity[name], rate / iter_size, rate * self.weight_decay * decay_mult
             )

@@ -120,6 +120,12 @@ def test_wider_input_takes_the_weight_itself():
     )
 
 
+def test_the_memory_is_freed():
+    layer = conv().prepare()
+    assert layer._prepared is not None
+    assert layer.train()._prepared is None
+
+
 def test_in_training_mode_it_says_so():
     with pytest.raises(RuntimeError, match="eval mode"):
         conv().train().prepare()
@@ -184,6 +190,8 @@ class TestTwins:
         classifier = Sequential(Flatten(name="flat"), Linear(64 * 36, 600, rng=rng, name="fc")).eval()
         twin = convolutionalize(Sequential(conv(64, 64), *classifier.layers)).eval().prepare(wide=True)
         assert twin.layers[-1].transformed is not None
+        with pytest.raises(ValueError, match="read-only"):
+            classifier.params["fc.weight"] += 1  # the same memory, seen as a matrix
         new = rng.standard_normal((600, 64 * 36)).astype(np.float32)
         classifier.load_state_dict({"fc.weight": new, "fc.bias": np.zeros(600)})
         x = rng.standard_normal((1, 64, 7, 7)).astype(np.float32)

@@ -40,8 +40,8 @@ MUTANTS = [
     Mutant(
         "eval mode keeps its input",
         "layers.base.Layer.remember",
-        "self._cache = cache if self.training else None",
-        "self._cache = cache",
+        "(cache, shape) if self.training else (None, None)",
+        "cache, shape",
         CONTRACT,
     ),
     Mutant(
@@ -96,8 +96,8 @@ MUTANTS = [
     Mutant(
         "eval mode keeps what forward kept before",
         "layers.base.Layer.train",
-        "if not mode:",
-        "if mode:",
+        "self._cache = None",
+        "pass",
         CONTRACT,
     ),
     Mutant(
