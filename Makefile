@@ -25,7 +25,7 @@ help:
 	@echo "make clean       remove the virtual environment and what was written"
 
 # The environment is made again only when the packaging files change.
-$(STAMP): setup.cfg pyproject.toml
+$(STAMP): setup.cfg setup.py pyproject.toml
 	@echo "Setting up $(VENV) (once) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,dev]"
@@ -45,7 +45,7 @@ test-torch: $(TORCH_STAMP)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # The site has its own environment: what renders it must not change what the tests see.
-$(SITE)/venv/installed: setup.cfg pyproject.toml
+$(SITE)/venv/installed: setup.cfg setup.py pyproject.toml
 	@echo "Setting up $(SITE) (once) ..."
 	@$(PYTHON) -m venv $(SITE)/venv
 	@$(SITE)/venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[site,test]"

@@ -138,7 +138,7 @@ class Results(NamedTuple):
 
 
 def _compared(args, photo, cache, before):
-    first, by_seed = _trials(args, photo, cache)
+    first, by_seed, lowered = _trials(args, photo, cache)
     x = to_device(first.transform(first.pictures[0].image)[None], args.device)
     found, after = costs(first.predictors, x, args.device), load()
     notes = footnotes.sentences(first.nets, {METHODS[name].way for name in args.methods}, args.stride, x)
@@ -146,7 +146,7 @@ def _compared(args, photo, cache, before):
         first,
         by_seed,
         summarize(METHODS, by_seed, found, first.nets.settings),
-        _knowledge(args, first.train) + notes,
+        _knowledge(args, first.train) + notes + lowered,
         doubts(found, before, after),
         {"before": before, "after": after},
     )
@@ -165,7 +165,7 @@ def _write(stem, args, given, results):
         **provenance.about("compare", given, _defaults(), args.steps, seeds, results.first.rates_from),
         "arguments": {name: value for name, value in vars(args).items() if name != "run"},
         "settings": settings._asdict(),
-        "rates": {name: settings.stage(name).lr for name in _stages(args.methods)},
+        "rates": {name: settings.stage(name).lr for name in _stages(args.methods)} | results.first.nets.lowered,
         "notes": results.notes,
         "warnings": results.warnings,
         "load_average": results.load,
@@ -198,14 +198,15 @@ class Trial(NamedTuple):
 
 
 def _trials(args, photo, cache):
-    """(the Trial of the first seed, the list of all seeds' scores: method -> qualities; empty for a photo)."""
-    first, by_seed = None, []
+    """The Trial of the first seed; all seeds' scores: method -> qualities, none for a photo; what was trained lower."""
+    first, by_seed, lowered = None, [], []
     for seed in _seeds(args):
         trial = _trial(args, seed, photo, cache)
         if photo is None:
             by_seed.append(score(trial.predictors, trial.pictures, trial.transform, trial.truth, args.device))
+        lowered += footnotes.lowered(trial.nets)
         first = first or trial
-    return first, by_seed
+    return first, by_seed, lowered
 
 
 def _trial(args, seed, photo, cache):
@@ -316,7 +317,7 @@ def _tune(args):
     parts = {seed: tuning.divided(train) for seed, train in trains.items()}
 
     def nets_of(seed, rates):
-        return _nets(args, parts[seed][0], cache / "tuning", seed, rates, say=_only_trouble)
+        return _nets(args, parts[seed][0], cache / "tuning", seed, rates, say=_only_trouble, halvings=0)
 
     settings = _nets(args, trains[args.seed], cache, args.seed).settings
     path = tuning.record_path(cache, settings, _identity(args, trains[args.seed]))
@@ -372,7 +373,8 @@ def _spread(dataset, count):
     return [dataset[place * len(dataset) // number] for place in range(number)]
 
 
-def _nets(args, train, cache, seed, rates=None, say=_say):
+def _nets(args, train, cache, seed, rates=None, **options):
+    """Nets for one seed. `options` are further ones of Nets."""
     trunk = None if args.weights is None else _trunk(args)
     if trunk is None and args.network != "mini":
         raise InputError(f"fcn compare cannot train a trunk of --network {args.network}: pass one with --weights")
@@ -388,7 +390,7 @@ def _nets(args, train, cache, seed, rates=None, say=_say):
         None if trunk is None else trunk.digest,
         rates,
     )
-    nets = Nets(settings, train, cache, trunk, args.device, say=say)
+    nets = Nets(settings, train, cache, trunk, args.device, **{"say": _say, **options})
     coarsest = geometry.receptive_field(nets.fresh("32s")).stride
     if coarsest % args.stride:
         raise InputError(f"--stride must divide the network's output stride, {coarsest}; got {args.stride}")

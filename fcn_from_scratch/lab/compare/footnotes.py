@@ -44,6 +44,14 @@ def sentences(nets, ways, stride, x):
     return found
 
 
+def lowered(nets):
+    """A sentence about the stages that diverged at their rate and were trained at a lower one, in a list; else []."""
+    if not nets.lowered:
+        return []
+    stages = ", ".join(f"{name} at {lr:g}" for name, lr in nets.lowered.items())
+    return [f"Diverged at the rate of the tuning (seed {nets.settings.seed}) and trained at a lower one: {stages}."]
+
+
 def agreement(net, stride, x):
     """(share of pixels, largest difference): how well shift-and-stitch and the rarefied net agree on x.
 

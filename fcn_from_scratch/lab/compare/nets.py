@@ -8,6 +8,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab.compare.labelled_patches import PatchBatches
 from fcn_from_scratch.lab.compare.training_plan import NETWORKS, TRUNK
 from fcn_from_scratch.training import SGD, Trainer, checkpoint, polynomial, warm_up
+from fcn_from_scratch.training.finite import DivergedError
 from fcn_from_scratch.weights import parameters
 
 TRUNK_BATCH = 16  # patches
@@ -25,14 +26,18 @@ class Nets:
     cache     a folder, or None to keep nothing
     trunk     a TrunkFile, or None to train the trunk here
     say       function that gets messages about the progress, such as print
+    halvings  how often a stage that diverges is trained again, each time at half the rate; then it is an error
+
+    `lowered` holds the rates of such stages, name -> rate.
     """
 
-    def __init__(self, settings, train, cache=None, trunk=None, device="cpu", progress=True, say=print):
+    def __init__(self, settings, train, cache=None, trunk=None, device="cpu", progress=True, say=print, halvings=3):
         self.settings, self.train = settings, train
         self.trunk = None if trunk is None else trunk.parameters
         self.transform = None if trunk is None else trunk.transform  # None: the networks' own
         self.cache = None if cache is None else Path(cache)
         self.device, self.progress, self.say = device, progress, say
+        self.halvings, self.lowered = halvings, {}
         self._made = {}
 
     def __getitem__(self, name):
@@ -70,6 +75,19 @@ class Nets:
         return self.cache / f"{name}-{self.settings.key(name)[:12]}.npz"
 
     def _trained(self, stage):
+        """The stage's network, trained at its rate, or at the first half of it that does not diverge."""
+        for _ in range(self.halvings):
+            try:
+                return self._trained_at(stage)
+            except DivergedError as error:
+                if not error.by_rate:
+                    raise
+                stage = stage._replace(lr=stage.lr / 2)
+                self.lowered[stage.name] = stage.lr
+                self.say(f"  {stage.name:12} diverged and is trained again at the rate {stage.lr:g}: {error}")
+        return self._trained_at(stage)
+
+    def _trained_at(self, stage):
         net, started = self.build(stage), time.perf_counter()
         steps = self.settings.steps_of(stage)
         schedule = warm_up(polynomial(stage.lr, steps), min(20, steps // 5))
@@ -103,6 +121,8 @@ class Nets:
                 raise InputError(f"{path} was trained with other settings")
             net = self.fresh(stage.network, **stage.options)
             net.load_state_dict(parameters(arrays))
+            if (lr := meta["extra"].get("lr", stage.lr)) != stage.lr:
+                self.lowered[stage.name] = float(lr)
         except ValueError as error:
             self.say(f"  {stage.name:12} is trained again, since its file in the cache cannot be used: {error}")
             return None
@@ -110,9 +130,10 @@ class Nets:
         return net.to(self.device)
 
     def _extra(self, stage, net):
-        """What the checkpoint holds besides the weights: the key, and what `fcn segment` needs to prepare and draw."""
+        """What the checkpoint holds besides: the key, the rate, and what `fcn segment` needs to prepare and draw."""
         return {
             "key": self.settings.key(stage.name),
+            "lr": stage.lr,
             "classes": list(self.train.classes),
             "palette": self.train.palette[: self.train.num_classes].tolist(),
             "transform": net.transform.as_dict(),

@@ -5,8 +5,9 @@ import pytest
 
 from fcn_from_scratch import models
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.lab.compare import STAGES, Nets
+from fcn_from_scratch.lab.compare import STAGES, Nets, footnotes
 from fcn_from_scratch.lab.compare.trunk_file import read_trunk
+from fcn_from_scratch.training.finite import DivergedError
 
 
 def same(net, other):
@@ -50,6 +51,54 @@ def test_the_cache_gives_the_same_weights_and_trains_nothing(settings, train, ne
     (line,) = said
     assert "read from" in line
     assert str(tmp_path) in line
+
+
+class TestDivergence:
+    RATE = 1e4
+
+    def nets(self, settings, train, tmp_path, said, **options):
+        rates = {"32s-half": self.RATE}
+        settings = settings._replace(rates=rates)
+        return Nets(settings, train, tmp_path, progress=False, say=said.append, **options)
+
+    def test_it_goes_on_at_half_the_rate(self, settings, train, tmp_path, said, monkeypatch):
+        """The first two trainings diverge. The third is that of a stage whose rate was a quarter from the start."""
+        real = Nets._trained_at
+
+        def diverging(self, stage):
+            if stage.name == "32s-half" and stage.lr > 0.02:
+                raise DivergedError("the loss of step 3 is inf")
+            return real(self, stage)
+
+        monkeypatch.setattr(Nets, "_trained_at", diverging)
+        monkeypatch.setattr(TestDivergence, "RATE", 0.08)
+        nets = self.nets(settings, train, tmp_path, said)
+        calm = Nets(settings._replace(rates={"32s-half": 0.02}), train, progress=False, say=said.append)
+        assert same(nets["32s-half"], calm["32s-half"])
+        assert nets.lowered == {"32s-half": 0.02}
+        assert calm.lowered == {}
+        assert [line.split(":")[0].split()[-1] for line in said if "diverged" in line] == ["0.04", "0.02"]
+        (sentence,) = footnotes.lowered(nets)
+        assert "32s-half at 0.02" in sentence
+        assert footnotes.lowered(calm) == []
+        again = self.nets(settings, train, tmp_path, said)  # from the cache
+        assert same(again["32s-half"], nets["32s-half"])
+        assert again.lowered == nets.lowered
+
+    @pytest.mark.parametrize("halvings", [0, 2])
+    def test_it_ends_somewhere(self, settings, train, tmp_path, said, halvings):
+        nets = self.nets(settings, train, tmp_path, said, halvings=halvings)
+        with pytest.raises(DivergedError, match="learning rate"):
+            nets["32s-half"]
+        assert sum("diverged" in line for line in said) == halvings
+        assert not nets.path("32s-half").exists()
+
+    def test_weights_that_are_not_finite_are_not_trained_again(self, settings, train, tmp_path, said):
+        nets = self.nets(settings, train, tmp_path, said)
+        nets["trunk"].params["conv1_1.weight"][:] = np.nan
+        with pytest.raises(DivergedError, match="conv1_1"):
+            nets["32s-half"]
+        assert not any("diverged" in line for line in said)
 
 
 def damage_cut(path):
