@@ -10,11 +10,12 @@ from fcn_from_scratch.checks import printable
 def printable_output():
     """Inside, what is printed to stdout has "?" for every character that could control a terminal."""
     before = sys.stdout
-    sys.stdout = before and _Printable(before)
+    ours = sys.stdout = before and _Printable(before)
     try:
         yield
     finally:
-        sys.stdout = before
+        if sys.stdout is ours:  # a process of several has put its own there: lab.mpi
+            sys.stdout = before
 
 
 class _Printable:

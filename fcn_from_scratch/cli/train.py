@@ -17,7 +17,7 @@ from fcn_from_scratch.files import reserve
 from fcn_from_scratch.lab.mpi import parallel
 from fcn_from_scratch.lab.mpi.group import join
 from fcn_from_scratch.lab.tensorboard import Board
-from fcn_from_scratch.training import checkpoint, evaluate_heads, recipes
+from fcn_from_scratch.training import checkpoint, evaluate_heads, recipes, rounding
 from fcn_from_scratch.training.finite import DivergedError
 from fcn_from_scratch.training.lock import locked
 from fcn_from_scratch.training.readable import Readable
@@ -246,6 +246,7 @@ def _extra(args, dataset, model):
         "classes": list(dataset.classes),
         "palette": dataset.palette[: dataset.num_classes].tolist(),
         "transform": model.transform.as_dict(),
+        "rounding": rounding.facts(args.device),
     }
 
 
@@ -253,6 +254,8 @@ def _load(path, trainer, args, changed):
     """Load the checkpoint of a run that goes on; returns its `extra`. Say what is changed from here on."""
     extra = checkpoint.load(path, trainer, ("batch_size", "drop_last") if "batch_size" in changed else ())
     print(f"going on at step {trainer.steps} of {args.steps}")
+    if differ := rounding.changed(extra.get("rounding"), rounding.facts(args.device)):
+        print(f"note: the results may differ in rounding from a run without a break: {'; '.join(differ)}")
     for name, before in changed.items():
         print(f"from here on {option(name)} is {getattr(args, name)}; it was {before}")
     if changed and slow_down(trainer, args, changed):

@@ -198,9 +198,31 @@ def _held():
                 put(_before)
 
 
+def steers_blas():
+    """Whether BLAS can be kept to one thread: whether NumPy uses its own OpenBLAS."""
+    return _openblas() is not None
+
+
+def blas_kernel():
+    """The BLAS of NumPy and its routines for this processor, such as "OpenBLAS SkylakeX": they decide on rounding."""
+    found = _openblas()
+    if found is None:
+        return np.show_config(mode="dicts")["Build Dependencies"]["blas"].get("name", "unknown")
+    name = found("get_corename")
+    name.restype = ctypes.c_char_p
+    return f"OpenBLAS {name().decode()}"
+
+
 @functools.cache
 def _blas():
     """(get, set) for the number of threads of NumPy's own OpenBLAS. None if NumPy uses another BLAS."""
+    found = _openblas()
+    return None if found is None else (found("get_num_threads"), found("set_num_threads"))
+
+
+@functools.cache
+def _openblas():
+    """A function: name -> OpenBLAS's function of this name, in NumPy's own copy. None if NumPy uses another BLAS."""
     root = Path(np.__file__).parent
     for library in [*root.parent.glob("numpy.libs/*openblas*"), *root.glob(".dylibs/*openblas*")]:
         try:
@@ -208,8 +230,6 @@ def _blas():
         except OSError:
             continue
         for prefix, suffix in (("scipy_", "64_"), ("scipy_", ""), ("", "64_"), ("", "")):
-            with contextlib.suppress(AttributeError):
-                get = getattr(handle, f"{prefix}openblas_get_num_threads{suffix}")
-                put = getattr(handle, f"{prefix}openblas_set_num_threads{suffix}")
-                return get, put
+            if hasattr(handle, f"{prefix}openblas_get_num_threads{suffix}"):
+                return lambda name, p=prefix, s=suffix, of=handle: getattr(of, f"{p}openblas_{name}{s}")
     return None

@@ -58,7 +58,8 @@ class Trainer:
         self._before = None  # the random generators and the batches as they were before the step that is computed
         self.moving = False  # while the optimiser changes the weights
         self._picture = None  # of the step that is computed, a picture whose numbers are not finite
-        self._pixels = 1
+        self._pixels = 0  # of all label maps of that step
+        self._first = 0  # the place of our first picture in its batch, for one of several processes (lab.mpi)
         self._micro_batches = MicroBatches(self.model)
 
     @property
@@ -81,7 +82,7 @@ class Trainer:
         Raises: DivergedError when the loss is not finite or beyond any sense. After that the network learns nothing
         useful. The weights are then as they were before.
         """
-        self._before, self._picture, self._pixels = None, None, 1
+        self._before, self._picture, self._pixels = None, None, 0
         self._before = self.position()
         try:
             loss = self._step()
@@ -158,20 +159,23 @@ class Trainer:
 
     def _look_at(self, x, labels):
         """Remember what a later complaint about the loss needs to know about a batch."""
-        self._pixels = max(self._pixels, labels.size)
+        self._pixels += labels.size
         if self._picture is None and not np.isfinite(x.sum(dtype=np.float64)):
             bad = [place for place, each in enumerate(x) if not np.isfinite(each).all()]
-            self._picture = bad[0] if bad else None
+            self._picture = self._first + bad[0] if bad else None
 
     def _require_finite(self, loss):
-        most = SENSE * (self._pixels if self.reduction == "sum" else 1)
-        if math.isfinite(loss) and loss <= most:
-            return
+        most = SENSE * (self._pixels * self._largest_weight() if self.reduction == "sum" else 1)
+        if math.isfinite(loss) and loss <= most and self._picture is None:
+            return  # a picture without a label spoils the gradients, but not the loss
         broken = self._broken()
         rate = (
             f"the learning rate {self.optimizer.lr:g} is too large for reduction {self.reduction!r}. Try a tenth of it"
         )
         raise DivergedError(f"the loss of step {self.steps} is {loss:.4g}: {broken or rate}", by_rate=broken is None)
+
+    def _largest_weight(self):
+        return 1 if self.class_weight is None else max(1, float(self.class_weight.max()))
 
     def _broken(self):
         """What was broken before any step, in words: the weights or a picture. None: it must be the learning rate."""

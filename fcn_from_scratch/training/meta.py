@@ -82,6 +82,10 @@ ABSENT = Kind("nothing: no such entry exists", lambda value: False)
 OPTIONS = Kind(
     "options of a network: words and numbers", lambda value: type(value) is dict and all(map(_option, value.values()))
 )
+FACTS = Kind(
+    "a dict of words and numbers",
+    lambda value: type(value) is dict and len(value) <= 100 and all(_text(n) and _plain(v) for n, v in value.items()),
+)
 DICT = Kind("a dict", lambda value: type(value) is dict and len(value) <= LONGEST)
 
 META = {
@@ -98,6 +102,7 @@ EXTRA = {
     "classes": TEXTS,
     "palette": COLOURS,
     "transform": DICT,
+    "rounding": FACTS,
     "best": DICT.or_none(),
 }
 THREE = Kind("three numbers", lambda value: _list(value, lambda n: _number(n, -1e9, 1e9)) and len(value) == 3)

@@ -25,6 +25,7 @@ from PIL import Image
 from fcn_from_scratch.cli import main as fcn
 
 MOST_BYTES = 300 << 20
+STOPPED = (129, 130, 143)  # the exit status of a command that SIGHUP, SIGINT or SIGTERM ended
 VALUES = (
     *(None, True, False, 0, -1, 1, 3, 2.5, -0.5, 1e308, float("nan"), float("inf"), 3_000_000, 2**31, 2**63, 10**40),
     *("", "abc", "x" * 5000, "\x1b[31mred\a", "../../etc/passwd", "\0", "\ud800", "mini_fcn8s", "voc", "fixed"),
@@ -72,6 +73,8 @@ def run(words):
         status = end.code
     except BaseException as error:  # that is what is looked for
         return None, f"{type(error).__name__}: {error}"
+    if status in STOPPED:  # a signal is for this program, not for the command
+        sys.exit(status)
     return status, err.getvalue()
 
 

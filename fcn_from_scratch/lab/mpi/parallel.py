@@ -62,7 +62,11 @@ class ParallelTrainer(Trainer):
         loss = sum(self._part(gradients, turn) for turn in range(self.iter_size))
         frozen = self.model.frozen_params() if hasattr(self.model, "frozen_params") else ()
         self.group.add_up([gradient for name, gradient in self.model.grads.items() if name not in frozen])
-        return sum(self.group.gather(loss))
+        # All ranks must know what only one has seen: they judge the loss alike, and end together with the same words.
+        losses, pixels, pictures = zip(*self.group.gather((loss, self._pixels, self._picture)))
+        self._pixels = sum(pixels)
+        self._picture = min((each for each in pictures if each is not None), default=None)
+        return sum(losses)
 
     def _part(self, gradients, turn):
         """Forward and backward over this rank's part of the next batch; returns its share of the loss."""
@@ -76,6 +80,7 @@ class ParallelTrainer(Trainer):
             x, labels = collate(*zip(*samples), size=np.max(sizes, axis=0))
             for layer in self._dropouts:
                 layer.skip_before, layer.skip_after = own.start, len(places) - own.stop
+            self._first = own.start
             shares = loss_shares.part_shares(told[self.group.rank][1], sum(weights)).tolist()
             loss = self.over_parts(gradients, x, labels, None if self.reduction == "sum" else shares)
         if None in told:

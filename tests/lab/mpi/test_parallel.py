@@ -30,6 +30,7 @@ from fcn_from_scratch.lab.mpi import group, launcher, parallel
 from fcn_from_scratch.lab.mpi.group import Group
 from fcn_from_scratch.layers import Dropout
 from fcn_from_scratch.training import checkpoint, evaluation
+from fcn_from_scratch.training.finite import DivergedError
 from fcn_from_scratch.training.record import Record
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -127,6 +128,32 @@ def test_parts_equal_the_whole(options, size):
             assert generators[name].bit_generator.state == generator.bit_generator.state
     for name, array in ends[0][0].items():
         assert all(np.array_equal(array, end[name]) for end, *_ in ends[1:]), f"{name}: every rank holds the same"
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("broken", range(9))
+def test_a_broken_picture_is_named_by_all_ranks_as_by_one_process(size, broken):
+    """Only one rank reads it. If another blamed the learning rate, the advice would be wrong."""
+
+    def message(run):
+        prepared, total = run.batches.preprocess, Pictures()[broken].image.sum(dtype=int)
+        run.batches.preprocess = lambda image: prepared(image) * (np.nan if image.sum(dtype=int) == total else 1)
+        with pytest.raises(DivergedError) as caught:
+            run.run(4, progress=False)
+        return str(caught.value), caught.value.by_rate
+
+    words, by_rate = message(new_run())
+    assert words.endswith(f": {broken}")
+    assert not by_rate
+    assert on_ranks(size, lambda ranks: message(new_run(ranks))) == [(words, by_rate)] * size
+
+
+def test_a_sum_may_be_as_large_as_all_ranks_pixels_allow():
+    """The bound on a sum counts the pixels of all ranks and batches of the step, and the largest class weight."""
+    options = {"reduction": "sum", "iter_size": 2, "batch_size": 2, "class_weight": 60 * WEIGHTS}
+    whole = new_run(**options).run(1, progress=False).losses
+    for losses in on_ranks(4, lambda ranks: new_run(ranks, **options).run(1, progress=False).losses):
+        np.testing.assert_allclose(losses, whole, rtol=1e-10)
 
 
 @pytest.mark.parametrize("options", RUNS.values(), ids=RUNS)
