@@ -14,6 +14,7 @@ try:
 except ImportError:  # Windows, and Python in a browser
     fcntl = None
 
+NO_ROOM = {getattr(errno, name) for name in ("ENOSPC", "EFBIG", "EDQUOT") if hasattr(errno, name)}
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
 
@@ -157,7 +158,7 @@ def _take(descriptor, size):
             os.posix_fallocate(descriptor, 0, size)
             return
         except OSError as error:
-            if error.errno in (28, 27, 122):  # no space, file too large, quota: the answer
+            if error.errno in NO_ROOM:
                 raise
     while size > 0:
         size -= os.write(descriptor, bytes(min(1 << 20, size)))  # a part of it where the disk ends; the next one raises

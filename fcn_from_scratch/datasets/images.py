@@ -1,6 +1,7 @@
 """Read pictures from disk. They become uint8 (H, W, 3) RGB; anything else is a clear error."""
 
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +26,24 @@ def open_picture(path, raw=False):
     picture in one of FORMATS. A picture of more than MOST_PIXELS is refused too: a small file may claim a huge size.
     """
     path = Path(path)
+    with _blamed(path), open_regular(path) as file, Image.open(file, formats=formats()) as picture:
+        _check_size(picture, path)
+        format, stretch = picture.format, _stretch(picture)
+        picture.load()
+        if raw and stretch > 1:
+            picture = picture.point([value // stretch for value in range(256)])
+        upright = ImageOps.exif_transpose(picture)
+        upright.format = upright.format or format
+        return upright
+
+
+@contextmanager
+def _blamed(path):
+    """Inside, whatever Pillow raises becomes an UnreadableError that names the file, and its warnings are not shown."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, about odd tags; a hostile file has thousands of them
-            with open_regular(path) as file, Image.open(file, formats=formats()) as picture:
-                _check_size(picture, path)
-                format, stretch = picture.format, _stretch(picture)
-                picture.load()
-                if raw and stretch > 1:
-                    picture = picture.point([value // stretch for value in range(256)])
-                upright = ImageOps.exif_transpose(picture)
-                upright.format = upright.format or format
-                return upright
+            warnings.simplefilter("ignore")  # about odd tags; a hostile file has thousands of them
+            yield
     except FileNotFoundError:
         raise UnreadableError(f"there is no file {path}") from None
     except Image.DecompressionBombError:
@@ -95,9 +102,15 @@ def read_image(path):
     picture = open_picture(path)
     if picture.mode == "F":
         raise InputError(f"{path} holds floating-point pixels of unknown range; save it with 8 or 16 bits")
+    with _blamed(path):  # a broken palette shows only here
+        return _in_strips(picture, path)
+
+
+def _in_strips(picture, path):
+    """The picture as RGB, some rows at a time: so the memory is that of the result, not of each form on the way."""
     found = np.empty((picture.height, picture.width, 3), np.uint8)
     rows = max(1, STRIP // picture.width)
-    for top in range(0, picture.height, rows):  # the memory is that of the picture, not of each form on the way
+    for top in range(0, picture.height, rows):
         part = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
         found[top : top + rows] = _as_rgb(part, path)
     return found

@@ -1,5 +1,7 @@
 """Numbers that are not finite, found and named: a diverged run is known by them, and so are broken weights."""
 
+import math
+
 import numpy as np
 
 from fcn_from_scratch.backend import get_array_module
@@ -37,6 +39,11 @@ def _count(array):
     if bool(xp.isfinite(array).all()):
         return 0
     return int(np.asarray(array.size - xp.isfinite(array).sum().item()))
+
+
+def sum_is(array):
+    """Whether the sum of an array is finite: in one pass over it, without another array."""
+    return math.isfinite(float(array.sum(dtype=np.float64)))
 
 
 def largest(arrays):

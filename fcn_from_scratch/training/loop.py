@@ -160,8 +160,8 @@ class Trainer:
     def _look_at(self, x, labels):
         """Remember what a later complaint about the loss needs to know about a batch."""
         self._pixels += labels.size
-        if self._picture is None and not np.isfinite(x.sum(dtype=np.float64)):
-            bad = [place for place, each in enumerate(x) if not np.isfinite(each).all()]
+        if self._picture is None and not finite.sum_is(x):
+            bad = [place for place, each in enumerate(x) if not finite.sum_is(each)]
             self._picture = self._first + bad[0] if bad else None
 
     def _require_finite(self, loss):

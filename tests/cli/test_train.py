@@ -204,11 +204,6 @@ class TestRuns:
         assert "going on at step 6 of 6" in done("train", "--resume", "--out", tmp_path / "part")
         np.testing.assert_equal(arrays_of(tmp_path / "part/checkpoint.npz"), before)
 
-    def test_resume_of_nothing_is_a_start(self, trained, done, tmp_path):
-        words = ["train", *TINY, "--dropout", 0.3, "--steps", 5, "--seed", 3]
-        done(*words, "--resume", "--out", tmp_path / "r")
-        np.testing.assert_equal(arrays_of(tmp_path / "r/checkpoint.npz"), arrays_of(trained.checkpoint))
-
     def test_a_32s_becomes_a_16s(self, done, tmp_path):
         """With a rate of 0, the FCN-16s still has the weights of the FCN-32s. Resuming does not need the old file."""
         words = [*TINY, "--out"]

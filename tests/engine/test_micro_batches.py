@@ -276,7 +276,7 @@ def test_what_only_a_part_refuses_is_raised(cut, monkeypatch):
 def test_a_loss_that_is_not_finite(cut):
     run = trainer()
     next(iter(run.model.params.values()))[...] = np.inf
-    with refuses("the loss of step 0 is nan: the learning rate"):
+    with refuses("the loss of step 0 is nan: the weights are not finite: conv1_1.weight (54 of 54 numbers)"):
         run.step()
     assert cut == [3]
 

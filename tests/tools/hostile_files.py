@@ -418,21 +418,21 @@ def run(reader, cases, seed, report=print):
 def _run_child(reader, first, last, seed, counts, report):
     """Run a child until it ends. Returns: the first case that is still to be read."""
     command = [sys.executable, __file__, "--child", reader, str(first), str(last), str(seed)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     begun, alarm = None, None
-    for line in process.stdout:
-        index, result, why = json.loads(line)
-        if alarm is not None:
-            alarm.cancel()
-        if result == "begins":
-            begun, alarm = index, threading.Timer(PATIENCE, process.kill)
-            alarm.start()
-            continue
-        counts[result] += 1
-        first, begun = index + 1, None
-        if result not in ("read", "refused"):
-            report(f"{reader} case {index} (seed {seed}): {result}: {why}")
-    status = process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            index, result, why = json.loads(line)
+            if alarm is not None:
+                alarm.cancel()
+            if result == "begins":
+                begun, alarm = index, threading.Timer(PATIENCE, process.kill)
+                alarm.start()
+                continue
+            counts[result] += 1
+            first, begun = index + 1, None
+            if result not in ("read", "refused"):
+                report(f"{reader} case {index} (seed {seed}): {result}: {why}")
+    status = process.returncode
     if alarm is not None:
         alarm.cancel()
     if begun is not None:  # it hung and was killed, or it crashed
