@@ -9,7 +9,8 @@ import pytest
 from cli_runs import TINY, arrays_of, log_of, write_folder
 
 from fcn_from_scratch.cli import train_arguments, train_resume
-from fcn_from_scratch.training import checkpoint, meta
+from fcn_from_scratch.engine import threads
+from fcn_from_scratch.training import checkpoint, meta, rounding
 
 RUN = ["--lr", 0.05, "--schedule", "fixed", "--seed", 5, "--momentum", 0.8, "--crop", "24x32", "--balance", 0.5]
 
@@ -205,3 +206,36 @@ def test_a_run_of_an_older_version(done, part, tmp_path):
     np.testing.assert_allclose([float(row[1]) for row in rows], arrays_of(part / "checkpoint.npz")["losses"], rtol=1e-8)
     assert {row[2] for row in rows} == {"0.05"}
     assert (part / "best.npz").read_bytes() == (part / "checkpoint.npz").read_bytes()
+
+
+# --- what decides on rounding -----------------------------------------------------------------------------------
+
+
+def test_on_the_same_machine_there_is_nothing_to_say(done, part):
+    assert "rounding" not in done("train", "--resume", "--steps", 3, "--out", part)
+
+
+@pytest.mark.parametrize(
+    ("name", "there"), [("NumPy", "1.2.3"), ("BLAS", "OpenBLAS Z80"), ("device", "gpu"), ("plain", True)]
+)
+def test_another_machine_is_named(done, part, name, there):
+    """The run goes on; it only may differ in the last bits."""
+    arrays, facts = checkpoint.read(part / "checkpoint.npz")
+    facts["extra"]["rounding"][name] = there
+    arrays["meta"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    np.savez(part / "checkpoint.npz", **arrays)
+    (line,) = [line for line in done("train", "--resume", "--steps", 3, "--out", part).splitlines() if "note" in line]
+    assert f"{name} is " in line
+    assert f"{there} there" in line
+    assert line.count(" there") == 1, "nothing else is named"
+    assert checkpoint.read(part / "checkpoint.npz")[1]["extra"]["rounding"][name] != there
+
+
+def test_where_blas_divides_its_products_the_cores_count(monkeypatch):
+    monkeypatch.setattr(threads, "_openblas", lambda: None)
+    monkeypatch.setattr(rounding.os, "cpu_count", lambda: 8)
+    here = rounding.facts("cpu")
+    assert here["cores"] == 8
+    assert isinstance(here["BLAS"], str)
+    assert rounding.changed({**here, "cores": 2}, here) == ["cores is 8 here, 2 there"]
+    assert rounding.changed(None, here) == []

@@ -17,6 +17,7 @@ from cli_runs import SAMPLE, log_of
 from fcn_from_scratch import datasets, files, models
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.training import SGD, Trainer, checkpoint
+from fcn_from_scratch.weights import trust
 
 
 def rewrite(path, change=None, meta=None):
@@ -426,6 +427,7 @@ class TestNotACheckpoint:
             lambda arrays: arrays.update(meta=np.frombuffer(b"[" * 100_000, np.uint8)),
             lambda arrays: arrays.update(meta=np.frombuffer(b"9" * 10_000, np.uint8)),
             lambda arrays: arrays.update(meta=np.zeros(0, np.uint8)),
+            lambda arrays: arrays.update(meta=np.full(trust.MOST_JSON + 1, ord(" "), np.uint8)),
         ],
     )
     def test_arrays(self, saved, new_run, state_of, change):
