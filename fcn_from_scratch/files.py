@@ -92,7 +92,8 @@ def naming(path):
     try:
         yield
     except OSError as error:
-        if error.filename is None or str(error.filename).endswith(".part"):
+        unnamed = error.filename is None or str(error.filename).endswith(".part")
+        if unnamed and error.errno is not None:  # without a number it is not the system's, and says all by itself
             error.filename = str(path)
         raise
 

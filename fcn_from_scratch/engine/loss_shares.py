@@ -25,11 +25,13 @@ def part_shares(mine, whole):
     return mine / np.where(whole > 0, whole, 1)
 
 
-def of_parts(labels, slices, shares, ignore_index, class_weight=None):
-    """For each part of a batch a list with its share for each label map.
+def of_parts(labels, slices, shares, reduction, ignore_index, class_weight=None):
+    """For each part of a batch a list with its share for each label map. A sum needs no shares: then it is `shares`.
 
     shares   the shares of the batch itself in a larger batch, by which each list is multiplied, or None
     """
+    if reduction == "sum":
+        return [shares] * len(slices)
     counts = [weights(labels[part], ignore_index, class_weight) for part in slices]
     own = [part_shares(mine, sum(counts)) for mine in counts]
     return [(each if shares is None else each * shares).tolist() for each in own]

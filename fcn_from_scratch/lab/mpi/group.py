@@ -20,6 +20,7 @@ from fcn_from_scratch.engine import threads
 from fcn_from_scratch.lab.mpi import launcher
 
 BUCKET = 1 << 20  # numbers in one message: a few megabytes, however large the network is
+TO_BE_READ = 0.3  # seconds that the launcher gets to pass on what a rank printed, before all its processes are killed
 PATIENCE = 5.0  # seconds that a rank with an error waits for the other ranks to fail too
 
 
@@ -108,6 +109,7 @@ class Group:
         known = isinstance(error, (InputError, OSError, MemoryError)) or not isinstance(error, Exception)
         text = (str(error) or "interrupted") if known else traceback.format_exc()
         print(f"fcn: rank {self.rank} of {self.size} failed: {text}", file=sys.__stderr__, flush=True)
+        time.sleep(TO_BE_READ)
         status = 2 if isinstance(error, InputError) else 1
         self.comm.Abort(128 + error.number if hasattr(error, "number") else status)
 

@@ -50,11 +50,12 @@ class ParallelTrainer(Trainer):
         """As Trainer.run. Only the first rank shows the progress and saves. All ranks call `watch`."""
         self._agree()
         first = self.group.first
-        super().run(steps, progress and first, save if first else None, save_seconds, watch, stop)
+        agreed = None if stop is None else lambda: self._first_of(stop())
+        super().run(steps, progress and first, save if first else None, save_seconds, watch, agreed)
         self._agree()
         return self
 
-    def stopped(self, error):
+    def _first_of(self, error):
         """A signal reaches the ranks at different moments, or only some of them: all stop at the same step."""
         return next((each for each in self.group.gather(error) if each is not None), None)
 
@@ -63,9 +64,10 @@ class ParallelTrainer(Trainer):
         frozen = self.model.frozen_params() if hasattr(self.model, "frozen_params") else ()
         self.group.add_up([gradient for name, gradient in self.model.grads.items() if name not in frozen])
         # All ranks must know what only one has seen: they judge the loss alike, and end together with the same words.
-        losses, pixels, pictures = zip(*self.group.gather((loss, self._pixels, self._picture)))
-        self._pixels = sum(pixels)
-        self._picture = min((each for each in pictures if each is not None), default=None)
+        check = self.loss_check
+        losses, pixels, pictures = zip(*self.group.gather((loss, check.pixels, check.picture)))
+        check.pixels = sum(pixels)
+        check.picture = min((each for each in pictures if each is not None), default=None)
         return sum(losses)
 
     def _part(self, gradients, turn):
@@ -80,7 +82,7 @@ class ParallelTrainer(Trainer):
             x, labels = collate(*zip(*samples), size=np.max(sizes, axis=0))
             for layer in self._dropouts:
                 layer.skip_before, layer.skip_after = own.start, len(places) - own.stop
-            self._first = own.start
+            self.loss_check.first = own.start
             shares = loss_shares.part_shares(told[self.group.rank][1], sum(weights)).tolist()
             loss = self.over_parts(gradients, x, labels, None if self.reduction == "sum" else shares)
         if None in told:

@@ -6,15 +6,15 @@ MUTANTS = [
     Mutant(
         "-1 is not ignored",
         "datasets.labels._in_range",
-        "np.isin(ids, (-1, *ignore))",
-        "np.isin(ids, (*ignore,))",
+        "for number in (-1, *ignore):",
+        "for number in (*ignore,):",
         "datasets/test_labels.py",
     ),
     Mutant(
         "a named ignore id is not mapped to 255",
         "datasets.labels._in_range",
-        "np.isin(ids, (-1, *ignore))",
-        "np.isin(ids, (-1,))",
+        "for number in (-1, *ignore):",
+        "for number in (-1,):",
         "datasets",
     ),
     Mutant(
@@ -97,8 +97,8 @@ MUTANTS = [
     Mutant(
         "seg11valid less SBD's val",
         "datasets.pascal.seg11valid",
-        '/ "train.txt"))',
-        '/ "val.txt"))',
+        '/ "train.txt", PICTURES))',
+        '/ "val.txt", PICTURES))',
         "datasets/test_voc.py",
     ),
     Mutant(

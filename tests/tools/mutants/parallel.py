@@ -142,9 +142,9 @@ MUTANTS = [
     ),
     Mutant(
         "shares of a sum",
-        "training.loop.Trainer.over_parts",
-        'if self.reduction == "mean":',
-        "if True:",
+        "engine.loss_shares.of_parts",
+        'if reduction == "sum":',
+        "if False:",
         MICRO,
     ),
 ]

@@ -46,7 +46,7 @@ MUTANTS = [
     ),
     Mutant(
         "gradients not reset between steps",
-        "training.loop.Trainer._step",
+        "training.loop.Trainer.step",
         "self.model.zero_grad()",
         "",
         STEP,
@@ -102,15 +102,15 @@ MUTANTS = [
     ),
     Mutant(
         "a step before backward",
-        "training.loop.Trainer._step",
+        "training.loop.Trainer.step",
         """
             self.model.zero_grad()
             with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
                 loss = self.over_batches(gradients) / self.iter_size
-            self._require_finite(loss)
+            self.loss_check.require(loss)
             if self.before_update is not None:
                 self.before_update(loss)
-            self.moving = True
+            self._before, self.moving = None, True
             self.optimizer.step(self.iter_size)
         """,
         """
@@ -118,30 +118,30 @@ MUTANTS = [
             self.optimizer.step(self.iter_size)
             with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
                 loss = self.over_batches(gradients) / self.iter_size
-            self._require_finite(loss)
+            self.loss_check.require(loss)
             if self.before_update is not None:
                 self.before_update(loss)
-            self.moving = True
+            self._before, self.moving = None, True
         """,
         LOOP,
     ),
     Mutant(
         "a step by a loss that is not finite",
-        "training.loop.Trainer._step",
-        "self._require_finite(loss)",
+        "training.loop.Trainer.step",
+        "self.loss_check.require(loss)",
         "pass",
         LOOP,
     ),
     Mutant(
         "losses of several batches summed",
-        "training.loop.Trainer._step",
+        "training.loop.Trainer.step",
         "self.over_batches(gradients) / self.iter_size",
         "self.over_batches(gradients)",
         LOOP,
     ),
     Mutant(
         "a step leaves what forward kept",
-        "training.loop.Trainer._step",
+        "training.loop.Trainer.step",
         "fused.unobserved(self.model), ",
         "",
         "engine/test_micro_batches.py",
@@ -231,7 +231,7 @@ MUTANTS = [
     ),
     Mutant(
         "a diverged run is saved",
-        "training.loop._Keeper.__exit__",
+        "training.keeper.Keeper.__exit__",
         "isinstance(error, DivergedError)",
         "False",
         "training/test_endings.py",

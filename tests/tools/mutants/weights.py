@@ -27,7 +27,7 @@ MUTANTS = [
     Mutant(
         "one stored number repeated without end",
         "weights.torch_objects.Storages.array",
-        "or math.prod(size) > storage.length",
+        "or count > storage.length",
         "",
         "weights/test_hostile.py",
     ),
