@@ -219,8 +219,8 @@ class TestTwins:
             twin.backward(y)
         twin(x[:, :, :6])
         assert net.backward(y).shape == x.shape
-        assert [layer.name for layer in net.layers[0].children.values()][0] == "module/narrow"
-        assert [layer.name for layer in twin.layers[0].children.values()][0] == "module/narrow"
+        assert next(iter(net.layers[0].children.values())).name == "module/narrow"
+        assert next(iter(twin.layers[0].children.values())).name == "module/narrow"
 
     def test_modules_in_modules_and_chains_in_branches(self, rng):
         inner = Branches([conv(rng, 2, 1, 1, name="one")], [conv(rng, 2, 2, 3, padding=1, name="three")], name="inner")
