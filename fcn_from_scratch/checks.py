@@ -77,6 +77,20 @@ def choice(value, name, allowed):
     return value
 
 
+class naming:
+    """with naming(layer): a ValueError that is raised inside gets the layer's label, unless its text has it already."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if kind is ValueError and self.layer.label not in str(error):
+            raise ValueError(f"{self.layer.label}: {error}") from error
+
+
 # --- arrays ----------------------------------------------------------------------------------------------------
 
 

@@ -84,6 +84,11 @@ class Sequential(Container):
     """
 
     def __init__(self, *layers, name=None):
+        for number, layer in enumerate(layers):
+            if isinstance(layer, (list, tuple)):
+                raise ValueError(
+                    f"Sequential takes layers, not lists of them: Sequential(*layers); number {number} is one"
+                )
         names = [layer.name or str(number) for number, layer in enumerate(layers)]
         for key in names:
             if names.count(key) > 1:
