@@ -2,8 +2,9 @@
 
 import copy
 
-from fcn_from_scratch import geometry
+from fcn_from_scratch.geometry.graph import along, named
 from fcn_from_scratch.layers import Branches, Sequential
+from fcn_from_scratch.layers.container import has_known_forward
 
 
 def chain(net):
@@ -17,7 +18,7 @@ def chain(net):
     """
     layers = {}
     for name, layer in _named(net):
-        inner = chain(layer) if isinstance(layer, Sequential) else {"": layer}
+        inner = chain(layer) if isinstance(layer, (Sequential, list, tuple)) else {"": layer}
         for key, value in inner.items():
             full = f"{name}.{key}".rstrip(".")
             if full in layers:
@@ -34,10 +35,7 @@ def _named(net):
     if isinstance(net, Branches):
         return [(net.name or type(net).__name__, net)]
     if isinstance(net, (list, tuple)):
-        for number, layer in enumerate(net):
-            if not hasattr(layer, "name"):
-                raise ValueError(f"a list must hold layers; number {number} is {type(layer).__name__}")
-        return [(layer.name or str(number), layer) for number, layer in enumerate(net)]
+        return named(net)
     if not isinstance(net, Sequential):
         raise ValueError(f"net must be a chain of layers, a Sequential or a list; got {type(net).__name__}")
     _runs_as_declared(net)
@@ -46,7 +44,7 @@ def _named(net):
 
 def _has_one_stream(net):
     """Check that the coarse path is all that leads from the image to the coarsest scores."""
-    known = {node.name for node in geometry.along(net.coarse_path)}
+    known = {node.name for node in along(net.coarse_path)}
     found = net.graph() if hasattr(net, "graph") else []
     others = [node.name for node in found if node.sources[0] == "image" and node.name not in known]
     if others:
@@ -58,8 +56,7 @@ def _has_one_stream(net):
 
 def _runs_as_declared(net):
     """Check that a user's subclass of Sequential or Branches has not its own forward: what that does is not known."""
-    package = __name__.partition(".")[0]
-    if "forward" in vars(net) or type(net).forward.__module__.partition(".")[0] != package:
+    if not has_known_forward(net):
         raise ValueError(
             f"{net.label} has a forward of its own, so its layers are no plain chain, and what they compute together "
             "is not known here"

@@ -158,9 +158,14 @@ def interlaced_size(sizes, stride, form="drop"):
             raise ValueError(
                 f"the passes do not interlace: on {height}x{width} pixels the one shifted by {shift} has "
                 f"{size[0]}x{size[1]} outputs. Is {stride} the output stride of the net?"
-                + (f" Is the image large enough? Passes without an output: {without}" if without else "")
+                + (_too_small(without, form) if without else "")
             )
     return height, width
+
+
+def _too_small(without, form):
+    hint = ' In form "drop" nothing is left of a small image for the last passes; form "shift" has all of them.'
+    return f" Is the image large enough? Passes without an output: {without}.{hint * (form == 'drop')}"
 
 
 def _places(shift, stride, form):
