@@ -16,6 +16,7 @@ Source: Caffe's coord_map.py, from the paper's authors. Lesson 6.
 """
 
 from fractions import Fraction
+from inspect import isclass
 from math import gcd
 from typing import NamedTuple
 
@@ -114,8 +115,8 @@ def receptive_field(net, start=IMAGE):
 
 def checked(net):
     """The net, if it is a layer. Raises: ValueError for anything else, such as None or a layer's class."""
-    if isinstance(net, type) or not hasattr(net, "window"):
-        got = f"the class {net.__name__}" if isinstance(net, type) else type(net).__name__
+    if isclass(net) or not hasattr(net, "window"):
+        got = f"the class {net.__name__}" if isclass(net) else type(net).__name__
         raise ValueError(f"net must be a layer, a list of layers or a model; got {got}")
     return net
 

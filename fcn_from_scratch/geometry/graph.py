@@ -1,6 +1,7 @@
 """A network as a list of nodes: which layer reads which maps. Sizes, costs and crops are found by walking along it."""
 
 from copy import copy
+from inspect import isclass
 from typing import NamedTuple
 
 from fcn_from_scratch import checks, layers
@@ -37,7 +38,7 @@ def graph(net):
     Any other model gives the nodes of its `coarse_path`, the layers up to its coarsest scores.
     Raises: ValueError for a network that has none of these.
     """
-    if hasattr(net, "graph") and not isinstance(net, type):
+    if hasattr(net, "graph") and not isclass(net):
         return net.graph()
     path = getattr(net, "coarse_path", net)
     if isinstance(path, layers.Container) and not isinstance(path, CHAINS):
