@@ -110,6 +110,8 @@ def _strided(layer, stride, factor):
     layer.padding = tuple(p * f for p, f in zip(layer.padding, factor))
     if factor != (1, 1):
         layer.dilation = tuple(d * f for d, f in zip(layer.dilation, factor))
+        if getattr(layer, "algorithm", None) == "winograd":
+            layer.algorithm = "auto"  # Winograd's takes no dilation
     return layer
 
 
