@@ -127,7 +127,7 @@ def check(twins, x):
 STEPS = ("prepare", "prepare", "unprepare", "load", "step", "write", "rarefied", "copied", "converted_to")
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(st.integers(0, 9), st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 4)), min_size=2, max_size=7))
 def test_values_are_always_those_of_the_plain_code(seed, steps):
     twins, x = Twins(seed), np.random.default_rng(seed).normal(size=(1, 3, 20, 21)).astype(np.float32)
@@ -136,7 +136,7 @@ def test_values_are_always_those_of_the_plain_code(seed, steps):
         check(twins, x)
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(st.integers(0, 9), st.lists(st.sampled_from(["prepare", "load", "step", "rarefied"]), min_size=1, max_size=4))
 def test_every_way_to_a_dense_output_agrees(seed, steps):
     """Crop by crop through the classifier, stitched, and rarefied, whatever was done to the nets before."""
