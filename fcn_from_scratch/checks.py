@@ -77,14 +77,34 @@ def choice(value, name, allowed):
     return value
 
 
+class naming:
+    """with naming(layer): a ValueError that is raised inside gets the layer's label, unless its text has it already."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if kind is ValueError and self.layer.label not in str(error):
+            raise ValueError(f"{self.layer.label}: {error}") from error
+
+
 # --- arrays ----------------------------------------------------------------------------------------------------
 
 
 def ndim(array, number, name, axes):
     """An array with the given number of axes, none of them empty."""
+    is_array(array, name)
     if array.ndim != number:
         raise ValueError(f"{name} must have shape {axes}; got shape {array.shape}")
     not_empty(array, name)
+
+
+def is_array(array, name):
+    if not hasattr(array, "ndim"):
+        raise ValueError(f"{name} must be an array; got {type(array).__name__}")
 
 
 def not_empty(array, name):
@@ -171,6 +191,7 @@ def bias(array, channels):
 
 def channels(layer, x, expected):
     """x (N, C, H, W) has the channels the layer was made for."""
+    is_array(x, "x")
     if x.ndim != 4 or x.shape[1] != expected:
         raise ValueError(
             f"{layer.label} expects {expected} input channels (weight is {tuple(layer.params['weight'].shape)}); got "

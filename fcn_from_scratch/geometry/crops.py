@@ -3,6 +3,7 @@
 from fcn_from_scratch.geometry.fields import crop_offset
 from fcn_from_scratch.geometry.graph import graph, grids
 from fcn_from_scratch.geometry.sizes import cropped
+from fcn_from_scratch.layers.window import in_short
 
 
 def explain_crop(field, reference, name="the map", reference_name="the reference"):
@@ -43,7 +44,7 @@ def explain_crops(net):
 def _upsampled(node, fields):
     """Say why an upsampled map starts before the map that it was made from: by half its kernel, or half its block."""
     name, layer, (source,) = node
-    k = layer.window.kernel_size[0]
+    k = in_short(layer.window.kernel_size)
     before, after = fields[source], fields[name]
     return (
         f"{source} starts at {before.start}; each of its cells is spread by {name} over {k} cells of "

@@ -16,10 +16,12 @@ Source: Caffe's coord_map.py, from the paper's authors. Lesson 6.
 """
 
 from fractions import Fraction
+from inspect import isclass
 from math import gcd
 from typing import NamedTuple
 
 from fcn_from_scratch import layers
+from fcn_from_scratch.layers.container import has_known_forward, is_chain
 from fcn_from_scratch.layers.window import declared_window
 
 
@@ -79,7 +81,7 @@ IMAGE = ReceptiveField()
 def axes_of(field, name):
     """The axes of a grid, an argument called `name`. Raises: ValueError for a net, which is an easy mistake."""
     if not isinstance(field, ReceptiveField):
-        raise ValueError(f"{name} must be a grid, as geometry.receptive_field(net) returns; got {type(field).__name__}")
+        raise ValueError(f"{name} must be a grid: pass geometry.receptive_field(net); got {type(field).__name__}")
     return field.axes
 
 
@@ -89,24 +91,34 @@ def receptive_field(net, start=IMAGE):
     net is a layer, a list of layers, a Sequential or a model with a `coarse_path` (the layers from the image to
     score_fr); start is the grid its input lies on. Of Branches the largest size counts.
     Returns: a ReceptiveField with size, stride and start.
-    Raises: ValueError at a layer whose outputs have no place in the image, such as Linear, for Branches whose outputs
-    do not lie in the same places, and for ShiftAndStitch with another stride than its net's.
+    Raises: ValueError at a layer whose outputs have no place in the image, such as Linear, for a Sequential with a
+    forward of its own that declares no `window`, for Branches whose outputs do not lie in the same places, and for
+    ShiftAndStitch with another stride than its net's.
     """
-    if isinstance(net, layers.Branches):
+    axes_of(start, "start")
+    if isinstance(net, layers.Branches) and has_known_forward(net):
         return joint(receptive_field(branch, start) for branch in net.branches)
     if isinstance(net, layers.ShiftAndStitch):
         return _stitched(net, start)
     if hasattr(net, "coarse_path"):
         path = net.coarse_path
-    elif isinstance(net, layers.Sequential):
+    elif is_chain(net):
         path = net.layers
     elif isinstance(net, (list, tuple)):
         path = net
     else:
-        return ReceptiveField(_move(net, axis, number) for number, axis in enumerate(start.axes))
+        return ReceptiveField(_move(checked(net), axis, number) for number, axis in enumerate(start.axes))
     for layer in path:
         start = receptive_field(layer, start)
     return start
+
+
+def checked(net):
+    """The net, if it is a layer. Raises: ValueError for anything else, such as None or a layer's class."""
+    if isclass(net) or not hasattr(net, "window"):
+        got = f"the class {net.__name__}" if isclass(net) else type(net).__name__
+        raise ValueError(f"net must be a layer, a list of layers or a model; got {got}")
+    return net
 
 
 def _stitched(layer, start):
@@ -162,9 +174,12 @@ def joint(fields):
 
     Raises: ValueError when a stride or a start differs: what is joined would not belong together.
     """
-    first, *others = fields
-    for other in (first, *others):
+    fields = list(fields)
+    if not fields:
+        raise ValueError("joint needs the grid of one map at least; got none")
+    for other in fields:
         axes_of(other, "each of the fields")
+    first, *others = fields
     for other in others:
         if any((a.stride, a.start) != (b.stride, b.start) for a, b in zip(first.axes, other.axes)):
             raise ValueError(f"maps that are joined must lie in the same places; got {first} and {other}")

@@ -1,10 +1,12 @@
 """A network as a list of nodes: which layer reads which maps. Sizes, costs and crops are found by walking along it."""
 
 from copy import copy
+from inspect import isclass
 from typing import NamedTuple
 
-from fcn_from_scratch import layers
-from fcn_from_scratch.geometry.fields import IMAGE, joint, overlap, receptive_field
+from fcn_from_scratch import checks, layers
+from fcn_from_scratch.geometry.fields import IMAGE, checked, joint, overlap, receptive_field
+from fcn_from_scratch.layers.container import has_known_forward, is_chain
 from fcn_from_scratch.layers.window import declared_window
 
 # Containers with one input and one output, of which it is known how they run.
@@ -36,7 +38,7 @@ def graph(net):
     Any other model gives the nodes of its `coarse_path`, the layers up to its coarsest scores.
     Raises: ValueError for a network that has none of these.
     """
-    if hasattr(net, "graph"):
+    if hasattr(net, "graph") and not isclass(net):
         return net.graph()
     path = getattr(net, "coarse_path", net)
     if isinstance(path, layers.Container) and not isinstance(path, CHAINS):
@@ -51,11 +53,11 @@ def along(chain, source="image", prefix=""):
     parameters are.
     """
     found = []
-    for name, layer in _named(chain):
+    for name, layer in named(chain):
         name, before = prefix + name, found[-1].name if found else source
-        if isinstance(layer, layers.Sequential):
-            found += along(layer, before, name + layer.separator)
-        elif isinstance(layer, layers.Branches):
+        if isinstance(layer, (list, tuple)) or is_chain(layer):
+            found += along(layer, before, name + layers.Sequential.separator)
+        elif isinstance(layer, layers.Branches) and has_known_forward(layer):
             found += _side_by_side(layer, before, name + layer.separator)
         else:
             found.append(Node(name, layer, (before,)))
@@ -67,13 +69,14 @@ def along(chain, source="image", prefix=""):
     return found
 
 
-def _named(chain):
-    """The (name, layer) pairs of a chain, in order."""
-    if isinstance(chain, layers.Sequential):
+def named(chain):
+    """The (name, layer) pairs of a chain, in order. In a list, layers without a name and inner lists have numbers."""
+    if is_chain(chain):
         return chain.children.items()
-    if isinstance(chain, (list, tuple)):
-        return [(layer.name or str(number), layer) for number, layer in enumerate(chain)]
-    return [(chain.name or type(chain).__name__, chain)]
+    if not isinstance(chain, (list, tuple)):
+        return [(getattr(checked(chain), "name", None) or type(chain).__name__, chain)]
+    each = [layer if isinstance(layer, (list, tuple)) else checked(layer) for layer in chain]
+    return [(getattr(layer, "name", None) or str(number), layer) for number, layer in enumerate(each)]
 
 
 def _side_by_side(branches, source, prefix):
@@ -105,10 +108,11 @@ def _is_convolution(layer):
 
 def with_padding(nodes, padding):
     """The same nodes, but the first convolution (of each stream) has another padding. The network is not changed."""
+    padding = checks.pair(padding, "pad", 0)
     first = entries(nodes)
     if not first:
         raise ValueError("the network has no convolution whose padding could be changed")
-    return [_changed(node, padding=(padding, padding)) if node in first else node for node in nodes]
+    return [_changed(node, padding=padding) if node in first else node for node in nodes]
 
 
 def with_rounding(nodes, ceil_mode):

@@ -5,7 +5,6 @@ are positive, so that nothing cancels: the theoretical field. Which pixels DOES 
 gradient is large with the network's own weights: the effective field, which is smaller (Luo et al. 2016).
 """
 
-import math
 from copy import copy, deepcopy
 from fractions import Fraction
 from typing import NamedTuple
@@ -14,8 +13,8 @@ import numpy as np
 
 from fcn_from_scratch import checks, layers, ops
 from fcn_from_scratch.backend import get_array_module, to_numpy
-from fcn_from_scratch.geometry.fields import Axis, ReceptiveField, receptive_field
-from fcn_from_scratch.geometry.graph import graph
+from fcn_from_scratch.geometry.fields import Axis, ReceptiveField
+from fcn_from_scratch.geometry.graph import graph, grids
 from fcn_from_scratch.layers.window import declared_window
 
 
@@ -26,12 +25,14 @@ def measured_receptive_field(net):
     dilation and with positive weights. (A max-pool's gradient reaches only one pixel of its window, though the output
     depends on all of them.) A window is the product of a vertical and a horizontal one, so a line of pixels is enough
     for each axis. The line is doubled until neither cell sees its ends.
-    net   a layer, a list of layers, a Sequential or a model, which counts as its layers up to the coarsest scores
+    net   a layer, a list of layers, a Sequential, Branches or a model, which counts as its layers up to the coarsest
+          scores. Where branches meet, their gradients add up
     Identity: measured_receptive_field(net) == receptive_field(net)  (tests/geometry/test_measured.py)
-    Raises: ValueError at a layer that works neither by windows nor pixel by pixel. Lesson 6.
+    Raises: ValueError at a layer that works neither by windows nor pixel by pixel, and for branches whose outputs do
+    not lie in the same places. Lesson 6.
     """
-    path = _path(net)
-    return ReceptiveField(_measured_axis(path, axis) for axis in (0, 1))
+    nodes = _nodes(net)
+    return ReceptiveField(_measured_axis(nodes, axis) for axis in (0, 1))
 
 
 class EffectiveField(NamedTuple):
@@ -60,58 +61,79 @@ def effective_receptive_field(net, images, share=0.95, rng=None):
     """
     checks.ndim(images, 4, "images", "(N, C, H, W)")
     rng = np.random.default_rng(0) if rng is None else rng
-    path, inputs, y = _path(net), [], images
-    while path and isinstance(path[-1], layers.Conv2d) and not path[-1].params["weight"].any():
-        path = path[:-1]
-    for layer in path:
-        inputs.append(y)
-        y = _forward(layer, y)
-    field = receptive_field(path)
+    nodes = _nodes(net)
+    while nodes and isinstance(nodes[-1].layer, layers.Conv2d) and not nodes[-1].layer.params["weight"].any():
+        nodes = nodes[:-1]
+    maps = {"image": images}
+    for name, layer, sources in nodes:
+        maps[name] = _forward(layer, [maps[source] for source in sources])
+    last = next(reversed(maps))
+    field, y = grids(nodes)[last], maps[last]
     cell = [round(((n - 1) / 2 - a.start) / a.stride) for n, a in zip(images.shape[2:], field.axes)]
-    _inside(field, cell, images.shape[2:])
+    inside = _inside(field, cell, images.shape[2:])
     xp = get_array_module(y)
     dy = xp.zeros_like(y)
     dy[:, :, cell[0], cell[1]] = xp.asarray(rng.choice([-1.0, 1.0], size=y.shape[:2]))
-    for layer, x in zip(reversed(path), reversed(inputs)):
-        dy = _input_gradient(layer, x, dy)
-    energy = (to_numpy(dy).astype(np.float64) ** 2).sum(axis=(0, 1))[_inside(field, cell, images.shape[2:])]
+    dx = _image_gradient(nodes, dy, lambda node, dy: _input_gradients(node, maps, dy))
+    energy = (to_numpy(dx).astype(np.float64) ** 2).sum(axis=(0, 1))[inside]
     if not energy.sum() > 0:
         raise ValueError("no gradient arrives at the image: some layer on the way is zero")
     return _concentration(energy / energy.sum(), share)
 
 
-def _path(net):
-    """The layers from the image to the coarsest scores, without dropout."""
-    chain = graph(getattr(net, "coarse_path", net))
-    path = [node.layer for node in chain if not isinstance(node.layer, layers.Dropout)]
-    for layer in path:
-        window = declared_window(layer)
-        if window is None or window.transposed or min(window.padding) < 0:
+def _nodes(net):
+    """The nodes from the image to the coarsest scores. Those that read several maps join them."""
+    nodes = graph(getattr(net, "coarse_path", net))
+    for _, layer, sources in nodes:
+        window = declared_window(layer) if len(sources) == 1 else None
+        if not layer.joins and (window is None or window.transposed or min(window.padding) < 0):
             raise ValueError(
                 f"a receptive field is measured through convolutions, pools and the like; {layer.label} is not one"
             )
-    return path
+    grids(nodes)  # refuses branches that end in different places
+    return nodes
+
+
+def _image_gradient(nodes, dy, backward):
+    """Take the gradient of the last map back to the image. backward(node, dy) gives one for each map the node reads.
+
+    A map that several nodes read gets the sum of their gradients.
+    """
+    gradients = {nodes[-1].name if nodes else "image": dy}
+    for node in reversed(nodes):
+        for source, dx in zip(node.sources, backward(node, gradients.pop(node.name))):
+            gradients[source] = gradients[source] + dx if source in gradients else dx
+    return gradients["image"]
 
 
 # --- the theoretical field ----------------------------------------------------------------------------------------
 
 
-def _measured_axis(path, axis):
+def _measured_axis(nodes, axis):
     """Size, stride and start along one axis, from two neighbouring cells whose fields both lie inside the line.
 
     A field has holes where a stride is larger than the next kernel. So a field that the line cuts off need not reach
     the line's end. No hole is wider than the product of all strides and the largest dilation, so the fields must keep
     this distance from the ends.
     """
-    probes = [_probe(layer, axis) for layer in path if not layer.pointwise]
-    margin = math.prod(probe.stride[0] for probe in probes) * max([probe.dilation[0] for probe in probes], default=1)
+    probes = {node.name: _probe(node.layer, axis) for node in nodes if not (node.layer.pointwise or node.layer.joins)}
+    margin = _total_stride(nodes, probes) * max([probe.dilation[0] for probe in probes.values()], default=1)
     length, seen = 4 * margin, None
     while seen is None:
         length *= 2
-        seen = _two_supports(probes, length, margin)
+        seen = _two_supports(nodes, probes, length, margin)
     cell, (first, last), (next_first, next_last) = seen
     stride = Fraction(next_first + next_last - first - last, 2)
     return Axis(Fraction(last - first + 1), stride, Fraction(first + last, 2) - stride * cell)
+
+
+def _total_stride(nodes, probes):
+    """The product of the strides from the image to the last map."""
+    strides = {"image": 1}
+    for name, _, sources in nodes:
+        own = probes[name].stride[0] if name in probes else 1
+        strides[name] = own * max(strides[source] for source in sources)
+    return next(reversed(strides.values()))
 
 
 def _probe(layer, axis):
@@ -122,51 +144,67 @@ def _probe(layer, axis):
     return probe
 
 
-def _two_supports(probes, length, margin):
+def _two_supports(nodes, probes, length, margin):
     """The supports of two neighbouring cells in the middle of a line.
 
     Returns: (cell, its (first, last) pixel, the next cell's (first, last) pixel), or None when a support comes nearer
     to the line's ends than the margin.
     """
-    y = np.ones((1, 1, length, 1))
-    for probe in probes:
-        if y.shape[2] + 2 * probe.padding[0] < ops.shapes.span(probe.kernel_size[0], probe.dilation[0]):
-            return None
-        y = probe(y)
-    cell = y.shape[2] // 2 - 1
+    y = _probed(nodes, probes, length)
+    cell = -1 if y is None else y.shape[2] // 2 - 1
     if cell < 0:
         return None
     supports = []
     for number in (cell, cell + 1):
         dy = np.zeros_like(y)
         dy[:, :, number] = 1
-        for probe in reversed(probes):
-            dy = probe.backward(dy)
-        pixels = np.flatnonzero(dy)
+        pixels = np.flatnonzero(_image_gradient(nodes, dy, lambda node, dy: _probe_gradients(node, probes, dy)))
         if not len(pixels) or pixels[0] < margin or pixels[-1] >= length - margin:
             return None
         supports.append((int(pixels[0]), int(pixels[-1])))
     return cell, *supports
 
 
+def _probed(nodes, probes, length):
+    """The last map for a line of ones. Maps that are joined are added. None when the line is too short for a probe."""
+    maps = {"image": np.ones((1, 1, length, 1))}
+    for name, _, sources in nodes:
+        y, probe = sum(maps[source] for source in sources), probes.get(name)
+        if probe is not None:
+            if y.shape[2] + 2 * probe.padding[0] < ops.shapes.span(probe.kernel_size[0], probe.dilation[0]):
+                return None
+            y = probe(y)
+        maps[name] = y
+    return next(reversed(maps.values()))
+
+
+def _probe_gradients(node, probes, dy):
+    probe = probes.get(node.name)
+    return [dy if probe is None else probe.backward(dy)] * len(node.sources)
+
+
 # --- the effective field ------------------------------------------------------------------------------------------
 
 
-def _forward(layer, x):
+def _forward(layer, maps):
     """The layer's output. A copy runs, so a training in progress is not disturbed."""
-    return copy(layer).eval().forward(x)
+    return copy(layer).eval().forward(*maps)
 
 
-def _input_gradient(layer, x, dy):
-    """The gradient for the layer's input only. The layer's own `grads` stay as they are."""
+def _input_gradients(node, maps, dy):
+    """The gradient for each map that the node reads. The layer's own `grads` stay as they are."""
+    layer, before = node.layer, [maps[source] for source in node.sources]
+    if isinstance(layer, layers.Dropout):
+        return [dy]
     if isinstance(layer, layers.Conv2d):
         knobs = (layer.stride, layer.padding, layer.dilation, layer.groups)
-        return ops.conv2d_input_grad(dy, x.shape, layer.params["weight"], *knobs)
+        return [ops.conv2d_input_grad(dy, before[0].shape, layer.params["weight"], *knobs)]
     other = copy(layer).eval()
     if layer.params:  # backward adds to grads: to those of the copy
         other = deepcopy(other)
-    other.train().forward(x)
-    return other.backward(dy)
+    other.train().forward(*before)
+    dx = other.backward(dy)
+    return dx if layer.joins else [dx]
 
 
 def _inside(field, cell, size):

@@ -34,7 +34,7 @@ def map_sizes(net, size, *, pad=None, ceil_mode=None):
     """The Map of the image and of every layer, as a dict by name, for an image of `size` pixels.
 
     size       an integer or a pair (H, W)
-    pad        the padding of the first convolution; None keeps the network's own
+    pad        the padding of the first convolution, an integer or a pair; None keeps the network's own
     ceil_mode  True or False: all pools round up or down; None keeps the network's own rounding
     Raises: ValueError at the first map that vanishes or does not cover its reference; it gives both sizes.
     """

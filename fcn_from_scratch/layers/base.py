@@ -61,7 +61,8 @@ class Layer:
 
     def forward(self, x):
         """Compute y. In training mode, also keep what backward needs."""
-        y, cache = self._forward(x)
+        with checks.naming(self):
+            y, cache = self._forward(x)
         self.remember(cache, getattr(y, "shape", None))
         return y
 

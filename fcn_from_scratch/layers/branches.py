@@ -23,6 +23,9 @@ class Branches(Container):
     def __init__(self, *branches, name=None):
         if not branches:
             raise ValueError("Branches needs at least one chain of layers")
+        for branch in branches:
+            if not isinstance(branch, (list, tuple)):
+                raise ValueError(f"each branch must be a list of layers; got {type(branch).__name__}")
         self.branches = [Sequential(*branch) for branch in branches]
         children = {}
         for branch in self.branches:
@@ -37,7 +40,11 @@ class Branches(Container):
         self.out_channels = sum(_out_channels(branch) for branch in self.branches)
 
     def forward(self, x):
-        return self.output(*(branch(x) for branch in self.branches))
+        maps = [branch(x) for branch in self.branches]
+        if len({y.shape[2:] for y in maps}) > 1:
+            ends = (f"{b.layers[-1].label} {y.shape[2]}x{y.shape[3]}" for b, y in zip(self.branches, maps))
+            raise ValueError(f"{self.label} stacks maps of one size; its branches end with {', '.join(ends)}")
+        return self.output(*maps)
 
     def backward(self, dy):
         return sum(branch.backward(part) for branch, part in zip(self.branches, self.output.backward(dy)))

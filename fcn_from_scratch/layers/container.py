@@ -76,6 +76,20 @@ class Container(Layer):
         return "\n".join([f"{self.label}(", *lines, ")"])
 
 
+def is_chain(layer):
+    """Whether the layer runs its children one after the other, and does nothing else: a Sequential.
+
+    A subclass with a forward of its own, such as a residual block, is no chain: what it computes is not known.
+    """
+    return isinstance(layer, Sequential) and has_known_forward(layer)
+
+
+def has_known_forward(layer):
+    """Whether the layer's forward was written in this package: no subclass or instance replaced it."""
+    package = __name__.partition(".")[0]
+    return "forward" not in vars(layer) and type(layer).forward.__module__.partition(".")[0] == package
+
+
 class Sequential(Container):
     """A chain. forward runs the layers in order, backward in reverse order.
 
@@ -84,6 +98,11 @@ class Sequential(Container):
     """
 
     def __init__(self, *layers, name=None):
+        for number, layer in enumerate(layers):
+            if isinstance(layer, (list, tuple)):
+                raise ValueError(
+                    f"Sequential takes layers, not lists of them: Sequential(*layers); number {number} is one"
+                )
         names = [layer.name or str(number) for number, layer in enumerate(layers)]
         for key in names:
             if names.count(key) > 1:

@@ -195,18 +195,16 @@ class ConvTranspose2d(Layer):
         With groups it is the diagonal of each group. With a group for each channel that is the whole weight.
         Caffe's BilinearFiller fills every pair of channels, which would add up the classes. Returns the layer.
         """
-        if self.in_channels != self.out_channels or self.kernel_size[0] != self.kernel_size[1]:
+        if self.in_channels != self.out_channels:
             raise ValueError(
-                f"{self.label} cannot interpolate: it needs equal channels and a square kernel, but has "
-                f"{self.in_channels} -> {self.out_channels} channels and kernel {self.kernel_size}"
+                f"{self.label} cannot interpolate: it needs equal channels, but has {self.in_channels} -> "
+                f"{self.out_channels} channels"
             )
         weight = self.params["weight"]
         xp = get_array_module(weight)
         weight[...] = 0
         channel = xp.arange(self.in_channels)
-        weight[channel, channel % weight.shape[1]] = xp.asarray(
-            ops.bilinear_kernel(self.kernel_size[0]).astype(weight.dtype)
-        )
+        weight[channel, channel % weight.shape[1]] = xp.asarray(_bilinear(*self.kernel_size).astype(weight.dtype))
         return self
 
     def _forward(self, x):
@@ -225,6 +223,15 @@ class ConvTranspose2d(Layer):
     def placing(self):
         """The arguments of ops.conv_transpose2d that place the windows."""
         return self.stride, self.padding, self.output_padding, self.groups, self.dilation
+
+
+def _bilinear(height, width):
+    """The bilinear kernel, which may be oblong: the product of its vertical and its horizontal row."""
+    kernels = ops.bilinear_kernel(height), ops.bilinear_kernel(width)
+    if height == width:
+        return kernels[0]
+    rows = [kernel.sum(axis=0) / np.sqrt(kernel.sum()) for kernel in kernels]
+    return np.outer(*rows)
 
 
 class Linear(Layer):

@@ -89,14 +89,17 @@ def run(layers, x):
     conv, relu, *pools = layers
     checks.channels(conv, x, conv.in_channels)
     weight, options = conv.params["weight"], {"transformed": conv.transformed, **conv.engine_options}
-    arguments = x, weight, conv.params.get("bias"), conv_geometry(x.shape, weight, *conv.placing)
+    with checks.naming(conv):
+        arguments = x, weight, conv.params.get("bias"), conv_geometry(x.shape, weight, *conv.placing)
     if not pools:
         y = engine.conv2d(*arguments, relu=True, **options)
         relu.remember((y,), y.shape)
         conv.remember(x, y.shape)
     else:
         (pool,), shape = pools, (len(x), conv.out_channels, *arguments[3].output_size)
-        y, winner = engine.conv2d_relu_pool(*arguments, pool.geometry(shape), **options)
+        with checks.naming(pool):
+            windows = pool.geometry(shape)
+        y, winner = engine.conv2d_relu_pool(*arguments, windows, **options)
         pool.remember(pool.keep(winner, shape), y.shape)
         relu.remember((), shape)  # empty: the pool's backward gives no gradient where the ReLU's output was zero
         conv.remember(x, shape)

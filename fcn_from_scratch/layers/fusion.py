@@ -37,7 +37,8 @@ class Crop(Layer):
         size = self.size if size is None else size
         if size is None:
             raise ValueError(f"{self.label} has no size of its own: call forward(x, size=(H, W))")
-        y = ops.crop(x, self.offset, size)
+        with checks.naming(self):
+            y = ops.crop(x, self.offset, size)
         self.remember(x.shape, y.shape)
         return y
 
@@ -140,12 +141,22 @@ class SkipFusion(Layer):
         cut_coarse = tuple(max(-o, 0) for o in self.offset)
         sizes = zip(self.offset, scores.shape[2:], fine.shape[2:])
         size = tuple(c if o > 0 else f if o < 0 else min(c, f) for o, c, f in sizes)
+        self._covers("the skip", fine.shape[2:], cut_fine, size)
+        self._covers("the map of scores", scores.shape[2:], cut_coarse, size)
         y = ops.crop(scores, cut_coarse, size) + ops.crop(fine, cut_fine, size)
         self.remember((scores.shape, fine.shape, cut_coarse, cut_fine), y.shape)
         return y
 
     def __call__(self, scores, skip):
         return self.forward(scores, skip)
+
+    def _covers(self, cut, have, offset, size):
+        """Check that a map that is cropped reaches as far as the other one."""
+        if any(n < o + m for n, o, m in zip(have, offset, size)):
+            raise ValueError(
+                f"{self.label}: {cut} is too small: it has {have[0]}x{have[1]} cells, and the other map needs "
+                f"{size[0]}x{size[1]} of them, from cell {offset} on"
+            )
 
     def _backward(self, dy, cache):
         scores_shape, fine_shape, cut_coarse, cut_fine = cache

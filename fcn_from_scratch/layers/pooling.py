@@ -157,7 +157,8 @@ class MaxUnpool2d(Layer):
         """Put each value of x at the position of its maximum, on a map of output_size (H, W)."""
         if indices is None or output_size is None:
             indices, output_size = self._of_the_pool()
-        y = ops.max_unpool2d(x, indices, output_size)
+        with checks.naming(self):
+            y = ops.max_unpool2d(x, indices, output_size)
         self.remember(indices, y.shape)
         return y
 

@@ -6,7 +6,7 @@ from itertools import product
 from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine.im2col import channels_first, channels_last
-from fcn_from_scratch.layers.container import Container
+from fcn_from_scratch.layers.container import Container, Sequential
 from fcn_from_scratch.layers.window import in_short
 
 FORMS = ("drop", "shift")
@@ -23,7 +23,8 @@ class ShiftAndStitch(Container):
     move by single pixels. For a net with padding this holds if the window lies inside the image. For "drop" the window
     must lie inside the part of the image that is left, because the pass sees padding in place of the dropped rows and
     columns. So the border is narrower in the paper's form.
-    net     a layer that maps (N, C, H, W) to (N, C', h, w). Its parameters have names that begin with "net."
+    net     a layer that maps (N, C, H, W) to (N, C', h, w), or a list of layers. Its parameters have names that begin
+            with "net."
     stride  f, the output stride of the net, an integer or a pair. A layer knows no geometry, so a wrong stride is not
             always noticed. dense.shift_and_stitch takes the stride from the net
     Cost: f*f passes. Backward runs each pass forward again, with the same random numbers, so that the caches of only
@@ -38,6 +39,7 @@ class ShiftAndStitch(Container):
     """
 
     def __init__(self, net, stride, form="drop", *, name=None):
+        net = Sequential(*net) if isinstance(net, (list, tuple)) else net
         super().__init__({"net": net}, name)
         self.net = net
         self.stride = checks.pair(stride, "stride", 1)
@@ -156,9 +158,14 @@ def interlaced_size(sizes, stride, form="drop"):
             raise ValueError(
                 f"the passes do not interlace: on {height}x{width} pixels the one shifted by {shift} has "
                 f"{size[0]}x{size[1]} outputs. Is {stride} the output stride of the net?"
-                + (f" Is the image large enough? Passes without an output: {without}" if without else "")
+                + (_too_small(without, form) if without else "")
             )
     return height, width
+
+
+def _too_small(without, form):
+    hint = ' In form "drop" nothing is left of a small image for the last passes; form "shift" has all of them.'
+    return f" Is the image large enough? Passes without an output: {without}.{hint * (form == 'drop')}"
 
 
 def _places(shift, stride, form):

@@ -73,7 +73,7 @@ class ConcatFCN(Segmenter):
         """Which layer reads which maps, for geometry."""
         found = geometry.along(self.trunk)
         for merge in self.merges:
-            found += merge.graph(found[-1].name)
+            found += merge.nodes(found[-1].name)
         score = geometry.Node(self.score.name, self.score, (found[-1].name,))
         return [*found, score, *nodes_up(self.upscore, self.crop, score.name)]
 
@@ -128,7 +128,7 @@ class Merge(Container):
             dfeatures = self.crop.backward(dfeatures)
         return self.up.backward(dfeatures), dskip
 
-    def graph(self, features):
+    def nodes(self, features):
         """Which layer reads which maps, for geometry. `features` is the name of the coarse map."""
         up, crop, concat = self.up.name, self.crop.name, self.concat.name
         cut, whole = (self.pool, up) if self.crops_skip else (up, self.pool)

@@ -61,4 +61,4 @@ class FCN(Segmenter):
     def graph(self):
         """Which layer reads which maps, for geometry."""
         trunk = geometry.along(self.trunk)
-        return [*trunk, *self.head.graph(trunk[-1].name)]
+        return [*trunk, *self.head.nodes(trunk[-1].name)]

@@ -83,7 +83,7 @@ class Head(Container):
             dscores = upscore.backward(dscores)
         return self.score_fr.backward(dscores), dmaps
 
-    def graph(self, top):
+    def nodes(self, top):
         """Which layer reads which maps, for geometry. `top` is the name of the trunk's last map."""
         found = [geometry.Node(self.score_fr.name, self.score_fr, (top,))]
         for pool, upscore, fuse in self.skips:

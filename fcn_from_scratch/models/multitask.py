@@ -59,7 +59,7 @@ class TwoHeads(Segmenter):
     def graph(self):
         """Which layer reads which maps, for geometry."""
         trunk = geometry.along(self.trunk)
-        return [*trunk, *(node for head in self.heads for node in head.graph(trunk[-1].name))]
+        return [*trunk, *(node for head in self.heads for node in head.nodes(trunk[-1].name))]
 
 
 def two_heads(config, stride, num_classes, rng, dtype=np.float32, upsampling="fixed", name=None):

@@ -7,6 +7,7 @@ product adds, so two ways to the same number agree to the last bit or not at all
 import copy
 from math import prod
 
+import hypothesis
 import numpy as np
 import pytest
 from arrays import close, refuses
@@ -21,6 +22,7 @@ from fcn_from_scratch.layers import (
     BilinearUpsample,
     Conv2d,
     ConvTranspose2d,
+    Dropout,
     Flatten,
     Linear,
     LocalResponseNorm,
@@ -276,6 +278,60 @@ class TestRarefy:
         assert list(twin.params)[-1] == list(nested.params)[-1] == "top.conv3.bias"
         np.testing.assert_array_equal(twin(x), rarefy(net)(x))
         np.testing.assert_array_equal(rarefy(net.layers)(x), rarefy(net)(x))
+        lists = [net.layers[:2], tuple(net.layers[2:4]), *net.layers[4:]]
+        np.testing.assert_array_equal(rarefy(lists)(x), rarefy(net)(x))
+        close(shift_and_stitch(lists, x), rarefy(net)(x), 1e-12)
+        assert geometry.receptive_field(lists) == geometry.receptive_field(net)
+        assert geometry.measured_receptive_field(lists) == geometry.receptive_field(net)
+        assert list(geometry.map_sizes(lists, 30).values()) == list(geometry.map_sizes(net, 30).values())
+        assert list(rarefy(lists).params)[-1] == "conv3.bias"
+
+    @pytest.mark.parametrize("training", [True, False])
+    def test_the_mode_is_kept(self, training, rng):
+        layers = strided_net(rng).train(training).layers
+        for twin in (rarefy(layers), rarefy(Sequential(*layers).train(training)), rarefy([layers])):
+            assert {layer.training for layer in (twin, *twin.layers)} == {training}
+        rarefy(Sequential(*layers).eval()).prepare()
+
+    def test_ceil_mode_to_a_stride(self):
+        """A pool that keeps its stride keeps its partial window; with half the stride it may miss it."""
+        x = np.arange(14.0).reshape(1, 1, 1, 14)
+        net = Sequential(MaxPool2d((1, 4), (1, 4), ceil_mode=True))
+        assert net(x).ravel().tolist() == [3, 7, 11, 13]
+        assert rarefy(net, (1, 4))(x).ravel().tolist() == [3, 7, 11, 13]
+        assert rarefy(net, (1, 2))(x).ravel().tolist() == [3, 5, 7, 9, 11, 13]  # the window at 12 is missing
+        assert rarefy(net)(x).ravel().tolist() == [*range(3, 14)]
+
+    @given(nets(), st.data())
+    def test_what_is_said_of_ceil_mode(self, case, data):
+        """Unpadded: all that is there is right, and nothing is missing where no pool rounds up."""
+        net, x = case
+        for layer in net.layers:
+            if isinstance(layer, MaxPool2d):
+                layer.ceil_mode = data.draw(st.booleans())
+        total = [int(axis.stride) for axis in geometry.receptive_field(net).axes]
+        stride = tuple(data.draw(st.sampled_from([d for d in range(1, s + 1) if s % d == 0])) for s in total)
+        down, across = (s // t for s, t in zip(total, stride))
+        y = net(x)
+        some = rarefy(net, stride)(x)[:, :, ::down, ::across]
+        h, w = some.shape[2:]
+        np.testing.assert_array_equal(some, y[:, :, :h, :w])
+        if geometry.map_sizes(net, x.shape[2:]) == geometry.map_sizes(net, x.shape[2:], ceil_mode=False):
+            assert some.shape == y.shape
+
+    @given(nets(padded=True), st.data())
+    def test_padded_nets_in_ceil_mode(self, case, data):
+        """Where no pool rounds up, every f-th output is the net's, at the border too."""
+        net, x = case
+        for layer in net.layers:
+            if isinstance(layer, MaxPool2d):
+                layer.ceil_mode = data.draw(st.booleans())
+        size = x.shape[2:]
+        hypothesis.assume(geometry.map_sizes(net, size) == geometry.map_sizes(net, size, ceil_mode=False))
+        total = [int(axis.stride) for axis in geometry.receptive_field(net).axes]
+        stride = tuple(data.draw(st.sampled_from([d for d in range(1, s + 1) if s % d == 0])) for s in total)
+        down, across = (s // t for s, t in zip(total, stride))
+        np.testing.assert_array_equal(rarefy(net, stride)(x)[:, :, ::down, ::across], net(x))
 
     def test_a_segmentation_network_up_to_its_coarse_scores(self, rng):
         model = models.build("mini_fcn8s", 5, width=2).eval()
@@ -396,3 +452,32 @@ class TestShiftAndStitch:
         pools = [MaxPool2d(2), MaxPool2d(2)]
         shift_and_stitch(pools, x)
         assert [pool.name for pool in pools] == [None, None]
+
+    def test_in_training_mode(self, rng):
+        """Masks differ from pass to pass; a layer forgets, copies of a list do not touch what the layers kept."""
+        x = np.ones((1, 1, 8, 8))
+        net = Sequential(Dropout(0.5, rng=np.random.default_rng(0), name="drop"), MaxPool2d(1, 2, name="pool"))
+        assert len(np.unique(shift_and_stitch(net, x))) == 2
+        y = net(x)
+        shift_and_stitch(net.layers, x[:, :, :6])
+        assert net.backward(y).shape == x.shape
+        net(x)
+        shift_and_stitch(net, x[:, :, :6])
+        for layer in (net, *net.layers):
+            with pytest.raises(RuntimeError, match="before forward"):
+                layer.backward(y)
+        np.testing.assert_array_equal(shift_and_stitch(net.eval(), x), x)
+
+    @pytest.mark.parametrize("columns", [1, 2, 3])
+    def test_a_padded_image_narrower_than_the_stride(self, columns, rng):
+        """Padding gives it outputs for every shift; in form "drop" nothing of it is left for the last passes."""
+        net, x = Sequential(Conv2d(1, 2, 3, 4, 3, dtype=np.float64, rng=rng)), rng.normal(size=(1, 1, 9, columns))
+        stitched = shift_and_stitch(net, x, form="shift")
+        assert stitched.shape == rarefy(net)(x).shape
+        np.testing.assert_array_equal(stitched[:, :, ::4, ::4], net(x))
+        with refuses("do not interlace", f"Passes without an output: {4 * (4 - columns)}.", 'form "shift" has all'):
+            shift_and_stitch(net, x)
+
+    def test_a_function_needs_a_stride(self):
+        with refuses("the stride of a function is not known: pass stride=; got net function"):
+            shift_and_stitch(lambda x: x, np.ones((1, 1, 4, 4)))

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
-from arrays import refuses
+from arrays import close, refuses
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fcn_from_scratch import geometry
-from fcn_from_scratch.layers import AvgPool2d, Branches, Conv2d, MaxPool2d, ReLU, Sequential, Sum
+from fcn_from_scratch.layers import AvgPool2d, BilinearUpsample, Branches, Conv2d, MaxPool2d, ReLU, Sequential, Sum
 from fcn_from_scratch.models import build
 
 
@@ -49,6 +51,75 @@ class TestField:
         rows, columns = np.nonzero(np.abs(layers.backward(dy)).sum((0, 1)))
         assert (rows.min(), rows.max()) == (1 + 4 * 4 - 6, 1 + 4 * 4 + 6)
         assert (columns.min(), columns.max()) == (1 + 4 * 5 - 6, 1 + 4 * 5 + 6)
+
+
+@st.composite
+def aligned(draw, name):
+    """Branches of random windows. Each pads by as much as keeps its outputs in the places of a 1x1 convolution."""
+    stride, odd = draw(st.tuples(*[st.integers(1, 3)] * 2)), st.tuples(*[st.sampled_from([1, 3, 5])] * 2)
+    chains = []
+    for number in range(draw(st.integers(1, 3))):
+        kernel_size, dilation = draw(odd), draw(st.integers(1, 2))
+        padding = tuple(dilation * (k // 2) for k in kernel_size)
+        strided = Conv2d(2, 1, kernel_size, stride, padding, dilation, dtype=np.float64, name=f"conv{number}")
+        if draw(st.booleans()):
+            before = [MaxPool2d(3, 1, 1, ceil_mode=True, name=f"pool{number}"), ReLU(name=f"relu{number}")]
+            chains.append([*before, strided])
+        else:
+            chains.append([strided, ReLU(name=f"relu{number}")])
+    first = Conv2d(2, 1, 1, stride, dtype=np.float64, name="first")
+    return [Branches([first], *chains, name=name), Conv2d(1 + len(chains), 2, 1, dtype=np.float64, name=f"{name}_mix")]
+
+
+class TestMeasured:
+    @given(
+        st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True).flatmap(
+            lambda names: st.tuples(*map(aligned, names))
+        )
+    )
+    def test_the_theoretical_field(self, modules):
+        layers = [layer for module in modules for layer in module]
+        assert geometry.measured_receptive_field(layers) == geometry.receptive_field(layers)
+
+    def test_the_effective_field(self):
+        """A 1x1 branch of weight 3 beside a 3x3 box: the gradient is 1 in the box and 4 at its centre."""
+        box = Branches(
+            [Conv2d(1, 1, 1, bias=False, dtype=np.float64, name="point")],
+            [Conv2d(1, 1, 3, padding=1, bias=False, dtype=np.float64, name="box")],
+        )
+        box.params["point.weight"][...] = 3
+        box.params["box.weight"][...] = 1
+        mix = Conv2d(2, 1, 1, bias=False, dtype=np.float64, name="mix")
+        mix.params["weight"][...] = 1
+        found = geometry.effective_receptive_field([box, mix], np.ones((1, 1, 5, 5)))
+        energy = np.ones((3, 3))
+        energy[1, 1] = 16
+        close(found.energy, energy / 24, 1e-12)
+        assert not any(gradient.any() for gradient in [*box.grads.values(), *mix.grads.values()])
+
+    def test_the_effective_field_is_backwards(self, rng):
+        """Of a module with everything in it: what backward of the whole net gives."""
+        layers = Sequential(
+            Conv2d(3, 4, 3, 2, 1, dtype=np.float64, rng=rng, name="first"), module(), MaxPool2d(2, name="pool")
+        ).astype(np.float64)
+        x = rng.normal(size=(1, 3, 40, 40))
+        found = geometry.effective_receptive_field(layers, x)
+        y, field = layers(x), geometry.receptive_field(layers)
+        cell = round((19.5 - field.start) / field.stride)
+        dy = np.zeros_like(y)
+        dy[:, :, cell, cell] = np.random.default_rng(0).choice([-1.0, 1.0], size=y.shape[:2])
+        first = field.start + field.stride * cell - (field.size - 1) // 2
+        inside = slice(first, first + field.size)
+        energy = (layers.backward(dy)[0] ** 2).sum(0)[inside, inside]
+        close(found.energy, energy / energy.sum(), 1e-9)
+
+    def test_branches_that_end_in_other_places_are_refused(self):
+        with refuses("maps that are joined must lie in the same places"):
+            geometry.measured_receptive_field(net(wide_padding=1))
+        with refuses("BilinearUpsample 'module/up' is not one"):
+            geometry.measured_receptive_field(
+                Branches([Conv2d(1, 1, 1), BilinearUpsample(4, 2, name="up")], name="module")
+            )
 
 
 class TestSteps:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fcn_from_scratch import geometry, ops
 from fcn_from_scratch.dense import rarefy
 from fcn_from_scratch.geometry import IMAGE, crop_offset, map_sizes, measured_receptive_field, receptive_field, table
-from fcn_from_scratch.layers import Concat, Conv2d, Crop, Layer, MaxPool2d, MaxUnpool2d, NearestUpsample, ReLU, Window
+from fcn_from_scratch.layers import Conv2d, Crop, Layer, MaxPool2d, MaxUnpool2d, NearestUpsample, ReLU, Window
 
 # --- a reader's own layers ----------------------------------------------------------------------------------------
 
@@ -323,7 +323,7 @@ class TestOtherDeclarations:
         with pytest.raises(RuntimeError, match="forward"):
             leaky.backward(np.ones((1, 2, 2, 2)))
 
-    @pytest.mark.parametrize("layer", [NearestUpsample(2), interpolation(), Concat(), Own()])
+    @pytest.mark.parametrize("layer", [NearestUpsample(2), interpolation(), Own()])
     def test_only_plain_windows_are_measured(self, layer):
         with refuses("measured through convolutions", layer.label, "is not one"):
             measured_receptive_field([positive(2, 3), layer])

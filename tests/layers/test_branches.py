@@ -77,12 +77,15 @@ class TestBranches:
             Branches([Conv2d(3, 1, 1, name="one")], [Conv2d(3, 1, 1, name="one")])
         with refuses("'output' is taken"):
             Branches([Conv2d(3, 1, 1, name="output")])
+        with refuses("each branch must be a list of layers; got Conv2d"):
+            Branches(Conv2d(3, 1, 1, name="one"))
         with refuses("each branch needs a convolution"):
             Branches([ReLU(name="relu")])
         smaller = Branches(
             [Conv2d(3, 1, 1, name="one")], [Conv2d(3, 1, 1, name="two"), AvgPool2d(2, name="pool")], name="module"
         )
-        with refuses("Concat 'module/output' joins maps of equal height and width", "(2, 1, 6, 4), (2, 1, 3, 2)"):
+        words = "Branches 'module' stacks maps of one size", "Conv2d 'module/one' 6x4, AvgPool2d 'module/pool' 3x2"
+        with refuses(*words):
             smaller(rng.normal(size=(2, 3, 6, 4)).astype(np.float32))
 
 

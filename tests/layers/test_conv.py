@@ -203,10 +203,15 @@ class TestBilinear:
         np.testing.assert_array_equal(weight, np.einsum("ij,a,b->ijab", np.eye(3), row, row))
         assert weight.dtype == np.float32
 
-    @pytest.mark.parametrize(("args", "got"), [((2, 3, 4), "2 -> 3 channels"), ((2, 2, (4, 3)), "kernel (4, 3)")])
-    def test_refuses_what_cannot_interpolate(self, args, got):
-        with refuses("ConvTranspose2d 'up' cannot interpolate", got):
-            ConvTranspose2d(*args, name="up").init_bilinear()
+    def test_an_oblong_kernel(self, rng):
+        """One axis after the other, with the square kernels' rows."""
+        layer = ConvTranspose2d(2, 2, (6, 3), (3, 2), bias=False, dtype=np.float64).init_bilinear()
+        rows = np.array([1, 3, 5, 5, 3, 1]) / 6, np.array([1, 2, 1]) / 2
+        np.testing.assert_allclose(layer.params["weight"], np.einsum("ij,a,b->ijab", np.eye(2), *rows), atol=1e-15)
+
+    def test_refuses_what_cannot_interpolate(self):
+        with refuses("ConvTranspose2d 'up' cannot interpolate: it needs equal channels, but has 2 -> 3 channels"):
+            ConvTranspose2d(2, 3, 4, name="up").init_bilinear()
 
 
 class TestRefusals:

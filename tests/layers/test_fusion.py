@@ -127,8 +127,10 @@ class TestSkipFusion:
             SkipFusion(5, 3, name="score_pool4")(rng.normal(size=(1, 3, 4, 4)), rng.normal(size=(1, 4, 6, 6)))
 
     def test_a_skip_too_small(self, rng):
-        with refuses("a crop of 4x4 that starts at (3, 3) does not lie inside 6x6"):
-            SkipFusion(5, 3, 3)(rng.normal(size=(1, 3, 4, 4)), rng.normal(size=(1, 5, 6, 6)))
+        with refuses("'score': the skip is too small: it has 6x6 cells, and the other map needs 4x4", "cell (3, 3) on"):
+            SkipFusion(5, 3, 3, name="score")(rng.normal(size=(1, 3, 4, 4)), rng.normal(size=(1, 5, 6, 6)))
+        with refuses("the map of scores is too small: it has 4x9 cells, and the other map needs 6x6", "cell (3, 3) on"):
+            SkipFusion(5, 3, -3)(rng.normal(size=(1, 3, 4, 9)), rng.normal(size=(1, 5, 6, 6)))
 
     def test_eval_and_train_reach_the_score_layer(self, rng):
         layer = SkipFusion(5, 3)

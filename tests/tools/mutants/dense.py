@@ -21,10 +21,17 @@ MUTANTS = [
     ),
     Mutant(
         "removed strides do not multiply up",
-        "dense.rarefaction.rarefy",
-        "dilation = tuple(d * r for d, r in zip(dilation, removed))",
-        "dilation = tuple(max(d, r) for d, r in zip(dilation, removed))",
+        "dense.rarefaction.Place.after",
+        "tuple(d * r for d, r in zip(self.dilation, removed))",
+        "tuple(max(d, r) for d, r in zip(self.dilation, removed))",
         "dense/test_rarefaction.py",
+    ),
+    Mutant(
+        "a branch begins where another ended",
+        "dense.rarefaction._side_by_side",
+        "lambda branch: _rarefied(chain(branch), place)[0]",
+        "lambda branch: _rarefied(chain(branch), ends[0])[0]",
+        "dense/test_branches.py",
     ),
     Mutant(
         "a rarefied layer keeps its twin's cache",

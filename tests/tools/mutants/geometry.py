@@ -108,4 +108,11 @@ MUTANTS = [
         "Axis(Fraction(last - first), stride",
         "geometry/test_measured.py",
     ),
+    Mutant(
+        "one of two readers takes its gradient back",
+        "geometry.measured._image_gradient",
+        "gradients[source] + dx if source in gradients else dx",
+        "dx",
+        "geometry/test_branches.py",
+    ),
 ]
