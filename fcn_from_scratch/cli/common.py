@@ -206,16 +206,10 @@ def classes_of(model):
 
 def check_channels(model, dataset):
     """Raises: InputError if model and dataset differ in the number of channels."""
-    reads, has = channels_of(model), dataset[0].image.shape[2]
+    reads, has = weights.channels_of(model), dataset[0].image.shape[2]
     if reads != has:
         hint = f" (nyud: see --modality, {', '.join(datasets.nyud.MODALITIES)})"
         raise InputError(f"{model.name} reads pictures of {reads} channels, the dataset's have {has}{hint}")
-
-
-def channels_of(model):
-    """The number of channels of the pictures that a model reads."""
-    streams = getattr(model.trunk, "channels", None)  # of a late fusion
-    return sum(streams) if streams else next(iter(model.params.values())).shape[1]
 
 
 def write_json(path, value):

@@ -87,6 +87,8 @@ def _admit(args):
         except InputError as error:
             findings.append(("dataset", [doctor.Finding("serious", str(error))]))
             dataset = None
+    if model is not None:
+        print(weights.feed(model, dataset))
     trained = extra.get("arguments", {})
     case = doctor.Case(
         model=model and model.eval(),

@@ -2,7 +2,7 @@
 
 import sys
 
-from fcn_from_scratch import viz
+from fcn_from_scratch import viz, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common, memory_check
 from fcn_from_scratch.lab import published
@@ -55,6 +55,7 @@ def run(args):
     if not args.strict:
         dataset = Readable(dataset)
     common.check_classes(model, dataset, args.weights)
+    print(weights.feed(model, dataset))
     folder = None if args.out is None else common.output_folder(args.out)
     title = f"{model.name} on {args.dataset or 'shapes'}"
     common.for_pictures(model, len(dataset), args.device)

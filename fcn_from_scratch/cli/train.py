@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-from fcn_from_scratch import backend, checks, viz
+from fcn_from_scratch import backend, checks, viz, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common, signals, train_figure
 from fcn_from_scratch.cli.evaluate import report
@@ -265,9 +265,9 @@ def _describe(args, trainer, dataset):
     print(
         f"{args.model}: {number:,} parameters, {dataset.num_classes} classes; {len(dataset)} pictures of "
         f"{dataset_name(args)}; {args.steps} steps of {args.batch_size * args.iter_size}, learning rate {args.lr:g} "
-        f"({args.schedule}, {args.reduction}), momentum {args.momentum:g}, decay {args.weight_decay:g}",
-        flush=True,
+        f"({args.schedule}, {args.reduction}), momentum {args.momentum:g}, decay {args.weight_decay:g}"
     )
+    print(weights.feed(trainer.model, dataset), flush=True)
 
 
 def _finish(args, folder, record, validation, matrices):

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from fcn_from_scratch import datasets, dense, models
+from fcn_from_scratch import datasets, dense, models, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab.compare.labelled_patches import PatchBatches
 from fcn_from_scratch.lab.compare.training_plan import NETWORKS, TRUNK
@@ -21,7 +21,7 @@ class Nets:
     determines the weights. If a file is damaged or has other settings, Nets says so and trains the stage again.
 
     settings  training_plan.Settings
-    train     the dataset
+    train     the dataset. Its pictures are prepared by the rule of weights.feed; `input` says in words how
     cache     a folder, or None to keep nothing
     trunk     a TrunkFile, or None to train the trunk here
     say       function that gets messages about the progress, such as print
@@ -30,7 +30,7 @@ class Nets:
     def __init__(self, settings, train, cache=None, trunk=None, device="cpu", progress=True, say=print):
         self.settings, self.train = settings, train
         self.trunk = None if trunk is None else trunk.parameters
-        self.transform = None if trunk is None else trunk.transform  # None: the networks' own
+        self.file = trunk
         self.cache = None if cache is None else Path(cache)
         self.device, self.progress, self.say = device, progress, say
         self._made = {}
@@ -61,8 +61,9 @@ class Nets:
             options = net.options
             net = dense.convolutionalize(net)
             net.options = options
-        if self.transform is not None:
-            net.transform = self.transform
+        if self.file is not None:
+            net.transform, net.told = self.file.transform, self.file.told
+        self.input = weights.feed(net, self.train)
         return net
 
     def path(self, name):
@@ -103,7 +104,8 @@ class Nets:
                 raise InputError(f"{path} was trained with other settings")
             net = self.fresh(stage.network, **stage.options)
             net.load_state_dict(parameters(arrays))
-        except ValueError as error:
+            net.transform = datasets.Preprocess.from_dict(meta["extra"]["transform"])
+        except (KeyError, ValueError) as error:
             self.say(f"  {stage.name:12} is trained again, since its file in the cache cannot be used: {error}")
             return None
         self.say(f"  {stage.name:12} read from {path}")
