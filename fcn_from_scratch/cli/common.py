@@ -52,9 +52,9 @@ def add_data_arguments(parser):
     )
 
 
-def add_root_argument(parser, help):
+def add_root_argument(parser, help, name="--root"):
     """--root. The word "sample" is the drawn sample in VOC's layout, unless there is a folder of this name."""
-    parser.add_argument("--root", metavar="DIR", type=_root, help=help)
+    parser.add_argument(name, metavar="DIR", type=_root, help=help)
 
 
 def _root(text):

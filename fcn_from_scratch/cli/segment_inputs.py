@@ -1,4 +1,4 @@
-"""What `fcn segment` feeds to a network: the picture, and a depth map or an HHA picture beside it where it reads one."""
+"""What `fcn segment` feeds to a network: a picture, and the depth map or the HHA picture beside it."""
 
 import glob
 from pathlib import Path
