@@ -95,6 +95,8 @@ def build_dataset(args, split):
             raise InputError(f"{word} is for drawn shapes only; --dataset {name} is read from files")
         require_root(name, args.root)
         options = {} if args.modality is None else {"modality": args.modality}
+        if name == "voc" and getattr(args, "sbd", None) is not None:
+            options["sbd"] = args.sbd
         return datasets.build(name, args.root, split, args.num_classes, cache=split == "train", **options)
     options = {"size": (96, 96), "count": 2000 if split == "train" else 200, "seed": args.seed, **given}
     return datasets.build("shapes", args.root, split, args.num_classes, **options)

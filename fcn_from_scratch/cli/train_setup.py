@@ -45,7 +45,19 @@ def _start(model, args):
     report = weights.load(model, files, preprocessing=args.preprocessing, new_scores=args.new_scores or False)
     where = " and ".join(files)
     finite.require(model.params, where)
-    print("\n".join([f"from {where}: {report}", *report.notes]))
+    print("\n".join([f"from {where}: {report}", *report.notes, *_other_steps(files, recipes.find(args.recipe))]))
+
+
+def _other_steps(files, recipe):
+    """Sentences about files that are not of the step from which the published network starts."""
+    if len(files) != len(recipe.start_steps):
+        return []
+    steps = [weights.read_file(file).meta.get("steps") for file in files]
+    return [
+        f"note: {file} is of step {here:,}; the published network starts from step {there:,}"
+        for file, here, there in zip(files, steps, recipe.start_steps)
+        if type(here) is int and here != there
+    ]
 
 
 def dataset_name(args):
