@@ -11,7 +11,7 @@ from fcn_from_scratch import course
 
 ROOMS = ("ops", "layers", "models", "geometry", "dense", "gradcheck", "datasets", "training", "metrics")
 MENU = {  # caption -> pages of docs/ in their order; a page that is not listed here joins the last group
-    "The course": ("glossary", "live", "paper_tables", "teachers"),
+    "The course": ("glossary", "live", "paper_tables", "recipes", "teachers"),
     "Results": ("compare", "results", "performance"),
     "The code": ("reading_route", "extending"),
     "Using the package": ("training", "datasets", "weights", "gradcheck"),

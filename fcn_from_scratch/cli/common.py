@@ -52,9 +52,9 @@ def add_data_arguments(parser):
     )
 
 
-def add_root_argument(parser, help):
+def add_root_argument(parser, help, name="--root"):
     """--root. The word "sample" is the drawn sample in VOC's layout, unless there is a folder of this name."""
-    parser.add_argument("--root", metavar="DIR", type=_root, help=help)
+    parser.add_argument(name, metavar="DIR", type=_root, help=help)
 
 
 def _root(text):
@@ -95,6 +95,8 @@ def build_dataset(args, split):
             raise InputError(f"{word} is for drawn shapes only; --dataset {name} is read from files")
         require_root(name, args.root)
         options = {} if args.modality is None else {"modality": args.modality}
+        if name == "voc" and getattr(args, "sbd", None) is not None:
+            options["sbd"] = args.sbd
         return datasets.build(name, args.root, split, args.num_classes, cache=split == "train", **options)
     options = {"size": (96, 96), "count": 2000 if split == "train" else 200, "seed": args.seed, **given}
     return datasets.build("shapes", args.root, split, args.num_classes, **options)
@@ -206,16 +208,10 @@ def classes_of(model):
 
 def check_channels(model, dataset):
     """Raises: InputError if model and dataset differ in the number of channels."""
-    reads, has = channels_of(model), dataset[0].image.shape[2]
+    reads, has = weights.channels_of(model), dataset[0].image.shape[2]
     if reads != has:
         hint = f" (nyud: see --modality, {', '.join(datasets.nyud.MODALITIES)})"
         raise InputError(f"{model.name} reads pictures of {reads} channels, the dataset's have {has}{hint}")
-
-
-def channels_of(model):
-    """The number of channels of the pictures that a model reads."""
-    streams = getattr(model.trunk, "channels", None)  # of a late fusion
-    return sum(streams) if streams else next(iter(model.params.values())).shape[1]
 
 
 def write_json(path, value):

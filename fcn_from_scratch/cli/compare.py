@@ -220,6 +220,8 @@ def _trial(args, seed, photo, cache):
         _say(f"learning rates: {rates_from}\nnetworks, kept in {cache}:")
     predictors = {name: predictor(METHODS[name], nets, args.stride) for name in args.methods}
     transform = nets[METHODS[args.methods[0]].stage].transform
+    if seed == args.seed:
+        _say(nets.input)
     pictures = _spread(val, args.count) if photo is None else [photo]
     return Trial(nets, predictors, train, pictures, val if photo is None else None, transform, rates_from)
 
@@ -319,7 +321,9 @@ def _tune(args):
     def nets_of(seed, rates):
         return _nets(args, parts[seed][0], cache / "tuning", seed, rates, say=_only_trouble, halvings=0)
 
-    settings = _nets(args, trains[args.seed], cache, args.seed).settings
+    nets = _nets(args, trains[args.seed], cache, args.seed)
+    _say(nets.input)
+    settings = nets.settings
     path = tuning.record_path(cache, settings, _identity(args, trains[args.seed]))
     _say(f"mean IU on training pictures that are held out, {args.steps} steps, seeds {_words(seeds)}:")
     scores_path = path.with_name(f"{path.stem}-scores.json")

@@ -87,6 +87,8 @@ def _admit(args):
         except InputError as error:
             findings.append(("dataset", [doctor.Finding("serious", str(error))]))
             dataset = None
+    if model is not None:
+        print(weights.feed(model, dataset))
     trained = extra.get("arguments", {})
     case = doctor.Case(
         model=model and model.eval(),
@@ -106,7 +108,8 @@ def _admit(args):
 def _open(args, dataset):
     """(model, report, name of the model in the file, extra) of --weights. Some layers may be missing."""
     content = weights.read_file(args.weights)
-    options, extra, told = weights.told_options(content), {}, weights.told_model(content, args.weights)
+    extra, told = {}, weights.told_model(content, args.weights)
+    options = weights.recorded_options(content, args.model) or weights.told_options(content)
     if checkpoint.is_sound(content.meta):
         options, extra = dict(content.meta["options"]), content.meta["extra"]
     name = args.model or told

@@ -2,11 +2,13 @@
 
 import sys
 
-from fcn_from_scratch import viz
+from fcn_from_scratch import viz, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common, memory_check
+from fcn_from_scratch.cli.predictions import Predictions
 from fcn_from_scratch.lab import published
 from fcn_from_scratch.training.evaluation import evaluate_heads, segment
+from fcn_from_scratch.training.picture_losses import PictureLosses
 from fcn_from_scratch.training.readable import Readable
 
 HELP = "Score a trained network on a dataset: the paper's four metrics, and a line for each class."
@@ -28,11 +30,14 @@ def add_arguments(parser):
     )
     common.add_preprocessing_argument(parser)
     common.add_data_arguments(parser)
-    parser.add_argument("--split", default="val", help="train, val or test (default val)")
+    parser.add_argument("--split", help="train, val or test (default: that on which the run was scored, or val)")
     parser.add_argument(
         "--strict", action="store_true", help="stop at a picture that cannot be read (default: score the rest)"
     )
     parser.add_argument("--out", metavar="DIR", help="folder for metrics.json and a figure")
+    parser.add_argument(
+        "--save-dir", metavar="DIR", help="also write the class ids of every picture, as an index PNG with a palette"
+    )
     common.add_run_arguments(parser)
     parser.set_defaults(seed=None)
 
@@ -44,25 +49,45 @@ def run(args):
             raise InputError("no network given: pass --weights FILE, or --out with the folder of a run")
         args.weights = f"{args.out}/{common.CHECKPOINT}"
     model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
-    trained_on = extra.get("arguments", {})
-    if args.dataset is None:
-        # The default is the data that the checkpoint was trained on.
-        for name in ("dataset", "root", "modality", "size", "count", "classes_by", "num_classes", "seed"):
-            if getattr(args, name) is None:
-                setattr(args, name, trained_on.get(name))
+    _choose_data(args, extra)
     args.seed = args.seed or 0
     dataset = common.build_dataset(args, args.split)
     if not args.strict:
         dataset = Readable(dataset)
     common.check_classes(model, dataset, args.weights)
+    print(weights.feed(model, dataset))
     folder = None if args.out is None else common.output_folder(args.out)
     title = f"{model.name} on {args.dataset or 'shapes'}"
     common.for_pictures(model, len(dataset), args.device)
-    measured = _as_published(report(model, dataset, folder, args.device, title))
+    losses = PictureLosses(dataset.ignore_index)
+    predictions = None if args.save_dir is None else Predictions(args.save_dir, dataset.palette)
+    matrices = _counted(model, dataset, args.device, losses, predictions)
+    measured = _as_published(report(model, dataset, folder, args.device, title, matrices, losses))
+    if predictions is not None:
+        print(predictions.line())
     beside = published.beside(measured, model.name, args.dataset, args.split, getattr(dataset, "modality", None))
     if beside:
         print(f"\n{beside}")
     return _tell_left_out(getattr(dataset, "left_out", []))
+
+
+def _choose_data(args, extra):
+    """Without --dataset, the data on which the run was scored that wrote the checkpoint.
+
+    Raises: InputError for a modality of nyud that the network was not trained on.
+    """
+    of_run = extra.get("arguments", {})
+    if args.dataset is None:
+        elsewhere = {name: of_run.get(f"val_{name}") for name in ("dataset", "root", "split")}
+        for name in ("dataset", "root", "split", "modality", "size", "count", "classes_by", "num_classes", "seed"):
+            if getattr(args, name) is None:
+                setattr(args, name, elsewhere.get(name) or of_run.get(name))
+    args.split = args.split or "val"
+    trained = of_run.get("modality") or "color"
+    if args.dataset == "nyud" and of_run.get("dataset") == "nyud":
+        args.modality = args.modality or trained
+        if args.modality != trained:
+            raise InputError(f"{args.weights} was trained on nyud's {trained}; --modality says {args.modality}")
 
 
 def _tell_left_out(reasons):
@@ -85,25 +110,35 @@ def _as_published(matrices):
     return matrices["semantic"].scores("skip") | more
 
 
-def report(model, dataset, folder, device, title, matrices=None):
+def _counted(model, dataset, device, losses, predictions):
+    """The matrix of each head, name -> ConfusionMatrix. Every picture's loss is added, its prediction written."""
+
+    def before(size, name):
+        memory_check.require_memory(model, size, name, device)
+
+    def each(name, found):
+        losses(name, found)
+        if predictions is not None:
+            predictions(name, found)
+
+    return evaluate_heads(model, dataset, device, progress=True, before=before, each=each)
+
+
+def report(model, dataset, folder, device, title, matrices, losses):
     """Print the tables. With a folder, also write metrics.json and predictions.png there.
 
-    matrices   name of the head -> ConfusionMatrix; None: they are counted here
+    matrices   name of the head -> ConfusionMatrix
+    losses     training.picture_losses.PictureLosses of the same pictures
     Returns: the matrices.
     """
-    if matrices is None:
-
-        def before(size, name):
-            memory_check.require_memory(model, size, name, device)
-
-        matrices = evaluate_heads(model, dataset, device, progress=True, before=before)
     (_, matrix), *others = matrices.items()
     print(matrix.table(dataset.classes))
     for name, other in others:
         print(f"\n{name} head: {name} accuracy is its pixel accuracy\n{other.table(dataset.heads[name])}")
+    print("\n".join(["", *losses.lines()]))
     if folder is None:
         return matrices
-    numbers = _numbers(matrix, dataset.classes) | {"pictures": len(dataset)}
+    numbers = _numbers(matrix, dataset.classes) | {"pictures": len(dataset)} | losses.numbers()
     if others:
         numbers["heads"] = {name: _numbers(other, dataset.heads[name]) for name, other in others}
     common.write_json(folder / "metrics.json", numbers)

@@ -3,14 +3,15 @@
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from fcn_from_scratch import datasets, viz
+from fcn_from_scratch import viz
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common, memory_check, segment_figure
+from fcn_from_scratch.cli import common, memory_check, segment_figure, segment_inputs
 from fcn_from_scratch.cli.patterns import files_matching
 from fcn_from_scratch.datasets.lists import nfc
 from fcn_from_scratch.files import write_atomically
@@ -52,6 +53,7 @@ def add_arguments(parser):
         help="number of classes, for plain weights (default: the size of score_fr)",
     )
     common.add_preprocessing_argument(parser)
+    segment_inputs.add_arguments(parser)
     parser.add_argument(
         "--zero-frame",
         action="store_true",
@@ -79,16 +81,16 @@ def add_arguments(parser):
 def run(args):
     common.check_device(args.device)
     args.images = files_matching(args.images)
-    stems = [nfc(Path(image).stem) for image in args.images]
-    for stem in stems:
-        if stems.count(stem) > 1:
-            raise InputError(f"two pictures are called {stem}: their results would have the same names")
     if args.random_weights:
         model, extra = untrained(args), {}
     else:
         model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
-    if common.channels_of(model) != 3:
-        raise InputError(f"a {model.name} reads {common.channels_of(model)} channels; a photo has 3 colour channels")
+    inputs = segment_inputs.Inputs(model, args, extra.get("dataset"))
+    args.images = inputs.pictures(args.images)
+    stems = [nfc(Path(image).stem) for image in args.images]
+    for stem in stems:
+        if stems.count(stem) > 1:
+            raise InputError(f"two pictures are called {stem}: their results would have the same names")
     common.for_pictures(model, len(args.images), args.device, args.fast_fc6)
     predictor = ZeroFrame(model) if args.zero_frame else model
     folder = common.output_folder(args.out)
@@ -97,7 +99,7 @@ def run(args):
     lines, left_out = [], []
     for path, stem in zip(bar(args.images, unit="image"), stems):
         try:
-            image = shrunk(datasets.read_image(path), args.max_size)
+            image = inputs.read(path, partial(shrunk, most=args.max_size))
             memory_check.require_memory(model, image.shape[:2], path, args.device, shrinks=True)
         except InputError as error:
             if args.strict or len(args.images) == 1:
@@ -107,11 +109,11 @@ def run(args):
         start = time.perf_counter()
         labels = segment(predictor, image, args.device)
         seconds = time.perf_counter() - start
-        write_results(folder / stem, image, labels, classes, palette)
+        write_results(folder / stem, image[:, :, :3].astype(np.uint8), labels, classes, palette)
         found = segment_figure.in_words(segment_figure.occurring(labels, classes))
         lines.append(f"{path}: {image.shape[1]}x{image.shape[0]}, {found}; {seconds:.1f} s")
     if lines:
-        _tell(lines, folder)
+        _tell([*lines, *inputs.lines], folder)
     if left_out:
         number = f"{len(left_out)} of {len(args.images)} pictures could not be segmented"
         print(f"fcn: {number}: {'; '.join(left_out)}", file=sys.stderr)
@@ -119,7 +121,7 @@ def run(args):
 
 
 def _tell(lines, folder):
-    """Print what was found in each picture, and what was written."""
+    """Print what was found in each picture, what the network read, and what was written."""
     print("\n".join(lines))
     if (peak := memory.peak()) is not None:
         print(f"peak memory {bytes_in_words(peak)}")
@@ -127,11 +129,12 @@ def _tell(lines, folder):
 
 
 def shrunk(image, most):
-    """An image (H, W, 3) with its longer side made `most` pixels long, if it is longer; None keeps every size."""
+    """An image (H, W, C) with its longer side made `most` pixels long, if it is longer; None keeps every size."""
     size = image.shape[:2] if most is None else memory_check.shrunk_size(image.shape[:2], most)
     if size == image.shape[:2]:
         return image
-    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
+    flat = image[:, :, 0] if image.shape[2] == 1 else image  # a depth map
+    return np.asarray(Image.fromarray(flat).resize(size[::-1], Image.Resampling.BILINEAR)).reshape(*size, -1)
 
 
 def write_results(stem, image, labels, classes, palette):

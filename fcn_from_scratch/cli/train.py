@@ -6,9 +6,9 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-from fcn_from_scratch import backend, checks, viz
+from fcn_from_scratch import backend, checks, viz, weights
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common, signals, train_figure
+from fcn_from_scratch.cli import common, signals, train_data, train_figure
 from fcn_from_scratch.cli.evaluate import report
 from fcn_from_scratch.cli.train_arguments import add_arguments, complete, given, option
 from fcn_from_scratch.cli.train_resume import resumed, to_save
@@ -20,6 +20,7 @@ from fcn_from_scratch.lab.tensorboard import Board
 from fcn_from_scratch.training import checkpoint, evaluate_heads, recipes, rounding
 from fcn_from_scratch.training.finite import DivergedError
 from fcn_from_scratch.training.lock import locked
+from fcn_from_scratch.training.picture_losses import PictureLosses
 from fcn_from_scratch.training.readable import Readable
 from fcn_from_scratch.training.record import BEST, LOG, Record
 
@@ -50,6 +51,8 @@ def _train(args, typed, group):
     typed   the options of the command line, name -> value; the others of `args` are defaults
     """
     _choose(args)
+    if args.keep is not None and args.snapshot_every is None and not args.resume:
+        raise InputError("--keep says how many snapshots stay: pass --snapshot-every N too")
     folder = Path(args.out or f"runs/{args.model}-{dataset_name(args)}")
     path = folder / common.CHECKPOINT
     first = group is None or group.first
@@ -66,6 +69,7 @@ def _train(args, typed, group):
         elif path.exists():
             raise InputError(_taken(folder))
         else:
+            train_data.settle(args, recipes.find(args.recipe), "recipe" in typed)
             _announce(args)
         _settle(args)
         return _run(args, folder, group, changed, stack)
@@ -91,16 +95,19 @@ def _run(args, folder, group, changed, stack):
     if group and args.device == "cuda":
         backend.use_gpu(group.local)
     left_out = []
-    dataset, validation = (_dataset(args, split, left_out) for split in (args.split, args.val_split))
+    dataset, validation = (_dataset(args, is_validation, left_out) for is_validation in (False, True))
     trainer = build_trainer(args, dataset, args.resume, group)
     board = Board(folder / "tensorboard") if args.tensorboard and first else None
     if first:
         _try_out(folder, trainer, args, stack)
     if board:
         stack.enter_context(closing(board))
-    record = _record(args, folder if first else None, trainer, dataset, validation, group, board)
+    losses = PictureLosses(validation.ignore_index)
+    record = _record(args, folder if first else None, trainer, dataset, validation, losses, group, board)
     record.start(_load(folder / common.CHECKPOINT, trainer, args, changed) if args.resume else None)
     _describe(args, trainer, dataset)
+    for line in train_data.other_counts(args, recipes.find(args.recipe), dataset, validation):
+        print(line)
     if group:
         print(f"{group.size} processes share the pictures of each step")
     with _how_to_go_on(args, folder, record):
@@ -111,13 +118,13 @@ def _run(args, folder, group, changed, stack):
             raise error
         matrices = record.finish()
     if first:
-        _finish(args, folder, record, validation, matrices)
+        _finish(args, folder, record, validation, matrices, losses)
     return _tell_left_out(left_out, group)
 
 
-def _dataset(args, split, left_out):
-    """A split of the data. Without --strict, pictures that cannot be read are left out."""
-    dataset = common.build_dataset(args, split)
+def _dataset(args, is_validation, left_out):
+    """The data to train or to score on. Without --strict, pictures that cannot be read are left out."""
+    dataset = train_data.build(args, args.val_split if is_validation else args.split, is_validation)
     return dataset if args.strict else Readable(dataset, left_out)
 
 
@@ -133,7 +140,15 @@ def _try_out(folder, trainer, args, stack):
             raise InputError(_taken(folder))
     there = sum((folder / name).exists() for name in (common.CHECKPOINT, BEST))
     size = 2 * sum(array.nbytes for array in trainer.model.params.values()) + 8 * min(args.steps, 10**7) + 2**16
-    reserve(folder, size, 3 - there)
+    reserve(folder, size, 3 - there + _snapshots_to_come(args, trainer))
+
+
+def _snapshots_to_come(args, trainer):
+    """How many snapshots the run will add to its folder; at most MOST_TRIED are tried out."""
+    if args.snapshot_every is None:
+        return 0
+    number = args.steps // args.snapshot_every - trainer.steps // args.snapshot_every
+    return min(number, args.keep or number, MOST_TRIED)
 
 
 @contextmanager
@@ -177,6 +192,8 @@ def _choose(args):
         args.model = recipes.find(args.recipe).model or "mini_fcn8s"
 
 
+MOST_TRIED = 64  # files whose room is tried out at once
+
 # Settings that a recipe gives and the command line may change.
 _SETTINGS = (
     *("model", "upsampling", "steps", "lr", "schedule", "momentum", "weight_decay", "reduction", "batch_size"),
@@ -201,17 +218,20 @@ def _announce(args):
 
 def _about(args, recipe):
     """What is said about a recipe of the paper, line by line."""
-    yield f"recipe {args.recipe} ({recipe.source}), made for {recipe.data}"
+    yield f"recipe {args.recipe} ({recipe.source}), for {recipe.data}"
     typed = {name: getattr(args, name) for name in _SETTINGS if getattr(args, name) is not None}
     changed = [
         f"{option(name)} {value} for {getattr(recipe, name)}"
         for name, value in typed.items()
         if value != getattr(recipe, name)
     ]
+    changed += train_data.departures(args, recipe)
     if changed:
         yield f"changed settings: {', '.join(changed)}"
     if args.weights is None:
-        yield f"warning: it starts from {recipe.start}: pass --weights FILE; from random weights it will hardly learn"
+        start = recipes.start_in_words(recipe)
+        files = "FILE FILE" if " and " in recipe.start else "FILE"
+        yield f"warning: it starts from {start}: pass --weights {files}; from random weights it will hardly learn"
 
 
 def _settle(args):
@@ -223,18 +243,25 @@ def _settle(args):
     args.no_augment = args.no_augment or (recipe.whole and args.crop is None)
 
 
-def _record(args, folder, trainer, dataset, validation, group, board):
+def _record(args, folder, trainer, dataset, validation, losses, group, board):
     """What the run writes down. Several processes share the scoring; folder and board are those of the first."""
-    score = partial(parallel.evaluate_heads, group) if group else partial(evaluate_heads, stop=signals.pending)
+    count = partial(parallel.evaluate_heads, group) if group else partial(evaluate_heads, stop=signals.pending)
     progress = group is None or group.first
+
+    def score():
+        losses.merge(())  # begin anew
+        return count(trainer.model, validation, args.device, progress, each=losses)
+
     return Record(
         trainer,
         folder,
-        lambda: score(trainer.model, validation, args.device, progress),
+        score,
         args.val_every,
         args.steps,
         _extra(args, dataset, trainer.model),
         board,
+        args.snapshot_every,
+        args.keep,
     )
 
 
@@ -268,16 +295,16 @@ def _describe(args, trainer, dataset):
     print(
         f"{args.model}: {number:,} parameters, {dataset.num_classes} classes; {len(dataset)} pictures of "
         f"{dataset_name(args)}; {args.steps} steps of {args.batch_size * args.iter_size}, learning rate {args.lr:g} "
-        f"({args.schedule}, {args.reduction}), momentum {args.momentum:g}, decay {args.weight_decay:g}",
-        flush=True,
+        f"({args.schedule}, {args.reduction}), momentum {args.momentum:g}, decay {args.weight_decay:g}"
     )
+    print(weights.feed(trainer.model, dataset), flush=True)
 
 
-def _finish(args, folder, record, validation, matrices):
+def _finish(args, folder, record, validation, matrices, losses):
     """Draw the figures, print and write the scores, and say what was written."""
     title = f"{args.model} on {dataset_name(args)}"
     viz.save_figure(train_figure.draw(record.log.rows, record.best, title), folder / "losses.png")
-    report(record.trainer.model, validation, folder, args.device, title, matrices)
+    report(record.trainer.model, validation, folder, args.device, title, matrices, losses)
     print(f"wrote {folder / common.CHECKPOINT} and {folder / LOG}")
     if record.best is not None:
         score, step = record.best["mean_iu"], record.best["step"]

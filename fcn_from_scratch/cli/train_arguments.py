@@ -2,7 +2,7 @@
 
 import argparse
 
-from fcn_from_scratch import models
+from fcn_from_scratch import datasets, models
 from fcn_from_scratch.cli import common
 
 
@@ -10,8 +10,14 @@ def add_arguments(parser):
     """Add all options. An option that is not given is None in the parsed arguments: see `given` and `complete`."""
     parser.add_argument("--model", metavar="NAME", help=f"default: the recipe's; one of {', '.join(models.NAMES)}")
     common.add_data_arguments(parser)
-    parser.add_argument("--split", default="train", help="split to train on (default train)")
-    parser.add_argument("--val-split", default="val", help="split to score on (default val)")
+    parser.add_argument("--split", help="split to train on (default: the recipe's, or train)")
+    parser.add_argument("--val-split", help="split to score on (default: the recipe's, or val)")
+    parser.add_argument(
+        "--val-dataset",
+        choices=datasets.NAMES,
+        help="kind of data to score on (default: the recipe's, or that of the training)",
+    )
+    common.add_root_argument(parser, "folder of the data to score on (default: --root)", "--val-root")
     _add_network(parser.add_argument_group("network"))
     group = parser.add_argument_group("training")
     _add_steps(group)
@@ -49,10 +55,18 @@ def _add_network(group):
     group.add_argument(
         "--weights",
         metavar="FILE",
-        help="start from the weights in a checkpoint, .caffemodel, .pth, .npz or .safetensors, where names match",
+        nargs="+",
+        help="start from the weights in a checkpoint, .caffemodel, .pth, .npz or .safetensors, where names match; a "
+        "late fusion starts from two files: colour, then HHA",
     )
     group.add_argument(
-        "--new-scores", action="store_true", help="ignore the file's score layers if they are for other classes"
+        "--new-scores",
+        type=common.positive,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="K",
+        help="ignore the file's score layers if they are for other classes; with K, keep the rows of the first K",
     )
     common.add_preprocessing_argument(group)
     group.add_argument(
@@ -110,6 +124,15 @@ def _add_records(group):
         metavar="N",
         help="score on the validation split after every N steps, by mean IU of the first head; best.npz keeps the best "
         "(default: only at the end)",
+    )
+    group.add_argument(
+        "--snapshot-every",
+        type=common.positive,
+        metavar="N",
+        help="also keep the checkpoint of every N-th step, as checkpoint-STEP.npz",
+    )
+    group.add_argument(
+        "--keep", type=common.positive, metavar="K", help="of these, keep only the last K (default: all)"
     )
     group.add_argument(
         "--tensorboard",

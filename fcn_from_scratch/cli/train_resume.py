@@ -13,12 +13,16 @@ from fcn_from_scratch.cli.train_arguments import option
 from fcn_from_scratch.training import checkpoint
 
 # Where and how a run computes, how far it goes and what it writes down. With "root", data that was moved is found.
-FREE = ("out", "device", "plain", "root", "steps", "val_every", "tensorboard", "save_seconds", "strict")
+FREE = (
+    *("out", "device", "plain", "root", "steps", "val_every", "tensorboard", "save_seconds", "strict"),
+    *("val_root", "snapshot_every", "keep"),
+)
 # How the steps from here on are taken. The command says what changes.
 CHANGES = ("lr", "schedule", "momentum", "weight_decay", "batch_size", "iter_size")
 # What the network is, what it started from, and what it learns: with another value it would be another run.
 REFUSED = (
     *("model", "recipe", "dataset", "num_classes", "modality", "size", "count", "classes_by", "split", "val_split"),
+    *("val_dataset",),
     *("width", "dropout", "upsampling", "weights", "new_scores", "preprocessing", "freeze_trunk", "reduction"),
     *("sampling", "crop", "no_augment", "balance", "seed"),
 )
@@ -31,7 +35,8 @@ NOT_SAVED = (*ABOUT_THE_COMMAND, "out", "device", "plain", "save_seconds")
 def to_save(args):
     """The settings that a checkpoint keeps, name -> value. A relative root is made absolute, for another folder."""
     saved = {name: value for name, value in vars(args).items() if name not in NOT_SAVED}
-    return saved | {"root": None if args.root is None else str(Path(args.root).absolute())}
+    roots = {name: getattr(args, name) for name in ("root", "val_root")}
+    return saved | {name: root if root is None else str(Path(root).absolute()) for name, root in roots.items()}
 
 
 def resumed(args, given, path):
@@ -75,6 +80,8 @@ def _require_built_like(args, meta, path):
 
 def _require_equal(name, value, saved, path):
     """Compare an option as it was typed with the saved one."""
+    if name == "weights" and isinstance(saved, str):  # of an older version
+        saved = [saved]
     if json.loads(json.dumps(value)) == (MEANT.get(name) if saved is None else saved):
         return
     typed = option(name) if value is True else f"{option(name)} {_in_words(value)}"
@@ -86,5 +93,7 @@ def _require_equal(name, value, saved, path):
 
 
 def _in_words(value):
-    """A value as it is typed: a size as 240x320."""
+    """A value as it is typed: a size as 240x320, files side by side."""
+    if isinstance(value, (tuple, list)) and all(isinstance(each, str) for each in value):
+        return " ".join(value)
     return "x".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)

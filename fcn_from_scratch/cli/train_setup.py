@@ -1,7 +1,6 @@
 """From the settings of `fcn train` to a Trainer: network, weights, preprocessing, pictures, optimiser."""
 
 import argparse
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,13 +18,12 @@ def build_trainer(args, dataset, resumed=False, group=None):
     """The Trainer that complete arguments describe. A resumed run gets its weights from the checkpoint instead."""
     model = _network(args, dataset)
     if args.weights and not resumed:
-        words = {"preprocessing": args.preprocessing, "new_scores": args.new_scores}
-        report = weights.load(model, args.weights, **words)
-        finite.require(model.params, args.weights)
-        print("\n".join([f"from {args.weights}: {report}", *report.notes]))
+        _start(model, args)
     common.check_channels(model, dataset)
     saved = getattr(args, "transform", None)  # of a resumed run
-    model.transform = datasets.Preprocess.from_dict(saved) if saved else _transform(model.transform, dataset)
+    if saved:
+        model.told = weights.recorded(datasets.Preprocess.from_dict(saved), model, dataset)
+    weights.feed(model, dataset)
     if args.freeze_trunk:
         model.freeze_trunk()
     model.to(args.device)
@@ -39,6 +37,27 @@ def build_trainer(args, dataset, resumed=False, group=None):
         class_weight(args, dataset),
         device=args.device,
     )
+
+
+def _start(model, args):
+    """Fill the network from the files of --weights, and say what became of each array."""
+    files = [args.weights] if isinstance(args.weights, str) else args.weights  # a text in runs of older versions
+    report = weights.load(model, files, preprocessing=args.preprocessing, new_scores=args.new_scores or False)
+    where = " and ".join(files)
+    finite.require(model.params, where)
+    print("\n".join([f"from {where}: {report}", *report.notes, *_other_steps(files, recipes.find(args.recipe))]))
+
+
+def _other_steps(files, recipe):
+    """Sentences about files that are not of the step from which the published network starts."""
+    if len(files) != len(recipe.start_steps):
+        return []
+    steps = [weights.read_file(file).meta.get("steps") for file in files]
+    return [
+        f"note: {file} is of step {here:,}; the published network starts from step {there:,}"
+        for file, here, there in zip(files, steps, recipe.start_steps)
+        if type(here) is int and here != there
+    ]
 
 
 def dataset_name(args):
@@ -100,15 +119,6 @@ def _batches(args, dataset, transform):
         args.sampling,
         drop_last=len(dataset) >= args.batch_size,
     )
-
-
-def _transform(transform, dataset):
-    """The preprocessing with the means that the paper's public code subtracts from the pictures of this dataset.
-
-    Weights that expect another scale than the paper's, such as 0..1, keep their own preprocessing.
-    """
-    theirs = dataset.preprocess
-    return transform if theirs is None or transform.scale != theirs.scale else replace(theirs, std=transform.std)
 
 
 def augmentation(args, dataset, transform):

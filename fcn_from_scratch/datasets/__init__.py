@@ -13,7 +13,7 @@ from fcn_from_scratch.datasets.folder import Folder
 from fcn_from_scratch.datasets.images import read_image
 from fcn_from_scratch.datasets.labels import IGNORE, read_labels, read_mat_labels, save_labels
 from fcn_from_scratch.datasets.mat import read_mat
-from fcn_from_scratch.datasets.nyud import NYUD
+from fcn_from_scratch.datasets.nyud import NYUD, published_input
 from fcn_from_scratch.datasets.pascalcontext import PascalContext
 from fcn_from_scratch.datasets.sbd import SBD
 from fcn_from_scratch.datasets.shapes import Shapes
@@ -56,6 +56,7 @@ __all__ = [
     "collate",
     "count_ids",
     "epoch",
+    "published_preprocess",
     "read_image",
     "read_labels",
     "read_mat",
@@ -83,6 +84,16 @@ def summary(name):
     """The first line that a dataset's class says about itself."""
     kind = _DATASETS[name]
     return (kind.__doc__ or kind.__name__).partition("\n")[0]
+
+
+def published_preprocess(name, modality=None):
+    """How the paper's public code prepares the pictures of a data set: a Preprocess, or None where it does not.
+
+    modality  for "nyud", one of nyud.MODALITIES; None is colour
+    """
+    if name == "nyud":
+        return published_input(modality or "color")
+    return _DATASETS[name].preprocess
 
 
 def build(name, root=None, split="train", num_classes=None, **options):

@@ -37,6 +37,7 @@ class Dataset:
     palette = voc_palette()
     more_heads = ()  # further labellings of the same pixels: (name, class names)
     preprocess = None  # how the paper's public code prepares these pictures; None where it does not
+    modality = None  # one of nyud.MODALITIES where the pictures come in several kinds
 
     @property
     def num_classes(self):
@@ -120,6 +121,7 @@ class InMemory(Dataset):
     def __init__(self, dataset):
         self.classes, self.palette, self.ignore_index = dataset.classes, dataset.palette, dataset.ignore_index
         self.more_heads, self.preprocess = dataset.more_heads, dataset.preprocess
+        self.modality = dataset.modality
         self.samples = [dataset[i] for i in range(len(dataset))]
 
     def __len__(self):

@@ -72,6 +72,11 @@ _MODALITIES = {
 MODALITIES = tuple(_MODALITIES)
 
 
+def published_input(modality):
+    """How the paper's public code prepares the pictures of a modality: a Preprocess."""
+    return _MODALITIES[choice(modality, "modality", MODALITIES)][1]
+
+
 class NYUD(PairDataset):
     """data/{images,depth,hha}/img_X.png and segmentation/img_X.mat (segmentation) for each X in {split}.txt.
 

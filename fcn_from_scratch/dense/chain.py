@@ -96,5 +96,5 @@ def rebuild(net, layers):
     new = Sequential(*layers, name=getattr(net, "name", None))
     new.training = any(layer.training for layer in layers) if layers else getattr(net, "training", True)
     if hasattr(net, "transform"):
-        new.transform = net.transform
+        new.transform, new.told = net.transform, getattr(net, "told", None)  # told: see weights/network_input.py
     return new

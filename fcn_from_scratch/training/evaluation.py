@@ -40,12 +40,14 @@ def evaluate(model, dataset, device="cpu", progress=False):
     return next(iter(evaluate_heads(model, dataset, device, progress).values()))
 
 
-def evaluate_heads(model, dataset, device="cpu", progress=False, stop=None, before=None):
+def evaluate_heads(model, dataset, device="cpu", progress=False, stop=None, before=None, each=None):
     """As evaluate, for all heads. Returns: dict name -> ConfusionMatrix, with the names of dataset.heads.
 
     dataset  of a readable.Readable, the pictures that can be read are scored
     stop     a function that returns None, or an exception to end with, such as after a signal
     before   a function (size, name) that is called with the size (H, W) and the name of each picture before its forward
+    each     a function (name of the picture, dict name of the head -> (scores, labels)) that is called with the scores
+             (1, C, H, W) of each picture, on their device, and its labels (1, H, W)
     Raises: finite.DivergedError for scores that are not finite; it names the picture.
     """
     was_training, workspace = model.training, model.workspace
@@ -56,7 +58,9 @@ def evaluate_heads(model, dataset, device="cpu", progress=False, stop=None, befo
         for sample in bar(_samples(dataset), **options):  # leave=None: inside the bar of a training run it goes away
             if stop is not None and (error := stop()) is not None:
                 raise error
-            _count(model, sample, dataset, device, matrices, before)
+            found = _count(model, sample, dataset, device, matrices, before)
+            if each is not None:
+                each(sample.name, found)
     finally:
         model.train(was_training).use(workspace)
     return matrices
@@ -69,7 +73,7 @@ def _samples(dataset):
 
 
 def _count(model, sample, dataset, device, matrices, before):
-    """Predict one picture, and add the counts to the matrix of each head."""
+    """Predict one picture, and add the counts to the matrix of each head. Returns: name of the head -> its pair."""
     x, labels = datasets.collate([model.transform(sample.image)], [sample.labels])
     if before is not None:
         before(x.shape[2:], sample.name)
@@ -79,6 +83,7 @@ def _count(model, sample, dataset, device, matrices, before):
         _require_finite(model, scores, f"the picture {sample.name}")
         matrix = matrices.setdefault(name, ConfusionMatrix(len(classes), dataset.ignore_index))
         matrix.update(ids, to_numpy(scores.argmax(axis=1)))
+    return dict(zip(dataset.heads, found))
 
 
 def _require_finite(model, scores, picture):

@@ -5,6 +5,9 @@ as large as with "mean" takes a rate that is 187,500 times smaller. Mixing the t
 of a mean with a sum gives NaN, and the rate of a sum with a mean gives a network that never learns. So a recipe always
 names both.
 
+A recipe also names its data: data set, modality, the split that it trains on, and where it is scored. The networks of
+the public code for PASCAL VOC train on SBD and are scored on VOC's seg11valid.
+
 ...-heavy   settings of the public code: one whole picture in a step, a summed loss, and momentum 0.99 in the place of a
             larger batch. Only its AlexNet uses a mean loss over 20 pictures
 ...-cvpr    settings of the CVPR 2015 text: 20 pictures in a step. They have different sizes, so they go through the
@@ -15,6 +18,25 @@ names both.
 from typing import NamedTuple
 
 from fcn_from_scratch.checks import InputError
+
+
+class Data(NamedTuple):
+    """The data of a recipe. None leaves it open."""
+
+    dataset: str | None  # a name of datasets.NAMES
+    split: str | None
+    val_split: str | None  # where the network is scored
+    val_dataset: str | None = None  # None: the same data set
+    modality: str | None = None  # for NYUDv2, one of datasets.nyud.MODALITIES
+    pictures: int | None = None  # how many there are to train on, where a source says it
+    val_pictures: int | None = None
+
+    def __str__(self):
+        if self.dataset is None:
+            return "drawn shapes, CamVid"
+        kind = f" {self.modality}" if self.modality else ""
+        scored = f"{self.val_dataset} " if self.val_dataset else ""
+        return f"{self.dataset}{kind} {self.split}, scored on {scored}{self.val_split}"
 
 
 class Recipe(NamedTuple):
@@ -32,13 +54,14 @@ class Recipe(NamedTuple):
     sampling: str  # "replacement": each picture is drawn from all; "epoch": all pictures in a new order each epoch
     whole: bool  # whole, unchanged pictures: no crop, no resizing, no augmentation
     start: str | None  # the weights it starts from; None: random weights
-    data: str  # the data that the numbers were chosen for
+    data: Data  # the data that the numbers were chosen for
     source: str
     upsampling: str | None = None  # an option of the network; None: its default
     multipliers: dict | None = None  # of training.optim.SGD; None: biases get twice the rate and no decay
+    start_steps: tuple = ()  # the steps of the checkpoints that it starts from, where they are not the last ones
 
 
-_SBD = "SBD, the further labels of PASCAL VOC 2011 (--dataset sbd)"
+_SBD = Data("sbd", "train", "seg11valid", "voc", pictures=8_498, val_pictures=736)
 _CODE = "the paper's public code: solver.prototxt, solve.py"
 _TEXT = "CVPR 2015 text, sections 4.1 to 4.3"
 
@@ -66,12 +89,17 @@ _CVPR = _HEAVY._replace(
     reduction="mean",
     iter_size=20,
     steps=175 * 1112 // 20,
-    data="PASCAL VOC 2011 (--dataset voc)",
+    data=Data("voc", "train", "val", pictures=1_112),
     source=_TEXT,
 )
-_SIFT_FLOW = _HEAVY._replace(data="SIFT Flow (--dataset siftflow)")
-_NYUD = _HEAVY._replace(data="NYUDv2 (--dataset nyud --modality color)")
-_CONTEXT = _HEAVY._replace(data="PASCAL-Context (--dataset pascalcontext)", steps=400_000)
+_SIFT_FLOW = _HEAVY._replace(data=Data("siftflow", "trainval", "test", pictures=2_486, val_pictures=200))
+_NYUD = _HEAVY._replace(data=Data("nyud", "trainval", "test", None, "color", 795, 654))
+_CONTEXT = _HEAVY._replace(data=Data("pascalcontext", "train", "val", val_pictures=5_105), steps=400_000)
+
+
+def _nyud(modality, **settings):
+    return _NYUD._replace(data=_NYUD.data._replace(modality=modality), **settings)
+
 
 RECIPES = {
     "mini": Recipe(
@@ -87,7 +115,7 @@ RECIPES = {
         sampling="epoch",
         whole=False,
         start=None,
-        data="drawn shapes, CamVid",
+        data=Data(None, None, None),
         source="measured in this project",
     ),
     "fcn32s-heavy": _HEAVY,
@@ -114,13 +142,14 @@ RECIPES = {
     # 1e-12 again, as in the code, although the rates of its other FCN-8s are 1e-14
     "siftflow-fcn8s-heavy": _SIFT_FLOW._replace(model="fcn8s_two_heads", lr=1e-12, start="siftflow-fcn16s-heavy"),
     "nyud-fcn32s-color-heavy": _NYUD,
-    "nyud-fcn32s-color-d-heavy": _NYUD._replace(data="NYUDv2 (--dataset nyud --modality color-d)"),
-    "nyud-fcn32s-hha-heavy": _NYUD._replace(data="NYUDv2 (--dataset nyud --modality hha)"),
-    "nyud-fcn32s-color-hha-heavy": _NYUD._replace(
+    "nyud-fcn32s-color-d-heavy": _nyud("color-d"),
+    "nyud-fcn32s-hha-heavy": _nyud("hha"),
+    "nyud-fcn32s-color-hha-heavy": _nyud(
+        "color-hha",
         model="fcn32s_late_fusion",
         lr=1e-12,
         start="nyud-fcn32s-color-heavy and nyud-fcn32s-hha-heavy",
-        data="NYUDv2 (--dataset nyud --modality color-hha)",
+        start_steps=(28_000, 60_000),
     ),
     "pascalcontext-fcn32s-heavy": _CONTEXT,
     "pascalcontext-fcn16s-heavy": _CONTEXT._replace(model="fcn16s", lr=1e-12, start="pascalcontext-fcn32s-heavy"),
@@ -153,28 +182,27 @@ def usual(model):
 
 def table():
     """All recipes as text, one line each, and then their sources."""
-    lines = [("recipe", "lr", "loss", "momentum", "decay", "pictures", "steps", "starts from")]
+    lines = [("recipe", "lr", "loss", "momentum", "decay", "pictures", "steps", "data", "starts from")]
     for name, r in RECIPES.items():
+        numbers = (f"{r.lr:g}", r.reduction, f"{r.momentum:g}", f"{r.weight_decay:g}")
         pictures = f"{r.batch_size * r.iter_size} a step"
-        lines.append(
-            (
-                name,
-                f"{r.lr:g}",
-                r.reduction,
-                f"{r.momentum:g}",
-                f"{r.weight_decay:g}",
-                pictures,
-                f"{r.steps:,}",
-                r.start,
-            )
-        )
-    widths = [max(len(line[column] or "") for line in lines) for column in range(len(lines[0]) - 1)]
-    rows = [
-        "  ".join([line[0].ljust(widths[0]), *(word.rjust(width) for word, width in zip(line[1:-1], widths[1:]))])
-        + f"  {line[-1] or 'random weights'}"
-        for line in lines
-    ]
+        lines.append((name, *numbers, pictures, f"{r.steps:,}", str(r.data), start_in_words(r)))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    rows = []
+    for line in lines:
+        numbers = (word.rjust(width) for word, width in zip(line[1:7], widths[1:7]))
+        words = (word.ljust(width) for word, width in zip(line[7:], widths[7:]))
+        rows.append("  ".join([line[0].ljust(widths[0]), *numbers, *words]).rstrip())
     return "\n".join([*rows, "", *(f"{what}: {source}" for what, source in _sources().items())])
+
+
+def start_in_words(recipe):
+    """What a recipe starts from, with the steps of the checkpoints where they are not the last ones."""
+    if recipe.start is None:
+        return "random weights"
+    starts = recipe.start.split(" and ")
+    steps = [f" at step {number:,}" for number in recipe.start_steps] or [""] * len(starts)
+    return " and ".join(map("".join, zip(starts, steps)))
 
 
 def _sources():

@@ -1,5 +1,6 @@
 """What a training run leaves in its folder: its state, its best state, and its log."""
 
+import re
 import shutil
 import time
 
@@ -8,6 +9,7 @@ from fcn_from_scratch.training import checkpoint
 from fcn_from_scratch.training.log import Log, Row, recovered
 
 CHECKPOINT, BEST, LOG = "checkpoint.npz", "best.npz", "log.csv"
+SNAPSHOT = "checkpoint-{}.npz"  # of a step
 
 
 class Record:
@@ -24,18 +26,22 @@ class Record:
     last     the number of the last step. The network is always scored after it
     extra    what the checkpoints keep beside the state
     board    also gets every row, by add(row) and flush() (lab.tensorboard); None: nobody does
+    snapshot keep the checkpoint of every so many steps, as checkpoint-STEP.npz; None keeps none
+    keep     of these, only the last so many stay; None keeps all
 
     best.npz is the checkpoint with the best validation mean IU so far; of equal ones, the first. A network with several
     heads is judged by its first head.
     Attributes: log; saved, the step of the last checkpoint, or None; best, a dict with its step and mean_iu, or None;
     matrices of the latest scores.
     Scoring takes no random numbers, so the weights do not depend on `every`  (tests/training/test_record.py).
-    After kill -9 at any moment, best.npz is never ahead of checkpoint.npz, and log.csv has all its rows.
+    After kill -9 at any moment, best.npz and the snapshots are never ahead of checkpoint.npz, and log.csv has all its
+    rows.
     """
 
-    def __init__(self, trainer, folder, score, every=None, last=None, extra=None, board=None):
+    def __init__(self, trainer, folder, score, every=None, last=None, extra=None, board=None, snapshot=None, keep=None):
         self.trainer, self.folder, self.score = trainer, folder, score
         self.every, self.last, self.extra, self.board = every, last, extra or {}, board
+        self.snapshot, self.keep = snapshot, keep
         self.log, self.best, self.matrices = None, None, None
         self.saved = None
         self._scored_at, self._text = None, ""
@@ -52,6 +58,8 @@ class Record:
         self.log = Log(path, rows)
         if self.best and self.best["step"] == self.trainer.steps:
             self._copy_best()  # the process may have been killed before it did
+        if saved is not None:
+            self._snapshot()  # likewise
         if self.board is not None:
             self.board.start(rows)
         before = rows[-1].seconds if rows else 0.0
@@ -83,6 +91,7 @@ class Record:
         if self.board is not None:
             self.board.add(row)
         self._keep_best(scores)
+        self._snapshot()
         return self._text
 
     def finish(self):
@@ -114,9 +123,33 @@ class Record:
         self._copy_best()
 
     def _copy_best(self):
+        self._copy(BEST)
+
+    def _copy(self, name):
         if self.folder is not None:
             with (self.folder / CHECKPOINT).open("rb") as source:
-                write_atomically(self.folder / BEST, lambda file: shutil.copyfileobj(source, file))
+                write_atomically(self.folder / name, lambda file: shutil.copyfileobj(source, file))
+
+    def _snapshot(self):
+        """Keep the checkpoint of this step, if it is time, and remove those before the last ones.
+
+        The checkpoint is written first, so a snapshot is never ahead of it. A resumed run makes one that is missing.
+        """
+        step = self.trainer.steps
+        if self.folder is None or not self.snapshot or not step or step % self.snapshot:
+            return
+        if self.saved != step:
+            self.save()
+        if not (self.folder / SNAPSHOT.format(step)).exists():
+            self._copy(SNAPSHOT.format(step))
+        for old in snapshots(self.folder)[: -self.keep] if self.keep else ():
+            old.unlink()
+
+
+def snapshots(folder):
+    """The paths of the snapshots in a run's folder, in the order of their steps."""
+    found = {path: re.fullmatch(SNAPSHOT.format(r"(\d+)"), path.name) for path in folder.glob("checkpoint-*.npz")}
+    return sorted((path for path, match in found.items() if match), key=lambda path: int(found[path][1]))
 
 
 def _sound(extra):

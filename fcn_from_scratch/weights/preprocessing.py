@@ -10,8 +10,11 @@ import numpy as np
 
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets.transforms import CAFFE, TORCHVISION, Preprocess
-from fcn_from_scratch.weights import formats
+from fcn_from_scratch.weights import formats, network_input
 from fcn_from_scratch.weights.names import torchvision_network
+from fcn_from_scratch.weights.network_input import describe
+
+__all__ = ["PREPROCESSING", "Expected", "describe", "expected", "fold", "recorded_transform", "told", "transform_for"]
 
 PREPROCESSING = ("caffe", "torchvision")
 
@@ -37,10 +40,12 @@ def expected(content, known=None, asked=None):
     if known is not None:
         return Expected(known.preprocessing, f"its md5 is that of {known.name}")
     recorded = recorded_transform(content)
+    if _leaves_the_mean_open(content, recorded):
+        return Expected("caffe", f"the file it was converted from is a {content.meta['from']}, which expects it")
     if recorded is not None:
         return Expected("recorded", "the file says so", recorded)
     if content.format in (formats.CAFFE, formats.CHAINER):
-        return Expected("caffe", f"a {content.format} expects it")
+        return Expected("caffe", f"a {content.format} expects it, with the mean of its data set")
     if torchvision_network(content.arrays):
         why = "its names are torchvision's. Caffe's VGG16 is also published under these names"
         return Expected("torchvision", f"{why}: if this is one, pass preprocessing caffe")
@@ -53,6 +58,30 @@ def recorded_transform(content):
     extra = content.meta.get("extra")
     settings = content.meta.get("transform") or (extra.get("transform") if isinstance(extra, dict) else None)
     return Preprocess.from_dict(settings) if isinstance(settings, dict) else None
+
+
+def _leaves_the_mean_open(content, recorded):
+    """Whether `fcn weights convert` wrote the file from one of Caffe's, which says nothing about the mean.
+
+    The transform of such a file is Caffe's default, the mean of PASCAL VOC, whatever the network was trained on.
+    """
+    return content.meta.get("from") in (formats.CAFFE, formats.CHAINER) and recorded == CAFFE
+
+
+def told(expectation, content):
+    """What the weights record about their input: network_input.Told. None where they leave a mean or all of it open.
+
+    Caffe's kind leaves the mean open, which is that of the data set.
+    """
+    if expectation.kind == "torchvision":
+        return network_input.Told(TORCHVISION, expectation.why, network_input.COLOUR)
+    if expectation.kind != "recorded":
+        return None
+    extra = content.meta.get("extra")
+    settings = extra.get("arguments") if isinstance(extra, dict) else None
+    transform = expectation.transform
+    modality = network_input.recorded_modality(transform, content.arrays, settings)
+    return network_input.Told(transform, "as the weights record", modality)
 
 
 def transform_for(expectation, current):
@@ -68,13 +97,6 @@ def transform_for(expectation, current):
         return current
     as_caffe = current is not None and (current.order, current.scale, current.std) == ("BGR", 1.0, None)
     return current if as_caffe else CAFFE
-
-
-def describe(transform):
-    """The settings in a few words."""
-    mean = ", ".join(f"{m:.6g}" for m in transform.mean)
-    std = "" if transform.std is None else f" / ({', '.join(f'{s:.6g}' for s in transform.std)})"
-    return f"{transform.order}, 0..{255 * transform.scale:g}, minus ({mean}){std}"
 
 
 def fold(weight, transform):

@@ -80,6 +80,7 @@ class TestARecipe:
             "--steps 1 for 100000",
             "--lr 1e-09 for 1e-12",
             "--iter-size 2 for 1",
+            "--dataset shapes for sbd",
         }
 
     def test_an_overriding_crop_augments(self, run):

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from fcn_from_scratch import datasets, dense, models
+from fcn_from_scratch import datasets, dense, models, weights
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab.compare.labelled_patches import PatchBatches
 from fcn_from_scratch.lab.compare.training_plan import NETWORKS, TRUNK
@@ -22,7 +22,7 @@ class Nets:
     determines the weights. If a file is damaged or has other settings, Nets says so and trains the stage again.
 
     settings  training_plan.Settings
-    train     the dataset
+    train     the dataset. Its pictures are prepared by the rule of weights.feed; `input` says in words how
     cache     a folder, or None to keep nothing
     trunk     a TrunkFile, or None to train the trunk here
     say       function that gets messages about the progress, such as print
@@ -34,7 +34,7 @@ class Nets:
     def __init__(self, settings, train, cache=None, trunk=None, device="cpu", progress=True, say=print, halvings=3):
         self.settings, self.train = settings, train
         self.trunk = None if trunk is None else trunk.parameters
-        self.transform = None if trunk is None else trunk.transform  # None: the networks' own
+        self.file = trunk
         self.cache = None if cache is None else Path(cache)
         self.device, self.progress, self.say = device, progress, say
         self.halvings, self.lowered = halvings, {}
@@ -66,8 +66,9 @@ class Nets:
             options = net.options
             net = dense.convolutionalize(net)
             net.options = options
-        if self.transform is not None:
-            net.transform = self.transform
+        if self.file is not None:
+            net.transform, net.told = self.file.transform, self.file.told
+        self.input = weights.feed(net, self.train)
         return net
 
     def path(self, name):
@@ -121,9 +122,10 @@ class Nets:
                 raise InputError(f"{path} was trained with other settings")
             net = self.fresh(stage.network, **stage.options)
             net.load_state_dict(parameters(arrays))
+            net.transform = datasets.Preprocess.from_dict(meta["extra"]["transform"])
             if (lr := meta["extra"].get("lr", stage.lr)) != stage.lr:
                 self.lowered[stage.name] = float(lr)
-        except ValueError as error:
+        except (KeyError, ValueError) as error:
             self.say(f"  {stage.name:12} is trained again, since its file in the cache cannot be used: {error}")
             return None
         self.say(f"  {stage.name:12} read from {path}")

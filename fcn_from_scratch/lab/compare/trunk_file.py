@@ -20,6 +20,7 @@ class TrunkFile(NamedTuple):
     parameters  name -> array
     transform   the preprocessing that the parameters expect
     digest      of the file's bytes
+    told        what the file records about its input: weights.network_input.Told, or None
     """
 
     family: str
@@ -27,6 +28,7 @@ class TrunkFile(NamedTuple):
     parameters: dict
     transform: datasets.Preprocess
     digest: str
+    told: object = None
 
 
 def read_trunk(path, family="mini", options=None):
@@ -56,4 +58,4 @@ def read_trunk(path, family="mini", options=None):
     if missing:
         raise InputError(f"{path} lacks parameters of the trunk: {few(missing)}")
     digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    return TrunkFile(family, options, net.trunk.state_dict(), net.transform, digest)
+    return TrunkFile(family, options, net.trunk.state_dict(), net.transform, digest, net.told)

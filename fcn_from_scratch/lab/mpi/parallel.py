@@ -114,14 +114,19 @@ class ParallelTrainer(Trainer):
         self.group.agree(state, f"the state of the run at step {self.steps}")
 
 
-def evaluate_heads(group, model, dataset, device="cpu", progress=False):
-    """As evaluation.evaluate_heads. Each rank scores a part of the pictures; all return the counts of all pictures."""
+def evaluate_heads(group, model, dataset, device="cpu", progress=False, each=None):
+    """As evaluation.evaluate_heads. Each rank scores a part of the pictures; all return the counts of all pictures.
+
+    each   training.picture_losses.PictureLosses, which then holds the losses of all pictures
+    """
     places = range(len(dataset))[group.part(len(dataset))]
     if isinstance(dataset, Readable):
         part = Readable(_Part(dataset.dataset, places), dataset.left_out)
     else:
         part = _Part(dataset, places)
-    ours = evaluation.evaluate_heads(model, part, device, progress)
+    ours = evaluation.evaluate_heads(model, part, device, progress, each=each)
+    if each is not None:
+        each.merge(group.gather(each.state()))
     matrices = {}
     for theirs in group.gather({name: (m.num_classes, m.ignore_index, m.matrix) for name, m in ours.items()}):
         for name, (num_classes, ignore_index, counts) in theirs.items():

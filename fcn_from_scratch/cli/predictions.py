@@ -1,0 +1,50 @@
+"""`fcn evaluate --save-dir`: the predicted class ids of every picture, as a file."""
+
+from pathlib import Path, PurePosixPath
+
+from fcn_from_scratch import viz
+from fcn_from_scratch.backend import to_numpy
+from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.files import reserve
+
+
+class Predictions:
+    """Called with the scores of each picture, it writes their class ids to a folder.
+
+    DIR/NAME.png gets the class ids of the first head as a palette PNG, DIR/HEAD/NAME.png those of each further head.
+    The names are those of the data set's pictures, as in the paper's public code.
+    """
+
+    def __init__(self, folder, palette):
+        self.folder, self.palette, self.written = _folder(folder), palette, set()
+
+    def __call__(self, name, found):
+        for place, (head, (scores, _)) in enumerate(found.items()):
+            path = self._path(name, head if place else "")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            viz.save_index_png(path, to_numpy(scores.argmax(axis=1))[0], self.palette)
+
+    def _path(self, name, head):
+        """Where the prediction of a picture goes. A list from a stranger must not lead out of the folder."""
+        parts = PurePosixPath(str(name).replace("\\", "/")).parts
+        if not parts or any(part in ("..", "/") or ":" in part or "\0" in part for part in parts):
+            raise InputError(f"the picture's name {name!r} cannot be the name of a file in --save-dir")
+        path = self.folder.joinpath(head, *parts[:-1], f"{parts[-1]}.png")
+        if path in self.written:
+            raise InputError(f"two predictions would be {path}: the data set has two pictures called {name}")
+        self.written.add(path)
+        return path
+
+    def line(self):
+        """What was written, in words."""
+        return f"wrote the class ids of every picture to {self.folder}/: {len(self.written)} index PNGs"
+
+
+def _folder(path):
+    """--save-dir as a Path; it is created if it does not exist, and it can be written to."""
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"--save-dir must be a folder; {path} is a file")
+    path.mkdir(parents=True, exist_ok=True)
+    reserve(path, 1)
+    return path
