@@ -5,6 +5,7 @@ from pathlib import Path, PureWindowsPath
 from fcn_from_scratch.checks import InputError, choice
 from fcn_from_scratch.datasets.base import PairDataset, first_folder
 from fcn_from_scratch.datasets.lists import read_list
+from fcn_from_scratch.datasets.places import pictures
 from fcn_from_scratch.palette import voc_palette
 
 SPLITS = ("train", "val", "test")
@@ -48,6 +49,7 @@ class CamVid(PairDataset):
     """
 
     palette = camvid_palette()
+    upright = False
 
     def __init__(self, root, split="train", cache=False, cache_bytes=256 * 2**20):
         choice(split, "split", SPLITS)
@@ -64,7 +66,7 @@ class CamVid(PairDataset):
 def _pairs(root, split):
     path = root / f"{split}.txt"
     if not path.is_file():
-        images = sorted((root / split).glob("*.png"))
+        images = pictures(root / split).values()
         return [(image, root / f"{split}annot" / image.name) for image in images]
     pairs = []
     for line in read_list(path):

@@ -12,7 +12,7 @@ import numpy as np
 
 from fcn_from_scratch.checks import InputError, choice
 from fcn_from_scratch.datasets.base import PairDataset, first_folder
-from fcn_from_scratch.datasets.images import read_depth, read_image
+from fcn_from_scratch.datasets.images import read_depth, read_hha, read_image
 from fcn_from_scratch.datasets.labels import read_mat_labels
 from fcn_from_scratch.datasets.lists import read_names
 from fcn_from_scratch.datasets.transforms import HHA_MEAN, Preprocess
@@ -85,6 +85,8 @@ class NYUD(PairDataset):
     Raises: InputError with the path that is missing; see also PairDataset.
     """
 
+    upright = False
+
     def __init__(self, root, split="train", modality="color", cache=False, cache_bytes=256 * 2**20):
         self.modality = choice(modality, "modality", MODALITIES)
         folders, self.preprocess = _MODALITIES[modality]
@@ -99,9 +101,9 @@ class NYUD(PairDataset):
 
     def image_at(self, index):
         _, first, _, *others = self.pairs[index]
-        channels = [read_image(first)]
+        channels = [read_hha(first) if self.modality == "hha" else read_image(first, self.upright)]
         for path in others:
-            more = read_depth(path)[:, :, None] if self.modality == "color-d" else read_image(path)
+            more = read_depth(path)[:, :, None] if self.modality == "color-d" else read_hha(path)
             if more.shape[:2] != channels[0].shape[:2]:
                 sizes = (f"{height}x{width}" for height, width, _ in (channels[0].shape, more.shape))
                 raise InputError(f"{first} and {path} differ in size: {' and '.join(sizes)} pixels")

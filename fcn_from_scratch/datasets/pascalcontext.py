@@ -12,7 +12,7 @@ from fcn_from_scratch.datasets.base import PairDataset, first_folder
 from fcn_from_scratch.datasets.labels import mat_ids
 from fcn_from_scratch.datasets.lists import bare_name, read_list
 from fcn_from_scratch.datasets.pascal import CLASSES as VOC_CLASSES
-from fcn_from_scratch.datasets.pascal import PICTURES, devkits
+from fcn_from_scratch.datasets.pascal import devkits, year
 from fcn_from_scratch.datasets.transforms import Preprocess
 
 CLASSES = (
@@ -74,10 +74,11 @@ class PascalContext(PairDataset):
     """
 
     preprocess = Preprocess(MEAN_BGR)
+    upright = False
 
     def __init__(self, root, split="train", cache=False, cache_bytes=256 * 2**20):
         root = Path(root)
-        kits = [folder for folder in devkits(root) if folder.name == "VOC2010"] or [root]
+        kits = [folder for folder in devkits(root) if year(folder) == "VOC2010"] or [root]
         voc = first_folder(kits, "JPEGImages", "pascalcontext reads VOC2010/JPEGImages/ and VOC2010/ImageSets/Main/")
         context = first_folder(
             [root, root / "pascal-context", voc, voc.parent],
@@ -86,7 +87,7 @@ class PascalContext(PairDataset):
         )
         self.ids = _ids(context / "labels.txt")
         lines = read_list(voc / "ImageSets" / "Main" / f"{split}.txt")
-        names = [bare_name(line.split()[0], PICTURES) for line in lines]
+        names = [bare_name(line.split()[0]) for line in lines]
         pairs = [(name, voc / "JPEGImages" / f"{name}.jpg", context / "trainval" / f"{name}.mat") for name in names]
         super().__init__(pairs, CLASSES, cache=cache, cache_bytes=cache_bytes)
 
