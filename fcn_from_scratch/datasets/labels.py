@@ -52,6 +52,20 @@ def read_labels(path, num_classes=None, ignore=(), palette=None, first=0, uprigh
     return _in_range(ids, num_classes, ignore, path)
 
 
+def read_colour_labels(path, colours, ids, upright=True):
+    """Read the class ids of a label file that shows each pixel's class as a colour.
+
+    colours, ids  the known colours, uint8 (K, 3), and the id of each; several colours may have one id
+    Returns: uint8 (H, W).
+    Raises: InputError naming the file for another colour, for a grey file or one in a format of LOSSY.
+    """
+    picture = open_picture(path, upright=upright)
+    refuse_lossy(picture, path)
+    if picture.mode not in ("RGB", "RGBA", "P"):
+        raise checks.InputError(f"{path} is a {picture.mode} picture; its labels must be colours (RGB)")
+    return from_colours(np.asarray(picture.convert("RGB")), colours, path, ids).astype(np.uint8)
+
+
 def refuse_lossy(picture, path):
     """Raises: InputError for labels in a format whose compression may alter them."""
     if picture.format in LOSSY:

@@ -66,8 +66,9 @@ class SIFTFlow(PairDataset):
     """Images/S/X.jpg, SemanticLabels/S/X.mat and GeoLabels/S/X.mat, where S is the name of the one folder in each.
 
     root    the folder that holds Images/, SemanticLabels/ and GeoLabels/, or the one above it
-    split   "test": the 200 pictures of test.txt or of the data's own TestSet1.txt, both beside Images/; without them, if
-            all its pictures are there, those of the published list. Only the names in its lines count, not folders and endings.
+    split   "test": the 200 pictures of test.txt or of the data's own TestSet1.txt, both beside Images/; without them,
+            if all its pictures are there, those of the published list. Only the names in its lines count, not folders
+            and endings.
             "trainval": the pictures of root/trainval.txt. Without this list it is all pictures that are neither in
             the test set nor among the two that nobody labelled, 2,486 in all.
             Commands ask for "train" and "val": "train" is "trainval", and "val" is "test"
