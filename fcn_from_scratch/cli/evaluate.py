@@ -47,7 +47,7 @@ def run(args):
     trained_on = extra.get("arguments", {})
     if args.dataset is None:
         # The default is the data that the checkpoint was trained on.
-        for name in ("dataset", "root", "modality", "size", "count", "classes_by", "num_classes", "seed"):
+        for name in ("dataset", "root", "sbd", "modality", "size", "count", "classes_by", "num_classes", "seed"):
             if getattr(args, name) is None:
                 setattr(args, name, trained_on.get(name))
     args.seed = args.seed or 0

@@ -12,8 +12,9 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli.train_arguments import option
 from fcn_from_scratch.training import checkpoint
 
-# Where and how a run computes, how far it goes and what it writes down. With "root", data that was moved is found.
-FREE = ("out", "device", "plain", "root", "steps", "val_every", "tensorboard", "save_seconds", "strict")
+# Where and how a run computes, how far it goes and what it writes down. With "root" and "sbd", data that was moved
+# is found.
+FREE = ("out", "device", "plain", "root", "sbd", "steps", "val_every", "tensorboard", "save_seconds", "strict")
 # How the steps from here on are taken. The command says what changes.
 CHANGES = ("lr", "schedule", "momentum", "weight_decay", "batch_size", "iter_size")
 # What the network is, what it started from, and what it learns: with another value it would be another run.
@@ -29,9 +30,10 @@ NOT_SAVED = (*ABOUT_THE_COMMAND, "out", "device", "plain", "save_seconds")
 
 
 def to_save(args):
-    """The settings that a checkpoint keeps, name -> value. A relative root is made absolute, for another folder."""
+    """The settings that a checkpoint keeps, name -> value. Relative folders are made absolute, for another folder."""
     saved = {name: value for name, value in vars(args).items() if name not in NOT_SAVED}
-    return saved | {"root": None if args.root is None else str(Path(args.root).absolute())}
+    folders = {name: saved[name] for name in ("root", "sbd") if saved.get(name) is not None}
+    return saved | {name: str(Path(folder).absolute()) for name, folder in folders.items()}
 
 
 def resumed(args, given, path):

@@ -37,6 +37,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     palette = voc_palette()
     more_heads = ()  # further labellings of the same pixels: (name, class names)
+    folder = None  # the folder that was read, of a dataset that is read from files and tells it
     preprocess = None  # how the paper's public code prepares these pictures; None where it does not
 
     @property
@@ -73,7 +74,6 @@ class PairDataset(Dataset):
     """
 
     upright = True  # whether the EXIF orientation is applied to pictures and labels
-    folder = None
 
     def __init__(self, pairs, classes, ignore=(), mask_palette=None, cache=False, cache_bytes=256 * 2**20):
         self.pairs = on_disk(pairs)

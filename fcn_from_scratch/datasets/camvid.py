@@ -54,6 +54,7 @@ _STILLS = {
 }
 _COLOURS = np.array([colour for colours in _STILLS.values() for colour in colours], np.uint8)
 _IDS = np.array([CLASSES.index(k) if k in CLASSES else IGNORE for k, colours in _STILLS.items() for _ in colours])
+ROOTS = ("CamVid", "SegNet/CamVid")
 STILLS = ("701_StillsRaw_full", "images", "stills")
 STILL_LABELS = ("LabeledApproved_full", "labels")
 
@@ -84,7 +85,7 @@ class CamVid(PairDataset):
 
     def __init__(self, root, split="train", cache=False, cache_bytes=256 * 2**20):
         choice(split, "split", SPLITS)
-        places = [inside(root, name) for name in ("CamVid", "SegNet/CamVid")]
+        places = [inside(root, name) for name in ROOTS]
         self.folder = first_folder(
             [Path(root), *filter(None, places)],
             (split, *STILLS),

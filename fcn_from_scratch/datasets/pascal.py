@@ -12,6 +12,8 @@ from fcn_from_scratch.datasets.places import entries, inside
 KIT = re.compile(r"voc20\d\d", re.IGNORECASE)
 # The folders that may lie around the folder of a year: those of VOC's archives, of unpacking programs and of people.
 AROUND = re.compile(r"vocdevkit|trainval|voctrainval.*|voc|pascal|pascal[-_ ]?voc", re.IGNORECASE)
+SBD_PLACES = ("benchmark_RELEASE/dataset", "dataset")
+SBD_NAMES = ("SBD", "sbdd", "VOC_aug", "VOCaug")  # what its archive unpacks to, and what people call it
 DEPTH = 4  # folders around a year: VOCtrainval_25-May-2011/TrainVal/VOCdevkit/VOC2011 has three
 CLASSES = (
     "background",
@@ -60,21 +62,19 @@ def _years(folder, depth):
         yield from _years(each, depth - 1)
 
 
-SBD_PLACES = ("benchmark_RELEASE/dataset", "dataset", "sbdd/dataset")
-
-
 def sbd_folder(root):
     """SBD's folder with img/, cls/ and the lists: `root` itself, or one of the places below it that people have.
 
     Raises: InputError with the path that is missing.
     """
-    below = [place for name in ("SBD", "VOC_aug", "VOCaug", "sbdd") for place in (name, *_in(name, SBD_PLACES))]
-    places = [Path(root), *(found for place in (*SBD_PLACES, *below) if (found := inside(root, place)))]
-    return first_folder(places, "cls", "sbd reads img/*.jpg, cls/*.mat or *.png and train.txt, val.txt")
+    return first_folder(sbd_places(root), "cls", "sbd reads img/*.jpg, cls/*.mat or *.png and train.txt, val.txt")
 
 
-def _in(name, places):
-    return [f"{name}/{place}" for place in places]
+def sbd_places(root):
+    """`root`, and the folders below it in which SBD may lie."""
+    within = [f"{name}/{place}" for name in SBD_NAMES for place in SBD_PLACES]
+    places = (*SBD_PLACES, *SBD_NAMES, *within)
+    return [Path(root), *(found for place in places if (found := inside(root, place)))]
 
 
 def seg11valid(root, sbd=None):

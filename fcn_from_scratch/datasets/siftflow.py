@@ -58,7 +58,8 @@ MEAN_BGR = (114.578, 115.294, 108.353)
 UNLABELLED = ("highway_bost181", "street_urb506")  # two pictures without labels
 # SIFT Flow has no validation set: the paper trains on all pictures that are not in the test set.
 SPLITS = {"train": "trainval", "val": "test"}
-_SCENES = "spatial_envelope_256x256_static_8outdoorcategories"
+SCENES = "spatial_envelope_256x256_static_8outdoorcategories"
+ROOTS = ("SiftFlowDataset", "siftflow", "sift-flow")
 TEST_LISTS = ("test.txt", "TestSet1.txt", "Images/TestSet1.txt")  # the latter is the data's own, with paths
 
 
@@ -87,7 +88,7 @@ class SIFTFlow(PairDataset):
     def __init__(self, root, split="train", cache=False, cache_bytes=256 * 2**20):
         root = Path(root)
         what = "siftflow reads Images/, SemanticLabels/, GeoLabels/ and test.txt"
-        places = [inside(root, name) for name in ("SiftFlowDataset", "siftflow", "SiftFlow", "sift-flow")]
+        places = [inside(root, name) for name in ROOTS]
         self.folder = root = first_folder([root, *filter(None, places)], "SemanticLabels", what)
         kinds = [_scenes(root, kind) for kind in ("Images", "SemanticLabels", "GeoLabels")]
         pairs = []
@@ -114,7 +115,7 @@ def _scenes(root, kind):
     below = [each for each in entries(folder) if each.is_dir() and not each.name.startswith(".")]
     if not below and any(each.is_file() and each.suffix.lower() in (".jpg", ".mat") for each in entries(folder)):
         return folder
-    return inside(folder, _SCENES) or (below[0] if len(below) == 1 else folder / _SCENES)
+    return inside(folder, SCENES) or (below[0] if len(below) == 1 else folder / SCENES)
 
 
 def _names(root, images, split):

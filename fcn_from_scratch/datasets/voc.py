@@ -38,8 +38,6 @@ class VOC(PairDataset):
     def __init__(self, root=None, split="train", sbd=None, cache=False, cache_bytes=256 * 2**20):
         if root is None and not SAMPLE.is_dir():
             raise InputError("voc needs a root: the folder with JPEGImages/ (the drawn sample is not installed)")
-        if sbd is not None and split != SEG11VALID:
-            raise InputError(f"sbd tells where SBD's training list is, for the split {SEG11VALID}; split is {split}")
         self.folder = _kit(SAMPLE if root is None else root, split)
         path = _list(self.folder, split)
         if split == SEG11VALID and not path.is_file():
