@@ -83,15 +83,15 @@ def on_disk(pairs):
             return path
         if path.parent not in folders:
             folders[path.parent] = _spellings(path.parent)
-        spelt = folders[path.parent]
-        return spelt.get(nfc(path.name)) or spelt.get(nfc(path.name).casefold()) or path
+        exact, folded = folders[path.parent]
+        return exact.get(nfc(path.name)) or folded.get(nfc(path.name).casefold()) or path
 
     return [(name, *map(find, paths)) for name, *paths in pairs]
 
 
 def _spellings(folder):
-    """Each file of a folder by its name in NFC, and by its name without case where no other file has that."""
+    """(files by their names in NFC, files by their names without case where only one has that) of a folder."""
     there = list(folder.iterdir()) if folder.is_dir() else ()
     counts = Counter(nfc(each.name).casefold() for each in there)
-    folded = {nfc(each.name).casefold(): each for each in there if counts[nfc(each.name).casefold()] == 1}
-    return folded | {nfc(each.name): each for each in there}
+    folded = {nfc(each.name).casefold(): each for each in there}
+    return {nfc(each.name): each for each in there}, {name: folded[name] for name in counts if counts[name] == 1}

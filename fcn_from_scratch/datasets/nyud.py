@@ -112,16 +112,16 @@ class NYUD(PairDataset):
         roots = [Path(root), *(place for name in ROOTS if (place := inside(root, name)))]
         file = nyud_mat.find_file(roots)
         if file is not None and not any(inside(folder, SEGMENTATION) for folder in roots):
-            pairs = self._open_file(file, split)
+            pairs = self._open_file(file, roots, split)
         else:
             pairs = self._open_tree(roots, split, kinds)
         super().__init__(pairs, CLASSES, cache=cache, cache_bytes=cache_bytes)
 
-    def _open_file(self, path, split):
+    def _open_file(self, path, roots, split):
         if "hha" in self.modality:
             raise InputError(f"{path} holds no HHA: it must be computed from the depth, by the code of Gupta et al.")
         self.folder = path.parent
-        self._file = nyud_mat.LabeledFile(path, [path.parent])
+        self._file = nyud_mat.LabeledFile(path, [path.parent, *roots])
         own = inside(path.parent, f"{split}.txt")
         names = [_bare(name) for name in read_names(own)] if own else self._file.names(split)
         return [(name, path, path) for name in names]

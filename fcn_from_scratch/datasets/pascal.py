@@ -88,7 +88,8 @@ def seg11valid(root, sbd=None):
     Raises: InputError that says which list is missing, or that the two have no name in common.
     """
     root = Path(root).absolute()
-    above = [root, *root.parents[:3]]
+    ways = (root, root.resolve())  # a link may lie elsewhere than the folder
+    above = list(dict.fromkeys(place for way in ways for place in (way, *way.parents[:3])))
     try:
         val = read_names(_val_2011(above, root))
         path = _find_sbd(above if sbd is None else [Path(sbd)]) / "train.txt"

@@ -120,7 +120,10 @@ def nearest(name, root):
     if name not in TREES:
         return None
     tops = _tops(name, Path(root))
-    compared = [(tree, [_part(place, tops) for place in tree.places]) for tree in TREES[name]]
+    compared = []
+    for tree in TREES[name]:
+        fullest = sorted(tops, key=lambda top, tree=tree: sum(len(_way(top, place)[1]) for place in tree.places))
+        compared.append((tree, [_part(place, fullest) for place in tree.places]))
     return max(compared, key=lambda pair: (sum(part.found for part in pair[1]) / len(pair[1]), len(pair[1])))
 
 
