@@ -45,7 +45,8 @@ def opened(path):
         raise
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+    except Exception as error:
+        # h5py raises OSError, ValueError, KeyError, RuntimeError and others. The file is at fault each time.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} cannot be read as an HDF5 file: {reason}") from None
 
@@ -55,9 +56,11 @@ def array(group, name, path):
 
     Raises: InputError when it is not there, or is anything but numbers stored in this file.
     """
+    import h5py
+
     found = member(group, name, path)
-    if not hasattr(found, "dtype"):
-        raise InputError(f"{path}: {name} is a group, not an array")
+    if not isinstance(found, h5py.Dataset):
+        raise InputError(f"{path}: {name} is a {type(found).__name__.lower()}, not an array")
     plist = found.id.get_create_plist()
     filters = {plist.get_filter(number)[0] for number in range(plist.get_nfilters())}
     if found.is_virtual or found.external:
