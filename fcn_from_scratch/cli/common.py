@@ -43,6 +43,7 @@ def add_data_arguments(parser):
     add_root_argument(group, "folder with the data; every dataset but shapes needs it; for voc also: sample")
     group.add_argument("--num-classes", type=int, metavar="K", help="number of classes, for --dataset folder")
     group.add_argument("--modality", choices=datasets.nyud.MODALITIES, help="channels of nyud (default color)")
+    add_sbd_argument(group)
     group.add_argument("--size", type=size, metavar="HxW", help="size of drawn shapes (default 96x96)")
     group.add_argument("--count", type=int, metavar="N", help="number of drawn shapes (train 2000, val 200)")
     group.add_argument(
@@ -55,6 +56,13 @@ def add_data_arguments(parser):
 def add_root_argument(parser, help, name="--root"):
     """--root. The word "sample" is the drawn sample in VOC's layout, unless there is a folder of this name."""
     parser.add_argument(name, metavar="DIR", type=_root, help=help)
+
+
+def add_sbd_argument(parser):
+    """--sbd, for seg11valid: VOC 2011's val without the pictures that SBD trains on."""
+    parser.add_argument(
+        "--sbd", metavar="DIR", help="where SBD lies, for voc's split seg11valid (default: around root)"
+    )
 
 
 def _root(text):
@@ -95,11 +103,23 @@ def build_dataset(args, split):
             raise InputError(f"{word} is for drawn shapes only; --dataset {name} is read from files")
         require_root(name, args.root)
         options = {} if args.modality is None else {"modality": args.modality}
-        if name == "voc" and getattr(args, "sbd", None) is not None:
-            options["sbd"] = args.sbd
-        return datasets.build(name, args.root, split, args.num_classes, cache=split == "train", **options)
+        options |= sbd_option(name, split, getattr(args, "sbd", None))
+        dataset = datasets.build(name, args.root, split, args.num_classes, cache=split == "train", **options)
+        if dataset.folder is not None:
+            print(f"{name} {split}: {len(dataset):,} picture{'s' * (len(dataset) != 1)} of {dataset.folder}")
+        return dataset
+    sbd_option(name, split, getattr(args, "sbd", None))
     options = {"size": (96, 96), "count": 2000 if split == "train" else 200, "seed": args.seed, **given}
     return datasets.build("shapes", args.root, split, args.num_classes, **options)
+
+
+def sbd_option(name, split, sbd):
+    """--sbd as an option of the dataset. Raises: InputError for a dataset that has no use for it."""
+    if sbd is None:
+        return {}
+    if name not in ("voc", "sbd"):
+        raise InputError(f"--sbd is for --dataset voc with the split {datasets.voc.SEG11VALID}; dataset is {name}")
+    return {"sbd": sbd} if (name, split) == ("voc", datasets.voc.SEG11VALID) else {}
 
 
 def check_device(device):

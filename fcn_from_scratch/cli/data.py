@@ -6,6 +6,7 @@ from pathlib import Path
 from fcn_from_scratch import datasets
 from fcn_from_scratch.checks import InputError, few
 from fcn_from_scratch.cli import common
+from fcn_from_scratch.datasets import trees
 from fcn_from_scratch.progress import bar
 
 HELP = "List the datasets, tell how to get one, or check one on disk. Nothing is downloaded."
@@ -27,6 +28,7 @@ def add_arguments(parser):
     parser.add_argument("--split", metavar="NAME", help="check only this split")
     parser.add_argument("--limit", type=common.positive, metavar="N", help="read only the first N pictures of a split")
     parser.add_argument("--num-classes", type=int, metavar="K", help="number of classes, for folder")
+    common.add_sbd_argument(parser)
     parser.add_argument("--modality", choices=datasets.nyud.MODALITIES, help="the channels to check, for nyud")
 
 
@@ -39,6 +41,8 @@ def run(args):
     if args.root is None:
         print(steps(args.name))
         return 0
+    if found := tree_found(args.name, args.root):
+        print(found)
     return check(args)
 
 
@@ -57,7 +61,7 @@ def _what(name):
 def steps(name):
     """Numbered instructions for getting a dataset."""
     if name not in datasets.SOURCES:
-        return f"{name}: {_what(name)}"
+        return "\n".join([f"{name}: {_what(name)}", *tree_wanted(name)])
     source = datasets.SOURCES[name]
     lines = [source.what, ""]
     for number, step in enumerate(source.steps, start=1):
@@ -71,8 +75,31 @@ def steps(name):
                 break_on_hyphens=False,
             )
         )
+    lines += tree_wanted(name)
     lines += ["", f"Licence: {source.licence}.", "If an address has moved, search for the dataset's name."]
     return "\n".join([*lines, "", f"Then check it:  fcn data {name} --root data"])
+
+
+def tree_wanted(name):
+    """The lines that show the trees of a dataset that are read."""
+    lines = []
+    for number, tree in enumerate(trees.TREES.get(name, ())):
+        lines += ["", f"{'Or' if number else 'It reads'} {tree.what}, at --root DIR or below it:"]
+        lines += [f"  {place}" for place in tree.places]
+    return lines
+
+
+def tree_found(name, root):
+    """What there is of the tree that a folder resembles most, and where the two part; "" for drawn data."""
+    compared = trees.nearest(name, root)
+    if compared is None:
+        return ""
+    tree, parts = compared
+    width = max(len(part.place) for part in parts)
+    lines = [f"compared with {tree.what}:"]
+    for part in parts:
+        lines.append(f"  {'found  ' if part.found else 'missing'}  {part.place:{width}}  {part.what}")
+    return "\n".join(lines)
 
 
 def check(args):
@@ -85,10 +112,12 @@ def check(args):
     splits = [args.split] if args.split else _splits(args.name, args.root)
     optional = source.more_splits if source and not args.split else ()
     options = {} if args.modality is None else {"modality": args.modality}
+    common.sbd_option(args.name, datasets.voc.SEG11VALID, args.sbd)
     sound, complaints = True, {}
     for split in splits:
         try:
-            dataset = datasets.build(args.name, args.root, split, args.num_classes, **options)
+            more = options | common.sbd_option(args.name, split, args.sbd)
+            dataset = datasets.build(args.name, args.root, split, args.num_classes, **more)
         except InputError as error:
             complaints[split] = str(error)
             sound = sound and split in optional
@@ -120,6 +149,8 @@ def _report(dataset, split, limit, expected):
     if limit is not None and limit < len(dataset):
         count += f" (read: the first {limit})"
     print(count)
+    if dataset.folder is not None:
+        print(f"  read from {dataset.folder}")
     for counts, (kind, classes) in zip(seen.counts, dataset.heads.items()):
         label = f"{kind} labels" if len(seen.counts) > 1 else "labels"
         present, total = int((counts[: len(classes)] > 0).sum()), max(int(counts.sum()), 1)

@@ -79,7 +79,18 @@ def _choose_data(args, extra):
     of_run = extra.get("arguments", {})
     if args.dataset is None:
         elsewhere = {name: of_run.get(f"val_{name}") for name in ("dataset", "root", "split")}
-        for name in ("dataset", "root", "split", "modality", "size", "count", "classes_by", "num_classes", "seed"):
+        for name in (
+            "dataset",
+            "root",
+            "sbd",
+            "split",
+            "modality",
+            "size",
+            "count",
+            "classes_by",
+            "num_classes",
+            "seed",
+        ):
             if getattr(args, name) is None:
                 setattr(args, name, elsewhere.get(name) or of_run.get(name))
     args.split = args.split or "val"

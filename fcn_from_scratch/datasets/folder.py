@@ -10,7 +10,8 @@ from fcn_from_scratch.datasets.audit import count_ids, swallowed_foreground
 from fcn_from_scratch.datasets.base import PairDataset, first_folder
 from fcn_from_scratch.datasets.images import extensions
 from fcn_from_scratch.datasets.labels import IGNORE, read_labels
-from fcn_from_scratch.datasets.lists import bare_name, nfc, read_list
+from fcn_from_scratch.datasets.lists import bare_name, read_list
+from fcn_from_scratch.datasets.places import pictures
 
 PEEK = 16  # so many label files are read when the dataset is built, to warn early
 
@@ -50,14 +51,7 @@ def _by_stem(folder):
         raise checks.InputError(
             f"folder data is images/* and labels/* with the same stems: there is no folder {folder}"
         )
-    found, known = {}, extensions()
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in known:
-            continue
-        stem = nfc(path.stem)
-        if stem in found:
-            raise checks.InputError(f"{found[stem]} and {path.name} have the same stem: keep one of them")
-        found[stem] = path
+    found = pictures(folder)
     if not found:
         raise checks.InputError(f"there are no pictures in {folder}")
     return found

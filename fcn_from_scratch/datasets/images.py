@@ -17,10 +17,11 @@ MOST_PIXELS = 50_000_000
 STRIP = 1 << 22  # pixels that are converted at once
 
 
-def open_picture(path, raw=False):
-    """Decode a picture with its EXIF orientation applied, as a viewer displays it, in the mode it was stored in.
+def open_picture(path, raw=False, upright=True):
+    """Decode a picture in the mode it was stored in.
 
-    raw  keep the stored values of a grey PNG of 2 or 4 bits, which are ids; Pillow would stretch them to 0..255
+    raw      keep the stored values of a grey PNG of 2 or 4 bits, which are ids; Pillow would stretch them to 0..255
+    upright  apply the EXIF orientation, as a viewer does; otherwise the pixels are those that are stored
     Returns: PIL image, loaded, with its file closed. Of several frames it is the first.
     Raises: UnreadableError naming the file when it is missing, empty, cut short, damaged, no regular file or no
     picture in one of FORMATS. A picture of more than MOST_PIXELS is refused too: a small file may claim a huge size.
@@ -32,9 +33,9 @@ def open_picture(path, raw=False):
         picture.load()
         if raw and stretch > 1:
             picture = picture.point([value // stretch for value in range(256)])
-        upright = ImageOps.exif_transpose(picture)
-        upright.format = upright.format or format
-        return upright
+        turned = ImageOps.exif_transpose(picture) if upright else picture
+        turned.format = turned.format or format
+        return turned
 
 
 @contextmanager
@@ -89,17 +90,18 @@ def _stretch(picture):
     return {"L;2": 85, "L;4": 17}.get(picture.tile[0][3], 1)
 
 
-def read_image(path):
+def read_image(path, upright=True):
     """Read a picture as RGB.
 
     Grey is repeated for the three channels. CMYK and the like are converted. Transparent parts are laid on white.
-    16-bit values v become v / 257. The EXIF orientation is applied, so the array shows what a viewer shows, and the
-    labels must fit that.
+    16-bit values v become v / 257.
 
+    upright  apply the EXIF orientation, so that the array shows what a viewer shows. The published datasets are read
+             without it: their labels belong to the pixels as they are stored
     Returns: uint8 (H, W, 3) RGB.
     Raises: InputError naming the file, as open_picture does, and for floating-point pixels, whose range is unknown.
     """
-    picture = open_picture(path)
+    picture = open_picture(path, upright=upright)
     if picture.mode == "F":
         raise InputError(f"{path} holds floating-point pixels of unknown range; save it with 8 or 16 bits")
     with _blamed(path):  # a broken palette shows only here
@@ -132,16 +134,34 @@ def _from_16_bit(values, path):
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
+def read_hha(path):
+    """Read an HHA picture: three channels of 8 bits, computed from depth, as they are stored.
+
+    Returns: uint8 (H, W, 3).
+    Raises: InputError naming the file for a picture of another kind. A grey one shows the depth or one channel alone.
+    """
+    picture = open_picture(path, upright=False)
+    if picture.mode != "RGB":
+        raise InputError(f"{path} is a {picture.mode} picture; HHA must have three channels of 8 bits (RGB)")
+    return np.array(picture)
+
+
 def read_depth(path):
-    """Read a depth map, a grey PNG of 8 or 16 bits, and take logarithms. The paper's RGB-D networks see ln(d).
+    """Read a depth map, a grey PNG of 16 bits, and take logarithms. The paper's RGB-D networks see ln(d).
 
     Returns: float32 (H, W), ln(d) of the stored values d.
-    Raises: InputError naming the file for a picture in colour and for a depth of 0, which has no logarithm.
+    Raises: InputError naming the file for a picture in colour or of 8 bits, and for a depth of 0, which has no
+    logarithm. Eight bits are a picture of the depth: they cannot hold millimetres.
     """
-    picture = open_picture(path)
-    if picture.mode != "L" and not picture.mode.startswith("I"):
-        raise InputError(f"{path} is a {picture.mode} picture; a depth map must be grey, with 8 or 16 bits")
-    depth = np.asarray(picture)
-    if depth.min() <= 0:
-        raise InputError(f"{path} has {(depth <= 0).sum()} pixels without a depth: use maps whose holes are filled")
+    picture = open_picture(path, upright=False)
+    if not picture.mode.startswith("I"):
+        kind = "a grey picture of 8 bits" if picture.mode == "L" else f"a {picture.mode} picture"
+        raise InputError(f"{path} is {kind}; a depth map must be grey, with 16 bits")
+    return log_depth(np.asarray(picture), path)
+
+
+def log_depth(depth, path):
+    """float32 ln(d) of depths d. Raises: InputError for a depth of 0 or less."""
+    if not depth.min() > 0:
+        raise InputError(f"{path} has {(~(depth > 0)).sum()} pixels without a depth: use maps whose holes are filled")
     return np.log(depth.astype(np.float32))

@@ -1,7 +1,8 @@
 """Read and write label files.
 
 A label file holds one class id per pixel. A palette PNG stores the id as the palette INDEX. Converting it to RGB
-would give the colours and lose the ids, so labels are never converted. Every value that means "ignore" (255, -1, an
+would give the colours and lose the ids, so labels are never converted. Only where a file's palette is not the
+dataset's, its colours tell the ids (see colours.py). Every value that means "ignore" (255, -1, an
 id that a dataset names) is read as 255.
 """
 
@@ -9,36 +10,68 @@ import numpy as np
 from PIL import Image
 
 from fcn_from_scratch import checks
+from fcn_from_scratch.datasets.colours import file_palette, from_colours, from_palette
 from fcn_from_scratch.datasets.images import open_picture
 from fcn_from_scratch.datasets.mat import read_mat
 from fcn_from_scratch.palette import voc_palette
 
 IGNORE = 255
+LOSSY = {"JPEG": "JPEG", "MPO": "JPEG", "JPEG2000": "JPEG 2000", "AVIF": "AVIF"}  # their compression may alter ids
 
 
-def read_labels(path, num_classes=None, ignore=(), palette=None):
+def read_labels(path, num_classes=None, ignore=(), palette=None, first=0, upright=True):
     """Read the class ids of a label file.
 
     Palette files and grey files of 8, 16 or 32 bits give their values as stored. -1, 255 and the ids in `ignore`
-    become 255. The EXIF orientation is applied as it is to pictures, so both are read as displayed.
+    become 255.
 
     num_classes  ids 0..num_classes-1 are allowed, at most 255 classes; None allows 0..254
-    palette      (K, 3) colours, by which an RGB file is decoded: colour k becomes id k
+    palette      (K, 3) colours: colour k is id k. An RGB file is decoded by them, and so is a palette file whose
+                 colours are in another order than its ids (see colours.py)
+    first        the file's number for class 0. It is 1 where a file counts from 1 and its 0 means "ignore"
+    upright      apply the EXIF orientation, as to pictures, so both are read as displayed
     Returns: uint8 (H, W).
     Raises: InputError naming the file for an id out of range, an RGB file without `palette`, a colour not in
-    `palette`, a JPEG (its compression alters ids), or a file that is no picture.
+    `palette`, a file in a format of LOSSY, or a file that is no picture.
     """
     num_classes = IGNORE if num_classes is None else checks.integer(num_classes, "num_classes", 1)
     if num_classes > IGNORE:
         raise ValueError(
             f"num_classes must be at most {IGNORE}, because the id {IGNORE} means ignore; got {num_classes}"
         )
-    picture = open_picture(path, raw=True)
+    picture = open_picture(path, raw=True, upright=upright)
+    refuse_lossy(picture, path)
     if picture.mode in ("RGB", "RGBA") and palette is not None:
-        ids = _from_colours(np.asarray(picture)[:, :, :3], np.asarray(palette), path)
+        ids = from_colours(np.asarray(picture)[:, :, :3], palette, path)
+    elif picture.mode == "P" and palette is not None and len(palette) == 256:
+        ids = from_palette(np.asarray(picture), file_palette(picture), np.asarray(palette), path)
     else:
         ids = _stored_ids(picture, path)
+    if first:
+        ids = np.where(ids == IGNORE, IGNORE, ids - first)
     return _in_range(ids, num_classes, ignore, path)
+
+
+def read_colour_labels(path, colours, ids, upright=True):
+    """Read the class ids of a label file that shows each pixel's class as a colour.
+
+    colours, ids  the known colours, uint8 (K, 3), and the id of each; several colours may have one id
+    Returns: uint8 (H, W).
+    Raises: InputError naming the file for another colour, for a grey file or one in a format of LOSSY.
+    """
+    picture = open_picture(path, upright=upright)
+    refuse_lossy(picture, path)
+    if picture.mode not in ("RGB", "RGBA", "P"):
+        raise checks.InputError(f"{path} is a {picture.mode} picture; its labels must be colours (RGB)")
+    return from_colours(np.asarray(picture.convert("RGB")), colours, path, ids).astype(np.uint8)
+
+
+def refuse_lossy(picture, path):
+    """Raises: InputError for labels in a format whose compression may alter them."""
+    if picture.format in LOSSY:
+        raise checks.InputError(
+            f"{path} is a {LOSSY[picture.format]}, whose compression alters class ids: save labels as PNG"
+        )
 
 
 def read_mat_labels(path, variable, num_classes=None, field=None, first=0, ignore=()):
@@ -52,7 +85,10 @@ def read_mat_labels(path, variable, num_classes=None, field=None, first=0, ignor
     Raises: InputError naming the file for an id out of range or an array that is no map of whole numbers; see also
     mat.read_mat.
     """
-    ids = mat_ids(path, variable, field) - first
+    numbers = mat_ids(path, variable, field)
+    if first and (numbers == IGNORE + first).any():  # less `first` it would look like 255, which means "ignore"
+        raise checks.InputError(f"{path} contains the number {IGNORE + first}, which is no class and no void")
+    ids = numbers - first
     counted = f"{path} (its numbers minus {first})" if first else path
     return _in_range(ids, num_classes or IGNORE, [number - first for number in ignore], counted)
 
@@ -87,25 +123,8 @@ def _stored_ids(picture, path):
             f"{path} is a {picture.mode} picture, not class ids: save labels as a palette or grey PNG"
             + ("; its three channels are equal, so save one of them" if grey else "")
         )
-    if picture.format == "JPEG":
-        raise checks.InputError(f"{path} is a JPEG, whose compression alters class ids: save labels as PNG")
     ids = np.asarray(picture)
     return (ids[:, :, 0] if ids.ndim == 3 else ids).astype(np.int16 if ids.dtype.itemsize == 1 else np.int64)
-
-
-def _from_colours(pixels, palette, path):
-    codes = pixels.astype(np.int64) @ (65536, 256, 1)
-    known = palette.astype(np.int64) @ (65536, 256, 1)
-    order = np.argsort(known, kind="stable")
-    place = np.searchsorted(known[order], codes).clip(max=len(known) - 1)
-    ids = order[place]
-    wrong = known[ids] != codes
-    if wrong.any():
-        red, green, blue = pixels[wrong][0]
-        raise checks.InputError(
-            f"{path} has {wrong.sum()} pixels in colours not in the palette: first ({red}, {green}, {blue})"
-        )
-    return ids
 
 
 def save_labels(path, labels, palette=None):

@@ -7,11 +7,13 @@ and Linux often differ in this. So names are compared in Unicode's normal form C
 import codecs
 import re
 import unicodedata
+from collections import Counter
 from pathlib import PureWindowsPath
 
 from fcn_from_scratch import checks
 from fcn_from_scratch.files import read_bytes
 
+PICTURES = (".jpg", ".jpeg", ".png", ".mat")  # endings that names in the lists of the published datasets may have
 MOST_LIST = 16 << 20  # bytes of a list of names: some million names
 
 # The mark at the beginning of a text decides on its encoding. That of UTF-32 begins with that of UTF-16.
@@ -48,12 +50,16 @@ def read_list(path):
     return lines
 
 
-def read_names(path, endings):
-    """The names in a list of pictures, without their folders and without these file endings. See read_list."""
-    return [bare_name(line, endings) for line in read_list(path)]
+def read_names(path, endings=PICTURES):
+    """The names in a list of pictures, without their folders, without these file endings, and in this order.
+
+    Only the first word of a line counts. Others name the labels (img/X.jpg cls/X.mat) or tell a class (X -1).
+    See read_list.
+    """
+    return [bare_name(line.split()[0], endings) for line in read_list(path)]
 
 
-def bare_name(name, endings):
+def bare_name(name, endings=PICTURES):
     r"""A name without its folders and its ending: images\a.b.JPG -> a.b. Other endings are a part of the name."""
     path = PureWindowsPath(name)  # splits at / and at \
     return path.stem if path.suffix.lower() in endings else path.name
@@ -67,7 +73,8 @@ def nfc(text):
 def on_disk(pairs):
     """The pairs (name, path, path, ...) with each path as the disk spells it.
 
-    A path that is missing becomes the one beside it with the same name in NFC, if there is one.
+    A path that is missing becomes the one beside it with the same name in NFC, if there is one, or else the only one
+    that differs just in the case of its letters: X.JPG for X.jpg.
     """
     folders = {}
 
@@ -75,8 +82,16 @@ def on_disk(pairs):
         if path.exists():
             return path
         if path.parent not in folders:
-            there = path.parent.iterdir() if path.parent.is_dir() else ()
-            folders[path.parent] = {nfc(each.name): each for each in there}
-        return folders[path.parent].get(nfc(path.name), path)
+            folders[path.parent] = _spellings(path.parent)
+        exact, folded = folders[path.parent]
+        return exact.get(nfc(path.name)) or folded.get(nfc(path.name).casefold()) or path
 
     return [(name, *map(find, paths)) for name, *paths in pairs]
+
+
+def _spellings(folder):
+    """(files by their names in NFC, files by their names without case where only one has that) of a folder."""
+    there = list(folder.iterdir()) if folder.is_dir() else ()
+    counts = Counter(nfc(each.name).casefold() for each in there)
+    folded = {nfc(each.name).casefold(): each for each in there}
+    return {nfc(each.name): each for each in there}, {name: folded[name] for name in counts if counts[name] == 1}

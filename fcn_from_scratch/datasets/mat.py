@@ -1,5 +1,7 @@
 """Read one array, a label map, from a MATLAB file (.mat, level 5: the format of MATLAB 5 to 7.2 and of SciPy).
 
+Files of level 7.3 are HDF5 files; hdf5.py reads them.
+
 The file is a header of 128 bytes followed by elements. Each element is a tag (type, size) and that many bytes. A
 variable is an element MATRIX, often wrapped in an element COMPRESSED. Inside a MATRIX are elements again: flags,
 dimensions, name, and then the numbers or the fields of a struct. Elements that nobody asked for are skipped by their
@@ -19,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from fcn_from_scratch.checks import MOST_AXES, InputError, few, numbers_claimed
-from fcn_from_scratch.files import read_bytes
+from fcn_from_scratch.datasets.hdf5 import USER_BLOCK, is_hdf5, read_hdf5
+from fcn_from_scratch.files import open_regular, read_bytes
 
 LARGEST = 64 * 2**20  # the most bytes of a file, and of all that is unpacked from it
 MOST_NUMBERS = LARGEST // 8  # the most pixels of a label map: 8 million, as many as LARGEST holds as doubles
@@ -28,7 +31,8 @@ MOST_FIELDS, MOST_NAME = 1000, 1000  # the most fields of a struct; the most byt
 
 HEADER = 128
 INT8, INT32, UINT32, MATRIX, COMPRESSED = 1, 5, 6, 14, 15  # types of elements
-STRUCT, NUMBERS = 2, range(6, 16)  # classes of matrices: NUMBERS are double, single, int8 to uint64
+# classes of matrices: NUMBERS are double, single, int8 to uint64; OPAQUE are objects, such as MATLAB's strings
+CELL, STRUCT, NUMBERS, OPAQUE = 1, 2, range(6, 16), 17
 COMPLEX = 0x0800  # a flag of a matrix
 # The NumPy type of the numbers in a file, by the type of their element. A matrix of doubles is often stored as bytes.
 STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -37,16 +41,22 @@ STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"
 def read_mat(path, variable, field=None):
     """Read the numbers of a variable, or of one field of a variable that is a single struct.
 
+    A cell array stands for its first cell: groundTruth{1} of NYUDv2's labels. Objects such as strings are skipped.
     Returns: an array of the type that the file stores, which may be narrower than the one MATLAB shows.
-    Raises: InputError naming the file when it is missing, damaged, of another format (level 4, or 7.3, which is
-    HDF5), or larger than LARGEST when unpacked. When the variable or field is not there, the error says what is.
+    Raises: InputError naming the file when it is missing, damaged, of another format (level 4), or larger than
+    LARGEST when unpacked. When the variable or field is not there, the error says what is.
     """
-    data = _contents(Path(path))
+    path = Path(path)
+    if _is_level_73(path):
+        return read_hdf5(path, variable, field)
+    data = _contents(path)
     try:
         order = _byte_order(data)
         found = []
         for matrix in _matrices(memoryview(data)[HEADER:], order):
             flags, shape, name, parts = _head(matrix, order)
+            if flags & 0xFF == CELL and name == variable:
+                flags, shape, _, parts = _head(_next(parts, MATRIX), order)
             if name == variable:
                 if field is not None:
                     flags, shape, _, parts = _head(_field(flags, shape, parts, order, field), order)
@@ -55,6 +65,14 @@ def read_mat(path, variable, field=None):
     except (ValueError, zlib.error) as error:
         raise InputError(f"{path} cannot be read as a MATLAB file: {error}") from None
     raise InputError(f"{path} holds no variable {variable}; it holds {few(found) or 'none'}")
+
+
+def _is_level_73(path):
+    try:
+        with open_regular(path) as file:
+            return is_hdf5(file.read(USER_BLOCK + 8))
+    except OSError:
+        return False  # whoever reads the contents says why
 
 
 def _contents(path):
@@ -72,7 +90,7 @@ def _byte_order(data):
     if order is None:
         raise ValueError("it does not begin like a file of level 5")
     if data[124:126] not in (b"\x00\x01", b"\x01\x00"):
-        raise ValueError("it is of format 7.3 (HDF5): save it with -v7 instead")
+        raise ValueError("it is of format 7.3 (HDF5): save it with -v7 instead")  # and damaged
     return order
 
 
@@ -119,7 +137,7 @@ def _head(matrix, order):
     """Read the head of a matrix. Returns: (flags, shape, name, iterator over the elements that follow)."""
     parts = _elements(matrix, order)
     flags = _integers(parts, UINT32, order)
-    shape = _integers(parts, INT32, order)
+    shape = (0, 0) if flags and flags[0] & 0xFF == OPAQUE else _integers(parts, INT32, order)
     name = _next(parts, INT8)
     if len(name) > MOST_NAME:
         raise ValueError(f"a name has {len(name)} characters")

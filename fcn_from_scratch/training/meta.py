@@ -121,6 +121,7 @@ ARGUMENTS = {
     "recipe": TEXT,
     "dataset": _one_of(*datasets.NAMES).or_none(),
     "root": TEXT.or_none(),
+    "sbd": TEXT.or_none(),
     "num_classes": COUNT.or_none(),
     "modality": _one_of(*datasets.nyud.MODALITIES).or_none(),
     "size": SIZE.or_none(),

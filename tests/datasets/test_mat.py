@@ -310,3 +310,61 @@ def test_numbers_that_are_no_labels(write, values, options, complaint):
 def test_nothing_is_counted_without_end(write, data, complaint):
     with pytest.raises(InputError, match=complaint):
         read_mat(write(data), "x", "Seg" if complaint.startswith("names") else None)
+
+
+# --- objects and cells ----------------------------------------------------------------------------------------
+
+
+def opaque(name, order="<", kind=b"string"):
+    """A MATLAB string (class 17, an object): flags, name, kind of system, class, and a matrix; it has no sizes."""
+    parts = matfile.element(matfile.UINT32, struct.pack(order + "II", 17, 0), order)
+    for text in (name.encode(), b"MCOS", kind):
+        parts += matfile.element(matfile.INT8, text, order)
+    handle = matfile.array(np.array([[0xDD000000], [2], [1], [1], [1], [1]], np.uint32), "", order)
+    return matfile.element(matfile.MATRIX, parts + handle, order)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compress", [False, True])
+def test_strings_are_skipped(write, order, compress):
+    """MATLAB's strings ("a") are objects, unlike its rows of characters ('a'). Their data are a nameless array."""
+    more = matfile.array(np.zeros((1, 40), np.uint8), "", order)
+    wanted = matfile.array(NUMBERS.astype("f8"), "S", order)
+    fields = {"note": opaque("", order), "Segmentation": matfile.array(NUMBERS.astype("u1"), order=order)}
+    variables = (
+        opaque("when", order),
+        wanted,
+        matfile.structure(fields, "GTcls", order),
+        opaque("t", order, b"table"),
+        more,
+    )
+    path = write(matfile.file(*variables, order=order, compress=compress))
+    np.testing.assert_array_equal(read_mat(path, "S"), NUMBERS)
+    np.testing.assert_array_equal(read_mat(path, "GTcls", "Segmentation"), NUMBERS)
+    with pytest.raises(InputError, match="the variable holds no real numbers"):
+        read_mat(path, "when")
+    with pytest.raises(InputError, match="holds no variable x; it holds when, S, GTcls, t"):
+        read_mat(path, "x")
+
+
+def test_rows_of_characters_are_skipped(tmp_path):
+    scipy_io = pytest.importorskip("scipy.io", reason="SciPy writes the file")
+    path = tmp_path / "labels.mat"
+    fields = {"name": "2008_000002", "Segmentation": NUMBERS.astype("u1"), "words": np.array(["a", "bc"], object)}
+    scipy_io.savemat(path, {"note": "drawn by hand", "GTcls": fields, "S": NUMBERS.astype("u1")})
+    np.testing.assert_array_equal(read_mat(path, "S"), NUMBERS)
+    np.testing.assert_array_equal(read_mat(path, "GTcls", "Segmentation"), NUMBERS)
+
+
+def test_the_first_cell_stands_for_a_cell_array(tmp_path):
+    scipy_io = pytest.importorskip("scipy.io", reason="SciPy writes the file")
+    path = tmp_path / "labels.mat"
+    truth = np.empty((1, 2), object)
+    truth[0, 0], truth[0, 1] = {"SegmentationClass": NUMBERS}, {"SegmentationClass": NUMBERS + 1}
+    empty = np.empty((0, 0), object)
+    scipy_io.savemat(path, {"empty": empty, "groundTruth": truth, "S": np.eye(2)})
+    np.testing.assert_array_equal(read_mat(path, "groundTruth", "SegmentationClass"), NUMBERS)
+    with pytest.raises(InputError, match=r"the struct has no field Segmentation; it has SegmentationClass"):
+        read_mat(path, "groundTruth", "Segmentation")
+    with pytest.raises(InputError, match=r"cannot be read as a MATLAB file"):
+        read_mat(path, "empty", "SegmentationClass")

@@ -76,6 +76,10 @@ def test_the_published_test_list_is_read(tree):
     (tree[1] / "test.txt").write_bytes(path.read_bytes())
     with pytest.raises(InputError, match=r"missing \(600\): .*coast_natu975\.jpg"):
         SIFTFlow(tree[0], "test")
+    with pytest.raises(InputError, match=r"none of the 200 names of the test set, such as coast_natu975, is a picture"):
+        SIFTFlow(tree[0])
+    scenes = tree[1] / "Images" / trees.SCENES
+    (scenes / "coast_natu975.JPG").write_bytes(next(scenes.iterdir()).read_bytes())
     assert not set(published) & set(names(SIFTFlow(tree[0])))
 
 
