@@ -64,9 +64,11 @@ def probability(value, name):
 
 
 def not_negative(value, name):
-    """A number that is zero or more (and not NaN)."""
+    """A finite number that is zero or more."""
     if not value >= 0:
         raise ValueError(f"{name} must not be negative; got {value!r}")
+    if math.isinf(value):
+        raise ValueError(f"{name} must be finite; got {value!r}")
     return float(value)
 
 

@@ -111,7 +111,7 @@ def sync_folder(folder):
 def sweep(folder):
     """Remove the temporary files that killed writers left in `folder`. A file that is being written stays."""
     for leftover in Path(folder).glob(".*.part"):
-        with suppress(OSError), open(leftover, "rb") as file:
+        with suppress(OSError, InputError), open_regular(leftover) as file:
             if lock(file):
                 leftover.unlink(missing_ok=True)
 

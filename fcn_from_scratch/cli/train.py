@@ -57,11 +57,11 @@ def _train(args, typed, group):
     path = folder / common.CHECKPOINT
     first = group is None or group.first
     with ExitStack() as stack:
-        changed = {}
+        changed, lock = {}, None
         if args.resume:
             _require_a_run(path)
             if first:
-                stack.enter_context(locked(folder))
+                lock = stack.enter_context(locked(folder))
                 checkpoint.recover(path)
             if group:
                 group.gather(None)  # the others read the file when the first has looked at it
@@ -72,7 +72,7 @@ def _train(args, typed, group):
             train_data.settle(args, recipes.find(args.recipe), "recipe" in typed)
             _announce(args)
         _settle(args)
-        return _run(args, folder, group, changed, stack)
+        return _run(args, folder, group, changed, stack, lock)
 
 
 def _require_a_run(path):
@@ -88,7 +88,7 @@ def _taken(folder):
     return f"{folder} already holds a run: pass --resume to continue it, or another --out"
 
 
-def _run(args, folder, group, changed, stack):
+def _run(args, folder, group, changed, stack, lock):
     """Build everything, try the output, train, score. Returns: the exit status."""
     first = group is None or group.first
     common.check_device(args.device)
@@ -99,11 +99,11 @@ def _run(args, folder, group, changed, stack):
     trainer = build_trainer(args, dataset, args.resume, group)
     board = Board(folder / "tensorboard") if args.tensorboard and first else None
     if first:
-        _try_out(folder, trainer, args, stack)
+        lock = _try_out(folder, trainer, args, stack, lock)
     if board:
         stack.enter_context(closing(board))
     losses = PictureLosses(validation.ignore_index)
-    record = _record(args, folder if first else None, trainer, dataset, validation, losses, group, board)
+    record = _record(args, folder if first else None, trainer, dataset, validation, losses, group, board, lock)
     record.start(_load(folder / common.CHECKPOINT, trainer, args, changed) if args.resume else None)
     _describe(args, trainer, dataset)
     for line in train_data.other_counts(args, recipes.find(args.recipe), dataset, validation):
@@ -128,19 +128,21 @@ def _dataset(args, is_validation, left_out):
     return dataset if args.strict else Readable(dataset, left_out)
 
 
-def _try_out(folder, trainer, args, stack):
+def _try_out(folder, trainer, args, stack, lock):
     """Take the run's folder for this process, and see that its files will find room, before hours are spent.
 
     A run holds the last checkpoint and the best one, while a third is being written.
+    Returns: the folder's lock, which a resumed run holds already.
     """
     common.output_folder(folder)
     if not args.resume:
-        stack.enter_context(locked(folder))
+        lock = stack.enter_context(locked(folder))
         if (folder / common.CHECKPOINT).exists():  # another process has been here since
             raise InputError(_taken(folder))
     there = sum((folder / name).exists() for name in (common.CHECKPOINT, BEST))
     size = 2 * sum(array.nbytes for array in trainer.model.params.values()) + 8 * min(args.steps, 10**7) + 2**16
     reserve(folder, size, 3 - there + _snapshots_to_come(args, trainer))
+    return lock
 
 
 def _snapshots_to_come(args, trainer):
@@ -157,7 +159,7 @@ def _how_to_go_on(args, folder, record):
     try:
         yield
     except (InputError, OSError, MemoryError, signals.StoppedError) as error:
-        error.going_on = _going_on(args, folder, record.saved, error)
+        error.going_on = "" if record.moved else _going_on(args, folder, record.saved, error)
         raise
 
 
@@ -243,7 +245,7 @@ def _settle(args):
     args.no_augment = args.no_augment or (recipe.whole and args.crop is None)
 
 
-def _record(args, folder, trainer, dataset, validation, losses, group, board):
+def _record(args, folder, trainer, dataset, validation, losses, group, board, lock):
     """What the run writes down. Several processes share the scoring; folder and board are those of the first."""
     count = partial(parallel.evaluate_heads, group) if group else partial(evaluate_heads, stop=signals.pending)
     progress = group is None or group.first
@@ -262,6 +264,7 @@ def _record(args, folder, trainer, dataset, validation, losses, group, board):
         board,
         args.snapshot_every,
         args.keep,
+        lock,
     )
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fcn_from_scratch.checks import InputError, printable
+from fcn_from_scratch.checks import InputError, few, printable
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.training import finite
 from fcn_from_scratch.training.meta import FORMAT, problem, require_options_fit
@@ -38,26 +38,40 @@ def save(path, trainer, extra=None):
     """Write the whole state of a Trainer. `extra` is a dict for JSON with all that is needed to rebuild the run.
 
     While the trainer is computing a step, this is the state before that step.
-    Raises: finite.DivergedError when weights or velocities are not finite. The file is unchanged then.
+    Raises: finite.DivergedError when weights or velocities are not finite; InputError where the facts are such that
+    `read` would refuse them. The file is unchanged then.
     """
     model, optimizer = trainer.model, trainer.optimizer
-    position = trainer.position()
-    meta = {
-        "format": FORMAT,
-        "model": model.name,
-        "options": getattr(model, "options", {}),
-        "steps": optimizer.steps,
-        "generators": position["generators"],
-        "batches": position["batches"],
-        "extra": extra or {},
-    }
+    meta = facts(trainer, extra)
     arrays = {MODEL_PREFIX + name: array for name, array in model.state_dict().items()}
     arrays |= {VELOCITY_PREFIX + name: array for name, array in optimizer.state_dict().items()}
     if found := finite.wrong(arrays):
         raise finite.DivergedError(f"after step {optimizer.steps} the numbers of {found[0]} are not finite")
     arrays["losses"] = np.array(trainer.losses, np.float64)
-    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    arrays["meta"] = np.frombuffer(meta, np.uint8)
     _replace(Path(path), arrays | {DIGEST: digest(arrays)})
+
+
+def facts(trainer, extra=None):
+    """The meta of a checkpoint of this trainer, as bytes of JSON.
+
+    Raises: InputError where `read` would refuse it: a run must not end with a file that cannot be read.
+    """
+    position = trainer.position()
+    meta = {
+        "format": FORMAT,
+        "model": trainer.model.name,
+        "options": getattr(trainer.model, "options", {}),
+        "steps": trainer.optimizer.steps,
+        "generators": position["generators"],
+        "batches": position["batches"],
+        "extra": extra or {},
+    }
+    data = json.dumps(meta).encode()
+    wrong = _meta(data)[1]
+    if wrong is not None:
+        raise InputError(f"a checkpoint of this run could not be read back: {wrong}")
+    return data
 
 
 def previous(path):
@@ -139,6 +153,8 @@ def load(path, trainer, free=()):
     Raises: InputError that lists all names, shapes and dtypes that differ. The Trainer is unchanged then.
     """
     arrays, meta = read(path)
+    if found := finite.wrong(arrays):
+        raise InputError(f"{path} cannot go on, since not all of its numbers are finite: {few(found, 3)}")
     model, optimizer, batches = trainer.model, trainer.optimizer, trainer.batches
     differences = []
     if meta["model"] != model.name:
@@ -181,7 +197,8 @@ def read_with_digest(path):
     arrays = read_npz(path)
     recorded, ours = arrays.pop(DIGEST, None), digest(arrays)
     arrays.pop("allow_pickle", None)  # some versions of NumPy write it
-    meta, wrong = _meta(arrays.pop("meta", None))
+    array = arrays.pop("meta", None)
+    meta, wrong = (None, "it has no meta") if array is None else _meta(array)
     if wrong is None and ("losses" not in arrays or arrays["losses"].ndim != 1):
         wrong = "it has no losses"
     if wrong is not None:
@@ -192,12 +209,12 @@ def read_with_digest(path):
     return arrays, meta, recorded is not None
 
 
-def _meta(array):
-    """(value, problem in words) of the array that holds the meta."""
-    if array is None or array.nbytes > MOST_JSON:
-        return None, "it has no meta" if array is None else f"its meta has more than {MOST_JSON} bytes"
+def _meta(data):
+    """(value, problem in words) of a meta's bytes, or of the array that holds them."""
+    if memoryview(data).nbytes > MOST_JSON:
+        return None, f"its meta has more than {MOST_JSON} bytes"
     try:
-        meta = parsed_json(array.tobytes())
+        meta = parsed_json(bytes(data))
     except ValueError as error:
         return None, f"its meta is not JSON: {printable(str(error)[:MOST_REASON])}"
     return meta, problem(meta)

@@ -40,7 +40,7 @@ class Log:
 
     def __init__(self, path=None, rows=()):
         self.path, self.rows = path, list(rows)
-        self._write_all()
+        self.write_all()
 
     def add(self, row):
         """Add a row at the end."""
@@ -54,7 +54,7 @@ class Log:
         row = self.rows[-1]._replace(**scores)
         if row != self.rows[-1]:
             self.rows[-1] = row
-            self._write_all()
+            self.write_all()
 
     def sync(self):
         """Wait until the rows are on the disk. Then a checkpoint that is written afterwards never lacks its rows."""
@@ -62,7 +62,8 @@ class Log:
             with naming(self.path), self.path.open("ab") as file:
                 os.fsync(file.fileno())
 
-    def _write_all(self):
+    def write_all(self):
+        """Write the file anew."""
         if self.path is not None:
             content = HEADER.encode() + b"\n" + b"".join(map(_line, self.rows))
             write_atomically(self.path, lambda file: file.write(content))

@@ -13,6 +13,7 @@ from fcn_from_scratch.checks import InputError
 
 FORMAT = 1
 LARGEST = 2**53  # the largest integer that every reader of JSON keeps exactly
+MOST_LETTERS = 4096  # of a text: the longest path of Linux
 LONGEST = 100_000  # entries of a list or a dict; characters of a text
 SIDE = 1 << 13  # pixels; a larger crop or drawn picture does not fit into any memory
 CHANNELS = ("num_classes", "width", "in_channels")  # options of networks that their arrays show as a dimension
@@ -41,10 +42,8 @@ def _list(value, holds, longest=LONGEST):
 
 
 def _text(value):
-    """A text that controls no terminal. Bytes of a path that are not UTF-8 are in Python's text as lone surrogates."""
-    if type(value) is not str or len(value) > 4096:
-        return False
-    return all(letter.isprintable() or "\udc80" <= letter <= "\udcff" for letter in value)
+    """Any text of a bounded length, as people name their classes and folders. Commands print it printable."""
+    return type(value) is str and len(value) <= MOST_LETTERS
 
 
 def _one_of(*words):
@@ -63,22 +62,27 @@ def _option(value):
     return fine or _list(value, lambda each: _integer(each, 0), 64)
 
 
-TEXT = Kind("a printable text", _text)
+TEXT = Kind(f"a text of at most {MOST_LETTERS} letters", _text)
 FLAG = Kind("true or false", lambda value: type(value) is bool)
-COUNT = Kind("an integer above 0", lambda value: _integer(value, 1))
-WHOLE = Kind("an integer, at least 0", lambda value: _integer(value, 0))
+COUNT = Kind("an integer from 1 to 2^53", lambda value: _integer(value, 1))
+WHOLE = Kind("an integer from 0 to 2^53", lambda value: _integer(value, 0))
+SEED = Kind("an integer from 0 to 2^128", lambda value: _integer(value, 0, 2**128))
 RATE = Kind("a number, at least 0", lambda value: _number(value, 0, math.inf))
 SHARE = Kind("a number from 0 to 1", lambda value: _number(value, 0, 1))
 SIZE = Kind(
     f"two integers from 1 to {SIDE}", lambda value: _list(value, lambda n: _integer(n, 1, SIDE)) and len(value) == 2
 )
-TEXTS = Kind("a list of printable texts", lambda value: _list(value, _text))
+TEXTS = Kind(f"a list of texts of at most {MOST_LETTERS} letters", lambda value: _list(value, _text))
 COLOURS = Kind(
     "a list of [red, green, blue], at most 256",
     lambda value: _list(value, lambda c: _list(c, lambda n: _integer(n, 0, 255)) and len(c) == 3, 256),
 )
 PLAIN = Kind("a word, a number or a list of these", _plain)
 ABSENT = Kind("nothing: no such entry exists", lambda value: False)
+BEST = Kind(
+    "a step and its mean_iu from 0 to 1",
+    lambda value: type(value) is dict and _integer(value.get("step"), 0) and _number(value.get("mean_iu"), 0, 1),
+)
 OPTIONS = Kind(
     "options of a network: words and numbers", lambda value: type(value) is dict and all(map(_option, value.values()))
 )
@@ -103,7 +107,7 @@ EXTRA = {
     "palette": COLOURS,
     "transform": DICT,
     "rounding": FACTS,
-    "best": DICT.or_none(),
+    "best": BEST.or_none(),
 }
 THREE = Kind("three numbers", lambda value: _list(value, lambda n: _number(n, -1e9, 1e9)) and len(value) == 3)
 NUMBER = Kind("a number", lambda value: _number(value, -1e9, 1e9))
@@ -154,7 +158,7 @@ ARGUMENTS = {
     "snapshot_every": COUNT.or_none(),
     "keep": COUNT.or_none(),
     "tensorboard": FLAG,
-    "seed": WHOLE,
+    "seed": SEED,
     "strict": FLAG,
 }
 

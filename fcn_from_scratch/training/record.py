@@ -4,6 +4,7 @@ import re
 import shutil
 import time
 
+from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.files import sweep, write_atomically
 from fcn_from_scratch.training import checkpoint
 from fcn_from_scratch.training.log import Log, Row, recovered
@@ -28,22 +29,26 @@ class Record:
     board    also gets every row, by add(row) and flush() (lab.tensorboard); None: nobody does
     snapshot keep the checkpoint of every so many steps, as checkpoint-STEP.npz; None keeps none
     keep     of these, only the last so many stay; None keeps all
+    lock     the lock.FolderLock of the folder; None: nobody else writes there
 
     best.npz is the checkpoint with the best validation mean IU so far; of equal ones, the first. A network with several
     heads is judged by its first head.
-    Attributes: log; saved, the step of the last checkpoint, or None; best, a dict with its step and mean_iu, or None;
+    Attributes: log; saved, the step of the last checkpoint, or None; moved, whether the folder has turned out to be
+    another one; best, a dict with its step and mean_iu, or None;
     matrices of the latest scores.
     Scoring takes no random numbers, so the weights do not depend on `every`  (tests/training/test_record.py).
     After kill -9 at any moment, best.npz and the snapshots are never ahead of checkpoint.npz, and log.csv has all its
     rows.
     """
 
-    def __init__(self, trainer, folder, score, every=None, last=None, extra=None, board=None, snapshot=None, keep=None):
+    def __init__(
+        self, trainer, folder, score, every=None, last=None, extra=None, board=None, snapshot=None, keep=None, lock=None
+    ):
         self.trainer, self.folder, self.score = trainer, folder, score
         self.every, self.last, self.extra, self.board = every, last, extra or {}, board
-        self.snapshot, self.keep = snapshot, keep
+        self.snapshot, self.keep, self.lock = snapshot, keep, lock
         self.log, self.best, self.matrices = None, None, None
-        self.saved = None
+        self.saved, self.moved = None, False
         self._scored_at, self._text = None, ""
 
     def start(self, saved=None):
@@ -51,6 +56,7 @@ class Record:
         path, rows = None if self.folder is None else self.folder / LOG, []
         if self.folder is not None:
             sweep(self.folder)
+            checkpoint.facts(self.trainer, self._kept())  # what cannot be read back is found before the first step
         if saved is not None and path is not None:
             rows = recovered(path, self.trainer.losses, self.trainer.optimizer.schedule)
         self.best = _sound(saved or {})
@@ -71,14 +77,32 @@ class Record:
         """Write the checkpoint."""
         if self.folder is None:
             return
+        self._require_folder()
         self.log.sync()
         if self.board is not None:
             self.board.flush()
-        checkpoint.save(self.folder / CHECKPOINT, self.trainer, {**self.extra, "best": self.best})
+        checkpoint.save(self.folder / CHECKPOINT, self.trainer, self._kept())
         self.saved = self.trainer.steps
+
+    def _kept(self):
+        return {**self.extra, "best": self.best}
+
+    def _require_folder(self):
+        """If somebody removed the folder while the run went on, it is made again, with the log of all steps."""
+        if self.folder is None or self.lock is None:
+            return
+        try:
+            made_again = self.lock.require_folder()
+        except InputError:
+            self.moved = True
+            raise
+        if made_again:
+            self.saved = self.best = None
+            self.log.write_all()
 
     def __call__(self, trainer):
         """After a step: score the network if it is time, and log the step. Returns: the latest mean IU, as a text."""
+        self._require_folder()
         step = trainer.steps
         row = Row(step, trainer.losses[-1], trainer.optimizer.schedule(step - 1))
         try:

@@ -187,6 +187,13 @@ class Machine:
         self.stack.extend(values)
         self.set_items()
 
+    def place(self):
+        """A number in the memo, written out. Larger ones than pickles have could be made to collide in a dict."""
+        number = int(self.line())
+        if not 0 <= number < MOST_STEPS:
+            raise InputError("its pickle stores more values than it has instructions: this is not a file of weights")
+        return number
+
     def integer_line(self):
         text = self.line()
         self.stack.append({"00": False, "01": True}[text] if text in ("00", "01") else int(text.rstrip("L")))
@@ -279,7 +286,7 @@ _METHODS = {
     b"I": Machine.integer_line,
     b"L": Machine.integer_line,
     b"\x8a": Machine.long,
-    b"p": lambda machine: machine.memo.__setitem__(int(machine.line()), machine.peek()),
+    b"p": lambda machine: machine.memo.__setitem__(machine.place(), machine.peek()),
     b"g": lambda machine: machine.stack.append(machine.recall(int(machine.line()))),
     b"\x94": Machine.memoize,
     b"c": lambda machine: machine.look_up(machine.line(), machine.line()),

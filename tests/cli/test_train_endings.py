@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from fcn_from_scratch.cli import signals
 from fcn_from_scratch.training.loop import Trainer
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and pipes of POSIX")
+ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "fcn_from_scratch"]
 
 
@@ -100,6 +102,18 @@ class TestSignals:
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         finally:
             signal.signal(signal.SIGHUP, before)
+
+    @posix
+    @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+    def test_while_the_libraries_are_loaded(self, tmp_path, name, status):
+        """Here NumPy is a file that sends the signal, and catches every exception, as libraries do."""
+        (tmp_path / "numpy.py").write_text(
+            f"import os, signal, time\ntry:\n    os.kill(os.getpid(), signal.{name})\n    time.sleep(60)\n"
+            "except BaseException:\n    pass\n"
+        )
+        environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+        done = subprocess.run([*COMMAND, "train"], env=environment, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout, done.stderr) == (status, "", f"fcn: stopped by {name}\n")
 
     def test_the_handlers_are_put_back(self):
         before = [signal.getsignal(number) for number in signals.NUMBERS]
@@ -333,3 +347,63 @@ class TestOneWriter:
         (tmp_path / "r/.lock").write_text("process 1 on elsewhere")
         done("train", "--resume", "--steps", 6, "--out", tmp_path / "r")
         assert sorted(os.listdir(tmp_path / "r")) == sorted(os.listdir(trained.folder))
+
+
+class TestFolders:
+    """Somebody removes or moves the run's folder while it trains."""
+
+    WORDS = ("train", *TINY, "--dropout", 0.3, "--seed", 3, "--steps", 5, "--save-seconds", 0)
+
+    @posix
+    def test_removed(self, done, trained, tmp_path, monkeypatch):
+        """The run makes it again, and ends with all that it would have had."""
+        folder = tmp_path / "deep" / "r"
+        at_step(monkeypatch, 3, lambda: shutil.rmtree(tmp_path / "deep"))
+        done(*self.WORDS, "--out", folder)
+        np.testing.assert_equal(arrays_of(folder / "checkpoint.npz"), arrays_of(trained.checkpoint))
+        assert log_of(folder) == log_of(trained.folder)
+        assert sorted(os.listdir(folder)) == sorted(os.listdir(trained.folder))
+
+    @posix
+    def test_moved_and_replaced(self, fcn, done, tmp_path, monkeypatch):
+        """What is in the other folder is another run's. The checkpoint is where the folder was moved to."""
+        folder, moved = tmp_path / "r", tmp_path / "moved"
+
+        def move():
+            folder.rename(moved)
+            folder.mkdir()
+            (folder / "checkpoint.npz").write_bytes(b"another run's")
+
+        with monkeypatch.context() as patch:
+            at_step(patch, 3, move)
+            status, _, err = fcn(*self.WORDS, "--out", folder)
+        assert status == 2
+        assert f"{folder} is another folder now: the one of this run was moved or replaced, with its checkpoint" in err
+        assert "goes on there" not in err
+        assert os.listdir(folder) == ["checkpoint.npz"]
+        assert (folder / "checkpoint.npz").read_bytes() == b"another run's"
+        assert "going on at step 2 of 5" in done("train", "--resume", "--out", moved)
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--lr", "inf"], "lr must be finite; got inf"),
+        (["--lr", "nan"], "lr must not be negative; got nan"),
+        (["--weight-decay", "inf"], "weight_decay must be finite"),
+        (["--val-every", 10**19], "val_every is 10000000000000000000 instead of an integer from 1 to 2^53"),
+        (["--seed", 2**130], "seed is"),
+    ],
+)
+def test_what_no_checkpoint_could_hold_is_refused_at_once(mistake, tmp_path, words, part):
+    assert part in mistake("train", *TINY, "--steps", 2, *words, "--out", tmp_path / "r")
+    assert not list(tmp_path.glob("r/*.npz"))
+
+
+def test_a_resumed_run_keeps_its_checkpoint_when_an_option_cannot_be_kept(mistake, done, tmp_path):
+    done("train", *TINY, "--steps", 2, "--out", tmp_path / "r")
+    before = (tmp_path / "r/checkpoint.npz").read_bytes()
+    words = ["train", "--resume", "--steps", 3, "--val-every", 10**19, "--out", tmp_path / "r"]
+    assert "val_every is 10000000000000000000" in mistake(*words)
+    assert (tmp_path / "r/checkpoint.npz").read_bytes() == before
+    done("train", "--resume", "--steps", 3, "--out", tmp_path / "r")

@@ -394,6 +394,35 @@ class TestStrict:
         assert run.steps == 1
 
 
+class TestWhatIsWrittenCanBeRead:
+    @pytest.mark.parametrize(
+        "text", ["1\tcar", "feu rouge\u00a0!", "two\nlines", "\x1b[31mred", "\udcff", "", "a" * 4096]
+    )
+    def test_any_text(self, new_run, tmp_path, text):
+        """Names of classes and folders are the user's."""
+        extra = {"classes": ["sky", text, *"abcd"], "arguments": {"root": text, "seed": 2**60}}
+        checkpoint.save(tmp_path / "c.npz", new_run(), extra)
+        assert checkpoint.load(tmp_path / "c.npz", new_run()) == extra
+
+    @pytest.mark.parametrize(
+        ("extra", "words"),
+        [
+            ({"classes": ["a" * 4097]}, "its extra.classes is a list instead of a list of texts of at most 4096"),
+            ({"arguments": {"val_every": 10**19}}, "its extra.arguments.val_every is 10000000000000000000 instead of"),
+            ({"arguments": {"seed": 2**129}}, "its extra.arguments.seed is 6805647338418769269267492148635364229"),
+            ({"arguments": {"seed": -1}}, "its extra.arguments.seed is -1 instead of an integer from 0 to 2^128"),
+            ({"best": {"step": 10**400, "mean_iu": 0.5}}, "its extra.best is a dict instead of a step and its mean_iu"),
+            ({"best": {"step": 3, "mean_iu": 1.5}}, "its extra.best is a dict instead of a step and its mean_iu"),
+        ],
+    )
+    def test_else_nothing_is_written(self, saved, new_run, extra, words):
+        path, _ = saved
+        before = path.read_bytes()
+        with refuses(f"a checkpoint of this run could not be read back: {words}"):
+            checkpoint.save(path, new_run(), extra)
+        assert path.read_bytes() == before
+
+
 class TestNotACheckpoint:
     @pytest.mark.parametrize(
         "change",

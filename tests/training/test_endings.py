@@ -70,6 +70,18 @@ class TestDivergence:
         with pytest.raises(DivergedError, match=r"the loss of step 1 is .*: picture 0 of its batch holds numbers"):
             run.run(2, progress=False)
 
+    @pytest.mark.parametrize("name", ["velocity/fc6.weight", "model/score_fr.bias", "losses"])
+    def test_what_is_not_finite_cannot_go_on(self, new_run, tmp_path, name):
+        """A lower rate would not help: the numbers are in the file."""
+        run = new_run().run(2, progress=False)
+        checkpoint.save(tmp_path / "c.npz", run)
+        arrays = dict(np.load(tmp_path / "c.npz"))
+        del arrays["digest"]
+        arrays[name].flat[1] = np.nan
+        np.savez(tmp_path / "c.npz", **arrays)
+        with refuses(f"{tmp_path / 'c.npz'} cannot go on, since not all of its numbers are finite: {name} (1 of"):
+            checkpoint.load(tmp_path / "c.npz", new_run())
+
     def test_scores(self, new_run, tmp_path):
         run = new_run().run(1, progress=False)
         run.model.params["fc6.weight"][0, 0, 0, 0] = np.nan
@@ -275,6 +287,41 @@ class TestLock:
         with lock.locked(tmp_path):
             assert (tmp_path / ".lock").read_text().startswith(f"process {os.getpid()} on ")
 
+    @pytest.mark.skipif(os.name != "posix", reason="links and FIFOs of POSIX")
+    @pytest.mark.parametrize("make", [os.symlink, os.link, lambda victim, path: os.mkfifo(path)])
+    def test_nothing_is_written_through_a_strangers_link(self, tmp_path, make):
+        """An unpacked run may hold any file under that name."""
+        (tmp_path / "run").mkdir()
+        victim = tmp_path / "victim.txt"
+        victim.write_text("kept" * 100)
+        make(victim, tmp_path / "run" / ".lock")
+        with refuses(f"{tmp_path / 'run' / '.lock'} is a link or no regular file"), lock.locked(tmp_path / "run"):
+            pass
+        assert victim.read_text() == "kept" * 100
+
+    def test_a_folder_that_was_removed_is_made_again(self, tmp_path):
+        folder = tmp_path / "a" / "run"
+        folder.mkdir(parents=True)
+        with lock.locked(folder) as held:
+            assert not held.require_folder()
+            shutil.rmtree(tmp_path / "a")
+            assert held.require_folder()
+            with refuses(f"process {os.getpid()} on"), lock.locked(folder):
+                pass
+            assert not held.require_folder()
+        assert os.listdir(folder) == []
+
+    def test_a_folder_that_was_replaced_is_left_alone(self, tmp_path):
+        folder = tmp_path / "run"
+        folder.mkdir()
+        with lock.locked(folder) as held:
+            folder.rename(tmp_path / "moved")
+            folder.mkdir()
+            with lock.locked(folder), refuses(f"{folder} is another folder now"):
+                held.require_folder()
+            (folder / ".lock").write_text("another's")
+        assert (folder / ".lock").read_text() == "another's"
+
     def test_an_error_inside_gives_it_up(self, tmp_path):
         with pytest.raises(Stop), lock.locked(tmp_path):
             raise Stop
@@ -285,6 +332,8 @@ class TestLock:
         for name in (".losses.png.abc.part", ".checkpoint.npz.x1.part", ".room.1.part"):
             (tmp_path / name).write_bytes(b"half")
         (tmp_path / "mine.part").write_bytes(b"kept")
+        if hasattr(os, "mkfifo"):
+            os.mkfifo(tmp_path / ".zz.part")  # nobody writes into it: whoever opened it would wait for ever
         script = f"""
             import pathlib
             from fcn_from_scratch.files import write_atomically
@@ -296,7 +345,7 @@ class TestLock:
             """
         other = child(script)
         files.sweep(tmp_path)
-        left = sorted(os.listdir(tmp_path))
+        left = sorted(set(os.listdir(tmp_path)) - {".zz.part"})
         assert left[-1] == "mine.part"
         assert len(left) == 2
         assert left[0].startswith(".metrics.json.")

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from arrays import refuses
 
 from fcn_from_scratch import datasets
 from fcn_from_scratch.engine import micro_batches
@@ -209,6 +210,12 @@ def test_seconds_go_on(new_run, tmp_path, monkeypatch):
     record.start(checkpoint.read(tmp_path / "checkpoint.npz")[1]["extra"])
     run.run(4, progress=False, watch=record)
     assert [row.seconds for row in record.log.rows] == [5, 10, 15, 20]
+
+
+def test_what_cannot_be_read_back_is_found_before_the_first_step(new_run, tmp_path):
+    record = Record(new_run(), tmp_path, dict, extra={"classes": [3]})
+    with refuses("its extra.classes is a list instead of a list of texts"):
+        record.start()
 
 
 @pytest.mark.parametrize("best", [None, 3, {}, {"step": "2", "mean_iu": 0.5}, {"step": 2, "mean_iu": None}])

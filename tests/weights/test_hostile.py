@@ -292,6 +292,7 @@ class TestPickles:
             (b"\x80\x02]K\x01K\x02s.", "adds to a list as to a dict"),
             (b"\x80\x02h\x07.", "recalls value 7"),
             (b"\x80\x02g9999999999\n.", "recalls value 9999999999"),
+            (b"\x80\x02K\x01p2305843009213693951\n.", "stores more values than it has instructions"),
             (b"\x80\x02K\x01)R.", "calls a int"),
             (b"\x80\x02ctorch\nFloatStorage\n)R.", "calls a Kind"),
             (b"\x80\x02ccollections\nOrderedDict\nK\x01R.", "calls a function"),
