@@ -227,11 +227,9 @@ class ConvTranspose2d(Layer):
 
 def _bilinear(height, width):
     """The bilinear kernel, which may be oblong: the product of its vertical and its horizontal row."""
-    kernels = ops.bilinear_kernel(height), ops.bilinear_kernel(width)
     if height == width:
-        return kernels[0]
-    rows = [kernel.sum(axis=0) / np.sqrt(kernel.sum()) for kernel in kernels]
-    return np.outer(*rows)
+        return ops.bilinear_kernel(height)
+    return np.outer(*(np.sqrt(np.diag(ops.bilinear_kernel(size))) for size in (height, width)))
 
 
 class Linear(Layer):

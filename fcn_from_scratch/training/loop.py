@@ -48,8 +48,7 @@ class Trainer:
         self.class_weight = None if class_weight is None else to_device(class_weight, device)
         self.ignore_index, self.device = ignore_index, device
         self.losses, self.before_update = [], None  # a function of the loss: see `step`
-        self._before = None  # the random generators and the batches as they were before the step that is computed
-        self.moving = False  # while the optimiser changes the weights
+        self._before, self.moving = None, False  # `position` before the step; whether the optimiser changes the weights
         self.loss_check = LossCheck(self)
         self._micro_batches = MicroBatches(self.model)
 
@@ -76,9 +75,8 @@ class Trainer:
         self.loss_check.begin()
 
         def gradients(model, x, labels, shares):
-            """Run forward, loss and backward, of a batch or of a part of it. Returns: the loss."""
-            scores = model(x)
-            loss, dscores = self.loss(scores, labels, shares)
+            """Forward, loss and backward of a batch or of a part of it. Returns: the loss."""
+            loss, dscores = self.loss(model(x), labels, shares)
             model.backward_params(dscores)
             return loss
 
@@ -97,8 +95,7 @@ class Trainer:
     def loss(self, scores, labels, shares=None):
         """Return (loss, dscores). With several heads the losses are added, and dscores is a tuple.
 
-        shares   for each head, the weight of this part in the mean over the whole batch (engine.loss_shares). None
-                 means a whole batch
+        shares   for each head, the weight of this part in the mean over a batch (engine.loss_shares); None: all of it
         """
         pairs = pair_heads(scores, labels)
         shares = (1.0,) * len(pairs) if shares is None else shares
@@ -127,8 +124,7 @@ class Trainer:
         own = loss_shares.of_parts(labels, slices, shares, self.reduction, self.ignore_index, self.class_weight)
 
         def work(number, model):
-            part = slices[number]
-            return gradients(model, x[part], labels[part], own[number])
+            return gradients(model, x[slices[number]], labels[slices[number]], own[number])
 
         return sum(self._micro_batches.run(slices, work))
 

@@ -1,6 +1,7 @@
 """`fcn data`: the list of datasets, the instructions for getting one, and the check of one on disk."""
 
 import json
+import shutil
 
 import matfile
 import numpy as np
@@ -266,16 +267,18 @@ def test_a_network_of_other_channels_is_not_scored(root, tmp_path, capsys):
     train(capsys, root, tmp_path / "run", "--model", "mini_fcn32s", "--dataset", "nyud")
     weights = ["--weights", str(tmp_path / "run" / "checkpoint.npz")]
     assert main(["evaluate", *weights, "--dataset", "nyud", "--root", str(root), "--modality", "color-d"]) == 2
-    assert "mini_fcn32s reads pictures of 3 channels, the dataset's have 4" in capsys.readouterr().err
+    assert "was trained on nyud's color; --modality says color-d" in capsys.readouterr().err
 
 
 def test_a_photo_has_no_depth(root, tmp_path, capsys):
     words = ("--model", "mini_fcn32s", "--dataset", "nyud", "--modality", "color-d")
     train(capsys, root, tmp_path / "run", *words)
     weights = ["--weights", str(tmp_path / "run" / "checkpoint.npz"), "--out", str(tmp_path / "segmented")]
-    photo = str(root / "nyud/data/images/img_1.png")
-    assert main(["segment", photo, *weights]) == 2
-    assert "a mini_fcn32s reads 4 channels; a photo has 3" in capsys.readouterr().err
+    photo = root / "nyud/data/images/img_1.png"
+    assert main(["segment", str(photo), *weights]) == 0, "its depth map lies beside it"
+    alone = str(shutil.copy(photo, tmp_path / "alone.png"))
+    assert main(["segment", alone, *weights]) == 2
+    assert "depth" in capsys.readouterr().err
 
 
 def test_the_first_head_labels_a_photo(root, tmp_path, capsys):

@@ -129,7 +129,7 @@ class TestSbdsOwnFolder:
     def test_voc_elsewhere(self, train, mistake, tmp_path):
         rng = np.random.default_rng(5)
         trees.sbd(tmp_path / "a", rng, train=["2008_000001"])
-        trees.voc(tmp_path / "b", rng, "VOC2011", val=["2007_000011"])
+        trees.voc(tmp_path / "b", rng, "VOC2011", val=["2007_000011", "2008_000001"])
         words = ["train", "--recipe", "fcn32s-heavy", "--root", tmp_path / "a", *TINY, "--out", tmp_path / "r"]
         assert "the run is scored on voc seg11valid: pass --val-root" in mistake(*words)
         out, arguments = train("fcn32s-heavy", "--val-root", tmp_path / "b", root=tmp_path / "a")
