@@ -68,7 +68,7 @@ class Trainer:
         """Take one step of the optimiser. Returns: the loss before the step.
 
         `before_update` is called with the loss while the weights are still those that gave it: known to be good.
-        Raises: DivergedError when the loss is not finite or beyond any sense. The weights stay as they were before.
+        Raises: DivergedError, before the update, when the loss is not finite or beyond any sense.
         """
         self._before = None
         self._before = self.position()
@@ -117,9 +117,8 @@ class Trainer:
     def over_parts(self, gradients, x, labels, shares=None):
         """Call `gradients` on a batch, or on its parts, with a thread for each part (engine.micro_batches)."""
         self.loss_check.look_at(x, labels)
-        x, labels = (to_device(array, self.device) for array in (x, labels))
-        slices = self._micro_batches.cut(x)
-        if len(slices) == 1:
+        x, labels = to_device(x, self.device), to_device(labels, self.device)
+        if len(slices := self._micro_batches.cut(x)) == 1:
             return gradients(self.model, x, labels, shares)
         own = loss_shares.of_parts(labels, slices, shares, self.reduction, self.ignore_index, self.class_weight)
 
