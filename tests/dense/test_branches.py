@@ -180,6 +180,20 @@ class TestGoogLeNet:
         assert set(model.params) >= set(twin.params) > {"inception_3a/5x5.weight", "score_fr.bias"}
         assert geometry.receptive_field(twin).start == geometry.receptive_field(model).start
 
+    def test_stitched_and_rarefied_up_to_the_first_modules(self, rng):
+        """Fields that lie inside the image see no padding: all ways give the same, in float32."""
+        layers = self.net(rng).trunk.layers
+        path = layers[: [layer.name for layer in layers].index("inception_3b") + 1]
+        ((size, stride, start), _) = geometry.receptive_field(path).axes
+        assert stride == 8
+        n = int(size) + 8 + 5
+        x = rng.normal(size=(1, 3, n, n)).astype(np.float32)
+        rarefied, stitched = rarefy(path)(x), shift_and_stitch(path, x, form="shift")
+        first = int((size - 1) / 2 - start)  # the first cell whose field lies inside
+        inner = np.s_[:, :, first : first + 13, first : first + 13]
+        assert stitched[inner].shape[2:] == (13, 13)
+        close(stitched[inner], rarefied[inner], 1e-5)
+
     def test_measured_field(self, rng):
         model = self.net(rng)
         assert geometry.measured_receptive_field(model) == geometry.receptive_field(model)

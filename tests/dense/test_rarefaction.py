@@ -363,6 +363,8 @@ class TestRarefy:
         net = Sequential(MaxPool2d(2), pool, Conv2d(2, 3, 3, padding=1, dtype=np.float64, rng=rng))
         close(rarefy(net)(x)[:, :, ::4, ::4], net(x), 1e-12)
         close(rarefy(net, 2)(x)[:, :, ::2, ::2], net(x), 1e-12)
+        for twin in (rarefy(net), rarefy(net, 2)):
+            assert list(geometry.map_sizes(twin, (20, 21)).values())[-1].shape == twin(x).shape[1:]
 
     def test_step_by_step(self, rng):
         """Rarefying what was rarefied in part is rarefying all of it."""
