@@ -256,6 +256,34 @@ class TestTwins:
         net = rarefy(Sequential(MaxPool2d(2, name="first"), module(rng)))
         assert max(layer_check(net, spaced(rng, (1, 2, 9, 10)), rng).values()) < 1e-7
 
+    @pytest.mark.parametrize("first", ["prepared", "rarefied"])
+    def test_prepared_weights(self, first, rng):
+        """A rarefied module is dilated: it must not take the transforms that were made for the module itself."""
+        wide = Branches(
+            [Conv2d(3, 64, 1, rng=rng, name="a"), Conv2d(64, 64, 3, padding=1, rng=rng, name="b")],
+            [MaxPool2d(3, 1, 1, name="c"), Conv2d(3, 64, 3, padding=1, rng=rng, name="d")],
+            name="module",
+        )
+        net = Sequential(MaxPool2d(2, name="first"), wide, Conv2d(128, 168, 7, rng=rng, name="last")).eval()
+        x = rng.normal(size=(1, 3, 20, 22)).astype(np.float32)
+        expected = rarefy(net)(x)
+        if first == "prepared":
+            twin = rarefy(net.prepare(wide=True))
+        else:
+            twin = rarefy(net).prepare(wide=True)
+            net.prepare(wide=True)
+        assert net.layers[1].branches[0].layers[1].transformed is not None
+        assert net.layers[2].transformed is not None
+        for _ in range(2):
+            close(twin(x), expected, 1e-4)
+            close(net(x), expected[:, :, ::2, ::2], 1e-4)
+            twin.prepare(wide=True)
+        net.load_state_dict({key: -array for key, array in net.state_dict().items()})
+        again = twin(x)
+        fresh = rarefy(net)(x)
+        close(again, fresh, 1e-4)
+        assert abs(again - expected).max() > 0.1 * abs(expected).max()
+
     def test_a_classifier_with_branches(self, rng):
         head = [Flatten(name="flat"), Linear(6 * 4 * 4, 3, rng=rng, dtype=np.float64, name="fc")]
         unpadded = Branches([conv(rng, 2, 4, 3, name="conv")], [MaxPool2d(3, 1, name="pool"), conv(rng, 2, 2, 1)])
