@@ -105,7 +105,7 @@ class AvgPool2d(Layer):
     def output_shape(self, shape):
         """Raises: ValueError, as forward does, for padding above half the window."""
         channels, *size = shape
-        check_pool_padding(self.kernel_size, self.padding)
+        check_pool_padding(self.kernel_size, self.padding, self.window.dilation)
         return channels, *map(pool_output_size, size, *self.window[:4], (self.ceil_mode,) * 2)
 
     def _forward(self, x):

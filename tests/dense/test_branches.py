@@ -180,6 +180,20 @@ class TestGoogLeNet:
         assert set(model.params) >= set(twin.params) > {"inception_3a/5x5.weight", "score_fr.bias"}
         assert geometry.receptive_field(twin).start == geometry.receptive_field(model).start
 
+    def test_stitched_and_rarefied_up_to_the_first_modules(self, rng):
+        """Fields that lie inside the image see no padding: all ways give the same, in float32."""
+        layers = self.net(rng).trunk.layers
+        path = layers[: [layer.name for layer in layers].index("inception_3b") + 1]
+        ((size, stride, start), _) = geometry.receptive_field(path).axes
+        assert stride == 8
+        n = int(size) + 8 + 5
+        x = rng.normal(size=(1, 3, n, n)).astype(np.float32)
+        rarefied, stitched = rarefy(path)(x), shift_and_stitch(path, x, form="shift")
+        first = int((size - 1) / 2 - start)  # the first cell whose field lies inside
+        inner = np.s_[:, :, first : first + 13, first : first + 13]
+        assert stitched[inner].shape[2:] == (13, 13)
+        close(stitched[inner], rarefied[inner], 1e-5)
+
     def test_measured_field(self, rng):
         model = self.net(rng)
         assert geometry.measured_receptive_field(model) == geometry.receptive_field(model)
@@ -241,6 +255,34 @@ class TestTwins:
     def test_gradients(self, rng):
         net = rarefy(Sequential(MaxPool2d(2, name="first"), module(rng)))
         assert max(layer_check(net, spaced(rng, (1, 2, 9, 10)), rng).values()) < 1e-7
+
+    @pytest.mark.parametrize("first", ["prepared", "rarefied"])
+    def test_prepared_weights(self, first, rng):
+        """A rarefied module is dilated: it must not take the transforms that were made for the module itself."""
+        wide = Branches(
+            [Conv2d(3, 64, 1, rng=rng, name="a"), Conv2d(64, 64, 3, padding=1, rng=rng, name="b")],
+            [MaxPool2d(3, 1, 1, name="c"), Conv2d(3, 64, 3, padding=1, rng=rng, name="d")],
+            name="module",
+        )
+        net = Sequential(MaxPool2d(2, name="first"), wide, Conv2d(128, 168, 7, rng=rng, name="last")).eval()
+        x = rng.normal(size=(1, 3, 20, 22)).astype(np.float32)
+        expected = rarefy(net)(x)
+        if first == "prepared":
+            twin = rarefy(net.prepare(wide=True))
+        else:
+            twin = rarefy(net).prepare(wide=True)
+            net.prepare(wide=True)
+        assert net.layers[1].branches[0].layers[1].transformed is not None
+        assert net.layers[2].transformed is not None
+        for _ in range(2):
+            close(twin(x), expected, 1e-4)
+            close(net(x), expected[:, :, ::2, ::2], 1e-4)
+            twin.prepare(wide=True)
+        net.load_state_dict({key: -array for key, array in net.state_dict().items()})
+        again = twin(x)
+        fresh = rarefy(net)(x)
+        close(again, fresh, 1e-4)
+        assert abs(again - expected).max() > 0.1 * abs(expected).max()
 
     def test_a_classifier_with_branches(self, rng):
         head = [Flatten(name="flat"), Linear(6 * 4 * 4, 3, rng=rng, dtype=np.float64, name="fc")]

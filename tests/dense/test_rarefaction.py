@@ -269,6 +269,15 @@ class TestRarefy:
         np.testing.assert_array_equal(twin(x)[:, :, : dense.shape[2], : dense.shape[3]][inner], dense[inner])
         layer_check(twin.layers[1], spaced(rng, (1, 2, 9, 10)), rng)
 
+    def test_a_convolution_by_winograds_algorithm(self, rng):
+        """It takes no dilation. The net itself keeps it."""
+        net = Sequential(
+            MaxPool2d(2, name="pool"), Conv2d(2, 3, 3, algorithm="winograd", dtype=np.float64, name="conv")
+        )
+        x = rng.normal(size=(1, 2, 13, 12))
+        close(rarefy(net)(x), shift_and_stitch(net, x), 1e-9)
+        assert net.layers[1].algorithm == rarefy(net, 2).layers[1].algorithm == "winograd"
+
     def test_nested_chains_and_lists(self, rng):
         net = strided_net(rng)
         x = rng.normal(size=(1, 2, 22, 22))
@@ -363,6 +372,8 @@ class TestRarefy:
         net = Sequential(MaxPool2d(2), pool, Conv2d(2, 3, 3, padding=1, dtype=np.float64, rng=rng))
         close(rarefy(net)(x)[:, :, ::4, ::4], net(x), 1e-12)
         close(rarefy(net, 2)(x)[:, :, ::2, ::2], net(x), 1e-12)
+        for twin in (rarefy(net), rarefy(net, 2)):
+            assert list(geometry.map_sizes(twin, (20, 21)).values())[-1].shape == twin(x).shape[1:]
 
     def test_step_by_step(self, rng):
         """Rarefying what was rarefied in part is rarefying all of it."""

@@ -177,4 +177,11 @@ MUTANTS = [
         "if names[0] in taps:",
         RUNS,
     ),
+    Mutant(
+        "an error does not say which layer it was",
+        "checks.naming.__exit__",
+        "self.layer.label not in str(error)",
+        "False",
+        "layers/test_errors_name_layers.py",
+    ),
 ]
