@@ -6,8 +6,8 @@ MUTANTS = [
     Mutant(
         "a resumed run forgets what its weights expect",
         "cli.train_setup.build_trainer",
-        "datasets.Preprocess.from_dict(saved) if saved else",
-        "",
+        "weights.recorded(datasets.Preprocess.from_dict(saved), model, dataset)",
+        "None",
         "cli/test_weights.py",
     ),
     Mutant(
@@ -86,5 +86,26 @@ MUTANTS = [
         "passed / (self.n - self.initial)",
         "passed / self.n",
         "test_progress.py",
+    ),
+    Mutant(
+        "a recipe leaves its splits to the defaults",
+        "cli.train_data.settle",
+        "setattr(args, name, getattr(data, name))",
+        "pass",
+        "cli/test_recipe_data.py",
+    ),
+    Mutant(
+        "another modality than the recipe's is not named",
+        "cli.train_data.departures",
+        """ "modality": (args.modality or (data.modality and "color"), data.modality),""",
+        "",
+        "cli/test_recipe_data.py",
+    ),
+    Mutant(
+        "predictions leave their folder",
+        "cli.predictions.Predictions._path",
+        """part in ("..", "/") or""",
+        "",
+        "cli/test_predictions.py",
     ),
 ]
