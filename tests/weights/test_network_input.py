@@ -105,10 +105,11 @@ class TestWhatThePublishedCodeFed:
         expected = bgr(dataset[0].image, mean)
         np.testing.assert_allclose(net.transform(dataset[0].image).transpose(1, 2, 0), expected, atol=1e-4)
 
+    @pytest.mark.parametrize("modality", ["color", "hha"])
     @pytest.mark.parametrize("convert", [False, True])
-    def test_caffes_files_leave_the_mean_open(self, tree, convert):
+    def test_caffes_files_leave_the_mean_open(self, tree, convert, modality):
         """A .caffemodel says BGR, 0..255, and not whose mean; nor does the .npz that it is converted to."""
-        dataset, net = datasets.build("nyud", tree, "train", modality="hha"), network()
+        dataset, net = datasets.build("nyud", tree, "train", modality=modality), network()
         path = tree / "w.caffemodel"
         path.write_bytes(files.caffemodel(net.params))
         if convert:
@@ -116,7 +117,7 @@ class TestWhatThePublishedCodeFed:
             path = tree / "w.npz"
         weights.load(net, path)
         weights.feed(net, dataset)
-        expected = nyud_by_hand(dataset[0].image, "hha")
+        expected = nyud_by_hand(dataset[0].image, modality)
         np.testing.assert_allclose(net.transform(dataset[0].image).transpose(1, 2, 0), expected, atol=1e-4)
 
     def test_a_lesson_network_keeps_its_deviation(self, tree):

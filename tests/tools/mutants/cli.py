@@ -6,8 +6,8 @@ MUTANTS = [
     Mutant(
         "a resumed run forgets what its weights expect",
         "cli.train_setup.build_trainer",
-        "if saved:",
-        "if False:",
+        "weights.recorded(datasets.Preprocess.from_dict(saved), model, dataset)",
+        "None",
         "cli/test_weights.py",
     ),
     Mutant(
@@ -41,8 +41,8 @@ MUTANTS = [
     Mutant(
         "a resumed run goes only as far as before",
         "cli.train_resume.FREE",
-        '"root", "sbd", "steps", "val_every"',
-        '"root", "sbd", "val_every"',
+        '"root", "steps", "val_every"',
+        '"root", "val_every"',
         "cli/test_train_resume.py",
     ),
     Mutant(
@@ -86,5 +86,26 @@ MUTANTS = [
         "passed / (self.n - self.initial)",
         "passed / self.n",
         "test_progress.py",
+    ),
+    Mutant(
+        "a recipe leaves its splits to the defaults",
+        "cli.train_data.settle",
+        "setattr(args, name, getattr(data, name))",
+        "pass",
+        "cli/test_recipe_data.py",
+    ),
+    Mutant(
+        "another modality than the recipe's is not named",
+        "cli.train_data.departures",
+        """ "modality": (args.modality or (data.modality and "color"), data.modality),""",
+        "",
+        "cli/test_recipe_data.py",
+    ),
+    Mutant(
+        "predictions leave their folder",
+        "cli.predictions.Predictions._path",
+        """part in ("..", "/") or""",
+        "",
+        "cli/test_predictions.py",
     ),
 ]

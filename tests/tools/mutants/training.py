@@ -250,4 +250,28 @@ MUTANTS = [
         'f"{array.dtype.str} {array.shape} "',
         "training/test_endings.py",
     ),
+    Mutant(
+        "the first snapshots are kept, not the last",
+        "training.record.Record._snapshot",
+        "snapshots(self.folder)[: -self.keep]",
+        "snapshots(self.folder)[self.keep :]",
+        "cli/test_snapshots.py",
+    ),
+    Mutant(
+        "a snapshot without its checkpoint",
+        "training.record.Record._snapshot",
+        """
+            if self.saved != step:
+                self.save()
+        """,
+        "",
+        "cli/test_snapshots.py",
+    ),
+    Mutant(
+        "the loss of a data set weights its pictures by their size",
+        "training.picture_losses.PictureLosses.__call__",
+        "loss / max(pixels, 1)",
+        "loss",
+        "cli/test_predictions.py",
+    ),
 ]
