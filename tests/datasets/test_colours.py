@@ -1,11 +1,15 @@
 """Labels by their colours: a palette PNG that another program saved again shows the same and stores other numbers."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.datasets import SBD, VOC, read_labels, voc_palette
+from fcn_from_scratch.datasets import SBD, VOC, read_image, read_labels, voc_palette
+from fcn_from_scratch.datasets.labels import read_colour_labels
 
 # Some colours of PASCAL VOC's development kit, written down: background, aeroplane, bicycle, person, border.
 VOC_COLOURS = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 15: (192, 128, 128), 255: (224, 224, 192)}
@@ -120,3 +124,23 @@ def test_a_folder_of_ones_own_keeps_its_numbers(tmp_path, ids):
     """Without a dataset's palette the numbers of a palette file are the ids."""
     palette_png(tmp_path / "a.png", ids, VOC_COLOURS | {2: (1, 2, 3)})
     np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), ids)
+
+
+def test_a_number_without_a_colour_is_named(tmp_path):
+    """A palette of two colours, and a pixel of number 5. Pillow reads such a file, and fails to convert it."""
+    picture = Image.new("P", (4, 3), 5)
+    picture.putpalette([0, 0, 0, 128, 0, 0])
+    path = tmp_path / "a_L.png"
+    picture.save(path, bits=8)
+    data = path.read_bytes()
+    start = data.index(b"PLTE") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+    table = data[start + 8 : start + 14]
+    chunk = b"PLTE" + table
+    path.write_bytes(data[:start] + struct.pack(">I", 6) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[end:])
+    assert (np.asarray(Image.open(path)) == 5).all()
+    for read in (read_image, lambda path: read_colour_labels(path, np.array([(0, 0, 0), (128, 0, 0)]), [0, 1])):
+        try:
+            assert read(path).max() == 0  # some versions of Pillow take such a number for black
+        except InputError as error:
+            assert "a_L.png cannot be read as a picture" in str(error)  # noqa: PT017
