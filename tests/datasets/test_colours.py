@@ -128,16 +128,15 @@ def test_a_folder_of_ones_own_keeps_its_numbers(tmp_path, ids):
 
 def test_a_number_without_a_colour_is_named(tmp_path):
     """A palette of two colours, and a pixel of number 5. Pillow reads such a file, and fails to convert it."""
-    picture = Image.new("P", (4, 3), 5)
-    picture.putpalette([0, 0, 0, 128, 0, 0])
     path = tmp_path / "a_L.png"
-    picture.save(path, bits=8)
-    data = path.read_bytes()
-    start = data.index(b"PLTE") - 4
-    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
-    table = data[start + 8 : start + 14]
-    chunk = b"PLTE" + table
-    path.write_bytes(data[:start] + struct.pack(">I", 6) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[end:])
+    parts = (
+        (b"IHDR", struct.pack(">IIBBBBB", 4, 3, 8, 3, 0, 0, 0)),
+        (b"PLTE", bytes((0, 0, 0, 128, 0, 0))),
+        (b"IDAT", zlib.compress(3 * (b"\0" + 4 * b"\5"))),
+        (b"IEND", b""),
+    )
+    chunks = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
     assert (np.asarray(Image.open(path)) == 5).all()
     for read in (read_image, lambda path: read_colour_labels(path, np.array([(0, 0, 0), (128, 0, 0)]), [0, 1])):
         try:
