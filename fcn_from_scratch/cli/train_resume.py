@@ -14,7 +14,7 @@ from fcn_from_scratch.training import checkpoint
 
 # Where and how a run computes, how far it goes and what it writes down. With "root" and "sbd", data that was moved
 # is found.
-FREE = ("out", "device", "plain", "root", "sbd", "steps", "val_every", "tensorboard", "save_seconds", "strict")
+FREE = ("out", "device", "plain", "root", "steps", "val_every", "tensorboard", "save_seconds", "strict", "sbd")
 # How the steps from here on are taken. The command says what changes.
 CHANGES = ("lr", "schedule", "momentum", "weight_decay", "batch_size", "iter_size")
 # What the network is, what it started from, and what it learns: with another value it would be another run.

@@ -41,8 +41,8 @@ MUTANTS = [
     Mutant(
         "a resumed run goes only as far as before",
         "cli.train_resume.FREE",
-        '"root", "sbd", "steps", "val_every"',
-        '"root", "sbd", "val_every"',
+        '"root", "steps", "val_every"',
+        '"root", "val_every"',
         "cli/test_train_resume.py",
     ),
     Mutant(
