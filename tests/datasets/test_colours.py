@@ -91,6 +91,12 @@ class TestReaders:
         found = self.labels(tmp_path, make, reader, lambda path: palette_png(path, ids, colours))
         np.testing.assert_array_equal(found, ids)
 
+    def test_a_palette_that_ends_before_the_border(self, tmp_path, make, reader, ids):
+        """Of the 21 classes alone, as many scripts write it: 255 is then shown in black, and is no background."""
+        colours = {number: tuple(voc_palette()[number].tolist()) for number in range(21)}
+        found = self.labels(tmp_path, make, reader, lambda path: palette_png(path, ids, colours))
+        np.testing.assert_array_equal(found, ids)
+
     def test_unknown_colours_are_refused(self, tmp_path, make, reader, ids):
         colours = VOC_COLOURS | {2: (244, 35, 232)}
         with pytest.raises(InputError, match=r"\.png has a palette of its own: it shows 2 as \(244, 35, 232\)"):
