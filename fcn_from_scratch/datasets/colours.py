@@ -49,7 +49,8 @@ def from_palette(numbers, table, colours, path):
     grey = (shown == used[:, None]).all() or (table == table[0]).all()
     differ = (shown != colours[used]).any(axis=1)
     unknown = ~np.isin(_codes(shown), _codes(np.asarray(colours)))
-    border = (used == IGNORE) & unknown  # whatever its colour, 255 is the border where the other ids agree
+    # Where the other ids agree, 255 is the border in any colour of its own, or black in a palette that ends before it.
+    border = (used == IGNORE) & (unknown | ~shown.any(axis=1))
     if grey or not (differ & ~border).any():
         return numbers.astype(np.int64)
     if unknown.any():

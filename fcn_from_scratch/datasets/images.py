@@ -122,9 +122,17 @@ def _as_rgb(picture, path):
     if picture.mode.startswith("I"):
         return _from_16_bit(np.asarray(picture), path)
     if "A" in picture.getbands() or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
+        picture = converted(picture, "RGBA", path)
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return np.asarray(picture.convert("RGB"))
+    return np.asarray(converted(picture, "RGB", path))
+
+
+def converted(picture, mode, path):
+    """A picture in another mode. Raises: UnreadableError, as for a number that a file's palette has no colour for."""
+    try:
+        return picture.convert(mode)
+    except (ValueError, OSError) as error:
+        raise UnreadableError(f"{path} cannot be read as a picture: {error}") from None
 
 
 def _from_16_bit(values, path):

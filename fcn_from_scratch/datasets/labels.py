@@ -11,7 +11,7 @@ from PIL import Image
 
 from fcn_from_scratch import checks
 from fcn_from_scratch.datasets.colours import file_palette, from_colours, from_palette
-from fcn_from_scratch.datasets.images import open_picture
+from fcn_from_scratch.datasets.images import converted, open_picture
 from fcn_from_scratch.datasets.mat import read_mat
 from fcn_from_scratch.palette import voc_palette
 
@@ -63,7 +63,7 @@ def read_colour_labels(path, colours, ids, upright=True):
     refuse_lossy(picture, path)
     if picture.mode not in ("RGB", "RGBA", "P"):
         raise checks.InputError(f"{path} is a {picture.mode} picture; its labels must be colours (RGB)")
-    return from_colours(np.asarray(picture.convert("RGB")), colours, path, ids).astype(np.uint8)
+    return from_colours(np.asarray(converted(picture, "RGB", path)), colours, path, ids).astype(np.uint8)
 
 
 def refuse_lossy(picture, path):

@@ -92,7 +92,7 @@ def seg11valid(root, sbd=None):
     above = list(dict.fromkeys(place for way in ways for place in (way, *way.parents[:3])))
     try:
         val = read_names(_val_2011(above, root))
-        path = _find_sbd(above if sbd is None else [Path(sbd)]) / "train.txt"
+        path = (_find_sbd(above) if sbd is None else _told_sbd(Path(sbd))) / "train.txt"
     except InputError:
         if sbd is None and _complete(root):
             return list(splits.SEG11VALID)
@@ -119,6 +119,11 @@ def _complete(root):
     folder = inside(root, "SegmentationClass")
     there = {path.stem for path in entries(folder)} if folder else set()
     return there.issuperset(splits.SEG11VALID)
+
+
+def _told_sbd(folder):
+    """SBD's folder, or any folder with its list: nothing but the list is read."""
+    return folder if (folder / "train.txt").is_file() else _find_sbd([folder])
 
 
 def _find_sbd(places):

@@ -188,6 +188,12 @@ def test_sbd_is_told(both, tmp_path_factory):
         assert [sample.name for sample in dataset] == ["2007_1", "2008_3", "2009_4"]
 
 
+def test_sbds_list_alone_will_do(both, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lists")
+    lines(folder / "train.txt", "2008_2.mat")
+    assert [sample.name for sample in VOC(both, "seg11valid", sbd=folder)] == ["2007_1", "2008_3", "2009_4"]
+
+
 def test_sbd_is_sought_around_a_link(both, tmp_path, tmp_path_factory):
     far = tmp_path_factory.mktemp("far")
     (far / "VOC2011").symlink_to(both / "VOCdevkit/VOC2011", target_is_directory=True)

@@ -7,7 +7,7 @@ import trees
 from PIL import Image
 
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.datasets import CamVid, Folder, SIFTFlow
+from fcn_from_scratch.datasets import CamVid, Folder, SIFTFlow, build
 from fcn_from_scratch.datasets.lists import on_disk, read_names
 from fcn_from_scratch.datasets.places import inside, pictures
 
@@ -117,6 +117,48 @@ def test_every_reader_takes_endings_in_capitals_and_leaves_hidden_files(tmp_path
     (images / f"._{first}").write_bytes(b"\0\5\x16\7 AppleDouble")
     dataset = reader(root)
     assert [dataset[i].name for i in range(len(dataset))] == names
+
+
+def lower(folder):
+    """Write every name below a folder in small letters."""
+    for path in sorted(folder.rglob("*"), key=lambda path: -len(path.parts)):
+        if path.name != path.name.lower():
+            path.rename(path.with_name(path.name.lower()))
+
+
+MADE = {
+    "voc": lambda root, rng: trees.voc(root, rng, train=["2007_1"], val=["2007_2"]),
+    "sbd": lambda root, rng: trees.sbd(root, rng, train=["2008_1"], val=["2008_2"]),
+    "nyud": lambda root, rng: trees.nyud(root, rng, train=["5003"], val=["5010"], test=["5001"]),
+    "siftflow": lambda root, rng: trees.siftflow(root, rng, test=["coast_1"], others=["coast_2"]),
+    "pascalcontext": lambda root, rng: trees.pascalcontext(root, rng, train=["2008_1"], val=["2008_2"]),
+}
+
+
+@pytest.mark.parametrize("change", ["small letters", "a link", "links to all parts"])
+@pytest.mark.parametrize("name", MADE)
+def test_a_dataset_reads_the_same(tmp_path, rng, name, change):
+    """In small letters, through a link to its folder, and with each folder a link to another disk."""
+    data, disk = tmp_path / "data", tmp_path / "disk"
+    MADE[name](data, rng)
+    before = [[*build(name, data, split)] for split in ("train", "val")]
+    if change == "small letters":
+        lower(data)
+    elif change == "a link":
+        data.rename(disk)
+        data.symlink_to(disk, target_is_directory=True)
+    else:
+        disk.mkdir()
+        parts = sorted((path for path in data.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
+        for number, part in enumerate(parts):
+            part.rename(disk / str(number))
+            part.symlink_to(disk / str(number), target_is_directory=True)
+    after = [[*build(name, data, split)] for split in ("train", "val")]
+    assert [len(samples) for samples in after] == [1, 1]
+    for one, other in zip((sample for samples in before for sample in samples), (s for ss in after for s in ss)):
+        assert one.name == other.name
+        np.testing.assert_array_equal(one.image, other.image)
+        np.testing.assert_array_equal(one.labels, other.labels)
 
 
 def test_siftflow_excludes_test_names_of_another_case(tmp_path):
