@@ -1,4 +1,4 @@
-"""Your own data: a folder with `images/` and `labels/`. A picture and its labels have the same stem."""
+"""Your own data: pictures and labels as any annotation tool wrote them."""
 
 import warnings
 from pathlib import Path
@@ -7,87 +7,79 @@ import numpy as np
 
 from fcn_from_scratch import checks
 from fcn_from_scratch.datasets.audit import count_ids, swallowed_foreground
-from fcn_from_scratch.datasets.base import PairDataset, first_folder
+from fcn_from_scratch.datasets.base import PairDataset
 from fcn_from_scratch.datasets.images import extensions
 from fcn_from_scratch.datasets.labels import IGNORE, read_labels
-from fcn_from_scratch.datasets.lists import bare_name, read_list
-from fcn_from_scratch.datasets.places import pictures
+from fcn_from_scratch.datasets.lists import read_list
+from fcn_from_scratch.datasets.own import division, layouts, pairs
+from fcn_from_scratch.datasets.own.patterns import Pattern
+from fcn_from_scratch.datasets.own.scan import Tree
 
 PEEK = 16  # so many label files are read when the dataset is built, to warn early
 
 
 class Folder(PairDataset):
-    """`root/images/*` and `root/labels/*` with equal stems, as PNG, JPEG, TIFF and the like.
+    """Pictures and labels below `root`, which two patterns find (docs/own_data.md).
 
-    split        A list of stems, `root/{split}.txt`, is followed where there is one; its lines may also be file names
-                 or paths. A folder without any lists is split by its sorted stems: every fifth goes to "val" (the
-                 last one where there are fewer than five), the others to "train". A single pair serves as both.
-                 "all" is everything
+    images, labels  patterns of file names, such as "{split}/{}.jpg" and "{split}/{}_mask.png"; without them
+                 `images/*` and `labels/*` with equal stems, or another known layout
+    split        What {split} stands for. Without {split}, a list `{split}.txt` is followed where there is one. Where
+                 nobody divided the samples, every fifth goes to "val" (the last one where there are fewer than five),
+                 the others to "train". A single pair serves as both. "all" is everything
     num_classes  the number of classes, the background included. None takes the number of lines of
                  `root/classes.txt` (one name a line), or without that file the largest id in any label file, plus one
     others       mask_palette, cache, cache_bytes: see PairDataset
-    Labels are palette or grey pictures of class ids; 255 means ignore.
 
-    Warns: when the first label files hold 255 and no id from 1 up. They are probably masks saved as 0 and 255.
-    Raises: InputError for a missing folder or list, stems without a partner (named), two files with one stem, a
-    number of classes that contradicts classes.txt, labels that hold no class but 0; see also PairDataset.
+    notes        sentences for the user: what was taken, left out and divided
+    Raises: InputError for everything that does not fit, in one sentence.
     """
 
-    def __init__(self, root, split="train", num_classes=None, mask_palette=None, cache=False, cache_bytes=256 * 2**20):
-        root = first_folder([Path(root)], "images", "folder data is images/* and labels/* with the same stems")
-        images, labels = _by_stem(root / "images"), _by_stem(root / "labels")
-        stems = _split(root, split, images, labels)
-        classes = _class_names(root, num_classes) or _found_classes(root, labels.values(), mask_palette)
-        pairs = [(stem, images[stem], labels[stem]) for stem in stems]
-        super().__init__(pairs, classes, mask_palette=mask_palette, cache=cache, cache_bytes=cache_bytes)
+    def __init__(
+        self,
+        root,
+        split="train",
+        num_classes=None,
+        mask_palette=None,
+        cache=False,
+        cache_bytes=256 * 2**20,
+        images=None,
+        labels=None,
+    ):
+        root = Path(root)
+        self.notes = []
+        chosen, everything = self._pairs(root, split, images, labels)
+        paths = [pair.labels for pair in everything if pair.labels]
+        classes = _class_names(root, num_classes) or _found_classes(root, paths, mask_palette)
+        found = [(pair.name, pair.picture, pair.labels) for pair in chosen]
+        super().__init__(found, classes, mask_palette=mask_palette, cache=cache, cache_bytes=cache_bytes)
         complaint = swallowed_foreground(count_ids(self, limit=PEEK))
         if complaint:
-            warnings.warn(f"{root / 'labels'}: {complaint}", stacklevel=2)
+            warnings.warn(f"{root}: {complaint}", stacklevel=2)
 
-
-def _by_stem(folder):
-    """The pictures of a folder as a dict, stem -> path. Hidden files and files of other kinds are skipped."""
-    if not folder.is_dir():
-        raise checks.InputError(
-            f"folder data is images/* and labels/* with the same stems: there is no folder {folder}"
-        )
-    found = pictures(folder)
-    if not found:
-        raise checks.InputError(f"there are no pictures in {folder}")
-    return found
-
-
-def _stem(line, images):
-    """The stem that a line of a list names: a stem, or a file with its ending and its folder."""
-    return line if line in images else bare_name(line, extensions())
-
-
-def _split(root, split, images, labels):
-    """The stems of a split. Each of them is checked to have a picture and labels."""
-    path = root / f"{split}.txt"
-    if path.is_file():
-        stems = [_stem(line, images) for line in read_list(path)]
-    else:
-        lists = [name for name in ("train.txt", "val.txt", "test.txt") if (root / name).is_file()]
-        if lists and split != "all":
-            raise checks.InputError(f"there is no list {path}, though there is {lists[0]} beside it")
-        stems = sorted(images.keys() | labels.keys())
-    _partners(root, stems, images, "picture in images/")
-    _partners(root, stems, labels, "label file in labels/")
-    if path.is_file() or split == "all":
-        return stems
-    val = stems[4::5] or stems[-1:]
-    if split == "val":
-        return val
-    if split == "train":
-        return sorted(set(stems) - set(val)) or stems
-    raise checks.InputError(f"split must be train, val, all, or the name of a list; there is no {path}")
-
-
-def _partners(root, stems, found, kind):
-    alone = [stem for stem in stems if stem not in found]
-    if alone:
-        raise checks.InputError(f"{root} has no {kind} for {checks.few(alone)}")
+    def _pairs(self, root, split, images, labels):
+        """(the Pairs of the split, all Pairs of the folder); notes say what was taken and left out."""
+        tree, endings = Tree(root), None
+        if (images is None) != (labels is None):
+            given, other = ("--images", "--labels") if labels is None else ("--labels", "--images")
+            raise checks.InputError(f"{given} needs {other} beside it: the two patterns together make the pairs")
+        if images is None:
+            images, labels = layouts.find(tree)
+            self.notes.append(f"taken: --images '{images}' --labels '{labels}'")
+            endings = extensions() if labels.endswith(".*") else None
+        self.images, self.labels = images, labels
+        patterns = Pattern(images, "--images", (split,)), Pattern(labels, "--labels", (split,))
+        everything = pairs.find(tree, *patterns, endings)
+        chosen, told = division.choose(tree, split, everything, patterns[0].split or patterns[1].split)
+        if told:
+            self.notes.append(told)
+        labelled = [pair for pair in chosen if pair.labels]
+        alone = [pair.name for pair in chosen if not pair.labels]
+        if not labelled:
+            raise checks.InputError(f"{root}: none of the {len(chosen)} pictures of {split} has labels")
+        if alone:
+            some = "1 picture without labels is" if len(alone) == 1 else f"{len(alone)} pictures without labels are"
+            self.notes.append(f"{split}: {some} left out: {checks.few(alone)}")
+        return labelled, everything
 
 
 def _class_names(root, num_classes):
@@ -108,7 +100,7 @@ def _found_classes(root, paths, mask_palette):
     count = int(np.flatnonzero(counts[:IGNORE]).max(initial=0)) + 1
     if count < 2:
         reason = swallowed_foreground(counts) or "save the other classes as 1, 2, ..., or pass num_classes"
-        raise checks.InputError(f"the labels in {root / 'labels'} hold no class but 0: {reason}")
+        raise checks.InputError(f"the labels in {root} hold no class but 0: {reason}")
     return _numbered(count)
 
 

@@ -1,0 +1,47 @@
+"""What is there, in words: for the message of a pattern that matches nothing."""
+
+from collections import Counter
+
+SHOWN = 4
+
+
+def nothing_matches(tree, pattern):
+    """The sentence about a pattern that matches no file, with what is there instead."""
+    return f"{pattern.option} {pattern} matches no file in {tree.root}: {_instead(tree, pattern)}"
+
+
+def _instead(tree, pattern):
+    folder, so_far = tree.root, ""
+    for part in pattern.fixed:
+        below = tree.inside(folder, part)
+        if below is None or not below.is_dir():
+            return f"there is no folder {so_far}{part}; {content(tree, folder)}{_deeper(tree, pattern)}"
+        folder, so_far = below, f"{so_far}{part}/"
+    for number, part in enumerate(pattern.parts[:-1]):
+        folders = tree.entries(folder)[1]
+        fitting = [name for name in folders if part is None or part.fullmatch(name)]
+        if not fitting:
+            return f"no folder fits part {number + 1 + len(pattern.fixed)} of the pattern; {content(tree, folder)}"
+        folder, so_far = folder / fitting[0], f"{so_far}{fitting[0]}/"
+    return content(tree, folder)
+
+
+def content(tree, folder):
+    """The folders and the endings of the files in a folder."""
+    files, folders = tree.entries(folder)
+    endings = Counter(name[name.rfind(".") :].lower() if "." in name[1:] else "no extension" for name in files)
+    kinds = [f"{count} {ending}" for ending, count in endings.most_common(SHOWN)]
+    parts = [f"files: {', '.join(kinds)}"] if kinds else []
+    if folders:
+        parts.append(f"folders: {', '.join(folders[:SHOWN])}{', ...' if len(folders) > SHOWN else ''}")
+    place = tree.place(folder)
+    return f"{'it' if folder == tree.root else place} holds {' and '.join(parts) or 'nothing'}"
+
+
+def _deeper(tree, pattern):
+    """A hint where the pictures lie one folder deeper than --root says."""
+    for name in tree.entries(tree.root)[1]:
+        below = type(tree)(tree.root / name)
+        if below.find(pattern):
+            return f"; it fits in {below.root}: say --root {below.root}"
+    return ""
