@@ -5,7 +5,7 @@ from itertools import chain
 
 from fcn_from_scratch import models, weights
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common
+from fcn_from_scratch.cli import common, own_arguments
 from fcn_from_scratch.files import open_regular
 from fcn_from_scratch.lab import doctor
 from fcn_from_scratch.training import checkpoint
@@ -67,6 +67,7 @@ def _admit(args):
     try:
         if args.dataset:
             dataset = common.build_dataset(args, args.split)
+            own_arguments.tell(dataset)
     except InputError as error:
         remedy = doctor.labels.remedy(str(error)) or "`fcn data NAME` prints how a dataset must lie on disk"
         findings.append(("dataset", [doctor.Finding("serious", str(error), remedy)]))

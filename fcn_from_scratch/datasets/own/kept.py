@@ -15,7 +15,7 @@ from fcn_from_scratch.files import read_bytes, write_atomically
 
 FILE = ".fcn_scan.json"
 FORMAT = 1
-MOST = 256 << 20  # bytes of the file
+MOST = 64 << 20  # bytes of the file
 WORTH = 0.5  # seconds: what is found out faster is not kept
 
 
