@@ -1,17 +1,15 @@
 """Pairs of a picture and its labels: files of two patterns whose words have equal values."""
 
-import difflib
 from pathlib import Path
 from typing import NamedTuple
 
-from fcn_from_scratch.checks import InputError, few
+from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets.images import extensions
 from fcn_from_scratch.datasets.own import told
+from fcn_from_scratch.datasets.own.index_files import ENDINGS as INDEX
+from fcn_from_scratch.datasets.own.index_files import read_index
+from fcn_from_scratch.datasets.own.label_files import endings
 from fcn_from_scratch.datasets.places import folded
-
-LABELS = {".npy", ".json"}  # endings of label files besides those of pictures
-INDEX = (".json", ".csv")  # of one file with the labels of many pictures
-COMPARED = 400  # names at most that are compared to find the nearest one
 
 
 class Pair(NamedTuple):
@@ -21,6 +19,7 @@ class Pair(NamedTuple):
     place   the picture's path below the root
     labels  the file of its labels; None for a picture without any
     split   the canonical name of its split, or None where no pattern holds {split}
+    entry   its name in the file `labels`, where that has the labels of many pictures
     """
 
     name: str
@@ -28,43 +27,64 @@ class Pair(NamedTuple):
     place: str
     labels: Path | None
     split: str | None
+    entry: str | None = None
 
 
-def find(tree, images, labels, endings=None):
-    """All Pairs of two Patterns, sorted by their names. Those without labels are among them.
+class Found(NamedTuple):
+    """What two patterns find.
 
-    endings  those of label files where the pattern leaves them open
-    Raises: InputError for patterns with other words, a pattern that matches nothing, two files for one key, labels
-    without a picture, and where nothing pairs.
+    pairs    all Pairs, sorted by name; those without labels are among them
+    orphans  (name, split) of labels without a picture
+    indexes  path -> what index_files.read_index gives, of files with the labels of many pictures
+    """
+
+    pairs: list
+    orphans: list
+    indexes: dict
+
+    def refuse_orphans(self, images, labels, split=None):
+        """Raises: InputError for labels without a picture, of one split where it is given."""
+        alone = [name for name, theirs in self.orphans if split in (None, theirs)]
+        if alone:
+            raise InputError(told.orphans(images, labels, alone, [pair.name for pair in self.pairs if not pair.labels]))
+
+
+def find(tree, images, labels, label_endings=None):
+    """What two Patterns find below a root.
+
+    label_endings  of label files where the pattern leaves the extension open; None for all that can be read
+    Raises: InputError for patterns with other words, a pattern that matches nothing, two files for one key, and where
+    nothing pairs.
     """
     index = is_index(images, labels)
     _same_words(images, labels, index)
-    label_files = _readable(tree.find(labels), labels, endings or extensions() | LABELS)
+    label_files = _readable(tree.find(labels), labels, label_endings or endings())
     taken = {file.path for file in label_files}
     pictures = [file for file in _readable(tree.find(images), images, extensions()) if file.path not in taken]
     for files, pattern in ((pictures, images), (label_files, labels)):
         if not files:
             raise InputError(told.nothing_matches(tree, pattern))
-    by_key = _Keys(images, labels)
-    left, right = by_key.of(pictures, images), by_key.of(label_files, labels)
-    partners = _by_index(left, right, by_key) if index else _partners(left, right)
-    pairs = [_pair(file, partners.get(key), right) for key, file in left.items()]
-    if not index:
-        _no_orphans(left, right, set(partners.values()), (images, labels))
-    return sorted(pairs, key=lambda pair: (pair.name, pair.split or ""))
+    keys = _Keys(images, labels)
+    left, right = keys.of(pictures, images), keys.of(label_files, labels)
+    found = _in_indexes(left, right, keys) if index else _in_files(left, right)
+    found.pairs.sort(key=lambda pair: (pair.name, pair.split or ""))
+    if not any(pair.labels for pair in found.pairs):
+        names = [name for name, _ in found.orphans]
+        raise InputError(told.nothing_pairs(images, labels, [pair.name for pair in found.pairs], names))
+    return found
 
 
 def any_pair(tree, images, labels):
-    """Whether two Patterns have a pair at all."""
-    words = []
+    """Whether two Patterns have a pair at all. Files with the labels of many pictures are not opened."""
+    words, both = [], images.split and labels.split
     for pattern in (images, labels):
-        files = [file for file in tree.find(pattern) if not pattern.any_ending or _ending(file) in extensions()]
-        words.append({(file.split if images.split and labels.split else None, *file.words) for file in files})
+        files = _readable(tree.find(pattern), pattern, extensions())
+        words.append({(file.split if both else None, *file.words) for file in files})
     return bool(words[0] and words[1] if is_index(images, labels) else words[0] & words[1])
 
 
 def is_index(images, labels):
-    """Whether --labels names one file for many pictures: COCO's .json, or a .csv. Its pattern lacks words then."""
+    """Whether --labels names one file for many pictures. Its pattern lacks words of the other one then."""
     return labels.ending in INDEX and not set(labels.words) >= set(images.words)
 
 
@@ -88,15 +108,9 @@ def _in_words(words):
     return " ".join(f"{{{word}}}" for word in words) or "none"
 
 
-def _readable(files, pattern, endings):
+def _readable(files, pattern, known):
     """The files that can be read, where the pattern leaves the extension open."""
-    if not pattern.any_ending:
-        return files
-    return [file for file in files if _ending(file) in endings]
-
-
-def _ending(file):
-    return file.path.suffix.lower()
+    return [file for file in files if file.path.suffix.lower() in known] if pattern.any_ending else files
 
 
 class _Keys:
@@ -105,7 +119,7 @@ class _Keys:
     def __init__(self, images, labels):
         self.split = images.split and labels.split
         self.words = images.words
-        self.common = [number for number, word in enumerate(images.words) if word in labels.words]
+        self.common = [number for number, word in enumerate(images.words, start=1) if word in labels.words]
 
     def of(self, files, pattern):
         """The files as a dict, key -> File. Raises: InputError for two files with one key."""
@@ -116,66 +130,61 @@ class _Keys:
             if key in found:
                 raise InputError(
                     f"{found[key].place} and {file.place} are two files for one name: both match {pattern.option} "
-                    f"{pattern} as {'/'.join(key[1:])}; keep one of them"
+                    f"{pattern} as {_name(key) or 'the only file'}; keep one of them"
                 )
             found[key] = file
         return found
+
+    def shortened(self, key):
+        """The key of the file that holds the labels of many pictures."""
+        return (key[0], *(key[number] for number in self.common))
+
+
+def _name(key):
+    return "/".join(key[1:])
+
+
+def _in_files(left, right):
+    """Found, where each picture has a label file of its own."""
+    partners = _partners(left, right)
+    pairs = []
+    for key, file in left.items():
+        labels = right[partners[key]] if key in partners else None
+        split = file.split or (labels and labels.split)
+        pairs.append(Pair("/".join(file.words), file.path, file.place, labels and labels.path, split))
+    used = set(partners.values())
+    return Found(pairs, sorted((_name(key), file.split) for key, file in right.items() if key not in used), {})
 
 
 def _partners(left, right):
     """For each key of a picture the key of its labels: the same one, or the only one that differs just in case."""
     partners = {key: key for key in left if key in right}
-    loose = {}
-    for key in right.keys() - partners.keys():
-        loose.setdefault(_folded(key), []).append(key)
-    alone = {}
-    for key in left.keys() - partners.keys():
-        alone.setdefault(_folded(key), []).append(key)
-    for key, keys in alone.items():
-        if len(keys) == len(loose.get(key, ())) == 1:
-            partners[keys[0]] = loose[key][0]
+    rest = [{}, {}]
+    for keys, by_folded in zip((left, right), rest):
+        for key in keys:
+            if key not in partners:
+                by_folded.setdefault(tuple(part and folded(part) for part in key), []).append(key)
+    for key, own in rest[0].items():
+        theirs = rest[1].get(key, ())
+        if len(own) == len(theirs) == 1:
+            partners[own[0]] = theirs[0]
     return partners
 
 
-def _folded(key):
-    return tuple(part and folded(part) for part in key)
-
-
-def _by_index(left, right, keys):
-    """For each key of a picture the key of the file that holds its labels."""
-    return {key: short for key in left if (short := (key[0], *(key[1 + n] for n in keys.common))) in right}
-
-
-def _pair(file, key, right):
-    labels = right[key] if key is not None else None
-    split = file.split or (labels and labels.split)
-    return Pair("/".join(file.words), file.path, file.place, labels and labels.path, split)
-
-
-def _no_orphans(left, right, used, patterns):
-    """Raises: InputError for labels without a picture."""
-    orphans = sorted("/".join(key[1:]) for key in right if key not in used)
-    if not orphans:
-        return
-    names = ["/".join(key[1:]) for key in left]
-    images, labels = patterns
-    nearest = _nearest(orphans, names)
-    if len(orphans) == len(right):
-        raise InputError(
-            f"nothing pairs: --images {images} matches {len(left)} files and --labels {labels} {len(right)}, but no "
-            f"two have equal words; the nearest are {nearest[1]} and {nearest[0]}"
-        )
-    raise InputError(
-        f"labels without a picture: --labels {labels} matches {few(orphans)}, but --images {images} does not; "
-        f"the picture nearest to {nearest[0]} is {nearest[1]}"
-    )
-
-
-def _nearest(orphans, names):
-    """(name of labels, name of a picture) that are most alike."""
-    best = (-1.0, orphans[0], names[0])
-    for orphan in orphans[:3]:
-        for name in names[:COMPARED]:
-            ratio = difflib.SequenceMatcher(None, orphan, name).ratio()
-            best = max(best, (ratio, orphan, name))
-    return best[1:]
+def _in_indexes(left, right, keys):
+    """Found, where one file holds the labels of many pictures."""
+    indexes = {file.path: read_index(file.path) for file in right.values()}
+    used, pairs = {}, []
+    for key, file in left.items():
+        holder = right.get(keys.shortened(key))
+        entry = holder and indexes[holder.path].name_of(file.place)
+        split = file.split or (holder and holder.split)
+        pairs.append(Pair("/".join(file.words), file.path, file.place, holder.path if entry else None, split, entry))
+        if entry:
+            other = used.setdefault((holder.path, entry), file)
+            if other is not file:
+                raise InputError(f"{other.place} and {file.place} both are {entry} of {holder.place}; keep one of them")
+    alone = [
+        (name, file.split) for file in right.values() for name in indexes[file.path] if (file.path, name) not in used
+    ]
+    return Found(pairs, alone, indexes)

@@ -1,8 +1,10 @@
 """What is there, in words: for the message of a pattern that matches nothing."""
 
+import difflib
 from collections import Counter
 
 SHOWN = 4
+COMPARED = 400  # names at most that are compared to find the nearest one
 
 
 def nothing_matches(tree, pattern):
@@ -45,3 +47,37 @@ def _deeper(tree, pattern):
         if below.find(pattern):
             return f"; it fits in {below.root}: say --root {below.root}"
     return ""
+
+
+def nothing_pairs(images, labels, pictures, names):
+    """The sentence about patterns that match files, but no two with equal words."""
+    nearest = _nearest(names, pictures)
+    told = f"; the nearest are {nearest[1]} and {nearest[0]}" if nearest else ""
+    return (
+        f"nothing pairs: --images {images} matches {_files(pictures)} and --labels {labels} {_files(names)}, but no two "
+        f"have equal names{told}"
+    )
+
+
+def orphans(images, labels, names, alone):
+    """The sentence about labels without a picture; `alone` are the pictures without labels."""
+    nearest = _nearest(names, alone)
+    told = f"; the picture without labels that is nearest to {nearest[0]} is {nearest[1]}" if nearest else ""
+    return (
+        f"labels without a picture ({len(names)}): --labels {labels} has {few(names)}, for which --images {images} has "
+        f"no file{told}"
+    )
+
+
+def _files(names):
+    return f"{len(names):,} file{'s' * (len(names) != 1)}"
+
+
+def _nearest(names, others):
+    """(one of the names, one of the others) that are most alike; None where there are none."""
+    best = None
+    for name in names[:3]:
+        for other in others[:COMPARED]:
+            ratio = difflib.SequenceMatcher(None, name, other).ratio()
+            best = max(best or (-1.0,), (ratio, name, other))
+    return best and best[1:]
