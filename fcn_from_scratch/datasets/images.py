@@ -1,5 +1,6 @@
 """Read pictures from disk. They become uint8 (H, W, 3) RGB; anything else is a clear error."""
 
+import re
 import warnings
 from pathlib import Path
 
@@ -19,7 +20,8 @@ STRIP = 1 << 22  # pixels that are converted at once
 def open_picture(path, raw=False, upright=True):
     """Decode a picture in the mode it was stored in.
 
-    raw      keep the stored values of a grey PNG of 2 or 4 bits, which are ids; Pillow would stretch them to 0..255
+    raw      keep the stored values of a grey PNG or TIFF, which are ids: Pillow would stretch those of 2 or 4 bits to
+             0..255, and turn round those of a TIFF in which 0 is white
     upright  apply the EXIF orientation, as a viewer does; otherwise the pixels are those that are stored
     Returns: PIL image, loaded, with its file closed. Of several frames it is the first.
     Raises: UnreadableError naming the file when it is missing, empty, cut short, damaged, no regular file or no
@@ -31,10 +33,10 @@ def open_picture(path, raw=False, upright=True):
             warnings.simplefilter("ignore")  # Pillow's, about odd tags; a hostile file has thousands of them
             with open_regular(path) as file, Image.open(file, formats=formats()) as picture:
                 _check_size(picture, path)
-                format, stretch = picture.format, _stretch(picture)
+                format, table = picture.format, _stored(picture)
                 picture.load()
-                if raw and stretch > 1:
-                    picture = picture.point([value // stretch for value in range(256)])
+                if raw and table:
+                    picture = picture.convert("L").point(table)
                 turned = ImageOps.exif_transpose(picture) if upright else picture
                 turned.format = turned.format or format
                 return turned
@@ -76,11 +78,19 @@ def _too_large(path):
     return UnreadableError(f"{path} is larger than {MOST_PIXELS / 1e6:.0f} megapixels; make it smaller first")
 
 
-def _stretch(picture):
-    """The factor by which Pillow multiplies the values of a grey PNG: 85 for 2 bits, 17 for 4 bits, otherwise 1."""
-    if picture.format != "PNG" or picture.mode != "L" or not picture.tile:
-        return 1
-    return {"L;2": 85, "L;4": 17}.get(picture.tile[0][3], 1)
+def _stored(picture):
+    """A table that gives for Pillow's value of a grey picture the stored one; None where they are equal.
+
+    Pillow names the form of the stored pixels, such as "L;4" for 4 bits and "L;4I" for 4 bits where 0 is white. A
+    picture of 1 bit keeps its two values unless they are turned round.
+    """
+    form = picture.tile[0][3] if picture.tile else ""
+    match = re.fullmatch(r"(1|L);?([24]?)(I?)R?", form if isinstance(form, str) else form[0])
+    if picture.format not in ("PNG", "TIFF") or not match or not (match[2] or match[3]):
+        return None
+    most = 1 if match[1] == "1" else 2 ** int(match[2] or 8) - 1
+    table = [value * most // 255 for value in range(256)]
+    return [most - value for value in table] if match[3] else table
 
 
 def read_image(path, upright=True):
