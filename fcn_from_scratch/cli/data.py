@@ -6,7 +6,7 @@ from pathlib import Path
 from fcn_from_scratch import datasets
 from fcn_from_scratch.checks import InputError, few
 from fcn_from_scratch.cli import common
-from fcn_from_scratch.cli.own_arguments import add_own_arguments, own_options, tell
+from fcn_from_scratch.cli.own_arguments import add_own_arguments, own_options
 from fcn_from_scratch.progress import bar
 
 HELP = "List the datasets, tell how to get one, or check one on disk. Nothing is downloaded."

@@ -1,4 +1,4 @@
-"""Your own data: pictures and labels as any annotation tool wrote them."""
+"""Your own data: pictures and labels as any annotation tool wrote them (docs/own_data.md)."""
 
 import warnings
 from pathlib import Path
@@ -6,31 +6,40 @@ from pathlib import Path
 import numpy as np
 
 from fcn_from_scratch import checks
-from fcn_from_scratch.datasets.audit import count_ids, swallowed_foreground
+from fcn_from_scratch.datasets.audit import swallowed_foreground
 from fcn_from_scratch.datasets.base import PairDataset
-from fcn_from_scratch.datasets.images import extensions
+from fcn_from_scratch.datasets.images import read_image
 from fcn_from_scratch.datasets.labels import IGNORE, read_labels
-from fcn_from_scratch.datasets.lists import read_list
-from fcn_from_scratch.datasets.own import division, layouts, pairs
-from fcn_from_scratch.datasets.own.patterns import Pattern
+from fcn_from_scratch.datasets.own import naming
+from fcn_from_scratch.datasets.own.bands import parse_bands, parse_range, read_picture
+from fcn_from_scratch.datasets.own.class_list import Classes
+from fcn_from_scratch.datasets.own.gather import gather, split_folders
+from fcn_from_scratch.datasets.own.kept import Kept
+from fcn_from_scratch.datasets.own.label_map import numbered
 from fcn_from_scratch.datasets.own.scan import Tree
+from fcn_from_scratch.datasets.own.stored import read_stored
 
 PEEK = 16  # so many label files are read when the dataset is built, to warn early
 
 
 class Folder(PairDataset):
-    """Pictures and labels below `root`, which two patterns find (docs/own_data.md).
+    """Pictures and labels below `root`, found by two patterns.
 
-    images, labels  patterns of file names, such as "{split}/{}.jpg" and "{split}/{}_mask.png"; without them
-                 `images/*` and `labels/*` with equal stems, or another known layout
-    split        What {split} stands for. Without {split}, a list `{split}.txt` is followed where there is one. Where
+    images, labels  patterns of file names, such as "{split}/{}.jpg" and "{split}/{}_mask.png" (own/patterns.py).
+                 Without them `images/*` and `labels/*` with equal stems, or another known layout (own/layouts.py)
+    split        what {split} stands for. Without {split}, a list `{split}.txt` is followed where there is one. Where
                  nobody divided the samples, every fifth goes to "val" (the last one where there are fewer than five),
                  the others to "train". A single pair serves as both. "all" is everything
-    num_classes  the number of classes, the background included. None takes the number of lines of
-                 `root/classes.txt` (one name a line), or without that file the largest id in any label file, plus one
-    others       mask_palette, cache, cache_bytes: see PairDataset
+    classes      a file of class names, names with commas between them or in a sequence, or voc, camvid, cityscapes,
+                 ade20k; without it a file with a known name, such as `root/classes.txt`
+    label_map    which class each stored value is: "0:0,255:1,rest:ignore"
+    num_classes  the number of classes, the background included; where `classes` tells it too, they must agree
+    bands, range the bands that are read, "0,1,2", and the values that become black and white, "0:4095"
+    names        the classes' names where nothing else tells them: those of a checkpoint
+    mask_palette colours (K, 3) of labels that were saved as colours: colour k is id k
+    others       cache, cache_bytes: see PairDataset
 
-    notes        sentences for the user: what was taken, left out and divided
+    notes        sentences for the user: what was taken, divided and left out
     Raises: InputError for everything that does not fit, in one sentence.
     """
 
@@ -44,65 +53,61 @@ class Folder(PairDataset):
         cache_bytes=256 * 2**20,
         images=None,
         labels=None,
+        classes=None,
+        label_map=None,
+        bands=None,
+        range=None,
+        names=None,
     ):
         root = Path(root)
-        self.notes = []
-        chosen, everything = self._pairs(root, split, images, labels)
-        paths = [pair.labels for pair in everything if pair.labels]
-        classes = _class_names(root, num_classes) or _found_classes(root, paths, mask_palette)
-        found = [(pair.name, pair.picture, pair.labels) for pair in chosen]
-        super().__init__(found, classes, mask_palette=mask_palette, cache=cache, cache_bytes=cache_bytes)
-        complaint = swallowed_foreground(count_ids(self, limit=PEEK))
-        if complaint:
-            warnings.warn(f"{root}: {complaint}", stacklevel=2)
+        self.notes, self._bands, self._range = [], parse_bands(bands), parse_range(range)
+        chosen, found, patterns = gather(Tree(root), split, images, labels, self.notes)
+        self.images, self.labels = (pattern.text for pattern in patterns)
+        self._chosen, self._indexes = chosen, found.indexes
+        kept, folders = Kept(root), [root, *split_folders(found, patterns, split)]
+        classes = naming.given_classes(classes, root, folders, self.notes)
+        if mask_palette is None:
+            self._decoder = naming.decide(found, classes, label_map, num_classes, names, kept, root)
+        else:
+            self._decoder = _by_palette(found, classes, num_classes, np.asarray(mask_palette), root)
+        kept.save()
+        self.palette = self._decoder.palette
+        files = [(pair.name, pair.picture, pair.labels) for pair in chosen]
+        super().__init__(files, self._decoder.names, mask_palette=mask_palette, cache=cache, cache_bytes=cache_bytes)
+        self._warn(root)
 
-    def _pairs(self, root, split, images, labels):
-        """(the Pairs of the split, all Pairs of the folder); notes say what was taken and left out."""
-        tree, endings = Tree(root), None
-        if (images is None) != (labels is None):
-            given, other = ("--images", "--labels") if labels is None else ("--labels", "--images")
-            raise checks.InputError(f"{given} needs {other} beside it: the two patterns together make the pairs")
-        if images is None:
-            images, labels = layouts.find(tree)
-            self.notes.append(f"taken: --images '{images}' --labels '{labels}'")
-            endings = extensions() if labels.endswith(".*") else None
-        self.images, self.labels = images, labels
-        patterns = Pattern(images, "--images", (split,)), Pattern(labels, "--labels", (split,))
-        everything = pairs.find(tree, *patterns, endings)
-        chosen, told = division.choose(tree, split, everything, patterns[0].split or patterns[1].split)
-        if told:
-            self.notes.append(told)
-        labelled = [pair for pair in chosen if pair.labels]
-        alone = [pair.name for pair in chosen if not pair.labels]
-        if not labelled:
-            raise checks.InputError(f"{root}: none of the {len(chosen)} pictures of {split} has labels")
-        if alone:
-            some = "1 picture without labels is" if len(alone) == 1 else f"{len(alone)} pictures without labels are"
-            self.notes.append(f"{split}: {some} left out: {checks.few(alone)}")
-        return labelled, everything
+    def image_at(self, index):
+        """The picture of one sample, uint8 (H, W, 3)."""
+        path = self.pairs[index][1]
+        if self._bands is None and self._range is None:
+            return read_image(path)
+        return read_picture(path, self._bands, self._range)
 
+    def labels_at(self, index):
+        """The labels of one sample, uint8 (H, W)."""
+        pair = self._chosen[index]
+        if self.mask_palette is not None:
+            return super().labels_at(index)
+        return self._decoder.ids(read_stored(pair, self._indexes, self.classes), pair.labels)
 
-def _class_names(root, num_classes):
-    """The names of the classes, or None when only the labels can tell how many there are."""
-    path = root / "classes.txt"
-    if not path.is_file():
-        return num_classes and _numbered(checks.integer(num_classes, "num_classes", 2))
-    names = tuple(read_list(path))
-    if num_classes not in (None, len(names)):
-        raise checks.InputError(f"{path} names {len(names)} classes, but num_classes is {num_classes}")
-    return names
+    def _warn(self, root):
+        """Read the first labels. Warn of masks of 0 and 255, whose foreground would be ignored."""
+        counts = np.zeros(256, np.int64)
+        for index in np.arange(min(len(self), PEEK)):
+            try:
+                counts += np.bincount(self.labels_at(index).ravel(), minlength=256)
+            except checks.UnreadableError:
+                continue  # it is told when the sample is asked for
+        if counts.any() and (complaint := swallowed_foreground(counts)):
+            warnings.warn(f"{root}: {complaint}", stacklevel=3)
 
 
-def _found_classes(root, paths, mask_palette):
-    """Names for the ids from 0 to the largest one in all label files, those of other splits included."""
-    maps = (read_labels(path, palette=mask_palette).astype(np.intp, copy=False) for path in paths)
-    counts = sum(np.bincount(ids.ravel(), minlength=256) for ids in maps)
-    count = int(np.flatnonzero(counts[:IGNORE]).max(initial=0)) + 1
-    if count < 2:
-        reason = swallowed_foreground(counts) or "save the other classes as 1, 2, ..., or pass num_classes"
-        raise checks.InputError(f"the labels in {root} hold no class but 0: {reason}")
-    return _numbered(count)
-
-
-def _numbered(count):
-    return ("background", *(f"class {i}" for i in range(1, count)))
+def _by_palette(found, classes, num_classes, colours, root):
+    """The Decoder of labels that were saved as the colours of a palette: it knows names alone."""
+    if classes is None and num_classes is None:
+        num_classes = 1
+        for pair in found.pairs:
+            if pair.labels:
+                ids = read_labels(pair.labels, palette=colours)
+                num_classes = max(num_classes, 1 + int(ids[ids != IGNORE].max(initial=0)))
+    return naming.settle(classes or Classes(numbered(num_classes)))

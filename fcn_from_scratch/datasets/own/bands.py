@@ -49,5 +49,7 @@ def read_picture(path, bands=None, range=None):
     if range is not None:
         values = _scaled(values, *range)
     elif values.dtype != np.uint8:
-        raise InputError(f"{path} has bands of {values.dtype.itemsize * 8} bits: say what is black and white, by --range")
+        raise InputError(
+            f"{path} has bands of {values.dtype.itemsize * 8} bits: say what is black and white, by --range"
+        )
     return np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)))

@@ -5,9 +5,7 @@ from typing import NamedTuple
 
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets.images import extensions
-from fcn_from_scratch.datasets.own import told
-from fcn_from_scratch.datasets.own.index_files import ENDINGS as INDEX
-from fcn_from_scratch.datasets.own.index_files import read_index
+from fcn_from_scratch.datasets.own import index_files, told
 from fcn_from_scratch.datasets.own.label_files import endings
 from fcn_from_scratch.datasets.places import folded
 
@@ -35,7 +33,7 @@ class Found(NamedTuple):
 
     pairs    all Pairs, sorted by name; those without labels are among them
     orphans  (name, split) of labels without a picture
-    indexes  path -> what index_files.read_index gives, of files with the labels of many pictures
+    indexes  path -> index_files.Index, of files with the labels of many pictures
     """
 
     pairs: list
@@ -66,7 +64,7 @@ def find(tree, images, labels, label_endings=None):
             raise InputError(told.nothing_matches(tree, pattern))
     keys = _Keys(images, labels)
     left, right = keys.of(pictures, images), keys.of(label_files, labels)
-    found = _in_indexes(left, right, keys) if index else _in_files(left, right)
+    found = _in_indexes(tree, left, right, keys) if index else _in_files(left, right)
     found.pairs.sort(key=lambda pair: (pair.name, pair.split or ""))
     if not any(pair.labels for pair in found.pairs):
         names = [name for name, _ in found.orphans]
@@ -85,7 +83,7 @@ def any_pair(tree, images, labels):
 
 def is_index(images, labels):
     """Whether --labels names one file for many pictures. Its pattern lacks words of the other one then."""
-    return labels.ending in INDEX and not set(labels.words) >= set(images.words)
+    return labels.ending in index_files.ENDINGS and not set(labels.words) >= set(images.words)
 
 
 def _same_words(images, labels, index):
@@ -171,9 +169,9 @@ def _partners(left, right):
     return partners
 
 
-def _in_indexes(left, right, keys):
+def _in_indexes(tree, left, right, keys):
     """Found, where one file holds the labels of many pictures."""
-    indexes = {file.path: read_index(file.path) for file in right.values()}
+    indexes = {file.path: index_files.Index(file.path, tree.root) for file in right.values()}
     used, pairs = {}, []
     for key, file in left.items():
         holder = right.get(keys.shortened(key))

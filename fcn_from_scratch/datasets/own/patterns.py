@@ -30,6 +30,7 @@ class Pattern:
     words   the words that it holds, in their order, without {split}; {name} is the last
     split   whether it holds {split}
     ending  the extension that it asks for, ".png"; "" for none; any_ending tells whether it ends with `.*`
+    split_depth  at which place of a file's parent folders the folder of {split} is; None where it has none of its own
     parts   its folders and its file name as regular expressions, for a walk from folder to folder; None is `**`
     Raises: InputError for a pattern that is not sound.
     """
@@ -45,6 +46,7 @@ class Pattern:
         words = [word for word in dict.fromkeys(typed) if word not in (SPLIT, NAME)]
         self.words = (*words, *[NAME] * (NAME in typed))
         self.split = SPLIT in typed
+        self.split_depth = _split_depth(texts)
         names = sorted([*CANONICAL, *map(re.escape, splits)], key=len, reverse=True)
         self._split = f"(?:{'|'.join(names)})"
         self._groups = []
@@ -108,6 +110,12 @@ def _fixed(texts):
     """The leading folders that hold no word and no star."""
     free = next((number for number, part in enumerate(texts[:-1]) if TOKEN.search(part)), len(texts) - 1)
     return texts[:free]
+
+
+def _split_depth(texts):
+    """The number of folders between a file and the folder of its split: pictures/{split}/{city}/{}.png has 1."""
+    places = [place for place, text in enumerate(texts[:-1]) if f"{{{SPLIT}}}" in text]
+    return None if not places or "**" in texts else len(texts) - 2 - places[0]
 
 
 def _expression(text, word, last):

@@ -3,6 +3,8 @@
 import difflib
 from collections import Counter
 
+from fcn_from_scratch.checks import few
+
 SHOWN = 4
 COMPARED = 400  # names at most that are compared to find the nearest one
 
@@ -54,8 +56,8 @@ def nothing_pairs(images, labels, pictures, names):
     nearest = _nearest(names, pictures)
     told = f"; the nearest are {nearest[1]} and {nearest[0]}" if nearest else ""
     return (
-        f"nothing pairs: --images {images} matches {_files(pictures)} and --labels {labels} {_files(names)}, but no two "
-        f"have equal names{told}"
+        f"nothing pairs: --images {images} matches {_files(pictures)} and --labels {labels} {_files(names)}, but no "
+        f"two have equal names{told}"
     )
 
 

@@ -131,7 +131,7 @@ def test_folders_beside_and_elsewhere(tmp_path):
         ("{a/b}.png", "a brace has no partner"),
         ("{a}{b}.png", "two words touch"),
         ("{}{split}.png", "two words touch"),
-        ("_".join("{%d}" % n for n in range(20)), "at most 12"),
+        ("_".join(f"{{{n}}}" for n in range(20)), "at most 12"),
     ],
 )
 def test_patterns_that_are_refused(typed, complaint):
