@@ -4,10 +4,9 @@ import numpy as np
 
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets.colours import file_palette
-from fcn_from_scratch.datasets.images import open_picture
 from fcn_from_scratch.datasets.labels import LOSSY
-from fcn_from_scratch.datasets.own import tiff
 from fcn_from_scratch.datasets.own.npy import whole
+from fcn_from_scratch.datasets.own.pages import open_page
 from fcn_from_scratch.datasets.own.raw import Raw
 
 
@@ -17,8 +16,7 @@ def read_label_picture(path, picture_path=None, size=None):
     Returns: Raw. The fourth band of a picture is dropped: tools set it where they set a colour.
     Raises: InputError naming the file for several pages, and where only the transparency tells anything.
     """
-    picture = open_picture(path, raw=True)
-    refuse_pages(picture, path)
+    picture = open_page(path, raw=True)
     lossy = LOSSY.get(picture.format)
     if picture.mode == "P":
         return Raw(np.asarray(picture), palette=file_palette(picture), lossy=lossy)
@@ -33,14 +31,6 @@ def read_label_picture(path, picture_path=None, size=None):
     if bands <= 2:
         return Raw(pixels[:, :, 0], lossy=lossy)
     return Raw(colours=pixels[:, :, :3], lossy=lossy)
-
-
-def refuse_pages(picture, path):
-    """Raises: InputError for a TIFF of several pages: which of them belongs to what?"""
-    found = tiff.describe(path) if picture.format == "TIFF" else None
-    if found and found.pages > 1:
-        most = f"{tiff.MOST_PAGES} or more" if found.pages >= tiff.MOST_PAGES else found.pages
-        raise InputError(f"{path} has {most} pages; save each page as a file of its own")
 
 
 def _refuse_alpha_alone(pixels, path):
