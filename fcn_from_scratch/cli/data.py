@@ -6,6 +6,7 @@ from pathlib import Path
 from fcn_from_scratch import datasets
 from fcn_from_scratch.checks import InputError, few
 from fcn_from_scratch.cli import common
+from fcn_from_scratch.cli.own_arguments import add_own_arguments, own_options
 from fcn_from_scratch.progress import bar
 
 HELP = "List the datasets, tell how to get one, or check one on disk. Nothing is downloaded."
@@ -28,6 +29,7 @@ def add_arguments(parser):
     parser.add_argument("--limit", type=common.positive, metavar="N", help="read only the first N pictures of a split")
     parser.add_argument("--num-classes", type=int, metavar="K", help="number of classes, for folder")
     parser.add_argument("--modality", choices=datasets.nyud.MODALITIES, help="the channels to check, for nyud")
+    add_own_arguments(parser)
 
 
 def run(args):
@@ -84,7 +86,7 @@ def check(args):
     expected = source.counts if source else {}
     splits = [args.split] if args.split else _splits(args.name, args.root)
     optional = source.more_splits if source and not args.split else ()
-    options = {} if args.modality is None else {"modality": args.modality}
+    options = own_options(args, args.name) | ({} if args.modality is None else {"modality": args.modality})
     sound, complaints = True, {}
     for split in splits:
         try:

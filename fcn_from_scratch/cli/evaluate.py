@@ -4,7 +4,7 @@ import sys
 
 from fcn_from_scratch import viz
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common, memory_check
+from fcn_from_scratch.cli import common, memory_check, own_arguments
 from fcn_from_scratch.lab import published
 from fcn_from_scratch.training.evaluation import evaluate_heads, segment
 from fcn_from_scratch.training.readable import Readable
@@ -47,13 +47,15 @@ def run(args):
     trained_on = extra.get("arguments", {})
     if args.dataset is None:
         # The default is the data that the checkpoint was trained on.
-        for name in ("dataset", "root", "modality", "size", "count", "classes_by", "num_classes", "seed"):
+        names = ("dataset", "root", "modality", "size", "count", "classes_by", "num_classes", "seed")
+        for name in (*names, *own_arguments.OPTIONS):
             if getattr(args, name) is None:
                 setattr(args, name, trained_on.get(name))
     args.seed = args.seed or 0
     dataset = common.build_dataset(args, args.split)
     if not args.strict:
         dataset = Readable(dataset)
+    own_arguments.tell(dataset)
     common.check_classes(model, dataset, args.weights)
     folder = None if args.out is None else common.output_folder(args.out)
     title = f"{model.name} on {args.dataset or 'shapes'}"

@@ -31,7 +31,7 @@ EXAMPLE = """  fcn segment photo.jpg holiday/*.png --weights runs/camvid/checkpo
 
 
 def add_arguments(parser):
-    images = "pictures (PNG, JPEG, TIFF, BMP, GIF, WebP, ...), or patterns such as 'photos/*.png'"
+    images = "pictures (PNG, JPEG, TIFF, BMP, GIF, WebP, ...), folders of them, or patterns such as 'photos/*.png'"
     parser.add_argument("images", nargs="+", metavar="IMAGE", help=images)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", metavar="FILE", help="a checkpoint, .caffemodel, .pth, .npz or .safetensors")

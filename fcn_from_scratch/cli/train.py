@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fcn_from_scratch import backend, checks, viz
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common, signals, train_figure
+from fcn_from_scratch.cli import common, own_arguments, signals, train_figure
 from fcn_from_scratch.cli.evaluate import report
 from fcn_from_scratch.cli.train_arguments import add_arguments, complete, given, option
 from fcn_from_scratch.cli.train_resume import resumed, to_save
@@ -92,6 +92,7 @@ def _run(args, folder, group, changed, stack):
         backend.use_gpu(group.local)
     left_out = []
     dataset, validation = (_dataset(args, split, left_out) for split in (args.split, args.val_split))
+    own_arguments.tell(dataset, validation)
     trainer = build_trainer(args, dataset, args.resume, group)
     board = Board(folder / "tensorboard") if args.tensorboard and first else None
     if first:

@@ -20,6 +20,7 @@ CHANGES = ("lr", "schedule", "momentum", "weight_decay", "batch_size", "iter_siz
 REFUSED = (
     *("model", "recipe", "dataset", "num_classes", "modality", "size", "count", "classes_by", "split", "val_split"),
     *("width", "dropout", "upsampling", "weights", "new_scores", "preprocessing", "freeze_trunk", "reduction"),
+    *("images", "labels", "classes", "label_map", "bands", "range"),
     *("sampling", "crop", "no_augment", "balance", "seed"),
 )
 ABOUT_THE_COMMAND = ("resume", "defaults", "run", "transform")

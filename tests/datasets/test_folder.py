@@ -67,25 +67,29 @@ def test_a_bad_list_is_named(folder, content, complaint):
 # --- pairs ----------------------------------------------------------------------------------------------------
 
 
-def test_missing_partners_are_named(folder):
+def test_pictures_without_labels_are_left_out_and_counted(folder):
     (folder / "labels" / "b.png").unlink()
-    with pytest.raises(InputError, match=r"no label file in labels/ for b$"):
-        Folder(folder)
-    (folder / "images" / "b.png").unlink()
+    (folder / "labels" / "g.png").unlink()
+    dataset = Folder(folder, "all")
+    assert names(dataset) == list("acdef")
+    assert any("2 pictures without labels are left out: b, g" in note for note in dataset.notes)
+
+
+def test_labels_without_a_picture_are_refused(folder):
     (folder / "images" / "c.png").unlink()
-    with pytest.raises(InputError, match=r"no picture in images/ for c$"):
+    with pytest.raises(InputError, match=r"labels without a picture: .* matches c, .*nearest to c is "):
         Folder(folder)
 
 
 def test_a_listed_stem_without_files_is_named(folder):
     (folder / "train.txt").write_text("a\nzebra\n")
-    with pytest.raises(InputError, match="for zebra"):
+    with pytest.raises(InputError, match=r"train\.txt names no picture that is there: zebra"):
         Folder(folder)
 
 
 def test_two_pictures_of_one_stem_are_refused(folder, pair):
     pair(folder / "images", folder / "labels", "a", suffix=".bmp")
-    with pytest.raises(InputError, match=r"a\.bmp and a\.png have the same stem"):
+    with pytest.raises(InputError, match=r"images/a\.bmp and images/a\.png are two files for one name.* as a;"):
         Folder(folder)
 
 
