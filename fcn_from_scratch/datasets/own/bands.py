@@ -49,6 +49,8 @@ def read_picture(path, bands=None, range=None):
     Raises: InputError naming the file for several pages, samples of a type that cannot be read, bands that it lacks,
     and bands behind the colours that are no mask while `bands` does not say what to take.
     """
+    if bands is None and range is None and _is_plain(path):
+        return read_image(path)
     picture = open_page(path)
     if bands is None:
         _refuse_extra(picture, path)
@@ -96,6 +98,15 @@ def _header(path):
         warnings.simplefilter("ignore")
         with open_regular(path) as file, Image.open(file, formats=formats()) as picture:
             return picture.mode, _form(picture), picture.format
+
+
+def _is_plain(path):
+    """Whether nothing about a picture is in doubt: it has 8 bits, one band or three, and is no TIFF."""
+    try:
+        mode, _, format = _header(path)
+    except Exception:  # whatever is wrong with the file: reading it says so in a sentence
+        return True
+    return format != "TIFF" and mode in ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 
 
 def _is_deep(path):

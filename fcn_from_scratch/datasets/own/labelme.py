@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.datasets.images import MOST_PIXELS
 from fcn_from_scratch.datasets.lists import nfc
 from fcn_from_scratch.datasets.own import outlines
 from fcn_from_scratch.datasets.own.json_file import read_json
@@ -47,8 +48,8 @@ def read_labelme(path, picture_path=None, size=None):
 
 def _size(content, size, path, picture_path):
     said = content.get("imageHeight"), content.get("imageWidth")
-    if said != (None, None) and not all(type(n) is int and 0 < n < 1_000_000 for n in said):
-        raise InputError(f"{path} gives its picture the size {said[0]}x{said[1]}")
+    if said != (None, None) and not all(type(n) is int and 0 < n <= MOST_PIXELS for n in said):
+        raise InputError(f"{path} gives its picture the size {str(said[0])[:20]}x{str(said[1])[:20]}")
     if size is None and said[0]:
         size = said
     if size is None:
@@ -57,6 +58,8 @@ def _size(content, size, path, picture_path):
         raise InputError(
             f"{path} was drawn on a picture of {said[0]}x{said[1]} pixels, but {picture_path} is {size[0]}x{size[1]}"
         )
+    if size[0] * size[1] > MOST_PIXELS:
+        raise InputError(f"{path} gives its picture the size {size[0]}x{size[1]}, more than any that is read")
     return tuple(size)
 
 

@@ -55,7 +55,7 @@ def _array(path):
     except FileNotFoundError:
         raise UnreadableError(f"there is no file {path}") from None
     except InputError as error:
-        raise UnreadableError(str(error)) from None
+        raise UnreadableError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     except (OSError, ValueError, MemoryError) as error:  # the parser's MemoryError: a header nested too deeply
         raise UnreadableError(f"{path} cannot be read as an array: {str(error) or 'its header is damaged'}") from None
 

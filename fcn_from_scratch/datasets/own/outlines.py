@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw
 from fcn_from_scratch.checks import InputError
 
 MOST_POINTS = 200_000  # of one outline
-FINE = 4
-STRIP = 1 << 20  # pixels that are drawn at once, FINE * FINE as many
+FINE = 8
+STRIP = 1 << 18  # pixels that are drawn at once, FINE * FINE as many
 FARTHEST = 1e6  # pixels from the origin; Pillow's whole numbers end far behind it
 
 

@@ -22,7 +22,7 @@ def to_type(values, num_classes=None):
         return f"--label-map 0-{top // 2}:0,{top // 2 + 1}-{top}:1"
     marks = [value for value in values if value == -1 or (value == IGNORE and _beside_ids(values))]
     plain = [value for value in values if value not in marks]
-    if num_classes is not None and len(plain) > num_classes:
+    if num_classes is not None and len(plain) != num_classes:
         parts = [f"{value}:{value if 0 <= value < num_classes else 'ignore'}" for value in plain]
     else:
         parts = [f"{value}:{place}" for place, value in enumerate(plain)]
