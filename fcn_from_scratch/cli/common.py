@@ -99,11 +99,6 @@ def build_dataset(args, split):
         require_root(name, args.root)
         options = own_options(args, name) | ({} if args.modality is None else {"modality": args.modality})
         return datasets.build(name, args.root, split, args.num_classes, cache=split == "train", **options)
-    if args.root is not None and args.dataset is None:
-        raise InputError(
-            f"--root {args.root} comes without a dataset: for your own pictures say --dataset folder (`fcn data` lists "
-            "the others)"
-        )
     options = {"size": (96, 96), "count": 2000 if split == "train" else 200, "seed": args.seed, **given}
     return datasets.build("shapes", args.root, split, args.num_classes, **options)
 

@@ -150,7 +150,7 @@ def test_ids_with_a_gap_are_refused_and_the_map_is_printed(folder, pair):
 
 
 def test_an_id_out_of_range_is_found_when_the_dataset_is_built(folder):
-    with pytest.raises(InputError, match=r"labels/a\.png has the value 2 in .*0\.\.1 does not name"):
+    with pytest.raises(InputError, match=r"labels/a\.png contain the id 2 .*0\.\.1 and 255"):
         Folder(folder, num_classes=2)
 
 

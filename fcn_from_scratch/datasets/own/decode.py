@@ -90,6 +90,13 @@ class Decoder(NamedTuple):
         worst = np.flatnonzero(unknown)[counts[unknown].argmax()]
         others = unknown.sum() - 1
         more = f" (and {others} more such value{'s' * (others > 1)})" if others else ""
+        if not self.text and (self.classes is None or self.classes.values is None):
+            count, named = int(counts[worst]), "" if self.classes is None else f", the classes of {self.classes.source}"
+            return InputError(
+                f"the labels in {path} contain the id {found[worst]} ({count} pixel{'s' * (count > 1)} out of range, "
+                f"{share(count, counts.sum())}){more}; allowed are 0..{len(self.names) - 1} and {IGNORE} (ignore)"
+                f"{named}: type {self._to_type(found, unknown)}"
+            )
         return InputError(
             f"{path} has the value {found[worst]} in {share(counts[worst], counts.sum())} of its pixels{more}, which "
             f"{self._named_by()} does not name: type {self._to_type(found, unknown)}"
