@@ -88,7 +88,7 @@ class Decoder(NamedTuple):
     def _unknown_value(self, found, counts, ids, path):
         unknown = ids == UNKNOWN
         worst = np.flatnonzero(unknown)[counts[unknown].argmax()]
-        others = unknown.sum() - 1
+        others = int(unknown.sum()) - 1
         more = f" (and {others} more such value{'s' * (others > 1)})" if others else ""
         if not self.text and (self.classes is None or self.classes.values is None):
             count, named = int(counts[worst]), "" if self.classes is None else f", the classes of {self.classes.source}"
@@ -155,7 +155,7 @@ class Decoder(NamedTuple):
         unknown = ids == UNKNOWN
         if unknown.any():
             worst = np.flatnonzero(unknown)[counts[unknown].argmax()]
-            code, others = int(found[worst]), unknown.sum() - 1
+            code, others = int(found[worst]), int(unknown.sum()) - 1
             more = f" (and {others} more such colour{'s' * (others > 1)})" if others else ""
             raise InputError(
                 f"{path} has {counts[worst]} pixels in the colour ({code >> 16}, {code >> 8 & 255}, {code & 255})"
