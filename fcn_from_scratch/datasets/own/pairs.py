@@ -74,11 +74,15 @@ def find(tree, images, labels, label_endings=None):
 
 def any_pair(tree, images, labels):
     """Whether two Patterns have a pair at all. Files with the labels of many pictures are not opened."""
-    words, both = [], images.split and labels.split
-    for pattern in (images, labels):
-        files = _readable(tree.find(pattern), pattern, extensions())
-        words.append({(file.split if both else None, *file.words) for file in files})
-    return bool(words[0] and words[1] if is_index(images, labels) else words[0] & words[1])
+    both, known = images.split and labels.split, extensions()
+
+    def keys(pattern):
+        for file in tree.iterate(pattern):
+            if not pattern.any_ending or file.path.suffix.lower() in known:
+                yield (file.split if both else None, *file.words)
+
+    theirs = set(keys(labels))
+    return bool(theirs) and any(is_index(images, labels) or key in theirs for key in keys(images))
 
 
 def is_index(images, labels):
