@@ -284,7 +284,7 @@ def _photo(args):
         return None
     if args.seeds > 1:
         raise InputError("--image takes one seed: a picture without labels has no scores whose spread could be shown")
-    return datasets.Sample(datasets.read_image(args.image), None, args.image)
+    return datasets.Sample(own_arguments.read_photo(args.image, vars(args)), None, args.image)
 
 
 def _knowledge(args, train):

@@ -1,6 +1,9 @@
 """`fcn evaluate`: score a trained network on a dataset."""
 
+import argparse
 import sys
+import warnings
+from contextlib import suppress
 
 from fcn_from_scratch import viz
 from fcn_from_scratch.checks import InputError
@@ -44,27 +47,36 @@ def run(args):
             raise InputError("no network given: pass --weights FILE, or --out with the folder of a run")
         args.weights = f"{args.out}/{common.CHECKPOINT}"
     model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
-    trained_on = extra.get("arguments", {})
-    if args.dataset is None:
-        # The default is the data that the checkpoint was trained on.
-        names = ("dataset", "root", "modality", "size", "count", "classes_by", "num_classes", "seed")
-        for name in (*names, *own_arguments.OPTIONS):
-            if getattr(args, name) is None:
-                setattr(args, name, trained_on.get(name))
+    own_arguments.of_checkpoint(args, extra)
     args.seed = args.seed or 0
     dataset = common.build_dataset(args, args.split)
     if not args.strict:
         dataset = Readable(dataset)
     own_arguments.tell(dataset)
     common.check_classes(model, dataset, args.weights)
+    own_arguments.require_same_classes(dataset, extra, args.weights)
     folder = None if args.out is None else common.output_folder(args.out)
     title = f"{model.name} on {args.dataset or 'shapes'}"
     common.for_pictures(model, len(dataset), args.device)
     measured = _as_published(report(model, dataset, folder, args.device, title))
+    _warn_of_same_pictures(args, extra, dataset)
     beside = published.beside(measured, model.name, args.dataset, args.split, getattr(dataset, "modality", None))
     if beside:
         print(f"\n{beside}")
     return _tell_left_out(getattr(dataset, "left_out", []))
+
+
+def _warn_of_same_pictures(args, extra, dataset):
+    """Warn if the network was trained on pictures that it was scored on. Data that is not there tells nothing."""
+    trained_on = extra.get("arguments", {})
+    split = trained_on.get("split", "train")
+    if args.dataset != "folder" or trained_on.get("dataset") != "folder" or args.split == split:
+        return
+    settings = {name: trained_on.get(name) for name in ("root", "num_classes", *own_arguments.OPTIONS)}
+    with suppress(InputError, OSError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        known = common.build_dataset(argparse.Namespace(**{**vars(args), **settings}), split)
+        own_arguments.warn_of_same_pictures(known, dataset, (split, args.split))
 
 
 def _tell_left_out(reasons):

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fcn_from_scratch import datasets, viz
+from fcn_from_scratch import viz
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common, memory_check, segment_figure
+from fcn_from_scratch.cli import common, memory_check, own_arguments, segment_figure
 from fcn_from_scratch.cli.patterns import files_matching
 from fcn_from_scratch.datasets.lists import nfc
 from fcn_from_scratch.files import write_atomically
@@ -97,7 +97,7 @@ def run(args):
     lines, left_out = [], []
     for path, stem in zip(bar(args.images, unit="image"), stems):
         try:
-            image = shrunk(datasets.read_image(path), args.max_size)
+            image = shrunk(own_arguments.read_photo(path, extra.get("arguments", {})), args.max_size)
             memory_check.require_memory(model, image.shape[:2], path, args.device, shrinks=True)
         except InputError as error:
             if args.strict or len(args.images) == 1:

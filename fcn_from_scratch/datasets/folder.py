@@ -1,6 +1,7 @@
 """Your own data: pictures and labels as any annotation tool wrote them (docs/own_data.md)."""
 
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,9 @@ import numpy as np
 from fcn_from_scratch import checks
 from fcn_from_scratch.datasets.audit import swallowed_foreground
 from fcn_from_scratch.datasets.base import PairDataset
-from fcn_from_scratch.datasets.images import read_image
 from fcn_from_scratch.datasets.labels import IGNORE, read_labels
 from fcn_from_scratch.datasets.own import naming
-from fcn_from_scratch.datasets.own.bands import parse_bands, parse_range, read_picture
+from fcn_from_scratch.datasets.own.bands import deepest, parse_bands, parse_range, read_picture, refuse_shallow
 from fcn_from_scratch.datasets.own.class_list import Classes
 from fcn_from_scratch.datasets.own.gather import gather, split_folders
 from fcn_from_scratch.datasets.own.kept import Kept
@@ -70,6 +70,8 @@ class Folder(PairDataset):
             self._decoder = naming.decide(found, classes, label_map, num_classes, names, kept, root)
         else:
             self._decoder = _by_palette(found, classes, num_classes, np.asarray(mask_palette), root)
+        if range is None:
+            _refuse_shallow(found, kept, root)
         kept.save()
         self.palette = self._decoder.palette
         files = [(pair.name, pair.picture, pair.labels) for pair in chosen]
@@ -78,10 +80,7 @@ class Folder(PairDataset):
 
     def image_at(self, index):
         """The picture of one sample, uint8 (H, W, 3)."""
-        path = self.pairs[index][1]
-        if self._bands is None and self._range is None:
-            return read_image(path)
-        return read_picture(path, self._bands, self._range)
+        return read_picture(self.pairs[index][1], self._bands, self._range)
 
     def labels_at(self, index):
         """The labels of one sample, uint8 (H, W)."""
@@ -100,6 +99,16 @@ class Folder(PairDataset):
                 continue  # it is told when the sample is asked for
         if counts.any() and (complaint := swallowed_foreground(counts)):
             warnings.warn(f"{root}: {complaint}", stacklevel=3)
+
+
+def _refuse_shallow(found, kept, root):
+    """Raises: InputError where no 16-bit picture of the set uses its range."""
+    values = []
+    for pair in found.pairs:
+        if pair.labels:
+            with suppress(checks.UnreadableError):
+                values.append(kept.fact("deepest", pair.picture, deepest))
+    refuse_shallow(max((value for value in values if value is not None), default=None), root)
 
 
 def _by_palette(found, classes, num_classes, colours, root):

@@ -88,6 +88,13 @@ class Decoder(NamedTuple):
     def _unknown_value(self, found, counts, ids, path):
         unknown = ids == UNKNOWN
         worst = np.flatnonzero(unknown)[counts[unknown].argmax()]
+        if not self.text and (self.classes is None or self.classes.values is None):
+            named = "" if self.classes is None else f", the classes of {self.classes.source}"
+            return InputError(
+                f"the labels in {path} contain the id {found[worst]} ({pixels_of(counts[worst])} out of range, "
+                f"{share(counts[worst], counts.sum())}){others(unknown, 'value')}; allowed are "
+                f"0..{len(self.names) - 1} and {IGNORE} (ignore){named}: type {self._to_type(found, unknown)}"
+            )
         return InputError(
             f"{path} has the value {found[worst]} in {share(counts[worst], counts.sum())} of its pixels"
             f"{others(unknown, 'value')}, which "
@@ -95,9 +102,7 @@ class Decoder(NamedTuple):
         )
 
     def _named_by(self):
-        if self.text:
-            return f"--label-map {self.text}"
-        return f"0..{len(self.names) - 1}" if self.classes is None else self.classes.source
+        return f"--label-map {self.text}" if self.text else self.classes.source
 
     def _to_type(self, found, unknown):
         """The option that would take all values."""
