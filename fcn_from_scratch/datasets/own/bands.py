@@ -56,13 +56,19 @@ def read_picture(path, bands=None, range=None):
         _refuse_extra(picture, path)
         if range is None:
             _refuse_unbounded(picture, path)
-            return read_image(path)
+            return _on_white(path) if _header(path)[1] == "RGBX" else read_image(path)
     values = _chosen(picture, bands, path)
     if range is not None:
         values = _scaled(values, *range)
     elif values.dtype != np.uint8:
         values = _scaled(values, 0, 65535)
     return np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)))
+
+
+def _on_white(path):
+    """A picture with a mask that no tool marked as one, and that Pillow would drop."""
+    values = _reread(path, "RGBX", "RGBX")
+    return np.where(values[:, :, 3:] == 255, values[:, :, :3], np.uint8(255))
 
 
 def deepest(path):
@@ -105,7 +111,7 @@ def _is_plain(path):
     try:
         mode, _, format = _header(path)
     except Exception:  # whatever is wrong with the file: reading it says so in a sentence
-        return True
+        return False
     return format != "TIFF" and mode in ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 
 

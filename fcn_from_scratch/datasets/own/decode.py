@@ -9,7 +9,7 @@ from fcn_from_scratch.datasets.labels import IGNORE
 from fcn_from_scratch.datasets.own.class_list import Classes, is_background
 from fcn_from_scratch.datasets.own.label_map import Resolved, find
 from fcn_from_scratch.datasets.own.raw import IGNORED, UNMARKED, distinct
-from fcn_from_scratch.datasets.own.suggest import share, to_type
+from fcn_from_scratch.datasets.own.suggest import others, pixels_of, share, to_type
 from fcn_from_scratch.palette import voc_palette
 
 UNKNOWN = -1
@@ -88,24 +88,21 @@ class Decoder(NamedTuple):
     def _unknown_value(self, found, counts, ids, path):
         unknown = ids == UNKNOWN
         worst = np.flatnonzero(unknown)[counts[unknown].argmax()]
-        others = int(unknown.sum()) - 1
-        more = f" (and {others} more such value{'s' * (others > 1)})" if others else ""
         if not self.text and (self.classes is None or self.classes.values is None):
-            count, named = int(counts[worst]), "" if self.classes is None else f", the classes of {self.classes.source}"
+            named = "" if self.classes is None else f", the classes of {self.classes.source}"
             return InputError(
-                f"the labels in {path} contain the id {found[worst]} ({count} pixel{'s' * (count > 1)} out of range, "
-                f"{share(count, counts.sum())}){more}; allowed are 0..{len(self.names) - 1} and {IGNORE} (ignore)"
-                f"{named}: type {self._to_type(found, unknown)}"
+                f"the labels in {path} contain the id {found[worst]} ({pixels_of(counts[worst])} out of range, "
+                f"{share(counts[worst], counts.sum())}){others(unknown, 'value')}; allowed are "
+                f"0..{len(self.names) - 1} and {IGNORE} (ignore){named}: type {self._to_type(found, unknown)}"
             )
         return InputError(
-            f"{path} has the value {found[worst]} in {share(counts[worst], counts.sum())} of its pixels{more}, which "
+            f"{path} has the value {found[worst]} in {share(counts[worst], counts.sum())} of its pixels"
+            f"{others(unknown, 'value')}, which "
             f"{self._named_by()} does not name: type {self._to_type(found, unknown)}"
         )
 
     def _named_by(self):
-        if self.text:
-            return f"--label-map {self.text}"
-        return f"0..{len(self.names) - 1}" if self.classes is None else self.classes.source
+        return f"--label-map {self.text}" if self.text else self.classes.source
 
     def _to_type(self, found, unknown):
         """The option that would take all values."""
@@ -155,11 +152,10 @@ class Decoder(NamedTuple):
         unknown = ids == UNKNOWN
         if unknown.any():
             worst = np.flatnonzero(unknown)[counts[unknown].argmax()]
-            code, others = int(found[worst]), int(unknown.sum()) - 1
-            more = f" (and {others} more such colour{'s' * (others > 1)})" if others else ""
+            code = int(found[worst])
             raise InputError(
-                f"{path} has {counts[worst]} pixels in the colour ({code >> 16}, {code >> 8 & 255}, {code & 255})"
-                f"{more}, which stands for no class in {self.classes.source}"
+                f"{path} has {pixels_of(counts[worst])} in the colour ({code >> 16}, {code >> 8 & 255}, {code & 255})"
+                f"{others(unknown, 'colour')}, which stands for no class in {self.classes.source}"
             )
         return ids.astype(np.uint8)[places(codes)]
 
@@ -236,6 +232,6 @@ def unnamed_colour(colours, path):
     red, green, blue = colours[other][0]
     same = (colours == (red, green, blue)).all(axis=2).sum()
     return InputError(
-        f"{path} shows its labels as colours, such as ({red}, {green}, {blue}) on {same} pixels: say what they stand "
-        f"for in a file with lines like name:{red},{green},{blue}, and type --classes FILE"
+        f"{path} shows its labels as colours, such as ({red}, {green}, {blue}) on {pixels_of(same)}: say what they "
+        f"stand for in a file with lines like name:{red},{green},{blue}, and type --classes FILE"
     )

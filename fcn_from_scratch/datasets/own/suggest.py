@@ -11,6 +11,17 @@ def share(count, total):
     return "under 0.1%" if part < 0.001 else f"{part:.1%}"
 
 
+def pixels_of(count):
+    """A number of pixels in words."""
+    return f"{count} pixel{'s' if count != 1 else ''}"
+
+
+def others(unknown, what):
+    """How many more than the one that is named: " (and 2 more such values)"."""
+    count = int(unknown.sum()) - 1
+    return f" (and {count} more such {what}{'s' if count > 1 else ''})" if count else ""
+
+
 def to_type(values, num_classes=None):
     """The option --label-map for values that are not 0..K-1.
 

@@ -176,10 +176,9 @@ def test_any_text_is_classes_or_a_sentence(tmp_path_factory, text):
     path.write_text(text, encoding="utf-8")
     try:
         classes = read_classes(path)
-    except InputError as error:
-        assert "any classes.txt" in str(error)
-    else:
-        assert len(set(classes.names)) == len(classes.names) > 0
+    except InputError:
+        return
+    assert len(set(classes.names)) == len(classes.names) > 0
 
 
 # --- files that are found ----------------------------------------------------------------------------------------

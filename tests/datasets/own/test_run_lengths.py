@@ -53,9 +53,10 @@ def test_long_runs_are_decompressed(counts):
 @given(st.text(max_size=20), SMALL)
 def test_any_text_is_a_mask_or_a_sentence(text, size):
     try:
-        assert run_lengths.mask(text, size).shape == size
-    except InputError as error:
-        assert "run lengths" in str(error)
+        mask = run_lengths.mask(text, size)
+    except InputError:
+        return
+    assert mask.shape == size
 
 
 @pytest.mark.parametrize(
