@@ -62,7 +62,7 @@ def find(tree, images, labels, label_endings=None):
     for files, pattern in ((pictures, images), (label_files, labels)):
         if not files:
             raise InputError(told.nothing_matches(tree, pattern))
-    keys = _Keys(images, labels)
+    keys = _Keys(images, labels, index)
     left, right = keys.of(pictures, images), keys.of(label_files, labels)
     found = _in_indexes(tree, left, right, keys) if index else _in_files(left, right)
     found.pairs.sort(key=lambda pair: (pair.name, pair.split or ""))
@@ -116,10 +116,13 @@ def _readable(files, pattern, known):
 
 
 class _Keys:
-    """The key of a file: its split, where both patterns have one, and the values of its words in one order."""
+    """The key of a file: its split, where both patterns have one, and the values of its words in one order.
 
-    def __init__(self, images, labels):
-        self.split = images.split and labels.split
+    A file with the labels of many pictures tells pictures of two splits apart even where its own name does not.
+    """
+
+    def __init__(self, images, labels, index):
+        self.split, self.labels_split = images.split and (labels.split or index), labels.split
         self.words = images.words
         self.common = [number for number, word in enumerate(images.words, start=1) if word in labels.words]
 
@@ -139,7 +142,7 @@ class _Keys:
 
     def shortened(self, key):
         """The key of the file that holds the labels of many pictures."""
-        return (key[0], *(key[number] for number in self.common))
+        return (key[0] if self.labels_split else None, *(key[number] for number in self.common))
 
 
 def _name(key):
