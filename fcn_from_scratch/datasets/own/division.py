@@ -47,12 +47,12 @@ def _half(split, pairs, why):
 
 
 def _by_lists(tree, split, pairs):
-    lists = {name: path for name in KNOWN if (path := find_list(tree, name))}
-    own = find_list(tree, split)
-    split = canonical(split)
+    own, asked, split = find_list(tree, split), split, canonical(split)
+    found = {name: own if name == split else find_list(tree, name) for name in KNOWN}
+    lists = {name: path for name, path in found.items() if path}
     if split not in ("train", "val"):
         if own is None:
-            raise InputError(_no_list(tree, split))
+            raise InputError(_no_list(tree, asked))
         return listed(own, pairs), None
     if "train" in lists and "val" in lists:
         return listed(lists[split], pairs), None
