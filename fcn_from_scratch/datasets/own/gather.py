@@ -18,7 +18,8 @@ def gather(tree, split, images, labels, notes):
     if images is None:
         images, labels = layouts.find(tree)
         notes.append(f"taken: --images '{images}' --labels '{labels}'")
-    patterns = Pattern(images, "--images", (split,)), Pattern(labels, "--labels", (split,))
+    splits = () if split == "all" else (split,)
+    patterns = Pattern(images, "--images", splits), Pattern(labels, "--labels", splits)
     found = pairs.find(tree, *patterns)
     by_pattern = patterns[0].split or patterns[1].split
     both = patterns[0].split and patterns[1].split

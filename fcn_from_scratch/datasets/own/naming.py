@@ -8,7 +8,7 @@ from fcn_from_scratch.datasets.own.class_list import Classes, checked
 from fcn_from_scratch.datasets.own.classes import find_class_file, read_classes
 from fcn_from_scratch.datasets.own.label_map import parse
 from fcn_from_scratch.datasets.own.settle import needs_counts, settle, tally
-from fcn_from_scratch.datasets.own.stored import read_stored
+from fcn_from_scratch.datasets.own.stored import read_stored, stored_in
 
 FACT = "labels"
 
@@ -66,11 +66,9 @@ def _counts(pairs, indexes, kept):
     """How many pixels of each value or name all label files hold. Files that cannot be read are left out."""
     total, trouble = Counter(), None
     for pair in pairs:
-        if pair.entry is not None:
-            total.update(tally(read_stored(pair, indexes), pair.labels))
-            continue
+        path = stored_in(pair, indexes)
         try:
-            total.update(kept.fact(FACT, pair.labels, lambda path, pair=pair: tally(read_stored(pair, indexes), path)))
+            total.update(kept.fact(FACT, path, lambda path, pair=pair: tally(read_stored(pair, indexes), path)))
         except UnreadableError as error:
             trouble = trouble or error
     if not total and trouble is not None:

@@ -62,7 +62,7 @@ def find(tree, images, labels, label_endings=None):
     for files, pattern in ((pictures, images), (label_files, labels)):
         if not files:
             raise InputError(told.nothing_matches(tree, pattern))
-    keys = _Keys(images, labels)
+    keys = _Keys(images, labels, index)
     left, right = keys.of(pictures, images), keys.of(label_files, labels)
     found = _in_indexes(tree, left, right, keys) if index else _in_files(left, right)
     found.pairs.sort(key=lambda pair: (pair.name, pair.split or ""))
@@ -74,11 +74,15 @@ def find(tree, images, labels, label_endings=None):
 
 def any_pair(tree, images, labels):
     """Whether two Patterns have a pair at all. Files with the labels of many pictures are not opened."""
-    words, both = [], images.split and labels.split
-    for pattern in (images, labels):
-        files = _readable(tree.find(pattern), pattern, extensions())
-        words.append({(file.split if both else None, *file.words) for file in files})
-    return bool(words[0] and words[1] if is_index(images, labels) else words[0] & words[1])
+    both, known = images.split and labels.split, extensions()
+
+    def keys(pattern):
+        for file in tree.iterate(pattern):
+            if not pattern.any_ending or file.path.suffix.lower() in known:
+                yield (file.split if both else None, *file.words)
+
+    theirs = set(keys(labels))
+    return bool(theirs) and any(is_index(images, labels) or key in theirs for key in keys(images))
 
 
 def is_index(images, labels):
@@ -112,10 +116,13 @@ def _readable(files, pattern, known):
 
 
 class _Keys:
-    """The key of a file: its split, where both patterns have one, and the values of its words in one order."""
+    """The key of a file: its split, where both patterns have one, and the values of its words in one order.
 
-    def __init__(self, images, labels):
-        self.split = images.split and labels.split
+    A file with the labels of many pictures tells pictures of two splits apart even where its own name does not.
+    """
+
+    def __init__(self, images, labels, index):
+        self.split, self.labels_split = images.split and (labels.split or index), labels.split
         self.words = images.words
         self.common = [number for number, word in enumerate(images.words, start=1) if word in labels.words]
 
@@ -135,7 +142,7 @@ class _Keys:
 
     def shortened(self, key):
         """The key of the file that holds the labels of many pictures."""
-        return (key[0], *(key[number] for number in self.common))
+        return (key[0] if self.labels_split else None, *(key[number] for number in self.common))
 
 
 def _name(key):

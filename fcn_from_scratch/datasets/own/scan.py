@@ -66,16 +66,19 @@ class Tree:
         return folder
 
     def find(self, pattern):
-        """The Files that a pattern matches, sorted by their paths."""
+        """The Files that a pattern matches, in the order of a walk from folder to folder."""
+        return list(self.iterate(pattern))
+
+    def iterate(self, pattern):
+        """As find, one by one."""
         start = self.start(pattern)
         if start is None:
-            return []
-        found = []
+            return
+        place = self.place(start)
+        place = "" if place == "." else f"{place}/"
         for below in self._walk(start, "", pattern.parts):
             if (words := pattern.match(below)) is not None:
-                path = start / below
-                found.append(File(path, self.place(path), *words))
-        return found
+                yield File(start / below, place + below, *words)
 
     def place(self, path):
         """A path below the root as text; the whole path of a file elsewhere."""

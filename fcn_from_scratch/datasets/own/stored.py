@@ -31,6 +31,14 @@ def read_stored(pair, indexes, names=()):
     return paint(masks, names, size, pair.picture)
 
 
+def stored_in(pair, indexes):
+    """The file that holds the labels of one Pair and of no other, where there is one: a list names it."""
+    if pair.entry is None or indexes[pair.labels].is_coco:
+        return pair.labels
+    index = indexes[pair.labels]
+    return index.file(index.content[pair.entry][0][0])
+
+
 def shown_size(path):
     """(height, width) of a picture as it is shown. Its pixels are not read.
 

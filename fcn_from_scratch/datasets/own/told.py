@@ -4,6 +4,7 @@ import difflib
 from collections import Counter
 
 from fcn_from_scratch.checks import few
+from fcn_from_scratch.datasets.own.patterns import Pattern
 
 SHOWN = 4
 COMPARED = 400  # names at most that are compared to find the nearest one
@@ -19,15 +20,14 @@ def _instead(tree, pattern):
     for part in pattern.fixed:
         below = tree.inside(folder, part)
         if below is None or not below.is_dir():
-            return f"there is no folder {so_far}{part}; {content(tree, folder)}{_deeper(tree, pattern)}"
+            return f"there is no folder {so_far}{part}; {content(tree, folder)}{_root_below(tree, pattern)}"
         folder, so_far = below, f"{so_far}{part}/"
-    for number, part in enumerate(pattern.parts[:-1]):
-        folders = tree.entries(folder)[1]
-        fitting = [name for name in folders if part is None or part.fullmatch(name)]
+    for part in pattern.parts[:-1]:
+        fitting = [name for name in tree.entries(folder)[1] if part is None or part.fullmatch(name)]
         if not fitting:
-            return f"no folder fits part {number + 1 + len(pattern.fixed)} of the pattern; {content(tree, folder)}"
-        folder, so_far = folder / fitting[0], f"{so_far}{fitting[0]}/"
-    return content(tree, folder)
+            return f"no folder there fits; {content(tree, folder)}{_root_below(tree, pattern)}"
+        folder = folder / fitting[0]
+    return content(tree, folder) + (_deeper(tree, pattern) or _root_below(tree, pattern))
 
 
 def content(tree, folder):
@@ -43,10 +43,19 @@ def content(tree, folder):
 
 
 def _deeper(tree, pattern):
-    """A hint where the pictures lie one folder deeper than --root says."""
+    """A hint where the files lie one folder deeper than a pattern says."""
+    above, slash, last = pattern.text.rpartition("/")
+    found = next(tree.iterate(Pattern(f"{above}{slash}*/{last}", pattern.option)), None)
+    if found is None:
+        return ""
+    return f"; one folder deeper {found.place} fits: write {above}{slash}{{folder}}/{last} in both patterns, or */"
+
+
+def _root_below(tree, pattern):
+    """A hint where the pattern fits one folder below --root."""
     for name in tree.entries(tree.root)[1]:
         below = type(tree)(tree.root / name)
-        if below.find(pattern):
+        if next(below.iterate(pattern), None):
             return f"; it fits in {below.root}: say --root {below.root}"
     return ""
 
@@ -77,9 +86,9 @@ def _files(names):
 
 def _nearest(names, others):
     """(one of the names, one of the others) that are most alike; None where there are none."""
-    best = None
+    best, most = None, -1.0
     for name in names[:3]:
         for other in others[:COMPARED]:
-            ratio = difflib.SequenceMatcher(None, name, other).ratio()
-            best = max(best or (-1.0,), (ratio, name, other))
-    return best and best[1:]
+            if (ratio := difflib.SequenceMatcher(None, name, other).ratio()) > most:
+                best, most = (name, other), ratio
+    return best
