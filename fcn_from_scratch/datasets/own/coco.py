@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, printable
 from fcn_from_scratch.datasets.lists import nfc
 from fcn_from_scratch.datasets.own import outlines, run_lengths
 from fcn_from_scratch.datasets.own.class_list import Classes, is_background
@@ -61,7 +61,7 @@ class Coco(Mapping):
             said = picture.size
             turned = "; its EXIF orientation turns it when it is shown" if said == size[::-1] else ""
             raise InputError(
-                f"{self.path} was drawn on {picture.name} of {said[0]}x{said[1]} pixels, but that is "
+                f"{self.path} was drawn on {printable(picture.name)} of {said[0]}x{said[1]} pixels, but that is "
                 f"{size[0]}x{size[1]}{turned}"
             )
         values = np.full(size, UNMARKED, np.int32)
@@ -69,8 +69,8 @@ class Coco(Mapping):
             try:
                 values[_mask(annotation.get("segmentation"), size)] = self._places[annotation["category_id"]]
             except InputError as error:
-                number = annotation.get("id")
-                raise InputError(f"{self.path}: annotation {number} of {picture.name} has {error}") from None
+                number = _short(annotation.get("id"))
+                raise InputError(f"{self.path}: annotation {number} of {printable(picture.name)} has {error}") from None
         return Raw(values, names=self._names, numbers=self._numbers)
 
 
@@ -91,7 +91,7 @@ def read_coco(path):
         for key, known in (("image_id", pictures), ("category_id", categories)):
             if _key(annotation.get(key)) not in known:
                 raise InputError(
-                    f"{path}: annotation {annotation.get('id')} has the {key} {annotation.get(key)}, "
+                    f"{path}: annotation {_short(annotation.get('id'))} has the {key} {_short(annotation.get(key))}, "
                     "which is not listed"
                 )
         pictures[annotation["image_id"]].annotations.append(annotation)
@@ -108,7 +108,7 @@ def _categories(found, path):
     for each in found:
         name, number = each.get("name"), _key(each.get("id"))
         if not isinstance(name, str) or not name.strip() or type(number) is not int or number in categories:
-            raise InputError(f"{path} has a category without a name, or without a number of its own: {str(each)[:80]}")
+            raise InputError(f"{path} has a category without a name, or without a number of its own: {_short(each)}")
         above = each.get("supercategory")
         categories[number] = (nfc(name.strip()), name in groups and above in (None, "", "none"))
     names = [name for name, _ in categories.values()]
@@ -125,7 +125,7 @@ def _pictures(found, path):
     for each in found:
         name, number = each.get("file_name"), _key(each.get("id"))
         if not isinstance(name, str) or number is None or number in pictures or _slashes(name) in names:
-            raise InputError(f"{path} lists a picture without a name or number of its own: {str(each)[:80]}")
+            raise InputError(f"{path} lists a picture without a name or number of its own: {_short(each)}")
         names.add(_slashes(name))
         size = each.get("height"), each.get("width")
         pictures[number] = _Picture(_slashes(name), size if all(type(n) is int for n in size) else None, [])
@@ -135,6 +135,11 @@ def _pictures(found, path):
 def _key(number):
     """A number or a text that can be looked up; anything else becomes None."""
     return number if type(number) in (int, str) else None
+
+
+def _short(found):
+    """What a file holds, for a message."""
+    return printable(str(found)[:80])
 
 
 def _slashes(name):

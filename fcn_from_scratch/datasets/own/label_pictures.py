@@ -8,6 +8,9 @@ from fcn_from_scratch.datasets.labels import LOSSY
 from fcn_from_scratch.datasets.own.npy import whole
 from fcn_from_scratch.datasets.own.pages import open_page
 from fcn_from_scratch.datasets.own.raw import Raw
+from fcn_from_scratch.files import open_regular
+
+MOST_CHUNKS = 64  # of a WebP file; the picture is one of the first
 
 
 def read_label_picture(path, picture_path=None, size=None):
@@ -17,7 +20,7 @@ def read_label_picture(path, picture_path=None, size=None):
     Raises: InputError naming the file for several pages, and where only the transparency tells anything.
     """
     picture = open_page(path, raw=True)
-    lossy = LOSSY.get(picture.format)
+    lossy = _lossy(picture, path)
     if picture.mode == "P":
         return Raw(np.asarray(picture), palette=file_palette(picture), lossy=lossy)
     pixels = np.asarray(
@@ -40,3 +43,27 @@ def _refuse_alpha_alone(pixels, path):
             f"{path} has one colour everywhere, and only its transparency differs: save the labels as a grey or "
             "palette PNG"
         )
+
+
+def _lossy(picture, path):
+    """The name of the compression that may have altered the picture's values; None where there is none."""
+    if picture.format == "TIFF" and picture.info.get("compression") in ("jpeg", "tiff_jpeg", "webp"):
+        return "TIFF with JPEG compression"
+    if picture.format == "WEBP":
+        return "lossy WebP" if b"VP8 " in _chunks(path) else None
+    return LOSSY.get(picture.format)
+
+
+def _chunks(path):
+    """The names of a WebP file's chunks. The one of the picture tells its compression: "VP8 " is lossy, "VP8L" is not.
+
+    A file is "RIFF", a size and "WEBP", then chunks of a name, a size and as many bytes, filled up to an even number.
+    """
+    names = []
+    with open_regular(path) as file:
+        file.seek(12)
+        while len(names) < MOST_CHUNKS and len(head := file.read(8)) == 8:
+            names.append(head[:4])
+            size = int.from_bytes(head[4:], "little")
+            file.seek(size + size % 2, 1)
+    return names

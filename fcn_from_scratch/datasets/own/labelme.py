@@ -10,7 +10,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, printable
 from fcn_from_scratch.datasets.images import MOST_PIXELS
 from fcn_from_scratch.datasets.lists import nfc
 from fcn_from_scratch.datasets.own import outlines
@@ -42,7 +42,7 @@ def read_labelme(path, picture_path=None, size=None):
         try:
             values[_mask(shape, size)] = places[name]
         except InputError as error:
-            raise InputError(f"{path}: shape {number} ({name}) has {error}") from None
+            raise InputError(f"{path}: shape {number} ({printable(name)}) has {error}") from None
     return Raw(values, names=kept)
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, printable
 from fcn_from_scratch.datasets.lists import read_list
 from fcn_from_scratch.datasets.own.label_files import reader
 from fcn_from_scratch.datasets.own.label_map import find
@@ -45,7 +45,7 @@ def read_mask_list(path):
     for number, row in enumerate(rows[_is_header(rows[0]) :], 1 + _is_header(rows[0])):
         if len(row) not in (2, 3) or not all(row[:2]):
             raise InputError(
-                f"{path}, line {number}, is not picture,labels or picture,labels,class: {','.join(row)[:80]}"
+                f"{path}, line {number}, is not picture,labels or picture,labels,class: {printable(','.join(row)[:80])}"
             )
         picture, labels = (cell.replace("\\", "/").removeprefix("./") for cell in row[:2])
         found.setdefault(picture, []).append((labels, (row[2:] or [""])[0] or None))
@@ -63,9 +63,11 @@ def _check(found, path):
     for picture, each in found.items():
         files = [labels for labels, _ in each]
         if len(set(files)) < len(files):
-            raise InputError(f"{path} gives {picture} the same file twice")
+            raise InputError(f"{path} gives {printable(picture)} the same file twice")
         if len(each) > 1 and any(name is None for _, name in each):
-            raise InputError(f"{path} gives {picture} {len(each)} files; each needs a class, as picture,labels,class")
+            raise InputError(
+                f"{path} gives {printable(picture)} {len(each)} files; each needs a class, as picture,labels,class"
+            )
 
 
 def paint(masks, names, size, picture_path=None):
@@ -90,7 +92,7 @@ def paint(masks, names, size, picture_path=None):
 def _place(name, names, path):
     place = int(name) if name.isascii() and name.isdigit() and len(name) < 4 else find(name, names)
     if place is None or not place < len(names):
-        raise InputError(f"{path} has the class {name[:60]!r}, which is none of the {len(names)} classes")
+        raise InputError(f"{path} has the class {printable(name[:60])!r}, which is none of the {len(names)} classes")
     return place
 
 

@@ -1,4 +1,4 @@
-"""Fill outlines with Pillow: polygons, rectangles and circles become masks."""
+"""Fill outlines: polygons, rectangles and circles become masks."""
 
 import math
 
@@ -8,8 +8,6 @@ from PIL import Image, ImageDraw
 from fcn_from_scratch.checks import InputError
 
 MOST_POINTS = 200_000  # of one outline
-FINE = 8
-STRIP = 1 << 18  # pixels that are drawn at once, FINE * FINE as many
 FARTHEST = 1e6  # pixels from the origin; Pillow's whole numbers end far behind it
 
 
@@ -38,23 +36,27 @@ def polygon(corners, size):
 def area(corners, size):
     """The mask of a polygon whose numbers count from the upper left corner of the picture's first pixel, as COCO's do.
 
-    Pillow takes whole numbers and fills the edge too. So the polygon is drawn FINE times as large, and the middle of
-    each pixel decides.
+    A pixel is inside if a line from its middle to the left crosses the outline an odd number of times. Pillow would
+    take whole numbers and fill the edge too: half a pixel more on each side.
     Returns: bool (H, W).
     """
     if len(corners) < 3:
         raise InputError(f"a polygon of {len(corners)} points; three or more enclose an area")
-    fine = np.floor(np.array(corners) * FINE).astype(np.int64)
-    (left, top), (right, bottom) = fine.min(0) // FINE, fine.max(0) // FINE + 1
-    left, right = np.clip((left, right), 0, size[1])
-    top, bottom = np.clip((top, bottom), 0, size[0])
+    points = np.array(corners)
+    left, top = (max(0, int(n)) for n in np.floor(points.min(0)))
+    right, bottom = (min(n, int(m)) for n, m in zip(size[::-1], np.ceil(points.max(0))))
     mask = np.zeros(size, bool)
-    rows = max(1, STRIP // max(1, right - left))
-    for row in range(top, bottom, rows):  # the memory is that of a strip, however large the polygon
-        end = min(row + rows, bottom)
-        shifted = [(int(x), int(y)) for x, y in fine - (FINE * left, FINE * row)]
-        drawn = _draw((FINE * (end - row), FINE * (right - left)), lambda draw, xy=shifted: draw.polygon(xy, fill=1))
-        mask[row:end, left:right] = drawn[FINE // 2 :: FINE, FINE // 2 :: FINE]
+    if left >= right or top >= bottom:
+        return mask
+    crossings = np.zeros((bottom - top, right - left + 1), bool)
+    for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0)):
+        first, last = np.clip(np.ceil(np.sort((y0, y1)) - 0.5), top, bottom).astype(int)
+        rows = np.arange(first, last)  # those whose middle lies between the ends of this side
+        if len(rows):
+            x = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
+            columns = np.clip(np.ceil(x - 0.5), left, right).astype(int)
+            crossings[rows - top, columns - left] ^= True
+    mask[top:bottom, left:right] = np.logical_xor.accumulate(crossings, axis=1)[:, :-1]
     return mask
 
 

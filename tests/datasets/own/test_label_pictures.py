@@ -25,13 +25,32 @@ def page(ids, bits, **more):
 
 
 @pytest.mark.parametrize("colour", [0, 1], ids=["0 is white", "0 is black"])
-@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("bits", [2, 4, 8])
 @pytest.mark.parametrize("order", "<>")
 def test_a_tiff_of_few_bits_gives_its_stored_ids(tmp_path, bits, colour, order):
     ids = np.random.default_rng(bits).integers(2**bits, size=(5, 11))
     (tmp_path / "x.tif").write_bytes(tiff([page(ids.tolist(), bits, colour=colour)], order))
     np.testing.assert_array_equal(read(tmp_path / "x.tif").values, ids)
     np.testing.assert_array_equal(read_labels(tmp_path / "x.tif"), ids)
+
+
+@pytest.mark.parametrize("colour", [0, 1], ids=["0 is white", "0 is black"])
+def test_one_bit_is_read_as_it_is_shown(tmp_path, colour):
+    """White is 1, in whichever way the file stores it: a picture of one bit shows a mask."""
+    shown = np.random.default_rng(0).integers(2, size=(5, 11))
+    stored = shown if colour else 1 - shown
+    (tmp_path / "x.tif").write_bytes(tiff([page(stored.tolist(), 1, colour=colour)]))
+    np.testing.assert_array_equal(read(tmp_path / "x.tif").values, shown)
+
+
+@pytest.mark.parametrize("most", [1, 2, 20, 254, 255, 300, 65535])
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_pgm_gives_its_stored_ids(tmp_path, most, plain):
+    """Pillow stretches what a PGM stores, so that its largest value becomes white."""
+    ids = np.random.default_rng(0).integers(most + 1, size=(5, 7))
+    data = " ".join(map(str, ids.ravel())).encode() if plain else ids.astype(">u2" if most > 255 else "u1").tobytes()
+    (tmp_path / "x.pgm").write_bytes(f"P{2 if plain else 5} 7 5 {most}\n".encode() + data)
+    np.testing.assert_array_equal(read(tmp_path / "x.pgm").values, ids)
 
 
 @pytest.mark.parametrize("bits", [2, 4])
@@ -93,9 +112,20 @@ def test_labels_in_the_transparency_alone_are_refused(tmp_path):
         read(tmp_path / "x.png")
 
 
-def test_a_jpeg_is_marked(tmp_path):
-    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "x.jpg")
-    assert read(tmp_path / "x.jpg").lossy == "JPEG"
+@pytest.mark.parametrize(
+    ("name", "options", "lossy"),
+    [
+        ("x.jpg", {}, "JPEG"),
+        ("x.tif", {"compression": "jpeg"}, "TIFF with JPEG compression"),
+        ("x.tif", {"compression": "tiff_lzw"}, None),
+        ("x.webp", {}, "lossy WebP"),
+        ("x.webp", {"lossless": True}, None),
+        ("x.png", {}, None),
+    ],
+)
+def test_a_lossy_compression_is_marked(tmp_path, name, options, lossy):
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / name, **options)
+    assert read(tmp_path / name).lossy == lossy
 
 
 # --- pages -------------------------------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ def test_what_does_not_cover_the_mask_is_refused(counts):
         run_lengths.mask(counts, (2, 3))
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # its own, with NumPy 2
 def test_pycocotools_agrees():
     """The reference itself, where it is installed."""
     tools = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed")
