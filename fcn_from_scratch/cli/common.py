@@ -7,6 +7,7 @@ import numpy as np
 
 from fcn_from_scratch import backend, checks, datasets, models, weights
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.cli.own_arguments import add_own_arguments, own_options
 from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.files import reserve, write_atomically
 from fcn_from_scratch.training import finite, meta, record
@@ -51,6 +52,7 @@ def add_data_arguments(parser):
         choices=("shape", "colour"),
         help="what distinguishes the classes of drawn shapes (default shape)",
     )
+    add_own_arguments(parser)
 
 
 def add_root_argument(parser, help, name="--root"):
@@ -95,6 +97,7 @@ def require_root(name, root):
 def build_dataset(args, split):
     """The dataset that the arguments describe."""
     name = args.dataset or "shapes"
+    own_options(args, name)
     drawn = {"size": args.size, "count": args.count, "classes_by": args.classes_by}
     given = {key: value for key, value in drawn.items() if value is not None}
     if name != "shapes":
@@ -102,7 +105,7 @@ def build_dataset(args, split):
             word = "--" + next(iter(given)).replace("_", "-")
             raise InputError(f"{word} is for drawn shapes only; --dataset {name} is read from files")
         require_root(name, args.root)
-        options = {} if args.modality is None else {"modality": args.modality}
+        options = own_options(args, name) | ({} if args.modality is None else {"modality": args.modality})
         options |= sbd_option(name, split, getattr(args, "sbd", None))
         dataset = datasets.build(name, args.root, split, args.num_classes, cache=split == "train", **options)
         if dataset.folder is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from fcn_from_scratch import datasets, geometry, viz
 from fcn_from_scratch.backend import to_device
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common
+from fcn_from_scratch.cli import common, own_arguments
 from fcn_from_scratch.lab.compare import METHODS, Nets, Settings, footnotes, predictor, provenance, report, tuning
 from fcn_from_scratch.lab.compare.figure import EXAMPLES, examples, slides
 from fcn_from_scratch.lab.compare.measuring import costs, doubts, load, predict
@@ -41,6 +41,7 @@ def add_arguments(parser):
         "--methods", type=_methods, default=list(METHODS), metavar="A,B,...", help=f"default all: {', '.join(METHODS)}"
     )
     _add_data_arguments(parser.add_argument_group("data"))
+    own_arguments.add_own_arguments(parser)
     _add_network_arguments(parser.add_argument_group("networks"))
     parser.add_argument(
         "--out", default="runs/compare", metavar="DIR", help="folder for the results (default runs/compare)"
@@ -286,7 +287,7 @@ def _photo(args):
         return None
     if args.seeds > 1:
         raise InputError("--image takes one seed: a picture without labels has no scores whose spread could be shown")
-    return datasets.Sample(datasets.read_image(args.image), None, args.image)
+    return datasets.Sample(own_arguments.read_photo(args.image, vars(args)), None, args.image)
 
 
 def _knowledge(args, train):
@@ -357,6 +358,7 @@ def _identity(args, train):
 
 
 def _dataset(args, split, seed):
+    options = own_arguments.own_options(args, args.dataset)
     if args.dataset == "shapes":
         number = TRAINING_SCENES if split == "train" else args.count
         options = {"size": args.size or SCENE, "count": number, "seed": seed, "classes_by": "colour"}
@@ -364,7 +366,9 @@ def _dataset(args, split, seed):
     if args.size is not None:
         raise InputError(f"--size is for drawn shapes only; --dataset {args.dataset} is read from files")
     common.require_root(args.dataset, args.root)
-    dataset = datasets.build(args.dataset, args.root, split, args.num_classes, cache=split == "train")
+    dataset = datasets.build(args.dataset, args.root, split, args.num_classes, cache=split == "train", **options)
+    if seed == args.seed:
+        own_arguments.tell(dataset)
     image, labels, _ = dataset[0]
     if image.shape[2] != 3 or labels.ndim != 2:
         raise InputError(f"fcn compare needs RGB pictures with one label map; --dataset {args.dataset} has others")

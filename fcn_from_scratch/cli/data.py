@@ -1,11 +1,11 @@
 """`fcn data`: list the datasets, tell how to get one, or check one on disk."""
 
 import textwrap
-from pathlib import Path
 
 from fcn_from_scratch import datasets
 from fcn_from_scratch.checks import InputError, few
-from fcn_from_scratch.cli import common
+from fcn_from_scratch.cli import common, own_help
+from fcn_from_scratch.cli.own_arguments import add_own_arguments, own_options, tell, warn_of_same_pictures
 from fcn_from_scratch.datasets import trees
 from fcn_from_scratch.progress import bar
 
@@ -17,9 +17,10 @@ EXAMPLE = """  fcn data                               all datasets
 
 OWN = {
     "shapes": "drawn shapes, 5 classes and the background: needs no files",
-    "folder": "your own pictures: images/* and labels/* with the same stems (docs/datasets.md)",
+    "folder": "your own pictures, as any annotation tool wrote them (docs/own_data.md)",
 }
 WIDTH = 110
+IN_A_LINE = 10  # names of classes
 
 
 def add_arguments(parser):
@@ -30,6 +31,7 @@ def add_arguments(parser):
     parser.add_argument("--num-classes", type=int, metavar="K", help="number of classes, for folder")
     common.add_sbd_argument(parser)
     parser.add_argument("--modality", choices=datasets.nyud.MODALITIES, help="the channels to check, for nyud")
+    add_own_arguments(parser)
 
 
 def run(args):
@@ -41,6 +43,8 @@ def run(args):
     if args.root is None:
         print(steps(args.name))
         return 0
+    if args.name == "folder":
+        return _check_own(args)
     if found := tree_found(args.name, args.root):
         print(found)
     return check(args)
@@ -60,6 +64,8 @@ def _what(name):
 
 def steps(name):
     """Numbered instructions for getting a dataset."""
+    if name == "folder":
+        return own_help.text()
     if name not in datasets.SOURCES:
         return "\n".join([f"{name}: {_what(name)}", *tree_wanted(name)])
     source = datasets.SOURCES[name]
@@ -109,9 +115,9 @@ def check(args):
     """
     source = datasets.SOURCES.get(args.name)
     expected = source.counts if source else {}
-    splits = [args.split] if args.split else _splits(args.name, args.root)
+    splits = [args.split] if args.split else _splits(args.name)
     optional = source.more_splits if source and not args.split else ()
-    options = {} if args.modality is None else {"modality": args.modality}
+    options = own_options(args, args.name) | ({} if args.modality is None else {"modality": args.modality})
     common.sbd_option(args.name, datasets.voc.SEG11VALID, args.sbd)
     sound, complaints = True, {}
     for split in splits:
@@ -130,19 +136,49 @@ def check(args):
     return 0 if sound else 1
 
 
-def _splits(name, root):
+def _check_own(args):
+    """Read all of one's own pictures, and count those of each split; returns 1 if something is wrong, otherwise 0."""
+    options = {"root": args.root, "num_classes": args.num_classes, **own_options(args, args.name)}
+    if args.modality is not None:
+        options["modality"] = args.modality
+    dataset = datasets.build(args.name, split=args.split or "all", **options)
+    told = tell(dataset)
+    sound = _report(dataset, args.split or "all", args.limit, None, shares=True)
+    parts = {}
+    for split in () if args.split else ("train", "val", "test"):
+        try:
+            parts[split] = part = datasets.build(args.name, split=split, **options)
+        except InputError as error:
+            if split != "test":  # few people have one
+                print(f"{split}: {error}")
+                sound = False
+            continue
+        told = tell(part, told=told)
+        print(f"{split}: {_pictures(part)}")
+    if "train" in parts and "val" in parts:
+        warn_of_same_pictures(parts["train"], parts["val"])
+    return 0 if sound else 1
+
+
+def _pictures(dataset):
+    return f"{len(dataset):,} picture{'s' * (len(dataset) != 1)}"
+
+
+def _splits(name):
     """All splits that a dataset should have. One that is not in the catalogue has those that the commands read."""
     source = datasets.SOURCES.get(name)
     if source:
         return [*source.splits, *source.more_splits]
-    listed = [split for split in ("train", "val", "test") if Path(root, f"{split}.txt").is_file()]
-    return ["all", *listed] if name == "folder" else ["train", "val"]
+    return ["train", "val"]
 
 
-def _report(dataset, split, limit, expected):
-    """Print what is in one split; returns whether it is complete and readable."""
+def _report(dataset, split, limit, expected, shares=False):
+    """Print what is in one split, with each class's share of the pixels if `shares`.
+
+    Returns: whether it is complete and readable.
+    """
     seen = datasets.survey(dataset, limit, lambda numbers: bar(numbers, desc=split, leave=False, unit="picture"))
-    count = f"{split}: {len(dataset):,} picture{'s' * (len(dataset) != 1)}"
+    count = f"{split}: {_pictures(dataset)}"
     whole = expected in (None, len(dataset))
     if expected is not None:
         count += ", as it should be" if whole else f"; a complete set has {expected:,}"
@@ -155,8 +191,17 @@ def _report(dataset, split, limit, expected):
         label = f"{kind} labels" if len(seen.counts) > 1 else "labels"
         present, total = int((counts[: len(classes)] > 0).sum()), max(int(counts.sum()), 1)
         print(f"  {label}: {present} of {len(classes)} classes, {counts[255] / total:.1%} of the pixels ignored")
+        for line in _shares(counts, classes) if shares else ():
+            print(f"    {line}")
     for finding in seen.findings:
         print(f"  {finding}")
     if seen.unreadable:
         print(f"  cannot be read ({len(seen.unreadable)}): {few(seen.unreadable)}")
     return whole and not seen.unreadable
+
+
+def _shares(counts, classes):
+    """The share of the pixels that count of each class that occurs, a few classes in a line."""
+    total = max(int(counts[: len(classes)].sum()), 1)
+    told = [f"{name} {count / total:.1%}" for name, count in zip(classes, counts) if count]
+    return ["; ".join(told[first : first + IN_A_LINE]) for first in range(0, len(told), IN_A_LINE)]

@@ -5,7 +5,7 @@ from itertools import chain
 
 from fcn_from_scratch import models, weights
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common
+from fcn_from_scratch.cli import common, own_arguments
 from fcn_from_scratch.files import open_regular
 from fcn_from_scratch.lab import doctor
 from fcn_from_scratch.training import checkpoint
@@ -24,7 +24,7 @@ WIDTH = 110
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="*", metavar="IMAGE", help="pictures to run the network on")
+    parser.add_argument("photos", nargs="*", metavar="IMAGE", help="pictures to run the network on")
     parser.add_argument("--list", action="store_true", help="print all questions and remedies, and stop")
     parser.add_argument("--model", metavar="NAME", help=", ".join(models.NAMES))
     parser.add_argument("--weights", metavar="FILE", help="weights in any format; a checkpoint records its model")
@@ -55,7 +55,7 @@ def run(args):
 
 def _examined(case, args):
     """Yield (name of a check, its findings). The checks of the machine run only if nothing else is to be examined."""
-    about_more = args.model or args.weights or args.dataset or args.images or args.lr is not None
+    about_more = args.model or args.weights or args.dataset or args.photos or args.lr is not None
     for check, found in doctor.examine(case):
         if not about_more or check.look.__module__ != doctor.environment.__name__:
             yield check.name, found
@@ -67,6 +67,7 @@ def _admit(args):
     try:
         if args.dataset:
             dataset = common.build_dataset(args, args.split)
+            own_arguments.tell(dataset)
     except InputError as error:
         remedy = doctor.labels.remedy(str(error)) or "`fcn data NAME` prints how a dataset must lie on disk"
         findings.append(("dataset", [doctor.Finding("serious", str(error), remedy)]))
@@ -96,7 +97,7 @@ def _admit(args):
         report=report,
         told=told,
         dataset=dataset,
-        image_paths=args.images,
+        image_paths=args.photos,
         lr=trained.get("lr") if args.lr is None else args.lr,
         reduction=args.reduction or trained.get("reduction"),
         batch_size=args.batch_size,

@@ -1,10 +1,13 @@
 """`fcn evaluate`: score a trained network on a dataset."""
 
+import argparse
 import sys
+import warnings
+from contextlib import suppress
 
 from fcn_from_scratch import viz, weights
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common, memory_check
+from fcn_from_scratch.cli import common, memory_check, own_arguments
 from fcn_from_scratch.cli.predictions import Predictions
 from fcn_from_scratch.lab import published
 from fcn_from_scratch.training.evaluation import evaluate_heads, segment
@@ -17,6 +20,8 @@ EXAMPLE = """  fcn evaluate --weights runs/shapes/checkpoint.npz
   fcn evaluate --weights fcn8s.npz --model fcn8s --dataset voc --root data/VOC --split seg11valid"""
 
 PICTURES = 4  # in the figure
+# Settings that are those of the run which wrote the checkpoint, unless they are given.
+OF_THE_RUN = (*("dataset", "root", "sbd", "split", "modality", "size", "count", "classes_by", "num_classes", "seed"),)
 
 
 def add_arguments(parser):
@@ -50,11 +55,14 @@ def run(args):
         args.weights = f"{args.out}/{common.CHECKPOINT}"
     model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
     _choose_data(args, extra)
+    own_arguments.of_checkpoint(args, extra)
     args.seed = args.seed or 0
     dataset = common.build_dataset(args, args.split)
     if not args.strict:
         dataset = Readable(dataset)
+    own_arguments.tell(dataset)
     common.check_classes(model, dataset, args.weights)
+    own_arguments.require_same_classes(dataset, extra, args.weights)
     print(weights.feed(model, dataset))
     folder = None if args.out is None else common.output_folder(args.out)
     title = f"{model.name} on {args.dataset or 'shapes'}"
@@ -65,6 +73,7 @@ def run(args):
     measured = _as_published(report(model, dataset, folder, args.device, title, matrices, losses))
     if predictions is not None:
         print(predictions.line())
+    _warn_of_same_pictures(args, extra, dataset)
     beside = published.beside(measured, model.name, args.dataset, args.split, getattr(dataset, "modality", None))
     if beside:
         print(f"\n{beside}")
@@ -79,18 +88,7 @@ def _choose_data(args, extra):
     of_run = extra.get("arguments", {})
     if args.dataset is None:
         elsewhere = {name: of_run.get(f"val_{name}") for name in ("dataset", "root", "split")}
-        for name in (
-            "dataset",
-            "root",
-            "sbd",
-            "split",
-            "modality",
-            "size",
-            "count",
-            "classes_by",
-            "num_classes",
-            "seed",
-        ):
+        for name in OF_THE_RUN:
             if getattr(args, name) is None:
                 setattr(args, name, elsewhere.get(name) or of_run.get(name))
     args.split = args.split or "val"
@@ -99,6 +97,19 @@ def _choose_data(args, extra):
         args.modality = args.modality or trained
         if args.modality != trained:
             raise InputError(f"{args.weights} was trained on nyud's {trained}; --modality says {args.modality}")
+
+
+def _warn_of_same_pictures(args, extra, dataset):
+    """Warn if the network was trained on pictures that it was scored on. Data that is not there tells nothing."""
+    trained_on = extra.get("arguments", {})
+    split = trained_on.get("split", "train")
+    if args.dataset != "folder" or trained_on.get("dataset") != "folder" or args.split == split:
+        return
+    settings = {name: trained_on.get(name) for name in ("root", "num_classes", *own_arguments.OPTIONS)}
+    with suppress(InputError, OSError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        known = common.build_dataset(argparse.Namespace(**{**vars(args), **settings}), split)
+        own_arguments.warn_of_same_pictures(known, dataset, (split, args.split))
 
 
 def _tell_left_out(reasons):

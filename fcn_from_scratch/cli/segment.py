@@ -32,7 +32,7 @@ EXAMPLE = """  fcn segment photo.jpg holiday/*.png --weights runs/camvid/checkpo
 
 
 def add_arguments(parser):
-    images = "pictures (PNG, JPEG, TIFF, BMP, GIF, WebP, ...), or patterns such as 'photos/*.png'"
+    images = "pictures (PNG, JPEG, TIFF, BMP, GIF, WebP, ...), folders of them, or patterns such as 'photos/*.png'"
     parser.add_argument("images", nargs="+", metavar="IMAGE", help=images)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", metavar="FILE", help="a checkpoint, .caffemodel, .pth, .npz or .safetensors")
@@ -85,7 +85,7 @@ def run(args):
         model, extra = untrained(args), {}
     else:
         model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
-    inputs = segment_inputs.Inputs(model, args, extra.get("dataset"))
+    inputs = segment_inputs.Inputs(model, args, extra)
     args.images = inputs.pictures(args.images)
     stems = [nfc(Path(image).stem) for image in args.images]
     for stem in stems:

@@ -7,6 +7,7 @@ import numpy as np
 
 from fcn_from_scratch import datasets, weights
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.cli import own_arguments
 from fcn_from_scratch.datasets.images import extensions, read_depth
 from fcn_from_scratch.weights import network_input
 
@@ -39,8 +40,9 @@ class Inputs:
     lines  what the user should know about the input
     """
 
-    def __init__(self, model, args, trained_on=None):
-        """`trained_on` is the name of the data set that the weights record, or None."""
+    def __init__(self, model, args, extra):
+        """`extra` is what a checkpoint keeps beside the weights; {} for plain weights."""
+        trained_on, self.settings = extra.get("dataset"), extra.get("arguments", {})
         if args.modality is not None and args.dataset != "nyud":
             raise InputError("--modality belongs to --dataset nyud")
         source = _source(model, args)
@@ -71,7 +73,7 @@ class Inputs:
 
     def read(self, path, shrink=lambda part: part):
         """The picture with all its channels, (H, W, C). `shrink` may make each part smaller."""
-        picture = datasets.read_image(path)
+        picture = own_arguments.read_photo(path, self.settings)
         if self.kind is None:
             return shrink(picture)
         other = self._path(path)

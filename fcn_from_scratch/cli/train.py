@@ -8,11 +8,12 @@ from pathlib import Path
 
 from fcn_from_scratch import backend, checks, viz, weights
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common, signals, train_data, train_figure
+from fcn_from_scratch.cli import common, own_arguments, signals, train_data, train_figure
 from fcn_from_scratch.cli.evaluate import report
 from fcn_from_scratch.cli.train_arguments import add_arguments, complete, given, option
 from fcn_from_scratch.cli.train_resume import resumed, to_save
 from fcn_from_scratch.cli.train_setup import build_trainer, dataset_name, slow_down
+from fcn_from_scratch.datasets.own.naming import require_same
 from fcn_from_scratch.files import reserve
 from fcn_from_scratch.lab.mpi import parallel
 from fcn_from_scratch.lab.mpi.group import join
@@ -96,6 +97,9 @@ def _run(args, folder, group, changed, stack, lock):
         backend.use_gpu(group.local)
     left_out = []
     dataset, validation = (_dataset(args, is_validation, left_out) for is_validation in (False, True))
+    own_arguments.tell(dataset, validation)
+    require_same(dataset.classes, validation.classes, f"{args.split} and {args.val_split} have other classes")
+    own_arguments.keep(args, dataset)
     trainer = build_trainer(args, dataset, args.resume, group)
     board = Board(folder / "tensorboard") if args.tensorboard and first else None
     if first:
@@ -119,6 +123,7 @@ def _run(args, folder, group, changed, stack, lock):
         matrices = record.finish()
     if first:
         _finish(args, folder, record, validation, matrices, losses)
+        own_arguments.warn_of_same_pictures(dataset, validation, (args.split, args.val_split))
     return _tell_left_out(left_out, group)
 
 

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.cli.own_arguments import absolute
 from fcn_from_scratch.cli.train_arguments import option
 from fcn_from_scratch.training import checkpoint
 
@@ -25,9 +26,10 @@ REFUSED = (
     *("model", "recipe", "dataset", "num_classes", "modality", "size", "count", "classes_by", "split", "val_split"),
     *("val_dataset",),
     *("width", "dropout", "upsampling", "weights", "new_scores", "preprocessing", "freeze_trunk", "reduction"),
+    *("images", "labels", "classes", "label_map", "bands", "range"),
     *("sampling", "crop", "no_augment", "balance", "seed"),
 )
-ABOUT_THE_COMMAND = ("resume", "defaults", "run", "transform")
+ABOUT_THE_COMMAND = ("resume", "defaults", "run", "transform", "names")
 # What these options mean where a run was started without them.
 MEANT = {"dataset": "shapes", "size": [96, 96], "classes_by": "shape", "modality": "color", "upsampling": "fixed"}
 NOT_SAVED = (*ABOUT_THE_COMMAND, "out", "device", "plain", "save_seconds")
@@ -37,7 +39,8 @@ def to_save(args):
     """The settings that a checkpoint keeps, name -> value. Relative folders are made absolute, for another folder."""
     saved = {name: value for name, value in vars(args).items() if name not in NOT_SAVED}
     folders = {name: saved[name] for name in ("root", "val_root", "sbd") if saved.get(name) is not None}
-    return saved | {name: str(Path(folder).absolute()) for name, folder in folders.items()}
+    saved |= {name: str(Path(folder).absolute()) for name, folder in folders.items()}
+    return saved | {"classes": absolute(args)}
 
 
 def resumed(args, given, path):
@@ -55,7 +58,7 @@ def resumed(args, given, path):
             _require_equal(name, value, saved.get(name), path)
     taken = {name: given[name] for name in (*FREE, *CHANGES) if name in given}
     one = argparse.Namespace(**{**vars(args), **saved, **taken})
-    one.transform = meta["extra"].get("transform")
+    one.transform, one.names = meta["extra"].get("transform"), meta["extra"].get("classes")
     _require_built_like(one, meta, path)
     if one.steps < meta["steps"]:
         raise InputError(

@@ -78,6 +78,7 @@ _DATASETS = {
     "folder": Folder,
 }
 NAMES = tuple(_DATASETS)
+OWN = "; for your own pictures say --dataset folder"  # whoever gives a root has files
 
 
 def summary(name):
@@ -116,7 +117,7 @@ def build(name, root=None, split="train", num_classes=None, **options):
     if unknown:
         raise InputError(f"dataset {name} has no option {unknown[0]!r}; it has {', '.join(sorted(known))}")
     if name == "shapes" and root is not None:
-        raise InputError(f"dataset shapes is drawn, not read: it takes no root; got {root}")
+        raise InputError(f"dataset shapes is drawn, not read: it takes no root; got {root}{OWN}")
     if name not in ("shapes", "voc") and root is None:
         raise InputError(f"dataset {name} needs a root: the folder that holds its pictures and labels")
     if name != "shapes":

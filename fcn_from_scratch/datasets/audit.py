@@ -4,8 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, few
 from fcn_from_scratch.datasets.labels import IGNORE
+
+NAMES = 10  # of classes in one sentence
 
 
 class Survey(NamedTuple):
@@ -41,7 +43,7 @@ def survey(dataset, limit=None, watch=iter):
         label = f"{kind} labels: " if len(counts) > 1 else ""
         absent = [name for name, count in zip(classes, counts[head]) if count == 0]
         if counts[head].any() and absent:
-            findings.append(f"{label}never seen in {number} samples: {', '.join(absent)}")
+            findings.append(f"{label}never seen in {number} samples: {few(absent, NAMES)}")
         if finding := swallowed_foreground(counts[head]):
             findings.append(label + finding)
     return Survey(unreadable, findings, counts)

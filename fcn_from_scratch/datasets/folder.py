@@ -1,116 +1,122 @@
-"""Your own data: a folder with `images/` and `labels/`. A picture and its labels have the same stem."""
+"""Your own data: pictures and labels as any annotation tool wrote them (docs/own_data.md)."""
 
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from fcn_from_scratch import checks
-from fcn_from_scratch.datasets.audit import count_ids, swallowed_foreground
-from fcn_from_scratch.datasets.base import PairDataset, first_folder
-from fcn_from_scratch.datasets.images import extensions
+from fcn_from_scratch.datasets.audit import swallowed_foreground
+from fcn_from_scratch.datasets.base import PairDataset
 from fcn_from_scratch.datasets.labels import IGNORE, read_labels
-from fcn_from_scratch.datasets.lists import bare_name, read_list
-from fcn_from_scratch.datasets.places import pictures
+from fcn_from_scratch.datasets.own import naming
+from fcn_from_scratch.datasets.own.bands import deepest, parse_bands, parse_range, read_picture, refuse_shallow
+from fcn_from_scratch.datasets.own.class_list import Classes
+from fcn_from_scratch.datasets.own.gather import gather, split_folders
+from fcn_from_scratch.datasets.own.kept import Kept
+from fcn_from_scratch.datasets.own.label_map import numbered
+from fcn_from_scratch.datasets.own.scan import Tree
+from fcn_from_scratch.datasets.own.stored import read_stored
 
 PEEK = 16  # so many label files are read when the dataset is built, to warn early
 
 
 class Folder(PairDataset):
-    """`root/images/*` and `root/labels/*` with equal stems, as PNG, JPEG, TIFF and the like.
+    """Pictures and labels below `root`, found by two patterns.
 
-    split        A list of stems, `root/{split}.txt`, is followed where there is one; its lines may also be file names
-                 or paths. A folder without any lists is split by its sorted stems: every fifth goes to "val" (the
-                 last one where there are fewer than five), the others to "train". A single pair serves as both.
-                 "all" is everything
-    num_classes  the number of classes, the background included. None takes the number of lines of
-                 `root/classes.txt` (one name a line), or without that file the largest id in any label file, plus one
-    others       mask_palette, cache, cache_bytes: see PairDataset
-    Labels are palette or grey pictures of class ids; 255 means ignore.
+    images, labels  patterns of file names, such as "{split}/{}.jpg" and "{split}/{}_mask.png" (own/patterns.py).
+                 Without them `images/*` and `labels/*` with equal stems, or another known layout (own/layouts.py)
+    split        what {split} stands for. Without {split}, a list `{split}.txt` is followed where there is one. Where
+                 nobody divided the samples, every fifth goes to "val" (the last one where there are fewer than five),
+                 the others to "train". A single pair serves as both. "all" is everything
+    classes      a file of class names, names with commas between them or in a sequence, or voc, camvid, cityscapes,
+                 ade20k; without it a file with a known name, such as `root/classes.txt`
+    label_map    which class each stored value is: "0:0,255:1,rest:ignore"
+    num_classes  the number of classes, the background included; where `classes` tells it too, they must agree
+    bands, range the bands that are read, "0,1,2", and the values that become black and white, "0:4095"
+    names        the classes' names where nothing else tells them: those of a checkpoint
+    mask_palette colours (K, 3) of labels that were saved as colours: colour k is id k
+    others       cache, cache_bytes: see PairDataset
 
-    Warns: when the first label files hold 255 and no id from 1 up. They are probably masks saved as 0 and 255.
-    Raises: InputError for a missing folder or list, stems without a partner (named), two files with one stem, a
-    number of classes that contradicts classes.txt, labels that hold no class but 0; see also PairDataset.
+    notes        sentences for the user: what was taken, divided and left out
+    Raises: InputError for everything that does not fit, in one sentence.
     """
 
-    def __init__(self, root, split="train", num_classes=None, mask_palette=None, cache=False, cache_bytes=256 * 2**20):
-        root = first_folder([Path(root)], "images", "folder data is images/* and labels/* with the same stems")
-        images, labels = _by_stem(root / "images"), _by_stem(root / "labels")
-        stems = _split(root, split, images, labels)
-        classes = _class_names(root, num_classes) or _found_classes(root, labels.values(), mask_palette)
-        pairs = [(stem, images[stem], labels[stem]) for stem in stems]
-        super().__init__(pairs, classes, mask_palette=mask_palette, cache=cache, cache_bytes=cache_bytes)
-        complaint = swallowed_foreground(count_ids(self, limit=PEEK))
-        if complaint:
-            warnings.warn(f"{root / 'labels'}: {complaint}", stacklevel=2)
+    def __init__(
+        self,
+        root,
+        split="train",
+        num_classes=None,
+        mask_palette=None,
+        cache=False,
+        cache_bytes=256 * 2**20,
+        images=None,
+        labels=None,
+        classes=None,
+        label_map=None,
+        bands=None,
+        range=None,
+        names=None,
+    ):
+        root = Path(root)
+        self.notes, self._bands, self._range = [], parse_bands(bands), parse_range(range)
+        chosen, found, patterns = gather(Tree(root), split, images, labels, self.notes)
+        self.images, self.labels = (pattern.text for pattern in patterns)
+        self._chosen, self._indexes = chosen, found.indexes
+        kept, folders = Kept(root), [root, *split_folders(found, patterns, split)]
+        classes = naming.given_classes(classes, root, folders, self.notes)
+        if mask_palette is None:
+            self._decoder = naming.decide(found, classes, label_map, num_classes, names, kept, root)
+        else:
+            self._decoder = _by_palette(found, classes, num_classes, np.asarray(mask_palette), root)
+        if range is None:
+            _refuse_shallow(found, kept, root)
+        kept.save()
+        self.palette = self._decoder.palette
+        files = [(pair.name, pair.picture, pair.labels) for pair in chosen]
+        super().__init__(files, self._decoder.names, mask_palette=mask_palette, cache=cache, cache_bytes=cache_bytes)
+        self._warn(root)
+
+    def image_at(self, index):
+        """The picture of one sample, uint8 (H, W, 3)."""
+        return read_picture(self.pairs[index][1], self._bands, self._range)
+
+    def labels_at(self, index):
+        """The labels of one sample, uint8 (H, W)."""
+        pair = self._chosen[index]
+        if self.mask_palette is not None:
+            return super().labels_at(index)
+        return self._decoder.ids(read_stored(pair, self._indexes, self.classes), pair.labels)
+
+    def _warn(self, root):
+        """Read the first labels. Warn of masks of 0 and 255, whose foreground would be ignored."""
+        counts = np.zeros(256, np.int64)
+        for index in np.arange(min(len(self), PEEK)):
+            try:
+                counts += np.bincount(self.labels_at(index).ravel(), minlength=256)
+            except checks.UnreadableError:
+                continue  # it is told when the sample is asked for
+        if counts.any() and (complaint := swallowed_foreground(counts)):
+            warnings.warn(f"{root}: {complaint}", stacklevel=3)
 
 
-def _by_stem(folder):
-    """The pictures of a folder as a dict, stem -> path. Hidden files and files of other kinds are skipped."""
-    if not folder.is_dir():
-        raise checks.InputError(
-            f"folder data is images/* and labels/* with the same stems: there is no folder {folder}"
-        )
-    found = pictures(folder)
-    if not found:
-        raise checks.InputError(f"there are no pictures in {folder}")
-    return found
+def _refuse_shallow(found, kept, root):
+    """Raises: InputError where no 16-bit picture of the set uses its range."""
+    values = []
+    for pair in found.pairs:
+        if pair.labels:
+            with suppress(checks.UnreadableError):
+                values.append(kept.fact("deepest", pair.picture, deepest))
+    refuse_shallow(max((value for value in values if value is not None), default=None), root)
 
 
-def _stem(line, images):
-    """The stem that a line of a list names: a stem, or a file with its ending and its folder."""
-    return line if line in images else bare_name(line, extensions())
-
-
-def _split(root, split, images, labels):
-    """The stems of a split. Each of them is checked to have a picture and labels."""
-    path = root / f"{split}.txt"
-    if path.is_file():
-        stems = [_stem(line, images) for line in read_list(path)]
-    else:
-        lists = [name for name in ("train.txt", "val.txt", "test.txt") if (root / name).is_file()]
-        if lists and split != "all":
-            raise checks.InputError(f"there is no list {path}, though there is {lists[0]} beside it")
-        stems = sorted(images.keys() | labels.keys())
-    _partners(root, stems, images, "picture in images/")
-    _partners(root, stems, labels, "label file in labels/")
-    if path.is_file() or split == "all":
-        return stems
-    val = stems[4::5] or stems[-1:]
-    if split == "val":
-        return val
-    if split == "train":
-        return sorted(set(stems) - set(val)) or stems
-    raise checks.InputError(f"split must be train, val, all, or the name of a list; there is no {path}")
-
-
-def _partners(root, stems, found, kind):
-    alone = [stem for stem in stems if stem not in found]
-    if alone:
-        raise checks.InputError(f"{root} has no {kind} for {checks.few(alone)}")
-
-
-def _class_names(root, num_classes):
-    """The names of the classes, or None when only the labels can tell how many there are."""
-    path = root / "classes.txt"
-    if not path.is_file():
-        return num_classes and _numbered(checks.integer(num_classes, "num_classes", 2))
-    names = tuple(read_list(path))
-    if num_classes not in (None, len(names)):
-        raise checks.InputError(f"{path} names {len(names)} classes, but num_classes is {num_classes}")
-    return names
-
-
-def _found_classes(root, paths, mask_palette):
-    """Names for the ids from 0 to the largest one in all label files, those of other splits included."""
-    maps = (read_labels(path, palette=mask_palette).astype(np.intp, copy=False) for path in paths)
-    counts = sum(np.bincount(ids.ravel(), minlength=256) for ids in maps)
-    count = int(np.flatnonzero(counts[:IGNORE]).max(initial=0)) + 1
-    if count < 2:
-        reason = swallowed_foreground(counts) or "save the other classes as 1, 2, ..., or pass num_classes"
-        raise checks.InputError(f"the labels in {root / 'labels'} hold no class but 0: {reason}")
-    return _numbered(count)
-
-
-def _numbered(count):
-    return ("background", *(f"class {i}" for i in range(1, count)))
+def _by_palette(found, classes, num_classes, colours, root):
+    """The Decoder of labels that were saved as the colours of a palette: it knows names alone."""
+    if classes is None and num_classes is None:
+        num_classes = 1
+        for pair in found.pairs:
+            if pair.labels:
+                ids = read_labels(pair.labels, palette=colours)
+                num_classes = max(num_classes, 1 + int(ids[ids != IGNORE].max(initial=0)))
+    return naming.settle(classes or Classes(numbered(num_classes)))

@@ -1,5 +1,6 @@
 """Read pictures from disk. They become uint8 (H, W, 3) RGB; anything else is a clear error."""
 
+import re
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,8 @@ STRIP = 1 << 22  # pixels that are converted at once
 def open_picture(path, raw=False, upright=True):
     """Decode a picture in the mode it was stored in.
 
-    raw      keep the stored values of a grey PNG of 2 or 4 bits, which are ids; Pillow would stretch them to 0..255
+    raw      keep the stored values of a grey picture, which are ids. Pillow stretches those of 2 or 4 bits, or of a
+             PGM whose largest value is another one, to 0..255, and turns round those of a TIFF in which 0 is white
     upright  apply the EXIF orientation, as a viewer does; otherwise the pixels are those that are stored
     Returns: PIL image, loaded, with its file closed. Of several frames it is the first.
     Raises: UnreadableError naming the file when it is missing, empty, cut short, damaged, no regular file or no
@@ -29,10 +31,10 @@ def open_picture(path, raw=False, upright=True):
     path = Path(path)
     with _blamed(path), open_regular(path) as file, Image.open(file, formats=formats()) as picture:
         _check_size(picture, path)
-        format, stretch = picture.format, _stretch(picture)
+        format, restore = picture.format, _restoring(picture)
         picture.load()
-        if raw and stretch > 1:
-            picture = picture.point([value // stretch for value in range(256)])
+        if raw and restore:
+            picture = restore(picture)
         turned = ImageOps.exif_transpose(picture) if upright else picture
         turned.format = turned.format or format
         return turned
@@ -83,11 +85,25 @@ def _too_large(path):
     return UnreadableError(f"{path} is larger than {MOST_PIXELS / 1e6:.0f} megapixels; make it smaller first")
 
 
-def _stretch(picture):
-    """The factor by which Pillow multiplies the values of a grey PNG: 85 for 2 bits, 17 for 4 bits, otherwise 1."""
-    if picture.format != "PNG" or picture.mode != "L" or not picture.tile:
-        return 1
-    return {"L;2": 85, "L;4": 17}.get(picture.tile[0][3], 1)
+def _restoring(picture):
+    """A function from Pillow's grey picture to the stored values; None where they are equal.
+
+    Pillow names the form of the stored pixels, such as "L;4" for 4 bits and "L;4I" for 4 bits where 0 is white. A PGM
+    has its largest value beside it. Pictures of 1 bit are left as they are shown.
+    """
+    form = picture.tile[0][3] if picture.tile else ""
+    form, most = form[:2] if isinstance(form, tuple) else (form, 0)
+    if picture.format == "PPM" and most and picture.mode in ("L", "I"):
+        scale = most / (255 if picture.mode == "L" else 65535)
+        return lambda loaded: Image.fromarray(np.rint(np.asarray(loaded) * scale).astype(np.int32))
+    match = re.fullmatch(r"L;?([24]?)(I?)R?", form)
+    if picture.format not in ("PNG", "TIFF") or not match or not any(match.groups()):
+        return None
+    most = 2 ** int(match[1] or 8) - 1
+    table = [value * most // 255 for value in range(256)]
+    if match[2]:
+        table = [most - value for value in table]
+    return lambda loaded: loaded.point(table)
 
 
 def read_image(path, upright=True):

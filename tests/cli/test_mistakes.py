@@ -32,7 +32,7 @@ class TestTrainingMistakes:
             (["--count", "0"], ["count must be at least 1; got 0"]),
             (["--size", "8x8"], ["size must be at least 16; got (8, 8)"]),
             (["--num-classes", "9"], ["shapes has 6 classes", "9"]),
-            (["--root", "somewhere"], ["shapes is drawn", "somewhere"]),
+            (["--root", "somewhere"], ["shapes is drawn", "somewhere", "for your own pictures say --dataset folder"]),
             (["--weights", "gone.npz"], ["gone.npz: No such file"]),
             (["--weights", "."], [".: Is a directory"]),
             (["--dataset", "voc", "--size", "32x32"], ["--size is for drawn shapes", "voc"]),
@@ -137,7 +137,7 @@ class TestDataMistakes:
 
     def test_masks_in_colour(self, complaint, folder):
         Image.fromarray(noise(33, 40)).save(folder / "labels" / "0.png")
-        assert f"{folder / 'labels' / '0.png'} is a RGB picture, not class ids" in complaint()
+        assert f"{folder / 'labels' / '0.png'} shows its labels as colours" in complaint()
 
     def test_labels_of_another_size(self, complaint, folder):
         Image.fromarray(np.zeros((30, 40), np.uint8)).save(folder / "labels" / "0.png")
@@ -147,7 +147,7 @@ class TestDataMistakes:
 
     def test_labels_without_a_picture(self, complaint, folder):
         (folder / "images" / "2.png").unlink()
-        assert f"{folder} has no picture in images/ for 2" in complaint()
+        assert "labels without a picture (1): --labels labels/{}.* has 2" in complaint()
 
     @pytest.mark.parametrize(("place", "rest"), [("images", 60), ("labels", 1000)])
     def test_a_picture_that_is_cut_or_empty(self, complaint, folder, place, rest):
@@ -266,7 +266,8 @@ class TestOtherMistakes:
         assert f"there is no file {tmp_path / 'gone.jpg'}" in mistake("segment", tmp_path / "gone.jpg", *end)
         assert f"{tmp_path / 'text.jpg'} cannot be read" in mistake("segment", tmp_path / "text.jpg", *end)
         assert f"{tmp_path / 'cut.png'} cannot be read" in mistake("segment", tmp_path / "cut.png", *end)
-        assert f"{tmp_path} cannot be read as a picture" in mistake("segment", tmp_path, *end)
+        (tmp_path / "none").mkdir()
+        assert f"no pictures in {tmp_path / 'none'}; it holds nothing" in mistake("segment", tmp_path / "none", *end)
         same = mistake("segment", tmp_path / "good.png", tmp_path / "other" / "good.png", *end)
         assert "two pictures are called good" in same
         line = mistake("segment", tmp_path / "good.png", "--weights", trained.checkpoint, "--out", tmp_path / "cut.png")

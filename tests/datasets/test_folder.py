@@ -67,25 +67,29 @@ def test_a_bad_list_is_named(folder, content, complaint):
 # --- pairs ----------------------------------------------------------------------------------------------------
 
 
-def test_missing_partners_are_named(folder):
+def test_pictures_without_labels_are_left_out_and_counted(folder):
     (folder / "labels" / "b.png").unlink()
-    with pytest.raises(InputError, match=r"no label file in labels/ for b$"):
-        Folder(folder)
-    (folder / "images" / "b.png").unlink()
+    (folder / "labels" / "g.png").unlink()
+    dataset = Folder(folder, "all")
+    assert names(dataset) == list("acdef")
+    assert any("2 pictures without labels are left out: b, g" in note for note in dataset.notes)
+
+
+def test_labels_without_a_picture_are_refused(folder):
     (folder / "images" / "c.png").unlink()
-    with pytest.raises(InputError, match=r"no picture in images/ for c$"):
+    with pytest.raises(InputError, match=r"labels without a picture \(1\): .* has c, for which"):
         Folder(folder)
 
 
 def test_a_listed_stem_without_files_is_named(folder):
     (folder / "train.txt").write_text("a\nzebra\n")
-    with pytest.raises(InputError, match="for zebra"):
+    with pytest.raises(InputError, match=r"train\.txt names no picture that is there: zebra"):
         Folder(folder)
 
 
 def test_two_pictures_of_one_stem_are_refused(folder, pair):
     pair(folder / "images", folder / "labels", "a", suffix=".bmp")
-    with pytest.raises(InputError, match=r"a\.bmp and a\.png have the same stem"):
+    with pytest.raises(InputError, match=r"images/a\.bmp and images/a\.png are two files for one name.* as a;"):
         Folder(folder)
 
 
@@ -115,9 +119,9 @@ def test_labels_must_fit_the_picture_as_displayed(tmp_path):
     labels = Image.fromarray(np.ones((6, 8), np.uint8))
     labels.save(tmp_path / "labels" / "a.png")
     with pytest.raises(InputError, match=r"8x6 .* 6x8; labels must fit the picture as it is displayed"):
-        Folder(tmp_path)[0]
+        Folder(tmp_path, num_classes=2)[0]
     labels.transpose(Image.Transpose.ROTATE_270).save(tmp_path / "labels" / "a.png")
-    assert Folder(tmp_path)[0].labels.shape == (8, 6)
+    assert Folder(tmp_path, num_classes=2)[0].labels.shape == (8, 6)
 
 
 # --- classes --------------------------------------------------------------------------------------------------
@@ -133,8 +137,16 @@ def test_the_number_of_classes_is_given_named_or_found(folder):
 
 
 def test_all_splits_find_the_same_classes(folder, pair):
-    pair(folder / "images", folder / "labels", "e", ids=(0, 6))  # "e" is the one of val
-    assert Folder(folder, "train").num_classes == Folder(folder, "val").num_classes == 7
+    pair(folder / "images", folder / "labels", "e", ids=(0, 3))  # "e" is the one of val
+    assert Folder(folder, "train").num_classes == Folder(folder, "val").num_classes == 4
+
+
+def test_ids_with_a_gap_are_refused_and_the_map_is_printed(folder, pair):
+    pair(folder / "images", folder / "labels", "e", ids=(0, 6))
+    for split in ("train", "val"):
+        with pytest.raises(InputError, match=r"6 \(.*without a gap.*--label-map 0:0,1:1,2:2,6:3"):
+            Folder(folder, split)
+    assert Folder(folder, num_classes=7).num_classes == 7
 
 
 def test_an_id_out_of_range_is_found_when_the_dataset_is_built(folder):
@@ -148,7 +160,7 @@ def test_masks_of_0_and_255_are_noticed(tmp_path, pair):
         pair(tmp_path / "images", tmp_path / "labels", stem, ids=(0, 255))
     with pytest.warns(UserWarning, match="save the foreground as 1"):
         Folder(tmp_path, num_classes=2)
-    with pytest.raises(InputError, match=r"no class but 0.*save the foreground as 1"):
+    with pytest.raises(InputError, match=r"0 \(.*255 \(.*--label-map 0:0,255:1"):
         Folder(tmp_path)
 
 
@@ -161,7 +173,7 @@ def test_masks_in_colours_are_decoded_on_request(tmp_path, pair):
     _, labels = pair(tmp_path / "images", tmp_path / "labels", "a")
     palette = np.array([(0, 0, 0), (255, 0, 0), (0, 0, 255)], np.uint8)
     Image.fromarray(palette[labels]).save(tmp_path / "labels" / "a.png")
-    with pytest.raises(InputError, match=r"a\.png is a RGB picture"):
+    with pytest.raises(InputError, match=r"a\.png shows its labels as colours"):
         Folder(tmp_path)
     np.testing.assert_array_equal(Folder(tmp_path, mask_palette=palette)[0].labels, labels)
 

@@ -5,6 +5,8 @@ from fcn_from_scratch.lab.doctor.registry import check, fine, serious, warning
 # words in a complaint about labels -> what to do
 _REMEDIES = {
     "out of range": "map the ids to 0, 1, 2, ... and 255 for ignore, or pass the right --num-classes",
+    "without a gap": "say which class each value is, by --label-map",
+    "labels as colours": "say which class each colour is, by --classes FILE; a palette PNG converted to RGB is no loss",
     "not class ids": "save labels as palette or grey PNG of class ids; a palette PNG converted to RGB has lost them",
     "JPEG": "save labels as PNG",
     "pixels but": "a picture and its labels must have equal sizes; resize labels by nearest neighbour only",
