@@ -16,7 +16,7 @@ from fcn_from_scratch.training import checkpoint
 # Where and how a run computes, how far it goes and what it writes down. With the roots and "sbd", data that was moved
 # is found.
 FREE = (
-    *("out", "device", "plain", "root", "sbd", "steps", "val_every", "tensorboard", "save_seconds", "strict"),
+    *("out", "device", "plain", "root", "steps", "val_every", "tensorboard", "save_seconds", "strict", "sbd"),
     *("val_root", "snapshot_every", "keep"),
 )
 # How the steps from here on are taken. The command says what changes.
