@@ -39,6 +39,7 @@ def add_arguments(parser):
 
 def run(args):
     common.check_device(args.device)
+    common.require_sbd_used(args.sbd, args.split)
     if args.weights is None:
         if args.out is None:
             raise InputError("no network given: pass --weights FILE, or --out with the folder of a run")

@@ -91,6 +91,7 @@ def _run(args, folder, group, changed, stack):
     if group and args.device == "cuda":
         backend.use_gpu(group.local)
     left_out = []
+    common.require_sbd_used(args.sbd, args.split, args.val_split)
     dataset, validation = (_dataset(args, split, left_out) for split in (args.split, args.val_split))
     trainer = build_trainer(args, dataset, args.resume, group)
     board = Board(folder / "tensorboard") if args.tensorboard and first else None
