@@ -95,6 +95,7 @@ def _run(args, folder, group, changed, stack, lock):
     if group and args.device == "cuda":
         backend.use_gpu(group.local)
     left_out = []
+    common.require_sbd_used(args.sbd, args.split, args.val_split)
     dataset, validation = (_dataset(args, is_validation, left_out) for is_validation in (False, True))
     trainer = build_trainer(args, dataset, args.resume, group)
     board = Board(folder / "tensorboard") if args.tensorboard and first else None
