@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import trees
 
+from fcn_from_scratch import models
 from fcn_from_scratch.training import checkpoint
 
 TINY = ["--model", "mini_fcn8s", "--width", "2", "--steps", "1", "--batch-size", "1"]
@@ -68,7 +69,9 @@ def test_other_splits_have_no_use_for_it(fcn, places, tmp_path):
     expected = "fcn: --sbd is for the split seg11valid of voc; this command reads train and val\n"
     assert (status, err) == (2, expected)
     assert not (tmp_path / "run").exists()
-    status, _, err = fcn("evaluate", "--weights", tmp_path / "w.npz", *data, "--split", "val")
+    np.savez(tmp_path / "w.npz", **models.build("mini_fcn8s", 21, width=2).state_dict())
+    words = ["--weights", tmp_path / "w.npz", "--model", "mini_fcn8s"]
+    status, _, err = fcn("evaluate", *words, *data, "--split", "val")
     assert (status, err) == (2, expected.replace("train and ", ""))
 
 
