@@ -125,6 +125,13 @@ def sbd_option(name, split, sbd):
     return {"sbd": sbd} if (name, split) == ("voc", datasets.voc.SEG11VALID) else {}
 
 
+def require_sbd_used(sbd, *splits):
+    """Raises: InputError if --sbd was given, and none of the splits that are read has a use for it."""
+    if sbd is not None and datasets.voc.SEG11VALID not in splits:
+        read = " and ".join(dict.fromkeys(splits))
+        raise InputError(f"--sbd is for the split {datasets.voc.SEG11VALID} of voc; this command reads {read}")
+
+
 def check_device(device):
     """Raises: InputError if the device is not available."""
     try:

@@ -66,6 +66,7 @@ def _admit(args):
     findings, dataset, model, report, told, extra = [], None, None, None, None, {}
     try:
         if args.dataset:
+            common.require_sbd_used(args.sbd, args.split)
             dataset = common.build_dataset(args, args.split)
             own_arguments.tell(dataset)
     except InputError as error:

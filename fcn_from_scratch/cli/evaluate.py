@@ -49,6 +49,7 @@ def add_arguments(parser):
 
 def run(args):
     common.check_device(args.device)
+    sbd = args.sbd
     if args.weights is None:
         if args.out is None:
             raise InputError("no network given: pass --weights FILE, or --out with the folder of a run")
@@ -56,6 +57,7 @@ def run(args):
     model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
     _choose_data(args, extra)
     own_arguments.of_checkpoint(args, extra)
+    common.require_sbd_used(sbd, args.split)
     args.seed = args.seed or 0
     dataset = common.build_dataset(args, args.split)
     if not args.strict:

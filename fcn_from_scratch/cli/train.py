@@ -96,6 +96,7 @@ def _run(args, folder, group, changed, stack, lock):
     if group and args.device == "cuda":
         backend.use_gpu(group.local)
     left_out = []
+    common.require_sbd_used(args.sbd, args.split, args.val_split)
     dataset, validation = (_dataset(args, is_validation, left_out) for is_validation in (False, True))
     own_arguments.tell(dataset, validation)
     require_same(dataset.classes, validation.classes, f"{args.split} and {args.val_split} have other classes")

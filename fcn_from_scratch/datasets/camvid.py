@@ -85,12 +85,10 @@ class CamVid(PairDataset):
 
     def __init__(self, root, split="train", cache=False, cache_bytes=256 * 2**20):
         choice(split, "split", SPLITS)
-        places = [inside(root, name) for name in ROOTS]
-        self.folder = first_folder(
-            [Path(root), *filter(None, places)],
-            (split, *STILLS),
-            f"camvid reads {split}/*.png and {split}annot/*.png",
-        )
+        places = [Path(root), *(place for name in ROOTS if (place := inside(root, name)))]
+        # The layout decides before the folder does: beside CamVid/ there may be a folder images/ of other data.
+        name = next((name for name in (split, *STILLS) if any(inside(place, name) for place in places)), split)
+        self.folder = first_folder(places, name, f"camvid reads {split}/*.png and {split}annot/*.png")
         segnet = inside(self.folder, split)
         pairs = _pairs(self.folder, split) if segnet else _stills(self.folder, split)
         pairs = [(image.stem, image, labels) for image, labels in pairs]

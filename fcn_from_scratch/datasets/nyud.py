@@ -134,8 +134,10 @@ class NYUD(PairDataset):
     def _open_tree(self, roots, split, kinds):
         self._file = None
         what = "nyud reads data/, segmentation/ and train.txt, val.txt, test.txt"
-        self.folder = root = first_folder(roots, LABELS, what)
-        labels = next(place for name in LABELS if (place := inside(root, name)))
+        # The layout decides before the folder does: beside nyud/ there may be a folder labels/ of other data.
+        name = next((name for name in LABELS if any(inside(folder, name) for folder in roots)), SEGMENTATION)
+        self.folder = root = first_folder(roots, name, what)
+        labels = inside(root, name)
         self._classes = nyud_mat.class_map([root]) if labels.name.lower() == "groundtruth" else None
         found = [_files(root, kind) for kind in kinds]
         ending = ".mat" if labels.name.lower() in (SEGMENTATION, "groundtruth") else ".png"

@@ -69,6 +69,7 @@ def _pair(kit, words, split):
     name = bare_name(words[0])
     named = PureWindowsPath(words[1]).parent.name if len(words) > 1 else ""
     wanted = MORE_LABELS if "aug" in split.lower() else LABELS
+    named = "" if named == ".." else named  # a list leads to no folder outside the kit
     folder = (named and inside(kit, named)) or inside(kit, wanted) or inside(kit, MORE_LABELS) or kit / LABELS
     pictures = inside(kit, "JPEGImages") or kit / "JPEGImages"
     return name, pictures / f"{name}.jpg", folder / f"{name}.png"

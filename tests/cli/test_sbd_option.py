@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import trees
 
+from fcn_from_scratch import models
 from fcn_from_scratch.training import checkpoint
 
 TINY = ["--model", "mini_fcn8s", "--width", "2", "--steps", "1", "--batch-size", "1"]
@@ -52,11 +53,26 @@ def test_a_resumed_run_finds_sbd_where_it_was_moved(done, places, tmp_path, monk
 @pytest.mark.parametrize("dataset", ["shapes", "camvid", "nyud"])
 def test_other_datasets_have_no_use_for_it(fcn, tmp_path, dataset):
     root = [] if dataset == "shapes" else ["--root", tmp_path]
-    status, _, err = fcn("train", *TINY, "--dataset", dataset, *root, "--sbd", tmp_path, "--out", tmp_path / "run")
+    words = ["--sbd", tmp_path, "--val-split", "seg11valid"]
+    status, _, err = fcn("train", *TINY, "--dataset", dataset, *root, *words, "--out", tmp_path / "run")
     assert (status, err) == (
         2,
         f"fcn: --sbd is for --dataset voc with the split seg11valid; dataset is {dataset}\n",
     )
+
+
+def test_other_splits_have_no_use_for_it(fcn, places, tmp_path):
+    """An option is honoured or refused, and never dropped."""
+    voc, sbd = places
+    data = ["--dataset", "voc", "--root", voc, "--sbd", sbd]
+    status, _, err = fcn("train", *TINY, *data, "--out", tmp_path / "run")
+    expected = "fcn: --sbd is for the split seg11valid of voc; this command reads train and val\n"
+    assert (status, err) == (2, expected)
+    assert not (tmp_path / "run").exists()
+    np.savez(tmp_path / "w.npz", **models.build("mini_fcn8s", 21, width=2).state_dict())
+    words = ["--weights", tmp_path / "w.npz", "--model", "mini_fcn8s"]
+    status, _, err = fcn("evaluate", *words, *data, "--split", "val")
+    assert (status, err) == (2, expected.replace("train and ", ""))
 
 
 def test_data_counts_seg11valid(fcn, places):

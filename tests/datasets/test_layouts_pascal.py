@@ -140,6 +140,14 @@ def test_lists_of_the_augmented_labels(tmp_path, rng, name, line):
     check(VOC(tmp_path, "train"), plain)
 
 
+def test_a_list_leads_to_no_folder_outside_the_kit(tmp_path, rng):
+    written = kit(tmp_path / "VOCdevkit/VOC2012", rng, val=["2007_1"])
+    labels(tmp_path / "VOCdevkit/2007_1.png", rng)
+    for line in ("2007_1 ../2007_1.png", "../../2007_1.jpg ..\\2007_1.png", f"2007_1 {tmp_path}/VOCdevkit/2007_1.png"):
+        lines(tmp_path / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt", line)
+        check(VOC(tmp_path, "val"), written)
+
+
 def test_a_kit_with_augmented_labels_alone(tmp_path, rng):
     written = kit(tmp_path / "VOC2012", rng, "SegmentationClassAug", val=["2007_1"])
     check(VOC(tmp_path, "val"), written)

@@ -161,6 +161,23 @@ def test_a_dataset_reads_the_same(tmp_path, rng, name, change):
         np.testing.assert_array_equal(one.labels, other.labels)
 
 
+@pytest.mark.parametrize("name", ["camvid", "nyud"])
+def test_other_data_beside_a_dataset_are_not_taken_for_it(tmp_path, rng, name):
+    """data/ holds images/ and labels/ of somebody's own, and the dataset in a folder of its name."""
+    folder(tmp_path)
+    if name == "nyud":
+        _, written = trees.nyud(tmp_path, rng, train=["5003"])
+        expected = [("5003", written["5003"]["numbers"] - np.uint8(1))]
+    else:
+        camvid(tmp_path / "CamVid")
+        expected = [("a", np.zeros((6, 8), np.uint8)), ("b", np.zeros((6, 8), np.uint8))]
+    dataset = build(name, tmp_path)
+    assert dataset.folder.name.lower() == name
+    assert [sample.name for sample in dataset] == [one for one, _ in expected]
+    for sample, (_, labels) in zip(dataset, expected):
+        np.testing.assert_array_equal(sample.labels, labels)
+
+
 def test_siftflow_excludes_test_names_of_another_case(tmp_path):
     _, root, *_ = siftflow(tmp_path)
     (root / "test.txt").write_text("SCENES\\COAST_1.JPG\n")
