@@ -69,7 +69,7 @@ def test_other_splits_have_no_use_for_it(fcn, places, tmp_path):
     expected = "fcn: --sbd is for the split seg11valid of voc; this command reads train and val\n"
     assert (status, err) == (2, expected)
     assert not (tmp_path / "run").exists()
-    np.savez(tmp_path / "w.npz", **models.build("mini_fcn8s", 21, width=2).state_dict())
+    np.savez(tmp_path / "w.npz", **models.build("mini_fcn8s", 21).state_dict())
     words = ["--weights", tmp_path / "w.npz", "--model", "mini_fcn8s"]
     status, _, err = fcn("evaluate", *words, *data, "--split", "val")
     assert (status, err) == (2, expected.replace("train and ", ""))
