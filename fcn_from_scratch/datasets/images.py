@@ -89,7 +89,7 @@ def _restoring(picture):
     if picture.format == "PPM" and most and picture.mode in ("L", "I"):
         scale = most / (255 if picture.mode == "L" else 65535)
         return lambda loaded: Image.fromarray(np.rint(np.asarray(loaded) * scale).astype(np.int32))
-    match = re.fullmatch(r"L;?([24]?)(I?)R?", form)
+    match = re.fullmatch(r"L;?([24]?)(I?)R?", form) if isinstance(form, str) else None  # a GIF has a number there
     if picture.format not in ("PNG", "TIFF") or not match or not any(match.groups()):
         return None
     most = 2 ** int(match[1] or 8) - 1
