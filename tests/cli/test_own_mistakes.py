@@ -1,4 +1,4 @@
-"""Ways to get one's own pictures wrong. Each ends in one sentence that names what is wrong and, where it can, what to type."""
+"""Ways to get one's own pictures wrong. Each ends in one sentence that names what is wrong, or what to type."""
 
 import json
 import shutil
@@ -242,7 +242,7 @@ WAYS = {
     # labels
     "masks of 0 and 255": (masks(0, 255), (*OWN, *PATTERNS), "255 (50.0%)", "--label-map 0:0,255:1"),
     "three levels of grey": (masks(0, 127, 255), (*OWN, *PATTERNS), "127 (33.3%)", "--label-map 0:0,127:1,255:2"),
-    "soft masks": (masks(*range(256)), (*OWN, *PATTERNS), "--label-map 0-127:0,128-255:1"),
+    "soft masks": (masks(*range(0, 256, 5)), (*OWN, *PATTERNS), "--label-map 0-127:0,128-255:1"),
     "ids with a gap": (masks(0, 1, 5), (*OWN, *PATTERNS), "5 (33.3%)", "without a gap", "--label-map 0:0,1:1,5:2"),
     "an id too large": (nothing, (*OWN, *PATTERNS, "--num-classes", "2"), "contain the id 2", "0..1 and 255"),
     "a value without a class": (
@@ -258,9 +258,9 @@ WAYS = {
     ),
     "masks as JPEG": (as_jpeg, (*OWN, *MASKS), ".jpg is a JPEG", "alters"),
     "labels of another size": (
-        lambda data: save(data / "masks" / "p1.png", ids(0, 1, 2)[:5]),
+        lambda data: [save(path, ids(0, 1, 2)[:5]) for path in (data / "masks").iterdir()],
         (*OWN, *PATTERNS),
-        *("images/p1.png is 8x12 pixels", "masks/p1.png is 5x12"),
+        *("images/p", "is 8x12 pixels", "masks/p", "is 5x12"),
     ),
     "outlines of another picture": (
         drawn_elsewhere,
