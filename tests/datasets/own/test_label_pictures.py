@@ -226,6 +226,7 @@ def header(text, size=b"", version=(1, 0)):
         header("{'descr': '|u1', 'fortran_order': False, 'shape': (" + "1," * 200 + "), }", b"1"),
         header("__import__('os').getpid()", b"1"),
         header("{}", b"1", (9, 9)),
+        header("{'descr': '|u1', 'shape': (2, 2\0", b"1"),
     ],
 )
 def test_damaged_arrays_are_refused_by_name(tmp_path, data):
