@@ -1,6 +1,7 @@
 """Label pictures and arrays: the stored numbers come out, whatever Pillow would show."""
 
 import io
+import zlib
 
 import numpy as np
 import pytest
@@ -246,8 +247,16 @@ def test_a_missing_file_is_named(tmp_path):
             read(tmp_path / f"x{ending}")
 
 
-def test_a_compressed_tiff_of_four_bits(tmp_path):
-    """Pillow's own writer packs nothing; a palette picture of 16 colours is what it can write compressed."""
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("colour", [0, 1])
+def test_a_compressed_tiff_of_few_bits(tmp_path, bits, colour):
+    ids = np.random.default_rng(bits).integers(2**bits, size=(5, 11)).tolist()
+    data = {"data": zlib.compress(packed(ids, bits)), "compression": 8}
+    (tmp_path / "x.tif").write_bytes(tiff([page(ids, bits, colour=colour) | data]))
+    np.testing.assert_array_equal(read(tmp_path / "x.tif").values, ids)
+
+
+def test_a_compressed_tiff(tmp_path):
     picture = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
     file = io.BytesIO()
     picture.save(file, "TIFF", compression="tiff_lzw")
