@@ -47,12 +47,12 @@ def _half(split, pairs, why):
 
 
 def _by_lists(tree, split, pairs):
-    lists = {name: path for name in KNOWN if (path := find_list(tree, name))}
-    own = find_list(tree, split)
-    split = canonical(split)
+    own, asked, split = find_list(tree, split), split, canonical(split)
+    found = {name: own if name == split else find_list(tree, name) for name in KNOWN}
+    lists = {name: path for name, path in found.items() if path}
     if split not in ("train", "val"):
         if own is None:
-            raise InputError(_no_list(tree, split))
+            raise InputError(_no_list(tree, asked))
         return listed(own, pairs), None
     if "train" in lists and "val" in lists:
         return listed(lists[split], pairs), None
@@ -60,14 +60,15 @@ def _by_lists(tree, split, pairs):
         if split == "val":
             return listed(lists["val"], pairs), None
         others = [each for name in ("val", "test") if name in lists for each in listed(lists[name], pairs)]
-        return _without(pairs, others), f"there is no list train.txt: train is what {lists['val'].name} does not name"
+        base = listed(lists["trainval"], pairs) if "trainval" in lists else pairs
+        return _without(base, others), f"there is no list train.txt: train is what {lists['val'].name} does not name"
     for name in ("train", "trainval"):
         if name in lists:
             return _half(split, listed(lists[name], pairs), f"there is only the list {lists[name].name}")
     if "test" in lists:
         rest = _without(pairs, listed(lists["test"], pairs))
         return _half(split, rest, f"there is only the list {lists['test'].name}")
-    return _half(split, pairs, "there are no lists of splits")
+    return _half(split, pairs, "there is only one split")
 
 
 def _without(pairs, others):
