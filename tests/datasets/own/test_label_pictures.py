@@ -73,6 +73,19 @@ def test_wide_numbers_are_kept(tmp_path, dtype, ending):
     np.testing.assert_array_equal(read(tmp_path / f"x{ending}").values, ids)
 
 
+@pytest.mark.parametrize("name", ["x.png", "x.gif", "x.bmp", "x.tif", "x.tga", "x.pcx", "x.pgm", "X.PNG"])
+@pytest.mark.parametrize("values", [[0, 1], [0, 1, 2], [0, 255], [3, 7, 200]])
+def test_every_exact_format_gives_the_ids(tmp_path, name, values):
+    ids = np.random.default_rng(0).choice(np.array(values, np.uint8), (9, 14))
+    Image.fromarray(ids).save(tmp_path / name)
+    np.testing.assert_array_equal(read(tmp_path / name).values, ids)
+    if name not in ("x.pgm", "x.tga", "x.gif"):  # Pillow's writers have no palette, or number it anew
+        palette = Image.fromarray(ids)
+        palette.putpalette(np.random.default_rng(1).integers(256, size=768, dtype=np.uint8).tobytes())
+        palette.save(tmp_path / name)
+        np.testing.assert_array_equal(read(tmp_path / name).values, ids)
+
+
 def test_signed_numbers_are_kept(tmp_path):
     Image.fromarray(np.array([[-1, 0, 5]], np.int32)).save(tmp_path / "x.tif")
     np.testing.assert_array_equal(read(tmp_path / "x.tif").values, [[-1, 0, 5]])
