@@ -91,13 +91,15 @@ def _restoring(picture):
     Pillow names the form of the stored pixels, such as "L;4" for 4 bits and "L;4I" for 4 bits where 0 is white. A PGM
     has its largest value beside it. Pictures of 1 bit are left as they are shown.
     """
-    form = picture.tile[0][3] if picture.tile else ""
+    if picture.format not in ("PNG", "TIFF", "PPM") or picture.mode not in ("L", "I") or not picture.tile:
+        return None
+    form = picture.tile[0][3]
     form, most = form[:2] if isinstance(form, tuple) else (form, 0)
-    if picture.format == "PPM" and most and picture.mode in ("L", "I"):
+    if picture.format == "PPM" and most:
         scale = most / (255 if picture.mode == "L" else 65535)
         return lambda loaded: Image.fromarray(np.rint(np.asarray(loaded) * scale).astype(np.int32))
-    match = re.fullmatch(r"L;?([24]?)(I?)R?", form) if isinstance(form, str) else None
-    if picture.format not in ("PNG", "TIFF") or not match or not any(match.groups()):
+    match = re.fullmatch(r"L;?([24]?)(I?)R?", form)
+    if picture.format == "PPM" or not match or not any(match.groups()):
         return None
     most = 2 ** int(match[1] or 8) - 1
     table = [value * most // 255 for value in range(256)]

@@ -23,8 +23,8 @@ def write_pair(images, labels, stem, size=(6, 8), ids=(0, 1, 2), suffix=".png", 
     return image, ids
 
 
-def grey_png(width, height, lines, depth=8):
-    """A grey PNG by hand: `lines` are the bytes of its rows, and the header may claim any size.
+def grey_png(width, height, lines, depth=8, colour=0):
+    """A grey PNG by hand: `lines` are the bytes of its rows, and the header may claim any size. Colour 4 adds alpha.
 
     Returns: bytes.
     """
@@ -32,7 +32,7 @@ def grey_png(width, height, lines, depth=8):
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + line for line in lines))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 

@@ -74,11 +74,12 @@ def _on_white(path):
 def deepest(path):
     """The largest value of a picture of more than 8 bits. Returns: int, or None for other pictures.
 
-    A picture of 8 bits is not decoded. Raises: as read_picture does.
+    A picture of 8 bits is not decoded. Floating-point pictures have no range to fill. Raises: as read_picture does.
     """
     if not _is_deep(path):
         return None
-    return int(_samples(open_page(path), path).max())
+    picture = open_page(path)
+    return None if picture.mode == "F" else int(_samples(picture, path).max())
 
 
 def refuse_shallow(largest, where):
@@ -107,12 +108,17 @@ def _header(path):
 
 
 def _is_plain(path):
-    """Whether nothing about a picture is in doubt: it has 8 bits, one band or three, and is no TIFF."""
+    """Whether nothing about a picture is in doubt: it has 8 bits, one band or three, and one page."""
     try:
         mode, _, format = _header(path)
+        there = tiff.describe(path) if format == "TIFF" else None
     except Exception:  # whatever is wrong with the file: reading it says so in a sentence
         return False
-    return format != "TIFF" and mode in ("1", "L", "P", "RGB", "CMYK", "YCbCr")
+    if mode not in ("1", "L", "P", "RGB", "CMYK", "YCbCr"):
+        return False
+    return format != "TIFF" or (
+        there is not None and there.pages == 1 and there.bands == len(Image.getmodebandnames(mode))
+    )
 
 
 def _is_deep(path):
@@ -189,10 +195,11 @@ def _refuse_extra(picture, path):
     count = there.bands if there else len(picture.getbands())
     if count <= colours or picture.mode in ("CMYK", "P", "PA", "F") or picture.mode.startswith("I"):
         return
-    values = _samples(picture, path) if count == colours + 1 else None
-    if values is not None and values.shape[2] == count and np.isin(values[:, :, -1], (0, 255, 65535)).all():
-        return
-    what = "its last one is no mask of 0 and 255" if values is not None else "a picture has three"
+    if count == colours + 1:
+        last = picture.getchannel(colours) if len(picture.getbands()) == count else _samples(picture, path)[:, :, -1]
+        if np.isin(np.asarray(last), (0, 255)).all():
+            return
+    what = "its last one is no mask of 0 and 255" if count == colours + 1 else "a picture has three"
     raise InputError(
         f"{path} has {count} bands, and {what}: say which are red, green and blue, as in --bands "
         f"{'0,1,2' if colours == 3 else '0'}"

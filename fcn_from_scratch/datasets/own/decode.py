@@ -108,7 +108,8 @@ class Decoder(NamedTuple):
         """The option that would take all values."""
         valued = self.classes is not None and self.classes.values is not None
         if self.text or valued:
-            parts = [f"{value}:ignore" for value in found[unknown]]
+            own = 0 if valued or self.shift else len(self.names)  # classes whose ids the labels may hold
+            parts = [f"{value}:{value if 0 <= value < own else 'ignore'}" for value in found[unknown]]
             more = ",".join(parts) if len(parts) <= 8 else "rest:ignore"
             return f"--label-map {self.text}{',' * bool(self.text)}{more}"
         return to_type(found, len(self.names))

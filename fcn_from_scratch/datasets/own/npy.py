@@ -1,6 +1,7 @@
 """Read labels from .npy files of unknown sources. Pickles are refused, and sizes are checked before memory is taken."""
 
 import os
+import warnings
 
 import numpy as np
 
@@ -50,13 +51,14 @@ def whole(array, path):
 
 def _array(path):
     try:
-        with open_regular(path) as file:
+        with open_regular(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy's, about headers that Python 2 wrote
             return _read(file, path)
     except FileNotFoundError:
         raise UnreadableError(f"there is no file {path}") from None
     except InputError as error:
         raise UnreadableError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
-    except (OSError, ValueError, MemoryError) as error:  # the parser's MemoryError: a header nested too deeply
+    except Exception as error:  # NumPy parses the header as Python, and Python's parser raises many kinds
         raise UnreadableError(f"{path} cannot be read as an array: {str(error) or 'its header is damaged'}") from None
 
 

@@ -14,6 +14,7 @@ from fcn_from_scratch.datasets.own.raw import IGNORED, UNMARKED, distinct
 from fcn_from_scratch.datasets.own.suggest import share, to_type
 
 MOST_COUNTED = 300  # different values of one file that are counted apart
+MOST_GUESSED = 64  # an id up to here may be that of a class, beside classes that do not occur
 _NAME = "name:"
 
 
@@ -90,7 +91,8 @@ def _count(counts, where):
     total = sum(counts.values())
     shown = few([f"{value} ({share(counts[value], total)})" for value in sorted(counts)], 10)
     one = "which is one class alone" if len(counts) == 1 else "not the ids 0..K-1 without a gap"
-    hint = "" if ids and ids[-1] > 64 else ", or --num-classes K where some classes just do not occur"
+    some_absent = len(ids) > 1 and ids[0] == 0 and ids[-1] <= MOST_GUESSED
+    hint = ", or --num-classes K where some classes just do not occur" if some_absent else ""
     if len(counts) == 1:
         raise InputError(f"{where} hold the value {shown} and no other, {one}: check them, or type --num-classes K")
     raise InputError(

@@ -103,6 +103,14 @@ def test_grey_with_a_second_band(tmp_path):
         np.testing.assert_array_equal(read_picture(path, (0,)), pixels[:, :, [0, 0, 0]])
 
 
+def test_sixteen_bits_with_a_mask(tmp_path, png):
+    """Grey with 16 bits and a mask that hides nothing, by hand: Pillow writes no such PNG."""
+    values = np.arange(35).reshape(SIZE) * 1800
+    lines = [b"".join(int(v).to_bytes(2, "big") + b"\xff\xff" for v in row) for row in values]
+    (tmp_path / "x.png").write_bytes(png(SIZE[1], SIZE[0], lines, 16, colour=4))
+    np.testing.assert_allclose(read_picture(tmp_path / "x.png")[:, :, 0], values / 257, atol=1)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK"])
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".tif", ".bmp"])
 def test_plain_pictures_are_read_as_ever(tmp_path, mode, ending):

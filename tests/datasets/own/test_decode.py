@@ -81,7 +81,8 @@ def test_each_pixel_is_decoded_by_its_value(values):
 REFUSED = [
     (ABC, None, None, [0, 0, 0, 3], r"x\.png contain the id 3 \(1 pixel .*25\.0%\).*0\.\.2.*--classes: .*0:0,3:ignore"),
     (None, None, 2, [0, 0, 0, 128], r"id 128 \(.*25\.0%\); allowed are 0\.\.1 .*: type --label-map 0:0,128:1"),
-    (ABC, "0:a,1:b", None, [0, 1, 2, 2], r"value 2 in 50\.0% .*--label-map 0:a,1:b does not .*0:a,1:b,2:ignore"),
+    (ABC, "0:a,1:b", None, [0, 1, 2, 2], r"value 2 in 50\.0% .*--label-map 0:a,1:b does not .*0:a,1:b,2:2"),
+    (ABC, "0:new", None, [0, 7, 7, 1], r"value 7 in 50\.0% .*0:new,1:ignore,7:ignore"),
     (Classes(("a",), (4,)), None, None, [4, 0], r"value 0 in 50\.0% .*--label-map 0:ignore"),
     (Classes(("a",), (4,), source="c.csv"), None, None, [4, 0, 7, 7], r"value 7 .*\(and 1 more such value\).*c\.csv"),
     (Classes(("a",), (4,)), None, None, range(12), r"--label-map rest:ignore"),

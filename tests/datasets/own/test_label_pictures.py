@@ -1,6 +1,7 @@
 """Label pictures and arrays: the stored numbers come out, whatever Pillow would show."""
 
 import io
+import zlib
 
 import numpy as np
 import pytest
@@ -70,6 +71,21 @@ def test_wide_numbers_are_kept(tmp_path, dtype, ending):
     ids = np.array([[0, 1, 7], [200, 255, 3]], dtype) * (257 if dtype == np.uint16 else 1)
     Image.fromarray(ids).save(tmp_path / f"x{ending}")
     np.testing.assert_array_equal(read(tmp_path / f"x{ending}").values, ids)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.gif", "x.bmp", "x.tif", "x.tga", "x.pcx", "x.pgm", "X.PNG"])
+@pytest.mark.parametrize("values", [[0, 1], [0, 1, 2], [0, 255], [3, 7, 200]])
+def test_every_exact_format_gives_the_ids(tmp_path, name, values):
+    if name == "x.gif":
+        values = range(len(values))  # Pillow's writer numbers the values of a GIF anew
+    ids = np.random.default_rng(0).choice(np.array(values, np.uint8), (9, 14))
+    Image.fromarray(ids).save(tmp_path / name)
+    np.testing.assert_array_equal(read(tmp_path / name).values, ids)
+    if name not in ("x.pgm", "x.tga", "x.gif"):  # Pillow's writers have no palette, or number it anew
+        palette = Image.fromarray(ids)
+        palette.putpalette(np.random.default_rng(1).integers(256, size=768, dtype=np.uint8).tobytes())
+        palette.save(tmp_path / name)
+        np.testing.assert_array_equal(read(tmp_path / name).values, ids)
 
 
 def test_signed_numbers_are_kept(tmp_path):
@@ -226,6 +242,7 @@ def header(text, size=b"", version=(1, 0)):
         header("{'descr': '|u1', 'fortran_order': False, 'shape': (" + "1," * 200 + "), }", b"1"),
         header("__import__('os').getpid()", b"1"),
         header("{}", b"1", (9, 9)),
+        header("{'descr': '|u1', 'shape': (2, 2\0", b"1"),
     ],
 )
 def test_damaged_arrays_are_refused_by_name(tmp_path, data):
@@ -245,8 +262,16 @@ def test_a_missing_file_is_named(tmp_path):
             read(tmp_path / f"x{ending}")
 
 
-def test_a_compressed_tiff_of_four_bits(tmp_path):
-    """Pillow's own writer packs nothing; a palette picture of 16 colours is what it can write compressed."""
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("colour", [0, 1])
+def test_a_compressed_tiff_of_few_bits(tmp_path, bits, colour):
+    ids = np.random.default_rng(bits).integers(2**bits, size=(5, 11)).tolist()
+    data = {"data": zlib.compress(packed(ids, bits)), "compression": 8}
+    (tmp_path / "x.tif").write_bytes(tiff([page(ids, bits, colour=colour) | data]))
+    np.testing.assert_array_equal(read(tmp_path / "x.tif").values, ids)
+
+
+def test_a_compressed_tiff(tmp_path):
     picture = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
     file = io.BytesIO()
     picture.save(file, "TIFF", compression="tiff_lzw")

@@ -16,7 +16,7 @@ def tiff(pages, order="<"):
             256: ("I", [page["width"]]),
             257: ("I", [page["height"]]),
             258: ("H", [page["bits"]] * bands),
-            259: ("H", [1]),
+            259: ("H", [page.get("compression", 1)]),
             262: ("H", [page.get("colour", 1)]),
             266: ("H", [page.get("fill", 1)]),
             273: ("I", [data]),

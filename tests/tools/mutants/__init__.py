@@ -18,6 +18,7 @@ from mutants import (
     loss,
     metrics,
     models,
+    own,
     parallel,
     plain,
     pooling,
@@ -28,5 +29,5 @@ from mutants import (
 )
 
 ROOMS = [plain, convolution, winograd, pooling, upsampling, activation, loss, layers, geometry, models, dense, metrics]
-ROOMS += [gradcheck, datasets, training, parallel, weights, kernels, cli, lab, bench, compare, course]
+ROOMS += [gradcheck, datasets, own, training, parallel, weights, kernels, cli, lab, bench, compare, course]
 MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]
