@@ -359,7 +359,10 @@ class TestPickles:
             ({"size": b"J\xff\xff\xff\xff\x85"}, "no tuple of sizes"),
             ({"stride": b"J\xff\xff\xff\xff\x85"}, "no tuple of sizes"),
             ({"size": b"K\x02K\x02\x86"}, "of size (2, 2) with 1 strides"),
-            ({"size": b"J\x00\x00\x00\x7f\x85", "stride": b"K\x00\x85"}, "repeats the 4 numbers that are stored too often"),  # one number, 2 billion times
+            (
+                {"size": b"J\x00\x00\x00\x7f\x85", "stride": b"K\x00\x85"},
+                "repeats the 4 numbers that are stored too often",
+            ),  # one number, 2 billion times
             ({"size": b"(" + b"K\x02" * 40 + b"t", "stride": b"(" + b"K\0" * 40 + b"t"}, "no tuple of sizes"),
             ({"size": b"\x88\x85"}, "no tuple of sizes"),
             ({"size": b"K\x04"}, "no tuple of sizes"),
