@@ -15,9 +15,9 @@ CHECKPOINT = record.CHECKPOINT  # its name in the folder of a run
 PREPARED_FROM = 4  # pictures: preparing a network takes the time that it saves on two or three pictures
 
 
-def add_run_arguments(parser):
-    """Add --seed and --device."""
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all random numbers (default 0)")
+def add_run_arguments(parser, seed="seed of all random numbers (default 0)"):
+    """Add --seed, with this help, and --device."""
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=seed)
     parser.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where the arrays live (default cpu)")
 
 
@@ -106,7 +106,8 @@ def build_dataset(args, split):
         options |= sbd_option(name, split, getattr(args, "sbd", None))
         dataset = datasets.build(name, args.root, split, args.num_classes, cache=split == "train", **options)
         if dataset.folder is not None:
-            print(f"{name} {split}: {len(dataset):,} picture{'s' * (len(dataset) != 1)} of {dataset.folder}")
+            where = checks.printable(str(dataset.folder))
+            print(f"{name} {split}: {len(dataset):,} picture{'s' * (len(dataset) != 1)} of {where}")
         return dataset
     sbd_option(name, split, getattr(args, "sbd", None))
     options = {"size": (96, 96), "count": 2000 if split == "train" else 200, "seed": args.seed, **given}
@@ -180,7 +181,7 @@ def load_model(path, name=None, num_classes=None, preprocessing=None, classifier
         raise InputError(f"{path} lacks parameters of {model.name}: {checks.few(report.missing)}")
     finite.require(model.params, path)
     if not is_checkpoint:
-        print("; ".join([f"{path}: {len(report.used)} parameters", *report.notes]))
+        print(checks.printable("; ".join([f"{path}: {len(report.used)} parameters", *report.notes])))
     return model.eval(), extra
 
 

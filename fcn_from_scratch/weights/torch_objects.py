@@ -55,7 +55,7 @@ class Storage(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """A view of a storage. `negative`: its numbers are those of the storage with the other sign, PyTorch's lazy minus."""
+    """A view of a storage. `negative`: its numbers have the other sign than those that are stored."""
 
     storage: Storage
     offset: int
