@@ -35,9 +35,12 @@ def add_arguments(parser):
     parser.add_argument(
         "--strict", action="store_true", help="stop at a picture that cannot be read (default: score the rest)"
     )
-    parser.add_argument("--out", metavar="DIR", help="folder for metrics.json and a figure")
+    parser.add_argument("--out", type=common.folder, metavar="DIR", help="folder for metrics.json and a figure")
     parser.add_argument(
-        "--save-dir", metavar="DIR", help="also write the class ids of every picture, as an index PNG with a palette"
+        "--save-dir",
+        type=common.folder,
+        metavar="DIR",
+        help="also write the class ids of every picture, as an index PNG with a palette",
     )
     common.add_run_arguments(parser)
     parser.set_defaults(seed=None)

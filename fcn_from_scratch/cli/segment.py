@@ -78,7 +78,13 @@ def add_arguments(parser):
     parser.add_argument(
         "--strict", action="store_true", help="stop at a picture that cannot be read (default: do the rest)"
     )
-    parser.add_argument("--out", default="segmented", metavar="DIR", help="folder for the results (default segmented)")
+    parser.add_argument(
+        "--out",
+        type=common.folder,
+        default="segmented",
+        metavar="DIR",
+        help="folder for the results (default segmented)",
+    )
     common.add_run_arguments(parser, "seed of --random-weights (default 0)")
 
 
