@@ -4,7 +4,7 @@ import textwrap
 from pathlib import Path
 
 from fcn_from_scratch import datasets
-from fcn_from_scratch.checks import InputError, few
+from fcn_from_scratch.checks import InputError, few, printable
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.datasets import trees
 from fcn_from_scratch.progress import bar
@@ -126,7 +126,7 @@ def check(args):
     if len(complaints) == len(splits):
         raise InputError(complaints[splits[0]])
     for split, complaint in complaints.items():
-        print(f"{split}: {complaint}")
+        print(f"{split}: {printable(complaint)}")
     return 0 if sound else 1
 
 
@@ -135,7 +135,7 @@ def _splits(name, root):
     source = datasets.SOURCES.get(name)
     if source:
         return [*source.splits, *source.more_splits]
-    listed = [split for split in ("train", "val", "test") if Path(root, f"{split}.txt").is_file()]
+    listed = [split for split in ("train", "val", "test") if Path(root, f"{split}.txt").exists()]
     return ["all", *listed] if name == "folder" else ["train", "val"]
 
 
@@ -150,13 +150,13 @@ def _report(dataset, split, limit, expected):
         count += f" (read: the first {limit})"
     print(count)
     if dataset.folder is not None:
-        print(f"  read from {dataset.folder}")
+        print(f"  read from {printable(str(dataset.folder))}")
     for counts, (kind, classes) in zip(seen.counts, dataset.heads.items()):
         label = f"{kind} labels" if len(seen.counts) > 1 else "labels"
         present, total = int((counts[: len(classes)] > 0).sum()), max(int(counts.sum()), 1)
         print(f"  {label}: {present} of {len(classes)} classes, {counts[255] / total:.1%} of the pixels ignored")
     for finding in seen.findings:
-        print(f"  {finding}")
+        print(f"  {printable(finding)}")
     if seen.unreadable:
-        print(f"  cannot be read ({len(seen.unreadable)}): {few(seen.unreadable)}")
+        print(f"  cannot be read ({len(seen.unreadable)}): {printable(few(seen.unreadable))}")
     return whole and not seen.unreadable

@@ -3,8 +3,9 @@
 import sys
 
 from fcn_from_scratch import viz, weights
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, printable
 from fcn_from_scratch.cli import common, memory_check
+from fcn_from_scratch.cli.apart import Apart, files_of
 from fcn_from_scratch.cli.predictions import Predictions
 from fcn_from_scratch.lab import published
 from fcn_from_scratch.training.evaluation import evaluate_heads, segment
@@ -34,9 +35,12 @@ def add_arguments(parser):
     parser.add_argument(
         "--strict", action="store_true", help="stop at a picture that cannot be read (default: score the rest)"
     )
-    parser.add_argument("--out", metavar="DIR", help="folder for metrics.json and a figure")
+    parser.add_argument("--out", type=common.folder, metavar="DIR", help="folder for metrics.json and a figure")
     parser.add_argument(
-        "--save-dir", metavar="DIR", help="also write the class ids of every picture, as an index PNG with a palette"
+        "--save-dir",
+        type=common.folder,
+        metavar="DIR",
+        help="also write the class ids of every picture, as an index PNG with a palette",
     )
     common.add_run_arguments(parser)
     parser.set_defaults(seed=None)
@@ -59,10 +63,13 @@ def run(args):
     common.check_classes(model, dataset, args.weights)
     print(weights.feed(model, dataset))
     folder = None if args.out is None else common.output_folder(args.out)
+    if folder is not None:
+        apart = Apart([*files_of(dataset), args.weights], "choose another folder with --out")
+        apart(folder / name for name in ("metrics.json", "predictions.png"))
     title = f"{model.name} on {args.dataset or 'shapes'}"
     common.for_pictures(model, len(dataset), args.device)
     losses = PictureLosses(dataset.ignore_index)
-    predictions = None if args.save_dir is None else Predictions(args.save_dir, dataset.palette)
+    predictions = None if args.save_dir is None else Predictions(args.save_dir, dataset.palette, files_of(dataset))
     matrices = _counted(model, dataset, args.device, losses, predictions)
     measured = _as_published(report(model, dataset, folder, args.device, title, matrices, losses))
     if predictions is not None:
@@ -108,7 +115,8 @@ def _tell_left_out(reasons):
     if reasons:
         number = f"{len(reasons)} file{'s' * (len(reasons) > 1)}"
         print(
-            f"fcn: {number} could not be read; the scores are those of the rest: {'; '.join(reasons)}", file=sys.stderr
+            f"fcn: {number} could not be read; the scores are those of the rest: {printable('; '.join(reasons))}",
+            file=sys.stderr,
         )
     return 1 if reasons else 0
 
@@ -156,7 +164,7 @@ def report(model, dataset, folder, device, title, matrices, losses):
         numbers["heads"] = {name: _numbers(other, dataset.heads[name]) for name, other in others}
     common.write_json(folder / "metrics.json", numbers)
     figure(model, dataset, device, title, folder / "predictions.png")
-    print(f"wrote {folder / 'metrics.json'} and {folder / 'predictions.png'}")
+    print(printable(f"wrote {folder / 'metrics.json'} and {folder / 'predictions.png'}"))
     return matrices
 
 

@@ -69,6 +69,14 @@ class Inputs:
         maps = {found for path in paths if (found := self._search(path)) is not None}
         return [path for path in paths if Path(path) not in maps]
 
+    def beside(self, paths):
+        """The maps that lie beside these pictures, as far as they are there."""
+        if self.kind is None:
+            return []
+        if (pattern := self.patterns[self.kind]) is not None:
+            return [pattern.replace("{name}", Path(path).stem) for path in paths]
+        return [found for path in paths if (found := self._search(path)) is not None]
+
     def read(self, path, shrink=lambda part: part):
         """The picture with all its channels, (H, W, C). `shrink` may make each part smaller."""
         picture = datasets.read_image(path)

@@ -65,16 +65,16 @@ def _stem(line, images):
 def _split(root, split, images, labels):
     """The stems of a split. Each of them is checked to have a picture and labels."""
     path = root / f"{split}.txt"
-    if path.is_file():
+    if path.exists():  # if it is a FIFO or a folder, reading it says so
         stems = [_stem(line, images) for line in read_list(path)]
     else:
-        lists = [name for name in ("train.txt", "val.txt", "test.txt") if (root / name).is_file()]
+        lists = [name for name in ("train.txt", "val.txt", "test.txt") if (root / name).exists()]
         if lists and split != "all":
             raise checks.InputError(f"there is no list {path}, though there is {lists[0]} beside it")
         stems = sorted(images.keys() | labels.keys())
     _partners(root, stems, images, "picture in images/")
     _partners(root, stems, labels, "label file in labels/")
-    if path.is_file() or split == "all":
+    if path.exists() or split == "all":
         return stems
     val = stems[4::5] or stems[-1:]
     if split == "val":
@@ -93,7 +93,7 @@ def _partners(root, stems, found, kind):
 def _class_names(root, num_classes):
     """The names of the classes, or None when only the labels can tell how many there are."""
     path = root / "classes.txt"
-    if not path.is_file():
+    if not path.exists():
         return num_classes and _numbered(checks.integer(num_classes, "num_classes", 2))
     names = tuple(read_list(path))
     if num_classes not in (None, len(names)):
