@@ -55,7 +55,8 @@ def run(args):
     if not args.strict:
         dataset = Readable(dataset)
     common.check_classes(model, dataset, args.weights)
-    print(weights.feed(model, dataset))
+    _check_modality(args, extra)
+    fed = weights.feed(model, dataset)
     folder = None if args.out is None else common.output_folder(args.out)
     title = f"{model.name} on {args.dataset or 'shapes'}"
     common.for_pictures(model, len(dataset), args.device)
@@ -63,8 +64,7 @@ def run(args):
     predictions = None if args.save_dir is None else Predictions(args.save_dir, dataset.palette)
     matrices = _counted(model, dataset, args.device, losses, predictions)
     measured = _as_published(report(model, dataset, folder, args.device, title, matrices, losses))
-    if predictions is not None:
-        print(predictions.line())
+    print("\n".join([fed, *([predictions.line()] if predictions else [])]))
     beside = published.beside(measured, model.name, args.dataset, args.split, getattr(dataset, "modality", None))
     if beside:
         print(f"\n{beside}")
@@ -72,10 +72,7 @@ def run(args):
 
 
 def _choose_data(args, extra):
-    """Without --dataset, the data on which the run was scored that wrote the checkpoint.
-
-    Raises: InputError for a modality of nyud that the network was not trained on.
-    """
+    """Without --dataset, the data on which the run was scored that wrote the checkpoint."""
     of_run = extra.get("arguments", {})
     if args.dataset is None:
         elsewhere = {name: of_run.get(f"val_{name}") for name in ("dataset", "root", "split")}
@@ -83,11 +80,16 @@ def _choose_data(args, extra):
             if getattr(args, name) is None:
                 setattr(args, name, elsewhere.get(name) or of_run.get(name))
     args.split = args.split or "val"
-    trained = of_run.get("modality") or "color"
-    if args.dataset == "nyud" and of_run.get("dataset") == "nyud":
-        args.modality = args.modality or trained
-        if args.modality != trained:
-            raise InputError(f"{args.weights} was trained on nyud's {trained}; --modality says {args.modality}")
+    if args.dataset == of_run.get("dataset") == "nyud":
+        args.modality = args.modality or of_run.get("modality")
+
+
+def _check_modality(args, extra):
+    """Raises: InputError for a modality of nyud that the network was not trained on. Colour and HHA have 3 channels."""
+    of_run = extra.get("arguments", {})
+    trained, asked = (modality or "color" for modality in (of_run.get("modality"), args.modality))
+    if args.dataset == of_run.get("dataset") == "nyud" and trained != asked:
+        raise InputError(f"{args.weights} was trained on nyud's {trained}; --modality says {asked}")
 
 
 def _tell_left_out(reasons):

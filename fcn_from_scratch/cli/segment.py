@@ -113,18 +113,19 @@ def run(args):
         found = segment_figure.in_words(segment_figure.occurring(labels, classes))
         lines.append(f"{path}: {image.shape[1]}x{image.shape[0]}, {found}; {seconds:.1f} s")
     if lines:
-        _tell([*lines, *inputs.lines], folder)
+        _tell(lines, inputs.lines, folder)
     if left_out:
         number = f"{len(left_out)} of {len(args.images)} pictures could not be segmented"
         print(f"fcn: {number}: {'; '.join(left_out)}", file=sys.stderr)
     return 1 if left_out else 0
 
 
-def _tell(lines, folder):
+def _tell(lines, inputs, folder):
     """Print what was found in each picture, what the network read, and what was written."""
     print("\n".join(lines))
     if (peak := memory.peak()) is not None:
         print(f"peak memory {bytes_in_words(peak)}")
+    print("\n".join(inputs))
     print(f"wrote *_labels.png (class ids), *_colour.png, *_overlay.png and *_figure.png (with a legend) to {folder}/")
 
 

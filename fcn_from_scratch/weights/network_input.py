@@ -55,7 +55,7 @@ def feed(model, dataset=None):
     if dataset is None and modality in (DEPTH, BOTH):
         published = published_input(modality)
     model.transform, why = _chosen(told, modality, published, model.transform)
-    return f"input: {WORDS[modality]}, {describe(model.transform, modality)}: {why}"
+    return f"input: {describe(model.transform, modality)}: {WORDS[modality]}, {why}"
 
 
 def recorded(transform, model, dataset=None):

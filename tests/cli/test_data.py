@@ -1,6 +1,7 @@
 """`fcn data`: the list of datasets, the instructions for getting one, and the check of one on disk."""
 
 import json
+import shutil
 
 import matfile
 import numpy as np
@@ -269,8 +270,8 @@ def test_a_photo_has_no_depth(root, tmp_path, capsys):
     words = ("--model", "mini_fcn32s", "--dataset", "nyud", "--modality", "color-d")
     train(capsys, root, tmp_path / "run", *words)
     weights = ["--weights", str(tmp_path / "run" / "checkpoint.npz"), "--out", str(tmp_path / "segmented")]
-    photo = str(root / "nyud/data/images/img_1.png")
-    assert main(["segment", photo, *weights]) == 2
+    photo = shutil.copy(root / "nyud/data/images/img_1.png", tmp_path / "img_1.png")
+    assert main(["segment", str(photo), *weights]) == 2
     assert "a mini_fcn32s reads 4 channels; a photo has 3" in capsys.readouterr().err
 
 
