@@ -89,6 +89,12 @@ def _admit(args):
             dataset = None
     if model is not None:
         print(weights.feed(model, dataset))
+    images = args.images
+    if model is not None and images and (reads := weights.channels_of(model)) != 3:
+        told = f"{model.name} reads {reads} channels, and a photo has 3"
+        remedy = "examine it on a data set: --dataset nyud, and --modality color-d or color-hha"
+        findings.append(("images", [doctor.Finding("serious", told, remedy)]))
+        images = []
     trained = extra.get("arguments", {})
     case = doctor.Case(
         model=model and model.eval(),
@@ -96,7 +102,7 @@ def _admit(args):
         report=report,
         told=told,
         dataset=dataset,
-        image_paths=args.images,
+        image_paths=images,
         lr=trained.get("lr") if args.lr is None else args.lr,
         reduction=args.reduction or trained.get("reduction"),
         batch_size=args.batch_size,

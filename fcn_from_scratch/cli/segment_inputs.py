@@ -110,7 +110,8 @@ class Inputs:
 def _places(path, kind):
     """Where a map may lie, without its ending."""
     folder, stem = path.parent, path.stem
-    return folder / f"{stem}_{kind}", folder / kind / stem, folder.parent / kind / stem
+    above = folder.parent if folder.name else folder / ".."
+    return folder / f"{stem}_{kind}", folder / kind / stem, above / kind / stem
 
 
 def source_of(model, args):

@@ -298,3 +298,22 @@ def test_export_takes_the_data_set_of_plain_weights(done, tmp_path, words, mean)
     net = models.build("fcn32s", 40, width=2)
     weights.load(net, tmp_path / "w.safetensors")
     assert net.told.transform.mean == mean
+
+
+def test_doctor_of_a_photo_without_depth(fcn, tree, tmp_path):
+    save(tmp_path / "w.npz", varied("color-d"))
+    status, out, err = fcn("doctor", tree[0] / "nyud/data/images/img_5003.png", "--weights", tmp_path / "w.npz")
+    assert (status, err) == (1, "")
+    assert "SERIOUS images: fcn32s reads 4 channels, and a photo has 3" in out
+
+
+def test_a_map_beside_a_picture_in_this_folder(tree, done, tmp_path, monkeypatch):
+    """A path without a folder: ../depth lies above the working folder."""
+    save(tmp_path / "w.npz", varied("color-d"))
+    for folder, kind in (("images", "images"), ("depth", "depth")):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(tree[1]["5003"][kind]).save(tmp_path / folder / "a.png")
+    monkeypatch.chdir(tmp_path / "images")
+    done("segment", "a.png", "--weights", tmp_path / "w.npz", "--out", tmp_path / "out")
+    expected = of_first_head(varied("color-d")(by_hand(tree[1]["5003"], "color-d")))
+    np.testing.assert_array_equal(ids(tmp_path / "out/a_labels.png"), expected)
