@@ -89,12 +89,6 @@ def _admit(args):
             dataset = None
     if model is not None:
         print(weights.feed(model, dataset))
-    images = args.images
-    if model is not None and images and (reads := weights.channels_of(model)) != 3:
-        told = f"{model.name} reads {reads} channels, and a photo has 3"
-        remedy = "examine it on a data set: --dataset nyud, and --modality color-d or color-hha"
-        findings.append(("images", [doctor.Finding("serious", told, remedy)]))
-        images = []
     trained = extra.get("arguments", {})
     case = doctor.Case(
         model=model and model.eval(),
@@ -102,13 +96,24 @@ def _admit(args):
         report=report,
         told=told,
         dataset=dataset,
-        image_paths=images,
+        image_paths=_photos(args, model, findings),
         lr=trained.get("lr") if args.lr is None else args.lr,
         reduction=args.reduction or trained.get("reduction"),
         batch_size=args.batch_size,
         size=None if args.dataset == "shapes" else args.size,
     )
     return case, findings
+
+
+def _photos(args, model, findings):
+    """The pictures to run the network on. None, and a finding, for a network that reads more than a photo has."""
+    reads = 3 if model is None else weights.channels_of(model)
+    if reads == 3 or not args.images:
+        return args.images
+    told = f"{model.name} reads {reads} channels, and a photo has 3"
+    remedy = "examine it on a data set: --dataset nyud, and --modality color-d or color-hha"
+    findings.append(("images", [doctor.Finding("serious", told, remedy)]))
+    return []
 
 
 def _open(args, dataset):

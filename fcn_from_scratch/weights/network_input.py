@@ -135,20 +135,18 @@ def of_streams(told):
     colours, hha = told
     if colours is None and hha is None:
         return None
-    base = (colours or hha).transform
-    if colours is None:
-        mean = published_input(BOTH).mean
-        base = Preprocess(tuple(m * base.scale for m in mean), scale=base.scale, std=base.std)
-    hha_mean = published_input(BOTH).hha_mean
-    if hha is not None:
-        theirs = hha.transform
-        if (theirs.scale, theirs.std) != (base.scale, base.std) or theirs.order != "RGB":
-            raise InputError(
-                "the two files do not fit together: the colours are fed as "
-                f"{describe(base, COLOUR)}, HHA as {describe(theirs, HHA)}; they need one scale, and HHA its files' "
-                "order of channels"
-            )
-        hha_mean = tuple(m / theirs.scale for m in theirs.mean)
+    if colours is not None and colours.modality == HHA:
+        raise InputError("the first of the two files is of an HHA network: pass the file of the colours first")
+    published = published_input(BOTH)
+    base = _in_units_of(hha.transform, published, HHA) if colours is None else colours.transform
+    theirs = None if hha is None else hha.transform
+    if theirs is not None and (theirs.scale, theirs.std) != (base.scale, base.std):
+        raise InputError(
+            f"the two files do not fit together: the colours are fed as {describe(base, COLOUR)}, the second one as "
+            f"{describe(theirs, hha.modality)}; they need one scale"
+        )
+    is_recorded = hha is not None and hha.modality == HHA  # a record of colours says nothing about HHA
+    hha_mean = tuple(m / theirs.scale for m in theirs.mean) if is_recorded else published.hha_mean
     return Told(replace(base, hha_mean=hha_mean), (colours or hha).why, BOTH)
 
 

@@ -261,6 +261,16 @@ class TestTwoFiles:
         assert network_input.of_streams((self.told(colour, "color"), None)).transform.hha_mean == HHA
         assert network_input.of_streams((None, None)) is None
 
+    def test_in_the_wrong_order(self):
+        """Both have three channels: only the record tells."""
+        with refuses("the first of the two files is of an HHA network"):
+            network_input.of_streams((self.told(Preprocess(HHA, "RGB"), "hha"), self.told(CAFFE, "color")))
+
+    def test_a_second_file_of_colours_says_nothing_about_hha(self):
+        both = network_input.of_streams((self.told(CAFFE, "color"), self.told(Preprocess((1, 2, 3)), "color")))
+        assert both.transform.hha_mean == HHA
+        assert both.transform.mean == VOC
+
     def test_that_contradict_each_other(self):
         with refuses("the two files do not fit together", "0..1", "0..255"):
             network_input.of_streams((self.told(TORCHVISION, "color"), self.told(Preprocess(HHA, "RGB"), "hha")))
