@@ -81,13 +81,8 @@ def _admit(args):
         model = common.build_model(args.model, args.num_classes or (dataset.num_classes if dataset else 21), args.seed)
     if model is not None and "classifier" in model.name:
         raise InputError(f"a {model.name} predicts one class for a picture; fcn doctor needs one for each pixel")
-    if model is not None and dataset is not None:
-        try:
-            common.check_channels(model, dataset)
-        except InputError as error:
-            findings.append(("dataset", [doctor.Finding("serious", str(error))]))
-            dataset = None
     if model is not None:
+        dataset = _fitting(model, dataset, findings)
         print(weights.feed(model, dataset))
     trained = extra.get("arguments", {})
     case = doctor.Case(
@@ -103,6 +98,17 @@ def _admit(args):
         size=None if args.dataset == "shapes" else args.size,
     )
     return case, findings
+
+
+def _fitting(model, dataset, findings):
+    """The dataset. None, and a finding, when its pictures have other channels than the network reads."""
+    try:
+        if dataset is not None:
+            common.check_channels(model, dataset)
+    except InputError as error:
+        findings.append(("dataset", [doctor.Finding("serious", str(error))]))
+        return None
+    return dataset
 
 
 def _photos(args, model, findings):

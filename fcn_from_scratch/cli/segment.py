@@ -87,10 +87,7 @@ def run(args):
         model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
     inputs = segment_inputs.Inputs(model, args, extra.get("dataset"))
     args.images = inputs.pictures(args.images)
-    stems = [nfc(Path(image).stem) for image in args.images]
-    for stem in stems:
-        if stems.count(stem) > 1:
-            raise InputError(f"two pictures are called {stem}: their results would have the same names")
+    stems = _stems(args.images)
     common.for_pictures(model, len(args.images), args.device, args.fast_fc6)
     predictor = ZeroFrame(model) if args.zero_frame else model
     folder = common.output_folder(args.out)
@@ -118,6 +115,15 @@ def run(args):
         number = f"{len(left_out)} of {len(args.images)} pictures could not be segmented"
         print(f"fcn: {number}: {'; '.join(left_out)}", file=sys.stderr)
     return 1 if left_out else 0
+
+
+def _stems(images):
+    """The names of the results. Raises: InputError when two pictures have the same."""
+    stems = [nfc(Path(image).stem) for image in images]
+    for stem in stems:
+        if stems.count(stem) > 1:
+            raise InputError(f"two pictures are called {stem}: their results would have the same names")
+    return stems
 
 
 def _tell(lines, inputs, folder):
