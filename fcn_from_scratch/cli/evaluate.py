@@ -1,10 +1,11 @@
 """`fcn evaluate`: score a trained network on a dataset."""
 
+import argparse
 import sys
 
 from fcn_from_scratch import viz, weights
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common, memory_check
+from fcn_from_scratch.cli import common, memory_check, train_data
 from fcn_from_scratch.cli.predictions import Predictions
 from fcn_from_scratch.lab import published
 from fcn_from_scratch.training.evaluation import evaluate_heads, segment
@@ -75,10 +76,14 @@ def _choose_data(args, extra):
     """Without --dataset, the data on which the run was scored that wrote the checkpoint."""
     of_run = extra.get("arguments", {})
     if args.dataset is None:
-        elsewhere = {name: of_run.get(f"val_{name}") for name in ("dataset", "root", "split")}
-        for name in ("dataset", "root", "split", "modality", "size", "count", "classes_by", "num_classes", "seed"):
-            if getattr(args, name) is None:
-                setattr(args, name, elsewhere.get(name) or of_run.get(name))
+        moved = {} if args.root is None else {"root": args.root, "val_root": None}
+        none = dict.fromkeys(("dataset", "root", "val_dataset", "val_root"))
+        scored = vars(train_data.of_validation(argparse.Namespace(**(none | of_run | moved))))
+        names = ("dataset", "root", "modality", "size", "count", "classes_by", "num_classes", "seed", "sbd")
+        for name in names:
+            if getattr(args, name, None) is None:
+                setattr(args, name, scored.get(name))
+        args.split = args.split or of_run.get("val_split")
     args.split = args.split or "val"
     if args.dataset == of_run.get("dataset") == "nyud":
         args.modality = args.modality or of_run.get("modality")
