@@ -24,6 +24,7 @@ WORDS = {
     HHA: "HHA pictures",
     BOTH: "colour pictures with an HHA picture",
 }
+FIRST = ("conv1_1_bgrd.weight", "conv1.weight", "conv1/7x7_s2.weight")  # layers that may read depth: of three trunks
 CHANNELS = {COLOUR: 3, DEPTH: 4, HHA: 3, BOTH: 6}
 
 
@@ -150,18 +151,18 @@ def of_streams(told):
     return Told(replace(base, hha_mean=hha_mean), (colours or hha).why, BOTH)
 
 
-def recorded_modality(transform, names, settings):
+def recorded_modality(transform, arrays, settings):
     """The kind of channels that a file's record speaks of.
 
-    names     the names of the file's arrays
+    arrays    the file's, name -> array
     settings  the settings of the run that wrote it, a dict
     """
     asked = settings.get("modality") if isinstance(settings, dict) else None
     if asked in MODALITIES:
         return asked
-    if any("conv1_1_bgrd" in name for name in names):
+    if any(name.endswith(FIRST) and array.ndim == 4 and array.shape[1] == 4 for name, array in arrays.items()):
         return DEPTH
-    if any("conv1_1hha" in name for name in names):
+    if any("conv1_1hha" in name for name in arrays):
         return BOTH
     is_hha = transform.order == "RGB" and transform.mean == tuple(m * transform.scale for m in HHA_MEAN)
     return HHA if is_hha else COLOUR

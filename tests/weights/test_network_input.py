@@ -190,6 +190,13 @@ class TestWhatTheWeightsRecord:
         weights.feed(net, dataset)
         assert (net.transform.order, net.transform.mean) == ("BGR", NYUD)
 
+    @pytest.mark.parametrize("name", ["fcn32s", "fcn_alexnet", "fcn_googlenet"])
+    def test_depth_is_known_by_its_first_layer(self, tmp_path, name):
+        net = recorded(models.build(name, 5, width=4, in_channels=4), tmp_path / "w.npz", self.OTHER)
+        assert net.told.modality == "color-d"
+        net = recorded(models.build(name, 5, width=4), tmp_path / "w.npz", self.OTHER)
+        assert net.told.modality == "color"
+
     def test_own_pictures_are_what_the_weights_read(self, tmp_path):
         net = recorded(network(), tmp_path / "w.npz", Preprocess(HHA, "RGB"))
         weights.feed(net, Pictures())
