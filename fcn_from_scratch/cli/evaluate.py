@@ -1,10 +1,11 @@
 """`fcn evaluate`: score a trained network on a dataset."""
 
+import argparse
 import sys
 
 from fcn_from_scratch import viz, weights
 from fcn_from_scratch.checks import InputError, printable
-from fcn_from_scratch.cli import common, memory_check
+from fcn_from_scratch.cli import common, memory_check, train_data
 from fcn_from_scratch.cli.apart import Apart, files_of
 from fcn_from_scratch.cli.predictions import Predictions
 from fcn_from_scratch.lab import published
@@ -61,7 +62,8 @@ def run(args):
     if not args.strict:
         dataset = Readable(dataset)
     common.check_classes(model, dataset, args.weights)
-    print(weights.feed(model, dataset))
+    _check_modality(args, extra)
+    fed = weights.feed(model, dataset)
     folder = None if args.out is None else common.output_folder(args.out)
     if folder is not None:
         apart = Apart([*files_of(dataset), args.weights], "choose another folder with --out")
@@ -72,8 +74,7 @@ def run(args):
     predictions = None if args.save_dir is None else Predictions(args.save_dir, dataset.palette, files_of(dataset))
     matrices = _counted(model, dataset, args.device, losses, predictions)
     measured = _as_published(report(model, dataset, folder, args.device, title, matrices, losses))
-    if predictions is not None:
-        print(predictions.line())
+    print("\n".join([fed, *([predictions.line()] if predictions else [])]))
     beside = published.beside(measured, model.name, args.dataset, args.split, getattr(dataset, "modality", None))
     if beside:
         print(f"\n{beside}")
@@ -81,33 +82,28 @@ def run(args):
 
 
 def _choose_data(args, extra):
-    """Without --dataset, the data on which the run was scored that wrote the checkpoint.
-
-    Raises: InputError for a modality of nyud that the network was not trained on.
-    """
+    """Without --dataset, the data on which the run was scored that wrote the checkpoint."""
     of_run = extra.get("arguments", {})
     if args.dataset is None:
-        elsewhere = {name: of_run.get(f"val_{name}") for name in ("dataset", "root", "split")}
-        for name in (
-            "dataset",
-            "root",
-            "sbd",
-            "split",
-            "modality",
-            "size",
-            "count",
-            "classes_by",
-            "num_classes",
-            "seed",
-        ):
-            if getattr(args, name) is None:
-                setattr(args, name, elsewhere.get(name) or of_run.get(name))
+        moved = {} if args.root is None else {"root": args.root, "val_root": None}
+        none = dict.fromkeys(("dataset", "root", "val_dataset", "val_root"))
+        scored = vars(train_data.of_validation(argparse.Namespace(**(none | of_run | moved))))
+        names = ("dataset", "root", "modality", "size", "count", "classes_by", "num_classes", "seed", "sbd")
+        for name in names:
+            if getattr(args, name, None) is None:
+                setattr(args, name, scored.get(name))
+        args.split = args.split or of_run.get("val_split")
     args.split = args.split or "val"
-    trained = of_run.get("modality") or "color"
-    if args.dataset == "nyud" and of_run.get("dataset") == "nyud":
-        args.modality = args.modality or trained
-        if args.modality != trained:
-            raise InputError(f"{args.weights} was trained on nyud's {trained}; --modality says {args.modality}")
+    if args.dataset == of_run.get("dataset") == "nyud":
+        args.modality = args.modality or of_run.get("modality")
+
+
+def _check_modality(args, extra):
+    """Raises: InputError for a modality of nyud that the network was not trained on. Colour and HHA have 3 channels."""
+    of_run = extra.get("arguments", {})
+    trained, asked = (modality or "color" for modality in (of_run.get("modality"), args.modality))
+    if args.dataset == of_run.get("dataset") == "nyud" and trained != asked:
+        raise InputError(f"{args.weights} was trained on nyud's {trained}; --modality says {asked}")
 
 
 def _tell_left_out(reasons):

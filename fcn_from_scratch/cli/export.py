@@ -1,7 +1,7 @@
 """`fcn export`: write a trained network for other programs."""
 
 from fcn_from_scratch.checks import printable
-from fcn_from_scratch.cli import common
+from fcn_from_scratch.cli import common, segment_inputs
 from fcn_from_scratch.cli.apart import Apart
 from fcn_from_scratch.lab import export
 
@@ -28,14 +28,14 @@ def add_arguments(parser):
         help="number of classes, for plain weights (default: the size of score_fr)",
     )
     common.add_preprocessing_argument(parser)
+    segment_inputs.add_source_arguments(parser)
 
 
 def run(args):
     export.check_name(args.out)
     Apart([args.checkpoint], "choose another name for the new file")([args.out])
     model, extra = common.load_model(args.checkpoint, args.model, args.num_classes, args.preprocessing, classifier=True)
+    fed = segment_inputs.feed(model, segment_inputs.source_of(model, args))
     print(f"wrote {printable(args.out)}: {model.name}, {export.export(model, args.out, extra)}")
-    transform = getattr(model, "transform", None)
-    if transform is not None:
-        print(f"input: {export.facts(model, extra)['input']}")
+    print(fed)
     return 0

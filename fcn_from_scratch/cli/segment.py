@@ -97,10 +97,7 @@ def run(args):
         model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
     inputs = segment_inputs.Inputs(model, args, extra.get("dataset"))
     args.images = inputs.pictures(args.images)
-    stems = [nfc(Path(image).stem) for image in args.images]
-    for stem in stems:
-        if stems.count(stem) > 1:
-            raise InputError(f"two pictures are called {stem}: their results would have the same names")
+    stems = _stems(args.images)
     apart = Apart([*args.images, *inputs.beside(args.images), args.weights], "choose another folder with --out")
     apart(_results(Path(args.out) / stem)[kind] for stem in stems for kind in KINDS)
     common.for_pictures(model, len(args.images), args.device, args.fast_fc6)
@@ -125,18 +122,28 @@ def run(args):
         found = segment_figure.in_words(segment_figure.occurring(labels, classes))
         lines.append(f"{printable(str(path))}: {image.shape[1]}x{image.shape[0]}, {found}; {seconds:.1f} s")
     if lines:
-        _tell([*lines, *inputs.lines], folder)
+        _tell(lines, inputs.lines, folder)
     if left_out:
         number = f"{len(left_out)} of {len(args.images)} pictures could not be segmented"
         print(f"fcn: {number}: {printable('; '.join(left_out))}", file=sys.stderr)
     return 1 if left_out else 0
 
 
-def _tell(lines, folder):
+def _stems(images):
+    """The names of the results. Raises: InputError when two pictures have the same."""
+    stems = [nfc(Path(image).stem) for image in images]
+    for stem in stems:
+        if stems.count(stem) > 1:
+            raise InputError(f"two pictures are called {stem}: their results would have the same names")
+    return stems
+
+
+def _tell(lines, inputs, folder):
     """Print what was found in each picture, what the network read, and what was written."""
     print("\n".join(lines))
     if (peak := memory.peak()) is not None:
         print(f"peak memory {bytes_in_words(peak)}")
+    print("\n".join(inputs))
     where = printable(str(folder))
     print(f"wrote *_labels.png (class ids), *_colour.png, *_overlay.png and *_figure.png (with a legend) to {where}/")
 
