@@ -21,7 +21,8 @@ class Apart:
         for result in results:
             path = self.known.get(_number(result))
             if path is not None:
-                raise InputError(f"the result {result} would overwrite {path}, which is read: {self.remedy}")
+                what = "a file" if str(path) == str(result) else path
+                raise InputError(f"the result {result} would overwrite {what} that is read: {self.remedy}")
 
 
 def files_of(dataset):

@@ -98,7 +98,7 @@ def tree_found(name, root):
     width = max(len(part.place) for part in parts)
     lines = [f"compared with {tree.what}:"]
     for part in parts:
-        lines.append(f"  {'found  ' if part.found else 'missing'}  {part.place:{width}}  {part.what}")
+        lines.append(f"  {'found  ' if part.found else 'missing'}  {part.place:{width}}  {printable(part.what)}")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fcn_from_scratch import backend, checks, viz, weights
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common, signals, train_data, train_figure
+from fcn_from_scratch.cli import common, memory_check, signals, train_data, train_figure
 from fcn_from_scratch.cli.apart import Apart
 from fcn_from_scratch.cli.evaluate import report
 from fcn_from_scratch.cli.train_arguments import add_arguments, complete, given, option, require_used
@@ -102,6 +102,9 @@ def _run(args, folder, group, changed, stack, lock):
     common.require_sbd_used(args.sbd, args.split, args.val_split)
     dataset, validation = (_dataset(args, is_validation, left_out) for is_validation in (False, True))
     trainer = build_trainer(args, dataset, args.resume, group)
+    memory_check.require_batch_memory(
+        trainer.model, args.batch_size, args.crop or dataset[0].image.shape[:2], args.device
+    )
     board = Board(folder / "tensorboard") if args.tensorboard and first else None
     if first:
         lock = _try_out(folder, trainer, args, stack, lock)
