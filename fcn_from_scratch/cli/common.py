@@ -13,6 +13,7 @@ from fcn_from_scratch.training import finite, meta, record
 
 CHECKPOINT = record.CHECKPOINT  # its name in the folder of a run
 MOST_DRAWN = 2_000_000  # pixels of a drawn picture; drawing takes some 100 bytes for each
+MOST_ELONGATED = 32
 PREPARED_FROM = 4  # pictures: preparing a network takes the time that it saves on two or three pictures
 
 
@@ -132,6 +133,10 @@ def _require_drawable(given):
     height, width = given.get("size", (1, 1))
     if height * width > MOST_DRAWN:
         raise InputError(f"drawn shapes have at most {MOST_DRAWN:,} pixels; --size says {height}x{width}")
+    if max(height, width) > MOST_ELONGATED * min(height, width):  # it would hold thousands of things
+        raise InputError(
+            f"drawn shapes are at most {MOST_ELONGATED} times as long as wide; --size says {height}x{width}"
+        )
     if given.get("count", 1) > meta.MOST_SHAPES:
         raise InputError(f"at most {meta.MOST_SHAPES:,} shapes are drawn; --count says {given['count']:,}")
 

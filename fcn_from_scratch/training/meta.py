@@ -16,7 +16,7 @@ LARGEST = 2**53  # the largest integer that every reader of JSON keeps exactly
 MOST_LETTERS = 4096  # of a text: the longest path of Linux
 LONGEST = 100_000  # entries of a list or a dict; characters of a text
 SIDE = 1 << 13  # pixels; a larger crop or drawn picture does not fit into any memory
-MOST_SHAPES = 10**6  # that are drawn: more would never be seen, and their order alone takes memory
+MOST_SHAPES = 10**5  # that are drawn: more would take hours
 MOST_OF_A_STEP = 10**4  # pictures of a batch, batches of a step
 CHANNELS = ("num_classes", "width", "in_channels")  # options of networks that their arrays show as a dimension
 
@@ -132,7 +132,7 @@ ARGUMENTS = {
     "num_classes": COUNT.or_none(),
     "modality": _one_of(*datasets.nyud.MODALITIES).or_none(),
     "size": SIZE.or_none(),
-    "count": Kind("an integer from 1 to a million", lambda value: _integer(value, 1, MOST_SHAPES)).or_none(),
+    "count": Kind("an integer from 1 to 100,000", lambda value: _integer(value, 1, MOST_SHAPES)).or_none(),
     "classes_by": _one_of("shape", "colour").or_none(),
     "split": TEXT,
     "val_split": TEXT,

@@ -20,7 +20,7 @@ from PIL import Image
         (["--batch-size", "10001"], "argument --batch-size: invalid"),
         (["--iter-size", "1000000"], "argument --iter-size: invalid"),
         (["--size", "2000x1001"], "drawn shapes have at most 2,000,000 pixels; --size says 2000x1001"),
-        (["--count", "1000001"], "at most 1,000,000 shapes are drawn; --count says 1,000,001"),
+        (["--count", "100001"], "at most 100,000 shapes are drawn; --count says 100,001"),
     ],
 )
 def test_train_on_shapes(fcn, tmp_path, monkeypatch, words, reason):

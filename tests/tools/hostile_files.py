@@ -318,7 +318,7 @@ def picture(dice):
         return plain(dice)
     side = dice.choice((60,) * 20 + (2000, 4500, 7000))
     data = bytearray(encoded(dice, dice.randrange(1, side + 1) if side == 60 else side, side))
-    for _ in range(dice.randrange(1, 4)):  # the sizes stand in the first bytes, those of TIFF in the last
+    for _ in range(dice.randrange(4)):  # the sizes stand in the first bytes, those of TIFF in the last
         place = dice.choice(
             (dice.randrange(min(64, len(data))), dice.randrange(len(data)), max(0, len(data) - dice.randrange(1, 200)))
         )
