@@ -65,11 +65,12 @@ def write_atomically(path, write):
     """Call write(file) on a temporary binary file beside `path`, then rename it to `path`.
 
     A process that is interrupted or killed leaves either the old file or the new one; so does a machine that loses its
-    power, since the file and then its folder are written through to the disk. Missing folders are made.
-    Raises: OSError that names `path` when the folder cannot be written to or the disk is full, and every error that
-    `write` raises. `path` is then unchanged.
+    power, since the file and then its folder are written through to the disk. Missing folders are made. If `path` is a
+    link, the file to which it leads is written, and the link stays.
+    Raises: InputError if `path` is a FIFO, a device or a socket. OSError that names `path` when the folder cannot be
+    written to or the disk is full, and every error that `write` raises. `path` is then unchanged.
     """
-    path = Path(path)
+    path = target(path)
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = _own_temporary(path)
@@ -84,6 +85,24 @@ def write_atomically(path, write):
             Path(temporary).unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def target(path):
+    """Where a file of this name is written: behind links, if there are any. Returns: Path.
+
+    Raises: InputError for what is there and is no regular file; OSError for a folder and for links in a circle.
+    """
+    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):  # the latter is found, and named, when the folder is made
+        return path
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+        raise InputError(f"{path} is {kind}; results are written to regular files only")
+    return path
 
 
 @contextmanager

@@ -7,16 +7,19 @@ state is changed, and one figure cannot affect the next. A figure's file has the
 import io
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.text import Text
 from PIL import Image
 
 from fcn_from_scratch.backend import to_numpy
-from fcn_from_scratch.checks import InputError, label_range, ndim, same_shape
+from fcn_from_scratch.checks import InputError, label_range, ndim, printable, same_shape
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.palette import voc_palette
 
@@ -42,6 +45,7 @@ STYLE = {
     "lines.linewidth": 1.6,
     "image.interpolation": "nearest",
 }
+LONGEST = 80  # letters of a name in a legend
 RIGHT, WRONG, IGNORED = (214, 226, 217), (196, 61, 61), (245, 245, 245)
 _display = None  # who shows a figure instead of `show`; see set_display
 
@@ -131,7 +135,7 @@ def panels(rows, titles=None, caption=None, row_titles=None, classes=None, palet
             if picture is not None:
                 _draw(ax, to_numpy(picture), palette)
         if row_titles:
-            axes[y, 0].set_ylabel(row_titles[y])
+            axes[y, 0].set_ylabel(as_written(row_titles[y]), parse_math=False)
     if classes is not None:
         _class_legend(figure, [p for row in rows for p in row if p is not None], classes, _palette(palette))
     return figure
@@ -178,9 +182,28 @@ def _class_legend(figure, pictures, classes, palette):
     """Name the colours of the classes that occur in the label maps among `pictures`."""
     maps = [to_numpy(p) for p in pictures if p.ndim == 2 and p.dtype.kind in "iu"]
     present = sorted({int(i) for labels in maps for i in np.unique(labels) if i < len(classes)})
-    handles = [Patch(facecolor=palette[i] / 255, edgecolor="#888888", label=classes[i]) for i in present]
+    handles = [Patch(facecolor=palette[i] / 255, edgecolor="#888888") for i in present]
     columns = min(len(handles), 6) or 1
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+    at = {"loc": "outside lower center", "ncols": columns, "frameon": False, "fontsize": 9}
+    add_legend(figure, handles, [classes[i] for i in present], **at)
+
+
+def add_legend(figure, handles, names, **options):
+    """A figure's legend with names from a user or a file, drawn as they are written.
+
+    Matplotlib would read $...$ in a name as mathematics, and leave out a name that begins with "_".
+    """
+    legend = figure.legend(handles, ["?"] * len(handles), **options)
+    for text, name in zip(legend.get_texts(), names):
+        text.set_text(as_written(name))
+        text.set_parse_math(False)
+    return legend
+
+
+def as_written(name):
+    """A name that is fit to be drawn: in one line, of bounded length."""
+    text = printable(str(name))
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def _palette(palette):
@@ -209,8 +232,8 @@ def save_figure(figure, name):
         path = figures_folder() / f"{name}.png"
     if path.suffix != ".png":
         raise InputError(f"{path}: figures are written as .png")
-    write_atomically(path, lambda file: _write_png(figure, file))
-    print(f"  figure  {_relative(path)}", flush=True)
+    write_atomically(path, lambda file: write_png(figure, file))
+    print(f"  figure  {printable(str(_relative(path)))}", flush=True)
     return path
 
 
@@ -224,7 +247,7 @@ def show(figure, name, alt=None):
     alt = alt_text(figure) if alt is None else alt
     if _display is not None:
         file = io.BytesIO()
-        _write_png(figure, file)
+        write_png(figure, file)
         _display(file.getvalue(), alt, str(name))
         return
     path = save_figure(figure, name)
@@ -263,9 +286,27 @@ def _legend_in_words(legend):
     return f"legend: {names}" if names else ""
 
 
-def _write_png(figure, file):
-    """The same figure gives the same bytes on every run."""
-    figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+def write_png(figure, file):
+    """Write a figure as PNG. The same figure gives the same bytes on every run.
+
+    Warns: once, where the font lacks letters of the figure's texts, such as those of Chinese names.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+    missing = [each for each in caught if "missing from" in str(each.message)]
+    for each in caught:
+        if each not in missing:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    if missing:
+        letters = "".join(dict.fromkeys(letter for text in figure.findobj(Text) for letter in _without_glyph(text)))
+        warnings.warn(f"the figures' font has no letters {letters[:40]}: boxes stand for them", stacklevel=2)
+
+
+def _without_glyph(text):
+    """The letters of a text that its font cannot draw."""
+    known = get_font(findfont(text.get_fontproperties())).get_charmap()
+    return [letter for letter in text.get_text() if letter.isprintable() and ord(letter) not in known]
 
 
 def save_index_png(path, labels, palette=None):

@@ -1,6 +1,7 @@
 """Files that are written as a whole, and read only where they are regular."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,53 @@ class TestOnlyRegularFiles:
             files.open_regular(tmp_path / "gone")
         with pytest.raises(IsADirectoryError):
             files.open_regular(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links, FIFOs and devices of Unix")
+class TestWhereFilesAreWritten:
+    def write(self, path):
+        files.write_atomically(path, lambda file: file.write(b"new"))
+
+    @pytest.mark.parametrize("old", [b"old", None])
+    @pytest.mark.parametrize("links", [1, 3])
+    def test_behind_links(self, tmp_path, old, links):
+        goal = tmp_path / "there" / "goal"
+        goal.parent.mkdir()
+        if old is not None:
+            goal.write_bytes(old)
+        names = [tmp_path / f"link{number}" for number in range(links)]
+        for name, behind in zip(names, [*names[1:], goal]):
+            name.symlink_to(behind)
+        self.write(names[0])
+        assert goal.read_bytes() == b"new"
+        assert all(name.is_symlink() for name in names)
+        assert [each.name for each in goal.parent.iterdir()] == ["goal"]
+
+    def test_a_fifo_a_socket_and_a_device_stay(self, tmp_path):
+        os.mkfifo(tmp_path / "fifo")
+        (tmp_path / "link").symlink_to(tmp_path / "fifo")
+        with socket.socket(socket.AF_UNIX) as server:
+            before = os.getcwd()
+            os.chdir(tmp_path)  # the path of a socket is short
+            try:
+                server.bind("socket")
+            finally:
+                os.chdir(before)
+            (tmp_path / "null").symlink_to("/dev/null")
+            odd = {"fifo": "FIFO", "link": "FIFO", "socket": "socket", "null": "device"}
+            for name, kind in odd.items():
+                with pytest.raises(InputError, match=f"is a {kind}; results are written to regular files only"):
+                    self.write(tmp_path / name)
+        assert not (tmp_path / "fifo").is_file()
+        assert not Path("/dev/null").is_file()
+        assert {each.name for each in tmp_path.iterdir()} == set(odd)
+
+    def test_a_folder_and_a_circle_of_links_are_named(self, tmp_path):
+        (tmp_path / "folder").mkdir()
+        with pytest.raises(IsADirectoryError) as error:
+            self.write(tmp_path / "folder")
+        assert error.value.filename == str(tmp_path / "folder")
+        (tmp_path / "a").symlink_to(tmp_path / "b")
+        (tmp_path / "b").symlink_to(tmp_path / "a")
+        with pytest.raises(OSError, match="symbolic links"):
+            self.write(tmp_path / "a")

@@ -1,6 +1,7 @@
 """Pictures: colours pixel by pixel, figures by what they show, files by their bytes."""
 
 import sys
+import warnings
 from types import SimpleNamespace
 
 import matplotlib
@@ -11,6 +12,7 @@ from PIL import Image
 
 from fcn_from_scratch import viz
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.cli import segment_figure
 from fcn_from_scratch.palette import voc_palette
 
 LABELS = np.array([[0, 1, 255], [2, 2, 15]])
@@ -262,3 +264,62 @@ def test_alt_text_says_nothing_twice_and_may_be_empty():
     figure, _axes = viz.new_figure(columns=2, titles=["same.", "same"])
     assert viz.alt_text(figure) == "same."
     assert viz.alt_text(viz.new_figure()[0]) == ""
+
+
+ODD_NAMES = [
+    "$\\frac{$",
+    "$\\nosuch$",
+    "$x$",
+    "cost $ 5",
+    "_hidden",
+    "\\",
+    "%s {0}",
+    "a" * 5000,
+    "",
+    "a\tb",
+    "a\nb",
+    "\ud800",
+]
+
+
+class TestNamesOfClasses:
+    """Whatever a class is called: the figure shows it as it is written."""
+
+    @pytest.mark.parametrize("name", ODD_NAMES, ids=lambda name: ascii(name)[:20])
+    def test_legends(self, tmp_path, name):
+        labels = np.array([[0, 1]])
+        figure = viz.panels([[labels]], classes=["bg", name], row_titles=[name])
+        found = segment_figure.occurring(labels, ["bg", name])
+        drawn = segment_figure.draw(
+            np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.uint8), found, viz.voc_palette()
+        )
+        for each in (figure, drawn):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                viz.save_figure(each, tmp_path / "x.png")
+            (legend,) = each.legends
+            assert len(legend.get_texts()) == 2
+            told = next(text for text in legend.get_texts() if not text.get_text().startswith("bg"))
+            assert told.get_text().isprintable()
+            assert len(told.get_text()) < 100
+            if name.isprintable() and len(name) < 50:
+                assert told.get_text().startswith(name)
+            assert told.get_parse_math() is False
+
+    def test_mathematics_is_drawn_as_it_is_written(self):
+        """$x$ takes more room than the letter alone."""
+        widths = []
+        for name in ("$x$", "x"):
+            figure = viz.panels([[np.array([[1]])]], classes=["bg", name])
+            figure.draw_without_rendering()
+            widths.append(figure.legends[0].get_texts()[0].get_window_extent().width)
+        assert widths[0] > 2 * widths[1]
+
+    def test_letters_that_the_font_lacks_are_told_once(self, tmp_path):
+        labels = np.array([[0, 1, 2, 3]])
+        names = ["\u80cc\u666f", "\u8eca", "\U0001f697", "road"]
+        with pytest.warns(UserWarning, match="the figures' font has no letters") as told:
+            viz.save_figure(viz.panels([[labels]], classes=names), tmp_path / "x.png")
+        assert len(told) == 1
+        assert all(letter in str(told[0].message) for name in names[:3] for letter in name)
+        assert "road" not in str(told[0].message)

@@ -19,6 +19,7 @@ from fcn_from_scratch import __version__
 from fcn_from_scratch.checks import InputError, printable
 from fcn_from_scratch.cli import signals, streams
 from fcn_from_scratch.cli.terminal import printable_output
+from fcn_from_scratch.files import NO_ROOM
 from fcn_from_scratch.lab.mpi import launcher
 
 COMMANDS = (
@@ -46,7 +47,10 @@ def _reported(args):
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = _show_warning
             with printable_output():
-                return args.run(args)
+                status = args.run(args)
+                if sys.stdout is not None:
+                    sys.stdout.flush()  # what cannot be printed is noticed here, and not when Python ends
+                return status
     except InputError as error:
         return _report(f"{error}{_going_on(error)}", 2)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
@@ -55,6 +59,9 @@ def _reported(args):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # such as a full disk
+        if error.filename is None and error.errno in NO_ROOM:  # a file has its name: see files.naming
+            error.filename = "standard output"
+            streams.give_up(sys.stdout)
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         return _report(f"{text}{_going_on(error)}", 1)
     except MemoryError as error:

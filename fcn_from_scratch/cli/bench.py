@@ -65,7 +65,9 @@ def add_arguments(parser):
     parser.add_argument(
         "--mallopt", action="store_true", help="let glibc's malloc keep freed memory in each measured process"
     )
-    parser.add_argument("--out", metavar="DIR", help="write bench.csv, bench.json and bench.png to this folder")
+    parser.add_argument(
+        "--out", type=common.folder, metavar="DIR", help="write bench.csv, bench.json and bench.png to this folder"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of weights and pictures (default 0)")
 
 

@@ -13,12 +13,14 @@ from fcn_from_scratch.files import reserve, write_atomically
 from fcn_from_scratch.training import finite, meta, record
 
 CHECKPOINT = record.CHECKPOINT  # its name in the folder of a run
+MOST_DRAWN = 2_000_000  # pixels of a drawn picture; drawing takes some 100 bytes for each
+MOST_ELONGATED = 32
 PREPARED_FROM = 4  # pictures: preparing a network takes the time that it saves on two or three pictures
 
 
-def add_run_arguments(parser):
-    """Add --seed and --device."""
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all random numbers (default 0)")
+def add_run_arguments(parser, seed="seed of all random numbers (default 0)"):
+    """Add --seed, with this help, and --device."""
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=seed)
     parser.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where the arrays live (default cpu)")
 
 
@@ -72,6 +74,13 @@ def _root(text):
     return str(drawn) if text == "sample" and drawn.is_dir() and not Path(text).exists() else text
 
 
+def folder(text):
+    """argparse's type of a folder's name. Without one, results would lie in the current folder, or in a default one."""
+    if not text:
+        raise ValueError(text)
+    return text
+
+
 def size(text):
     """argparse's type of "240x320" or "240": a (height, width) pair."""
     parts = text.lower().split("x")
@@ -109,11 +118,30 @@ def build_dataset(args, split):
         options |= sbd_option(name, split, getattr(args, "sbd", None))
         dataset = datasets.build(name, args.root, split, args.num_classes, cache=split == "train", **options)
         if dataset.folder is not None:
-            print(f"{name} {split}: {len(dataset):,} picture{'s' * (len(dataset) != 1)} of {dataset.folder}")
+            where = checks.printable(str(dataset.folder))
+            print(f"{name} {split}: {len(dataset):,} picture{'s' * (len(dataset) != 1)} of {where}")
         return dataset
+    if args.modality is not None:
+        raise InputError(
+            f"--modality is for --dataset nyud; shapes are drawn in colour, and --modality says {args.modality}"
+        )
     sbd_option(name, split, getattr(args, "sbd", None))
+    _require_drawable(given)
     options = {"size": (96, 96), "count": 2000 if split == "train" else 200, "seed": args.seed, **given}
     return datasets.build("shapes", args.root, split, args.num_classes, **options)
+
+
+def _require_drawable(given):
+    """Raises: InputError for drawn shapes that would take too much memory. A checkpoint may ask for any."""
+    height, width = given.get("size", (1, 1))
+    if height * width > MOST_DRAWN:
+        raise InputError(f"drawn shapes have at most {MOST_DRAWN:,} pixels; --size says {height}x{width}")
+    if max(height, width) > MOST_ELONGATED * min(height, width):  # it would hold thousands of things
+        raise InputError(
+            f"drawn shapes are at most {MOST_ELONGATED} times as long as wide; --size says {height}x{width}"
+        )
+    if given.get("count", 1) > meta.MOST_SHAPES:
+        raise InputError(f"at most {meta.MOST_SHAPES:,} shapes are drawn; --count says {given['count']:,}")
 
 
 def sbd_option(name, split, sbd):
@@ -162,6 +190,8 @@ def load_model(path, name=None, num_classes=None, preprocessing=None, classifier
         told, extra = _of_checkpoint(content, path)
         if name not in (None, told["model"]):
             raise InputError(f"{path} holds a {told['model']}; --model says {name}")
+        if preprocessing is not None and "transform" in extra:
+            raise InputError(f"{path} records its own preprocessing: leave out --preprocessing")
         name, options = told["model"], dict(told["options"])
         if num_classes not in (None, options.get("num_classes")):
             raise InputError(
@@ -180,7 +210,10 @@ def load_model(path, name=None, num_classes=None, preprocessing=None, classifier
         if num_classes is None:
             raise InputError(f"{path} holds no score_fr, whose size is the number of classes: pass --num-classes")
     meta.require_options_fit(options, content.arrays, path)
-    model = build_model(name, num_classes, None, **options)
+    try:
+        model = build_model(name, num_classes, None, **options)
+    except InputError as error:
+        raise InputError(f"{path} is not a sound checkpoint: {error}" if is_checkpoint else str(error)) from None
     if "classifier" in model.name and not classifier:
         raise InputError(
             f"{path}: a {model.name} predicts one class for a picture; this command needs one for each pixel"
@@ -190,7 +223,7 @@ def load_model(path, name=None, num_classes=None, preprocessing=None, classifier
         raise InputError(f"{path} lacks parameters of {model.name}: {checks.few(report.missing)}")
     finite.require(model.params, path)
     if not is_checkpoint:
-        print("; ".join([f"{path}: {len(report.used)} parameters", *report.notes]))
+        print(checks.printable("; ".join([f"{path}: {len(report.used)} parameters", *report.notes])))
     return model.eval(), extra
 
 
@@ -275,3 +308,11 @@ def not_negative(text):
 def positive(text):
     """argparse's type of an integer of at least 1."""
     return checks.integer(int(text), "value", 1)
+
+
+def of_a_step(text):
+    """argparse's type of a number of pictures or batches that one step takes."""
+    value = positive(text)
+    if value > meta.MOST_OF_A_STEP:
+        raise ValueError(text)
+    return value

@@ -44,7 +44,11 @@ def add_arguments(parser):
     own_arguments.add_own_arguments(parser)
     _add_network_arguments(parser.add_argument_group("networks"))
     parser.add_argument(
-        "--out", default="runs/compare", metavar="DIR", help="folder for the results (default runs/compare)"
+        "--out",
+        type=common.folder,
+        default="runs/compare",
+        metavar="DIR",
+        help="folder for the results (default runs/compare)",
     )
     parser.add_argument("--cache", metavar="DIR", help="where trained networks are kept (default OUT/cache)")
     common.add_run_arguments(parser)

@@ -3,7 +3,7 @@
 import textwrap
 
 from fcn_from_scratch import datasets
-from fcn_from_scratch.checks import InputError, few
+from fcn_from_scratch.checks import InputError, few, printable
 from fcn_from_scratch.cli import common, own_help
 from fcn_from_scratch.cli.own_arguments import add_own_arguments, own_options, tell, warn_of_same_pictures
 from fcn_from_scratch.datasets import trees
@@ -104,7 +104,7 @@ def tree_found(name, root):
     width = max(len(part.place) for part in parts)
     lines = [f"compared with {tree.what}:"]
     for part in parts:
-        lines.append(f"  {'found  ' if part.found else 'missing'}  {part.place:{width}}  {part.what}")
+        lines.append(f"  {'found  ' if part.found else 'missing'}  {part.place:{width}}  {printable(part.what)}")
     return "\n".join(lines)
 
 
@@ -132,7 +132,7 @@ def check(args):
     if len(complaints) == len(splits):
         raise InputError(complaints[splits[0]])
     for split, complaint in complaints.items():
-        print(f"{split}: {complaint}")
+        print(f"{split}: {printable(complaint)}")
     return 0 if sound else 1
 
 
@@ -186,7 +186,7 @@ def _report(dataset, split, limit, expected, shares=False):
         count += f" (read: the first {limit})"
     print(count)
     if dataset.folder is not None:
-        print(f"  read from {dataset.folder}")
+        print(f"  read from {printable(str(dataset.folder))}")
     for counts, (kind, classes) in zip(seen.counts, dataset.heads.items()):
         label = f"{kind} labels" if len(seen.counts) > 1 else "labels"
         present, total = int((counts[: len(classes)] > 0).sum()), max(int(counts.sum()), 1)
@@ -194,9 +194,9 @@ def _report(dataset, split, limit, expected, shares=False):
         for line in _shares(counts, classes) if shares else ():
             print(f"    {line}")
     for finding in seen.findings:
-        print(f"  {finding}")
+        print(f"  {printable(finding)}")
     if seen.unreadable:
-        print(f"  cannot be read ({len(seen.unreadable)}): {few(seen.unreadable)}")
+        print(f"  cannot be read ({len(seen.unreadable)}): {printable(few(seen.unreadable))}")
     return whole and not seen.unreadable
 
 

@@ -83,13 +83,8 @@ def _admit(args):
         model = common.build_model(args.model, args.num_classes or (dataset.num_classes if dataset else 21), args.seed)
     if model is not None and "classifier" in model.name:
         raise InputError(f"a {model.name} predicts one class for a picture; fcn doctor needs one for each pixel")
-    if model is not None and dataset is not None:
-        try:
-            common.check_channels(model, dataset)
-        except InputError as error:
-            findings.append(("dataset", [doctor.Finding("serious", str(error))]))
-            dataset = None
     if model is not None:
+        dataset = _fitting(model, dataset, findings)
         print(weights.feed(model, dataset))
     trained = extra.get("arguments", {})
     case = doctor.Case(
@@ -98,13 +93,35 @@ def _admit(args):
         report=report,
         told=told,
         dataset=dataset,
-        image_paths=args.photos,
+        image_paths=_photos(args, model, findings),
         lr=trained.get("lr") if args.lr is None else args.lr,
         reduction=args.reduction or trained.get("reduction"),
         batch_size=args.batch_size,
         size=None if args.dataset == "shapes" else args.size,
     )
     return case, findings
+
+
+def _fitting(model, dataset, findings):
+    """The dataset. None, and a finding, when its pictures have other channels than the network reads."""
+    try:
+        if dataset is not None:
+            common.check_channels(model, dataset)
+    except InputError as error:
+        findings.append(("dataset", [doctor.Finding("serious", str(error))]))
+        return None
+    return dataset
+
+
+def _photos(args, model, findings):
+    """The pictures to run the network on. None, and a finding, for a network that reads more than a photo has."""
+    reads = 3 if model is None else weights.channels_of(model)
+    if reads == 3 or not args.photos:
+        return args.photos
+    told = f"{model.name} reads {reads} channels, and a photo has 3"
+    remedy = "examine it on a data set: --dataset nyud, and --modality color-d or color-hha"
+    findings.append(("images", [doctor.Finding("serious", told, remedy)]))
+    return []
 
 
 def _open(args, dataset):

@@ -6,8 +6,9 @@ import warnings
 from contextlib import suppress
 
 from fcn_from_scratch import viz, weights
-from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common, memory_check, own_arguments
+from fcn_from_scratch.checks import InputError, printable
+from fcn_from_scratch.cli import common, memory_check, own_arguments, train_data
+from fcn_from_scratch.cli.apart import Apart, files_of
 from fcn_from_scratch.cli.predictions import Predictions
 from fcn_from_scratch.lab import published
 from fcn_from_scratch.training.evaluation import evaluate_heads, segment
@@ -20,8 +21,6 @@ EXAMPLE = """  fcn evaluate --weights runs/shapes/checkpoint.npz
   fcn evaluate --weights fcn8s.npz --model fcn8s --dataset voc --root data/VOC --split seg11valid"""
 
 PICTURES = 4  # in the figure
-# Settings that are those of the run which wrote the checkpoint, unless they are given.
-OF_THE_RUN = (*("dataset", "root", "sbd", "split", "modality", "size", "count", "classes_by", "num_classes", "seed"),)
 
 
 def add_arguments(parser):
@@ -39,9 +38,12 @@ def add_arguments(parser):
     parser.add_argument(
         "--strict", action="store_true", help="stop at a picture that cannot be read (default: score the rest)"
     )
-    parser.add_argument("--out", metavar="DIR", help="folder for metrics.json and a figure")
+    parser.add_argument("--out", type=common.folder, metavar="DIR", help="folder for metrics.json and a figure")
     parser.add_argument(
-        "--save-dir", metavar="DIR", help="also write the class ids of every picture, as an index PNG with a palette"
+        "--save-dir",
+        type=common.folder,
+        metavar="DIR",
+        help="also write the class ids of every picture, as an index PNG with a palette",
     )
     common.add_run_arguments(parser)
     parser.set_defaults(seed=None)
@@ -65,16 +67,19 @@ def run(args):
     own_arguments.tell(dataset)
     common.check_classes(model, dataset, args.weights)
     own_arguments.require_same_classes(dataset, extra, args.weights)
-    print(weights.feed(model, dataset))
+    _check_modality(args, extra)
+    fed = weights.feed(model, dataset)
     folder = None if args.out is None else common.output_folder(args.out)
+    if folder is not None:
+        apart = Apart([*files_of(dataset), args.weights], "choose another folder with --out")
+        apart(folder / name for name in ("metrics.json", "predictions.png"))
     title = f"{model.name} on {args.dataset or 'shapes'}"
     common.for_pictures(model, len(dataset), args.device)
     losses = PictureLosses(dataset.ignore_index)
-    predictions = None if args.save_dir is None else Predictions(args.save_dir, dataset.palette)
+    predictions = None if args.save_dir is None else Predictions(args.save_dir, dataset.palette, files_of(dataset))
     matrices = _counted(model, dataset, args.device, losses, predictions)
     measured = _as_published(report(model, dataset, folder, args.device, title, matrices, losses))
-    if predictions is not None:
-        print(predictions.line())
+    print("\n".join([fed, *([predictions.line()] if predictions else [])]))
     _warn_of_same_pictures(args, extra, dataset)
     beside = published.beside(measured, model.name, args.dataset, args.split, getattr(dataset, "modality", None))
     if beside:
@@ -83,22 +88,28 @@ def run(args):
 
 
 def _choose_data(args, extra):
-    """Without --dataset, the data on which the run was scored that wrote the checkpoint.
-
-    Raises: InputError for a modality of nyud that the network was not trained on.
-    """
+    """Without --dataset, the data on which the run was scored that wrote the checkpoint."""
     of_run = extra.get("arguments", {})
     if args.dataset is None:
-        elsewhere = {name: of_run.get(f"val_{name}") for name in ("dataset", "root", "split")}
-        for name in OF_THE_RUN:
-            if getattr(args, name) is None:
-                setattr(args, name, elsewhere.get(name) or of_run.get(name))
+        moved = {} if args.root is None else {"root": args.root, "val_root": None}
+        none = dict.fromkeys(("dataset", "root", "val_dataset", "val_root"))
+        scored = vars(train_data.of_validation(argparse.Namespace(**(none | of_run | moved))))
+        names = ("dataset", "root", "modality", "size", "count", "classes_by", "num_classes", "seed", "sbd")
+        for name in names:
+            if getattr(args, name, None) is None:
+                setattr(args, name, scored.get(name))
+        args.split = args.split or of_run.get("val_split")
     args.split = args.split or "val"
-    trained = of_run.get("modality") or "color"
-    if args.dataset == "nyud" and of_run.get("dataset") == "nyud":
-        args.modality = args.modality or trained
-        if args.modality != trained:
-            raise InputError(f"{args.weights} was trained on nyud's {trained}; --modality says {args.modality}")
+    if args.dataset == of_run.get("dataset") == "nyud":
+        args.modality = args.modality or of_run.get("modality")
+
+
+def _check_modality(args, extra):
+    """Raises: InputError for a modality of nyud that the network was not trained on. Colour and HHA have 3 channels."""
+    of_run = extra.get("arguments", {})
+    trained, asked = (modality or "color" for modality in (of_run.get("modality"), args.modality))
+    if args.dataset == of_run.get("dataset") == "nyud" and trained != asked:
+        raise InputError(f"{args.weights} was trained on nyud's {trained}; --modality says {asked}")
 
 
 def _warn_of_same_pictures(args, extra, dataset):
@@ -119,7 +130,8 @@ def _tell_left_out(reasons):
     if reasons:
         number = f"{len(reasons)} file{'s' * (len(reasons) > 1)}"
         print(
-            f"fcn: {number} could not be read; the scores are those of the rest: {'; '.join(reasons)}", file=sys.stderr
+            f"fcn: {number} could not be read; the scores are those of the rest: {printable('; '.join(reasons))}",
+            file=sys.stderr,
         )
     return 1 if reasons else 0
 
@@ -167,7 +179,7 @@ def report(model, dataset, folder, device, title, matrices, losses):
         numbers["heads"] = {name: _numbers(other, dataset.heads[name]) for name, other in others}
     common.write_json(folder / "metrics.json", numbers)
     figure(model, dataset, device, title, folder / "predictions.png")
-    print(f"wrote {folder / 'metrics.json'} and {folder / 'predictions.png'}")
+    print(printable(f"wrote {folder / 'metrics.json'} and {folder / 'predictions.png'}"))
     return matrices
 
 

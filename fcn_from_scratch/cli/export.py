@@ -1,6 +1,8 @@
 """`fcn export`: write a trained network for other programs."""
 
-from fcn_from_scratch.cli import common
+from fcn_from_scratch.checks import printable
+from fcn_from_scratch.cli import common, segment_inputs
+from fcn_from_scratch.cli.apart import Apart
 from fcn_from_scratch.lab import export
 
 HELP = "Write a trained network as ONNX, or its weights for PyTorch (.pth) or as .safetensors."
@@ -26,13 +28,14 @@ def add_arguments(parser):
         help="number of classes, for plain weights (default: the size of score_fr)",
     )
     common.add_preprocessing_argument(parser)
+    segment_inputs.add_source_arguments(parser)
 
 
 def run(args):
     export.check_name(args.out)
+    Apart([args.checkpoint], "choose another name for the new file")([args.out])
     model, extra = common.load_model(args.checkpoint, args.model, args.num_classes, args.preprocessing, classifier=True)
-    print(f"wrote {args.out}: {model.name}, {export.export(model, args.out, extra)}")
-    transform = getattr(model, "transform", None)
-    if transform is not None:
-        print(f"input: {export.facts(model, extra)['input']}")
+    fed = segment_inputs.feed(model, segment_inputs.source_of(model, args))
+    print(f"wrote {printable(args.out)}: {model.name}, {export.export(model, args.out, extra)}")
+    print(fed)
     return 0

@@ -28,7 +28,10 @@ def add_arguments(parser):
         "Default: all",
     )
     parser.add_argument(
-        "--out", metavar="DIR", help="folder for the figures (default: lessons/figures in a checkout, else figures)"
+        "--out",
+        type=common.folder,
+        metavar="DIR",
+        help="folder for the figures (default: lessons/figures in a checkout, else figures)",
     )
     parser.add_argument("--copy", metavar="DIR", help="copy the scripts into this folder instead of running them")
     parser.add_argument(

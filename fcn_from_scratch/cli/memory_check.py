@@ -5,6 +5,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.geometry.table import memory as in_words
 from fcn_from_scratch.lab import memory
 from fcn_from_scratch.lab.doctor.size import needed
+from fcn_from_scratch.weights import channels_of
 
 SMALLER = "make the pictures smaller, take a smaller network, or use a machine with more memory"
 
@@ -28,6 +29,20 @@ def require_memory(model, size, name, device="cpu", shrinks=False):
         f"{name} is {size[0]}x{size[1]} pixels, for which {model.name} needs about {in_words(need)} of memory; "
         f"{in_words(room)} are free: {remedy}"
     )
+
+
+def require_batch_memory(model, batch_size, size, device="cpu"):
+    """Compare what the pictures of a batch need, before the network computes anything, with what is free.
+
+    Raises: InputError that names the batch and what it needs.
+    """
+    room = memory.room() if device == "cpu" else None
+    need = batch_size * size[0] * size[1] * (8 * channels_of(model) + 1)  # as read, and as the network reads them
+    if room is not None and need > room:
+        raise InputError(
+            f"a batch of {batch_size} pictures of {size[0]}x{size[1]} pixels needs about {in_words(need)} of memory; "
+            f"{in_words(room)} are free: pass a smaller --batch-size"
+        )
 
 
 def shrunk_size(size, most):

@@ -11,8 +11,8 @@ from fcn_from_scratch.datasets.places import entries
 def files_matching(words):
     """The files that the words of a command line name, in order. A wildcard stands for the files that match it, sorted.
 
-    A word that names a file is that file, whatever its letters. A folder stands for the pictures in it. `**` stands for
-    any number of folders.
+    What is no regular file is named too: its reader refuses it. A word that names a file is that file, whatever its
+    letters. A folder stands for the pictures in it. `**` stands for any number of folders.
     Raises: InputError for a pattern that matches no file, and for a folder without pictures. Any other word is returned
     unchanged.
     """
@@ -24,7 +24,7 @@ def _matching(word):
         return _pictures(word)
     if not glob.has_magic(word) or Path(word).exists():
         return [word]
-    found = sorted(path for path in glob.glob(word, recursive=True) if Path(path).is_file())
+    found = sorted(path for path in glob.glob(word, recursive=True) if not Path(path).is_dir())
     if not found:
         raise InputError(f"no file matches {word}: check the folder and the file ending")
     return found

@@ -4,7 +4,8 @@ from pathlib import Path, PurePosixPath
 
 from fcn_from_scratch import viz
 from fcn_from_scratch.backend import to_numpy
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, printable
+from fcn_from_scratch.cli.apart import Apart
 from fcn_from_scratch.files import reserve
 
 
@@ -15,12 +16,15 @@ class Predictions:
     The names are those of the data set's pictures, as in the paper's public code.
     """
 
-    def __init__(self, folder, palette):
+    def __init__(self, folder, palette, inputs=()):
+        """`inputs` are the files that the command reads: none of them is overwritten."""
         self.folder, self.palette, self.written = _folder(folder), palette, set()
+        self.apart = Apart(inputs, "choose another folder with --save-dir")
 
     def __call__(self, name, found):
         for place, (head, (scores, _)) in enumerate(found.items()):
             path = self._path(name, head if place else "")
+            self.apart([path])
             path.parent.mkdir(parents=True, exist_ok=True)
             viz.save_index_png(path, to_numpy(scores.argmax(axis=1))[0], self.palette)
 
@@ -37,7 +41,8 @@ class Predictions:
 
     def line(self):
         """What was written, in words."""
-        return f"wrote the class ids of every picture to {self.folder}/: {len(self.written)} index PNGs"
+        where = printable(str(self.folder))
+        return f"wrote the class ids of every picture to {where}/: {len(self.written)} index PNGs"
 
 
 def _folder(path):

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from fcn_from_scratch import viz
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, printable
 from fcn_from_scratch.cli import common, memory_check, segment_figure, segment_inputs
+from fcn_from_scratch.cli.apart import Apart
 from fcn_from_scratch.cli.patterns import files_matching
 from fcn_from_scratch.datasets.lists import nfc
 from fcn_from_scratch.files import write_atomically
@@ -29,6 +30,9 @@ EXAMPLE = """  fcn segment photo.jpg holiday/*.png --weights runs/camvid/checkpo
   fcn segment photo.jpg --model fcn8s --weights fcn8s-heavy-pascal.caffemodel
   fcn segment photo.jpg --model fcn8s --random-weights     to see time and memory
   fcn segment frames/*.png --model fcn8s --weights fcn8s-heavy-pascal.caffemodel --zero-frame"""
+
+
+KINDS = ("labels", "colour", "overlay", "figure")  # of results
 
 
 def add_arguments(parser):
@@ -74,8 +78,14 @@ def add_arguments(parser):
     parser.add_argument(
         "--strict", action="store_true", help="stop at a picture that cannot be read (default: do the rest)"
     )
-    parser.add_argument("--out", default="segmented", metavar="DIR", help="folder for the results (default segmented)")
-    common.add_run_arguments(parser)
+    parser.add_argument(
+        "--out",
+        type=common.folder,
+        default="segmented",
+        metavar="DIR",
+        help="folder for the results (default segmented)",
+    )
+    common.add_run_arguments(parser, "seed of --random-weights (default 0)")
 
 
 def run(args):
@@ -87,10 +97,9 @@ def run(args):
         model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
     inputs = segment_inputs.Inputs(model, args, extra)
     args.images = inputs.pictures(args.images)
-    stems = [nfc(Path(image).stem) for image in args.images]
-    for stem in stems:
-        if stems.count(stem) > 1:
-            raise InputError(f"two pictures are called {stem}: their results would have the same names")
+    stems = _stems(args.images)
+    apart = Apart([*args.images, *inputs.beside(args.images), args.weights], "choose another folder with --out")
+    apart(_results(Path(args.out) / stem)[kind] for stem in stems for kind in KINDS)
     common.for_pictures(model, len(args.images), args.device, args.fast_fc6)
     predictor = ZeroFrame(model) if args.zero_frame else model
     folder = common.output_folder(args.out)
@@ -111,21 +120,32 @@ def run(args):
         seconds = time.perf_counter() - start
         write_results(folder / stem, image[:, :, :3].astype(np.uint8), labels, classes, palette)
         found = segment_figure.in_words(segment_figure.occurring(labels, classes))
-        lines.append(f"{path}: {image.shape[1]}x{image.shape[0]}, {found}; {seconds:.1f} s")
+        lines.append(f"{printable(str(path))}: {image.shape[1]}x{image.shape[0]}, {found}; {seconds:.1f} s")
     if lines:
-        _tell([*lines, *inputs.lines], folder)
+        _tell(lines, inputs.lines, folder)
     if left_out:
         number = f"{len(left_out)} of {len(args.images)} pictures could not be segmented"
-        print(f"fcn: {number}: {'; '.join(left_out)}", file=sys.stderr)
+        print(f"fcn: {number}: {printable('; '.join(left_out))}", file=sys.stderr)
     return 1 if left_out else 0
 
 
-def _tell(lines, folder):
+def _stems(images):
+    """The names of the results. Raises: InputError when two pictures have the same."""
+    stems = [nfc(Path(image).stem) for image in images]
+    for stem in stems:
+        if stems.count(stem) > 1:
+            raise InputError(f"two pictures are called {stem}: their results would have the same names")
+    return stems
+
+
+def _tell(lines, inputs, folder):
     """Print what was found in each picture, what the network read, and what was written."""
     print("\n".join(lines))
     if (peak := memory.peak()) is not None:
         print(f"peak memory {bytes_in_words(peak)}")
-    print(f"wrote *_labels.png (class ids), *_colour.png, *_overlay.png and *_figure.png (with a legend) to {folder}/")
+    print("\n".join(inputs))
+    where = printable(str(folder))
+    print(f"wrote *_labels.png (class ids), *_colour.png, *_overlay.png and *_figure.png (with a legend) to {where}/")
 
 
 def shrunk(image, most):
@@ -142,14 +162,19 @@ def write_results(stem, image, labels, classes, palette):
 
     A class whose colour is black, as the background of PASCAL VOC, is not tinted: black would only darken the photo.
     """
-    path = "{}_{}.png".format
-    viz.save_index_png(path(stem, "labels"), labels, palette)
-    save_png(path(stem, "colour"), viz.colourise(labels, palette))
+    path = _results(stem)
+    viz.save_index_png(path["labels"], labels, palette)
+    save_png(path["colour"], viz.colourise(labels, palette))
     black = next((number for number in range(len(classes)) if not palette[number].any()), None)
     overlay = viz.overlay(image, labels, palette, background=black)
-    save_png(path(stem, "overlay"), overlay)
+    save_png(path["overlay"], overlay)
     figure = segment_figure.draw(image, overlay, segment_figure.occurring(labels, classes), palette)
-    write_atomically(path(stem, "figure"), lambda file: figure.savefig(file, format="png", dpi=150))
+    write_atomically(path["figure"], lambda file: viz.write_png(figure, file))
+
+
+def _results(stem):
+    """The paths of the results of one photo, by their kinds."""
+    return {kind: f"{stem}_{kind}.png" for kind in KINDS}
 
 
 def untrained(args):

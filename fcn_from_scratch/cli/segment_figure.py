@@ -64,11 +64,12 @@ def draw(image, overlay, found, palette):
         Patch(
             facecolor=palette[each.number] / 255,
             edgecolor="#888888",
-            label=str(each) if palette[each.number].any() else f"{each} (not tinted)",
         )
         for each in found
     ]
-    figure.legend(handles=handles, loc="outside right upper", ncols=legend_columns, frameon=False, fontsize=9)
+    names = [str(each) if palette[each.number].any() else f"{each} (not tinted)" for each in found]
+    at = {"loc": "outside right upper", "ncols": legend_columns, "frameon": False, "fontsize": 9}
+    viz.add_legend(figure, handles, names, **at)
     return figure
 
 

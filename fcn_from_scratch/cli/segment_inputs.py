@@ -16,7 +16,8 @@ BESIDE = {network_input.DEPTH: "depth", network_input.BOTH: "hha"}  # what lies 
 NYUD_CLASSES, SIFT_FLOW_CLASSES = 40, (33, 3)
 
 
-def add_arguments(parser):
+def add_source_arguments(parser):
+    """Add --dataset and --modality: whose pictures plain weights were trained on."""
     parser.add_argument(
         "--dataset",
         choices=PUBLISHED,
@@ -24,6 +25,10 @@ def add_arguments(parser):
         "the weights record something else",
     )
     parser.add_argument("--modality", choices=datasets.nyud.MODALITIES, help="of --dataset nyud (default color)")
+
+
+def add_arguments(parser):
+    add_source_arguments(parser)
     for kind, what in (("depth", "depth map"), ("hha", "HHA picture")):
         parser.add_argument(
             f"--{kind}",
@@ -43,12 +48,9 @@ class Inputs:
     def __init__(self, model, args, extra):
         """`extra` is what a checkpoint keeps beside the weights; {} for plain weights."""
         trained_on, self.settings = extra.get("dataset"), extra.get("arguments", {})
-        if args.modality is not None and args.dataset != "nyud":
-            raise InputError("--modality belongs to --dataset nyud")
-        source = _source(model, args)
+        source = source_of(model, args)
         modality = network_input.modality_of(model, source)
-        _require_fit(model, modality)
-        fed = weights.feed(model, source)
+        fed = feed(model, source)
         self.lines = [fed if trained_on is None else f"{fed}; trained on {trained_on}"]
         if source is None and getattr(model, "told", None) is None and _classes(model) == NYUD_CLASSES:
             self.lines.append(
@@ -56,6 +58,7 @@ class Inputs:
                 "--modality hha if it reads HHA"
             )
         self.kind = BESIDE.get(modality)
+        self.reads = f"a {model.name} reads {weights.channels_of(model)} channels"
         self.patterns = {"depth": args.depth, "hha": args.hha}
         for kind, pattern in self.patterns.items():
             if pattern is not None and kind != self.kind:
@@ -70,6 +73,14 @@ class Inputs:
             return paths
         maps = {found for path in paths if (found := self._search(path)) is not None}
         return [path for path in paths if Path(path) not in maps]
+
+    def beside(self, paths):
+        """The maps that lie beside these pictures, as far as they are there."""
+        if self.kind is None:
+            return []
+        if (pattern := self.patterns[self.kind]) is not None:
+            return [pattern.replace("{name}", Path(path).stem) for path in paths]
+        return [found for path in paths if (found := self._search(path)) is not None]
 
     def read(self, path, shrink=lambda part: part):
         """The picture with all its channels, (H, W, C). `shrink` may make each part smaller."""
@@ -89,10 +100,11 @@ class Inputs:
             return pattern.replace("{name}", Path(path).stem)
         found = self._search(path)
         if found is None:
-            places = ", ".join(f"{place}.*" for place in _places(Path(path), self.kind))
+            places = " or ".join(f"{place}.*" for place in _places(Path(path), self.kind))
+            what = "depth map" if self.kind == "depth" else "HHA picture"
             raise InputError(
-                f"the network also reads {'a depth map' if self.kind == 'depth' else 'an HHA picture'}, and there is "
-                f"none beside {path}: it looks for {places}; or pass --{self.kind} 'FOLDER/{{name}}.png'"
+                f"{self.reads}; a photo has 3, and no {what} lies beside {path} as {places}: pass "
+                f"--{self.kind} 'FOLDER/{{name}}.png'"
             )
         return found
 
@@ -108,11 +120,14 @@ class Inputs:
 def _places(path, kind):
     """Where a map may lie, without its ending."""
     folder, stem = path.parent, path.stem
-    return folder / f"{stem}_{kind}", folder / kind / stem, folder.parent / kind / stem
+    above = folder.parent if folder.name else folder / ".."
+    return folder / f"{stem}_{kind}", folder / kind / stem, above / kind / stem
 
 
-def _source(model, args):
-    """The weights.Source of the pictures; None where only the weights can tell."""
+def source_of(model, args):
+    """The weights.Source that --dataset and --modality name; None where only the weights can tell."""
+    if args.modality is not None and args.dataset != "nyud":
+        raise InputError("--modality belongs to --dataset nyud")
     if args.dataset is not None:
         return weights.source(args.dataset, args.modality or ("color" if args.dataset == "nyud" else None))
     if getattr(model, "told", None) is None and _classes(model) == SIFT_FLOW_CLASSES:
@@ -125,9 +140,12 @@ def _classes(model):
     return tuple(number) if isinstance(number, (tuple, list)) else number
 
 
-def _require_fit(model, modality):
+def feed(model, source):
+    """weights.feed for pictures of a Source. Raises: InputError when they have other channels than the model reads."""
+    modality = network_input.modality_of(model, source)
     reads, has = weights.channels_of(model), network_input.CHANNELS[modality]
     if reads != has:
         raise InputError(
             f"a {model.name} with these weights reads {reads} channels; {network_input.WORDS[modality]} have {has}"
         )
+    return weights.feed(model, source)

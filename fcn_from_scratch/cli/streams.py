@@ -64,11 +64,12 @@ class _Lasting:
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.EINVAL):  # Windows says EINVAL for a broken pipe
                 self._lost.append(error)
-            self._give_up()
+            give_up(self._stream)
 
-    def _give_up(self):
-        """Let the null device take what comes, also what the stream still keeps."""
-        with suppress(OSError, ValueError, AttributeError):
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, self._stream.fileno())
-            os.close(null)
+
+def give_up(stream):
+    """Let the null device take what comes, also what the stream still keeps."""
+    with suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)

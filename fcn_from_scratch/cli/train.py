@@ -8,13 +8,14 @@ from pathlib import Path
 
 from fcn_from_scratch import backend, checks, viz, weights
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common, own_arguments, signals, train_data, train_figure
+from fcn_from_scratch.cli import common, memory_check, own_arguments, signals, train_data, train_figure
+from fcn_from_scratch.cli.apart import Apart
 from fcn_from_scratch.cli.evaluate import report
-from fcn_from_scratch.cli.train_arguments import add_arguments, complete, given, option
+from fcn_from_scratch.cli.train_arguments import add_arguments, complete, given, option, require_used
 from fcn_from_scratch.cli.train_resume import resumed, to_save
 from fcn_from_scratch.cli.train_setup import build_trainer, dataset_name, slow_down
 from fcn_from_scratch.datasets.own.naming import require_same
-from fcn_from_scratch.files import reserve
+from fcn_from_scratch.files import reserve, target
 from fcn_from_scratch.lab.mpi import parallel
 from fcn_from_scratch.lab.mpi.group import join
 from fcn_from_scratch.lab.tensorboard import Board
@@ -40,6 +41,8 @@ EXAMPLE = """  fcn train --model mini_fcn8s --steps 600 --out runs/shapes
 def run(args):
     typed, args = given(args), complete(args)
     if args.recipe == "list":
+        if args.resume:
+            raise InputError("--recipe list only prints the recipes: leave out --resume")
         print(recipes.table())
         return 0
     with backend.plain(args.plain), join() as group:
@@ -71,6 +74,7 @@ def _train(args, typed, group):
             raise InputError(_taken(folder))
         else:
             train_data.settle(args, recipes.find(args.recipe), "recipe" in typed)
+            require_used(args, typed)
             _announce(args)
         _settle(args)
         return _run(args, folder, group, changed, stack, lock)
@@ -102,6 +106,9 @@ def _run(args, folder, group, changed, stack, lock):
     require_same(dataset.classes, validation.classes, f"{args.split} and {args.val_split} have other classes")
     own_arguments.keep(args, dataset)
     trainer = build_trainer(args, dataset, args.resume, group)
+    memory_check.require_batch_memory(
+        trainer.model, args.batch_size, args.crop or dataset[0].image.shape[:2], args.device
+    )
     board = Board(folder / "tensorboard") if args.tensorboard and first else None
     if first:
         lock = _try_out(folder, trainer, args, stack, lock)
@@ -141,6 +148,11 @@ def _try_out(folder, trainer, args, stack, lock):
     Returns: the folder's lock, which a resumed run holds already.
     """
     common.output_folder(folder)
+    results = [folder / name for name in (common.CHECKPOINT, BEST, LOG, *FIGURES)]
+    for path in results:
+        target(path)
+    if args.weights and not args.resume:
+        Apart([args.weights] if isinstance(args.weights, str) else args.weights, "choose another --out")(results)
     if not args.resume:
         lock = stack.enter_context(locked(folder))
         if (folder / common.CHECKPOINT).exists():  # another process has been here since
@@ -188,7 +200,8 @@ def _tell_left_out(left_out, group):
     if not left_out:
         return 0
     number = f"{len(left_out)} file{'s' * (len(left_out) > 1)}"
-    print(f"fcn: {number} could not be read, and the pictures were left out: {'; '.join(left_out)}", file=sys.stderr)
+    text = checks.printable("; ".join(left_out))
+    print(f"fcn: {number} could not be read, and the pictures were left out: {text}", file=sys.stderr)
     return 1
 
 
@@ -200,6 +213,7 @@ def _choose(args):
         args.model = recipes.find(args.recipe).model or "mini_fcn8s"
 
 
+FIGURES = ("losses.png", "predictions.png", "metrics.json")
 MOST_TRIED = 64  # files whose room is tried out at once
 
 # Settings that a recipe gives and the command line may change.
@@ -314,7 +328,8 @@ def _finish(args, folder, record, validation, matrices, losses):
     title = f"{args.model} on {dataset_name(args)}"
     viz.save_figure(train_figure.draw(record.log.rows, record.best, title), folder / "losses.png")
     report(record.trainer.model, validation, folder, args.device, title, matrices, losses)
-    print(f"wrote {folder / common.CHECKPOINT} and {folder / LOG}")
+    print(checks.printable(f"wrote {folder / common.CHECKPOINT} and {folder / LOG}"))
     if record.best is not None:
         score, step = record.best["mean_iu"], record.best["step"]
-        print(f"wrote {folder / BEST}: the best of the validations, mean IU {100 * score:.1f} % after step {step}")
+        best = checks.printable(str(folder / BEST))
+        print(f"wrote {best}: the best of the validations, mean IU {100 * score:.1f} % after step {step}")

@@ -3,6 +3,7 @@
 import argparse
 
 from fcn_from_scratch import datasets, models
+from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 
 
@@ -41,6 +42,21 @@ def given(args):
 def complete(args):
     """The arguments with the default of every option that is not given."""
     return argparse.Namespace(**{**args.defaults, **given(args)})
+
+
+def require_used(args, typed):
+    """Raises: InputError for an option that is given and of which a new run would make no use: none is just dropped.
+
+    The data of the run is known: see train_data.settle.
+    """
+    for name, is_unused, why in (
+        ("new_scores", not args.weights, "it says what is taken from --weights FILE, which is not given"),
+        ("preprocessing", not args.weights, "it says what --weights FILE expects, which is not given"),
+        ("crop", args.no_augment, "--no-augment trains on whole pictures"),
+        ("crop", args.dataset in (None, "shapes"), "drawn shapes are not cropped: --size is their size"),
+    ):
+        if name in typed and is_unused:
+            raise InputError(f"{option(name)} has no use here: {why}")
 
 
 def option(name):
@@ -87,9 +103,9 @@ def _add_steps(group):
     group.add_argument("--momentum", type=float, metavar="X")
     group.add_argument("--weight-decay", type=float, metavar="X")
     group.add_argument("--reduction", choices=("mean", "sum"), help="how the loss combines the pixels")
-    group.add_argument("--batch-size", type=common.positive, metavar="N")
+    group.add_argument("--batch-size", type=common.of_a_step, metavar="N")
     group.add_argument(
-        "--iter-size", type=common.positive, metavar="N", help="batches whose gradients are added up for one step"
+        "--iter-size", type=common.of_a_step, metavar="N", help="batches whose gradients are added up for one step"
     )
 
 
@@ -146,4 +162,6 @@ def _add_records(group):
         metavar="S",
         help="seconds between two checkpoints (default 60); a signal also saves",
     )
-    group.add_argument("--out", metavar="DIR", help="folder for the run (default runs/MODEL-DATASET)")
+    group.add_argument(
+        "--out", type=common.folder, metavar="DIR", help="folder for the run (default runs/MODEL-DATASET)"
+    )

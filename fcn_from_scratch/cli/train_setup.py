@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from fcn_from_scratch import datasets, weights
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, printable
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.lab.mpi import parallel
 from fcn_from_scratch.training import SGD, Trainer, constant, finite, polynomial, recipes, warm_up
@@ -45,7 +45,8 @@ def _start(model, args):
     report = weights.load(model, files, preprocessing=args.preprocessing, new_scores=args.new_scores or False)
     where = " and ".join(files)
     finite.require(model.params, where)
-    print("\n".join([f"from {where}: {report}", *report.notes, *_other_steps(files, recipes.find(args.recipe))]))
+    lines = [f"from {where}: {report}", *report.notes, *_other_steps(files, recipes.find(args.recipe))]
+    print("\n".join(map(printable, lines)))
 
 
 def _other_steps(files, recipe):

@@ -7,6 +7,7 @@ import numpy as np
 
 from fcn_from_scratch import models, weights
 from fcn_from_scratch.checks import InputError, few
+from fcn_from_scratch.cli.apart import Apart
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.training import checkpoint, finite
 from fcn_from_scratch.weights import identity, known_files, names, preprocessing
@@ -55,13 +56,13 @@ def _inspect(args):
     content = weights.read_file(args.file)
     md5 = known_files.md5_of(args.file)
     known = known_files.PUBLISHED.get(md5)
-    print(f"{args.file}: {content.format}{_more(content)}")
+    print(f"{printable(args.file)}: {content.format}{_more(content)}")
     print(f"md5 {md5}: {known.name if known else 'not one of the published files known here'}")
     for key, value in content.meta.items():
         if isinstance(value, (str, int, float)):
             print(f"{printable(str(key))}: {printable(str(value))[:100]}")
     for note in content.notes:
-        print(f"note: {note}")
+        print(f"note: {printable(note)}")
     print()
     print("\n".join(_table(content.arrays)))
     print()
@@ -75,7 +76,7 @@ def _inspect(args):
 def _verify(args):
     """Read the whole file. A checkpoint's digest is compared, and every number must be finite."""
     content = weights.read_file(args.file)
-    print(f"{args.file}: {content.format}{_more(content)}")
+    print(f"{printable(args.file)}: {content.format}{_more(content)}")
     arrays = content.arrays
     if content.format == weights.formats.CHECKPOINT and "format" in content.meta:
         arrays, meta, has_digest = checkpoint.read_with_digest(args.file)
@@ -85,7 +86,7 @@ def _verify(args):
     else:
         print("files of this format record no digest; its sizes and check sums, where it has any, are right")
     if wrong := finite.wrong(arrays):
-        print(f"fcn: {args.file} holds numbers that are not finite: {printable(few(wrong, 3))}", file=sys.stderr)
+        print(printable(f"fcn: {args.file} holds numbers that are not finite: {few(wrong, 3)}"), file=sys.stderr)
         return 1
     print("every number is finite")
     return 0
@@ -94,6 +95,7 @@ def _verify(args):
 def _convert(args):
     if not args.out.endswith(".npz"):
         raise InputError(f"the name of the new file must end in .npz; got {args.out}")
+    Apart([args.file], "choose another name for the new file")([args.out])
     content = weights.read_file(args.file)
     known = identity.identify(content, args.file)
     expected = preprocessing.expected(content, known, args.preprocessing)
@@ -112,7 +114,7 @@ def _convert(args):
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     write_atomically(args.out, lambda file: np.savez(file, allow_pickle=False, **arrays))
     why = "not recorded: " if transform is None else f"{preprocessing.describe(transform)}: "
-    print(f"wrote {len(mapped)} arrays to {args.out}; preprocessing {why}{expected.why}")
+    print(f"wrote {len(mapped)} arrays to {printable(args.out)}; preprocessing {why}{expected.why}")
     return 0
 
 

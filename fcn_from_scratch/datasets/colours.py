@@ -10,6 +10,7 @@ import numpy as np
 from fcn_from_scratch.checks import InputError
 
 IGNORE = 255
+ROWS = 64  # of a picture whose colours are looked up at once
 
 
 def from_colours(pixels, colours, path, ids=None):
@@ -17,20 +18,25 @@ def from_colours(pixels, colours, path, ids=None):
 
     colours  uint8 (K, 3)
     ids      the id of each colour; None numbers them 0..K-1
-    Returns: int64 (H, W).
+    Returns: int16 (H, W).
     Raises: InputError with the first colour that is none of `colours`.
     """
-    codes, known = _codes(pixels), _codes(np.asarray(colours))
+    known = _codes(np.asarray(colours))
     order = np.argsort(known, kind="stable")
-    place = np.searchsorted(known[order], codes).clip(max=len(known) - 1)
-    found = order[place]
-    wrong = known[found] != codes
-    if wrong.any():
-        red, green, blue = pixels[wrong][0]
-        raise InputError(
-            f"{path} has {wrong.sum()} pixels in colours not in the palette: first ({red}, {green}, {blue})"
-        )
-    return found if ids is None else np.asarray(ids)[found]
+    numbers = (np.arange(len(known)) if ids is None else np.asarray(ids)).astype(np.int16)
+    result, unknown, first = np.empty(pixels.shape[:-1], np.int16), 0, None
+    for rows in (slice(top, top + ROWS) for top in range(0, len(pixels), ROWS)):  # so that little memory is needed
+        codes = _codes(pixels[rows])
+        found = order[np.searchsorted(known[order], codes).clip(max=len(known) - 1)]
+        wrong = known[found] != codes
+        if wrong.any():
+            first = pixels[rows][wrong][0] if first is None else first
+            unknown += wrong.sum()
+        result[rows] = numbers[found]
+    if unknown:
+        red, green, blue = first
+        raise InputError(f"{path} has {unknown} pixels in colours not in the palette: first ({red}, {green}, {blue})")
+    return result
 
 
 def from_palette(numbers, table, colours, path):
@@ -41,7 +47,7 @@ def from_palette(numbers, table, colours, path):
 
     numbers  uint8 (H, W), as stored
     table    uint8 (256, 3), the file's colour of each number
-    Returns: int64 (H, W).
+    Returns: int16 (H, W).
     Raises: InputError for a colour that is not the dataset's.
     """
     used = np.unique(numbers)
@@ -52,7 +58,7 @@ def from_palette(numbers, table, colours, path):
     # Where the other ids agree, 255 is the border in any colour of its own, or black in a palette that ends before it.
     border = (used == IGNORE) & (unknown | ~shown.any(axis=1))
     if grey or not (differ & ~border).any():
-        return numbers.astype(np.int64)
+        return numbers.astype(np.int16)
     if unknown.any():
         number, (red, green, blue) = used[unknown][0], shown[unknown][0]
         raise InputError(

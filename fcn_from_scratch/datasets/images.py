@@ -9,13 +9,13 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fcn_from_scratch.checks import InputError, UnreadableError
+from fcn_from_scratch.datasets import picture_costs
 from fcn_from_scratch.files import open_regular
 
 # The formats that are read, by Pillow's names. Pillow knows more, and it goes by a file's content: a "photo.png" that
 # holds EPS would start the program Ghostscript. None of these starts a program.
 FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "DIB", "GIF", "WEBP", "PPM", "TGA", "PCX", "JPEG2000", "AVIF")
-MOST_PIXELS = 50_000_000
-STRIP = 1 << 22  # pixels that are converted at once
+STRIP = 1 << 20  # pixels that are converted at once
 
 
 def open_picture(path, raw=False, upright=True):
@@ -26,11 +26,12 @@ def open_picture(path, raw=False, upright=True):
     upright  apply the EXIF orientation, as a viewer does; otherwise the pixels are those that are stored
     Returns: PIL image, loaded, with its file closed. Of several frames it is the first.
     Raises: UnreadableError naming the file when it is missing, empty, cut short, damaged, no regular file or no
-    picture in one of FORMATS. A picture of more than MOST_PIXELS is refused too: a small file may claim a huge size.
+    picture in one of FORMATS. A small file may claim a huge size: one that costs too much is refused as well, see
+    picture_costs.
     """
     path = Path(path)
     with _blamed(path), open_regular(path) as file, Image.open(file, formats=formats()) as picture:
-        _check_size(picture, path)
+        _check_cost(picture, file, path)
         format, restore = picture.format, _restoring(picture)
         picture.load()
         if raw and restore:
@@ -50,7 +51,8 @@ def _blamed(path):
     except FileNotFoundError:
         raise UnreadableError(f"there is no file {path}") from None
     except Image.DecompressionBombError:
-        raise _too_large(path) from None
+        most = picture_costs.MOST_PIXELS / 1e6
+        raise UnreadableError(f"{path} is larger than {most:.0f} megapixels; make it smaller first") from None
     except UnidentifiedImageError:
         known = ", ".join(name for name in FORMATS if name not in ("MPO", "DIB"))
         raise UnreadableError(f"{path} cannot be read as a picture: it is none of the formats {known}") from None
@@ -76,13 +78,16 @@ def extensions():
     return {ending for ending, name in Image.EXTENSION.items() if name in known}
 
 
-def _check_size(picture, path):
-    if picture.width * picture.height > MOST_PIXELS:
-        raise _too_large(path)
+def _check_cost(picture, file, path):
+    def data():
+        place = file.tell()
+        file.seek(0)
+        found = file.read()
+        file.seek(place)
+        return found
 
-
-def _too_large(path):
-    return UnreadableError(f"{path} is larger than {MOST_PIXELS / 1e6:.0f} megapixels; make it smaller first")
+    if problem := picture_costs.problem(picture, data):
+        raise UnreadableError(f"{path} {problem}")
 
 
 def _restoring(picture):

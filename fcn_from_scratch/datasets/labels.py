@@ -48,7 +48,7 @@ def read_labels(path, num_classes=None, ignore=(), palette=None, first=0, uprigh
     else:
         ids = _stored_ids(picture, path)
     if first:
-        ids = np.where(ids == IGNORE, IGNORE, ids - first)
+        ids[ids != IGNORE] -= first
     return _in_range(ids, num_classes, ignore, path)
 
 
@@ -117,14 +117,20 @@ def _in_range(ids, num_classes, ignore, path):
 
 def _stored_ids(picture, path):
     if picture.mode not in ("1", "L", "P", "LA", "PA", "I") and not picture.mode.startswith("I;16"):
-        pixels = np.asarray(picture)
-        grey = picture.mode in ("RGB", "RGBA") and (pixels[:, :, :1] == pixels[:, :, :3]).all()
+        grey = picture.mode in ("RGB", "RGBA") and _is_grey(picture)
         raise checks.InputError(
             f"{path} is a {picture.mode} picture, not class ids: save labels as a palette or grey PNG"
             + ("; its three channels are equal, so save one of them" if grey else "")
         )
     ids = np.asarray(picture)
-    return (ids[:, :, 0] if ids.ndim == 3 else ids).astype(np.int16 if ids.dtype.itemsize == 1 else np.int64)
+    return (ids[:, :, 0] if ids.ndim == 3 else ids).astype(np.int16 if ids.dtype.itemsize == 1 else np.int32)
+
+
+def _is_grey(picture):
+    """Whether the three channels are equal. Some rows at a time: a large picture would take much memory."""
+    tops = range(0, picture.height, 256)
+    parts = (np.asarray(picture.crop((0, top, picture.width, min(top + 256, picture.height)))) for top in tops)
+    return all((part[:, :, :1] == part[:, :, :3]).all() for part in parts)
 
 
 def save_labels(path, labels, palette=None):

@@ -40,7 +40,7 @@ class VOC(PairDataset):
             raise InputError("voc needs a root: the folder with JPEGImages/ (the drawn sample is not installed)")
         self.folder = _kit(SAMPLE if root is None else root, split)
         path = _list(self.folder, split)
-        if split == SEG11VALID and not path.is_file():
+        if split == SEG11VALID and not path.exists():
             lines = seg11valid(self.folder, sbd)
         else:
             lines = read_list(path)

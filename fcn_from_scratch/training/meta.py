@@ -16,6 +16,8 @@ LARGEST = 2**53  # the largest integer that every reader of JSON keeps exactly
 MOST_LETTERS = 4096  # of a text: the longest path of Linux
 LONGEST = 100_000  # entries of a list or a dict; characters of a text
 SIDE = 1 << 13  # pixels; a larger crop or drawn picture does not fit into any memory
+MOST_SHAPES = 10**5  # that are drawn: more would take hours
+MOST_OF_A_STEP = 10**4  # pictures of a batch, batches of a step
 CHANNELS = ("num_classes", "width", "in_channels")  # options of networks that their arrays show as a dimension
 
 
@@ -72,6 +74,7 @@ SHARE = Kind("a number from 0 to 1", lambda value: _number(value, 0, 1))
 SIZE = Kind(
     f"two integers from 1 to {SIDE}", lambda value: _list(value, lambda n: _integer(n, 1, SIDE)) and len(value) == 2
 )
+OF_A_STEP = Kind(f"an integer from 1 to {MOST_OF_A_STEP}", lambda value: _integer(value, 1, MOST_OF_A_STEP))
 TEXTS = Kind(f"a list of texts of at most {MOST_LETTERS} letters", lambda value: _list(value, _text))
 COLOURS = Kind(
     "a list of [red, green, blue], at most 256",
@@ -129,7 +132,7 @@ ARGUMENTS = {
     "num_classes": COUNT.or_none(),
     "modality": _one_of(*datasets.nyud.MODALITIES).or_none(),
     "size": SIZE.or_none(),
-    "count": Kind("an integer from 1 to 10 million", lambda value: _integer(value, 1, 10**7)).or_none(),
+    "count": Kind("an integer from 1 to 100,000", lambda value: _integer(value, 1, MOST_SHAPES)).or_none(),
     "classes_by": _one_of("shape", "colour").or_none(),
     "images": TEXT.or_none(),
     "labels": TEXT.or_none(),
@@ -154,8 +157,8 @@ ARGUMENTS = {
     "momentum": SHARE,
     "weight_decay": RATE,
     "reduction": _one_of("mean", "sum"),
-    "batch_size": Kind("an integer from 1 to a million", lambda value: _integer(value, 1, 10**6)),
-    "iter_size": Kind("an integer from 1 to a million", lambda value: _integer(value, 1, 10**6)),
+    "batch_size": OF_A_STEP,
+    "iter_size": OF_A_STEP,
     "sampling": _one_of("epoch", "replacement"),
     "crop": SIZE.or_none(),
     "no_augment": FLAG,

@@ -57,7 +57,7 @@ OTHER_VGG = "the numbers of its layers are those of another VGG, not those of to
 def stranger(names):
     """A sentence that says why these are the parameters of a network that only looks like the paper's, or None."""
     names = [bare(name) for name in names]
-    if any(name.startswith("backbone.") for name in names):
+    if _is_on_a_backbone(names):
         return RESNET
     if any(name.startswith("inception3a.branch1.") for name in names):
         return GOOGLENET
@@ -67,6 +67,13 @@ def stranger(names):
     if numbers and torchvision_network(names) is None:
         return OTHER_VGG
     return None
+
+
+def _is_on_a_backbone(names):
+    """Whether the names are those of torchvision's segmentation networks. `backbone.` alone may be anybody's word."""
+    parts = [name for name in names if name.startswith("backbone.")]
+    heads = any(name.startswith(("classifier.", "aux_classifier.")) for name in names)
+    return bool(parts) and (heads or any(re.match(r"backbone\.(body\.)?(layer\d|bn\d|\d+)\.", name) for name in parts))
 
 
 def torchvision_network(names):

@@ -24,6 +24,7 @@ WORDS = {
     HHA: "HHA pictures",
     BOTH: "colour pictures with an HHA picture",
 }
+FIRST = ("conv1_1_bgrd.weight", "conv1.weight", "conv1/7x7_s2.weight")  # layers that may read depth: of three trunks
 CHANNELS = {COLOUR: 3, DEPTH: 4, HHA: 3, BOTH: 6}
 
 
@@ -55,7 +56,7 @@ def feed(model, dataset=None):
     if dataset is None and modality in (DEPTH, BOTH):
         published = published_input(modality)
     model.transform, why = _chosen(told, modality, published, model.transform)
-    return f"input: {WORDS[modality]}, {describe(model.transform, modality)}: {why}"
+    return f"input: {describe(model.transform, modality)}: {WORDS[modality]}, {why}"
 
 
 def recorded(transform, model, dataset=None):
@@ -135,35 +136,33 @@ def of_streams(told):
     colours, hha = told
     if colours is None and hha is None:
         return None
-    base = (colours or hha).transform
-    if colours is None:
-        mean = published_input(BOTH).mean
-        base = Preprocess(tuple(m * base.scale for m in mean), scale=base.scale, std=base.std)
-    hha_mean = published_input(BOTH).hha_mean
-    if hha is not None:
-        theirs = hha.transform
-        if (theirs.scale, theirs.std) != (base.scale, base.std) or theirs.order != "RGB":
-            raise InputError(
-                "the two files do not fit together: the colours are fed as "
-                f"{describe(base, COLOUR)}, HHA as {describe(theirs, HHA)}; they need one scale, and HHA its files' "
-                "order of channels"
-            )
-        hha_mean = tuple(m / theirs.scale for m in theirs.mean)
+    if colours is not None and colours.modality == HHA:
+        raise InputError("the first of the two files is of an HHA network: pass the file of the colours first")
+    published = published_input(BOTH)
+    base = _in_units_of(hha.transform, published, HHA) if colours is None else colours.transform
+    theirs = None if hha is None else hha.transform
+    if theirs is not None and (theirs.scale, theirs.std) != (base.scale, base.std):
+        raise InputError(
+            f"the two files do not fit together: the colours are fed as {describe(base, COLOUR)}, the second one as "
+            f"{describe(theirs, hha.modality)}; they need one scale"
+        )
+    is_recorded = hha is not None and hha.modality == HHA  # a record of colours says nothing about HHA
+    hha_mean = tuple(m / theirs.scale for m in theirs.mean) if is_recorded else published.hha_mean
     return Told(replace(base, hha_mean=hha_mean), (colours or hha).why, BOTH)
 
 
-def recorded_modality(transform, names, settings):
+def recorded_modality(transform, arrays, settings):
     """The kind of channels that a file's record speaks of.
 
-    names     the names of the file's arrays
+    arrays    the file's, name -> array
     settings  the settings of the run that wrote it, a dict
     """
     asked = settings.get("modality") if isinstance(settings, dict) else None
     if asked in MODALITIES:
         return asked
-    if any("conv1_1_bgrd" in name for name in names):
+    if any(name.endswith(FIRST) and array.ndim == 4 and array.shape[1] == 4 for name, array in arrays.items()):
         return DEPTH
-    if any("conv1_1hha" in name for name in names):
+    if any("conv1_1hha" in name for name in arrays):
         return BOTH
     is_hha = transform.order == "RGB" and transform.mean == tuple(m * transform.scale for m in HHA_MEAN)
     return HHA if is_hha else COLOUR

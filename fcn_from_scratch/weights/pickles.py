@@ -16,7 +16,9 @@ from fcn_from_scratch.weights.trust import CHUNK
 
 MOST_BYTES = 16 << 20  # the most bytes of a program; the program of 100 arrays has 10 KB
 MOST_STEPS = 1 << 20  # the most instructions; each makes at most one small object
-MOST_DIGITS = 64  # the most characters of a number or a name that is written out
+MOST_DIGITS = 64  # the most characters of a number that is written out
+MOST_LETTERS = 4096  # the most characters of the name of a module or a class
+MOST_BYTES_OF_INTEGER = 255  # a longer one becomes a Placeholder
 MOST_INTEGER = 1 << 60  # the keys of a dict are below this; larger ones can be made to collide
 
 _CONSTANTS = {b"N": None, b"\x88": True, b"\x89": False}
@@ -114,11 +116,11 @@ class Machine:
         data = self.take(self.number(form))
         return data if encoding is None else data.decode(encoding)
 
-    def line(self):
-        data = self.stream.readline(MOST_DIGITS + 1)
-        self.bytes_left -= len(data)
+    def line(self, most=MOST_DIGITS):
+        data = self.stream.readline(most + 1)
+        self.spend(len(data))
         if not data.endswith(b"\n"):
-            raise InputError(f"its pickle has a name or number of more than {MOST_DIGITS} characters, or ends in one")
+            raise InputError(f"its pickle has a name or number of more than {most} characters, or ends in one")
         return data[:-1].decode()
 
     # --- the stack -----------------------------------------------------------------------------------------
@@ -175,10 +177,16 @@ class Machine:
 
     def collection(self, kind):
         if isinstance(self.peek(), Placeholder):
-            return kind()  # what is put into it is forgotten
+            return self._items_of(self.peek()) if kind is dict else kind()  # what else is put into it is forgotten
         if not isinstance(self.peek(), kind):
             raise InputError(f"its pickle adds to a {type(self.peek()).__name__} as to a {kind.__name__}")
         return self.peek()
+
+    @staticmethod
+    def _items_of(placeholder):
+        if placeholder.items is None:
+            placeholder.items = {}
+        return placeholder.items
 
     def dictionary(self):
         values = self.since_mark()
@@ -201,6 +209,13 @@ class Machine:
     def long(self):
         self.stack.append(int.from_bytes(self.take(self.number("<B")), "little", signed=True))
 
+    def long_integer(self):
+        """An integer of any length. Weights need none above a few bytes, and such a number is slow to write out."""
+        size = self.number("<i")
+        data = self.take(size)
+        is_small = size <= MOST_BYTES_OF_INTEGER
+        self.stack.append(int.from_bytes(data, "little", signed=True) if is_small else Placeholder("a long integer"))
+
     def memoize(self):
         self.memo[len(self.memo)] = self.peek()
 
@@ -216,12 +231,13 @@ class Machine:
         module, name = self.top(2)
         if not isinstance(module, str) or not isinstance(name, str):
             raise InputError("its pickle names a function by something that is no text")
-        self.look_up(module[:MOST_DIGITS], name[:MOST_DIGITS])
+        self.look_up(module, name)
 
     def reduce(self):
         function, arguments = self.top(2)
         if isinstance(function, Placeholder):
-            self.stack.append(function)
+            self.spend(_length_of_first(arguments))
+            self.stack.append(function.instance(arguments))
             return
         if not isinstance(function, FunctionType) or not isinstance(arguments, tuple):
             raise InputError(f"its pickle calls a {type(function).__name__}")
@@ -229,11 +245,12 @@ class Machine:
         self.stack.append(function(*arguments))
 
     def new_object(self, parts):
-        """Make an object from a class and 1 or 2 more values. Only what the class is called is kept."""
-        kind, *_ = self.top(parts)
+        """Make an object from a class and 1 or 2 more values. It is a Placeholder: nothing is called."""
+        kind, arguments, *_ = self.top(parts)
         if not isinstance(kind, Placeholder):
             raise InputError(f"its pickle makes an object of a {type(kind).__name__}")
-        self.stack.append(kind)
+        self.spend(_length_of_first(arguments))
+        self.stack.append(kind.instance(arguments))
 
     def add_items(self):
         """Fill a set, which is a Placeholder."""
@@ -245,14 +262,21 @@ class Machine:
         self.stack.append(Placeholder("frozenset"))
 
     def build(self):
-        """Give a value its state. That of a plain dict or of a Placeholder is ignored."""
+        """Give a value its state. That of a plain dict is ignored, a Placeholder keeps it if it is a dict."""
         target, state = self.top(2)
+        if type(target) is Placeholder and isinstance(state, dict):
+            target.attributes = state
         self.stack.append(target if type(target) in (dict, Placeholder) else _with_state(target, state))
 
     def persistent(self):
         if self.persistent_id is None:
             raise InputError("its pickle refers to something outside of it")
         self.stack.append(self.persistent_id(self.pop()))
+
+
+def _length_of_first(arguments):
+    """The number of values that an object copies from what it is made from."""
+    return len(arguments[0]) if isinstance(arguments, tuple) and arguments and isinstance(arguments[0], dict) else 0
 
 
 def _with_state(target, state):
@@ -286,10 +310,11 @@ _METHODS = {
     b"I": Machine.integer_line,
     b"L": Machine.integer_line,
     b"\x8a": Machine.long,
+    b"\x8b": Machine.long_integer,
     b"p": lambda machine: machine.memo.__setitem__(machine.place(), machine.peek()),
     b"g": lambda machine: machine.stack.append(machine.recall(int(machine.line()))),
     b"\x94": Machine.memoize,
-    b"c": lambda machine: machine.look_up(machine.line(), machine.line()),
+    b"c": lambda machine: machine.look_up(machine.line(MOST_LETTERS), machine.line(MOST_LETTERS)),
     b"\x93": Machine.stack_global,
     b"R": Machine.reduce,
     b"\x81": lambda machine: machine.new_object(2),

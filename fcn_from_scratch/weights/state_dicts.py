@@ -12,6 +12,7 @@ from fcn_from_scratch.weights.trust import printable
 KNOWN = ("model_state_dict", "state_dict", "model")  # most trainers keep the parameters under one of these
 BESIDE = re.compile("optim|sched|scaler|criterion|loss|ema|average", re.IGNORECASE)  # hardly ever the parameters
 DEEPEST = 6  # dicts in dicts
+CONTAINERS = (dict, list, tuple, Placeholder)
 ADVICE = "torch.save(model.state_dict(), FILE) writes one that can be read"
 
 
@@ -37,40 +38,59 @@ def find(content):
 
     The content is that dict, or a trainer's dict or list in which it lies. First it is sought under KNOWN. If there are
     several elsewhere, those of optimisers and the like are left out, and a few tensors beside other values, such as a
-    score, do not make a dict of tensors.
+    score, do not make a dict of tensors. Objects of unknown classes that were filled as dicts are searched as dicts.
+    The attributes of objects are searched only if there is nothing else: a picture's mean may lie there, too.
     Raises: InputError when there is none, or when several are left to choose from; it names them.
     """
     for key in KNOWN:
-        inner = content.get(key) if isinstance(content, dict) else None
-        if isinstance(inner, dict) and (found := _all(inner, (key,))):
+        inner = _members(content).get(key)
+        if found := _all(inner, (key,)) or _all(inner, (key,), _members):
             return _the_one(found, (key,))
-    found = _all(content) if isinstance(content, (dict, list, tuple)) else []
+    found = _all(content) or _all(content, (), _members)
     if not found:
         raise InputError(_nothing(content))
     return _the_one(found, ())
 
 
-def _all(content, keys=()):
-    """Every dict that holds tensors by name, from outside in. Each is found once, wherever it lies."""
+def _items(value):
+    """A dict, or what an object holds that was filled as a dict; {} for anything else."""
+    if isinstance(value, Placeholder):
+        return value.items or {}
+    return value if isinstance(value, dict) else {}
+
+
+def _members(value):
+    """As _items, with the attributes of an object that has no items. A whole network is none: it is refused."""
+    found = _items(value)
+    if found or not isinstance(value, Placeholder) or not value.attributes or "_parameters" in value.attributes:
+        return found
+    return value.attributes
+
+
+def _all(content, keys=(), members=_items):
+    """Every dict that holds tensors by name, from outside in. Each is found once, wherever it lies.
+
+    members   the function that looks into a value: _items or _members
+    """
     found, seen, queue = [], set(), deque([(keys, content)])
     while queue:
         keys, value = queue.popleft()
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, dict):
-            tensors = sum(isinstance(each, Tensor) for name, each in value.items() if isinstance(name, str))
-            found += [Found(keys, value, tensors)] if tensors else []
+        inner = members(value)
+        tensors = sum(isinstance(each, Tensor) for name, each in inner.items() if isinstance(name, str))
+        found += [Found(keys, inner, tensors)] if tensors else []
         if len(keys) < DEEPEST:
-            queue += [((*keys, key), each) for key, each in _inside(value) if isinstance(each, (dict, list, tuple))]
+            queue += [((*keys, key), each) for key, each in _inside(value, inner) if isinstance(each, CONTAINERS)]
     return found
 
 
-def _inside(value):
+def _inside(value, inner):
     """(key, value) of what may hold a dict of tensors. An optimiser's state has numbers as keys: none of it may."""
-    if isinstance(value, dict):
-        return [(key, each) for key, each in value.items() if isinstance(key, str)]
-    return [] if isinstance(value, Tensor) else list(enumerate(value))
+    if isinstance(value, (list, tuple)):
+        return [] if isinstance(value, Tensor) else list(enumerate(value))
+    return [(key, each) for key, each in inner.items() if isinstance(key, str)]
 
 
 def _the_one(found, top):

@@ -16,6 +16,7 @@ from fcn_from_scratch.weights.placeholders import Placeholder
 from fcn_from_scratch.weights.trust import widen_bfloat16
 
 MOST_NUMBERS = 1 << 30  # of all arrays that share storages, beyond those that are stored
+MOST_REPEATED = 1 << 24  # numbers of all arrays that say more than their storage holds, by a stride of 0
 
 
 class Kind(NamedTuple):
@@ -54,10 +55,13 @@ class Storage(NamedTuple):
 
 
 class Tensor(NamedTuple):
+    """A view of a storage. `negative`: its numbers have the other sign than those that are stored."""
+
     storage: Storage
     offset: int
     size: tuple
     stride: tuple
+    negative: bool = False
 
 
 class Storages:
@@ -67,7 +71,8 @@ class Storages:
     """
 
     def __init__(self):
-        self.declared, self.arrays, self.read, self.room = {}, {}, None, MOST_NUMBERS
+        self.declared, self.arrays, self.read = {}, {}, None
+        self.room, self.room_repeated = MOST_NUMBERS, MOST_REPEATED
 
     def declare(self, identity):
         """Declare a storage by its persistent id. Returns: Storage; a Placeholder for a class or other numbers.
@@ -100,20 +105,35 @@ class Storages:
 
     def array(self, name, tensor):
         """The tensor as an array. It is a view of its storage, with any strides, and others may share the storage."""
-        storage, offset, size, stride = tensor
+        storage, offset, size, stride, negative = tensor
         reach = 1 + sum((n - 1) * step for n, step in zip(size, stride)) if 0 not in size else 0
         count = numbers_claimed(size)
-        if offset + reach > storage.length or count > storage.length:
+        if offset + reach > storage.length:
             raise InputError(f"{name} of shape {size} reaches to number {offset + reach} of {storage.length} stored")
-        if storage.key not in self.arrays:
-            self.arrays[storage.key] = _numbers(self.read(storage), storage.kind)
-            self.room += storage.count
-        self.room -= count
-        if self.room < 0:
-            raise InputError("its arrays share the same numbers too often: this is not a file of weights")
-        row = self.arrays[storage.key][storage.start + offset :]
+        row = self._row(storage, negative)[storage.start + offset :]
+        self._spend(name, size, count, storage)
         steps = [step * row.itemsize if n > 1 else 0 for n, step in zip(size, stride)]
         return np.lib.stride_tricks.as_strided(row, size, steps) if reach else np.empty(size, row.dtype)
+
+    def _row(self, storage, negative):
+        """All numbers of a storage, with their sign or with the other one."""
+        key = (storage.key, negative)
+        if negative and key not in self.arrays:
+            self.arrays[key] = np.negative(self._row(storage, False))
+        elif key not in self.arrays:
+            self.arrays[key] = _numbers(self.read(storage), storage.kind)
+            self.room += storage.count
+        return self.arrays[key]
+
+    def _spend(self, name, size, count, storage):
+        """Count the numbers of an array. A small file could otherwise describe arrays that no memory holds."""
+        self.room -= count
+        if count > storage.length:
+            self.room_repeated -= count
+        if self.room_repeated < 0:
+            raise InputError(f"{name} of shape {size} repeats the {storage.length} numbers that are stored too often")
+        if self.room < 0:
+            raise InputError("its arrays share the same numbers too often: this is not a file of weights")
 
 
 def _numbers(data, kind):
@@ -126,8 +146,13 @@ def _numbers(data, kind):
 # --- what the pickle may call ----------------------------------------------------------------------------------
 
 
-def rebuild_tensor(storage, offset, size, stride, *flags):
-    """Describe a tensor. The flags (requires_grad, hooks) say nothing about its numbers. Returns: Tensor."""
+def rebuild_tensor(storage, offset, size, stride, requires_grad=False, hooks=None, metadata=None):
+    """Describe a tensor. Whether it requires a gradient, and its hooks, say nothing about its numbers.
+
+    metadata   how PyTorch reads the numbers: {"neg": True} changes their sign. {"conj": True} changes nothing here,
+               since real numbers are their own conjugates, and complex ones are not read
+    Returns: Tensor; a Placeholder for one whose numbers mean something that is not known here.
+    """
     if isinstance(storage, Placeholder):
         return storage
     if not isinstance(storage, Storage) or not _is_size(offset):
@@ -137,7 +162,13 @@ def rebuild_tensor(storage, offset, size, stride, *flags):
             raise InputError("its pickle describes a tensor whose size or stride is no tuple of sizes")
     if len(size) != len(stride):
         raise InputError(f"its pickle describes a tensor of size {size} with {len(stride)} strides")
-    return Tensor(storage, offset, size, stride)
+    metadata = {} if metadata is None else metadata
+    if not isinstance(metadata, dict) or any(metadata[key] is not False for key in metadata.keys() - {"neg", "conj"}):
+        return Placeholder("a tensor with unknown metadata")
+    negative = metadata.get("neg", False) is not False
+    if negative and storage.kind.name == "BoolStorage":
+        return Placeholder("a negative truth value")
+    return Tensor(storage, offset, size, stride, negative)
 
 
 def rebuild_parameter(data, *flags):

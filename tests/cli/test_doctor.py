@@ -189,7 +189,7 @@ class TestRandomWeights:
         status, out, err = fcn(*words, "--out", tmp_path / "s")
         assert status == 0
         assert err == "fcn: warning: the weights are random: the labels mean nothing\n"
-        assert re.search(r"photo.png: 50x37, .*; \d+\.\d s\ninput: .*\npeak memory [\d.]+ [MG]iB\n", out)
+        assert re.search(r"photo.png: 50x37, .*; \d+\.\d s\npeak memory [\d.]+ [MG]iB\n", out)
         with Image.open(tmp_path / "s" / "photo_labels.png") as picture:
             assert picture.size == (50, 37)
             assert len(np.unique(np.asarray(picture))) > 1, "the score layers are random too"

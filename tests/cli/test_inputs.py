@@ -7,7 +7,7 @@ import pytest
 import trees
 from PIL import Image
 
-from fcn_from_scratch import datasets, models
+from fcn_from_scratch import datasets, models, weights
 from fcn_from_scratch.training import checkpoint
 
 NYUD, HHA, LOG_DEPTH = (116.190, 97.203, 92.318), (132.431, 94.076, 118.477), 7.844
@@ -23,6 +23,14 @@ SAID = {
     "color-d": "BGR, 0..255, minus (116.19, 97.203, 92.318), and ln(depth) minus 7.844",
     "hha": "HHA in the files' order, 0..255, minus (132.431, 94.076, 118.477)",
     "color-hha": "BGR, 0..255, minus (116.19, 97.203, 92.318), and HHA minus (132.431, 94.076, 118.477)",
+}
+
+
+WORDS = {
+    "color": "colour pictures",
+    "color-d": "colour pictures with a depth map",
+    "hha": "HHA pictures",
+    "color-hha": "colour pictures with an HHA picture",
 }
 
 
@@ -83,7 +91,7 @@ class TestPlainWeights:
             *("evaluate", "--weights", tmp_path / "w.npz", "--model", NETWORKS[modality][0], *words),
             *("--save-dir", tmp_path / "ids"),
         )
-        assert f"{SAID[modality]}: as the data set's published code fed it" in out
+        assert f"{SAID[modality]}: {WORDS[modality]}, as the data set's published code fed it" in out
         expected = of_first_head(net(by_hand(written["5003"], modality)))
         assert len(np.unique(expected)) > 1
         np.testing.assert_array_equal(ids(tmp_path / "ids" / "5003.png"), expected)
@@ -93,7 +101,7 @@ class TestPlainWeights:
         save(tmp_path / "w.npz", net)
         words = ["--dataset", "nyud", "--modality", modality, "--root", tree[0], "--split", "test"]
         _, out, _ = fcn("doctor", "--weights", tmp_path / "w.npz", "--model", NETWORKS[modality][0], *words)
-        assert f"{SAID[modality]}: as the data set's published code fed it" in out
+        assert f"{SAID[modality]}: {WORDS[modality]}, as the data set's published code fed it" in out
 
     def test_train_records_it(self, tree, done, tmp_path, modality):
         net = varied(modality)
@@ -105,7 +113,7 @@ class TestPlainWeights:
             *("train", "--model", NETWORKS[modality][0], "--weights", tmp_path / "w.npz", *words, "--lr", 1e-12),
             *("--out", tmp_path / "run"),
         )
-        assert f"{SAID[modality]}: as the data set's published code fed it" in out
+        assert f"{SAID[modality]}: {WORDS[modality]}, as the data set's published code fed it" in out
         transform = datasets.Preprocess.from_dict(
             checkpoint.read(tmp_path / "run/checkpoint.npz")[1]["extra"]["transform"]
         )
@@ -113,7 +121,7 @@ class TestPlainWeights:
         expected = by_hand(tree[1]["5001"], modality)[0]
         np.testing.assert_allclose(transform(dataset[0].image), expected, atol=1e-4)
         out = done("evaluate", "--out", tmp_path / "run")
-        assert f"{SAID[modality]}: as the weights record" in out
+        assert f"{SAID[modality]}: {WORDS[modality]}, as the weights record" in out
 
 
 class TestTheRunsData:
@@ -139,11 +147,11 @@ class TestTheRunsData:
         out = done(
             "segment", tree[0] / "nyud/data/hha/img_5003.png", "--weights", run / "checkpoint.npz", "--out", tmp_path
         )
-        assert f"input: HHA pictures, {SAID['hha']}: as the weights record; trained on nyud" in out
+        assert f"input: {SAID['hha']}: HHA pictures, as the weights record; trained on nyud" in out
 
     def test_a_resumed_run_feeds_the_same(self, run, done):
         out = done("train", "--resume", "--steps", 2, "--out", run)
-        assert f"{SAID['hha']}: as the run recorded" in out
+        assert f"{SAID['hha']}: HHA pictures, as the run recorded" in out
 
 
 def test_siftflow(done, tmp_path):
@@ -155,7 +163,7 @@ def test_siftflow(done, tmp_path):
     semantic, geometric = net(x)
     words = ["--weights", tmp_path / "w.npz", "--model", "fcn32s_two_heads"]
     out = done("evaluate", *words, "--dataset", "siftflow", "--root", tmp_path, "--save-dir", tmp_path / "ids")
-    assert "minus (114.578, 115.294, 108.353): as the data set's published code fed it" in out
+    assert "minus (114.578, 115.294, 108.353): colour pictures, as the data set's published code fed it" in out
     np.testing.assert_array_equal(ids(tmp_path / "ids/coast_a.png"), semantic[0].argmax(axis=0))
     np.testing.assert_array_equal(ids(tmp_path / "ids/geometric/coast_a.png"), geometric[0].argmax(axis=0))
     # segment knows them by their classes: 33 and 3
@@ -202,7 +210,7 @@ class TestSegment:
         save(tmp_path / "w.npz", net)
         path = photo("color-d", "elsewhere/of_photo.png")
         words = ["segment", path, "--weights", tmp_path / "w.npz", "--model", "fcn32s", "--out", tmp_path / "out"]
-        assert "there is none beside" in mistake(*words)
+        assert "no depth map lies beside" in mistake(*words)
         done(*words, "--depth", tmp_path / "elsewhere/of_{name}.png")
         expected = of_first_head(net(by_hand(tree[1]["5003"], "color-d")))
         np.testing.assert_array_equal(ids(tmp_path / "out/photo_labels.png"), expected)
@@ -260,7 +268,7 @@ def test_compare_says_it(done, tmp_path):
     words = ["--methods", "32s", "--steps", 1, "--count", 1, "--width", 2, "--size", "64x64"]
     out = done("compare", *words, "--out", tmp_path)
     assert (
-        "input: colour pictures, BGR, 0..255, minus (104.007, 116.669, 122.679) / (60, 60, 60): the network's own"
+        "input: BGR, 0..255, minus (104.007, 116.669, 122.679) / (60, 60, 60): colour pictures, the network's own"
         in out
     )
 
@@ -271,8 +279,41 @@ def test_compare_feeds_what_the_published_code_fed(done, tmp_path):
     trees.nyud(tmp_path, np.random.default_rng(3), train=names, val=names[:2])
     words = ["--methods", "32s", "--steps", 1, "--count", 1, "--width", 2, "--dataset", "nyud", "--root", tmp_path]
     out = done("compare", *words, "--out", tmp_path / "out")
-    assert "minus (116.19, 97.203, 92.318) / (60, 60, 60): as the data set's published code fed it" in out
+    assert (
+        "minus (116.19, 97.203, 92.318) / (60, 60, 60): colour pictures, as the data set's published code fed it" in out
+    )
     files = sorted((tmp_path / "out/cache").glob("*.npz"))
     assert files
     for path in files:
         assert checkpoint.read(path)[1]["extra"]["transform"]["mean"] == list(NYUD)
+
+
+@pytest.mark.parametrize(("words", "mean"), [([], (104.00698793, 116.66876762, 122.67891434)), (["nyud"], NYUD)])
+def test_export_takes_the_data_set_of_plain_weights(done, tmp_path, words, mean):
+    """What the new file records is what every later command feeds, so it must be right here."""
+    save(tmp_path / "w.npz", varied("color"))
+    words = ["--dataset", *words] if words else []
+    out = done("export", tmp_path / "w.npz", tmp_path / "w.safetensors", *words)
+    assert "input: BGR, 0..255, minus" in out
+    net = models.build("fcn32s", 40, width=2)
+    weights.load(net, tmp_path / "w.safetensors")
+    assert net.told.transform.mean == mean
+
+
+def test_doctor_of_a_photo_without_depth(fcn, tree, tmp_path):
+    save(tmp_path / "w.npz", varied("color-d"))
+    status, out, err = fcn("doctor", tree[0] / "nyud/data/images/img_5003.png", "--weights", tmp_path / "w.npz")
+    assert (status, err) == (1, "")
+    assert "SERIOUS images: fcn32s reads 4 channels, and a photo has 3" in out
+
+
+def test_a_map_beside_a_picture_in_this_folder(tree, done, tmp_path, monkeypatch):
+    """A path without a folder: ../depth lies above the working folder."""
+    save(tmp_path / "w.npz", varied("color-d"))
+    for folder, kind in (("images", "images"), ("depth", "depth")):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(tree[1]["5003"][kind]).save(tmp_path / folder / "a.png")
+    monkeypatch.chdir(tmp_path / "images")
+    done("segment", "a.png", "--weights", tmp_path / "w.npz", "--out", tmp_path / "out")
+    expected = of_first_head(varied("color-d")(by_hand(tree[1]["5003"], "color-d")))
+    np.testing.assert_array_equal(ids(tmp_path / "out/a_labels.png"), expected)

@@ -122,9 +122,11 @@ def test_a_recipe_nobody_asked_for_leaves_the_data(done, data, tmp_path):
 class TestSbdsOwnFolder:
     """--root may name SBD's folder itself; VOC is then looked for above it, or named."""
 
-    def test_voc_above_it(self, train, data):
+    def test_voc_above_it(self, train, done, data, tmp_path):
         out, _ = train("fcn32s-heavy", root=data / "benchmark_RELEASE" / "dataset")
         assert "seg11valid has 1 pictures here" in out
+        done("evaluate", "--out", tmp_path / "run", "--save-dir", tmp_path / "ids")
+        assert [path.stem for path in (tmp_path / "ids").iterdir()] == ["2007_000011"]
 
     def test_voc_elsewhere(self, train, mistake, tmp_path):
         rng = np.random.default_rng(5)
@@ -135,6 +137,9 @@ class TestSbdsOwnFolder:
         out, arguments = train("fcn32s-heavy", "--val-root", tmp_path / "b", root=tmp_path / "a")
         assert "seg11valid has 1 pictures here" in out
         assert arguments["val_root"] == str(tmp_path / "b")
+        (tmp_path / "b").rename(tmp_path / "moved")
+        words = ["--out", tmp_path / "run", "--root", tmp_path / "moved"]
+        assert "seg11valid needs" in mistake("evaluate", *words), "SBD's list is not below the new folder"
 
     def test_a_resumed_run_finds_both(self, train, done, tmp_path):
         train("fcn32s-heavy")

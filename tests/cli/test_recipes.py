@@ -83,9 +83,22 @@ class TestARecipe:
             "--dataset shapes for sbd",
         }
 
-    def test_an_overriding_crop_augments(self, run):
-        _, arguments = run("--recipe", "fcn32s-heavy", "--steps", 1, "--crop", "16x16")
-        assert arguments["no_augment"] is False
+    def test_an_overriding_crop_augments(self, done, tmp_path):
+        data = [
+            "--dataset",
+            "voc",
+            "--root",
+            "sample",
+            "--split",
+            "train",
+            "--val-dataset",
+            "voc",
+            "--val-split",
+            "val",
+        ]
+        words = ["--width", 2, "--recipe", "fcn32s-heavy", "--steps", 1, "--crop", "16x16"]
+        done("train", *data, *words, "--out", tmp_path / "r")
+        assert settled(tmp_path / "r")["no_augment"] is False
 
     def test_options_of_the_network(self, run, tmp_path):
         run("--recipe", "fcn16s-cvpr", "--steps", 1)

@@ -4,7 +4,7 @@ import os
 import sys
 
 import pytest
-from cli_runs import noise
+from cli_runs import noise, write_folder
 from PIL import Image
 
 from fcn_from_scratch.cli import main, memory_check, segment
@@ -38,6 +38,53 @@ class TestNames:
         status, _, err = fcn("published", f"--{name}")
         assert status == 2
         assert err.replace("\n", "").isprintable()
+
+
+LINES = ("a\nwrote nothing", "a\tb", "a\rb", "a\x0bb", "a\x85b", "a\u2028b", "a\nb\x1b[2J")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="such names exist on Unix only")
+@pytest.mark.parametrize("name", LINES, ids=ascii)
+class TestNamesOfSeveralLines:
+    """A name cannot forge a line of the output."""
+
+    def test_segment(self, name, fcn, varied, tmp_path):
+        Image.fromarray(noise(20, 30, seed=1)).save(tmp_path / "good.png")
+        Image.fromarray(noise(20, 30, seed=1)).save(tmp_path / f"{name}.png")
+        (tmp_path / f"bad{name}.png").write_bytes(b"no picture")
+        photos = [tmp_path / f"{stem}.png" for stem in ("good", name, f"bad{name}")]
+        options = ("--weights", varied.path, "--model", "mini_fcn8s", "--out", tmp_path / f"out{name}")
+        status, out, err = fcn("segment", *photos, *options)
+        assert status == 1
+        self.require_no_forged_line(name, out + err)
+        assert err.count("\n") == 1
+
+    def test_train_evaluate_and_convert(self, name, fcn, tmp_path):
+        root = write_folder(tmp_path / name, [(33, 40), (20, 50)], ids=3)
+        run, words = tmp_path / f"run{name}", ["--dataset", "folder", "--root", root]
+        (root / "images" / f"{name}.png").write_bytes(b"none")
+        (root / "labels" / f"{name}.png").write_bytes(b"none")
+        small = ["--width", 2, "--steps", 1, "--batch-size", 1, "--num-classes", 3]
+        _, out, err = fcn("train", *words, *small, "--out", run)
+        self.require_no_forged_line(name, out + err)
+        _, out, err = fcn("evaluate", "--weights", run / "checkpoint.npz", "--out", run, "--save-dir", run / "ids")
+        self.require_no_forged_line(name, out + err)
+        for line in (
+            ("data", "folder", "--root", root),
+            ("weights", "convert", run / "checkpoint.npz", run / "w.npz"),
+            ("weights", "inspect", run / "w.npz"),
+            ("weights", "verify", run / "checkpoint.npz"),
+            ("export", run / "checkpoint.npz", run / "w.pth"),
+            ("train", *words, *small, "--weights", run / "w.pth", "--out", run / "two"),
+            ("doctor", "--weights", run / "checkpoint.npz"),
+        ):
+            _, out, err = fcn(*line)
+            self.require_no_forged_line(name, out + err)
+
+    def require_no_forged_line(self, name, text):
+        assert "\x1b" not in text
+        for part in ("\nwrote nothing", "a\tb", "a\rb", "a\nb"):
+            assert part not in text
 
 
 def test_stdout_is_what_it_was(capsys):

@@ -68,7 +68,7 @@ def test_three_stages(data, vgg16, done, tmp_path):
     assert f"{len(TRAIN)} pictures of sbd" in out
     assert "note: sbd train has 4 pictures here, 8,498 in the published experiment" in out
     assert "note: voc seg11valid has 2 pictures here, 736 in the published experiment" in out
-    assert "input: colour pictures, BGR, 0..255, minus (104.007, 116.669, 122.679): as the data set's" in out
+    assert "input: BGR, 0..255, minus (104.007, 116.669, 122.679): colour pictures, as the data set's" in out
 
     out = train("fcn16s-heavy", "16s", tmp_path / "32s" / "checkpoint.npz", steps=STEPS // 2)
     assert "missing: score_pool4.weight, score_pool4.bias" in out

@@ -12,7 +12,7 @@ from fcn_from_scratch.cli import train_arguments, train_resume
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.training import checkpoint, meta, rounding
 
-RUN = ["--lr", 0.05, "--schedule", "fixed", "--seed", 5, "--momentum", 0.8, "--crop", "24x32", "--balance", 0.5]
+RUN = ["--lr", 0.05, "--schedule", "fixed", "--seed", 5, "--momentum", 0.8, "--balance", 0.5]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def settings(folder):
     ("words", "given", "theirs"),
     [
         (["--seed", 6], "--seed 6", "with 5"),
-        (["--crop", "32x24"], "--crop 32x24", "with 24x32"),
+        (["--crop", "32x24"], "--crop 32x24", "without it"),
         (["--size", "32x48"], "--size 32x48", "with 32x32"),
         (["--count", 7], "--count 7", "with 6"),
         (["--balance", 0], "--balance 0.0", "with 0.5"),

@@ -1,5 +1,7 @@
 """A folder of your own: pairs by stem, splits, classes, and the messages for the usual mistakes."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,6 +28,28 @@ def test_pictures_of_any_kind_pair_up_by_their_stems(folder, pair):
     (folder / "images" / ".DS_Store").write_bytes(b"not a picture")
     (folder / "labels" / "Thumbs.db").write_bytes(b"not a picture")
     assert names(Folder(folder, "all")) == list("abcdefghi")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+class TestListsThatAreNoFiles:
+    @pytest.mark.parametrize("name", ["train.txt", "classes.txt"])
+    @pytest.mark.parametrize("linked", [False, True])
+    def test_a_fifo_is_named(self, folder, name, linked):
+        """Passed over, it would lead to other splits, or to another number of classes."""
+        os.mkfifo(folder / "fifo")
+        (folder / name).symlink_to("fifo") if linked else (folder / "fifo").rename(folder / name)
+        with pytest.raises(InputError, match=rf"{name} is a FIFO; only regular files are read"):
+            Folder(folder, "train")
+
+    def test_a_fifo_in_the_place_of_another_list(self, folder):
+        os.mkfifo(folder / "val.txt")
+        with pytest.raises(InputError, match=r"there is no list .*train\.txt, though there is val\.txt"):
+            Folder(folder, "train")
+
+    def test_a_folder_is_named(self, folder):
+        (folder / "train.txt").mkdir()
+        with pytest.raises(InputError, match=r"train\.txt.* cannot be read as a list"):
+            Folder(folder, "train")
 
 
 # --- splits ---------------------------------------------------------------------------------------------------

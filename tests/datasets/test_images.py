@@ -4,6 +4,8 @@ import contextlib
 import re
 import struct
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image
 
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.datasets import images, read_image, read_labels
+from fcn_from_scratch.datasets import images, picture_costs, read_image, read_labels
 
 
 @pytest.fixture
@@ -182,10 +184,98 @@ def test_every_picture_is_opened_by_named_formats():
 
 
 def test_the_largest_picture(tmp_path, png, monkeypatch):
-    monkeypatch.setattr(images, "MOST_PIXELS", 399)
+    monkeypatch.setattr(picture_costs, "MOST_PIXELS", 399)
     (tmp_path / "x.png").write_bytes(png(20, 20, LINES))
     with pytest.raises(InputError, match="larger than 0 megapixels"):
         read_image(tmp_path / "x.png")
+
+
+# --- what decoding costs ----------------------------------------------------------------------------------------
+
+
+def segment(marker, data):
+    return bytes([255, marker]) + struct.pack(">H", len(data) + 2) + data
+
+
+def jpeg_of_scans(side, count, stuffing=b""):
+    """A grey progressive JPEG: one scan of the mean of each block, then scans that say nothing of all blocks."""
+    blocks = (-(-side // 8)) ** 2
+    table = segment(0xC4, bytes([0x10, 1, *[0] * 15, 0xE0])) + segment(0xC4, bytes([0x00, 1, *[0] * 15, 0x00]))
+    head = segment(0xDB, b"\0" + bytes([1]) * 64) + segment(0xC2, struct.pack(">BHHB", 8, side, side, 1) + b"\1\x11\0")
+    bits = "".join("0" + format(16383, "014b") for _ in range(-(-blocks // (16384 + 16383))))
+    bits += "1" * (-len(bits) % 8)
+    empty = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
+    body = segment(0xDA, bytes([1, 1, 0, 0, 0, 0])) + bytes(-(-blocks // 8))
+    for number in range(count - 1):
+        band = 1 + number % 63
+        body += stuffing + segment(0xDA, bytes([1, 1, 0, band, band, 0])) + empty
+    return b"\xff\xd8" + head + table + body + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("stuffing", [b"", b"\xff\xff\xff", segment(0xFE, b"\xff\xd9"), segment(0xE1, b"\xff\xda" * 9)])
+@pytest.mark.parametrize("read", [read_image, read_labels])
+def test_a_jpeg_of_many_scans_is_refused_at_once(tmp_path, read, stuffing):
+    (tmp_path / "x.jpg").write_bytes(jpeg_of_scans(4000, 5000, stuffing))
+    start = time.process_time()
+    with pytest.raises(InputError, match=r"x\.jpg has more than 200 scans"):
+        read(tmp_path / "x.jpg")
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("stuffing", [b"", segment(0xE1, b"\xff\xda" * 400)])
+def test_a_jpeg_of_some_scans_is_read(tmp_path, stuffing):
+    """Markers inside a segment, such as those of a preview, are none of the picture's scans."""
+    (tmp_path / "x.jpg").write_bytes(jpeg_of_scans(64, 64, stuffing))
+    assert read_image(tmp_path / "x.jpg").shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize(("progressive", "expected"), [(True, True), (False, False)])
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_scans_of_pillows_jpegs(tmp_path, mode, progressive, expected):
+    Image.new(mode, (40, 30), 3).save(tmp_path / "x.jpg", progressive=progressive)
+    scans, keeps_all = picture_costs.jpeg_scans((tmp_path / "x.jpg").read_bytes())
+    assert (scans > 1, keeps_all) == (expected, expected)
+
+
+HUGE = {  # format: (options, the side that is refused before it is decoded, one that is read)
+    "WEBP": ({"lossless": True, "quality": 0, "method": 0}, 6000, 5000),
+    "JPEG2000": ({}, 4200, 3600),
+    "JPEG": ({"progressive": True, "subsampling": 0}, 6000, 5000),
+    "PNG": ({"compress_level": 1}, 7200, 6900),
+    "TIFF": ({"compression": "tiff_lzw"}, 7200, 6900),
+    "TGA": ({"compression": "tga_rle"}, 7200, 6900),
+    "PCX": ({}, 7200, 6900),
+    "AVIF": ({"speed": 10, "quality": 1}, 5300, 5000),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read as Linux tells it")
+@pytest.mark.parametrize("format", HUGE)
+def test_memory_of_huge_pictures(tmp_path, format):
+    options, refused, read = HUGE[format]
+    if format not in images.formats():
+        pytest.skip(f"this Pillow has no {format}")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    mode = "RGB" if format in ("JPEG", "PCX") else "RGBA"
+    for name, side in (("refused", refused), ("read", read)):
+        Image.new(mode, (side, side)).save(tmp_path / name, format, exif=exif, **options)
+    with pytest.raises(InputError, match="refused is larger than"):
+        read_image(tmp_path / "refused")
+    child = subprocess.run(
+        [sys.executable, "-c", PEAK, str(tmp_path / "read")], capture_output=True, text=True, check=True
+    )
+    assert int(child.stdout) < 500 * 1024  # KB
+
+
+PEAK = """
+import sys
+from fcn_from_scratch.datasets import read_image
+open("/proc/self/clear_refs", "w").write("5")
+read_image(sys.argv[1])
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "CMYK"])

@@ -244,6 +244,65 @@ def png(dice):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + body + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
+WRITERS = {  # format: (its modes, how to write a large picture as a small file)
+    "JPEG": (("L", "RGB", "CMYK"), {"progressive": True, "subsampling": 0}),
+    "TIFF": (("L", "RGB", "RGBA", "CMYK", "I;16", "P"), {"compression": "tiff_lzw"}),
+    "BMP": (("L", "RGB", "P"), {}),
+    "GIF": (("L", "RGB", "P"), {}),
+    "PPM": (("L", "RGB"), {}),
+    "PNG": (("L", "RGB", "RGBA", "LA", "I;16", "P"), {"compress_level": 1}),
+    "WEBP": (("RGB", "RGBA"), {"lossless": True, "quality": 0, "method": 0}),
+    "JPEG2000": (("L", "RGB", "RGBA", "LA"), {}),
+    "AVIF": (("RGB", "RGBA"), {"speed": 10, "quality": 1}),
+    "TGA": (("L", "RGB", "RGBA", "P"), {"compression": "tga_rle"}),
+    "PCX": (("L", "RGB", "P"), {}),
+}
+
+
+def encoded(dice, width, height):
+    """A picture of one value in one of the formats, in some cases turned by its EXIF."""
+    Image.init()
+    format = dice.choice([name for name in WRITERS if name in Image.SAVE])
+    if width * height > 10**6 and format in ("BMP", "PPM"):
+        format = "PNG"  # these two are as large as their pixels
+    modes, options = WRITERS[format]
+    exif = Image.Exif()
+    exif[0x112] = dice.randrange(1, 9)
+    file = io.BytesIO()
+    Image.new(dice.choice(modes), (width, height), 3).save(file, format, exif=exif, **options)
+    return file.getvalue()
+
+
+def jpeg_of_scans(side, count):
+    """A grey progressive JPEG of many scans, of which all but the first say nothing about any block."""
+
+    def segment(marker, data):
+        return bytes([255, marker]) + struct.pack(">H", len(data) + 2) + data
+
+    blocks = (-(-side // 8)) ** 2
+    bits = "".join("0" + format(16383, "014b") for _ in range(-(-blocks // (16384 + 16383))))
+    bits += "1" * (-len(bits) % 8)
+    empty = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
+    head = segment(0xDB, b"\0" + bytes([1]) * 64) + segment(0xC2, struct.pack(">BHHB", 8, side, side, 1) + b"\1\x11\0")
+    tables = segment(0xC4, bytes([0x10, 1, *[0] * 15, 0xE0])) + segment(0xC4, bytes([0, 1, *[0] * 15, 0]))
+    scans = segment(0xDA, bytes([1, 1, 0, 0, 0, 0])) + bytes(-(-blocks // 8))
+    for number in range(count - 1):
+        band = 1 + number % 63
+        scans += segment(0xDA, bytes([1, 1, 0, band, band, 0])) + empty
+    return b"\xff\xd8" + head + tables + scans + b"\xff\xd9"
+
+
+def plain(dice):
+    """A PPM in plain text, or a BMP of runs: Pillow decodes both in Python."""
+    side = dice.choice((10, 700, 1400, 7000))
+    if dice.randrange(2):
+        kind, value = dice.choice(((b"P1", b"1"), (b"P1", b"1 "), (b"P2", b"9 "), (b"P3", b"9 "), (b"P3", b"#\n9\n")))
+        return kind + b"\n%d %d\n" % (side, side) + (b"" if kind == b"P1" else b"9\n") + value * (LARGEST // len(value))
+    runs = dice.choice((b"\1\0", b"\xff\0", b"\0\2\1\0", b"\0\0", b"\0\3abc\0")) * (LARGEST // 4)
+    head = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, len(runs), 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + 40 + 1024) + head + bytes(1024) + runs
+
+
 def picture(dice):
     """A picture of another format, or what is none, all under the name of a picture."""
     none = (
@@ -253,12 +312,13 @@ def picture(dice):
     )
     if not dice.randrange(6):
         return dice.choice(none) + b"showpage " * times(dice)
-    file, mode = io.BytesIO(), dice.choice(("L", "RGB"))
-    Image.new(mode, (dice.randrange(1, 60), dice.randrange(1, 60)), 3).save(
-        file, dice.choice(("JPEG", "TIFF", "BMP", "GIF", "PPM"))
-    )
-    data = bytearray(file.getvalue())
-    for _ in range(dice.randrange(1, 4)):  # the sizes stand in the first bytes, those of TIFF in the last
+    if not dice.randrange(12):
+        return jpeg_of_scans(dice.choice((16, 500, 4000, 7000)), dice.choice((1, 64, 199, 201, 5000)))
+    if not dice.randrange(12):
+        return plain(dice)
+    side = dice.choice((60,) * 20 + (2000, 4500, 7000))
+    data = bytearray(encoded(dice, dice.randrange(1, side + 1) if side == 60 else side, side))
+    for _ in range(dice.randrange(4)):  # the sizes stand in the first bytes, those of TIFF in the last
         place = dice.choice(
             (dice.randrange(min(64, len(data))), dice.randrange(len(data)), max(0, len(data) - dice.randrange(1, 200)))
         )

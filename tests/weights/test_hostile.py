@@ -277,7 +277,8 @@ class TestPickles:
             (b"\x80\x04(\x91.", "holds a frozenset and not a dict"),
             (b"\x80\x04](K\x01\x90.", "adds to a list as to a set"),
             (b"\x80\x04\x91.", "a mark it never set"),
-            (b"\x80\x02\x8b\xff\xff\xff\x7f.", "instruction LONG4"),
+            (b"\x80\x02\x8b\xff\xff\xff\x7f.", "longer than"),
+            (b"\x80\x02\x8b\xff\xff\xff\xff.", "longer than"),  # of -1 bytes
             (b"\xff", "instruction"),
             (b"\x80\x02.", "takes a value that is not there"),
             (b"\x80\x020.", "takes a value that is not there"),
@@ -309,7 +310,7 @@ class TestPickles:
             (b"\x80\x02X\x02\x00\x00\x00\xff\xfe.", "utf-8"),
             (b"\x80\x02I" + b"9" * 5000 + b"\n.", "more than 64 characters"),
             (b"\x80\x02L" + b"9" * 60 + b"x\n.", "invalid literal"),
-            (b"\x80\x02c" + b"a" * 5000 + b"\nb\n.", "more than 64 characters"),
+            (b"\x80\x02c" + b"a" * 5000 + b"\nb\n.", "more than 4096 characters"),
             (b"\x80\x02ccollections\n" + b"\x1b[31m" * 9 + b"\n.", "names collections.?[31m"),
             (b"\x80\x02K\x01.", "holds a int and not a dict"),
             (b"\x80\x02].", "holds a list and not a dict"),
@@ -359,7 +360,10 @@ class TestPickles:
             ({"size": b"J\xff\xff\xff\xff\x85"}, "no tuple of sizes"),
             ({"stride": b"J\xff\xff\xff\xff\x85"}, "no tuple of sizes"),
             ({"size": b"K\x02K\x02\x86"}, "of size (2, 2) with 1 strides"),
-            ({"size": b"J\x00\x00\x00\x7f\x85", "stride": b"K\x00\x85"}, "of 4 stored"),  # one number, 2 billion times
+            (
+                {"size": b"J\x00\x00\x00\x7f\x85", "stride": b"K\x00\x85"},
+                "repeats the 4 numbers that are stored too often",
+            ),  # one number, 2 billion times
             ({"size": b"(" + b"K\x02" * 40 + b"t", "stride": b"(" + b"K\0" * 40 + b"t"}, "no tuple of sizes"),
             ({"size": b"\x88\x85"}, "no tuple of sizes"),
             ({"size": b"K\x04"}, "no tuple of sizes"),

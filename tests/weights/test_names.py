@@ -122,6 +122,27 @@ class TestStrangers:
         with refuses("theirs.pth", reason):
             load(net, arrays)
 
+    @pytest.mark.parametrize("prefix", ["backbone.", "backbone.fcn.", "module.backbone.", "backbone.model.trunk."])
+    @pytest.mark.parametrize("network", ["mini_fcn8s", "fcn_alexnet"])
+    def test_the_word_backbone_alone_says_nothing(self, load, prefix, network):
+        net = models.build(network, 4, width=2, seed=1)
+        arrays = {f"{prefix}{name}": np.full(w.shape, 3, np.float32) for name, w in net.params.items()}
+        report = load(net, arrays)
+        assert (report.missing, report.unused) == ([], [])
+        assert all((w == 3).all() for w in net.params.values())
+
+    @pytest.mark.parametrize(
+        "theirs",
+        [
+            ["backbone.bn1.weight"],  # a file of the backbone alone
+            ["backbone.body.layer3.0.conv1.weight"],
+            ["backbone.0.0.weight", "backbone.1.block.0.0.weight"],  # mobilenet
+        ],
+    )
+    def test_backbones_of_torchvision(self, net, load, theirs):
+        with refuses("theirs.pth", "none of the paper's networks"):
+            load(net, {name: np.ones(3, np.float32) for name in theirs})
+
     def test_the_paper_is_none(self, net):
         assert names.stranger(net.params) is None
         for name in ("fcn_alexnet", "fcn_googlenet", "fcn8s_two_heads", "fcn32s_late_fusion"):

@@ -128,17 +128,91 @@ def test_nothing_is_imported(arrays, tmp_path):
     assert "antigravity" not in sys.modules
 
 
-def test_a_placeholder_keeps_nothing():
-    """Whatever is put into it is forgotten, so that it can neither grow nor form a circle."""
+def test_an_object_is_a_placeholder_with_what_was_put_into_it():
+    """As plain dicts. It may hold itself; nothing of it is called, and lists and sets are forgotten."""
     program = (
         b"\x80\x02cmod\nKind\n)\x81q\x00}X\x01\x00\x00\x00ah\x00sb"  # an object whose state holds it
         b"(X\x01\x00\x00\x00bh\x00u(h\x00h\x00eh\x00a."  # items are put into it, and it is appended to itself
     )
-    result = Machine(io.BytesIO(program), {}).run()
+    machine = Machine(io.BytesIO(program), {})
+    result = machine.run()
     assert type(result) is Placeholder
     assert result.name == "mod.Kind"
-    assert Placeholder.__slots__ == ("name",)
+    assert (result.items, result.attributes) == ({"b": result}, {"a": result})
     assert not hasattr(result, "__dict__")
+    known = machine.unknown["mod.Kind"]  # the class, which other objects share
+    assert (known.items, known.attributes) == (None, None)
+
+
+class Mapping(dict):
+    """A dict of the trainer's own."""
+
+
+class Holder:
+    def __init__(self, **attributes):
+        self.__dict__.update(attributes)
+
+
+def with_attributes(state):
+    found = Mapping(state)
+    found.__dict__.update(state)  # as EasyDict and its like
+    return found
+
+
+WRAPPERS = {
+    "defaultdict": lambda state: collections.defaultdict(int, state),
+    "a subclass": Mapping,
+    "a subclass in a dict": lambda state: {"state_dict": Mapping(state)},
+    "a subclass in itself": lambda state: Mapping(net=Mapping(state)),
+    "a subclass with attributes": with_attributes,
+    "UserDict": collections.UserDict,
+    "Counter": collections.Counter,
+    "Namespace": lambda state: argparse.Namespace(state_dict=state, args=3),
+    "Namespace in a dict": lambda state: {"epoch": 3, "model": argparse.Namespace(state_dict=state)},
+    "a class": lambda state: Holder(net=state, epoch=3),
+    "a class in a list": lambda state: [3, Holder(net=state)],
+    "beside an optimiser": lambda state: {"optimizer": {"state": {0: {"exp": 1}}}, "net": Mapping(state)},
+}
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_weights_in_an_object(arrays, tmp_path, name, protocol):
+    content = WRAPPERS[name](files.state_dict(arrays))
+    (tmp_path / "w.pth").write_bytes(files.torch_zip(content, protocol=protocol))
+    read = weights.read(tmp_path / "w.pth")
+    assert list(read) == list(arrays)
+    for key, array in arrays.items():
+        np.testing.assert_array_equal(read[key], array)
+
+
+@pytest.mark.parametrize("whole", [lambda state: Holder(_parameters=state, _modules={}), lambda state: Holder()])
+def test_a_whole_network_is_no_dict_of_tensors(arrays, tmp_path, whole):
+    (tmp_path / "w.pth").write_bytes(files.torch_zip({"model": whole(files.state_dict(arrays))}))
+    with refuses("w.pth", "it holds no tensors by name", "Holder"):
+        weights.read(tmp_path / "w.pth")
+
+
+def test_a_class_of_tensors_beside_the_weights_is_left_out(arrays, tmp_path):
+    content = {"stats": Holder(**files.state_dict({"mean": np.ones(3)})), "net": files.state_dict(arrays)}
+    (tmp_path / "w.pth").write_bytes(files.torch_zip(content))
+    assert list(weights.read(tmp_path / "w.pth")) == list(arrays)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("module", ["a." * 50 + "b", "m" * 4000])
+def test_long_names_of_classes(arrays, tmp_path, module, protocol):
+    content = {"net": files.state_dict(arrays), "config": Bomb(files.named("Kind" * 20, module))}
+    (tmp_path / "w.pth").write_bytes(files.torch_zip(content, protocol=protocol))
+    found = weights.read_file(tmp_path / "w.pth")
+    assert list(found.arrays) == list(arrays)
+    assert len(found.notes[1]) < 300
+
+
+@pytest.mark.parametrize("number", [2**3000, -(2**3000), 2**2030, 2**2047, 2**200, -1])
+def test_long_integers(arrays, tmp_path, number):
+    (tmp_path / "w.pth").write_bytes(files.torch_zip({"state_dict": files.state_dict(arrays), "n": [number, number]}))
+    assert list(weights.read(tmp_path / "w.pth")) == list(arrays)
 
 
 def test_keys_that_collide_cost_nothing():
@@ -224,11 +298,76 @@ class TestWhatPyTorchWrites:
         for name, tensor in tensors.items():
             np.testing.assert_array_equal(read[name], tensor.detach().numpy())
 
+    def test_lazy_signs_and_conjugates(self, tmp_path):
+        """A view with the negative bit: PyTorch stores the numbers with the other sign, and says so beside them."""
+        torch = torch_module()
+        x, n = torch.randn(3, 4), torch.arange(5)
+        z = torch.complex(torch.randn(6), torch.randn(6))
+        tensors = {
+            "neg": torch._neg_view(x),
+            "of a part": torch._neg_view(x[1:, ::2].T),
+            "integers": torch._neg_view(n),
+            "half": torch._neg_view(x.half()),
+            "bfloat16": torch._neg_view(x.bfloat16()),
+            "imaginary": z.conj().imag,
+            "real": z.conj().real,
+            "twice": torch._neg_view(torch._neg_view(x)),
+            "parameter": torch.nn.Parameter(torch._neg_view(x)),
+            "shared": x,
+        }
+        for new in (True, False):
+            torch.save(tensors, tmp_path / "w.pth", _use_new_zipfile_serialization=new)
+            read = weights.read(tmp_path / "w.pth")
+            for name, tensor in tensors.items():
+                values = tensor.detach().resolve_neg().float().numpy()
+                np.testing.assert_array_equal(np.asarray(read[name], np.float32), values, err_msg=name)
+
+    def test_expanded_tensors(self, tmp_path):
+        torch = torch_module()
+        tensors = {
+            "one": torch.full((1,), 2.5).expand(6),
+            "rows": torch.arange(3.0)[:, None].expand(3, 4),
+            "negative": torch._neg_view(torch.ones(1)).expand(2, 5),
+            "none": torch.zeros(1).expand(0),
+        }
+        torch.save(tensors, tmp_path / "w.pth")
+        read = weights.read(tmp_path / "w.pth")
+        for name, tensor in tensors.items():
+            np.testing.assert_array_equal(read[name], tensor.resolve_neg().numpy())
+        torch.save({"w": torch.zeros(1).expand(1 << 25)}, tmp_path / "w.pth")
+        with refuses("w.pth", "w of shape (33554432,) repeats the 1 numbers that are stored too often"):
+            weights.read(tmp_path / "w.pth")
+
     def test_a_whole_model_is_still_refused(self, tmp_path):
         torch = torch_module()
         torch.save(torch.nn.Linear(2, 2), tmp_path / "w.pth")
         with refuses("w.pth", "holds a torch.nn.modules.linear.Linear", "model.state_dict()", "nothing was run"):
             weights.read(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({"neg": True}, [-1, -2]),
+        ({"neg": False}, [1, 2]),
+        ({"conj": True}, [1, 2]),
+        ({}, [1, 2]),
+        (None, [1, 2]),
+        ({"neg": True, "scale": 2}, None),
+        ({"scale": False}, [1, 2]),
+        ("neg", None),
+        ({"neg": 1}, [-1, -2]),
+    ],
+)
+def test_what_pytorch_says_beside_a_tensor(tmp_path, metadata, expected):
+    row = files.Row(np.float32([1, 2]))
+    content = {"x": Bomb(files.REBUILD, row, 0, (2,), (1,), False, {}, metadata), "y": files.tensor(np.ones(1))}
+    (tmp_path / "w.pth").write_bytes(files.torch_zip(content))
+    found = weights.read_file(tmp_path / "w.pth")
+    if expected is None:
+        assert "x (a tensor with unknown metadata)" in found.notes[0]
+    else:
+        np.testing.assert_array_equal(found.arrays["x"], expected)
 
 
 def test_pickle_is_what_would_have_run_it(tmp_path, monkeypatch):

@@ -190,6 +190,13 @@ class TestWhatTheWeightsRecord:
         weights.feed(net, dataset)
         assert (net.transform.order, net.transform.mean) == ("BGR", NYUD)
 
+    @pytest.mark.parametrize("name", ["fcn32s", "fcn_alexnet", "fcn_googlenet"])
+    def test_depth_is_known_by_its_first_layer(self, tmp_path, name):
+        net = recorded(models.build(name, 5, width=4, in_channels=4), tmp_path / "w.npz", self.OTHER)
+        assert net.told.modality == "color-d"
+        net = recorded(models.build(name, 5, width=4), tmp_path / "w.npz", self.OTHER)
+        assert net.told.modality == "color"
+
     def test_own_pictures_are_what_the_weights_read(self, tmp_path):
         net = recorded(network(), tmp_path / "w.npz", Preprocess(HHA, "RGB"))
         weights.feed(net, Pictures())
@@ -260,6 +267,16 @@ class TestTwoFiles:
         colour = replace(CAFFE, mean=(1, 2, 3))
         assert network_input.of_streams((self.told(colour, "color"), None)).transform.hha_mean == HHA
         assert network_input.of_streams((None, None)) is None
+
+    def test_in_the_wrong_order(self):
+        """Both have three channels: only the record tells."""
+        with refuses("the first of the two files is of an HHA network"):
+            network_input.of_streams((self.told(Preprocess(HHA, "RGB"), "hha"), self.told(CAFFE, "color")))
+
+    def test_a_second_file_of_colours_says_nothing_about_hha(self):
+        both = network_input.of_streams((self.told(CAFFE, "color"), self.told(Preprocess((1, 2, 3)), "color")))
+        assert both.transform.hha_mean == HHA
+        assert both.transform.mean == VOC
 
     def test_that_contradict_each_other(self):
         with refuses("the two files do not fit together", "0..1", "0..255"):

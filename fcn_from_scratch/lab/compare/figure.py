@@ -198,12 +198,11 @@ class _Page:
         names = {"wrong": viz.WRONG, "right": viz.RIGHT, "not counted": viz.IGNORED} if truths and errors else {}
         with matplotlib.rc_context(viz.STYLE):
             for colours, place, x in ((classes, "lower left", 0.006), (names, "lower right", 0.994)):
-                handles = [
-                    Patch(facecolor=np.divide(c, 255), edgecolor="#888", label=name) for name, c in colours.items()
-                ]
+                handles = [Patch(facecolor=np.divide(c, 255), edgecolor="#888") for c in colours.values()]
                 if handles:
                     at = {"loc": place, "bbox_to_anchor": (x, (self.foot - 0.36) / HEIGHT), "ncols": 12}
-                    self.figure.legend(handles=handles, fontsize=LITTLE, columnspacing=1, handlelength=1.4, **at)
+                    at |= {"fontsize": LITTLE, "columnspacing": 1, "handlelength": 1.4}
+                    viz.add_legend(self.figure, handles, list(colours), **at)
 
     def _axis(self, column, number, height):
         """An Axes over `number` columns, at the height that comes next."""

@@ -4,6 +4,13 @@ from planting import Mutant
 
 MUTANTS = [
     Mutant(
+        "the scans of a JPEG are not counted",
+        "datasets.picture_costs.jpeg_scans",
+        "scans += 1",
+        "scans = 1",
+        "datasets/test_images.py",
+    ),
+    Mutant(
         "-1 is not ignored",
         "datasets.labels._in_range",
         "for number in (-1, *ignore):",

@@ -20,16 +20,23 @@ MUTANTS = [
     Mutant(
         "a tensor may begin anywhere in its storage",
         "weights.torch_objects.Storages.array",
-        "if offset + reach > storage.length or",
-        "if reach > storage.length or",
+        "if offset + reach > storage.length:",
+        "if reach > storage.length:",
         "weights/test_hostile.py",
     ),
     Mutant(
         "one stored number repeated without end",
-        "weights.torch_objects.Storages.array",
-        "or count > storage.length",
-        "",
+        "weights.torch_objects.Storages._spend",
+        "self.room_repeated -= count",
+        "pass",
         "weights/test_hostile.py",
+    ),
+    Mutant(
+        "PyTorch's lazy minus is dropped",
+        "weights.torch_objects.rebuild_tensor",
+        'negative = metadata.get("neg", False) is not False',
+        "negative = False",
+        "weights/test_neighbours.py",
     ),
     Mutant(
         "a pickle's string is allocated before it is read",
