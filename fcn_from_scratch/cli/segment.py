@@ -3,6 +3,7 @@
 import sys
 import time
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -78,15 +79,14 @@ def add_arguments(parser):
 
 def run(args):
     common.check_device(args.device)
+    folders = {str(Path(word)) for word in args.images if Path(word).is_dir()}
     args.images = files_matching(args.images)
-    stems = [nfc(Path(image).stem) for image in args.images]
-    for stem in stems:
-        if stems.count(stem) > 1:
-            raise InputError(f"two pictures are called {stem}: their results would have the same names")
     if args.random_weights:
         model, extra = untrained(args), {}
     else:
         model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
+    args.images = own_arguments.without_labels(args.images, folders, extra.get("arguments", {}))
+    stems = _stems(args.images)
     if common.channels_of(model) != 3:
         raise InputError(f"a {model.name} reads {common.channels_of(model)} channels; a photo has 3 colour channels")
     common.for_pictures(model, len(args.images), args.device, args.fast_fc6)
@@ -116,6 +116,15 @@ def run(args):
         number = f"{len(left_out)} of {len(args.images)} pictures could not be segmented"
         print(f"fcn: {number}: {'; '.join(left_out)}", file=sys.stderr)
     return 1 if left_out else 0
+
+
+def _stems(paths):
+    """The names of the results. Raises: InputError for two pictures of one name."""
+    stems = [nfc(Path(path).stem) for path in paths]
+    for stem, count in Counter(stems).items():
+        if count > 1:
+            raise InputError(f"two pictures are called {stem}: their results would have the same names")
+    return stems
 
 
 def _tell(lines, folder):

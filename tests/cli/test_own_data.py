@@ -97,6 +97,15 @@ def test_segment_reads_pictures_as_the_training_did(tool, tmp_path, done, mistak
         assert (tmp_path / "s" / name).read_bytes() == (tmp_path / "t" / name).read_bytes()
 
 
+def test_segment_leaves_masks_beside_the_pictures_out(run, tmp_path, done):
+    out = done("segment", tmp_path / "data" / "valid", "--weights", run, "--out", tmp_path / "s")
+    assert "left out, since they are labels: p6_jpg" in out
+    assert len(list((tmp_path / "s").glob("*_labels.png"))) == 2
+    mask = next((tmp_path / "data" / "valid").glob("*_mask.png"))
+    done("segment", mask, "--weights", run, "--out", tmp_path / "t")
+    assert len(list((tmp_path / "t").glob("*_labels.png"))) == 1
+
+
 # --- compare and doctor take the same -----------------------------------------------------------------------------
 
 
