@@ -45,7 +45,8 @@ def distinct(values):
         return found.astype(np.int64), counts[found], places.__getitem__
     low, high = int(values.min()), int(values.max())
     if high - low < 1 << 16:  # counting is many times faster than sorting
-        found, counts, places = distinct((values - low).astype(np.uint16))
-        return found + low, counts, lambda pixels: places((pixels - low).astype(np.uint16))
+        shifted = (values.astype(np.int64) - low).astype(np.uint16)
+        found, counts, places = distinct(shifted)
+        return found + low, counts, lambda pixels: places((pixels.astype(np.int64) - low).astype(np.uint16))
     found, counts = np.unique(values, return_counts=True)
     return found.astype(np.int64), counts, lambda pixels: np.searchsorted(found, pixels)

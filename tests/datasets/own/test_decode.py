@@ -11,7 +11,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets import voc_palette
 from fcn_from_scratch.datasets.own.classes import Classes, read_classes
 from fcn_from_scratch.datasets.own.label_map import parse
-from fcn_from_scratch.datasets.own.raw import IGNORED, UNMARKED, Raw
+from fcn_from_scratch.datasets.own.raw import IGNORED, UNMARKED, Raw, distinct
 from fcn_from_scratch.datasets.own.settle import needs_counts, settle, tally
 
 ABC = Classes(("a", "b", "c"))
@@ -40,6 +40,22 @@ def counted(*raws):
 def test_names_alone_take_ids(dtype):
     assert ids(decoder(ABC), 2, 0, 1, 255, dtype=dtype) == [2, 0, 1, 255]
     assert decoder(ABC).ids(Raw(np.array([[1]], dtype)), "x").dtype == np.uint8
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.int64, np.uint32])
+def test_numbers_of_every_type_are_told_apart(dtype):
+    values = [0, 5, 127] if dtype == np.uint32 else [-128, 0, 127]
+    found, counts, places = distinct(np.array([[*values, 0]], dtype))
+    assert (found.tolist(), counts.tolist()) == (values, [2 if value == 0 else 1 for value in values])
+    assert found[places(np.array([values], dtype))].tolist() == [values]
+
+
+def test_too_many_classes_are_refused():
+    with pytest.raises(InputError, match=r"there are 300 classes; ids are 0\.\.254"):
+        decoder(None, ",".join(f"{i}:c{i}" for i in range(300)))
+    with pytest.raises(InputError, match="there are 256 classes"):
+        decoder(None, None, 256)
+    assert len(decoder(None, None, 255).names) == 255
 
 
 def test_minus_one_is_ignored():
