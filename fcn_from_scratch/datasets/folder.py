@@ -17,7 +17,7 @@ from fcn_from_scratch.datasets.own.gather import gather, split_folders
 from fcn_from_scratch.datasets.own.kept import Kept
 from fcn_from_scratch.datasets.own.label_map import numbered
 from fcn_from_scratch.datasets.own.scan import Tree
-from fcn_from_scratch.datasets.own.stored import read_stored
+from fcn_from_scratch.datasets.own.stored import files_of, read_stored
 
 PEEK = 16  # so many label files are read when the dataset is built, to warn early
 
@@ -39,6 +39,7 @@ class Folder(PairDataset):
     mask_palette colours (K, 3) of labels that were saved as colours: colour k is id k
     others       cache, cache_bytes: see PairDataset
 
+    read_as      the map, the bands and the range as typed, for whoever compares two sets of files
     notes        sentences for the user: what was taken, divided and left out
     Raises: InputError for everything that does not fit, in one sentence.
     """
@@ -64,6 +65,8 @@ class Folder(PairDataset):
         chosen, found, patterns = gather(Tree(root), split, images, labels, self.notes)
         self.images, self.labels = (pattern.text for pattern in patterns)
         self._chosen, self._indexes = chosen, found.indexes
+        # What the files alone do not tell: the same files read otherwise are other data.
+        self.read_as = tuple(map(str, filter(None, (label_map, bands, range))))
         kept, folders = Kept(root), [root, *split_folders(found, patterns, split)]
         classes = naming.given_classes(classes, root, folders, self.notes)
         if mask_palette is None:
@@ -74,7 +77,7 @@ class Folder(PairDataset):
             _refuse_shallow(found, kept, root)
         kept.save()
         self.palette = self._decoder.palette
-        files = [(pair.name, pair.picture, pair.labels) for pair in chosen]
+        files = [(pair.name, pair.picture, pair.labels, *_masks(pair, found.indexes)) for pair in chosen]
         super().__init__(files, self._decoder.names, mask_palette=mask_palette, cache=cache, cache_bytes=cache_bytes)
         self._warn(root)
 
@@ -101,14 +104,24 @@ class Folder(PairDataset):
             warnings.warn(f"{root}: {complaint}", stacklevel=3)
 
 
+def _masks(pair, indexes):
+    """The label files that a list names; none where pair.labels is the label file itself."""
+    files = files_of(pair, indexes)
+    return [] if files == [pair.labels] else files
+
+
 def _refuse_shallow(found, kept, root):
     """Raises: InputError where no 16-bit picture of the set uses its range."""
     values = []
     for pair in found.pairs:
         if pair.labels:
             with suppress(checks.UnreadableError):
-                values.append(kept.fact("deepest", pair.picture, deepest))
+                values.append(kept.fact("deepest", pair.picture, deepest, _is_depth))
     refuse_shallow(max((value for value in values if value is not None), default=None), root)
+
+
+def _is_depth(value):
+    return value is None or (type(value) is int and 0 <= value < 2**32)
 
 
 def _by_palette(found, classes, num_classes, colours, root):

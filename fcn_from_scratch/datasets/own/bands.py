@@ -74,11 +74,12 @@ def _on_white(path):
 def deepest(path):
     """The largest value of a picture of more than 8 bits. Returns: int, or None for other pictures.
 
-    A picture of 8 bits is not decoded. Raises: as read_picture does.
+    A picture of 8 bits is not decoded. Floating-point pictures have no range to fill. Raises: as read_picture does.
     """
     if not _is_deep(path):
         return None
-    return int(_samples(open_page(path), path).max())
+    picture = open_page(path)
+    return None if picture.mode == "F" else int(_samples(picture, path).max())
 
 
 def refuse_shallow(largest, where):

@@ -22,30 +22,34 @@ WORTH = 0.5  # seconds: what is found out faster is not kept
 class Kept:
     """Facts about the files below a root.
 
-    facts  dict, place of a file below the root -> {"size", "time", fact's name: value for JSON}
+    files  dict, place of a file below the root -> {"size", "time", "facts": {name: value for JSON}}
     """
 
     def __init__(self, root):
         self.root, self._seconds = Path(root), 0.0
-        self.facts = _read(self.root / FILE)
+        self.files = _read(self.root / FILE)
 
-    def fact(self, name, path, compute):
-        """compute(path), a value for JSON, or the kept one. Another name is another fact about the same file."""
+    def fact(self, name, path, compute, sound=lambda value: True):
+        """compute(path), a value for JSON, or the kept one. Another name is another fact about the same file.
+
+        sound  whether a kept value can be one: somebody may have edited the file
+        """
         about, place = _about(path), _place(path, self.root)
-        known = self.facts.get(place)
-        if not isinstance(known, dict) or any(known.get(key) != value for key, value in about.items()):
-            known = self.facts[place] = about
-        if name not in known:
+        known = self.files.get(place)
+        if not _is_about(known, about):
+            known = self.files[place] = about | {"facts": {}}
+        facts = known["facts"]
+        if name not in facts or not sound(facts[name]):
             start = time.perf_counter()
-            known[name] = compute(path)
+            facts[name] = compute(path)
             self._seconds += time.perf_counter() - start
-        return known[name]
+        return facts[name]
 
     def save(self):
         """Keep what was found out since, if that took a while."""
         if self._seconds < WORTH:
             return
-        text = json.dumps({"format": FORMAT, "facts": self.facts}, separators=(",", ":"))
+        text = json.dumps({"format": FORMAT, "files": self.files}, separators=(",", ":"))
         with suppress(OSError):
             write_atomically(self.root / FILE, lambda file: file.write(text.encode()))
         self._seconds = 0.0
@@ -60,6 +64,13 @@ def _about(path):
     return {"size": found.st_size, "time": found.st_mtime_ns}
 
 
+def _is_about(known, about):
+    """Whether kept facts are those of a file of this size and time."""
+    if not isinstance(known, dict) or not isinstance(known.get("facts"), dict):
+        return False
+    return all(known.get(key) == value for key, value in about.items())
+
+
 def _place(path, root):
     path = str(path)
     return path[len(str(root)) + 1 :] if path.startswith(f"{root}{os.sep}") else path
@@ -71,5 +82,5 @@ def _read(path):
         content = json.loads(read_bytes(path, MOST))
     except (OSError, ValueError, RecursionError, InputError):
         return {}
-    facts = content.get("facts") if isinstance(content, dict) and content.get("format") == FORMAT else None
-    return facts if isinstance(facts, dict) else {}
+    files = content.get("files") if isinstance(content, dict) and content.get("format") == FORMAT else None
+    return files if isinstance(files, dict) else {}

@@ -3,9 +3,11 @@
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets.own import pairs, told
 from fcn_from_scratch.datasets.own.patterns import Pattern
+from fcn_from_scratch.datasets.own.scan import Tree
 
 USUAL = ("images", "labels")
 PICTURES = ("images", "imgs", "image", "img")
+LOOKED_INTO = 20  # folders below the root, for a hint
 LABELS = ("labels", "masks", "annotations", "label", "mask")
 
 
@@ -51,7 +53,7 @@ def _usual(tree):
     if not any(tree.inside(tree.root, name) for name in USUAL):
         raise InputError(
             "folder data is images/* and labels/* with the same stems, another known layout, or what --images and "
-            f"--labels say; there is no folder {tree.root / USUAL[0]}; {told.content(tree, tree.root)}"
+            f"--labels say; there is no folder {tree.root / USUAL[0]}; {told.content(tree, tree.root)}{_below(tree)}"
         )
     for name in USUAL:
         folder = tree.inside(tree.root, name)
@@ -63,6 +65,15 @@ def _usual(tree):
         if not tree.find(Pattern(f"{name}/{{}}.*")):
             raise InputError(f"there are no pictures in {folder}; {told.content(tree, folder)}")
     return tuple(f"{name}/{{}}.*" for name in USUAL)
+
+
+def _below(tree):
+    """A hint where a layout fits one folder below the root."""
+    for name in tree.entries(tree.root)[1][:LOOKED_INTO]:
+        below = Tree(tree.root / name)
+        if any(_fits(below, *pair) for pair in _known()):
+            return f"; a known layout is in {below.root}: say --root {below.root}"
+    return ""
 
 
 def _fits(tree, images, labels):

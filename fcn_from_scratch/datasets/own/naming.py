@@ -1,5 +1,6 @@
 """Which classes one's own pictures have: from --classes, a class file beside them, or the labels themselves."""
 
+import re
 from collections import Counter
 
 from fcn_from_scratch.checks import InputError, UnreadableError
@@ -8,7 +9,7 @@ from fcn_from_scratch.datasets.own.class_list import Classes, checked
 from fcn_from_scratch.datasets.own.classes import find_class_file, read_classes
 from fcn_from_scratch.datasets.own.label_map import parse
 from fcn_from_scratch.datasets.own.settle import needs_counts, settle, tally
-from fcn_from_scratch.datasets.own.stored import read_stored, stored_in
+from fcn_from_scratch.datasets.own.stored import files_of, read_stored
 
 FACT = "labels"
 
@@ -66,14 +67,23 @@ def _counts(pairs, indexes, kept):
     """How many pixels of each value or name all label files hold. Files that cannot be read are left out."""
     total, trouble = Counter(), None
     for pair in pairs:
-        path = stored_in(pair, indexes)
+        path = files_of(pair, indexes)[0]  # with several, a list names the classes
         try:
-            total.update(kept.fact(FACT, path, lambda path, pair=pair: tally(read_stored(pair, indexes), path)))
+            count = kept.fact(FACT, path, lambda path, pair=pair: tally(read_stored(pair, indexes), path), _is_tally)
+            total.update(count)
         except UnreadableError as error:
             trouble = trouble or error
     if not total and trouble is not None:
         raise trouble
     return total
+
+
+def _is_tally(value):
+    """Whether a kept value is one that `tally` returns."""
+    if not isinstance(value, dict) or not value:
+        return False
+    fine = all(key.startswith("name:") or re.fullmatch(r"-?\d{1,10}", key, re.ASCII) for key in value)
+    return fine and all(type(count) is int and count > 0 for count in value.values())
 
 
 def require_same(first, second, what):

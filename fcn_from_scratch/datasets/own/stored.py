@@ -31,12 +31,12 @@ def read_stored(pair, indexes, names=()):
     return paint(masks, names, size, pair.picture)
 
 
-def stored_in(pair, indexes):
-    """The file that holds the labels of one Pair and of no other, where there is one: a list names it."""
+def files_of(pair, indexes):
+    """The files that hold the labels of one Pair: its label file, or those that a list names. COCO's file is one."""
     if pair.entry is None or indexes[pair.labels].is_coco:
-        return pair.labels
+        return [pair.labels]
     index = indexes[pair.labels]
-    return index.file(index.content[pair.entry][0][0])
+    return [index.file(name) for name, _ in index.content[pair.entry]]
 
 
 def shown_size(path):

@@ -163,6 +163,7 @@ def fingerprint(dataset):
     if hasattr(dataset, "pairs"):
         for name, *paths in dataset.pairs:
             digest.update(repr((name, [_digest_of(Path(path)) for path in paths])).encode())
+        digest.update("".join(getattr(dataset, "read_as", ())).encode())
     else:
         for number in range(min(len(dataset), 8)):
             digest.update(dataset[number].image.tobytes() + dataset[number].labels.tobytes())
