@@ -41,7 +41,6 @@ class Decoder(NamedTuple):
         """The colour of each id in pictures of predictions, uint8 (256, 3)."""
         palette = voc_palette()
         if self.classes is not None and self.classes.colours is not None:
-            palette[: self.shift] = 0
             palette[self.shift : len(self.names)] = self.classes.colours
         return palette
 

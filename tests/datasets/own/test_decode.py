@@ -132,6 +132,17 @@ def test_the_name_of_a_cityscapes_file_tells_its_numbers():
     assert city.ids(Raw(colours=colours), "a_gtFine_color.png").tolist() == [[13, 0, 255]]
 
 
+def test_camvids_numbers_and_the_colours_of_its_authors():
+    camvid = decoder(read_classes("camvid"))
+    assert ids(camvid, 0, 10, 11) == [0, 10, 255]  # SegNet's files have 11 for what is unlabelled
+    stills = np.array([[(128, 128, 128), (192, 0, 128), (0, 0, 0), (64, 64, 0)]], np.uint8)
+    assert camvid.ids(Raw(colours=stills), "x_L.png").tolist() == [[0, 1, 255, 9]]
+
+
+def test_ade20ks_numbers():
+    assert ids(decoder(read_classes("ade20k")), 0, 1, 150) == [255, 0, 149]
+
+
 # --- colours -----------------------------------------------------------------------------------------------------
 
 
