@@ -58,7 +58,10 @@ class Decoder(NamedTuple):
             return self._coloured(raw.colours, path)
         if raw.palette is not None and self._by_palette(raw, path):
             return self._from_colours(raw.palette[raw.values], path)
-        return self._valued(raw.values, path)
+        decoder, values = self._by_shades(raw, path), raw.values
+        if decoder is not self and values.dtype == bool:
+            values = values * np.uint8(IGNORE)  # the white of a picture of one bit
+        return decoder._valued(values, path)
 
     # --- numbers -------------------------------------------------------------------------------------------------
 
@@ -112,6 +115,16 @@ class Decoder(NamedTuple):
             more = ",".join(parts) if len(parts) <= 8 else "rest:ignore"
             return f"--label-map {self.text}{',' * bool(self.text)}{more}"
         return to_type(found, len(self.names))
+
+    def _by_shades(self, raw, path):
+        """The decoder of a grey picture: where every class is a shade of grey, the shades are the values."""
+        if self.classes is None or self.classes.colours is None or self.classes.values_in(path)[0] is not None:
+            return self
+        colours, ramp = self.classes.colours, np.arange(256)[:, None]
+        if (colours != colours[:, :1]).any() or (raw.palette is not None and (raw.palette != ramp).any()):
+            return self
+        ignored = tuple(colour[0] for colour, id in self.classes.more_colours if id == IGNORE and len(set(colour)) == 1)
+        return self._replace(classes=self.classes._replace(values=tuple(colours[:, 0].tolist()), ignored=ignored))
 
     # --- colours -------------------------------------------------------------------------------------------------
 

@@ -181,6 +181,30 @@ def test_colours_that_nobody_named_are_refused_with_what_to_write():
             make()
 
 
+def test_shades_of_grey_are_the_values_of_a_grey_picture():
+    """A mask of black and white is the same labels whether it is saved in grey or in colour."""
+    shades = Classes(("ground", "leaf"), None, np.array([(0, 0, 0), (255, 255, 255)], np.uint8))
+    pixels = np.array([[0, 255, 255]], np.uint8)
+    assert decoder(shades).ids(Raw(pixels), "x.png").tolist() == [[0, 1, 1]]
+    assert decoder(shades).ids(Raw(colours=np.dstack([pixels] * 3)), "x.png").tolist() == [[0, 1, 1]]
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    assert decoder(shades).ids(Raw(pixels, palette=ramp), "x.png").tolist() == [[0, 1, 1]]
+    assert decoder(shades).ids(Raw(pixels > 0), "x.png").tolist() == [[0, 1, 1]]
+    assert decoder(ABC).ids(Raw(pixels > 0), "x.png").tolist() == [[0, 1, 1]]
+    with pytest.raises(InputError, match="value 7 in 50"):
+        decoder(shades).ids(Raw(np.array([[0, 7]], np.uint8)), "x.png")
+    counted_from_1 = Classes(("a", "b"), None, np.array([(1, 1, 1), (2, 2, 2)], np.uint8))
+    assert decoder(counted_from_1).ids(Raw(np.array([[1, 2, 255]])), "x.png").tolist() == [[0, 1, 255]]
+
+
+def test_a_palette_of_black_and_white_gives_numbers():
+    shades = Classes(("ground", "leaf"), None, np.array([(0, 0, 0), (255, 255, 255)], np.uint8))
+    palette = np.zeros((256, 3), np.uint8)
+    palette[1] = 255
+    assert decoder(shades).ids(Raw(np.array([[0, 1]], np.uint8), palette=palette), "x.png").tolist() == [[0, 1]]
+    assert decoder(shades).ids(Raw(np.array([[0, 1]], np.uint8), palette=palette[::-1]), "x").tolist() == [[0, 0]]
+
+
 # --- palettes ----------------------------------------------------------------------------------------------------
 
 
