@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from datasets.own.tiffs import tiff
 from PIL import Image
+from tiffs import tiff
 
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets import read_image

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from datasets.own.test_run_lengths import slow_counts, slow_text
+from slow_run_lengths import slow_counts, slow_text
 
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets.own.class_list import Classes

@@ -5,8 +5,8 @@ import zlib
 
 import numpy as np
 import pytest
-from datasets.own.tiffs import packed, tiff
 from PIL import Image
+from tiffs import packed, tiff
 
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets import read_labels
