@@ -40,9 +40,9 @@ def _list(value, holds, longest=LONGEST):
     return type(value) is list and len(value) <= longest and all(map(holds, value))
 
 
-def _text(value):
+def _text(value, longest=4096):
     """A text that controls no terminal. Bytes of a path that are not UTF-8 are in Python's text as lone surrogates."""
-    if type(value) is not str or len(value) > 4096:
+    if type(value) is not str or len(value) > longest:
         return False
     return all(letter.isprintable() or "\udc80" <= letter <= "\udcff" for letter in value)
 
@@ -64,6 +64,7 @@ def _option(value):
 
 
 TEXT = Kind("a printable text", _text)
+LONG_TEXT = Kind("a printable text", lambda value: _text(value, LONGEST))  # a map may name thousands of values
 FLAG = Kind("true or false", lambda value: type(value) is bool)
 COUNT = Kind("an integer above 0", lambda value: _integer(value, 1))
 WHOLE = Kind("an integer, at least 0", lambda value: _integer(value, 0))
@@ -123,8 +124,8 @@ ARGUMENTS = {
     "classes_by": _one_of("shape", "colour").or_none(),
     "images": TEXT.or_none(),
     "labels": TEXT.or_none(),
-    "classes": TEXT.or_none(),
-    "label_map": TEXT.or_none(),
+    "classes": LONG_TEXT.or_none(),
+    "label_map": LONG_TEXT.or_none(),
     "bands": TEXT.or_none(),
     "range": TEXT.or_none(),
     "split": TEXT,

@@ -191,6 +191,14 @@ def test_resume_refuses_another_option_and_takes_the_same(tmp_path, done, mistak
     done("train", "--resume", *words, *end)
 
 
+def test_a_long_map_is_kept(tmp_path, done):
+    own_trees.write("slices of 16 bits, such as medical ones", tmp_path / "data")
+    label_map = ",".join(["0:0,1:1,2:2", *(f"{n}:ignore" for n in range(1000, 3000))])
+    words = ("--dataset", "folder", "--root", tmp_path / "data", "--label-map", label_map)
+    done("train", *words, *FAST, "--out", tmp_path / "run")
+    done("train", "--resume", "--steps", 4, "--out", tmp_path / "run")
+
+
 def test_what_was_taken_is_told_and_kept(tmp_path, done):
     """A second layout that fits later does not stop the run: the checkpoint names the patterns."""
     own_trees.write("CVAT, segmentation mask 1.1", tmp_path / "data")
