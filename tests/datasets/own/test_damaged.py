@@ -109,7 +109,7 @@ def test_damaged_files_end_in_a_sentence(tmp_path, name):
                     read(path)
                 except InputError as error:
                     sentence = str(error)
-                    assert name in sentence  # noqa: PT017
+                    assert name in sentence
         assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY
     finally:
         tracemalloc.stop()
