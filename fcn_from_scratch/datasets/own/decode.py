@@ -90,25 +90,26 @@ class Decoder(NamedTuple):
     def _unknown_value(self, found, counts, ids, path):
         unknown = ids == UNKNOWN
         worst = np.flatnonzero(unknown)[counts[unknown].argmax()]
-        if not self.text and (self.classes is None or self.classes.values is None):
+        valued = self.classes is not None and self.classes.values_in(path)[0] is not None
+        typed = self._to_type(found, unknown, valued)
+        if not self.text and not valued:
             named = "" if self.classes is None else f", the classes of {self.classes.source}"
             return InputError(
                 f"the labels in {path} contain the id {found[worst]} ({pixels_of(counts[worst])} out of range, "
                 f"{share(counts[worst], counts.sum())}){others(unknown, 'value')}; allowed are "
-                f"0..{len(self.names) - 1} and {IGNORE} (ignore){named}: type {self._to_type(found, unknown)}"
+                f"0..{len(self.names) - 1} and {IGNORE} (ignore){named}: type {typed}"
             )
         return InputError(
             f"{path} has the value {found[worst]} in {share(counts[worst], counts.sum())} of its pixels"
             f"{others(unknown, 'value')}, which "
-            f"{self._named_by()} does not name: type {self._to_type(found, unknown)}"
+            f"{self._named_by()} does not name: say its class, or ignore, as in {typed}"
         )
 
     def _named_by(self):
         return f"--label-map {self.text}" if self.text else self.classes.source
 
-    def _to_type(self, found, unknown):
-        """The option that would take all values."""
-        valued = self.classes is not None and self.classes.values is not None
+    def _to_type(self, found, unknown, valued):
+        """The option that would take all values; `valued` says whether the classes have values."""
         if self.text or valued:
             own = 0 if valued or self.shift else len(self.names)  # classes whose ids the labels may hold
             parts = [f"{value}:{value if 0 <= value < own else 'ignore'}" for value in found[unknown]]

@@ -128,6 +128,8 @@ def test_the_name_of_a_cityscapes_file_tells_its_numbers():
     city = decoder(read_classes("cityscapes"))
     assert ids(city, 7, 26, 0, 4, path="a_gtFine_labelIds.png") == [0, 13, 255, 255]
     assert ids(city, 7, 13, 0, 255, path="a_gtFine_labelTrainIds.png") == [7, 13, 0, 255]
+    with pytest.raises(InputError, match=r"value 40 in 50\.0% .*cityscapes does not name: .*--label-map 40:ignore"):
+        ids(city, 7, 40, path="a_gtFine_labelIds.png")
     colours = np.array([[(0, 0, 142), (128, 64, 128), (0, 0, 0)]], np.uint8)
     assert city.ids(Raw(colours=colours), "a_gtFine_color.png").tolist() == [[13, 0, 255]]
 
