@@ -117,7 +117,9 @@ def _is_deep(path):
 def _samples(picture, path):
     """All the bands that can be had, (H, W, B), with all their bits."""
     mode, form, format = header(path)
-    if ";16" in form and mode in ("RGB", "RGBA", "LA"):
+    if form.startswith("RGBX;16"):
+        mode = "RGBX"
+    if ";16" in form and mode in ("RGB", "RGBA", "RGBX", "LA"):
         high = _reread(path, mode, form)
         low = _reread(path, mode, _swapped(form))
         return high.astype(np.int64) * 256 + low
@@ -181,7 +183,9 @@ def _refuse_extra(picture, path):
     if count <= colours or picture.mode in ("CMYK", "P", "PA", "F") or picture.mode.startswith("I"):
         return
     if count == colours + 1:
-        last = picture.getchannel(colours) if len(picture.getbands()) == count else _samples(picture, path)[:, :, -1]
+        last = (
+            picture.getchannel(colours) if len(picture.getbands()) == count else _samples(picture, path)[:, :, colours]
+        )
         if np.isin(np.asarray(last), (0, 255)).all():
             return
     what = "its last one is no mask of 0 and 255" if count == colours + 1 else "a picture has three"

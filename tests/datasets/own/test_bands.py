@@ -188,6 +188,16 @@ def test_sixteen_bits_of_colour_are_all_used(tmp_path, order):
     np.testing.assert_allclose(read_picture(tmp_path / "x.tif", None, (0, 4095)), expected, atol=1)
 
 
+@pytest.mark.parametrize("extra", [0, 2], ids=["unspecified", "alpha"])
+def test_four_bands_of_sixteen_bits(tmp_path, extra):
+    pixels = noise(4, 16) // 16
+    path = save(tmp_path / "x.tif", pixels, extra=[extra])
+    with pytest.raises(InputError, match=r"4 bands, .*--bands 0,1,2"):
+        read_picture(path)
+    expected = np.rint(pixels[:, :, [3, 0, 1]] / 4095 * 255)
+    np.testing.assert_allclose(read_picture(path, (3, 0, 1), (0, 4095)), expected, atol=1)
+
+
 def test_the_range_of_eight_bits_may_be_said(tmp_path):
     pixels = noise(3)
     Image.fromarray(pixels).save(tmp_path / "x.png")
