@@ -183,10 +183,8 @@ def _refuse_extra(picture, path):
     if count <= colours or picture.mode in ("CMYK", "P", "PA", "F") or picture.mode.startswith("I"):
         return
     if count == colours + 1:
-        last = (
-            picture.getchannel(colours) if len(picture.getbands()) == count else _samples(picture, path)[:, :, colours]
-        )
-        if np.isin(np.asarray(last), (0, 255)).all():
+        values = np.asarray(picture) if len(picture.getbands()) == count else _samples(picture, path)
+        if values.shape[2] == count and np.isin(values[:, :, colours], (0, 255)).all():
             return
     what = "its last one is no mask of 0 and 255" if count == colours + 1 else "a picture has three"
     raise InputError(
