@@ -34,9 +34,10 @@ def read_npy(path, picture_path=None, size=None):
 
 
 def whole(array, path):
-    """An array of whole numbers as integers. Raises: InputError for fractions and for numbers that none has."""
-    if array.dtype.kind == "b":
-        return array.astype(np.uint8)
+    """An array of whole numbers as integers; booleans stay.
+
+    Raises: InputError for fractions, and for numbers that no class has.
+    """
     if array.dtype.kind == "f":
         if not (np.isfinite(array) & (array == np.rint(array))).all() or np.abs(array).max() > 2**31:
             raise InputError(
