@@ -204,6 +204,16 @@ def test_a_label_file_that_changes_is_read_again(tmp_path, always):
     assert Folder(tmp_path).num_classes == 3
 
 
+def test_what_was_found_is_kept_although_the_labels_are_refused(tmp_path, always):
+    pair(tmp_path, "images/a.png", "masks/a.png", (0, 255))
+    with pytest.raises(InputError, match=r"0:0,255:1 .*\(taken: --images 'images/\{\}\.\*' --labels 'masks/"):
+        Folder(tmp_path)
+    assert "masks/a.png" in (tmp_path / FILE).read_text()
+    with pytest.raises(InputError) as caught:
+        Folder(tmp_path, images="images/{}.png", labels="masks/{}.png")
+    assert "taken" not in str(caught.value)
+
+
 def test_a_folder_that_cannot_be_written_to(tmp_path, always, monkeypatch):
     pair(tmp_path, "images/a.png", "labels/a.png")
 
