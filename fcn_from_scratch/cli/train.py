@@ -92,7 +92,9 @@ def _run(args, folder, group, changed, stack):
     if group and args.device == "cuda":
         backend.use_gpu(group.local)
     left_out = []
-    dataset, validation = (_dataset(args, split, left_out) for split in (args.split, args.val_split))
+    dataset = _dataset(args, args.split, left_out)
+    args.names = getattr(args, "names", None) or list(dataset.classes)  # a validation set may lack a class
+    validation = _dataset(args, args.val_split, left_out)
     own_arguments.tell(dataset, validation)
     require_same(dataset.classes, validation.classes, f"{args.split} and {args.val_split} have other classes")
     own_arguments.keep(args, dataset)

@@ -125,6 +125,21 @@ def test_every_command_has_them(name, fcn):
     assert all(f"--{option.replace('_', '-')} " in out for option in OPTIONS)
 
 
+# --- splits ---------------------------------------------------------------------------------------------------
+
+
+def test_a_validation_split_of_another_name_may_lack_a_class(tmp_path, done):
+    for split, values in (("train2017", (0, 1, 2)), ("val2017", (0, 1))):
+        for number in range(2):
+            own_trees.save(tmp_path / "data" / split / f"{number}.jpg", own_trees.scene(number)[0])
+            labels = np.resize(np.array(values, np.uint8), (own_trees.HEIGHT, own_trees.WIDTH))
+            own_trees.save(tmp_path / "data" / split / f"{number}_mask.png", labels)
+    words = ["--dataset", "folder", "--root", tmp_path / "data", "--images", "{split}/{}.jpg"]
+    words += ["--labels", "{split}/{}_mask.png", "--split", "train2017", "--val-split", "val2017"]
+    out = done("train", *words, *FAST, "--out", tmp_path / "run")
+    assert re.search(r"^class 2 +0\.0 ", out, re.MULTILINE)
+
+
 # --- evaluate -------------------------------------------------------------------------------------------------
 
 
