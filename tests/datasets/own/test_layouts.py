@@ -86,6 +86,16 @@ def test_labels_that_are_no_pictures_are_no_second_layout(tmp_path):
     assert Folder(tmp_path).labels == "SegmentationClassPNG/{}.*"
 
 
+@pytest.mark.parametrize("other", [".npy", ".json", ".xml"])
+def test_other_files_beside_the_labels_do_no_harm(tmp_path, other):
+    """As ever, images/ and labels/ are pictures; a tool's own file may lie beside each."""
+    pair(tmp_path, "images/a.png", "labels/a.PNG")
+    (tmp_path / "labels" / f"a{other}").write_text("{}")
+    dataset = Folder(tmp_path, "all")
+    assert dataset.pairs[0][2].name == "a.PNG"
+    assert dataset.labels == ("labels/{}.*" if other == ".xml" else "labels/{}.png")
+
+
 def test_where_nothing_fits_it_is_said_what_is_there(tmp_path):
     (tmp_path / "fotos").mkdir()
     (tmp_path / "notes.txt").touch()
