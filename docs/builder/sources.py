@@ -14,7 +14,7 @@ MENU = {  # caption -> pages of docs/ in their order; a page that is not listed 
     "The course": ("glossary", "live", "paper_tables", "recipes", "teachers"),
     "Results": ("compare", "results", "performance"),
     "The code": ("reading_route", "extending"),
-    "Using the package": ("training", "datasets", "weights", "gradcheck"),
+    "Using the package": ("own_data", "training", "datasets", "weights", "gradcheck"),
 }
 SLIDES = '<p><a href="slides.pdf" download>All of these figures as slides</a> (PDF, 16 to 9).</p>\n\n'
 EMPTY_INDEX = "# Fully convolutional networks from scratch\n"

@@ -215,7 +215,8 @@ def _trials(args, photo, cache):
 
 
 def _trial(args, seed, photo, cache):
-    train, val = (_dataset(args, split, seed) for split in ("train", "val"))
+    train = _dataset(args, "train", seed)
+    val = _dataset(args, "val", seed, train.classes)
     nets = _nets(args, train, cache, seed)
     record = tuning.read_record(tuning.record_path(cache, nets.settings, _identity(args, train)))
     if record is not None:
@@ -361,8 +362,11 @@ def _identity(args, train):
     return fingerprint(train)
 
 
-def _dataset(args, split, seed):
+def _dataset(args, split, seed, names=None):
+    """The data of a split. `names` are the classes' names of the training split."""
     options = own_arguments.own_options(args, args.dataset)
+    if args.dataset == "folder":
+        options["names"] = names
     if args.dataset == "shapes":
         number = TRAINING_SCENES if split == "train" else args.count
         options = {"size": args.size or SCENE, "count": number, "seed": seed, "classes_by": "colour"}

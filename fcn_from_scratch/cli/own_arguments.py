@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.checks import InputError, few
 from fcn_from_scratch.datasets.images import read_image
+from fcn_from_scratch.datasets.lists import nfc
 from fcn_from_scratch.datasets.own.bands import parse_bands, parse_range, read_picture
 from fcn_from_scratch.datasets.own.naming import require_same
 from fcn_from_scratch.datasets.own.overlap import same_pictures
+from fcn_from_scratch.datasets.own.patterns import Pattern
 
 OPTIONS = ("images", "labels", "classes", "label_map", "bands", "range")
 _HELP = {
@@ -65,6 +67,25 @@ def read_photo(path, settings):
     if settings.get("dataset") != "folder":
         return read_image(path)
     return read_picture(path, parse_bands(settings.get("bands")), parse_range(settings.get("range")))
+
+
+def without_labels(paths, folders, settings):
+    """The pictures among files, where the training's labels lay in the folder of their pictures: x.jpg, x_mask.png.
+
+    folders  those that were typed as such; a file that was typed by its name is kept
+    settings the options of the training, name -> value
+    """
+    if settings.get("dataset") != "folder" or not settings.get("labels") or not settings.get("images"):
+        return paths
+    images, labels = Pattern(settings["images"]), Pattern(settings["labels"], "--labels")
+    if images.text.rpartition("/")[0] != labels.text.rpartition("/")[0]:
+        return paths
+    masks = [
+        path for path in paths if str(Path(path).parent) in folders and labels.parts[-1].fullmatch(nfc(Path(path).name))
+    ]
+    if masks:
+        print(f"left out, since they are labels: {few([Path(path).name for path in masks])}")
+    return [path for path in paths if path not in masks]
 
 
 def absolute(args):

@@ -3,6 +3,7 @@
 import sys
 import time
 import warnings
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -90,12 +91,14 @@ def add_arguments(parser):
 
 def run(args):
     common.check_device(args.device)
+    folders = {str(Path(word)) for word in args.images if Path(word).is_dir()}
     args.images = files_matching(args.images)
     if args.random_weights:
         model, extra = untrained(args), {}
     else:
         model, extra = common.load_model(args.weights, args.model, args.num_classes, args.preprocessing)
     inputs = segment_inputs.Inputs(model, args, extra)
+    args.images = own_arguments.without_labels(args.images, folders, extra.get("arguments", {}))
     args.images = inputs.pictures(args.images)
     stems = _stems(args.images)
     apart = Apart([*args.images, *inputs.beside(args.images), args.weights], "choose another folder with --out")
@@ -129,11 +132,11 @@ def run(args):
     return 1 if left_out else 0
 
 
-def _stems(images):
-    """The names of the results. Raises: InputError when two pictures have the same."""
-    stems = [nfc(Path(image).stem) for image in images]
-    for stem in stems:
-        if stems.count(stem) > 1:
+def _stems(paths):
+    """The names of the results. Raises: InputError for two pictures of one name."""
+    stems = [nfc(Path(path).stem) for path in paths]
+    for stem, count in Counter(stems).items():
+        if count > 1:
             raise InputError(f"two pictures are called {stem}: their results would have the same names")
     return stems
 

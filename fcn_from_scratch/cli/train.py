@@ -101,7 +101,9 @@ def _run(args, folder, group, changed, stack, lock):
         backend.use_gpu(group.local)
     left_out = []
     common.require_sbd_used(args.sbd, args.split, args.val_split)
-    dataset, validation = (_dataset(args, is_validation, left_out) for is_validation in (False, True))
+    dataset = _dataset(args, False, left_out)
+    args.names = getattr(args, "names", None) or list(dataset.classes)  # a validation set may lack a class
+    validation = _dataset(args, True, left_out)
     own_arguments.tell(dataset, validation)
     require_same(dataset.classes, validation.classes, f"{args.split} and {args.val_split} have other classes")
     own_arguments.keep(args, dataset)

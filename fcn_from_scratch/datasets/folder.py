@@ -1,7 +1,7 @@
 """Your own data: pictures and labels as any annotation tool wrote them (docs/own_data.md)."""
 
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -67,15 +67,14 @@ class Folder(PairDataset):
         self._chosen, self._indexes = chosen, found.indexes
         # What the files alone do not tell: the same files read otherwise are other data.
         self.read_as = tuple(map(str, filter(None, (label_map, bands, range))))
-        kept, folders = Kept(root), [root, *split_folders(found, patterns, split)]
-        classes = naming.given_classes(classes, root, folders, self.notes)
-        if mask_palette is None:
-            self._decoder = naming.decide(found, classes, label_map, num_classes, names, kept, root)
-        else:
-            self._decoder = _by_palette(found, classes, num_classes, np.asarray(mask_palette), root)
-        if range is None:
-            _refuse_shallow(found, kept, root)
-        kept.save()
+        classes = naming.given_classes(classes, root, [root, *split_folders(found, patterns, split)], self.notes)
+        with Kept(root) as kept, _saying_what_was_taken(self, images):
+            if mask_palette is None:
+                self._decoder = naming.decide(found, classes, label_map, num_classes, names, kept, root)
+            else:
+                self._decoder = _by_palette(found, classes, num_classes, np.asarray(mask_palette), root)
+            if range is None:
+                _refuse_shallow(found, kept, root)
         self.palette = self._decoder.palette
         files = [(pair.name, pair.picture, pair.labels, *_masks(pair, found.indexes)) for pair in chosen]
         super().__init__(files, self._decoder.names, mask_palette=mask_palette, cache=cache, cache_bytes=cache_bytes)
@@ -102,6 +101,17 @@ class Folder(PairDataset):
                 continue  # it is told when the sample is asked for
         if counts.any() and (complaint := swallowed_foreground(counts)):
             warnings.warn(f"{root}: {complaint}", stacklevel=3)
+
+
+@contextmanager
+def _saying_what_was_taken(folder, images):
+    """Let an error about files that nobody named name the patterns that were taken."""
+    try:
+        yield
+    except checks.InputError as error:
+        if images is not None:
+            raise
+        raise type(error)(f"{error} (taken: --images '{folder.images}' --labels '{folder.labels}')") from error
 
 
 def _masks(pair, indexes):

@@ -43,9 +43,9 @@ def _list(value, holds, longest=LONGEST):
     return type(value) is list and len(value) <= longest and all(map(holds, value))
 
 
-def _text(value):
+def _text(value, longest=MOST_LETTERS):
     """Any text of a bounded length, as people name their classes and folders. Commands print it printable."""
-    return type(value) is str and len(value) <= MOST_LETTERS
+    return type(value) is str and len(value) <= longest
 
 
 def _one_of(*words):
@@ -65,6 +65,7 @@ def _option(value):
 
 
 TEXT = Kind(f"a text of at most {MOST_LETTERS} letters", _text)
+LONG_TEXT = Kind(f"a text of at most {LONGEST} letters", lambda value: _text(value, LONGEST))  # a map of many values
 FLAG = Kind("true or false", lambda value: type(value) is bool)
 COUNT = Kind("an integer from 1 to 2^53", lambda value: _integer(value, 1))
 WHOLE = Kind("an integer from 0 to 2^53", lambda value: _integer(value, 0))
@@ -136,8 +137,8 @@ ARGUMENTS = {
     "classes_by": _one_of("shape", "colour").or_none(),
     "images": TEXT.or_none(),
     "labels": TEXT.or_none(),
-    "classes": TEXT.or_none(),
-    "label_map": TEXT.or_none(),
+    "classes": LONG_TEXT.or_none(),
+    "label_map": LONG_TEXT.or_none(),
     "bands": TEXT.or_none(),
     "range": TEXT.or_none(),
     "split": TEXT,

@@ -3,7 +3,6 @@
 import re
 import shlex
 import shutil
-from pathlib import Path
 
 import numpy as np
 import own_trees
@@ -12,11 +11,8 @@ from PIL import Image
 
 from fcn_from_scratch import datasets
 from fcn_from_scratch.cli import own_help
-from fcn_from_scratch.datasets.own import patterns
 from fcn_from_scratch.training import checkpoint
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "own_data.md").read_text(encoding="utf-8")
-DOCUMENTED = dict(re.findall(r"^\| ([^|]+) \| `fcn train ([^`|]+)` \|$", PAGE, re.MULTILINE))
 FAST = ("--model", "mini_fcn8s", "--width", 2, "--steps", 3, "--batch-size", 2, "--no-augment")
 ROBOFLOW = "Roboflow, semantic segmentation masks"
 OPTIONS = ("images", "labels", "classes", "label_map", "bands", "range")
@@ -25,8 +21,8 @@ every_tool = pytest.mark.parametrize("tool", own_trees.TOOLS)
 
 
 def command(tool, root):
-    """The words behind `fcn train` that docs/own_data.md gives for a tool."""
-    return [str(root) if word == "DIR" else word for word in shlex.split(DOCUMENTED[tool])]
+    """The words behind `fcn train` that docs/own_data.md gives for a tool (tests/test_own_page.py compares them)."""
+    return [str(root) if word == "DIR" else word for word in shlex.split(own_help.COMMANDS[tool])]
 
 
 def options(tool):
@@ -36,11 +32,9 @@ def options(tool):
     return {name: pairs[f"--{name.replace('_', '-')}"] for name in OPTIONS if f"--{name.replace('_', '-')}" in pairs}
 
 
-def test_the_page_and_the_command_say_the_same(done):
-    assert own_help.COMMANDS == DOCUMENTED
-    assert DOCUMENTED.keys() == own_trees.TOOLS.keys()
+def test_the_command_prints_them(done):
     printed = " ".join(done("data", "folder").replace("\\\n", " ").split())
-    for tool, words in DOCUMENTED.items():
+    for tool, words in own_help.COMMANDS.items():
         assert f"{tool} fcn train {words}" in printed
 
 
@@ -103,6 +97,15 @@ def test_segment_reads_pictures_as_the_training_did(tool, tmp_path, done, mistak
         assert (tmp_path / "s" / name).read_bytes() == (tmp_path / "t" / name).read_bytes()
 
 
+def test_segment_leaves_masks_beside_the_pictures_out(run, tmp_path, done):
+    out = done("segment", tmp_path / "data" / "valid", "--weights", run, "--out", tmp_path / "s")
+    assert "left out, since they are labels: p6_jpg" in out
+    assert len(list((tmp_path / "s").glob("*_labels.png"))) == 2
+    mask = next((tmp_path / "data" / "valid").glob("*_mask.png"))
+    done("segment", mask, "--weights", run, "--out", tmp_path / "t")
+    assert len(list((tmp_path / "t").glob("*_labels.png"))) == 1
+
+
 # --- compare and doctor take the same -----------------------------------------------------------------------------
 
 
@@ -120,6 +123,21 @@ def test_doctor_and_compare_take_the_options(tmp_path, fcn):
 def test_every_command_has_them(name, fcn):
     out = fcn(name, "--help")[1]
     assert all(f"--{option.replace('_', '-')} " in out for option in OPTIONS)
+
+
+# --- splits ---------------------------------------------------------------------------------------------------
+
+
+def test_a_validation_split_of_another_name_may_lack_a_class(tmp_path, done):
+    for split, values in (("train2017", (0, 1, 2)), ("val2017", (0, 1))):
+        for number in range(2):
+            own_trees.save(tmp_path / "data" / split / f"{number}.jpg", own_trees.scene(number)[0])
+            labels = np.resize(np.array(values, np.uint8), (own_trees.HEIGHT, own_trees.WIDTH))
+            own_trees.save(tmp_path / "data" / split / f"{number}_mask.png", labels)
+    words = ["--dataset", "folder", "--root", tmp_path / "data", "--images", "{split}/{}.jpg"]
+    words += ["--labels", "{split}/{}_mask.png", "--split", "train2017", "--val-split", "val2017"]
+    out = done("train", *words, *FAST, "--out", tmp_path / "run")
+    assert re.search(r"^class 2 +0\.0 ", out, re.MULTILINE)
 
 
 # --- evaluate -------------------------------------------------------------------------------------------------
@@ -191,6 +209,14 @@ def test_resume_refuses_another_option_and_takes_the_same(tmp_path, done, mistak
     done("train", "--resume", *words, *end)
 
 
+def test_a_long_map_is_kept(tmp_path, done):
+    own_trees.write("slices of 16 bits, such as medical ones", tmp_path / "data")
+    label_map = ",".join(["0:0,1:1,2:2", *(f"{n}:ignore" for n in range(1000, 3000))])
+    words = ("--dataset", "folder", "--root", tmp_path / "data", "--label-map", label_map)
+    done("train", *words, *FAST, "--out", tmp_path / "run")
+    done("train", "--resume", "--steps", 4, "--out", tmp_path / "run")
+
+
 def test_what_was_taken_is_told_and_kept(tmp_path, done):
     """A second layout that fits later does not stop the run: the checkpoint names the patterns."""
     own_trees.write("CVAT, segmentation mask 1.1", tmp_path / "data")
@@ -213,10 +239,3 @@ def test_a_class_file_of_the_working_folder_is_found_again(tmp_path, done, monke
     done("train", *words, *FAST, "--out", tmp_path / "run")
     monkeypatch.chdir(tmp_path)
     assert "liver" in done("evaluate", "--weights", tmp_path / "run" / "checkpoint.npz")
-
-
-def test_the_words_of_the_page_are_those_of_the_code():
-    """Each usual name of a split, and each word of a pattern."""
-    assert patterns.NAME in PAGE
-    for name in ("train", "training", "val", "valid", "validation", "dev", "test", "testing"):
-        assert re.search(rf"\b{name}\b", PAGE)

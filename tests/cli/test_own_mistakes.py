@@ -189,6 +189,7 @@ WAYS = {
         "images/{folder}/{}.png",
     ),
     "the folder above": (nothing, ("--dataset", "folder", "--root", ".", *PATTERNS), "say --root data"),
+    "a root that is gone": (nothing, ("--dataset", "folder", "--root", "daten", *PATTERNS), "there is no folder daten"),
     "two files for one name": (
         lambda data: save(data / "images" / "p3.bmp", np.zeros((8, 12, 3), np.uint8)),
         (*OWN, "--images", "images/{}.*", "--labels", "masks/{}.png"),

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets.images import formats, read_image
 from fcn_from_scratch.datasets.own import tiff
-from fcn_from_scratch.datasets.own.pages import open_page
+from fcn_from_scratch.datasets.own.pages import header, open_page
 from fcn_from_scratch.files import open_regular
 
 SHALLOW = 65536 // 8  # 16-bit pictures that stay below it use fewer bits than they have
@@ -56,7 +56,7 @@ def read_picture(path, bands=None, range=None):
         _refuse_extra(picture, path)
         if range is None:
             _refuse_unbounded(picture, path)
-            return _on_white(path) if _header(path)[1] == "RGBX" else read_image(path)
+            return _on_white(path) if header(path)[1] == "RGBX" else read_image(path)
     values = _chosen(picture, bands, path)
     if range is not None:
         values = _scaled(values, *range)
@@ -92,25 +92,10 @@ def refuse_shallow(largest, where):
         )
 
 
-def _form(picture):
-    """How the file stores a pixel, in Pillow's words, such as "RGB;16B"; "" where Pillow does not say."""
-    form = picture.tile[0][3] if picture.tile else ""
-    form = form[0] if isinstance(form, tuple) and form else form
-    return form if isinstance(form, str) else ""
-
-
-def _header(path):
-    """(mode, form, format) of a picture, from its first bytes."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with open_regular(path) as file, Image.open(file, formats=formats()) as picture:
-            return picture.mode, _form(picture), picture.format
-
-
 def _is_plain(path):
     """Whether nothing about a picture is in doubt: it has 8 bits, one band or three, and one page."""
     try:
-        mode, _, format = _header(path)
+        mode, _, format = header(path)
         there = tiff.describe(path) if format == "TIFF" else None
     except Exception:  # whatever is wrong with the file: reading it says so in a sentence
         return False
@@ -123,7 +108,7 @@ def _is_plain(path):
 
 def _is_deep(path):
     try:
-        mode, form, _ = _header(path)
+        mode, form, _ = header(path)
     except Exception:  # whatever is wrong with the file: reading it says so in a sentence
         return True
     return ";16" in form or mode.startswith(("I", "F"))
@@ -131,8 +116,10 @@ def _is_deep(path):
 
 def _samples(picture, path):
     """All the bands that can be had, (H, W, B), with all their bits."""
-    mode, form, format = _header(path)
-    if ";16" in form and mode in ("RGB", "RGBA", "LA"):
+    mode, form, format = header(path)
+    if form.startswith("RGBX;16"):
+        mode = "RGBX"
+    if ";16" in form and mode in ("RGB", "RGBA", "RGBX", "LA"):
         high = _reread(path, mode, form)
         low = _reread(path, mode, _swapped(form))
         return high.astype(np.int64) * 256 + low
@@ -196,8 +183,8 @@ def _refuse_extra(picture, path):
     if count <= colours or picture.mode in ("CMYK", "P", "PA", "F") or picture.mode.startswith("I"):
         return
     if count == colours + 1:
-        last = picture.getchannel(colours) if len(picture.getbands()) == count else _samples(picture, path)[:, :, -1]
-        if np.isin(np.asarray(last), (0, 255)).all():
+        values = np.asarray(picture) if len(picture.getbands()) == count else _samples(picture, path)
+        if values.shape[2] == count and np.isin(values[:, :, colours], (0, 255)).all():
             return
     what = "its last one is no mask of 0 and 255" if count == colours + 1 else "a picture has three"
     raise InputError(

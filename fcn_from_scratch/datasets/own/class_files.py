@@ -14,6 +14,7 @@ from fcn_from_scratch.datasets.own.json_file import read_json
 MOST_BYTES = 1 << 20
 HEADERS = {"name", "names", "class", "classes", "label", "labels", "category", "class name", "class_name", "id"}
 _CVAT = re.compile(r"(?P<name>.+?):(?P<colour>\d{1,3},\d{1,3},\d{1,3})?(?::[^:]*){0,2}")
+_LOOSE = re.compile(r"(\d{1,3}\s+\d{1,3}\s+\d{1,3}|-?\d{1,9}\s*:|-?\d{1,9}(?=\s))\s*(\S.*)", re.ASCII)
 _WHOLE = re.compile(r"-?\d{1,9}", re.ASCII)
 
 
@@ -95,9 +96,11 @@ def _table_rows(lines, path):
 
 
 def _loose_rows(lines):
-    """Lines "64 128 64 Animal" or "7: road": numbers, then a name; None where not all lines are such."""
-    found = [re.fullmatch(r"(\d{1,3}\s+\d{1,3}\s+\d{1,3}|-?\d{1,9}\s*:)\s*(\S.*)", line) for line in lines]
-    return [_row(each[1].rstrip(": "), each[2], "") for each in found] if lines and all(found) else None
+    """Lines "64 128 64 Animal", "7: road" or "7 road", perhaps below a header; None where not all lines are such."""
+    found = [_LOOSE.fullmatch(line) for line in lines]
+    if len(found) > 1 and not found[0] and HEADERS & set(lines[0].casefold().split()):
+        found = found[1:]
+    return [_row(each[1].rstrip(": "), each[2], "") for each in found] if found and all(found) else None
 
 
 def _rgb_rows(head, rows, path):

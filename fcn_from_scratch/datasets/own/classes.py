@@ -11,7 +11,7 @@ from fcn_from_scratch.datasets.own.known_classes import KNOWN
 # Class files of annotation tools that are found without being named.
 KNOWN_FILES = (
     *("classes.txt", "classes.csv", "classes.json", "class_names.txt", "labels.txt", "labelmap.txt"),
-    *("label_colors.txt", "class_dict.csv", "_classes.csv", "objectInfo150.txt"),
+    *("label_colors.txt", "class_dict.csv", "class_dict_seg.csv", "_classes.csv", "objectInfo150.txt"),
 )
 
 

@@ -50,12 +50,6 @@ class Coco(Mapping):
         picture = self._pictures[name]
         return lambda size: self._read(picture, tuple(size))
 
-    def name_of(self, path):
-        """The file name, as a key of this mapping, that a path ends in; None where there is none."""
-        parts = _slashes(str(path)).split("/")
-        tails = ("/".join(parts[start:]) for start in range(len(parts)))
-        return next((tail for tail in tails if tail in self._pictures), None)
-
     def _read(self, picture, size):
         if picture.size not in (None, size):
             said = picture.size
@@ -143,7 +137,10 @@ def _short(found):
 
 
 def _slashes(name):
-    return nfc(name).replace("\\", "/").removeprefix("./")
+    """A file name with "/". Of a path on another machine only the last part is kept: /data/upload/1/a.jpg is a.jpg."""
+    parts = nfc(name).replace("\\", "/").removeprefix("./").split("/")
+    elsewhere = parts[0] == "" or ":" in parts[0] or ".." in parts
+    return parts[-1] if elsewhere else "/".join(parts)
 
 
 def _mask(found, size):

@@ -41,7 +41,6 @@ class Decoder(NamedTuple):
         """The colour of each id in pictures of predictions, uint8 (256, 3)."""
         palette = voc_palette()
         if self.classes is not None and self.classes.colours is not None:
-            palette[: self.shift] = 0
             palette[self.shift : len(self.names)] = self.classes.colours
         return palette
 
@@ -59,7 +58,10 @@ class Decoder(NamedTuple):
             return self._coloured(raw.colours, path)
         if raw.palette is not None and self._by_palette(raw, path):
             return self._from_colours(raw.palette[raw.values], path)
-        return self._valued(raw.values, path)
+        decoder, values = self._by_shades(raw, path), raw.values
+        if decoder is not self and values.dtype == bool:
+            values = values * np.uint8(IGNORE)  # the white of a picture of one bit
+        return decoder._valued(values, path)
 
     # --- numbers -------------------------------------------------------------------------------------------------
 
@@ -88,31 +90,42 @@ class Decoder(NamedTuple):
     def _unknown_value(self, found, counts, ids, path):
         unknown = ids == UNKNOWN
         worst = np.flatnonzero(unknown)[counts[unknown].argmax()]
-        if not self.text and (self.classes is None or self.classes.values is None):
+        valued = self.classes is not None and self.classes.values_in(path)[0] is not None
+        typed = self._to_type(found, unknown, valued)
+        if not self.text and not valued:
             named = "" if self.classes is None else f", the classes of {self.classes.source}"
             return InputError(
                 f"the labels in {path} contain the id {found[worst]} ({pixels_of(counts[worst])} out of range, "
                 f"{share(counts[worst], counts.sum())}){others(unknown, 'value')}; allowed are "
-                f"0..{len(self.names) - 1} and {IGNORE} (ignore){named}: type {self._to_type(found, unknown)}"
+                f"0..{len(self.names) - 1} and {IGNORE} (ignore){named}: type {typed}"
             )
         return InputError(
             f"{path} has the value {found[worst]} in {share(counts[worst], counts.sum())} of its pixels"
             f"{others(unknown, 'value')}, which "
-            f"{self._named_by()} does not name: type {self._to_type(found, unknown)}"
+            f"{self._named_by()} does not name: say its class, or ignore, as in {typed}"
         )
 
     def _named_by(self):
         return f"--label-map {self.text}" if self.text else self.classes.source
 
-    def _to_type(self, found, unknown):
-        """The option that would take all values."""
-        valued = self.classes is not None and self.classes.values is not None
+    def _to_type(self, found, unknown, valued):
+        """The option that would take all values; `valued` says whether the classes have values."""
         if self.text or valued:
             own = 0 if valued or self.shift else len(self.names)  # classes whose ids the labels may hold
             parts = [f"{value}:{value if 0 <= value < own else 'ignore'}" for value in found[unknown]]
             more = ",".join(parts) if len(parts) <= 8 else "rest:ignore"
             return f"--label-map {self.text}{',' * bool(self.text)}{more}"
         return to_type(found, len(self.names))
+
+    def _by_shades(self, raw, path):
+        """The decoder of a grey picture: where every class is a shade of grey, the shades are the values."""
+        if self.classes is None or self.classes.colours is None or self.classes.values_in(path)[0] is not None:
+            return self
+        colours, ramp = self.classes.colours, np.arange(256)[:, None]
+        if (colours != colours[:, :1]).any() or (raw.palette is not None and (raw.palette != ramp).any()):
+            return self
+        ignored = tuple(colour[0] for colour, id in self.classes.more_colours if id == IGNORE and len(set(colour)) == 1)
+        return self._replace(classes=self.classes._replace(values=tuple(colours[:, 0].tolist()), ignored=ignored))
 
     # --- colours -------------------------------------------------------------------------------------------------
 

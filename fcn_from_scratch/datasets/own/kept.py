@@ -20,7 +20,7 @@ WORTH = 0.5  # seconds: what is found out faster is not kept
 
 
 class Kept:
-    """Facts about the files below a root.
+    """Facts about the files below a root, which are kept at the end of a `with`, whatever happens in it.
 
     files  dict, place of a file below the root -> {"size", "time", "facts": {name: value for JSON}}
     """
@@ -44,6 +44,12 @@ class Kept:
             facts[name] = compute(path)
             self._seconds += time.perf_counter() - start
         return facts[name]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.save()
 
     def save(self):
         """Keep what was found out since, if that took a while."""

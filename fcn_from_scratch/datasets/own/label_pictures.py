@@ -6,7 +6,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets.colours import file_palette
 from fcn_from_scratch.datasets.labels import LOSSY
 from fcn_from_scratch.datasets.own.npy import whole
-from fcn_from_scratch.datasets.own.pages import open_page
+from fcn_from_scratch.datasets.own.pages import header, open_page
 from fcn_from_scratch.datasets.own.raw import Raw
 from fcn_from_scratch.files import open_regular
 
@@ -28,6 +28,8 @@ def read_label_picture(path, picture_path=None, size=None):
     )
     if pixels.ndim == 2:
         return Raw(whole(pixels, path), lossy=lossy)
+    if ";16" in header(path)[1]:
+        raise InputError(f"{path} has colours of 16 bits, of which 8 would be lost: save labels with 8 bits, or grey")
     bands = pixels.shape[2]
     if bands in (2, 4):
         _refuse_alpha_alone(pixels, path)

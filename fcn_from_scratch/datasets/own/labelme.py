@@ -1,6 +1,7 @@
 """labelme's JSON beside a picture: outlines with names, painted in the order in which they were drawn.
 
-Outlines are filled as labelme's own converter fills them (wkentaro/labelme, labelme/utils/shape.py).
+Outlines are filled as labelme's own converter fills them (wkentaro/labelme, labelme/utils/shape.py). AnyLabeling and
+X-AnyLabeling write the same form; their rotated and upright rectangles have four corners.
 """
 
 import base64
@@ -11,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from fcn_from_scratch.checks import InputError, printable
-from fcn_from_scratch.datasets.images import MOST_PIXELS
 from fcn_from_scratch.datasets.lists import nfc
 from fcn_from_scratch.datasets.own import outlines
 from fcn_from_scratch.datasets.own.json_file import read_json
 from fcn_from_scratch.datasets.own.raw import IGNORED, UNMARKED, Raw
+from fcn_from_scratch.datasets.picture_costs import MOST_PIXELS
 
 IGNORE_NAME = "__ignore__"
 MOST_SHAPES = 100_000
@@ -76,7 +77,7 @@ def _mask(shape, size):
     corners = outlines.points(shape.get("points"))
     if kind == "mask":
         return _pasted(shape.get("mask"), corners, size)
-    if kind in ("polygon", "oriented_rectangle") or (kind == "rectangle" and len(corners) == 4):
+    if kind in ("polygon", "oriented_rectangle", "rotation") or (kind == "rectangle" and len(corners) == 4):
         return outlines.polygon(corners, size)
     if kind not in ("rectangle", "circle"):
         raise InputError(f"the type {kind!r}, which marks no area; polygons, rectangles, circles and masks do")

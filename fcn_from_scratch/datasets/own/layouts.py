@@ -1,7 +1,9 @@
 """Known layouts: which patterns are taken where nobody types any."""
 
 from fcn_from_scratch.checks import InputError
+from fcn_from_scratch.datasets.images import extensions
 from fcn_from_scratch.datasets.own import pairs, told
+from fcn_from_scratch.datasets.own.label_files import endings
 from fcn_from_scratch.datasets.own.patterns import Pattern
 from fcn_from_scratch.datasets.own.scan import Tree
 
@@ -42,7 +44,17 @@ def find(tree):
     if len(fitting) > 1:
         both = " and ".join(f"--images '{images}' --labels '{labels}'" for images, labels in fitting[:2])
         raise InputError(f"{tree.root} fits more than one layout: type the one that is meant, {both}")
-    return fitting[0] if fitting else _usual(tree)
+    images, labels = fitting[0] if fitting else _usual(tree)
+    return images, _pictures_alone(tree, labels)
+
+
+def _pictures_alone(tree, labels):
+    """The pattern of the labels. Where other label files lie beside the pictures, it names the pictures' extension."""
+    if not labels.endswith(".*"):
+        return labels
+    there = {file.path.suffix.lower() for file in tree.iterate(Pattern(labels))} & endings()
+    pictures = there & extensions()
+    return labels[:-2] + pictures.pop() if len(pictures) == 1 < len(there) else labels
 
 
 def _usual(tree):

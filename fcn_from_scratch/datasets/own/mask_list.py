@@ -90,7 +90,9 @@ def paint(masks, names, size, picture_path=None):
 
 
 def _place(name, names, path):
-    place = int(name) if name.isascii() and name.isdigit() and len(name) < 4 else find(name, names)
+    place = find(name, names)
+    if place is None and name.isascii() and name.isdigit() and len(name) < 4:
+        place = int(name)
     if place is None or not place < len(names):
         raise InputError(f"{path} has the class {printable(name[:60])!r}, which is none of the {len(names)} classes")
     return place

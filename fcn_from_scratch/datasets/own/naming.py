@@ -44,7 +44,7 @@ def decide(found, classes, label_map, num_classes, names, kept, root):
     label_map = None if label_map is None else parse(label_map)
     labelled = [pair for pair in found.pairs if pair.labels]
     if classes is None and names and num_classes in (None, len(names)):
-        classes = Classes(tuple(names), source="the checkpoint")
+        classes = Classes(tuple(names), source="the training set")
     if classes is None:
         classes = _of_indexes(labelled, found.indexes)
     by_name = any(pair.entry is None and pair.labels.suffix.lower() == ".json" for pair in labelled)

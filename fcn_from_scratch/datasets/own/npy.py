@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 
 from fcn_from_scratch.checks import InputError, UnreadableError, numbers_claimed
-from fcn_from_scratch.datasets.images import MOST_PIXELS
 from fcn_from_scratch.datasets.own.raw import Raw
+from fcn_from_scratch.datasets.picture_costs import MOST_PIXELS
 from fcn_from_scratch.files import open_regular
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -34,9 +34,10 @@ def read_npy(path, picture_path=None, size=None):
 
 
 def whole(array, path):
-    """An array of whole numbers as integers. Raises: InputError for fractions and for numbers that none has."""
-    if array.dtype.kind == "b":
-        return array.astype(np.uint8)
+    """An array of whole numbers as integers; booleans stay.
+
+    Raises: InputError for fractions, and for numbers that no class has.
+    """
     if array.dtype.kind == "f":
         if not (np.isfinite(array) & (array == np.rint(array))).all() or np.abs(array).max() > 2**31:
             raise InputError(

@@ -1,8 +1,13 @@
 """Open a picture that is one page, and say what a TIFF holds that cannot be read."""
 
+import warnings
+
+from PIL import Image
+
 from fcn_from_scratch.checks import InputError, UnreadableError
-from fcn_from_scratch.datasets.images import open_picture
+from fcn_from_scratch.datasets.images import formats, open_picture
 from fcn_from_scratch.datasets.own import tiff
+from fcn_from_scratch.files import open_regular
 
 
 def open_page(path, raw=False):
@@ -25,6 +30,19 @@ def open_page(path, raw=False):
         count = f"{tiff.MOST_PAGES} or more" if found.pages >= tiff.MOST_PAGES else found.pages
         raise InputError(f"{path} has {count} pages; save each page as a file of its own")
     return picture
+
+
+def header(path):
+    """(mode, form, format) of a picture, from its first bytes: how its pixels are decoded and how they are stored.
+
+    The form is in Pillow's words, such as "RGB;16B"; "" where Pillow does not say. Raises: whatever Pillow raises.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with open_regular(path) as file, Image.open(file, formats=formats()) as picture:
+            form = picture.tile[0][3] if picture.tile else ""
+            form = form[0] if isinstance(form, tuple) and form else form
+            return picture.mode, form if isinstance(form, str) else "", picture.format
 
 
 def _described(path):

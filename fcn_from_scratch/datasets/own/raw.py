@@ -11,7 +11,8 @@ IGNORED = -2  # the place of a pixel that the tool marked as one to ignore
 class Raw(NamedTuple):
     """The labels of one picture. One of `values` and `colours` is there.
 
-    values   integers (H, W): the stored numbers. Where `names` is given, they are places in it, UNMARKED or IGNORED
+    values   integers or booleans (H, W): the stored numbers. Where `names` is given, they are places in it, UNMARKED
+             or IGNORED
     colours  uint8 (H, W, 3)
     palette  uint8 (256, 3), the file's own colour of each value; None where it has none
     names    tuple of str: labels that are stored by name, as outlines are
@@ -42,10 +43,11 @@ def distinct(values):
         found = np.flatnonzero(counts)
         places = np.zeros(len(counts), np.intp)
         places[found] = np.arange(len(found))
-        return found.astype(np.int64), counts[found], places.__getitem__
+        return found.astype(np.int64), counts[found], lambda pixels: places[pixels.astype(np.intp, copy=False)]
     low, high = int(values.min()), int(values.max())
     if high - low < 1 << 16:  # counting is many times faster than sorting
-        found, counts, places = distinct((values - low).astype(np.uint16))
-        return found + low, counts, lambda pixels: places((pixels - low).astype(np.uint16))
+        shifted = (values.astype(np.int64) - low).astype(np.uint16)
+        found, counts, places = distinct(shifted)
+        return found + low, counts, lambda pixels: places((pixels.astype(np.int64) - low).astype(np.uint16))
     found, counts = np.unique(values, return_counts=True)
     return found.astype(np.int64), counts, lambda pixels: np.searchsorted(found, pixels)

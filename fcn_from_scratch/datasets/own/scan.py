@@ -7,7 +7,7 @@ from typing import NamedTuple
 from fcn_from_scratch.datasets.lists import nfc
 from fcn_from_scratch.datasets.places import folded
 
-DEEPEST = 12  # folders below the fixed ones of a pattern with `**`: a link may lead back to a folder above
+DEEPEST = 12  # folders below the fixed ones of a pattern with `**`
 
 
 class File(NamedTuple):
@@ -89,7 +89,7 @@ class Tree:
         part, *rest = parts
         if part is None:
             yield from self._walk(folder, below, rest, depth)
-            rest, folders = parts, folders if depth < DEEPEST else []
+            rest, folders = parts, [name for name in folders if depth < DEEPEST and not _leads_up(folder / name)]
         elif not rest:
             yield from (below + name for name in files if part.fullmatch(nfc(name)))
             return
@@ -97,3 +97,8 @@ class Tree:
             folders = [name for name in folders if part.fullmatch(nfc(name))]
         for name in folders:
             yield from self._walk(folder / name, f"{below}{name}/", rest, depth + 1)
+
+
+def _leads_up(path):
+    """Whether a link leads to a folder above it: whoever follows it walks in a circle."""
+    return path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())

@@ -7,7 +7,7 @@ import numpy as np
 from fcn_from_scratch import checks
 from fcn_from_scratch.checks import InputError, few
 from fcn_from_scratch.datasets.labels import IGNORE
-from fcn_from_scratch.datasets.own.class_list import Classes, checked, is_background
+from fcn_from_scratch.datasets.own.class_list import MOST_CLASSES, Classes, checked, is_background
 from fcn_from_scratch.datasets.own.decode import Decoder, refuse_lossy, unnamed_colour
 from fcn_from_scratch.datasets.own.label_map import numbered
 from fcn_from_scratch.datasets.own.raw import IGNORED, UNMARKED, distinct
@@ -67,6 +67,8 @@ def settle(classes=None, label_map=None, num_classes=None, counts=None, where="t
         names, mapping = label_map.resolve(names, num_classes)
     elif names is None:
         names = numbered(_count(counts, where) if num_classes is None else num_classes)
+    if len(names) > MOST_CLASSES:
+        raise InputError(f"there are {len(names)} classes; ids are 0..{MOST_CLASSES - 1}, since {IGNORE} means ignore")
     if num_classes not in (None, len(names)):
         source = classes.source if classes is not None else "--label-map"
         raise InputError(f"{source} names {len(names)} classes, but num_classes is {num_classes}")

@@ -16,6 +16,8 @@ def nothing_matches(tree, pattern):
 
 
 def _instead(tree, pattern):
+    if not tree.root.is_dir():
+        return f"there is no folder {tree.root}"
     folder, so_far = tree.root, ""
     for part in pattern.fixed:
         below = tree.inside(folder, part)

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from datasets.own.tiffs import tiff
 from PIL import Image
+from tiffs import tiff
 
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets import read_image
@@ -186,6 +186,16 @@ def test_sixteen_bits_of_colour_are_all_used(tmp_path, order):
     assert deepest(tmp_path / "x.tif") == pixels.max()
     expected = np.rint(pixels / 4095 * 255)
     np.testing.assert_allclose(read_picture(tmp_path / "x.tif", None, (0, 4095)), expected, atol=1)
+
+
+@pytest.mark.parametrize("extra", [0, 2], ids=["unspecified", "alpha"])
+def test_four_bands_of_sixteen_bits(tmp_path, extra):
+    pixels = noise(4, 16) // 16
+    path = save(tmp_path / "x.tif", pixels, extra=[extra])
+    with pytest.raises(InputError, match=r"4 bands, .*--bands 0,1,2"):
+        read_picture(path)
+    expected = np.rint(pixels[:, :, [3, 0, 1]] / 4095 * 255)
+    np.testing.assert_allclose(read_picture(path, (3, 0, 1), (0, 4095)), expected, atol=1)
 
 
 def test_the_range_of_eight_bits_may_be_said(tmp_path):

@@ -57,6 +57,8 @@ TABLES = {
     "tabs": "Idx\tRatio\tTrain\tVal\tName\n0\t0.1\t11\t1\troad\n4 \t0.1\t6\t6\tlane \n9\t0.1\t8\t1\tcar\n",
     "semicolons": "id;name\n0;road\n4;lane\n9;car\n",
     "without a header": "0,road\n4,lane\n9,car\n",
+    "blanks": "0 road\n4 lane\n9 car\n",
+    "blanks below a header": "Value Name\n0 road\n4 lane\n9 car\n",
     "colons": "0: road\n4: lane\n9: car\n",
 }
 
@@ -66,6 +68,11 @@ def test_a_table_of_values(tmp_path, form):
     classes = read(tmp_path, TABLES[form])
     assert classes.names == ("road", "lane", "car")
     assert classes.values == (0, 4, 9)
+
+
+def test_names_may_begin_with_a_number(tmp_path):
+    for names in (("background", "2 wheeler", "3d printer"), ("background", "2 wheeler", "4 wheeler")):
+        assert read(tmp_path, "\n".join(names)).names == names
 
 
 def test_names_may_hold_the_comma(tmp_path):

@@ -11,7 +11,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets import voc_palette
 from fcn_from_scratch.datasets.own.classes import Classes, read_classes
 from fcn_from_scratch.datasets.own.label_map import parse
-from fcn_from_scratch.datasets.own.raw import IGNORED, UNMARKED, Raw
+from fcn_from_scratch.datasets.own.raw import IGNORED, UNMARKED, Raw, distinct
 from fcn_from_scratch.datasets.own.settle import needs_counts, settle, tally
 
 ABC = Classes(("a", "b", "c"))
@@ -40,6 +40,22 @@ def counted(*raws):
 def test_names_alone_take_ids(dtype):
     assert ids(decoder(ABC), 2, 0, 1, 255, dtype=dtype) == [2, 0, 1, 255]
     assert decoder(ABC).ids(Raw(np.array([[1]], dtype)), "x").dtype == np.uint8
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.int64, np.uint32])
+def test_numbers_of_every_type_are_told_apart(dtype):
+    values = [0, 5, 127] if dtype == np.uint32 else [-128, 0, 127]
+    found, counts, places = distinct(np.array([[*values, 0]], dtype))
+    assert (found.tolist(), counts.tolist()) == (values, [2 if value == 0 else 1 for value in values])
+    assert found[places(np.array([values], dtype))].tolist() == [values]
+
+
+def test_too_many_classes_are_refused():
+    with pytest.raises(InputError, match=r"there are 300 classes; ids are 0\.\.254"):
+        decoder(None, ",".join(f"{i}:c{i}" for i in range(300)))
+    with pytest.raises(InputError, match="there are 256 classes"):
+        decoder(None, None, 256)
+    assert len(decoder(None, None, 255).names) == 255
 
 
 def test_minus_one_is_ignored():
@@ -112,8 +128,21 @@ def test_the_name_of_a_cityscapes_file_tells_its_numbers():
     city = decoder(read_classes("cityscapes"))
     assert ids(city, 7, 26, 0, 4, path="a_gtFine_labelIds.png") == [0, 13, 255, 255]
     assert ids(city, 7, 13, 0, 255, path="a_gtFine_labelTrainIds.png") == [7, 13, 0, 255]
+    with pytest.raises(InputError, match=r"value 40 in 50\.0% .*cityscapes does not name: .*--label-map 40:ignore"):
+        ids(city, 7, 40, path="a_gtFine_labelIds.png")
     colours = np.array([[(0, 0, 142), (128, 64, 128), (0, 0, 0)]], np.uint8)
     assert city.ids(Raw(colours=colours), "a_gtFine_color.png").tolist() == [[13, 0, 255]]
+
+
+def test_camvids_numbers_and_the_colours_of_its_authors():
+    camvid = decoder(read_classes("camvid"))
+    assert ids(camvid, 0, 10, 11) == [0, 10, 255]  # SegNet's files have 11 for what is unlabelled
+    stills = np.array([[(128, 128, 128), (192, 0, 128), (0, 0, 0), (64, 64, 0)]], np.uint8)
+    assert camvid.ids(Raw(colours=stills), "x_L.png").tolist() == [[0, 1, 255, 9]]
+
+
+def test_ade20ks_numbers():
+    assert ids(decoder(read_classes("ade20k")), 0, 1, 150) == [255, 0, 149]
 
 
 # --- colours -----------------------------------------------------------------------------------------------------
@@ -152,6 +181,30 @@ def test_colours_that_nobody_named_are_refused_with_what_to_write():
     for make in (lambda: decoder(ABC).ids(Raw(colours=pixels), "x.png"), lambda: tally(Raw(colours=pixels), "x.png")):
         with pytest.raises(InputError, match=r"colours, such as \(1, 2, 3\) on 1 pixel: .*--classes FILE"):
             make()
+
+
+def test_shades_of_grey_are_the_values_of_a_grey_picture():
+    """A mask of black and white is the same labels whether it is saved in grey or in colour."""
+    shades = Classes(("ground", "leaf"), None, np.array([(0, 0, 0), (255, 255, 255)], np.uint8))
+    pixels = np.array([[0, 255, 255]], np.uint8)
+    assert decoder(shades).ids(Raw(pixels), "x.png").tolist() == [[0, 1, 1]]
+    assert decoder(shades).ids(Raw(colours=np.dstack([pixels] * 3)), "x.png").tolist() == [[0, 1, 1]]
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    assert decoder(shades).ids(Raw(pixels, palette=ramp), "x.png").tolist() == [[0, 1, 1]]
+    assert decoder(shades).ids(Raw(pixels > 0), "x.png").tolist() == [[0, 1, 1]]
+    assert decoder(ABC).ids(Raw(pixels > 0), "x.png").tolist() == [[0, 1, 1]]
+    with pytest.raises(InputError, match="value 7 in 50"):
+        decoder(shades).ids(Raw(np.array([[0, 7]], np.uint8)), "x.png")
+    counted_from_1 = Classes(("a", "b"), None, np.array([(1, 1, 1), (2, 2, 2)], np.uint8))
+    assert decoder(counted_from_1).ids(Raw(np.array([[1, 2, 255]])), "x.png").tolist() == [[0, 1, 255]]
+
+
+def test_a_palette_of_black_and_white_gives_numbers():
+    shades = Classes(("ground", "leaf"), None, np.array([(0, 0, 0), (255, 255, 255)], np.uint8))
+    palette = np.zeros((256, 3), np.uint8)
+    palette[1] = 255
+    assert decoder(shades).ids(Raw(np.array([[0, 1]], np.uint8), palette=palette), "x.png").tolist() == [[0, 1]]
+    assert decoder(shades).ids(Raw(np.array([[0, 1]], np.uint8), palette=palette[::-1]), "x").tolist() == [[0, 0]]
 
 
 # --- palettes ----------------------------------------------------------------------------------------------------

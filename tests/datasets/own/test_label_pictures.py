@@ -5,8 +5,8 @@ import zlib
 
 import numpy as np
 import pytest
-from datasets.own.tiffs import packed, tiff
 from PIL import Image
+from tiffs import packed, tiff
 
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets import read_labels
@@ -142,6 +142,15 @@ def test_labels_in_the_transparency_alone_are_refused(tmp_path):
 def test_a_lossy_compression_is_marked(tmp_path, name, options, lossy):
     Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / name, **options)
     assert read(tmp_path / name).lossy == lossy
+
+
+def test_colours_of_16_bits_are_refused(tmp_path):
+    """Pillow keeps the upper byte, so that the ids 0, 1 and 2 would all be 0."""
+    pixels = np.arange(24, dtype="<u2").reshape(2, 4, 3).tobytes()
+    about = {"width": 4, "height": 2, "bits": 16, "bands": 3, "colour": 2, "data": pixels}
+    (tmp_path / "x.tif").write_bytes(tiff([about]))
+    with pytest.raises(InputError, match=r"x\.tif has colours of 16 bits"):
+        read(tmp_path / "x.tif")
 
 
 # --- pages -------------------------------------------------------------------------------------------------------

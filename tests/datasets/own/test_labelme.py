@@ -79,6 +79,13 @@ def test_a_mask_is_pasted_at_its_corner(tmp_path):
     np.testing.assert_array_equal(ids(path, "background", "cat"), expected)
 
 
+@pytest.mark.parametrize("kind", ["rectangle", "rotation", "oriented_rectangle"])
+def test_rectangles_of_four_corners(tmp_path, kind):
+    path = write(tmp_path / "x.json", ("cat", kind, BOX, {}))
+    expected = drawn(lambda canvas: canvas.rectangle([(2, 3), (9, 11)], fill=1, outline=1))
+    np.testing.assert_array_equal(ids(path, "background", "cat"), expected)
+
+
 @pytest.mark.parametrize("kind", ["line", "linestrip", "point", "points", "brush"])
 def test_what_marks_no_area_is_refused(tmp_path, kind):
     path = write(tmp_path / "x.json", ("cat", kind, BOX, {}))

@@ -86,6 +86,16 @@ def test_labels_that_are_no_pictures_are_no_second_layout(tmp_path):
     assert Folder(tmp_path).labels == "SegmentationClassPNG/{}.*"
 
 
+@pytest.mark.parametrize("other", [".npy", ".json", ".xml"])
+def test_other_files_beside_the_labels_do_no_harm(tmp_path, other):
+    """As ever, images/ and labels/ are pictures; a tool's own file may lie beside each."""
+    pair(tmp_path, "images/a.png", "labels/a.PNG")
+    (tmp_path / "labels" / f"a{other}").write_text("{}")
+    dataset = Folder(tmp_path, "all")
+    assert dataset.pairs[0][2].name == "a.PNG"
+    assert dataset.labels == ("labels/{}.*" if other == ".xml" else "labels/{}.png")
+
+
 def test_where_nothing_fits_it_is_said_what_is_there(tmp_path):
     (tmp_path / "fotos").mkdir()
     (tmp_path / "notes.txt").touch()
@@ -202,6 +212,16 @@ def test_a_label_file_that_changes_is_read_again(tmp_path, always):
     assert Folder(tmp_path).num_classes == 2
     pair(tmp_path, "images/a.png", "labels/a.png", (0, 1, 2))
     assert Folder(tmp_path).num_classes == 3
+
+
+def test_what_was_found_is_kept_although_the_labels_are_refused(tmp_path, always):
+    pair(tmp_path, "images/a.png", "masks/a.png", (0, 255))
+    with pytest.raises(InputError, match=r"0:0,255:1 .*\(taken: --images 'images/\{\}\.\*' --labels 'masks/"):
+        Folder(tmp_path)
+    assert "masks/a.png" in (tmp_path / FILE).read_text()
+    with pytest.raises(InputError) as caught:
+        Folder(tmp_path, images="images/{}.png", labels="masks/{}.png")
+    assert "taken" not in str(caught.value)
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path, always, monkeypatch):

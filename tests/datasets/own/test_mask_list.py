@@ -58,6 +58,12 @@ def test_a_class_may_be_its_id(tmp_path):
     np.testing.assert_array_equal(settle(Classes(("background", "cat", "dog"))).ids(raw, "x"), 2 * first)
 
 
+def test_a_name_goes_before_an_id(tmp_path):
+    first, _ = masks()
+    raw = paint([(save(tmp_path / "1.png", first), "1")], ("background", "2", "1"), SIZE)
+    np.testing.assert_array_equal(settle(Classes(("background", "2", "1"))).ids(raw, "x"), 2 * first)
+
+
 def test_wrong_masks_are_refused(tmp_path):
     first, _ = masks()
     path = save(tmp_path / "1.png", first)

@@ -70,17 +70,22 @@ def test_pairs_survive_random_names(tmp_path_factory, form, names):
     assert found == {name: (number, number) for name, number in expected.items()}
 
 
+WORDS = st.tuples(*[NAMES.filter(usable).filter(lambda name: "_" not in name)] * 3)
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(words=st.lists(st.tuples(*[NAMES.filter(usable).filter(lambda n: "_" not in n)] * 2), min_size=1, max_size=6))
+@given(words=st.lists(WORDS, min_size=1, max_size=6))
+@example(words=[("a", "b", "1"), ("b", "a", "1")])
 def test_several_words_in_another_order(tmp_path_factory, words):
-    """images/CITY/NAME.jpg belongs to labels/NAME_CITY.png."""
+    """images/CITY/DAY/NAME.jpg belongs to labels/DAY/NAME_CITY.png."""
     root = tmp_path_factory.mktemp("words")
     words = {tuple(unicodedata.normalize("NFC", word) for word in each) for each in words}
-    for city, name in words:
-        touch(root, f"images/{city}/{name}.jpg", f"labels/{name}_{city}.png")
-    found = pairs(root, "images/{city}/{}.jpg", "labels/{}_{city}.png")
+    for city, day, name in words:
+        touch(root, f"images/{city}/{day}/{name}.jpg", f"labels/{day}/{name}_{city}.png")
+    found = pairs(root, "images/{city}/{day}/{}.jpg", "labels/{day}/{}_{city}.png")
     assert found == {
-        f"{city}/{name}": (f"images/{city}/{name}.jpg", f"labels/{name}_{city}.png") for city, name in words
+        f"{city}/{day}/{name}": (f"images/{city}/{day}/{name}.jpg", f"labels/{day}/{name}_{city}.png")
+        for city, day, name in words
     }
 
 
@@ -111,6 +116,18 @@ def test_case_decides_only_where_it_must(tmp_path):
     assert len(found) == len(list((tmp_path / "images").iterdir()))
     assert found["X"] == ("images/X.png", "labels/x.png")
     assert found["A"] == ("images/A.png", "labels/A.png")
+
+
+def test_where_case_does_not_decide_nothing_is_guessed(tmp_path):
+    touch(tmp_path, "images/Ab.png", "images/aB.png", "images/c.png", "labels/ab.png", "labels/c.png")
+    if len(list((tmp_path / "images").iterdir())) < 3:
+        pytest.skip("this file system takes the two names for one")
+    assert {name: labels for name, (_, labels) in pairs(tmp_path).items()} == {
+        "Ab": None,
+        "aB": None,
+        "c": "labels/c.png",
+    }
+    assert "labels without a picture (1): --labels labels/{}.* has ab" in refusal(tmp_path)
 
 
 def test_pictures_without_labels_have_none(tmp_path):

@@ -92,10 +92,12 @@ def test_any_number_of_folders(tmp_path):
     assert [name for name, *_ in found(tmp_path, "a/**/c/{}.png")] == ["a/b/c/y.png"]
 
 
-def test_a_link_in_a_circle_ends(tmp_path):
-    tree(tmp_path, "a/x.png")
-    (tmp_path / "a" / "up").symlink_to(tmp_path, target_is_directory=True)
-    assert ("a/x.png", "x", None) in found(tmp_path, "**/{}.png")
+def test_links_are_followed_and_none_in_a_circle(tmp_path):
+    tree(tmp_path, "set/a/x.png", "other/y.png")
+    (tmp_path / "set" / "a" / "up").symlink_to(tmp_path / "set", target_is_directory=True)
+    (tmp_path / "set" / "a" / "here").symlink_to(tmp_path / "set" / "a", target_is_directory=True)
+    (tmp_path / "set" / "b").symlink_to(tmp_path / "other", target_is_directory=True)
+    assert [place for place, *_ in found(tmp_path / "set", "**/{}.png")] == ["a/x.png", "b/y.png"]
 
 
 def test_case_and_the_two_spellings_of_an_accent(tmp_path):

@@ -19,6 +19,7 @@ from mutants import (
     metrics,
     models,
     own,
+    own_pairs,
     parallel,
     plain,
     pooling,
@@ -29,5 +30,5 @@ from mutants import (
 )
 
 ROOMS = [plain, convolution, winograd, pooling, upsampling, activation, loss, layers, geometry, models, dense, metrics]
-ROOMS += [gradcheck, datasets, own, training, parallel, weights, kernels, cli, lab, bench, compare, course]
+ROOMS += [gradcheck, datasets, own, own_pairs, training, parallel, weights, kernels, cli, lab, bench, compare, course]
 MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]

@@ -1,0 +1,111 @@
+"""Mistakes in finding one's own pictures: patterns, pairs, splits, and what is kept beside the files."""
+
+from planting import Mutant
+
+MUTANTS = [
+    Mutant(
+        "own pairs: a star takes what belongs to a word",
+        "datasets.own.patterns._expression",
+        '"[^/]*?" if found[2]',
+        '"[^/]*" if found[2]',
+        "datasets/own/test_patterns.py",
+    ),
+    Mutant(
+        "own pairs: case decides",
+        "datasets.own.patterns.Pattern.__init__",
+        "self._whole = re.compile(self._joined(texts), re.IGNORECASE | re.DOTALL)",
+        "self._whole = re.compile(self._joined(texts), re.DOTALL)",
+        "datasets/own/test_patterns.py",
+    ),
+    Mutant(
+        "own pairs: two splits in one path let through",
+        "datasets.own.patterns.Pattern.match",
+        "if len(splits) > 1:",
+        "if len(splits) > 2:",
+        "datasets/own/test_patterns.py",
+    ),
+    Mutant(
+        "own pairs: labels taken for pictures",
+        "datasets.own.pairs.find",
+        " if file.path not in taken]",
+        "]",
+        "datasets/own/test_pairs.py",
+    ),
+    Mutant(
+        "own pairs: equal names of two splits are one picture",
+        "datasets.own.pairs._Keys.__init__",
+        "images.split and (labels.split or index), labels.split",
+        "False, labels.split",
+        "datasets/own/test_pairs.py",
+    ),
+    Mutant(
+        "own pairs: names that differ in case pair up although two do",
+        "datasets.own.pairs._partners",
+        "if len(own) == len(theirs) == 1:",
+        "if own and theirs:",
+        "datasets/own/test_pairs.py",
+    ),
+    Mutant(
+        "own pairs: words in the order of each pattern",
+        "datasets.own.pairs._Keys.of",
+        "[pattern.words.index(word) for word in self.words if word in pattern.words]",
+        "range(len(pattern.words))",
+        "datasets/own/test_pairs.py",
+    ),
+    Mutant(
+        "own pairs: pictures of val are trained on",
+        "datasets.own.division.divide",
+        "if number % 5 != 4]",
+        "if number % 5 != 3]",
+        "datasets/own/test_splits.py",
+    ),
+    Mutant(
+        "own pairs: pictures without labels count in the division",
+        "datasets.own.division._half",
+        "labelled = [pair for pair in pairs if pair.labels]",
+        "labelled = pairs",
+        "datasets/own/test_splits.py",
+    ),
+    Mutant(
+        "own pairs: a list's test pictures are trained on",
+        "datasets.own.division._by_lists",
+        'for name in ("val", "test") if name in lists',
+        'for name in ("val",) if name in lists',
+        "datasets/own/test_splits.py",
+    ),
+    Mutant(
+        "own pairs: files of one size are one picture",
+        "datasets.own.overlap._common",
+        "for tell in (_size, _piece, _whole):",
+        "for tell in (_size,):",
+        "datasets/own/test_splits.py",
+    ),
+    Mutant(
+        "own pairs: a file that changed is not read again",
+        "datasets.own.kept._is_about",
+        "return all(known",
+        "return any(known",
+        "datasets/own/test_layouts.py",
+    ),
+    Mutant(
+        "own pairs: another label map is the same data",
+        "datasets.folder.Folder.__init__",
+        "filter(None, (label_map, bands, range))",
+        "filter(None, (bands, range))",
+        "datasets/own/test_layouts.py",
+    ),
+    Mutant(
+        "own pairs: the names of a checkpoint are not asked for",
+        "cli.own_arguments.of_checkpoint",
+        'args.names = extra.get("classes")',
+        "args.names = None",
+        "cli/test_own_data.py",
+    ),
+    Mutant(
+        "own pairs: a checkpoint without the patterns",
+        "cli.own_arguments.keep",
+        "args.images, args.labels = dataset.images, dataset.labels",
+        "args.images = args.labels = None",
+        "cli/test_own_data.py",
+    ),
+]
