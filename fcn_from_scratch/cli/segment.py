@@ -12,7 +12,7 @@ from PIL import Image
 
 from fcn_from_scratch import viz
 from fcn_from_scratch.checks import InputError, printable
-from fcn_from_scratch.cli import common, memory_check, segment_figure, segment_inputs
+from fcn_from_scratch.cli import common, memory_check, own_arguments, segment_figure, segment_inputs
 from fcn_from_scratch.cli.apart import Apart
 from fcn_from_scratch.cli.patterns import files_matching
 from fcn_from_scratch.datasets.lists import nfc
