@@ -27,7 +27,7 @@ def read_classes(text_or_path, root=None):
     if text.casefold() in KNOWN:
         return KNOWN[text.casefold()]()
     for folder in ([] if root is None else [Path(root)]) + [Path()]:
-        if len(text) < 1024 and (folder / text).is_file():
+        if len(text) < 1024 and (folder / text).exists() and not (folder / text).is_dir():
             return read_class_file(folder / text)
     if "," in text:
         names = [nfc(name.strip()) for name in text.split(",")]
@@ -47,7 +47,7 @@ def find_class_file(folders):
     Raises: InputError for two of them in one folder whose classes differ.
     """
     for folder in map(Path, folders):
-        found = [folder / name for name in KNOWN_FILES if (folder / name).is_file()]
+        found = [folder / name for name in KNOWN_FILES if (folder / name).exists()]
         for other in found[1:]:
             if read_class_file(other).names != read_class_file(found[0]).names:
                 raise InputError(f"{found[0]} and {other.name} name different classes: say which one, by --classes")

@@ -25,7 +25,7 @@ def find_list(tree, split):
     """The list of a split, or None. Raises: InputError for two lists of one split in one folder."""
     for place in PLACES:
         names = [f"{name}.txt" for name in aliases(split)]
-        found = [path for name in names if (path := tree.inside(tree.root, *place, name)) and path.is_file()]
+        found = [path for name in names if (path := tree.inside(tree.root, *place, name)) and path.exists()]
         if len(found) > 1 and folded(found[0].name) != folded(names[0]):
             raise checks.InputError(f"{found[0]} and {found[1].name} are two lists of one split: keep one of them")
         if found:
