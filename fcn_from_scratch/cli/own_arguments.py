@@ -6,6 +6,7 @@ from fcn_from_scratch.checks import InputError, few
 from fcn_from_scratch.datasets.images import read_image
 from fcn_from_scratch.datasets.lists import nfc
 from fcn_from_scratch.datasets.own.bands import parse_bands, parse_range, read_picture
+from fcn_from_scratch.datasets.own.classes import find_class_file
 from fcn_from_scratch.datasets.own.naming import require_same
 from fcn_from_scratch.datasets.own.overlap import same_pictures
 from fcn_from_scratch.datasets.own.patterns import Pattern
@@ -100,10 +101,27 @@ def of_checkpoint(args, extra):
     """Take those options that are not given from the run that wrote a checkpoint. `extra` is what it keeps."""
     trained_on = extra.get("arguments", {})
     if args.dataset == "folder" == trained_on.get("dataset"):
+        typed = args.classes
         for name in OPTIONS:
             if getattr(args, name) is None:
                 setattr(args, name, trained_on.get(name))
+        if typed is None:
+            args.classes = classes_elsewhere(args.root, trained_on)
         args.names = extra.get("classes")
+
+
+def classes_elsewhere(root, trained_on):
+    """--classes of a run for data in another folder, which may have the file too, or another one, or none.
+
+    trained_on  the settings of the run
+    """
+    classes, before = trained_on.get("classes"), trained_on.get("root")
+    if classes is None or root is None or before is None or Path(root, classes).is_file():
+        return classes
+    file = Path(before, classes)
+    if not file.is_file():
+        return classes
+    return None if find_class_file([root]) else str(file)
 
 
 def require_same_classes(dataset, extra, path):

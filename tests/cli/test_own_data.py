@@ -168,6 +168,21 @@ def test_a_split_that_lacks_a_class_is_scored(run, tmp_path, done):
         assert re.search(rf"^{name} ", out, re.MULTILINE), "the checkpoint's names"
 
 
+def test_the_class_file_of_the_training_data_serves_other_data(tmp_path, done, mistake):
+    """Its values decode the labels there too; a class file that lies there is taken instead, and compared."""
+    for place in ("a", "b"):
+        for number in range(3):
+            own_trees.save(tmp_path / place / "images" / f"{number}.png", own_trees.scene(number)[0])
+            own_trees.save(tmp_path / place / "masks" / f"{number}.png", own_trees.scene(number)[1] * 10)
+    (tmp_path / "a" / "kinds.csv").write_text("value,name\n0,ground\n10,box\n20,bar\n")
+    words = ("--dataset", "folder", "--root", tmp_path / "a", "--classes", "kinds.csv")
+    done("train", *words, *FAST, "--out", tmp_path / "run")
+    other = ("evaluate", "--weights", tmp_path / "run" / "checkpoint.npz", "--root", tmp_path / "b")
+    assert "box" in done(*other)
+    (tmp_path / "b" / "_classes.csv").write_text("value,name\n0,ground\n10,disc\n20,bar\n")
+    assert "class 1 is box and disc" in mistake(*other)
+
+
 def test_other_names_are_refused(run, tmp_path, mistake):
     root = own(tmp_path)
     for split in ("train", "valid"):
