@@ -6,8 +6,8 @@ MUTANTS = [
     Mutant(
         "a resumed run forgets what its weights expect",
         "cli.train_setup.build_trainer",
-        "datasets.Preprocess.from_dict(saved) if saved else",
-        "",
+        "model.told = weights.recorded(datasets.Preprocess.from_dict(saved), model, dataset)",
+        "pass",
         "cli/test_weights.py",
     ),
     Mutant(
