@@ -1,4 +1,9 @@
-"""Every option that is given is used or refused; none is dropped without a word."""
+"""Every option that is given is used or refused; none is dropped without a word. What messages name."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,3 +79,41 @@ def test_segment(fcn, trained, tmp_path, words, reason):
 
 def test_what_a_seed_is_for(fcn):
     assert "seed of --random-weights" in fcn("segment", "--help")[1]
+
+
+# --- messages that name the file --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"upsampling": 7, "dropout": [1]}, ""),
+        ({"dropout": [1]}, ""),
+        ({"upsampling": "none"}, "upsampling must be one of"),
+        ({"nosuch": 1}, "nosuch"),
+        (None, "num_classes must be an integer"),
+    ],
+)
+@pytest.mark.parametrize("command", ["evaluate", "segment"])
+def test_wrong_options_of_a_checkpoint(fcn, trained, tmp_path, options, reason, command):
+    with np.load(trained.checkpoint) as archive:
+        arrays = {name: archive[name] for name in archive.files if name != "digest"}
+    meta = json.loads(arrays["meta"].tobytes())
+    meta["options"] = {} if options is None else meta["options"] | options
+    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    np.savez(tmp_path / "lying.npz", **arrays)
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "x.png")
+    photo = [tmp_path / "x.png"] if command == "segment" else []
+    status, _, err = fcn(command, *photo, "--weights", tmp_path / "lying.npz")
+    assert (status, err.count("\n")) == (2, 1), err
+    assert "lying.npz is not a sound checkpoint: " in err
+    assert reason in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize("words", [["published"], ["gradcheck", "--list"], ["data"], ["inspect", "mini_fcn8s"]])
+def test_a_full_standard_output_is_named(words):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "fcn_from_scratch", *words]
+        child = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (child.returncode, child.stderr) == (1, "fcn: standard output: No space left on device\n")
