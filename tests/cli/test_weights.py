@@ -84,7 +84,7 @@ class TestInspect:
         assert found["fcn32s"] == len(arrays) - 2
 
     def test_a_stranger(self, done, tmp_path):
-        content = files.state_dict({"backbone.conv1.weight": np.ones((2, 3, 7, 7), np.float32)})
+        content = files.state_dict({"backbone.layer1.0.conv1.weight": np.ones((2, 3, 7, 7), np.float32)})
         (tmp_path / "r.pth").write_bytes(files.torch_zip(content))
         out = done("weights", "inspect", tmp_path / "r.pth")
         assert "fits none of the networks here: it is a torchvision network on another backbone" in out
