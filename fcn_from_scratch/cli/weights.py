@@ -7,7 +7,6 @@ import numpy as np
 
 from fcn_from_scratch import models, weights
 from fcn_from_scratch.checks import InputError, few
-from fcn_from_scratch.cli.apart import Apart
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.training import checkpoint, finite
 from fcn_from_scratch.weights import identity, known_files, names, preprocessing
@@ -95,7 +94,6 @@ def _verify(args):
 def _convert(args):
     if not args.out.endswith(".npz"):
         raise InputError(f"the name of the new file must end in .npz; got {args.out}")
-    Apart([args.file], "choose another name for the new file")([args.out])
     content = weights.read_file(args.file)
     known = identity.identify(content, args.file)
     expected = preprocessing.expected(content, known, args.preprocessing)

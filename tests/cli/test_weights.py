@@ -84,8 +84,7 @@ class TestInspect:
         assert found["fcn32s"] == len(arrays) - 2
 
     def test_a_stranger(self, done, tmp_path):
-        names = ("backbone.conv1.weight", "backbone.layer1.0.conv1.weight")
-        content = files.state_dict(dict.fromkeys(names, np.ones((2, 3, 7, 7), np.float32)))
+        content = files.state_dict({"backbone.layer1.0.conv1.weight": np.ones((2, 3, 7, 7), np.float32)})
         (tmp_path / "r.pth").write_bytes(files.torch_zip(content))
         out = done("weights", "inspect", tmp_path / "r.pth")
         assert "fits none of the networks here: it is a torchvision network on another backbone" in out
@@ -138,8 +137,8 @@ class TestConvert:
         np.savez(tmp_path / "a.npz", **net.params)
         out = done("weights", "convert", tmp_path / "a.npz", tmp_path / "b.npz")
         assert "preprocessing not recorded: the file does not say" in out
-        done("weights", "convert", tmp_path / "b.npz", tmp_path / "c.npz", "--preprocessing", "torchvision")
-        assert weights.read_file(tmp_path / "c.npz").meta["transform"] == TORCHVISION.as_dict()
+        done("weights", "convert", tmp_path / "b.npz", tmp_path / "b.npz", "--preprocessing", "torchvision")
+        assert weights.read_file(tmp_path / "b.npz").meta["transform"] == TORCHVISION.as_dict()
 
 
 FORMATS = {
