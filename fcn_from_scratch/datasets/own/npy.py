@@ -12,6 +12,7 @@ from fcn_from_scratch.files import open_regular
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 MOST_HEADER = 1 << 16
+LARGEST = 1 << 32  # no class has a number from here on
 FULL = "labels are whole numbers (H, W), or colours (H, W, 3) of 8 bits"
 
 
@@ -39,7 +40,7 @@ def whole(array, path):
     Raises: InputError for fractions, and for numbers that no class has.
     """
     if array.dtype.kind == "f":
-        if not (np.isfinite(array) & (array == np.rint(array))).all() or np.abs(array).max() > 2**31:
+        if not (np.isfinite(array) & (array == np.rint(array))).all() or np.abs(array).max() >= LARGEST:
             raise InputError(
                 f"{path} holds numbers that are not whole, from {array.min():g} to {array.max():g}: it is a soft mask, "
                 "not classes; save whole numbers, such as 0 below one half and 1 above"

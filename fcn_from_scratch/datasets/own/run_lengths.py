@@ -33,7 +33,7 @@ def decompress(text, most):
         bits = ord(letter) - 48
         if not 0 <= bits < 64 or shift > 60:
             raise InputError("compressed run lengths that are damaged")
-        value |= (bits & 31) << shift
+        value |= (bits & 0b11111) << shift
         shift += 5
         if bits & 32:
             continue
