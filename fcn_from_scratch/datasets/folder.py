@@ -96,7 +96,7 @@ class Folder(PairDataset):
         counts = np.zeros(256, np.int64)
         for index in np.arange(min(len(self), PEEK)):
             try:
-                counts += np.bincount(self.labels_at(index).ravel(), minlength=256)
+                counts += np.bincount(self.labels_at(index).ravel().astype(np.intp, copy=False), minlength=256)
             except checks.UnreadableError:
                 continue  # it is told when the sample is asked for
         if counts.any() and (complaint := swallowed_foreground(counts)):

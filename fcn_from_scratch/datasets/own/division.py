@@ -14,7 +14,7 @@ def divide(samples):
     return [each for number, each in enumerate(samples) if number % 5 != 4], samples[4::5]
 
 
-def choose(tree, split, pairs, by_pattern):
+def of_split(tree, split, pairs, by_pattern):
     """(the Pairs of a split, a sentence to print or None). Pairs without labels are still among them.
 
     by_pattern  whether a pattern holds {split}

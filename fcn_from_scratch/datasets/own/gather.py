@@ -24,7 +24,7 @@ def gather(tree, split, images, labels, notes):
     by_pattern = patterns[0].split or patterns[1].split
     both = patterns[0].split and patterns[1].split
     found.refuse_orphans(*patterns, division.canonical(split) if both and split != "all" else None)
-    chosen, told = division.choose(tree, split, found.pairs, by_pattern)
+    chosen, told = division.of_split(tree, split, found.pairs, by_pattern)
     notes += [told] * bool(told)
     labelled = [pair for pair in chosen if pair.labels]
     alone = [pair.name for pair in chosen if not pair.labels]

@@ -12,6 +12,7 @@ from fcn_from_scratch.datasets.own.settle import needs_counts, settle, tally
 from fcn_from_scratch.datasets.own.stored import files_of, read_stored
 
 FACT = "labels"
+LONGEST_TOLD = 100  # letters of a name in a message
 
 
 def given_classes(classes, root, folders, notes):
@@ -94,7 +95,7 @@ def require_same(first, second, what):
     if not here:
         raise InputError(f"{what}: {len(first)} classes and {len(second)} classes")
     place = list(first).index(here)
-    raise InputError(f"{what}: class {place} is {here} and {there}")
+    raise InputError(f"{what}: class {place} is {here[:LONGEST_TOLD]} and {there[:LONGEST_TOLD]}")
 
 
 def _numbered(names):
