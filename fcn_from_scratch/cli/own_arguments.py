@@ -100,7 +100,7 @@ def absolute(args):
 def of_checkpoint(args, extra):
     """Take those options that are not given from the run that wrote a checkpoint. `extra` is what it keeps."""
     trained_on = extra.get("arguments", {})
-    if args.dataset == "folder" == trained_on.get("dataset"):
+    if args.dataset == "folder" in (trained_on.get("dataset"), trained_on.get("val_dataset")):
         typed = args.classes
         for name in OPTIONS:
             if getattr(args, name) is None:

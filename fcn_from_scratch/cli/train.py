@@ -102,6 +102,8 @@ def _run(args, folder, group, changed, stack, lock):
     left_out = []
     common.require_sbd_used(args.sbd, args.split, args.val_split)
     dataset = _dataset(args, False, left_out)
+    if args.resume and args.names:  # a class file that was edited since would give the ids other meanings
+        require_same(args.names, dataset.classes, f"the run in {folder} was trained on other classes than are here")
     args.names = getattr(args, "names", None) or list(dataset.classes)  # a validation set may lack a class
     validation = _dataset(args, True, left_out)
     own_arguments.tell(dataset, validation)

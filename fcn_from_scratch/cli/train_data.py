@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common
+from fcn_from_scratch.cli import common, own_arguments
 from fcn_from_scratch.cli.train_arguments import option
 from fcn_from_scratch.datasets.pascal import devkits
 
@@ -56,15 +56,22 @@ def of_validation(args):
 def build(args, split, validation=False):
     """The dataset of a split. Raises: InputError; where the recipe chose the data, it says so."""
     if not validation:
-        return common.build_dataset(args, split)
+        return common.build_dataset(_own_options_apart(args, args), split)
     other = of_validation(args)
     try:
-        return common.build_dataset(other, split)
+        return common.build_dataset(_own_options_apart(other, args), split)
     except InputError as error:
         if other is args:
             raise
         hint = f"the run is scored on {other.dataset} {split}: pass --val-root DIR with its folder, or --val-dataset"
         raise InputError(f"{error}; {hint}") from None
+
+
+def _own_options_apart(args, run):
+    """The arguments of one of a run's two datasets. --images and the like are for the folder among them."""
+    if args.dataset == "folder" or "folder" not in (run.dataset, run.val_dataset):
+        return args
+    return argparse.Namespace(**(vars(args) | dict.fromkeys(own_arguments.OPTIONS)))
 
 
 def _with_voc(root):

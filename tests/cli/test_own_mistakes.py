@@ -317,3 +317,70 @@ def test_the_other_commands_say_the_same(way, command, data, fcn, done):
     assert status == (1 if command == "doctor" else 2)
     for part in parts:
         assert part in told
+
+
+# --- what was silently wrong: each is refused now ------------------------------------------------------------------
+
+RUN = ("--width", 2, "--steps", 2, "--batch-size", 2, "--out", "run")
+
+
+def test_a_class_file_that_is_edited_during_a_run(data, done, mistake):
+    """The ids in the label files would get other names, and the network's scores other meanings."""
+    (data / "classes.txt").write_text("sky\nroad\ncar\n")
+    done("train", *OWN, *PATTERNS, *RUN)
+    (data / "classes.txt").write_text("car\nroad\nsky\n")
+    told = mistake("train", "--resume", "--steps", 3, "--out", "run")
+    assert "the run in run was trained on other classes than are here: class 0 is sky and car" in told
+    (data / "classes.txt").write_text("sky\nroad\ncar\ntree\n")
+    assert "3 classes and 4 classes" in mistake("train", "--resume", "--steps", 3, "--out", "run")
+    (data / "classes.txt").write_text("sky\nroad\ncar\n")
+    done("train", "--resume", "--steps", 3, "--out", "run")
+
+
+COLOURS = [(0, 0, 0), (200, 0, 0), (0, 0, 200)]
+
+
+def save_palette(path, colours):
+    picture = Image.fromarray(ids(0, 1, 2))
+    picture.putpalette([band for colour in colours for band in colour])
+    picture.save(path)
+
+
+def test_palettes_that_differ_from_file_to_file(data, done, mistake):
+    """Programs that save a palette file anew may order it anew. The colours tell the classes then, not the numbers."""
+    for number, path in enumerate(sorted((data / "masks").iterdir())):
+        save_palette(path, [COLOURS[place] for place in ((0, 1, 2), (0, 2, 1))[number % 2]])
+    told = mistake("train", *OWN, *PATTERNS, *RUN)
+    assert "the number 1 has one colour in data/masks/p0.png and another in p1.png" in told
+    (data / "classes.txt").write_text("sky:0,0,0\nroad:200,0,0\ncar:0,0,200\n")
+    done("train", *OWN, *PATTERNS, *RUN)
+    (data / "classes.txt").unlink()
+    done("train", *OWN, *PATTERNS, *RUN[:-1], "numbers", "--num-classes", 3)
+
+
+@pytest.mark.parametrize("colours", [COLOURS, [(0, 0, 0), (1, 1, 1), (2, 2, 2)], [(9, 9, 9)] * 3])
+def test_palettes_that_agree_or_say_nothing(data, done, colours):
+    for path in sorted((data / "masks").iterdir()):
+        save_palette(path, colours)
+    save(data / "masks" / "p3.png", ids(0, 1, 2))  # without a palette
+    done("train", *OWN, *PATTERNS, *RUN)
+
+
+class TestTwoDatasets:
+    """A run on one's own pictures that is scored on a published set, and the other way round."""
+
+    ELSEWHERE = ("--val-dataset", "voc", "--val-root", "sample")
+
+    def test_other_classes(self, data, mistake):
+        told = mistake("train", *OWN, *PATTERNS, *RUN, *self.ELSEWHERE)
+        assert "train and val have other classes: 3 classes and 21 classes" in told
+
+    def test_the_options_are_for_the_folder_alone(self, data, done):
+        words = (*PATTERNS, "--num-classes", 21)
+        done("train", *OWN, *words, *RUN, *self.ELSEWHERE)
+        done("train", "--resume", "--steps", 3, "--out", "run")
+        assert "voc val: 4 pictures" in done("evaluate", "--out", "run")
+        swapped = ("--dataset", "voc", "--root", "sample", "--val-dataset", "folder", "--val-root", "data")
+        done("train", *swapped, *PATTERNS, *RUN[:-1], "swapped")
+        done("train", "--resume", "--steps", 3, "--out", "swapped")
+        done("evaluate", "--out", "swapped")

@@ -2,7 +2,8 @@
 
 from fcn_from_scratch.checks import InputError, few
 from fcn_from_scratch.datasets.own import division, layouts, pairs
-from fcn_from_scratch.datasets.own.patterns import Pattern
+from fcn_from_scratch.datasets.own.patterns import SPLIT, Pattern
+from fcn_from_scratch.datasets.own.splits import ALIASES, canonical
 
 
 def gather(tree, split, images, labels, notes):
@@ -21,6 +22,8 @@ def gather(tree, split, images, labels, notes):
     splits = () if split == "all" else (split,)
     patterns = Pattern(images, "--images", splits), Pattern(labels, "--labels", splits)
     found = pairs.find(tree, *patterns)
+    if unread := _unread(tree, *patterns, splits):
+        notes.append(f"not read: {few(unread)}, since a split is called train, val, test or the like")
     by_pattern = patterns[0].split or patterns[1].split
     both = patterns[0].split and patterns[1].split
     found.refuse_orphans(*patterns, division.canonical(split) if both and split != "all" else None)
@@ -34,6 +37,15 @@ def gather(tree, split, images, labels, notes):
         some = "1 picture without labels is" if len(alone) == 1 else f"{len(alone)} pictures without labels are"
         notes.append(f"{split}: {some} left out: {few(alone)}")
     return labelled, found, patterns
+
+
+def _unread(tree, images, labels, splits):
+    """The folders beside those of the splits which hold pictures too, but have another name."""
+    if images.first != f"{{{SPLIT}}}" or (start := tree.start(images)) is None:
+        return []
+    others = [name for name in tree.entries(start)[1] if canonical(name) not in (*ALIASES, *splits)]
+    others = [name for name in others if labels.parts[0] is None or not labels.parts[0].fullmatch(name)]
+    return [name for name in others if any(file.split == name for file in tree.iterate(images.with_split(name)))]
 
 
 def split_folders(found, patterns, split):

@@ -8,7 +8,7 @@ from fcn_from_scratch.datasets.own.class_files import read_class_file
 from fcn_from_scratch.datasets.own.class_list import Classes, checked
 from fcn_from_scratch.datasets.own.classes import find_class_file, read_classes
 from fcn_from_scratch.datasets.own.label_map import parse
-from fcn_from_scratch.datasets.own.settle import needs_counts, settle, tally
+from fcn_from_scratch.datasets.own.settle import COLOUR, needs_counts, settle, tally
 from fcn_from_scratch.datasets.own.stored import files_of, read_stored
 
 FACT = "labels"
@@ -66,34 +66,54 @@ def _of_indexes(pairs, indexes):
 
 def _counts(pairs, indexes, kept):
     """How many pixels of each value or name all label files hold. Files that cannot be read are left out."""
-    total, trouble = Counter(), None
+    total, trouble, colours = Counter(), None, {}
     for pair in pairs:
         path = files_of(pair, indexes)[0]  # with several, a list names the classes
         try:
             count = kept.fact(FACT, path, lambda path, pair=pair: tally(read_stored(pair, indexes), path), _is_tally)
-            total.update(count)
         except UnreadableError as error:
             trouble = trouble or error
+            continue
+        _require_one_palette(count, path, colours)
+        total.update({key: number for key, number in count.items() if not key.startswith(COLOUR)})
     if not total and trouble is not None:
         raise trouble
     return total
+
+
+def _require_one_palette(count, path, colours):
+    """Programs that save a palette file anew may order its colours anew. Then equal numbers are different classes.
+
+    colours  number -> (colour, path) of the files before; that of this file is added
+    Raises: InputError for a number that has different colours in two files.
+    """
+    for key, colour in count.items():
+        if not key.startswith(COLOUR):
+            continue
+        before, other = colours.setdefault(key, (colour, path))
+        if before != colour:
+            number = key.removeprefix(COLOUR)
+            raise InputError(
+                f"the number {number} has one colour in {other} and another in {path.name}, so the numbers may not be "
+                "classes: type --classes FILE with lines name:r,g,b, or --num-classes K if the numbers are right"
+            )
 
 
 def _is_tally(value):
     """Whether a kept value is one that `tally` returns."""
     if not isinstance(value, dict) or not value:
         return False
-    fine = all(key.startswith("name:") or re.fullmatch(r"-?\d{1,10}", key, re.ASCII) for key in value)
+    fine = all(re.fullmatch(rf"name:.*|({COLOUR})?-?\d{{1,10}}", key, re.ASCII | re.DOTALL) for key in value)
     return fine and all(type(count) is int and count > 0 for count in value.values())
 
 
 def require_same(first, second, what):
-    """Raises: InputError where the classes of two sets have other names. Numbered names fit all."""
+    """Raises: InputError where the classes of two sets have other names. Numbered names fit as many others."""
+    if len(first) != len(second):
+        raise InputError(f"{what}: {len(first)} classes and {len(second)} classes")
     if list(first) == list(second) or _numbered(first) or _numbered(second):
         return
-    here, there = next(((a, b) for a, b in zip(first, second) if a != b), ("", ""))
-    if not here:
-        raise InputError(f"{what}: {len(first)} classes and {len(second)} classes")
+    here, there = next((a, b) for a, b in zip(first, second) if a != b)
     place = list(first).index(here)
     raise InputError(f"{what}: class {place} is {here[:LONGEST_TOLD]} and {there[:LONGEST_TOLD]}")
 

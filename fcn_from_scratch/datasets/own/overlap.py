@@ -1,4 +1,4 @@
-"""Pictures that are in two splits: a network is scored on what it has learned by heart."""
+"""Pictures that are in two splits or datasets: a network is scored on what it has learned by heart."""
 
 import hashlib
 import os
@@ -10,18 +10,23 @@ PIECE = 1 << 12  # bytes of the middle of a file, which tell most files of one s
 
 
 def same_pictures(first, second, words=("train", "val")):
-    """A sentence about the pictures that are in both of two datasets of one's own; None where there are none.
+    """A sentence about the pictures that are in both of two datasets; None where there are none.
 
-    Two files with equal bytes are one picture, whatever their names.
+    Two files with equal bytes are one picture, whatever their names: SBD has many of VOC's.
     """
-    pairs = [getattr(dataset, "pairs", None) for dataset in (first, second)]
-    if not all(pairs) or not all(hasattr(dataset, "notes") for dataset in (first, second)):
-        return None
-    both = _common([(name, path) for name, path, *_ in pairs[0]], [(name, path) for name, path, *_ in pairs[1]])
+    files = [_files(dataset) for dataset in (first, second)]
+    both = _common(*files) if all(files) else []
     if not both:
         return None
     number = f"{len(both)} picture{'s are' if len(both) > 1 else ' is'}"
     return f"{number} in both {words[0]} and {words[1]}, so the score is too good: {few(both)}"
+
+
+def _files(dataset):
+    """(name, path) of each picture; [] where pictures are drawn, or lie in one file."""
+    files = [(name, path) for name, path, *_ in getattr(dataset, "pairs", ())]
+    is_one_each = len({path for _, path in files}) == len(files)
+    return files if is_one_each and all(isinstance(path, Path) for _, path in files) else []
 
 
 def _common(first, second):

@@ -31,6 +31,7 @@ class Pattern:
     split   whether it holds {split}
     ending  the extension that it asks for, ".png"; "" for none; any_ending tells whether it ends with `.*`
     split_depth  at which place of a file's parent folders the folder of {split} is; None where it has none of its own
+    first   its first folder that holds a word or a star, or its file name
     parts   its folders and its file name as regular expressions, for a walk from folder to folder; None is `**`
     Raises: InputError for a pattern that is not sound.
     """
@@ -40,6 +41,7 @@ class Pattern:
         texts = _parts(text, option)
         self.fixed = _fixed(texts)  # the folders before the first word or star
         texts = texts[len(self.fixed) :]
+        self.first = texts[0]
         self.any_ending = texts[-1].endswith(".*")
         self.ending = "" if self.any_ending else PurePosixPath(texts[-1]).suffix.lower()
         typed = [word or NAME for word, star in TOKEN.findall("/".join(texts)) if not star]
@@ -52,6 +54,10 @@ class Pattern:
         self._groups = []
         self._whole = re.compile(self._joined(texts), re.IGNORECASE | re.DOTALL)
         self.parts = [None if each == "**" else self._part(each, each is texts[-1]) for each in texts]
+
+    def with_split(self, name):
+        """This pattern, where {split} also stands for `name`."""
+        return Pattern(self.text, self.option, (name,))
 
     def __str__(self):
         return self.text

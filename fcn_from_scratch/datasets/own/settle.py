@@ -16,6 +16,7 @@ from fcn_from_scratch.datasets.own.suggest import share, to_type
 MOST_COUNTED = 300  # different values of one file that are counted apart
 MOST_GUESSED = 64  # an id up to here may be that of a class, beside classes that do not occur
 _NAME = "name:"
+COLOUR = "colour:"  # the colour of a number in the file's palette, as 1 + a number of 24 bits
 
 
 def needs_counts(classes, label_map, num_classes, by_name=False):
@@ -29,6 +30,7 @@ def needs_counts(classes, label_map, num_classes, by_name=False):
 def tally(raw, path):
     """Count what one label file holds. Returns: a dict of texts and numbers of pixels, to be added up and kept.
 
+    Where the file has a palette, there is also the colour of each number, under COLOUR and the number.
     Raises: InputError naming the file for colours, which somebody must name, and for JPEG labels.
     """
     refuse_lossy(raw, path)
@@ -40,9 +42,18 @@ def tally(raw, path):
     found, counts, _ = distinct(values)
     if raw.names is None:
         found, counts = np.r_[found[:MOST_COUNTED], found[-1:]], np.r_[counts[:MOST_COUNTED], counts[-1:]]
-        return {str(value): int(count) for value, count in zip(found, counts)}
+        return {str(value): int(count) for value, count in zip(found, counts)} | _colours(raw, found)
     names = {UNMARKED: _NAME, IGNORED: str(IGNORE)}
     return {names.get(int(place)) or _NAME + raw.names[place]: int(count) for place, count in zip(found, counts)}
+
+
+def _colours(raw, found):
+    """COLOUR and number -> colour, of the numbers that occur. Shades of grey and one colour for all tell nothing."""
+    used, table = found[found < IGNORE], raw.palette
+    if table is None or (table[used] == used[:, None]).all() or (table == table[0]).all():
+        return {}
+    codes = 1 + table[used].astype(np.int64) @ (65536, 256, 1)
+    return {f"{COLOUR}{number}": int(code) for number, code in zip(used, codes)}
 
 
 def settle(classes=None, label_map=None, num_classes=None, counts=None, where="the label files"):

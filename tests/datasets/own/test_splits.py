@@ -4,8 +4,10 @@ import re
 
 import numpy as np
 import pytest
+import trees
 from PIL import Image
 
+from fcn_from_scratch import datasets
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets import Folder
 from fcn_from_scratch.datasets.own.overlap import same_pictures
@@ -238,3 +240,48 @@ def test_a_copy_under_another_name(tmp_path):
     assert same_pictures(*both) is None, "files of one size are not the same"
     (val / "val1.bmp").write_bytes((train / "train2.bmp").read_bytes())
     assert same_pictures(*both) == "1 picture is in both train and val, so the score is too good: val1"
+
+
+# --- folders that are no split ------------------------------------------------------------------------------------
+
+
+def test_folders_beside_those_of_the_splits_are_named(tmp_path):
+    for place in ("train", "val", "train_val", "TEST", "notes"):
+        pairs(tmp_path, *(f"{place}{number}" for number in range(2)), images=f"{place}/images", masks=f"{place}/labels")
+    for file in [*(tmp_path / "notes" / "images").iterdir(), *(tmp_path / "notes" / "labels").iterdir()]:
+        file.rename(file.with_suffix(".txt"))  # no pictures: nothing is lost there
+    assert "not read: train_val, since a split is called train, val, test" in notes(tmp_path, "train", **SPLIT)
+    assert "not read" not in notes(tmp_path, "train_val", **SPLIT), "the split that was asked for"
+
+
+def test_folders_of_masks_are_no_splits(tmp_path):
+    pairs(tmp_path, "a", "b", images="train", masks="train_masks")
+    assert "not read" not in notes(tmp_path, "train", images="{split}/{}.png", labels="{split}_masks/{}.png")
+
+
+# --- the same picture in two datasets ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def voc_and_sbd(tmp_path):
+    """VOC's val has two pictures, of which one is in SBD's train, as a copy."""
+    rng = np.random.default_rng(0)
+    trees.voc(tmp_path, rng, "VOC2012", train=["2007_000001"], val=["2007_000002", "2007_000003"])
+    trees.sbd(tmp_path, rng, train=["2008_000001", "2007_000003"], val=["2008_000002"])
+    theirs = next(tmp_path.glob("**/VOC2012/JPEGImages/2007_000003.jpg"))
+    ours = next(tmp_path.glob("**/dataset/img/2007_000003.jpg"))
+    ours.write_bytes(theirs.read_bytes())
+    return [datasets.build(name, tmp_path, split) for name, split in (("sbd", "train"), ("voc", "val"), ("sbd", "val"))]
+
+
+def test_published_sets_that_share_a_picture(voc_and_sbd):
+    train, val, other = voc_and_sbd
+    assert same_pictures(train, val, ("train", "val")).startswith("1 picture is in both train and val")
+    assert "2007_000003" in same_pictures(train, val)
+    assert same_pictures(other, val) is None
+    assert same_pictures(val, val).startswith("2 pictures are in both")
+
+
+def test_drawn_pictures_are_not_compared(voc_and_sbd):
+    assert same_pictures(datasets.Shapes(2, 32), datasets.Shapes(2, 32)) is None
+    assert same_pictures(datasets.Shapes(2, 32), voc_and_sbd[0]) is None
