@@ -68,6 +68,7 @@ class Folder(PairDataset):
         # What the files alone do not tell: the same files read otherwise are other data.
         self.read_as = tuple(map(str, filter(None, (label_map, bands, range))))
         classes = naming.given_classes(classes, root, [root, *split_folders(found, patterns, split)], self.notes)
+        self.notes += naming.doubts(classes, label_map, chosen)
         with Kept(root) as kept, _saying_what_was_taken(self, images):
             if mask_palette is None:
                 self._decoder = naming.decide(found, classes, label_map, num_classes, names, kept, root)

@@ -31,13 +31,14 @@ class Classes(NamedTuple):
     more_colours: tuple = ()
     by_ending: tuple = ()
 
+    def ending_of(self, path):
+        """(ending, values, ignored) of the numbering that a label file's name tells; None where it tells none."""
+        stem = Path(path).stem.casefold()
+        return next((each for each in self.by_ending if stem.endswith(each[0])), None)
+
     def values_in(self, path):
         """(values or None, ignored) that hold in a label file."""
-        stem = Path(path).stem.casefold()
-        for ending, values, ignored in self.by_ending:
-            if stem.endswith(ending):
-                return values, ignored
-        return self.values, self.ignored
+        return (self.ending_of(path) or (None, self.values, self.ignored))[1:]
 
 
 def checked(classes):

@@ -1,5 +1,6 @@
 """From what a label file stores to class ids: the label map first, then the classes' values or colours, then 255."""
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -112,7 +113,9 @@ class Decoder(NamedTuple):
         """The option that would take all values; `valued` says whether the classes have values."""
         if self.text or valued:
             own = 0 if valued or self.shift else len(self.names)  # classes whose ids the labels may hold
-            parts = [f"{value}:{value if 0 <= value < own else 'ignore'}" for value in found[unknown]]
+            by_name = any(re.search(r":\s*(?!ignore)\D", part) for part in self.text.split(","))
+            ids = self.names if by_name else range(own)  # a map has ids or names, never both
+            parts = [f"{value}:{ids[value] if 0 <= value < own else 'ignore'}" for value in found[unknown]]
             more = ",".join(parts) if len(parts) <= 8 else "rest:ignore"
             return f"--label-map {self.text}{',' * bool(self.text)}{more}"
         return to_type(found, len(self.names))

@@ -55,6 +55,20 @@ def decide(found, classes, label_map, num_classes, names, kept, root):
     return settle(classes, label_map, num_classes, counts, f"the labels in {root}")
 
 
+def doubts(classes, label_map, pairs):
+    """A sentence in a list where the classes have several numberings, and the files' names do not tell which one."""
+    if classes is None or label_map is not None or not classes.by_ending:
+        return []
+    path = next((pair.labels for pair in pairs if classes.ending_of(pair.labels) is None), None)
+    if path is None:
+        return []
+    endings = " or ".join(ending for ending, *_ in classes.by_ending)
+    return [
+        f"note: numbers such as those in {path} are read as 0..{len(classes.names) - 1} in the order of "
+        f"{classes.source}, since the name does not end in {endings}; --label-map says it otherwise"
+    ]
+
+
 def _of_indexes(pairs, indexes):
     """The classes that files of many pictures name, those of the training split first; None where they name none."""
     order = {split: place for place, split in enumerate(("train", None, "val", "test"))}

@@ -133,9 +133,12 @@ class _Keys:
         for file in files:
             key = (file.split if self.split else None, *(file.words[number] for number in order))
             if key in found:
+                remedy = "keep one of them"
+                if pattern.option == "--labels":
+                    remedy += ", or list them in a .csv if each is the mask of another class: see docs/own_data.md"
                 raise InputError(
                     f"{found[key].place} and {file.place} are two files for one name: both match {pattern.option} "
-                    f"{pattern} as {_name(key) or 'the only file'}; keep one of them"
+                    f"{pattern} as {_name(key) or 'the only file'}; {remedy}"
                 )
             found[key] = file
         return found

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from fcn_from_scratch import datasets
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.datasets import voc_palette
 from fcn_from_scratch.datasets.own.classes import Classes, read_classes
@@ -97,7 +99,7 @@ def test_each_pixel_is_decoded_by_its_value(values):
 REFUSED = [
     (ABC, None, None, [0, 0, 0, 3], r"x\.png contain the id 3 \(1 pixel .*25\.0%\).*0\.\.2.*--classes: .*0:0,3:ignore"),
     (None, None, 2, [0, 0, 0, 128], r"id 128 \(.*25\.0%\); allowed are 0\.\.1 .*: type --label-map 0:0,128:1"),
-    (ABC, "0:a,1:b", None, [0, 1, 2, 2], r"value 2 in 50\.0% .*--label-map 0:a,1:b does not .*0:a,1:b,2:2"),
+    (ABC, "0:a,1:b", None, [0, 1, 2, 2], r"value 2 in 50\.0% .*--label-map 0:a,1:b does not .*0:a,1:b,2:c"),
     (ABC, "0:new", None, [0, 7, 7, 1], r"value 7 in 50\.0% .*0:new,1:ignore,7:ignore"),
     (Classes(("a",), (4,)), None, None, [4, 0], r"value 0 in 50\.0% .*--label-map 0:ignore"),
     (Classes(("a",), (4,), source="c.csv"), None, None, [4, 0, 7, 7], r"value 7 .*\(and 1 more such value\).*c\.csv"),
@@ -342,3 +344,29 @@ def test_the_number_of_classes_must_agree(classes, text):
         decoder(classes, text, 2)
     with pytest.raises(ValueError, match="num_classes"):
         decoder(classes, text, 0)
+
+
+class TestWhatIsSuggested:
+    def test_names_beside_names_and_ids_beside_ids(self):
+        """A map has ids or names, never both: what is printed can be typed."""
+        labels = Raw(np.array([[0, 255, 1, 7]]))
+        for text, more in (("0:bg,255:vessel", "1:vessel,7:ignore"), ("0:0,255:1", "1:1,7:ignore")):
+            decoder = settle(label_map=parse(text))
+            with pytest.raises(InputError) as caught:
+                decoder.ids(labels, "a.png")
+            typed = f"{text},{more}"
+            assert f"--label-map {typed}" in str(caught.value)
+            assert settle(label_map=parse(typed)).ids(labels, "a.png").tolist() == [[0, 1, 1, 255]]
+
+
+@pytest.mark.parametrize(("name", "told"), [("a_10", True), ("a_labelIds", False), ("a_gtFine_labelTrainIds", False)])
+def test_which_of_cityscapes_numberings_is_read_is_said(tmp_path, name, told):
+    for place, shape in (("images", (3, 4, 3)), ("labels", (3, 4))):
+        (tmp_path / place).mkdir()
+        Image.fromarray(np.full(shape, 7, np.uint8)).save(tmp_path / place / f"{name}.png")
+    notes = datasets.Folder(tmp_path, "all", classes="cityscapes").notes
+    assert any("are read as 0..18 in the order of cityscapes" in note for note in notes) == told
+    if told:
+        mapped = datasets.Folder(tmp_path, "all", classes="cityscapes", label_map="7:road,rest:ignore")
+        assert not any("are read as" in note for note in mapped.notes)
+        assert mapped[0].labels.max() == 0
