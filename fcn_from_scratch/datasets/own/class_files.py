@@ -12,6 +12,8 @@ from fcn_from_scratch.datasets.own.class_list import IGNORE_NAME, MOST_CLASSES, 
 from fcn_from_scratch.datasets.own.json_file import read_json
 
 MOST_BYTES = 1 << 20
+LISTS = ("labels", "classes", "categories")  # in JSON: Mapillary's config.json, Supervisely's meta.json, COCO's files
+NAMES = ("readable", "title", "name")  # of a class there; Mapillary has a short and a readable one
 HEADERS = {"name", "names", "class", "classes", "label", "labels", "category", "class name", "class_name", "id"}
 _CVAT = re.compile(r"(?P<name>.+?):(?P<colour>\d{1,3},\d{1,3},\d{1,3})?(?::[^:]*){0,2}")
 _LOOSE = re.compile(r"(\d{1,3}\s+\d{1,3}\s+\d{1,3}|-?\d{1,9}\s*:|-?\d{1,9}(?=\s))\s*(\S.*)", re.ASCII)
@@ -23,7 +25,7 @@ def read_class_file(path):
 
     One name a line; CVAT's name:r,g,b:parts:actions; a table with or without a header, whose first column is the
     value (or the colour) and whose last is the name, or that has columns name, r, g, b; JSON {name: value or colour}
-    or {value: name}. A line that begins with # is a comment.
+    or {value: name}, or with a list of classes under a key of LISTS. A line that begins with # is a comment.
     Returns: Classes in the file's order.
     Raises: InputError naming the file and the line that fits no form.
     """
@@ -143,7 +145,22 @@ def _json_rows(content, path):
         return [_named(each, None, None, path) for each in content]
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path} must be JSON of the form {{name: value or colour}} or {{value: name}}")
+    listed = next((content[key] for key in LISTS if isinstance(content.get(key), list)), None)
+    if listed and all(isinstance(each, dict) for each in listed):
+        return [_listed_row(each, path) for each in listed]
     return [_json_row(key, each, path) for key, each in content.items()]
+
+
+def _listed_row(each, path):
+    """A class of a list: {"name": ..., "color": ..., "id": ...}, with the words of several tools.
+
+    Beside a colour, the id is a number of the tool's own; no pixel has it.
+    """
+    name = next((each[word] for word in NAMES if isinstance(each.get(word), str)), "")
+    colour = next((each[word] for word in ("color", "colour") if each.get(word)), "")
+    text = ",".join(map(str, colour)) if isinstance(colour, list) else str(colour)
+    value = each.get("id") if type(each.get("id")) is int and not text else None
+    return _named(name, value, _colour(text, path), path)
 
 
 def _json_row(key, each, path):

@@ -105,6 +105,29 @@ def test_a_table_of_colours(tmp_path, text):
         ({"cat": [1, 2, 3], "dog": [4, 5, 6]}, None, [(1, 2, 3), (4, 5, 6)]),
         ({"cat": "#010203", "dog": "4, 5, 6"}, None, [(1, 2, 3), (4, 5, 6)]),
         (["cat", "dog"], None, None),
+        (
+            {
+                "labels": [
+                    {"name": "animal--cat", "readable": "cat", "color": [1, 2, 3], "instances": True},
+                    {"name": "animal--dog", "readable": "dog", "color": [4, 5, 6]},
+                ],
+                "version": 1.2,
+            },
+            None,
+            [(1, 2, 3), (4, 5, 6)],
+        ),
+        (
+            {
+                "classes": [
+                    {"title": "cat", "shape": "polygon", "color": "#010203", "id": 775},
+                    {"title": "dog", "color": "#040506", "id": 776},
+                ],
+                "tags": [],
+            },
+            None,
+            [(1, 2, 3), (4, 5, 6)],
+        ),
+        ({"categories": [{"id": 3, "name": "cat", "supercategory": "animal"}, {"id": 9, "name": "dog"}]}, (3, 9), None),
     ],
 )
 def test_json(tmp_path, content, values, colours):
