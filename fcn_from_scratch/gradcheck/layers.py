@@ -19,15 +19,25 @@ def layer_check(layer, x, rng, directions=3, eps=1e-5):
     x   a float64 array away from kinks, or a tuple of arrays for a layer whose forward takes several
     Returns: a dict with "dx" (or "dx0", "dx1", ...) and then one entry for each parameter, under its name. What is not
     in the dict was not checked.
-    Raises: ValueError that lists the broken promises (see `broken_promises`), and the errors of `vjp_errors`.
+    Raises: ValueError that lists the broken promises (see `broken_promises`), and for what is no layer; and the errors
+    of `vjp_errors`.
     Source: layers/base.py states the contract. Lesson 3.
     """
+    _require_layer(layer)
     parameters = of_layer(layer, x)
     errors = layer_errors(layer, x, rng, directions, eps, parameters=parameters)
     complaints = broken_promises(layer, x, rng, parameters)
     if complaints:
         raise ValueError("; ".join(complaints))
     return errors
+
+
+def _require_layer(layer):
+    is_class, is_list = isinstance(layer, type), isinstance(layer, (list, tuple))
+    if is_class or not all(callable(getattr(layer, name, None)) for name in ("forward", "backward")):
+        what = f"the class {layer.__name__}" if is_class else f"a {type(layer).__name__}"
+        remedy = "; pass Sequential(*layers)" if is_list else "; pass a layer of it" if is_class else ""
+        raise ValueError(f"a layer has forward(x) and backward(dy); got {what}{remedy}")
 
 
 def layer_errors(layer, x, rng, directions=3, eps=1e-5, parameters=None):

@@ -94,6 +94,21 @@ class TestLayer:
             layer_check(layer, self.X, rng)
 
 
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        ([layers.Conv2d(2, 2, 1)], r"got a list; pass Sequential\(\*layers\)"),
+        ((layers.Conv2d(2, 2, 1),), r"got a tuple; pass Sequential\(\*layers\)"),
+        (layers.Conv2d, "got the class Conv2d; pass a layer of it"),
+        (None, "got a NoneType"),
+        (np.zeros(3), "got a ndarray"),
+    ],
+)
+def test_what_is_no_layer_is_named(rng, layer, words):
+    with pytest.raises(ValueError, match=rf"a layer has forward\(x\) and backward\(dy\); {words}$"):
+        layer_check(layer, rng.normal(size=(1, 2, 3, 3)), rng)
+
+
 class Overwrites(Scale):
     def _backward(self, dy, x):
         self.grads["weight"][...] = (dy * x).sum(axis=(0, 2, 3))
