@@ -7,7 +7,9 @@ every scan in the file. So a picture has a limit that depends on its format: MOS
 import re
 
 MOST_PIXELS = 50_000_000
-MOST_BYTES = 420_000_000  # of memory for decoding
+MOST_BYTES = 340_000_000  # of memory for decoding
+MOST_COMMENTS = 1000  # of a PPM that is written out in digits
+PLAIN = (b"P1", b"P2", b"P3")
 MOST_SCANS = 200  # of a JPEG; a progressive one has about ten
 
 # Bytes for a pixel while a picture is decoded and becomes RGB, measured with Pillow 12 and rounded up: the decoder's
@@ -30,6 +32,8 @@ def problem(picture, data):
     data      a function that returns all bytes of its file
     """
     pixels, most = picture.width * picture.height, MOST_PIXELS
+    if picture.format == "PPM" and (found := data())[:2] in PLAIN and found.count(b"#") > MOST_COMMENTS:
+        return f"has more than {MOST_COMMENTS} comments among its numbers; Pillow would take minutes for them"
     if pixels <= most and picture.format in ("JPEG", "MPO"):
         scans, keeps_all = jpeg_scans(data())
         if scans > MOST_SCANS:
