@@ -12,7 +12,7 @@ MOST_COMMENTS = 1000  # of a PPM that is written out in digits
 PLAIN = (b"P1", b"P2", b"P3")
 MOST_SCANS = 200  # of a JPEG; a progressive one has about ten
 
-# Bytes for a pixel while a picture is decoded and becomes RGB, measured with Pillow 12 and rounded up: the decoder's
+# Bytes for a pixel while a picture is decoded and becomes RGB, measured with Pillow 13 and rounded up: the decoder's
 # own maps, Pillow's picture of up to 4 bytes, and the result of 3. No other format needs more than USUAL.
 USUAL = 8.4
 BYTES = {"WEBP": 16, "JPEG2000": 28, "AVIF": 16}
