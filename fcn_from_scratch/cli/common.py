@@ -106,7 +106,7 @@ def require_root(name, root):
 def build_dataset(args, split):
     """The dataset that the arguments describe."""
     name = args.dataset or "shapes"
-    own_options(args, name)
+    own = own_options(args, name)
     drawn = {"size": args.size, "count": args.count, "classes_by": args.classes_by}
     given = {key: value for key, value in drawn.items() if value is not None}
     if name != "shapes":
@@ -114,7 +114,7 @@ def build_dataset(args, split):
             word = "--" + next(iter(given)).replace("_", "-")
             raise InputError(f"{word} is for drawn shapes only; --dataset {name} is read from files")
         require_root(name, args.root)
-        options = own_options(args, name) | ({} if args.modality is None else {"modality": args.modality})
+        options = own | ({} if args.modality is None else {"modality": args.modality})
         options |= sbd_option(name, split, getattr(args, "sbd", None))
         dataset = datasets.build(name, args.root, split, args.num_classes, cache=split == "train", **options)
         if dataset.folder is not None:
@@ -290,11 +290,11 @@ def palette_of(extra):
     return palette
 
 
-def output_folder(path):
-    """The folder as a Path; it is created if it does not exist, and it can be written to."""
+def output_folder(path, option="--out"):
+    """The folder of an option as a Path; it is created if it does not exist, and it can be written to."""
     path = Path(path)
     if path.exists() and not path.is_dir():
-        raise InputError(f"--out must be a folder; {path} is a file")
+        raise InputError(f"{option} must be a folder; {path} is a file")
     path.mkdir(parents=True, exist_ok=True)
     reserve(path, 1)
     return path

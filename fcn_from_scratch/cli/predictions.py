@@ -1,12 +1,12 @@
 """`fcn evaluate --save-dir`: the predicted class ids of every picture, as a file."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from fcn_from_scratch import viz
 from fcn_from_scratch.backend import to_numpy
 from fcn_from_scratch.checks import InputError, printable
+from fcn_from_scratch.cli import common
 from fcn_from_scratch.cli.apart import Apart
-from fcn_from_scratch.files import reserve
 
 
 class Predictions:
@@ -18,7 +18,7 @@ class Predictions:
 
     def __init__(self, folder, palette, inputs=()):
         """`inputs` are the files that the command reads: none of them is overwritten."""
-        self.folder, self.palette, self.written = _folder(folder), palette, set()
+        self.folder, self.palette, self.written = common.output_folder(folder, "--save-dir"), palette, set()
         self.apart = Apart(inputs, "choose another folder with --save-dir")
 
     def __call__(self, name, found):
@@ -43,13 +43,3 @@ class Predictions:
         """What was written, in words."""
         where = printable(str(self.folder))
         return f"wrote the class ids of every picture to {where}/: {len(self.written)} index PNGs"
-
-
-def _folder(path):
-    """--save-dir as a Path; it is created if it does not exist, and it can be written to."""
-    path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise InputError(f"--save-dir must be a folder; {path} is a file")
-    path.mkdir(parents=True, exist_ok=True)
-    reserve(path, 1)
-    return path

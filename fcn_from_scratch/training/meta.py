@@ -83,7 +83,7 @@ COLOURS = Kind(
 )
 PLAIN = Kind("a word, a number or a list of these", _plain)
 ABSENT = Kind("nothing: no such entry exists", lambda value: False)
-BEST = Kind(
+BEST_SCORE = Kind(
     "a step and its mean_iu from 0 to 1",
     lambda value: type(value) is dict and _integer(value.get("step"), 0) and _number(value.get("mean_iu"), 0, 1),
 )
@@ -111,7 +111,7 @@ EXTRA = {
     "palette": COLOURS,
     "transform": DICT,
     "rounding": FACTS,
-    "best": BEST.or_none(),
+    "best": BEST_SCORE.or_none(),
 }
 THREE = Kind("three numbers", lambda value: _list(value, lambda n: _number(n, -1e9, 1e9)) and len(value) == 3)
 NUMBER = Kind("a number", lambda value: _number(value, -1e9, 1e9))

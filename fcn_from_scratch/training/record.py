@@ -8,6 +8,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.files import sweep, write_atomically
 from fcn_from_scratch.training import checkpoint
 from fcn_from_scratch.training.log import Log, Row, recovered
+from fcn_from_scratch.training.meta import BEST_SCORE
 
 CHECKPOINT, BEST, LOG = "checkpoint.npz", "best.npz", "log.csv"
 SNAPSHOT = "checkpoint-{}.npz"  # of a step
@@ -179,6 +180,4 @@ def snapshots(folder):
 def _sound(extra):
     """The best score that a checkpoint records; None if it records none."""
     best = extra.get("best")
-    if not isinstance(best, dict) or type(best.get("step")) is not int or type(best.get("mean_iu")) is not float:
-        return None
-    return best
+    return best if BEST_SCORE.holds(best) else None
