@@ -17,7 +17,7 @@ from fcn_from_scratch.lab.bench.torch_rival import installed
 
 HELP = "Measure how fast a network runs and trains here, compared with PyTorch: times, ratios, memory and errors."
 EXAMPLE = """  fcn bench                                   FCN-8s on VGG16, 500x500 pixels; about two minutes
-  fcn bench --zero-frame --fast-fc6           also with the faster ways for many pictures of one size
+  fcn bench --zero-frame                      also with the faster way for many pictures of one size
   fcn bench --train --layers --out runs/bench     a training step, each convolution alone; CSV, JSON and a chart
   fcn bench --small                           the training step of a lesson-size network, 64x64 and 128x128
   fcn bench --peer none --model mini_fcn8s    without PyTorch: compared with im2col and the best matrix product
@@ -25,8 +25,7 @@ EXAMPLE = """  fcn bench                                   FCN-8s on VGG16, 500x
 
 BATCH, SIZE = 1, (500, 500)
 SMALL_BATCH, SMALL_SIZES = 8, ((64, 64), (128, 128))
-EXTRAS = "zero_frame", "fast_fc6"
-ON_CPU = "threads", "mallopt", *EXTRAS  # options for the CPU only
+ON_CPU = "threads", "mallopt", "zero_frame"  # options for the CPU only
 ON_GPU = "kernels", "tf32"
 
 
@@ -53,11 +52,6 @@ def add_arguments(parser):
     parser.add_argument(
         "--zero-frame", action="store_true", help="also measure models.ZeroFrame, for many pictures of one size"
     )
-    parser.add_argument(
-        "--fast-fc6",
-        action="store_true",
-        help="also measure fc6 by Winograd's F(2, 7), which takes 0.5 GiB more; with --zero-frame also both together",
-    )
     parser.add_argument("--threads", type=common.positive, metavar="N", help="threads (default: one for each core)")
     parser.add_argument(
         "--repeats", type=common.positive, metavar="R", help="rounds (default: as many as take 40 seconds, at least 5)"
@@ -80,7 +74,7 @@ def run(args):
         threads=args.threads or threads.workers(),
         repeats=args.repeats,
         layers=args.layers,
-        extras=_extras(args),
+        extras=("zero_frame",) * args.zero_frame,
         mallopt=args.mallopt,
         tf32=args.tf32,
     )
@@ -117,12 +111,6 @@ def run(args):
     return 0
 
 
-def _extras(args):
-    """The extra rivals that the user asked for; after two of them also both together."""
-    extras = tuple(name for name in EXTRAS if getattr(args, name))
-    return (*extras, "stream") if len(extras) > 1 else extras
-
-
 def _works(args):
     """The list of Works to measure.
 
@@ -133,8 +121,8 @@ def _works(args):
         if getattr(args, name):
             device = "cpu" if args.device == "cuda" else "cuda"
             raise InputError(f"--{name.replace('_', '-')} is for --device {device}")
-    if (args.zero_frame or args.fast_fc6) and (args.train or args.small):
-        raise InputError("--zero-frame and --fast-fc6 are for inference: every training step changes the weights")
+    if args.zero_frame and (args.train or args.small):
+        raise InputError("--zero-frame is for inference: every training step changes the weights")
     if args.small:
         for name in ("model", "size", "batch", "width"):
             if getattr(args, name) is not None:

@@ -238,14 +238,12 @@ def _of_checkpoint(content, path):
     return content.meta, content.meta["extra"]
 
 
-def for_pictures(model, count, device, wide=False):
+def for_pictures(model, count, device):
     """Get a network in eval mode ready to predict `count` pictures; returns it.
 
-    From PREPARED_FROM pictures on, its weights are prepared. `wide` is that of Layer.prepare: with it they are prepared
-    for any number of pictures.
+    From PREPARED_FROM pictures on, its weights are prepared.
     """
-    model.to(device).use(Workspace())
-    return model.prepare(wide or count >= PREPARED_FROM, wide=wide)
+    return model.to(device).use(Workspace()).prepare(count >= PREPARED_FROM)
 
 
 def build_model(name, num_classes, seed=0, /, **options):

@@ -66,11 +66,6 @@ def add_arguments(parser):
         "computed once for each size and kept (FCN-8s at 500x500: 260 MB)",
     )
     parser.add_argument(
-        "--fast-fc6",
-        action="store_true",
-        help="faster for many pictures: fc6 of a VGG16 by Winograd's F(2, 7), in half the time but with 0.5 GB more",
-    )
-    parser.add_argument(
         "--max-size",
         type=common.positive,
         metavar="N",
@@ -103,7 +98,7 @@ def run(args):
     stems = _stems(args.images)
     apart = Apart([*args.images, *inputs.beside(args.images), args.weights], "choose another folder with --out")
     apart(_results(Path(args.out) / stem)[kind] for stem in stems for kind in KINDS)
-    common.for_pictures(model, len(args.images), args.device, args.fast_fc6)
+    common.for_pictures(model, len(args.images), args.device)
     predictor = ZeroFrame(model) if args.zero_frame else model
     folder = common.output_folder(args.out)
     palette = common.palette_of(extra)

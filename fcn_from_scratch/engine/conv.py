@@ -1,14 +1,14 @@
-"""Convolution and its gradients by three algorithms, and the choice between them.
+"""Convolution and its gradients by four algorithms, and the choice between them.
 
-All three compute the same numbers, up to rounding:
+All four compute the same numbers, up to rounding:
 
-im2col     engine.conv_im2col: patches times weights, one block of patches at a time. It takes every convolution
-wide       engine.conv_wide: patches times weights, one part of the channels at a time, for fc6 and fc7
-winograd   engine.winograd: F(4, 3), a quarter of the multiplications for a 3x3 kernel
+im2col          engine.conv_im2col: patches times weights, one block of patches at a time. It takes every convolution
+wide            engine.conv_wide: patches times weights, one part of the channels at a time, for fc7
+winograd        engine.winograd: F(4, 3), a quarter of the multiplications for a 3x3 kernel
+winograd_wide   engine.winograd_wide: F(2, 7), a third of the multiplications for fc6. Its gradients are those of "wide"
 
-ops.conv has checked the arguments. `geometry` is an ops.shapes.Geometry. A forward can start from a weight that was
-transformed in advance, see `transformation`. For such a weight "wide" uses Winograd's algorithm too
-(engine.winograd_wide).
+ops.conv has checked the arguments. `geometry` is an ops.shapes.Geometry. "winograd" can start from a weight that was
+transformed in advance, see `transformation`.
 """
 
 import functools
@@ -36,17 +36,14 @@ from fcn_from_scratch.engine.winograd import (
     winograd_input_grad,
     winograd_weight_grad,
 )
-from fcn_from_scratch.engine.winograd_wide import (
-    can_transform,
-    frequencies,
-    transformed_wide_weight,
-    winograd_wide_conv2d,
-)
+from fcn_from_scratch.engine.winograd_wide import can_transform, winograd_wide_conv2d
 
-ALGORITHMS = ("auto", "im2col", "wide", "winograd")
+ALGORITHMS = ("auto", "im2col", "wide", "winograd", "winograd_wide")
 WINOGRAD_CHANNELS = 64  # with fewer, transforming the pixels costs more time than it saves
 WINOGRAD_TILES = 64  # of 4x4 outputs; with fewer, transforming the weights costs more time than it saves
 WIDE_WEIGHTS = 1 << 20  # fewer stay in the cache, so reading them for every block of patches is cheap
+LARGE_KERNEL = 5  # pixels a side; with fewer, F(2, k) saves less than its transforms cost
+LARGE_KERNEL_PLACES = 256  # of outputs; with fewer, transforming the weights costs more time than it saves
 
 
 def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transformed=None, workspace=None):
@@ -61,18 +58,20 @@ def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transform
     chosen = _chosen(algorithm, (x, weight), x.shape, weight, geometry)
     if chosen == "winograd":
         return winograd_conv2d(x, weight, bias, geometry.padding, relu, transformed, workspace)
-    if chosen == "wide" and _starts_from(transformed, frequencies(geometry.kernel_size), x, weight):
-        return winograd_wide_conv2d(x, transformed, bias, geometry, relu, workspace)
-    return (wide_conv2d if chosen == "wide" else im2col_conv2d)(x, weight, bias, geometry, relu, workspace)
+    compute = {"im2col": im2col_conv2d, "wide": wide_conv2d, "winograd_wide": winograd_wide_conv2d}[chosen]
+    return compute(x, weight, bias, geometry, relu, workspace)
 
 
-def conv2d_relu_pool(x, weight, bias, geometry, pool, algorithm="auto", *, transformed=None, workspace=None):
+def conv2d_relu_pool(
+    x, weight, bias, geometry, pool, algorithm="auto", *, transformed=None, workspace=None, winners=True
+):
     """Compute conv2d, ReLU and a 2x2 max-pool at stride 2 in one pass.
 
     y[n, f, i, j] = max(0, the largest of conv2d's four pixels [n, f, 2i + a, 2j + b])
 
     Winograd never writes the map between them. Neither does im2col for maps of even size.
     pool     the ops.shapes.Geometry of the pool; the other arguments are conv2d's
+    winners  with False, winner may be None: without a backward nobody needs it
     Returns: y (N, F, ph, pw), and winner, uint8, like y: the place 2a + b of each window's first largest pixel, or a
     number of 4 or more if no pixel is positive. ReLU lets no gradient through there. So max_pool2d_winner_backward(dy,
     winner, ...) is the gradient with respect to conv2d's output, ReLU included.
@@ -82,7 +81,7 @@ def conv2d_relu_pool(x, weight, bias, geometry, pool, algorithm="auto", *, trans
     if get_array_module(x, weight, bias) is np:
         if chosen == "winograd":
             sizes = geometry.padding, pool.output_size
-            return winograd_conv2d_relu_pool(x, weight, bias, *sizes, transformed, workspace)
+            return winograd_conv2d_relu_pool(x, weight, bias, *sizes, transformed, workspace, winners)
         if chosen == "im2col" and geometry.groups == 1 and not any(n % 2 for n in geometry.output_size):
             return im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace)
     y = conv2d(x, weight, bias, geometry, chosen, workspace=workspace)
@@ -110,7 +109,8 @@ def conv2d_input_grad(dy, x_shape, weight, geometry, algorithm="auto", *, worksp
     chosen = _chosen(algorithm, (dy, weight), x_shape, weight, geometry)
     if chosen == "winograd":
         return winograd_input_grad(dy, weight, geometry.padding, workspace)
-    return (wide_input_grad if chosen == "wide" else im2col_input_grad)(dy, x_shape, weight, geometry, workspace)
+    compute = im2col_input_grad if chosen == "im2col" else wide_input_grad
+    return compute(dy, x_shape, weight, geometry, workspace)
 
 
 def conv2d_weight_grad(dy, x, weight, geometry, out=None, algorithm="auto", *, workspace=None):
@@ -119,7 +119,7 @@ def conv2d_weight_grad(dy, x, weight, geometry, out=None, algorithm="auto", *, w
     out = _zeros(dy, x, weight) if out is None else out
     if chosen == "winograd":
         return winograd_weight_grad(dy, x, geometry.padding, out, workspace)
-    return (wide_weight_grad if chosen == "wide" else im2col_weight_grad)(dy, x, weight, geometry, out)
+    return (im2col_weight_grad if chosen == "im2col" else wide_weight_grad)(dy, x, weight, geometry, out)
 
 
 @threads.one_blas_thread
@@ -144,33 +144,29 @@ def conv2d_bias_grad(dy):
 def choose(x_shape, weight_shape, geometry, dtype=np.float32):
     """Choose the algorithm that is fastest for these shapes, as measured on two cores.
 
-    winograd  3x3, stride 1, at least 64 channels in and out, at least 64 tiles of outputs, float32. Its rounding errors
-              are 20 times those of the other two, and whoever takes float64 wants small errors
-    wide      there are more weights than numbers in all patches
-    im2col    everything else: the narrow networks of the lessons, strides, dilation and groups
+    winograd        3x3, stride 1, at least 64 channels in and out, at least 64 tiles of outputs, float32. Its rounding
+                    errors are 10 times those of a plain sum, and whoever takes float64 wants small errors
+    wide            there are more weights than numbers in all patches
+    winograd_wide   the same, a kernel of 5 to 7 pixels a side, stride 1, at least 64 tiles of outputs, float32
+    im2col          everything else: the narrow networks of the lessons, strides, dilation and groups
     """
     positions = x_shape[0] * math.prod(geometry.output_size)
-    _, stride, _, dilation, groups, _ = geometry
+    kernel_size, stride, _, dilation, groups, _ = geometry
     if positions >= 16 * WINOGRAD_TILES and _winograd_pays(weight_shape, stride, dilation, groups, dtype):
         return "winograd"
-    if geometry.groups == 1 and weight_shape[0] > positions and math.prod(weight_shape) >= WIDE_WEIGHTS:
-        return "wide"
-    return "im2col"
+    if groups != 1 or weight_shape[0] <= positions or math.prod(weight_shape) < WIDE_WEIGHTS:
+        return "im2col"
+    large = min(kernel_size) >= LARGE_KERNEL and positions >= LARGE_KERNEL_PLACES and dtype == np.float32
+    return "winograd_wide" if large and can_transform(kernel_size, stride, dilation, groups) else "wide"
 
 
-def transformation(weight, stride, dilation, groups, algorithm="auto", wide=False):
-    """Return the function that transforms a weight in advance, for many forwards. None if there is none.
+def transformation(weight, stride, dilation, groups, algorithm="auto"):
+    """Return the function that transforms a weight in advance, for many forwards: if `choose` may take "winograd".
 
-    It is Winograd's transform if `choose` may take "winograd". With `wide` it is that of engine.winograd_wide if
-    `choose` may take "wide".
+    Otherwise None.
     """
-    placing = stride, dilation, groups
-    if algorithm in ("auto", "winograd") and _winograd_pays(weight.shape, *placing, weight.dtype):
-        return transformed_weight
-    pays = weight.size >= WIDE_WEIGHTS and weight.dtype == np.float32
-    if wide and algorithm in ("auto", "wide") and pays and can_transform(weight.shape[2:], *placing):
-        return transformed_wide_weight
-    return None
+    pays = _winograd_pays(weight.shape, stride, dilation, groups, weight.dtype)
+    return transformed_weight if pays and algorithm in ("auto", "winograd") else None
 
 
 def _winograd_pays(weight_shape, stride, dilation, groups, dtype):
@@ -178,15 +174,6 @@ def _winograd_pays(weight_shape, stride, dilation, groups, dtype):
         _winograd_takes(weight_shape[2:], stride, dilation, groups)
         and min(weight_shape[:2]) >= WINOGRAD_CHANNELS
         and dtype == np.float32
-    )
-
-
-def _starts_from(transformed, places, x, weight):
-    """Whether `transformed` is a kernel with this number of frequencies, in the dtype of the result."""
-    return (
-        transformed is not None
-        and len(transformed) == places
-        and transformed.dtype == checks.floating_result(get_array_module(x, weight), x, weight)
     )
 
 
@@ -224,4 +211,9 @@ def _resolved(algorithm, x_shape, weight_shape, geometry, dtype):
         )
     if algorithm == "wide" and groups != 1:
         raise ValueError(f"algorithm 'wide' takes convolutions without groups; got groups {groups}")
+    if algorithm == "winograd_wide" and not can_transform(kernel_size, stride, dilation, groups):
+        raise ValueError(
+            "algorithm 'winograd_wide' takes kernels of 2 to 7 pixels a side at stride 1 without dilation or groups; "
+            f"got kernel_size {kernel_size}, stride {stride}, dilation {dilation}, groups {groups}"
+        )
     return algorithm

@@ -128,17 +128,20 @@ def _patches(padded, top, positions, kernel_size, dilation):
     """The patches at some positions from row `top` on, as a matrix. If `padded` lies plane by plane, the matrix lies
     column by column.
 
-    positions  tuples (axis of `padded`, how many positions, pixels from one to the next)
+    positions  tuples as in `strided`
     """
     (kh, kw), (dh, dw), c = kernel_size, dilation, padded.shape[C]
     taps = (H, kh, dh), (W, kw, dw), (C, c, 1)
     if padded.strides[W] == padded.itemsize:
-        return _strided(padded, top, (*taps, *positions)).reshape(kh * kw * c, -1).T
-    return _strided(padded, top, (*positions, *taps)).reshape(-1, kh * kw * c)
+        return strided(padded, top, (*taps, *positions)).reshape(kh * kw * c, -1).T
+    return strided(padded, top, (*positions, *taps)).reshape(-1, kh * kw * c)
 
 
-def _strided(array, top, axes):
-    """A view of an array from row `top` on. `axes` are tuples as in _patches."""
+def strided(array, top, axes):
+    """A view of an array from row `top` on, which may hold an element several times.
+
+    axes   the view's axes, as tuples (axis of the array, how many elements, steps from one to the next)
+    """
     shape = [count for _, count, _ in axes]
     strides = [apart * array.strides[axis] for axis, _, apart in axes]
     if isinstance(array, np.ndarray) and array.flags.c_contiguous:  # takes a tenth of as_strided's time

@@ -17,21 +17,24 @@ A NaN or an infinity spreads to all outputs of the tiles that read it. With the 
 whose windows hold it.
 """
 
+import numpy as np
+
 from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.im2col import channels_first, channels_last
+from fcn_from_scratch.engine.small_products import grouped, multiply
 from fcn_from_scratch.engine.winograd_tiles import (
     FREQUENCIES,
     Scratch,
     bands,
-    gradient_tiles,
-    input_tiles,
     output_tiles,
+    parts,
+    tiles_of,
     write_pooled,
     write_tiles,
 )
-from fcn_from_scratch.engine.winograd_transforms import TAPS, transform_kernel, transform_kernel_adjoint
+from fcn_from_scratch.engine.winograd_transforms import INPUT, OUTPUT, TAPS, transform_kernel, transform_kernel_adjoint
 from fcn_from_scratch.engine.workspace import empty_from
 
 MEAN = 7  # frequency (1, 1), of point 1 in both axes: there A is all ones, so a bias added here reaches every output
@@ -50,8 +53,8 @@ def winograd_conv2d(x, weight, bias=None, padding=(0, 0), relu=False, transforme
     if kernels.usable(x, weight, bias):
         y = kernels.conv3x3(channels_last(x), weight, bias, padding)
         return channels_first(get_array_module(y).maximum(y, 0) if relu else y)
-    kernel, make, dtype = _forward_kernel(x, weight, transformed, workspace)
-    y = make((len(x), *_output_size(x, padding), len(weight)), dtype)
+    kernel, make = _forward_kernel(x, weight, transformed, workspace)
+    y = make((len(x), *_output_size(x, padding), len(weight)), kernel.dtype)
 
     def write(xp, tiles, band):
         write_tiles(xp, tiles, band, y, relu)
@@ -60,21 +63,21 @@ def winograd_conv2d(x, weight, bias=None, padding=(0, 0), relu=False, transforme
     return channels_first(y)
 
 
-def winograd_conv2d_relu_pool(x, weight, bias, padding, pooled, transformed=None, workspace=None):
+def winograd_conv2d_relu_pool(x, weight, bias, padding, pooled, transformed=None, workspace=None, winners=True):
     """Compute winograd_conv2d, ReLU and a 2x2 max-pool in one pass: (y, winner), see engine.conv.conv2d_relu_pool.
 
     pooled   the size (ph, pw) of the pool's output
     """
-    kernel, make, dtype = _forward_kernel(x, weight, transformed, workspace)
+    kernel, make = _forward_kernel(x, weight, transformed, workspace)
     size = _output_size(x, padding)
-    y = make((len(x), *pooled, len(weight)), dtype)
-    winner = make(y.shape, "uint8")
+    y = make((len(x), *pooled, len(weight)), kernel.dtype)
+    winner = make(y.shape, "uint8") if winners else None
 
     def write(xp, tiles, band):
         write_pooled(xp, tiles, band, size, y, winner)
 
     _convolve(x, kernel, bias, padding, write, make)
-    return channels_first(y), channels_first(winner)
+    return channels_first(y), None if winner is None else channels_first(winner)
 
 
 def winograd_input_grad(dy, weight, padding, workspace=None):
@@ -84,30 +87,32 @@ def winograd_input_grad(dy, weight, padding, workspace=None):
     """
     if kernels.usable(dy, weight):
         return channels_first(kernels.conv3x3_input_grad(channels_last(dy), weight, padding))
-    kernel, make, dtype = _kernel(dy, weight, workspace, turned=True)
+    kernel, make = _kernel(dy, weight, workspace, turned=True)
     reach = [TAPS - 1 - p for p in padding]
     cut_h, cut_w = (max(-r, 0) for r in reach)
     dy = dy[:, :, cut_h : dy.shape[2] - cut_h, cut_w : dy.shape[3] - cut_w]
     reach = [max(r, 0) for r in reach]
-    dx = make((len(dy), *_output_size(dy, reach), weight.shape[1]), dtype)
+    dx = make((len(dy), *_output_size(dy, reach), weight.shape[1]), kernel.dtype)
     _convolve(dy, kernel, None, reach, lambda xp, tiles, band: write_tiles(xp, tiles, band, dx), make)
     return channels_first(dx)
 
 
 @threads.one_blas_thread
 def _convolve(x, kernel, bias, padding, write, make):
-    """Convolve x (N, C, H, W) with a transformed kernel (36, C, F). `write` gets the output tiles of every band."""
-    xp, dtype, (_, c, f) = get_array_module(x, kernel, bias), kernel.dtype, kernel.shape
-    source = _pixels(x, dtype)
+    """Convolve x (N, C, H, W) with a kernel of transform_kernel. `write` gets the output tiles of every band."""
+    xp, dtype, (_, groups, c, width) = get_array_module(x, kernel, bias), kernel.dtype, kernel.shape
+    source, f = _pixels(x, dtype), groups * width
 
     def work(band, scratch):
         tiles = scratch.take("tiles", FREQUENCIES, band.tiles, c)
         products = scratch.take("products", FREQUENCIES, band.tiles, f)
-        input_tiles(xp, source, band, padding, tiles, scratch)
-        xp.matmul(tiles, kernel, out=products)
+        for part, place in parts(band, c, dtype.itemsize):
+            tiles_of(xp, INPUT, source, part, padding, tiles[:, place], scratch)
+        multiply(xp, tiles, kernel, products)
         if bias is not None:
             products[MEAN] += bias
-        write(xp, output_tiles(xp, products, band, scratch), band)
+        for part, place in parts(band, f, dtype.itemsize):
+            write(xp, output_tiles(xp, products[:, place], part, scratch), part)
 
     everything = bands(len(x), *_output_size(x, padding), c, f, dtype.itemsize)
     threads.run(work, everything, lambda: Scratch(make, dtype))
@@ -138,8 +143,9 @@ def winograd_weight_grad(dy, x, padding, out, workspace=None):
         def transform(item, scratch, tiles=tiles, gradients=gradients):
             band, first = item
             place = slice(first, first + band.tiles)
-            input_tiles(xp, pixels, band, padding, tiles[:, place], scratch)
-            gradient_tiles(xp, upstream, band, gradients[:, place], scratch)
+            for part, there in parts(band, max(c, f), dtype.itemsize):
+                tiles_of(xp, INPUT, pixels, part, padding, tiles[:, place][:, there], scratch)
+                tiles_of(xp, OUTPUT.T, upstream, part, (0, 0), gradients[:, place][:, there], scratch)
 
         def multiply(frequency, scratch, tiles=tiles, gradients=gradients, number=number):
             product = scratch.take("product", f, c) if number else dkernel[frequency]
@@ -158,31 +164,32 @@ def _pixels(x, dtype):
 
 
 def transformed_weight(weight):
-    """Compute G w G^T for a weight that will be used many times: (36, C, F), four times the memory of the weight.
+    """Compute G w G^T for a weight that will be used many times: four times the memory of the weight.
 
-    Its memory order is the fastest for the matrix product. A kernel for a single forward is not reordered: that would
-    take longer than it saves.
+    Returns: as `multiply` takes it, contiguous in memory, which is fastest. A kernel for a single forward is not
+    reordered if it is large: that would take longer than it saves.
     """
-    kernel, _, _ = _kernel(weight, weight, None)
-    return get_array_module(weight).ascontiguousarray(kernel.transpose(0, 2, 1))
+    return np.ascontiguousarray(_kernel(weight, weight, None)[0])
 
 
 def _forward_kernel(x, weight, transformed, workspace):
-    """Return the transformed kernel (36, C, F), the function that makes arrays, and the dtype of the result."""
+    """Return the transformed kernel, and the function that makes arrays."""
     xp = get_array_module(x, weight)
     if transformed is not None and transformed.dtype == checks.floating_result(xp, x, weight):
-        return transformed, empty_from(workspace, xp), transformed.dtype
-    kernel, make, dtype = _kernel(x, weight, workspace)
-    return kernel.transpose(0, 2, 1), make, dtype
+        return transformed, empty_from(workspace, xp)
+    return _kernel(x, weight, workspace)
 
 
 def _kernel(x, weight, workspace, turned=False):
-    """Return the transformed kernel (36, F, C), the function that makes arrays, and the dtype of the result."""
+    """Return the transformed kernel in the dtype of the result, and the function that makes arrays.
+
+    The kernel is (36, groups, C, width), see engine.small_products. A turned kernel takes dy and gives dx.
+    """
     xp = get_array_module(x, weight)
-    make, dtype = empty_from(workspace, xp), checks.floating_result(xp, x, weight)
-    kernel = make((FREQUENCIES, *weight.shape[:2]), dtype)
+    make = empty_from(workspace, xp)
+    kernel = make((FREQUENCIES, *weight.shape[:2]), checks.floating_result(xp, x, weight))
     transform_kernel(xp, weight, kernel, turned)
-    return kernel, make, dtype
+    return grouped(xp, kernel if turned else kernel.transpose(0, 2, 1)), make
 
 
 def _output_size(x, padding):

@@ -1,25 +1,25 @@
 """Bands of Winograd's tiles: from rows of an image to 36 matrices, and back.
 
-A band is some tile rows of one image, or several whole small images. Its matrices fit the processor's cache.
-Its arrays are indexed [column frequency, row frequency, image, tile row, tile column, channel].
+A band is some tile rows of one image, or several whole small images. It has enough tiles to keep the matrix products
+fast. The transforms read and write each number several times. So they take a part of the band at a time, which fits the
+cache beside a core. Arrays are indexed [column frequency, row frequency, image, tile row, tile column, channel].
 """
 
 import math
 from typing import NamedTuple
 
 from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine.im2col import C, H, N, W, strided
 from fcn_from_scratch.engine.pooling import relu_pool
-from fcn_from_scratch.engine.winograd_transforms import (
-    INPUTS,
-    OUTPUTS,
-    transform_input,
-    transform_output,
-    transform_output_adjoint,
-)
+from fcn_from_scratch.engine.small_products import pays
+from fcn_from_scratch.engine.winograd_transforms import INPUTS, OUTPUT, OUTPUTS
 
 FREQUENCIES = INPUTS * INPUTS
-WIDE = 256  # channels; from here on tall matrices speed up the GEMMs more than they slow down the transforms
-NARROW_BYTES, WIDE_BYTES = 4 << 20, 16 << 20  # of one band: one matrix for each frequency
+TILES = 256  # of a band; with fewer, BLAS's copy of the kernel is used for too few rows
+CUT_TILES = 128  # the same where engine.small_products cuts the products, and nothing is copied
+BAND_BYTES = 64 << 20  # of a band at most: both its matrices for each frequency
+PART_BYTES = 2 << 20  # of a part: one matrix for each frequency
+AT_ONCE = 1 << 14  # columns in one product of a transform
 
 
 class Band(NamedTuple):
@@ -41,11 +41,7 @@ class Band(NamedTuple):
 
 
 class Scratch:
-    """A thread's work arrays, kept by name and reused for its next band.
-
-    In the functions below each step reads "a" and writes "b", or reads "b" and writes "a". So they touch few bytes,
-    which stay in the cache.
-    """
+    """A thread's work arrays, kept by name and reused for its next band."""
 
     def __init__(self, empty, dtype):
         self.empty, self.dtype = empty, dtype
@@ -65,59 +61,57 @@ def bands(images, oh, ow, c, f, itemsize):
     The number of bands is a multiple of threads.shares() where possible.
     """
     rows, columns = -(-oh // OUTPUTS), -(-ow // OUTPUTS)
-    budget = NARROW_BYTES if c < WIDE else WIDE_BYTES
-    row_bytes = FREQUENCIES * columns * (c + f) / 2 * itemsize
-    at_once = max(int(min(budget / row_bytes, -(-images * rows // threads.shares()))), 1)
-    if at_once >= rows:
-        return [Band(part, slice(0, rows), columns) for part in _even(images, at_once // rows)]
-    return [Band(slice(n, n + 1), part, columns) for n in range(images) for part in _even(rows, at_once)]
+    tiles = min(CUT_TILES if pays(c) else TILES, BAND_BYTES // (FREQUENCIES * (c + f) * itemsize))
+    at_once = max(min(tiles // columns, -(-images * rows // threads.shares())), 1)
+    return _cut(slice(0, images), slice(0, rows), columns, at_once, threads.shares())
 
 
-def _even(total, most):
-    """Cut 0..total into about equal slices of at most `most`: if possible, a multiple of threads.shares()."""
-    shares = threads.shares()
-    return threads.split(total, -(-total // (most * shares)) * shares)
+def parts(band, channels, itemsize):
+    """Cut a band once more. Yields each part, a Band, and the place of its tiles among those of the whole band."""
+    at_once = max(PART_BYTES // (FREQUENCIES * band.columns * channels * itemsize), 1)
+    start = 0
+    for part in _cut(band.images, band.rows, band.columns, at_once):
+        yield part, slice(start, start + part.tiles)
+        start += part.tiles
 
 
-def input_tiles(xp, source, band, padding, out, scratch):
-    """Compute B^T d B of every 6x6 tile of the band, into out (36, tiles, C). The tiles lie 4 pixels apart.
+def _cut(images, rows, columns, at_once, multiple=1):
+    """Cut images and their tile rows into Bands of at most `at_once` rows: if possible, a multiple of `multiple`."""
+    height = rows.stop - rows.start
+    if at_once >= height:
+        return [Band(part, rows, columns) for part in _even(images, at_once // height, multiple)]
+    numbers = range(images.start, images.stop)
+    return [Band(slice(n, n + 1), part, columns) for n in numbers for part in _even(rows, at_once, multiple)]
 
-    source is (N, H, W, C). Pixels outside it are zero; `padding` rows and columns of them lie before the first tile.
+
+def _even(place, most, multiple):
+    """Cut a slice into about equal slices of at most `most`: if possible, a multiple of `multiple`."""
+    length = place.stop - place.start
+    cut = threads.split(length, -(-length // (most * multiple)) * multiple)
+    return [slice(place.start + part.start, place.start + part.stop) for part in cut]
+
+
+def tiles_of(xp, matrix, source, band, padding, out, scratch):
+    """Compute matrix d matrix^T for every tile d of the band, into out (36, tiles, C). The tiles lie 4 pixels apart.
+
+    matrix   INPUT, for tiles of 6x6 pixels, or the transpose of OUTPUT, for tiles of 4x4
+    source   (N, H, W, C). Pixels outside it are zero; `padding` rows and columns of them lie before the first tile
+    Both axes are one matrix product each: first over whole rows of the image, then over the columns of each tile.
     """
-    (m, n, columns), (ph, pw), c = band.shape, padding, source.shape[3]
-    rows = _rows(xp, source[band.images], OUTPUTS * band.rows.start - ph, OUTPUTS * n + 2)
-    width = source.shape[2]
-    vertical = scratch.take("a", INPUTS, m, n, width, c)
-    transform_input(
-        xp,
-        [_every_fourth(rows, i, n) for i in range(INPUTS)],
-        vertical.reshape(INPUTS, m, n, width * c),
-        scratch.take("b", 3, m, n, width * c),
-    )
-    phases = _phases(vertical, pw, scratch.take("b", OUTPUTS, INPUTS, m, n, columns + 1, c))
-    transform_input(
-        xp,
-        [phases[j, ..., :columns, :] for j in range(OUTPUTS)] + [phases[j, ..., 1:, :] for j in (0, 1)],
-        out.reshape(INPUTS, INPUTS, m, n, columns, c),
-        scratch.take("a", 3, INPUTS, m, n, columns, c),
-    )
-
-
-def gradient_tiles(xp, source, band, out, scratch):
-    """Compute A dy A^T of every 4x4 tile of the band, into out (36, tiles, F). source is (N, oh, ow, F)."""
-    (m, n, columns), (width, f) = band.shape, source.shape[2:]
-    rows = _rows(xp, source[band.images], OUTPUTS * band.rows.start, OUTPUTS * n)
-    vertical = scratch.take("a", INPUTS, m, n, width, f)
-    transform_output_adjoint(
-        xp,
-        [_every_fourth(rows, i, n) for i in range(OUTPUTS)],
-        vertical.reshape(INPUTS, m, n, width * f),
-        scratch.take("b", 2, m, n, width * f),
-    )
-    phases = _phases(vertical, 0, scratch.take("b", OUTPUTS, INPUTS, m, n, columns, f))
-    transform_output_adjoint(
-        xp, phases, out.reshape(INPUTS, INPUTS, m, n, columns, f), scratch.take("a", 2, INPUTS, m, n, columns, f)
-    )
+    (m, n, columns), (ph, pw), (width, c) = band.shape, padding, source.shape[2:]
+    frequencies, side = matrix.shape
+    matrix = xp.asarray(matrix.astype(out.dtype, order="C"))
+    high, wide = (OUTPUTS * (count - 1) + side for count in (n, columns))
+    rows = _rows(xp, source[band.images], OUTPUTS * band.rows.start - ph, high)
+    lines = strided(rows, 0, ((N, m, 1), (H, n, OUTPUTS), (H, side, 1), (W, width, 1), (C, c, 1)))
+    vertical = scratch.take("a", frequencies, m, n, wide, c)
+    vertical[:, :, :, :pw] = 0
+    vertical[:, :, :, pw + width :] = 0
+    inside = vertical[:, :, :, pw : pw + width].reshape(frequencies, m, n, width * c)
+    _product(xp, matrix, lines.reshape(m, n, side, width * c), inside.transpose(1, 2, 0, 3))
+    places = (0, frequencies, 1), (1, m, 1), (2, n, 1), (3, columns, OUTPUTS), (3, side, 1), (4, c, 1)
+    out = out.reshape(frequencies, frequencies, m, n, columns, c).transpose(1, 2, 3, 4, 0, 5)
+    xp.matmul(matrix, strided(vertical, 0, places), out=out)
 
 
 def output_tiles(xp, products, band, scratch):
@@ -126,24 +120,32 @@ def output_tiles(xp, products, band, scratch):
     Returns: (4, 4, images, tile rows, tile columns, F). The first two axes are row and column in the tile.
     """
     f = products.shape[2]
-    products = products.reshape(INPUTS, INPUTS, band.tiles * f)
-    half = scratch.take("a", OUTPUTS, INPUTS, band.tiles * f)
-    transform_output(xp, products, half, scratch.take("b", 3, INPUTS, band.tiles * f))
+    matrix = xp.asarray(OUTPUT.astype(products.dtype, order="C"))
+    half = scratch.take("a", INPUTS, OUTPUTS, band.tiles * f)  # [row frequency, column in the tile, ...]
+    _product(xp, matrix, products.reshape(INPUTS, INPUTS, -1).swapaxes(0, 1), half)
     whole = scratch.take("b", OUTPUTS, OUTPUTS, band.tiles * f)
-    spare = scratch.take("c", 3, OUTPUTS, band.tiles * f)
-    transform_output(xp, [half[:, a] for a in range(INPUTS)], whole, spare)
+    _product(xp, matrix, half.swapaxes(0, 1), whole.swapaxes(0, 1))
     return whole.reshape(OUTPUTS, OUTPUTS, *band.shape, f)
 
 
-def write_tiles(xp, tiles, band, y, relu=False):
-    """Write the tiles of a band into y (N, oh, ow, F). Pixels outside y are dropped.
+def _product(xp, matrix, x, out):
+    """Compute matrix @ x, some columns at a time: of small products BLAS makes no copies."""
+    for start in range(0, x.shape[-1], AT_ONCE):
+        columns = slice(start, start + AT_ONCE)
+        xp.matmul(matrix, x[..., columns], out=out[..., columns])
 
+
+def write_tiles(xp, tiles, band, y, relu=False):
+    """Write the tiles of a band, (t, t, images, tile rows, tile columns, F), into y (N, oh, ow, F).
+
+    Pixels outside y are dropped.
     relu   write max(tile, 0) instead
     """
-    part = y[band.images, OUTPUTS * band.rows.start : OUTPUTS * band.rows.stop]
-    for i in range(OUTPUTS):
-        for j in range(OUTPUTS):
-            target = part[:, i::OUTPUTS, j::OUTPUTS]
+    side = len(tiles)
+    part = y[band.images, side * band.rows.start : side * band.rows.stop]
+    for i in range(side):
+        for j in range(side):
+            target = part[:, i::side, j::side]
             pixels = tiles[i, j, :, : target.shape[1], : target.shape[2]]
             if relu:
                 xp.maximum(pixels, 0, out=target)
@@ -151,52 +153,34 @@ def write_tiles(xp, tiles, band, y, relu=False):
                 target[...] = pixels
 
 
-def write_pooled(xp, tiles, band, size, y, winner):
+def write_pooled(xp, tiles, band, size, y, winner=None):
     """Write max(pool(tiles), 0) into y (N, ph, pw, F): a 2x2 max-pool, at stride 2, of the output of `size` (oh, ow).
 
-    winner (like y, uint8) gets the place 2a + b of each window's first largest pixel, or 4 or more if none is positive.
+    winner   like y, uint8, or None. It gets the place 2a + b of each window's first largest pixel, or 4 or more if none
+             is positive
     The tiles are overwritten.
     """
     below, beyond = size[0] - OUTPUTS * (band.rows.stop - 1), size[1] - OUTPUTS * (band.columns - 1)
     tiles[below:, :, :, -1] = -math.inf  # pixels outside the output never win
     tiles[:, beyond:, :, :, -1] = -math.inf
+    if winner is None:
+        rows = xp.maximum(tiles[::2], tiles[1::2], out=tiles[::2])
+        write_tiles(xp, xp.maximum(rows[:, ::2], rows[:, 1::2], out=rows[:, ::2]), band, y, relu=True)
+        return
     half = OUTPUTS // 2
     windows = xp.moveaxis(tiles.reshape(half, 2, half, 2, *tiles.shape[2:]), (1, 3), (0, 1))
     largest, place = relu_pool(xp, windows)
-    for whole, parts in ((y, largest), (winner, place)):
-        part = whole[band.images, half * band.rows.start : half * band.rows.stop]
-        for i in range(half):
-            for j in range(half):
-                target = part[:, i::half, j::half]
-                target[...] = parts[i, j, :, : target.shape[1], : target.shape[2]]
+    write_tiles(xp, largest, band, y)
+    write_tiles(xp, place, band, winner)
 
 
 def _rows(xp, source, first, count):
-    """The rows first ... first + count - 1 of images (m, H, W, C), as (m, count, W * C). Rows outside are zero."""
+    """The rows first ... first + count - 1 of images (m, H, W, C). Rows outside are zero."""
     m, h, w, c = source.shape
     if first >= 0 and first + count <= h:
-        return source[:, first : first + count].reshape(m, count, w * c)
-    rows = xp.zeros((m, count, w * c), source.dtype)
+        return source[:, first : first + count]
+    rows = xp.zeros((m, count, w, c), source.dtype)
     low, high = max(first, 0), min(first + count, h)
     if low < high:
-        rows[:, low - first : high - first] = source[:, low:high].reshape(m, high - low, w * c)
+        rows[:, low - first : high - first] = source[:, low:high]
     return rows
-
-
-def _every_fourth(rows, start, count):
-    return rows[:, start : start + OUTPUTS * (count - 1) + 1 : OUTPUTS]
-
-
-def _phases(vertical, padding, out):
-    """Sort columns by their place in a tile. Columns outside the image are zero.
-
-    out[j, ..., t, :] = vertical[..., 4t + j - padding, :]
-    """
-    for j in range(OUTPUTS):
-        low = max(-(-(padding - j) // OUTPUTS), 0)  # the first tile whose column j lies in the image
-        found = vertical[..., OUTPUTS * low + j - padding :: OUTPUTS, :][..., : out.shape[-2] - low, :]
-        high = low + found.shape[-2]
-        out[j, ..., :low, :] = 0
-        out[j, ..., low:high, :] = found
-        out[j, ..., high:, :] = 0
-    return out

@@ -16,22 +16,22 @@ This is the same sum with the roles of h and c exchanged, the transpose of the l
     y = E_4^T ((E_3 g) * (E_6^-T d))        Winograd writes A^T, G and B^T for the three factors
 
 The columns of E_6^-1 are the coefficients of Lagrange's polynomials L_i, the product of (x - p_j) / (p_i - p_j) over
-the other finite points. Infinity's is the product of all (x - p_j). Their denominators f_i may be moved from B^T to G,
-which is used once a layer and not once a tile. Then B^T has integers only. The points 0, 1, -1, 2, -2 give f = 4, -6,
--6, 24, 24: this is where 1/24 comes from. `cook_toom` computes this in fractions.
+the other finite points. Infinity's is the product of all (x - p_j). Their denominators may be moved from B^T to G,
+which is used once a layer and not once a tile. Then A and B have only halves and quarters of whole numbers, which
+floating-point numbers hold exactly. `cook_toom` computes this in fractions.
 
 In two dimensions each matrix is applied along both axes: 36 multiplications for 16 outputs, where the plain sum has
-144. The transforms themselves need only additions and small factors. They are written out below. Two rows share their
-terms: at a point and at its negative, a polynomial has the same even part, and odd parts of opposite sign.
+144.
 
 What it costs
 -------------
-Accuracy. B^T has entries up to 5 and G down to 1/24. So values grow, cancel, and leave an error about 20 times that of
-the plain sum: 4e-6 to 9e-6 of the largest output in float32 where the sum has 2e-7, and 1e-14 in float64. Points with
-smaller powers (0, 1, -1, 1/2, -2) would halve it, but they have no pairs that share additions. More points, F(6, 3),
-would double it. tests/engine/test_winograd.py proves the identity in fractions and checks these errors.
+Accuracy. Numbers grow in the transforms and cancel later. What is left is an error of 2e-6 to 4e-6 of the largest
+output in float32, where the plain sum has 2e-7. In float64 it is 1e-14. The choice of the points matters: with 2 in the
+place of 1/2 the error is more than twice as large. More points, as in F(6, 3), would double it too.
+tests/engine/test_winograd.py proves the identity in fractions and checks these errors.
 
-Source: Lavin and Gray 2016, "Fast algorithms for convolutional neural networks"; Winograd 1980; Toom 1963.
+Source: Lavin and Gray 2016, "Fast algorithms for convolutional neural networks"; Winograd 1980; Toom 1963. The points
+are those of Barabasz et al. 2020, "Error analysis and improving the accuracy of Winograd convolution".
 """
 
 from fractions import Fraction
@@ -40,7 +40,7 @@ import numpy as np
 
 from fcn_from_scratch.engine import threads
 
-POINTS = (0, 1, -1, 2, -2)  # and infinity
+POINTS = (0, 1, -1, "1/2", -2)  # and infinity
 OUTPUTS, TAPS = 4, 3
 INPUTS = OUTPUTS + TAPS - 1
 
@@ -85,17 +85,19 @@ def _product(factors):
     return product
 
 
-def _both_axes():
+def both_axes(g):
     """G along both axes of a kernel, as one (36, 9) matrix: row 6b + a, column 3i + j is G[a, i] * G[b, j].
 
     The 36 frequencies are numbered columns first, the order in which the bands compute them.
     """
-    g = cook_toom(POINTS, OUTPUTS, TAPS)[1]
     pairs = [(a, b) for b in range(INPUTS) for a in range(INPUTS)]
     return np.array([[float(g[a][i] * g[b][j]) for i in range(TAPS) for j in range(TAPS)] for a, b in pairs])
 
 
-KERNEL = _both_axes()
+_A, _G, _B = cook_toom(POINTS, OUTPUTS, TAPS)
+INPUT = np.array(_B, float)  # B^T, (6, 6): pixels of a tile -> frequencies
+OUTPUT = np.array(_A, float).T  # A^T, (4, 6): frequencies -> outputs
+KERNEL = both_axes(_G)
 
 
 @threads.one_blas_thread
@@ -125,67 +127,3 @@ def transform_kernel_adjoint(xp, dkernel, out):
 
     threads.run(add_up, threads.split(f, threads.shares()))
     return out
-
-
-def transform_input(xp, d, out, spare):
-    """B^T along one axis: six arrays d -> six arrays out. spare: three such arrays for work."""
-    d0, d1, d2, d3, d4, d5 = d
-    even, odd, other = spare
-    add, subtract, multiply = xp.add, xp.subtract, xp.multiply
-    subtract(d4, d2, out=even)
-    subtract(d3, d1, out=odd)
-    multiply(d2, 3, out=other)
-    subtract(even, other, out=other)  # d4 - 4 d2
-    multiply(d1, 3, out=out[5])
-    subtract(odd, out[5], out=out[5])  # d3 - 4 d1
-    add(other, out[5], out=out[1])
-    subtract(other, out[5], out=out[2])
-    subtract(d0, d2, out=other)
-    multiply(other, 4, out=other)
-    add(other, even, out=out[0])  # 4 d0 - 5 d2 + d4
-    add(odd, odd, out=odd)
-    add(even, odd, out=out[3])
-    subtract(even, odd, out=out[4])
-    add(odd, odd, out=odd)
-    subtract(d5, d3, out=out[5])
-    subtract(out[5], odd, out=out[5])  # 4 d1 - 5 d3 + d5
-
-
-def transform_output(xp, m, out, spare):
-    """A^T along one axis: six arrays m -> four arrays out. spare: three such arrays for work."""
-    m0, m1, m2, m3, m4, m5 = m
-    ones, difference, twos = spare
-    add, subtract, multiply = xp.add, xp.subtract, xp.multiply
-    add(m1, m2, out=ones)
-    add(m3, m4, out=twos)
-    add(m0, ones, out=out[0])
-    add(out[0], twos, out=out[0])
-    multiply(twos, 4, out=twos)
-    add(ones, twos, out=out[2])
-    subtract(m1, m2, out=difference)
-    subtract(m3, m4, out=twos)
-    add(twos, twos, out=twos)
-    add(difference, twos, out=out[1])
-    multiply(twos, 4, out=twos)
-    add(difference, twos, out=out[3])
-    add(out[3], m5, out=out[3])
-
-
-def transform_output_adjoint(xp, y, out, spare):
-    """A along one axis, the transpose of transform_output: four arrays y -> six arrays out. spare: two for work."""
-    y0, y1, y2, y3 = y
-    even, odd = spare
-    add, subtract, multiply = xp.add, xp.subtract, xp.multiply
-    out[0][...] = y0
-    out[5][...] = y3
-    add(y0, y2, out=even)
-    add(y1, y3, out=odd)
-    add(even, odd, out=out[1])
-    subtract(even, odd, out=out[2])
-    multiply(y2, 4, out=even)
-    add(even, y0, out=even)
-    multiply(y3, 4, out=odd)
-    add(odd, y1, out=odd)
-    add(odd, odd, out=odd)
-    add(even, odd, out=out[3])
-    subtract(even, odd, out=out[4])

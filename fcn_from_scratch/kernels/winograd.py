@@ -8,6 +8,7 @@ from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.kernels.launch import contiguous, launch
 
 FREQUENCIES = 36
+POINTS = (0, 1, -1, 2, -2)  # and infinity. A point and its negative share additions in winograd.cu
 OUTPUTS, TAPS = 4, 3  # a tile is 4x4 pixels of the output
 BAND_BYTES = 256 << 20  # the most bytes of one band's transformed tiles, before and after the products together
 

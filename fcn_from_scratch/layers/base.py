@@ -197,7 +197,7 @@ class Layer:
         """Switch to eval mode, in which forward keeps nothing and dropout passes everything. Returns the layer."""
         return self.train(False)
 
-    def prepare(self, mode=True, *, wide=False):
+    def prepare(self, mode=True):
         """Prepare for many forwards with the same weights. Returns the layer.
 
         What depends on the weights alone is computed now, not in every forward. It takes memory, see Conv2d.prepare.
@@ -205,7 +205,6 @@ class Layer:
         prepare(False) end this, and so does a step of the optimizer. If two layers share a weight, either may end it;
         both then compute with the weight itself.
 
-        wide   prepare layers with more weights than patches too, such as fc6: half its time, for 0.5 GiB of memory
         Raises: RuntimeError in training mode, in which every step changes the weights.
         """
         if mode and self.training:

@@ -50,9 +50,9 @@ class Container(Layer):
             child.use(workspace)
         return super().use(workspace)
 
-    def prepare(self, mode=True, *, wide=False):
+    def prepare(self, mode=True):
         for child in self.children.values():
-            child.prepare(mode, wide=wide)
+            child.prepare(mode)
         return super().prepare(mode)
 
     def to(self, device):

@@ -83,15 +83,14 @@ class Conv2d(Layer):
             self.prepare(False)
         return super().train(mode)
 
-    def prepare(self, mode=True, *, wide=False):
+    def prepare(self, mode=True):
         """Like Layer.prepare. It transforms the kernel for Winograd's algorithm, into four times the weight's memory.
-        With `wide` also for engine.winograd_wide, into (kh + 1)(kw + 1) / (kh * kw) times. Nothing happens on a GPU and
-        for other convolutions."""
+        Nothing happens on a GPU and for other convolutions."""
         super().prepare(mode)
         self._prepared, weight = None, self.params["weight"]
         if not mode or not isinstance(weight, np.ndarray):
             return self
-        transform = transformation(weight, self.stride, self.dilation, self.groups, self.algorithm, wide)
+        transform = transformation(weight, self.stride, self.dilation, self.groups, self.algorithm)
         held = None if transform is None else prepared.hold(weight)
         if held is not None:
             self._prepared = Prepared(weight, held, (self.algorithm, self.placing), transform(weight))

@@ -42,14 +42,14 @@ def unobserved(model):
         model.forget()
 
 
-def forward(children, x, taps=()):
-    """Run a chain, a dict name -> layer, in as few passes as possible.
+def forward(children, x, taps=(), winners=True):
+    """Run a chain, a dict name -> layer, in as few passes as possible. `winners` is that of `run`.
 
     Returns: (y, a dict with the output of each layer named in taps).
     """
     maps = {}
     for names in groups(children, taps):
-        x = run([children[name] for name in names], x)
+        x = run([children[name] for name in names], x, winners)
         if names[-1] in taps:
             maps[names[-1]] = x
     return x, maps
@@ -80,8 +80,11 @@ def _may_pool(layers):
     return _unobserved.get() or not any(layer.training for layer in layers)
 
 
-def run(layers, x):
-    """Run the layers of one group. Each of them keeps what its backward needs. In `plain()` they run one by one."""
+def run(layers, x, winners=True):
+    """Run the layers of one group. Each of them keeps what its backward needs. In `plain()` they run one by one.
+
+    winners   False: in eval mode a pool need not keep the positions of its maxima, unless something undoes it
+    """
     if len(layers) == 1 or is_plain():
         for layer in layers:
             x = layer(x)
@@ -99,7 +102,8 @@ def run(layers, x):
         (pool,), shape = pools, (len(x), conv.out_channels, *arguments[3].output_size)
         with checks.naming(pool):
             windows = pool.geometry(shape)
-        y, winner = engine.conv2d_relu_pool(*arguments, windows, **options)
+        kept = winners or pool.training or pool.undone
+        y, winner = engine.conv2d_relu_pool(*arguments, windows, winners=kept, **options)
         pool.remember(pool.keep(winner, shape), y.shape)
         relu.remember((), shape)  # empty: the pool's backward gives no gradient where the ReLU's output was zero
         conv.remember(x, shape)

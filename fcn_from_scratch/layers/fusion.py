@@ -176,8 +176,8 @@ class SkipFusion(Layer):
         self.score.use(workspace)
         return super().use(workspace)
 
-    def prepare(self, mode=True, *, wide=False):
-        self.score.prepare(mode, wide=wide)
+    def prepare(self, mode=True):
+        self.score.prepare(mode)
         return super().prepare(mode)
 
 

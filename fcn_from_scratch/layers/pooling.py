@@ -11,7 +11,10 @@ from fcn_from_scratch.ops.shapes import check_pool_padding, check_pool_windows, 
 
 class MaxPool2d(Layer):
     """ops.max_pool2d. For MaxUnpool2d, `indices` holds the positions of the last forward's maxima, and `input_size`
-    (H, W) the size of its input, also in eval mode. Lesson 3."""
+    (H, W) the size of its input, also in eval mode. Lesson 3.
+
+    undone  whether a MaxUnpool2d needs the positions. Otherwise a network's trunk does not compute them in eval mode
+    """
 
     def __init__(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, *, name=None):
         super().__init__(name)
@@ -21,6 +24,7 @@ class MaxPool2d(Layer):
         self.dilation = checks.pair(dilation, "dilation", 1)
         self.ceil_mode = bool(ceil_mode)
         self.winner = self.input_size = None
+        self.undone = False
 
     @property
     def window(self):
@@ -57,7 +61,7 @@ class MaxPool2d(Layer):
     def keep(self, winner, x_shape):
         """Remember the winners of the windows, for `indices`. Returns: the cache for backward.
 
-        winner   the indices of ops.max_pool2d, or the engine's positions in the window, one byte each
+        winner   the indices of ops.max_pool2d, the engine's positions in the window, one byte each, or None
         """
         self.winner, self.input_size = winner, x_shape[2:]
         return winner, x_shape
@@ -68,7 +72,15 @@ class MaxPool2d(Layer):
 
     @property
     def indices(self):
-        """The positions of the last forward's maxima, (N, C, oh, ow), as max_pool2d returns them. Before it None."""
+        """The positions of the last forward's maxima, (N, C, oh, ow), as max_pool2d returns them. Before it None.
+
+        Raises: RuntimeError after a forward of a network in eval mode in which nothing undoes the pool.
+        """
+        if self.winner is None and self.input_size is not None:
+            raise RuntimeError(
+                f"{self.label} kept no positions: in eval mode a network computes those of pools that a MaxUnpool2d "
+                "undoes. Set the pool's `undone` to True"
+            )
         if self.winner is None or self.winner.dtype == np.int64:
             return self.winner
         x_shape = (*self.winner.shape[:2], *self.input_size)
@@ -133,6 +145,8 @@ class MaxUnpool2d(Layer):
     def __init__(self, pool=None, *, name=None):
         super().__init__(name)
         self.pool = pool
+        if pool is not None:
+            pool.undone = True
 
     @property
     def window(self):

@@ -70,7 +70,7 @@ class Trunk(Sequential):
 
     def forward(self, x):
         if not is_plain():
-            return fused.forward(self.children, x, self.taps)
+            return fused.forward(self.children, x, self.taps, winners=False)
         maps = {}
         for name, layer in self.children.items():
             x = layer(x)

@@ -59,12 +59,6 @@ class TestSegment:
             name = f"{photo.stem}_labels.png"
             assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "framed" / name).read_bytes()
 
-        prepared, plain = [], segment.common.models.fcn.FCN.prepare
-        monkeypatch.setattr(
-            segment.common.models.fcn.FCN, "prepare", lambda *a, **wide: prepared.append(wide) or plain(*a, **wide)
-        )
-        done(*command, tmp_path / "fast", "--fast-fc6")
-        assert {"wide": True} in prepared
         words = ["--model", "mini_unpool", "--random-weights", "--zero-frame"]
         status, _, err = fcn("segment", photos[0], *words, "--out", tmp_path / "x")
         assert status == 2

@@ -49,7 +49,7 @@ class Twins:
         return [net for net, family in zip(self.nets, self.family) if family == self.family[number]]
 
     def prepare(self, number):
-        self.nets[number].eval().prepare(wide=True)
+        self.nets[number].eval().prepare()
 
     def unprepare(self, number):
         self.nets[number].prepare(False)

@@ -264,20 +264,20 @@ class TestTwins:
             [MaxPool2d(3, 1, 1, name="c"), Conv2d(3, 64, 3, padding=1, rng=rng, name="d")],
             name="module",
         )
-        net = Sequential(MaxPool2d(2, name="first"), wide, Conv2d(128, 168, 7, rng=rng, name="last")).eval()
+        net = Sequential(MaxPool2d(2, name="first"), wide, Conv2d(128, 168, 3, rng=rng, name="last")).eval()
         x = rng.normal(size=(1, 3, 20, 22)).astype(np.float32)
         expected = rarefy(net)(x)
         if first == "prepared":
-            twin = rarefy(net.prepare(wide=True))
+            twin = rarefy(net.prepare())
         else:
-            twin = rarefy(net).prepare(wide=True)
-            net.prepare(wide=True)
+            twin = rarefy(net).prepare()
+            net.prepare()
         assert net.layers[1].branches[0].layers[1].transformed is not None
         assert net.layers[2].transformed is not None
         for _ in range(2):
             close(twin(x), expected, 1e-4)
             close(net(x), expected[:, :, ::2, ::2], 1e-4)
-            twin.prepare(wide=True)
+            twin.prepare()
         net.load_state_dict({key: -array for key, array in net.state_dict().items()})
         again = twin(x)
         fresh = rarefy(net)(x)

@@ -55,7 +55,7 @@ def test_a_convolution(case, rng, with_threads):
 
     def everything():
         y = conv.conv2d(x, weight, bias, geometry, algorithm)
-        transform = conv.transformation(weight, geometry.stride, geometry.dilation, geometry.groups, wide=True)
+        transform = conv.transformation(weight, geometry.stride, geometry.dilation, geometry.groups)
         kernel = None if transform is None else transform(weight)
         prepared = conv.conv2d(x, weight, bias, geometry, algorithm, transformed=kernel)
         return [y, prepared, *conv.conv2d_backward(dy, x, weight, geometry, algorithm=algorithm)]

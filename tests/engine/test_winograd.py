@@ -46,11 +46,12 @@ class TestMatrices:
         y = times(transposed(a), [u * v for u, v in zip(times(gg, g), times(b, d))])
         assert y == [sum(d[i + k] * g[k] for k in range(taps)) for i in range(outputs)]
 
-    def test_the_usual_points_give_integers_but_for_the_kernel(self):
-        assert {x.denominator for row in [*A, *B] for x in row} == {1}
-        assert max(abs(x) for row in B for x in row) == 5
-        assert sorted({x.denominator for row in G for x in row}) == [1, 4, 6, 12, 24]
-        assert G[3] == [Fraction(1, 24), Fraction(1, 12), Fraction(1, 6)]
+    def test_the_usual_points_give_numbers_that_floats_hold_but_for_the_kernel(self):
+        assert {x.denominator for row in [*A, *B] for x in row} <= {1, 2, 4, 8}
+        assert max(abs(x) for row in [*A, *B] for x in row) == 8
+        assert G[2] == [Fraction(n, 3) for n in (-1, 1, -1)]
+        np.testing.assert_array_equal(transforms.INPUT, np.array(B, float))
+        np.testing.assert_array_equal(transforms.OUTPUT, np.array(A, float).T)
 
     @pytest.mark.parametrize("points", [(0, 1, -1, 2), (0, 1, -1, 2, 2), (0, 1, -1, 2, -2, 3)])
     def test_points_that_do_not_fit(self, points):
@@ -80,21 +81,6 @@ class TestMatrices:
         before = rng.normal(size=weight.shape)
         dweight = transforms.transform_kernel_adjoint(np, dkernel, before.copy()) - before
         assert np.vdot(dweight, weight) == pytest.approx(forward)
-
-    @pytest.mark.parametrize(
-        ("function", "matrix"),
-        [
-            (transforms.transform_input, B),
-            (transforms.transform_output, transposed(A)),
-            (transforms.transform_output_adjoint, A),
-        ],
-    )
-    def test_the_additions_are_the_matrices(self, xp, function, matrix):
-        matrix = np.array(matrix, float)
-        rows, columns = matrix.shape
-        out, spare = xp.full((rows, columns), np.nan), xp.full((3, columns), np.nan)
-        function(xp, list(xp.asarray(np.eye(columns))), list(out), list(spare)[: 2 if rows > columns else 3])
-        close(out, matrix, 0)
 
 
 SIZES = [(9, 11), (4, 3), (1, 1), (3, 5), (8, 12), (13, 2)]
@@ -151,7 +137,7 @@ class TestTransformedWeight:
     def test_is_all_that_is_read(self, rng):
         x, weight, bias, _ = arrays(rng, (9, 6), (1, 0))
         transformed, nothing = transformed_weight(weight), np.full_like(weight, np.nan)
-        assert transformed.shape == (36, 3, 4)
+        assert transformed.shape == (36, 1, 3, 4)
         assert transformed.flags.c_contiguous
         expected = loops.conv2d_loops(x, weight, bias, 1, (1, 0))
         close(winograd_conv2d(x, nothing, bias, (1, 0), transformed=transformed), expected)
@@ -184,7 +170,9 @@ def test_a_wide_frame_of_padding(rng):
 def narrow_bands(request, monkeypatch):
     """One or three threads, and bands of few tiles: several bands in each picture, in several groups."""
     monkeypatch.setattr(threads, "workers", lambda: request.param)
-    monkeypatch.setattr(winograd_tiles, "NARROW_BYTES", 20_000)
+    monkeypatch.setattr(winograd_tiles, "BAND_BYTES", 20_000)
+    monkeypatch.setattr(winograd_tiles, "PART_BYTES", 5_000)
+    monkeypatch.setattr(winograd_tiles, "AT_ONCE", 7)
     monkeypatch.setattr("fcn_from_scratch.engine.winograd.GRADIENT_BYTES", 60_000)
     threads._pool.cache_clear()
     yield
@@ -205,16 +193,23 @@ def test_bands_join_without_a_seam_and_repeat_bit_for_bit(narrow_bands, rng):
 
 
 @given(*[st.integers(1, 40)] * 3, st.integers(1, 4), st.integers(1, 600))
-def test_bands_hold_every_tile_once(images, oh, ow, workers, c):
+def test_bands_and_their_parts_hold_every_tile_once(images, oh, ow, workers, c):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threads, "workers", lambda: workers)
-        patch.setattr(winograd_tiles, "NARROW_BYTES", 1 << 16)
+        patch.setattr(winograd_tiles, "BAND_BYTES", 1 << 18)
+        patch.setattr(winograd_tiles, "PART_BYTES", 1 << 15)
         everything = winograd_tiles.bands(images, oh, ow, c, 8, 4)
-    seen = np.zeros((images, -(-oh // 4)), int)
+        cut = [(band, *found) for band in everything for found in winograd_tiles.parts(band, c, 4)]
+    seen, rows = np.zeros((2, images, -(-oh // 4)), int), -(-oh // 4)
+    number = np.arange(images * rows).reshape(images, rows)  # of each row of tiles
     for band in everything:
-        seen[band.images, band.rows] += 1
+        seen[0, band.images, band.rows] += 1
         assert band.tiles == np.prod(band.shape) > 0
         assert band.columns == -(-ow // 4)
+    for band, part, place in cut:
+        seen[1, part.images, part.rows] += 1
+        inside = number[band.images, band.rows].repeat(band.columns)  # the row of each of the band's tiles
+        np.testing.assert_array_equal(inside[place], number[part.images, part.rows].repeat(part.columns))
     assert (seen == 1).all()
 
 
@@ -229,18 +224,21 @@ def test_pooled_tiles_with_ties(xp, rng, size, ceil_mode):
     expected, indices = loops.max_pool2d_loops(relu, 2, ceil_mode=ceil_mode)
     y = xp.empty(expected.transpose(0, 2, 3, 1).shape)
     winner = xp.empty(y.shape, "uint8")
-    winograd_tiles.write_pooled(xp, xp.asarray(tiles), band, size, y, winner)
+    winograd_tiles.write_pooled(xp, xp.asarray(tiles.copy()), band, size, y, winner)
     close(y.transpose(0, 3, 1, 2), expected, 0)
+    without = xp.empty(y.shape)
+    winograd_tiles.write_pooled(xp, xp.asarray(tiles), band, size, without)
+    close(without.transpose(0, 3, 1, 2), expected, 0)
     geometry = pool_geometry(size, 2, ceil_mode=ceil_mode)
     place = winner_indices(winner.transpose(0, 3, 1, 2), relu.shape, geometry)
     close(place, indices, 0)
 
 
 def test_what_float32_costs(rng):
-    """About ten times the error of the plain sum, relative to the largest output."""
+    """Ten times the error of the plain sum, relative to the largest output."""
     x = np.maximum(rng.normal(size=(1, 64, 24, 24)), 0)
     weight = rng.normal(size=(64, 64, 3, 3)) / np.sqrt(9 * 32)
     exact = winograd_conv2d(x, weight, None, (1, 1))
     single = winograd_conv2d(x.astype(np.float32), weight.astype(np.float32), None, (1, 1))
     assert single.dtype == np.float32
-    assert 3e-7 < np.abs(single - exact).max() / np.abs(exact).max() < 1e-5
+    assert 5e-7 < np.abs(single - exact).max() / np.abs(exact).max() < 4e-6

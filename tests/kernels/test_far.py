@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from fcn_from_scratch import ops
-from fcn_from_scratch.engine.winograd_transforms import OUTPUTS, POINTS, TAPS, cook_toom
+from fcn_from_scratch.engine.winograd_transforms import OUTPUTS, TAPS, cook_toom
 from fcn_from_scratch.kernels import emulator, launch
 from fcn_from_scratch.kernels.random import LOW, RUN
 from fcn_from_scratch.kernels.table import KERNELS
+from fcn_from_scratch.kernels.winograd import POINTS
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is promised as Linux does it")
 

@@ -166,7 +166,7 @@ def test_where_nothing_is_positive_nothing_learns(rng):
 @pytest.mark.parametrize("make", [Sequential, Trunk])
 def test_inside_plain_every_layer_runs_alone(rng, monkeypatch, make):
     seen = []
-    monkeypatch.setattr("fcn_from_scratch.layers.fused.run", lambda layers, x: seen.append(len(layers)) or x)
+    monkeypatch.setattr("fcn_from_scratch.layers.fused.run", lambda layers, x, winners: seen.append(len(layers)) or x)
     net, x = make(Conv2d(3, 4, 3), ReLU(), MaxPool2d(2)).eval(), rng.normal(size=(2, 3, 9, 8))
     with plain():
         net(x)

@@ -13,8 +13,6 @@ from fcn_from_scratch.lab.bench.rivals import RIVALS
 COLOURS = {
     "fcn": "#d1703c",
     "zero_frame": "#e8b48f",
-    "fast_fc6": "#f0cdb4",
-    "stream": "#f7e3d6",
     "im2col": "#6b6b6b",
     "torch": "#3b6ea5",
     "torch_cl": "#8fb0d3",

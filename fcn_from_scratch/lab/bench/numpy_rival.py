@@ -21,7 +21,7 @@ class NumpyRival:
     dtype      "float64" for the reference scores
     """
 
-    device, wide = "cpu", False
+    device = "cpu"
 
     def __init__(self, work, algorithm="auto", dtype="float32"):
         self.net = work.network(dtype).to(self.device).use(Workspace())
@@ -37,7 +37,7 @@ class NumpyRival:
             optimizer = SGD(self.net, LR, MOMENTUM, WEIGHT_DECAY)
             self.trainer = Trainer(self.net, optimizer, batches, device=self.device)
         else:
-            self.net.eval().prepare(wide=self.wide)
+            self.net.eval().prepare()
 
     def choose(self, algorithm, node):
         """The algorithm for the convolution at a node of the network, given the rival's `algorithm`."""
@@ -93,12 +93,6 @@ class NumpyRival:
         return threads.workers()
 
 
-class FastFc6Rival(NumpyRival):
-    """NumpyRival with fc6 by Winograd's F(2, 7). Forward only."""
-
-    wide = True
-
-
 class ZeroFrameRival(NumpyRival):
     """NumpyRival for a stream of pictures of one size: the padding's part is computed once. Forward only."""
 
@@ -108,9 +102,3 @@ class ZeroFrameRival(NumpyRival):
 
     def predict(self):
         return self.predictor(self.x)
-
-
-class StreamRival(ZeroFrameRival):
-    """ZeroFrameRival with fc6 by F(2, 7)."""
-
-    wide = True

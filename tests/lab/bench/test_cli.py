@@ -13,19 +13,18 @@ TINY = ("--model", "mini_fcn8s", "--width", "4", "--size", "32x41", "--repeats",
 
 def test_without_torch(fcn, hurried, monkeypatch, tmp_path):
     monkeypatch.setattr(bench, "installed", lambda: False)
-    status, out, _ = fcn(*TINY, "--layers", "--zero-frame", "--fast-fc6", "--threads", 1, "--out", tmp_path / "b")
+    status, out, _ = fcn(*TINY, "--layers", "--zero-frame", "--threads", 1, "--out", tmp_path / "b")
     assert status == 0
     assert "PyTorch does not take part" in out
     assert "PyTorch NCHW" not in out
     table = {line.split("  ")[0]: line.split() for line in out.splitlines()}
     assert table["fcn_from_scratch"][-1] == table["the same by im2col"][-1] == "100.000%"
-    for name in ("the same with the zero frame", "the same with fc6 by F(2, 7)", "the same with both"):
-        assert table[name][-1] == "100.000%"
+    assert table["the same with the zero frame"][-1] == "100.000%"
     assert "threads: 1, rounds: 2" in out
     with open(tmp_path / "b" / "bench.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["rival"] for row in rows[:5]] == ["fcn", "zero_frame", "fast_fc6", "stream", "im2col"]
-    assert {row["rival"] for row in rows[5:]} == {"fcn", "im2col"}
+    assert [row["rival"] for row in rows[:3]] == ["fcn", "zero_frame", "im2col"]
+    assert {row["rival"] for row in rows[3:]} == {"fcn", "im2col"}
     assert {row["threads"] for row in rows} == {"1"}
     parts = {row["part"] for row in rows}
     assert {"whole", "conv1_1 forward", "conv2_1 input_grad", "score_fr weight_grad"} <= parts
@@ -33,7 +32,7 @@ def test_without_torch(fcn, hurried, monkeypatch, tmp_path):
     for row in rows:
         ours = next(each for each in rows if each["part"] == row["part"] and each["rival"] == "fcn")
         assert float(row["ratio"]) == pytest.approx(float(row["seconds"]) / float(ours["seconds"]))
-    for row in rows[:5]:
+    for row in rows[:3]:
         assert float(row["error"]) < 1e-5
         assert int(row["peak_bytes"]) > 10 << 20
     result = json.loads((tmp_path / "b" / "bench.json").read_text(encoding="utf-8"))["results"][0]
@@ -72,7 +71,7 @@ def test_small_is_two_sizes(monkeypatch, fcn):
         (("--model", "fcn9s"), "there is no model 'fcn9s'"),
         (("--model", "mini_classifier", "--size", "96"), "one output map"),
         (("--zero-frame", "--train"), "every training step changes the weights"),
-        (("--fast-fc6", "--small"), "every training step changes the weights"),
+        (("--zero-frame", "--small"), "every training step changes the weights"),
         (("--zero-frame", "--model", "mini_unpool", "--size", "64", "--peer", "none"), "the zero frame takes"),
         (("--threads", "0"), "invalid positive value"),
         (("--size", "500by500"), "invalid size value"),

@@ -110,8 +110,8 @@ MUTANTS = [
     Mutant(
         "a column of patches for each row of the kernel",
         "engine.im2col._patches",
-        "_strided(padded, top, (*taps, *positions)).reshape(kh * kw * c, -1).T",
-        "_strided(padded, top, (*taps[::-1], *positions)).reshape(kh * kw * c, -1).T",
+        "strided(padded, top, (*taps, *positions)).reshape(kh * kw * c, -1).T",
+        "strided(padded, top, (*taps[::-1], *positions)).reshape(kh * kw * c, -1).T",
         CONV,
     ),
     Mutant(
@@ -134,13 +134,6 @@ MUTANTS = [
         "upstream[outputs] @ patches[:, a]",
         "upstream[outputs] @ patches[:, 0]",
         CONV,
-    ),
-    Mutant(
-        "a wide transformed weight of another dtype is used",
-        "engine.conv._starts_from",
-        "and transformed.dtype == checks.floating_result(get_array_module(x, weight), x, weight)",
-        "",
-        WINO_WIDE,
     ),
     Mutant(
         "a prepared kernel outlives its weight",
@@ -210,13 +203,6 @@ MUTANTS = [
         "array.flags.writeable = True",
         "pass",
         PREPARE,
-    ),
-    Mutant(
-        "wide kernels are made unasked",
-        "engine.conv.transformation",
-        "if wide and algorithm in",
-        "if algorithm in",
-        WINO_WIDE,
     ),
     Mutant(
         "dilations exchanged",

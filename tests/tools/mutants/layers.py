@@ -24,13 +24,6 @@ MUTANTS = [
         PREPARE,
     ),
     Mutant(
-        "a container forgets that wide kernels were asked for",
-        "layers.container.Container.prepare",
-        "child.prepare(mode, wide=wide)",
-        "child.prepare(mode)",
-        f"{PREPARE} {WINO_WIDE}",
-    ),
-    Mutant(
         "gradients overwritten",
         "layers.base.Layer.accumulate",
         "self.gradient_of(name)[...] += gradient",

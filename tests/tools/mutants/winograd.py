@@ -7,20 +7,21 @@ PREPARE = "layers/test_prepare.py"
 RUNS = "layers/test_fused.py"
 WINO = "engine/test_winograd.py"
 WINO_WIDE = "engine/test_winograd_wide.py"
+SMALL = "engine/test_small_products.py"
 
 MUTANTS = [
     Mutant(
         "bands start too low",
-        "engine.winograd_tiles.input_tiles",
+        "engine.winograd_tiles.tiles_of",
         "OUTPUTS * band.rows.start - ph",
         "OUTPUTS * band.rows.start - pw",
         WINO,
     ),
     Mutant(
         "padding only at the top",
-        "engine.winograd_tiles.input_tiles",
-        "_phases(vertical, pw,",
-        "_phases(vertical, ph,",
+        "engine.winograd_tiles.tiles_of",
+        "vertical[:, :, :, pw : pw + width].reshape",
+        "vertical[:, :, :, ph : ph + width].reshape",
         WINO,
     ),
     Mutant(
@@ -45,11 +46,46 @@ MUTANTS = [
         WINO,
     ),
     Mutant(
-        "additions that are not B^T",
-        "engine.winograd_transforms.transform_input",
-        "subtract(out[5], odd, out=out[5])  # 4 d1 - 5 d3 + d5",
-        "add(out[5], odd, out=out[5])",
+        "a tile is transformed with another matrix along its rows",
+        "engine.winograd.winograd_weight_grad",
+        "tiles_of(xp, OUTPUT.T,",
+        "tiles_of(xp, OUTPUT.T[::-1],",
         WINO,
+    ),
+    Mutant(
+        "columns before the first tile hold old numbers",
+        "engine.winograd_tiles.tiles_of",
+        "vertical[:, :, :, :pw] = 0",
+        "pass",
+        WINO,
+    ),
+    Mutant(
+        "columns behind the image hold old numbers",
+        "engine.winograd_tiles.tiles_of",
+        "vertical[:, :, :, pw + width :] = 0",
+        "pass",
+        WINO,
+    ),
+    Mutant(
+        "a part of a band forgets the tiles before it",
+        "engine.winograd_tiles.parts",
+        "start += part.tiles",
+        "start = part.tiles",
+        WINO,
+    ),
+    Mutant(
+        "the rows that are left over are dropped",
+        "engine.small_products.multiply",
+        "(whole, rows, rows - whole)",
+        "(whole, whole, 1)",
+        SMALL,
+    ),
+    Mutant(
+        "groups of columns in another order",
+        "engine.small_products.grouped",
+        "b.reshape(places, inner, -1, width).swapaxes(1, 2)",
+        "b.reshape(places, inner, width, -1).transpose(0, 3, 1, 2)",
+        SMALL,
     ),
     Mutant(
         "zeros beyond the output win a pool",
@@ -66,24 +102,17 @@ MUTANTS = [
         "engine/test_conv.py",
     ),
     Mutant(
-        "the transformed weight lies as a forward makes it",
-        "engine.winograd.transformed_weight",
-        "ascontiguousarray(kernel.transpose(0, 2, 1))",
-        "ascontiguousarray(kernel)",
-        f"{WINO} {PREPARE}",
-    ),
-    Mutant(
         "the transformed weight is a view",
         "engine.winograd.transformed_weight",
-        "return get_array_module(weight).ascontiguousarray(kernel.transpose(0, 2, 1))",
-        "return kernel.transpose(0, 2, 1)",
+        "np.ascontiguousarray(_kernel(weight, weight, None)[0])",
+        "_kernel(weight, weight, None)[0]",
         WINO,
     ),
     Mutant(
         "the transformed weight is for the gradient",
         "engine.winograd.transformed_weight",
-        "kernel, _, _ = _kernel(weight, weight, None)",
-        "kernel, _, _ = _kernel(weight, weight, None, turned=True)",
+        "_kernel(weight, weight, None)[0]",
+        "_kernel(weight, weight, None, turned=True)[0]",
         WINO,
     ),
     Mutant(
@@ -98,20 +127,6 @@ MUTANTS = [
         "engine.winograd_wide.POINTS",
         '2, -2, "1/2", "-1/2")',
         '2, -2, "1/2", 3)',
-        WINO_WIDE,
-    ),
-    Mutant(
-        "F(2, 7) has no tile for the last odd row",
-        "engine.winograd_wide.winograd_wide_conv2d",
-        "(rows, columns), inputs = [-(-n // OUTPUTS) for n in (oh, ow)],",
-        "(rows, columns), inputs = [-(-oh // OUTPUTS), max(ow // OUTPUTS, 1)],",
-        WINO_WIDE,
-    ),
-    Mutant(
-        "F(2, 7) has zeros behind the other axis",
-        "engine.winograd_wide.winograd_wide_conv2d",
-        "extra=(oh % OUTPUTS, ow % OUTPUTS)",
-        "extra=(ow % OUTPUTS, oh % OUTPUTS)",
         WINO_WIDE,
     ),
     Mutant(
@@ -139,17 +154,38 @@ MUTANTS = [
         WINO_WIDE,
     ),
     Mutant(
-        "F(2, 7)'s weights transformed in float32",
-        "engine.winograd_wide.transformed_wide_weight",
-        ".astype(np.float64)",
-        ".astype(np.float32)",
+        "F(2, 7)'s kernels transformed along their columns twice",
+        "engine.winograd_wide._transformed",
+        "vertical, horizontal = (_matrices(k)[1].astype(scratch.dtype) for k in (kh, kw))",
+        "horizontal, vertical = (_matrices(k)[1].astype(scratch.dtype) for k in (kh, kw))",
         WINO_WIDE,
     ),
     Mutant(
-        "F(2, 7)'s axes exchanged",
-        "engine.winograd_wide.transformed_wide_weight",
-        "np.kron(_matrices(kh)[1], _matrices(kw)[1])",
-        "np.kron(_matrices(kw)[1], _matrices(kh)[1])",
+        "F(2, 7) has no tile for the last odd column",
+        "engine.winograd_wide.winograd_wide_conv2d",
+        "counts = rows, columns = tuple(-(-n // OUTPUTS) for n in (oh, ow))",
+        "counts = rows, columns = -(-oh // OUTPUTS), max(ow // OUTPUTS, 1)",
+        WINO_WIDE,
+    ),
+    Mutant(
+        "F(2, 7) has zeros behind the other axis",
+        "engine.winograd_wide._input_tiles",
+        "padding, dtype=dtype, extra=extra)",
+        "padding, dtype=dtype, extra=extra[::-1])",
+        WINO_WIDE,
+    ),
+    Mutant(
+        "F(2, 7) reads every image from the first",
+        "engine.winograd_wide._input_tiles",
+        "source[image : image + 1]",
+        "source[:1]",
+        WINO_WIDE,
+    ),
+    Mutant(
+        "F(2, 7) in float64",
+        "engine.conv.choose",
+        "positions >= LARGE_KERNEL_PLACES and dtype == np.float32",
+        "positions >= LARGE_KERNEL_PLACES",
         WINO_WIDE,
     ),
 ]

@@ -2,21 +2,22 @@
 
 import numpy as np
 
-from fcn_from_scratch.engine.winograd_transforms import KERNEL, POINTS, cook_toom
+from fcn_from_scratch.engine.winograd_transforms import both_axes, cook_toom
 from fcn_from_scratch.kernels.launch import launch
-from fcn_from_scratch.kernels.winograd import FREQUENCIES, OUTPUTS, TAPS
+from fcn_from_scratch.kernels.winograd import FREQUENCIES, OUTPUTS, POINTS, TAPS
 from fcn_from_scratch.lab.bench.kernel_cases.work import REAL, KernelCase, moved, normal, size_of
 
 INPUTS = OUTPUTS + TAPS - 1
 
 
 def _matrices():
-    """B^T and A^T along both axes of a tile: (36, 36) and (16, 36). A tile's pixels are numbered column by column."""
-    a, _, b = (np.array(matrix, float) for matrix in cook_toom(POINTS, OUTPUTS, TAPS))
-    return np.kron(b, b), np.kron(a.T, a.T)
+    """B^T, A^T and G along both axes of a tile: (36, 36), (16, 36) and (36, 9). Pixels go column by column."""
+    a, g, b = cook_toom(POINTS, OUTPUTS, TAPS)
+    a, b = np.array(a, float), np.array(b, float)
+    return np.kron(b, b), np.kron(a.T, a.T), both_axes(g)
 
 
-INPUT, OUTPUT = _matrices()
+INPUT, OUTPUT, KERNEL = _matrices()
 
 
 def _tiles(size):
