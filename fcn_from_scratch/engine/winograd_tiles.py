@@ -11,14 +11,12 @@ from typing import NamedTuple
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.im2col import C, H, N, W, strided
 from fcn_from_scratch.engine.pooling import relu_pool
-from fcn_from_scratch.engine.small_products import pays
 from fcn_from_scratch.engine.winograd_transforms import INPUTS, OUTPUT, OUTPUTS
 
 FREQUENCIES = INPUTS * INPUTS
-TILES = 256  # of a band; with fewer, BLAS's copy of the kernel is used for too few rows
-CUT_TILES = 128  # the same where engine.small_products cuts the products, and nothing is copied
-BAND_BYTES = 64 << 20  # of a band at most: both its matrices for each frequency
-PART_BYTES = 2 << 20  # of a part: one matrix for each frequency
+TILES = 512  # of a band; with fewer, threads wait for each other, and BLAS copies the kernel for too few rows
+BAND_BYTES = 40 << 20  # of a band at most: both its matrices for each frequency
+PART_BYTES = 8 << 20  # of a part: one matrix for each frequency
 AT_ONCE = 1 << 14  # columns in one product of a transform
 
 
@@ -61,7 +59,7 @@ def bands(images, oh, ow, c, f, itemsize):
     The number of bands is a multiple of threads.shares() where possible.
     """
     rows, columns = -(-oh // OUTPUTS), -(-ow // OUTPUTS)
-    tiles = min(CUT_TILES if pays(c) else TILES, BAND_BYTES // (FREQUENCIES * (c + f) * itemsize))
+    tiles = min(TILES, BAND_BYTES // (FREQUENCIES * (c + f) * itemsize))
     at_once = max(min(tiles // columns, -(-images * rows // threads.shares())), 1)
     return _cut(slice(0, images), slice(0, rows), columns, at_once, threads.shares())
 
