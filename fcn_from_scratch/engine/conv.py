@@ -52,7 +52,7 @@ def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transform
     algorithm    one of ALGORITHMS; "auto" depends on the shapes, see `choose`
     relu         replace negative values by zero before they are written: relu(conv2d(...)) without a second pass
     transformed  the weight after `transformation`, for a weight that is used many times
-    workspace    where the memory of y comes from, a workspace.Workspace; by default it is new
+    workspace    where the memory of y comes from, a workspace.Workspace; by default COMMON
     Returns: y (N, F, oh, ow), channels last in memory.
     """
     chosen = _chosen(algorithm, (x, weight), x.shape, weight, geometry)
@@ -96,11 +96,10 @@ def conv2d_backward(dy, x, weight, geometry, out=None, algorithm="auto", *, work
     dweight, dbias = (_zeros(dy, x, weight), 0) if out is None else out
     if dbias is not None:
         dbias += conv2d_bias_grad(dy)
-    if chosen == "im2col" and geometry.stride == (1, 1) and geometry.groups == 1 and _same_dtype(dy, x, weight):
-        dx = im2col_backward(dy, x, weight, geometry, dweight, workspace)
-    else:
-        conv2d_weight_grad(dy, x, weight, geometry, dweight, algorithm, workspace=workspace)
-        dx = conv2d_input_grad(dy, x.shape, weight, geometry, algorithm, workspace=workspace)  # the largest array last
+    if chosen == "im2col":
+        return im2col_backward(dy, x, weight, geometry, dweight, workspace), dweight, dbias
+    conv2d_weight_grad(dy, x, weight, geometry, dweight, algorithm, workspace=workspace)
+    dx = conv2d_input_grad(dy, x.shape, weight, geometry, algorithm, workspace=workspace)  # the largest array last
     return dx, dweight, dbias
 
 
@@ -180,10 +179,6 @@ def _winograd_pays(weight_shape, stride, dilation, groups, dtype):
 def _zeros(dy, x, weight):
     xp = get_array_module(dy, x, weight)
     return xp.zeros_like(weight, dtype=checks.floating_result(xp, dy, x))
-
-
-def _same_dtype(*arrays):
-    return len({array.dtype for array in arrays}) == 1
 
 
 def _winograd_takes(kernel_size, stride, dilation, groups):

@@ -12,6 +12,7 @@ from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.im2col import (
+    BLOCK_BYTES,
     block_list,
     channels_first,
     channels_last,
@@ -19,6 +20,7 @@ from fcn_from_scratch.engine.im2col import (
     gather_windows,
     patch_bytes,
     scatter_add,
+    short_row,
     with_border,
 )
 from fcn_from_scratch.engine.pooling import relu_pool
@@ -89,11 +91,14 @@ def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
 
     At stride 1 it is a convolution of dy with the kernel turned by 180 degrees. This needs no overlapping additions.
     At other strides each pixel of dy adds its scaled kernel to the image. This is done too if the windows do not reach
-    the end of the image, as with the output_padding of a transposed convolution.
+    the end of the image, as with the output_padding of a transposed convolution. For an image of few channels it is
+    done at stride 1 as well, in planes.
     """
     kernel_size, stride, (ph, pw), dilation, groups, size = geometry
     reached = tuple(o + d * (k - 1) - 2 * p for o, d, k, p in zip(size, dilation, kernel_size, geometry.padding))
     if stride == (1, 1) and reached == tuple(x_shape[2:]):
+        if groups == 1 and short_row(kernel_size, weight.shape[1]) and get_array_module(dy, weight) is np:
+            return _input_grad_by_planes(dy, x_shape, weight, geometry)
         dy, turned, geometry = _turned(dy, weight, geometry, x_shape)
         return im2col_conv2d(dy, turned, None, geometry, workspace=workspace)
     xp = get_array_module(dy, weight)
@@ -107,6 +112,35 @@ def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
         full = scatter_add(part, weight[outputs], stride, (h + 2 * ph, w + 2 * pw), dilation)
         dx[..., inputs] = full[:, ph : ph + h, pw : pw + w]
     return channels_first(dx)
+
+
+@threads.one_blas_thread
+def _input_grad_by_planes(dy, x_shape, weight, geometry):
+    """dx[c, n, i + d*a - p, j + d*b - p] += sum over f of weight[f, c, a, b] * dy[f, n, i, j], one tap at a time.
+
+    With few channels c the products are few. A row of dy gets zeros behind it, as many as a row of the padded image is
+    longer. So a shift by a tap is a shift in memory, and each sum runs over a whole plane at once.
+    """
+    (kh, kw), _, (ph, pw), (dh, dw), _, (oh, _) = geometry
+    dtype = checks.floating_result(np, dy, weight)
+    (n, c, h, w), f = x_shape, len(weight)
+    beyond, width = dw * (kw - 1), w + 2 * pw
+    taps = weight.transpose(2, 3, 1, 0).reshape(-1, f).astype(dtype, copy=False)
+    dx = np.zeros((n, c, (h + 2 * ph) * width + beyond), dtype)
+    row_bytes = width * len(taps) * dtype.itemsize
+
+    def add_up(images):
+        pixels = channels_last(dy[images], dtype=dtype, extra=(0, beyond))
+        for rows in threads.split(oh, len(pixels) * oh * row_bytes // BLOCK_BYTES):
+            first, last = rows.start * width, rows.stop * width
+            cells = taps @ pixels[:, rows].reshape(-1, f).T
+            cells = cells.reshape(kh, kw, c, len(pixels), -1).swapaxes(2, 3)
+            for a, b in np.ndindex(kh, kw):
+                shift = dh * a * width + dw * b
+                dx[images, :, first + shift : last + shift] += cells[a, b]
+
+    threads.run(add_up, threads.split(n, max(threads.shares(), n * oh * row_bytes // BLOCK_BYTES)))
+    return dx[..., : (h + 2 * ph) * width].reshape(n, c, h + 2 * ph, width)[..., ph : ph + h, pw : pw + w]
 
 
 @threads.one_blas_thread
@@ -131,8 +165,18 @@ def im2col_weight_grad(dy, x, weight, geometry, out):
     return out
 
 
-@threads.one_blas_thread
 def im2col_backward(dy, x, weight, geometry, out, workspace=None):
+    """Compute both gradients: dx. The gradient with respect to the weight is added to `out`."""
+    same = len({array.dtype for array in (dy, x, weight)}) == 1
+    planes = short_row(geometry.kernel_size, x.shape[1])
+    if same and not planes and geometry.stride == (1, 1) and geometry.groups == 1:
+        return _both_gradients(dy, x, weight, geometry, out, workspace)
+    im2col_weight_grad(dy, x, weight, geometry, out)
+    return im2col_input_grad(dy, x.shape, weight, geometry, workspace)  # the largest array last
+
+
+@threads.one_blas_thread
+def _both_gradients(dy, x, weight, geometry, out, workspace=None):
     """Compute both gradients at stride 1, without groups, from one patch matrix: the patches of dy.
 
     Returns: dx, as im2col_input_grad computes it. The gradient with respect to the weight is added to `out`:

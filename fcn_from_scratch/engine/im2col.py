@@ -49,14 +49,19 @@ def channels_last(x, padding=(0, 0), fill=0, dtype=None, extra=(0, 0)):
     return padded
 
 
+def short_row(kernel_size, channels):
+    """Whether a row of a patch has few numbers, but more than one pixel."""
+    return 1 < kernel_size[1] and kernel_size[1] * channels <= SHORT_ROW
+
+
 def with_border(x, padding, kernel_size, dtype):
     """x (N, C, H, W) with a border of zeros, as (N, H + 2ph, W + 2pw, C), for `gather`.
 
     It lies channels last in memory, or plane by plane if a row of a patch is short. From planes `gather` copies whole
     image rows, each into one column of the patch matrix.
     """
-    (n, c, h, w), (ph, pw), kw = x.shape, padding, kernel_size[1]
-    if get_array_module(x) is not np or kw == 1 or kw * c > SHORT_ROW:
+    (n, c, h, w), (ph, pw) = x.shape, padding
+    if get_array_module(x) is not np or not short_row(kernel_size, c):
         return channels_last(x, padding, dtype=dtype)
     planes = np.zeros((c, n, h + 2 * ph, w + 2 * pw), dtype)
     planes[:, :, ph : ph + h, pw : pw + w] = x.transpose(1, 0, 2, 3)

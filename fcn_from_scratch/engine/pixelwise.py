@@ -8,6 +8,21 @@ from fcn_from_scratch.engine.im2col import channels_first
 from fcn_from_scratch.engine.workspace import empty_from
 
 
+def relu(x, workspace=None):
+    """Compute ops.relu."""
+    xp = get_array_module(x)
+    if x.ndim != 4 or xp is not np:
+        return xp.maximum(x, x.dtype.type(0))
+    n, c, h, w = x.shape
+    y = channels_first(empty_from(workspace, xp)((n, h, w, c), x.dtype))
+
+    def fill(rows):
+        xp.maximum(x[:, :, rows], x.dtype.type(0), out=y[:, :, rows])
+
+    threads.run(fill, threads.pieces(h, x.size))
+    return y
+
+
 def relu_backward(dy, y, workspace=None):
     """Compute ops.relu_backward."""
     xp = get_array_module(dy, y)

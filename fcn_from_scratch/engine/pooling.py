@@ -33,8 +33,9 @@ def max_pool2d_winner(x, geometry):
         return tuple(map(channels_first, kernels.max_pool(channels_last(x), window.out, *window.placing)))
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     padded, first = window.padded(x, lowest), xp.asarray(window.first_tap_inside)
-    y = xp.empty((len(x), *window.out, x.shape[1]), x.dtype)
-    winner = xp.empty(y.shape, first.dtype)
+    make = empty_from(None, xp)
+    y = make((len(x), *window.out, x.shape[1]), x.dtype)
+    winner = make(y.shape, first.dtype)
 
     def fill(rows):
         taps = (tap[:, rows] for tap in window.taps(padded))

@@ -6,8 +6,9 @@ touches a gigabyte a step in this way.
 
 A Workspace lends blocks of memory instead. Its `empty` works like numpy.empty. When an array and all its views are
 gone, its block is free for the next array that fits. Nobody has to hand a block back, and no block is lent twice.
-`layer.use(Workspace())` lets a network's large arrays come from a workspace. Dropping the workspace, or
-`layer.use(None)`, gives its memory back.
+By default all large arrays come from COMMON, which keeps little memory: enough for a loop over the layers of a small
+network. `layer.use(Workspace())` lets a network's large arrays come from a workspace of its own, which keeps all memory
+that it ever lent. Dropping the workspace, or `layer.use(None)`, gives this memory back.
 """
 
 import math
@@ -20,9 +21,14 @@ LEAST_BYTES = 1 << 18  # smaller arrays come from numpy.empty: malloc reuses sma
 
 
 class Workspace:
-    """Blocks of memory for arrays, see above. Several threads may use it."""
+    """Blocks of memory for arrays, see above. Several threads may use it.
 
-    def __init__(self):
+    most   bytes of free blocks to keep at most; None: no limit. With a limit, an array gets at most twice the memory
+           that it needs, so that a small array that is held for long does not hold a large block
+    """
+
+    def __init__(self, most=None):
+        self.most = most
         self._returned = deque()  # blocks whose arrays are gone; one may be appended at any moment, even during `empty`
         self._free = []
         self._lock = threading.Lock()
@@ -42,7 +48,7 @@ class Workspace:
 
     def __reduce__(self):
         """A pickled network gets an empty workspace of its own."""
-        return type(self), ()
+        return type(self), (self.most,)
 
     def _block(self, size):
         """The smallest free block that is large enough, or a new one.
@@ -53,16 +59,28 @@ class Workspace:
             while self._returned:
                 self._free.append(self._returned.popleft())
             self._free.sort(key=len)
-            for place, block in enumerate(self._free):
-                if len(block) >= size:
-                    return self._free.pop(place)
-            del self._free[-1:]
+            found = next((place for place, block in enumerate(self._free) if len(block) >= size), None)
+            if found is not None and (self.most is None or len(self._free[found]) <= 2 * size):
+                return self._free.pop(found)
+            if self.most is None:
+                del self._free[-1:]
+            else:
+                self._drop(size)
         return np.empty(size, np.uint8)
+
+    def _drop(self, size):
+        """Drop the largest free blocks until the others and `size` new bytes together keep the limit."""
+        total = size + sum(map(len, self._free))
+        while self._free and total > self.most:
+            total -= len(self._free.pop())
+
+
+COMMON = Workspace(most=1 << 27)
 
 
 def empty_from(workspace, xp):
-    """The function that makes new arrays: the workspace's `empty`, else xp.empty (CuPy reuses memory by itself)."""
-    return xp.empty if workspace is None or xp is not np else workspace.empty
+    """The function that makes new arrays: `empty` of the workspace or of COMMON. CuPy reuses memory by itself."""
+    return xp.empty if xp is not np else (workspace or COMMON).empty
 
 
 class _Loan:

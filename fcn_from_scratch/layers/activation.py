@@ -16,7 +16,7 @@ class ReLU(Layer):
     pointwise, kind = True, "relu"
 
     def _forward(self, x):
-        y = ops.relu(x)
+        y = ops.relu(x, self.workspace)
         return y, (y,)
 
     def _backward(self, dy, cache):

@@ -237,7 +237,7 @@ class Layer:
     def use(self, workspace):
         """Take the memory of large arrays from an engine.workspace.Workspace, which reuses it. Returns the layer.
 
-        With None, NumPy allocates new memory each time.
+        With None it comes from engine.workspace.COMMON, as by default.
         """
         self.workspace = workspace
         return self

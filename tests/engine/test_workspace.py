@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fcn_from_scratch.engine import threads
-from fcn_from_scratch.engine.workspace import LEAST_BYTES, Workspace, empty_from
+from fcn_from_scratch.engine.workspace import COMMON, LEAST_BYTES, Workspace, empty_from
 from fcn_from_scratch.layers import Conv2d, MaxPool2d, ReLU, Sequential, SkipFusion
 
 LARGE = (LEAST_BYTES // 4, 2)  # twice the least, in float32
@@ -84,7 +84,60 @@ def test_several_threads():
 def test_other_array_modules_have_their_own(xp):
     make = empty_from(Workspace(), xp)
     assert (make is xp.empty) == (xp is not np)
-    assert empty_from(None, xp) is xp.empty
+    assert empty_from(None, xp) == (COMMON.empty if xp is np else xp.empty)
+
+
+SIZE, EMPTY = LEAST_BYTES * 2, np.empty
+
+
+class TestLimit:
+    def kept(self, workspace):
+        """The bytes of the blocks that are free."""
+        workspace.empty(SIZE // 2 - 1, np.uint8)  # too small for a block, so it only brings the returned ones home
+        return sum(map(len, [*workspace._free, *workspace._returned]))
+
+    def test_free_memory_stays_below_it(self):
+        workspace = Workspace(most=5 * SIZE)
+        arrays = [workspace.empty(SIZE * n, np.uint8) for n in (1, 2, 3, 4)]
+        del arrays
+        held = workspace.empty(SIZE * 5, np.uint8)  # larger than each of the free blocks
+        assert self.kept(workspace) == 0
+        del held
+        assert self.kept(workspace) == 5 * SIZE
+        workspace.empty(SIZE, np.uint8)  # a fifth of that block would be used
+        assert self.kept(workspace) <= 5 * SIZE
+
+    def test_a_small_array_does_not_hold_a_large_block(self):
+        workspace = Workspace(most=8 * SIZE)
+        large = workspace.empty(4 * SIZE, np.uint8)
+        first = place(large)
+        del large
+        small = workspace.empty(SIZE, np.uint8)
+        assert place(workspace.empty(3 * SIZE, np.uint8)) == first
+        assert len(small.base.block) == SIZE
+
+    def test_a_pickled_workspace_keeps_it(self):
+        assert pickle.loads(pickle.dumps(Workspace(most=7))).most == 7
+
+
+def test_a_loop_over_layers_uses_the_memory_of_the_round_before(rng):
+    """Without any workspace of its own."""
+    layers = [Conv2d(3, 16, 3, padding=1, rng=rng), ReLU(), MaxPool2d(2), Conv2d(16, 20, 3, rng=rng), ReLU()]
+    x = rng.standard_normal((4, 3, 64, 66)).astype(np.float32)
+
+    def step():
+        y = x
+        for layer in layers:
+            y = layer(y)
+        for layer in reversed(layers):
+            y = layer.backward(y)
+
+    made = []
+    step()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(np, "empty", lambda *args, **kwargs: made.append(args) or EMPTY(*args, **kwargs))
+        step()
+    assert not [args for args in made if args[1:] == (np.uint8,) and np.prod(args[0]) >= LEAST_BYTES]
 
 
 class Counting(Workspace):

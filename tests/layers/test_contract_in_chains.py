@@ -56,7 +56,10 @@ def assert_each_layer_is_itself(net, x, rng):
         x = y
 
 
-@given(st.lists(st.sampled_from(KINDS), min_size=1, max_size=6), st.integers(0, 99), st.booleans())
+chains = st.lists(st.sampled_from(KINDS), min_size=1, max_size=6)
+
+
+@given(chains.filter(lambda kinds: kinds.count("pool") < 5), st.integers(0, 99), st.booleans())
 def test_random_chains(kinds, seed, tapped):
     rng = np.random.default_rng(seed)
     layers = [layer_of(kind, number, rng) for number, kind in enumerate(["conv", "relu", *kinds])]

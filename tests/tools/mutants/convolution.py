@@ -87,8 +87,15 @@ MUTANTS = [
         RUNS,
     ),
     Mutant(
+        "the planes of an image's gradient are shifted along the other axis",
+        "engine.conv_im2col._input_grad_by_planes",
+        "shift = dh * a * width + dw * b",
+        "shift = dh * b * width + dw * a",
+        CONV,
+    ),
+    Mutant(
         "both gradients from one patch matrix, the kernel's not turned back",
-        "engine.conv_im2col.im2col_backward",
+        "engine.conv_im2col._both_gradients",
         "[::-1, ::-1].transpose(2, 3, 0, 1)",
         ".transpose(2, 3, 0, 1)",
         CONV,
