@@ -1,11 +1,13 @@
-"""A network trained to convergence twice, by im2col and with Winograd's algorithm: the table of docs/performance.md.
+"""A network trained to convergence, by im2col and with Winograd's algorithm: a table of docs/performance.md.
 
-python tests/tools/winograd_training.py              all seeds, to convergence
+python tests/tools/winograd_training.py              three seeds, to convergence
 python tests/tools/winograd_training.py --seeds 0 --steps 50
 
 The network is FCN-8s in VGG16's shape with 64 channels in every stage. So "auto" takes Winograd's F(4, 3) for the
-convolutions of the first three stages. For one seed, both runs have the same weights at the start, the same scenes in
-the same order, and the same steps.
+convolutions of the first three stages. All runs see the same scenes. The seed decides the weights at the start and the
+order of the scenes. So the runs of one seed differ only in how convolutions are computed.
+
+"nudged" shows what any change of rounding does: im2col again, from weights of which each is the next float32.
 """
 
 import argparse
@@ -27,8 +29,8 @@ from fcn_from_scratch.ops import shapes  # noqa: E402
 from fcn_from_scratch.training import SGD, Trainer, evaluate, polynomial, warm_up  # noqa: E402
 
 CONFIG = VGGConfig((64,) * 5, (2, 2, 2, 1, 1), fc_channels=128, fc6_kernel=3, pad=1, fc6_padding=1, dropout=0.0)
-ALGORITHMS = ("im2col", "auto")
 SIZE, BATCH, STEPS, RATE = 96, 4, 800, 0.02
+ALGORITHMS = {"im2col": "im2col", "Winograd": "auto", "nudged": "im2col"}  # the kind of a run -> its convolutions'
 
 
 class Run(NamedTuple):
@@ -38,12 +40,15 @@ class Run(NamedTuple):
     mean_iu: float
 
 
-def network(seed, algorithm, num_classes=6):
-    """The network with the weights of a seed, all of whose convolutions use an algorithm."""
+def network(seed, kind, num_classes=6):
+    """The network with the weights of a seed, for one of the kinds of runs."""
     net = vgg.fcn(CONFIG, "8s", num_classes, np.random.default_rng(seed))
     net.transform = models.MINI_TRANSFORM
     for layer in convolutions(net):
-        layer.algorithm = algorithm
+        layer.algorithm = ALGORITHMS[kind]
+        if kind == "nudged":
+            weight = layer.params["weight"]
+            np.nextafter(weight, np.float32(np.inf), out=weight)
     return net
 
 
@@ -51,19 +56,19 @@ def convolutions(net):
     return [layer for layer in loss_shares.layers(net) if isinstance(layer, Conv2d)]
 
 
-def trainer(seed, algorithm, steps, size=SIZE, batch=BATCH):
+def trainer(seed, kind, steps, size=SIZE, batch=BATCH):
     """A run that has not started: the rate rises over the first twenty steps, and falls to zero at the end."""
-    scenes = datasets.Shapes(400, size, seed=seed, classes_by="colour")
-    net = network(seed, algorithm, scenes.num_classes)
+    scenes = datasets.Shapes(400, size, classes_by="colour")
+    net = network(seed, kind, scenes.num_classes)
     batches = datasets.Batches(scenes, batch, net.transform, seed=seed)
     schedule = warm_up(polynomial(RATE, steps), min(20, steps // 5))
     return Trainer(net, SGD(net, schedule, weight_decay=5e-4), batches)
 
 
-def train(seed, algorithm, steps, progress=False):
-    """Train with one seed by one algorithm. Returns: Run."""
-    run = trainer(seed, algorithm, steps).run(steps, progress)
-    unseen = datasets.Shapes(100, SIZE, seed=seed, split="val", classes_by="colour")
+def train(seed, kind, steps):
+    """Train with one seed. Returns: Run."""
+    run = trainer(seed, kind, steps).run(steps, progress=False)
+    unseen = datasets.Shapes(100, SIZE, split="val", classes_by="colour")
     return Run(run.losses, float(evaluate(run.model, unseen).scores()["mean_iu"]))
 
 
@@ -80,15 +85,16 @@ def by_winograd(net, size, count):
 
 
 def table(found):
-    """The lines of the table. `found` is seed -> the Runs of ALGORITHMS."""
-    yield "| seed | im2col | Winograd | difference | last loss, im2col | last loss, Winograd |"
-    yield "|---|---:|---:|---:|---:|---:|"
-    for seed, runs in found.items():
-        direct, fast = (run.mean_iu for run in runs)
-        last = " | ".join(f"{np.mean(run.losses[-50:]):.4f}" for run in runs)
-        yield f"| {seed} | {direct:.4f} | {fast:.4f} | {fast - direct:+.4f} | {last} |"
-    spread = " | ".join(f"{np.ptp([runs[which].mean_iu for runs in found.values()]):.4f}" for which in (0, 1))
-    yield f"| largest less smallest | {spread} | | | |"
+    """The lines of the table. `found` is kind -> the Runs of all seeds, seed -> Run."""
+    yield f"| seed | {' | '.join(found)} | Winograd - im2col | nudged - im2col |"
+    yield "|---|" + "---:|" * (len(found) + 2)
+    for seed in found["im2col"]:
+        scores = [runs[seed].mean_iu for runs in found.values()]
+        cells = [f"{score:.4f}" for score in scores] + [f"{score - scores[0]:+.4f}" for score in scores[1:]]
+        yield f"| {seed} | {' | '.join(cells)} |"
+    for words, of in (("mean", np.mean), ("largest less smallest", np.ptp)):
+        cells = " | ".join(f"{of([run.mean_iu for run in runs.values()]):.4f}" for runs in found.values())
+        yield f"| {words} | {cells} | | |"
 
 
 def main(arguments=None):
@@ -96,21 +102,20 @@ def main(arguments=None):
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=STEPS)
     options = parser.parse_args(arguments)
-    whole, half = (by_winograd(network(0, "auto"), SIZE, count) for count in (BATCH, BATCH // 2))
-    print(f"by Winograd's algorithm: {', '.join(whole)}; in parts of half a batch: {', '.join(half)}", flush=True)
+    for count in (BATCH, BATCH // 2):  # the trainer may halve a batch
+        print(f"{count} pictures, by Winograd: {', '.join(by_winograd(network(0, 'Winograd'), SIZE, count))}")
     found = {}
-    for seed in options.seeds:
-        found[seed] = []
-        for algorithm in ALGORITHMS:
-            run = train(seed, algorithm, options.steps)
-            found[seed].append(run)
-            print(f"seed {seed}, {algorithm}: {run.mean_iu:.4f}, losses {_every(run.losses)}", flush=True)
+    for kind in ALGORITHMS:
+        found[kind] = {}
+        for seed in options.seeds:
+            run = found[kind][seed] = train(seed, kind, options.steps)
+            print(f"{kind}, seed {seed}: mean IU {run.mean_iu:.4f}, losses {_eighths(run.losses)}", flush=True)
     print("", *table(found), sep="\n")
 
 
-def _every(losses, parts=8):
+def _eighths(losses):
     """The mean loss of each eighth of the run: it shows whether the loss is flat at the end."""
-    return " ".join(f"{np.mean(part):.4f}" for part in np.array_split(losses, parts))
+    return " ".join(f"{np.mean(part):.4f}" for part in np.array_split(losses, 8))
 
 
 if __name__ == "__main__":
