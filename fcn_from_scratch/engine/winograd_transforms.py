@@ -26,8 +26,9 @@ terms: at a point and at its negative, a polynomial has the same even part, and 
 
 What it costs
 -------------
-Accuracy. B^T has entries up to 5 and G down to 1/24. So values grow, cancel, and leave an error about 20 times that of
-the plain sum: 4e-6 to 9e-6 of the largest output in float32 where the sum has 2e-7, and 1e-14 in float64. Points with
+Accuracy. B^T has entries up to 5 and G down to 1/24. So values grow, cancel, and leave an error 10 to 40 times that of
+the plain sum: up to 1.5e-5 of the largest output in float32 where the sum has 5e-7, and 1e-14 in float64. The gradients
+with respect to the input and to the weight have errors up to 1.5e-5 and 1e-5 of their largest value. Points with
 smaller powers (0, 1, -1, 1/2, -2) would halve it, but they have no pairs that share additions. More points, F(6, 3),
 would double it. tests/engine/test_winograd.py proves the identity in fractions and checks these errors.
 

@@ -29,7 +29,7 @@ from fcn_from_scratch.ops import shapes  # noqa: E402
 from fcn_from_scratch.training import SGD, Trainer, evaluate, polynomial, warm_up  # noqa: E402
 
 CONFIG = VGGConfig((64,) * 5, (2, 2, 2, 1, 1), fc_channels=128, fc6_kernel=3, pad=1, fc6_padding=1, dropout=0.0)
-SIZE, BATCH, STEPS, RATE = 96, 4, 800, 0.02
+SIZE, BATCH, STEPS, RATE = 96, 4, 500, 0.02
 ALGORITHMS = {"im2col": "im2col", "Winograd": "auto", "nudged": "im2col"}  # the kind of a run -> its convolutions'
 
 
