@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fcn_from_scratch import models
+from fcn_from_scratch import layers, models
 from fcn_from_scratch.engine import conv, threads
 from fcn_from_scratch.ops.shapes import Geometry
 from fcn_from_scratch.training import SGD, Trainer
@@ -70,6 +70,44 @@ def geometry_of(x_shape, weight_shape, stride=(1, 1), padding=(0, 0), dilation=(
     reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
     size = tuple((n + 2 * p - r) // s + 1 for n, p, r, s in zip(x_shape[2:], padding, reach, stride))
     return Geometry(kernel, stride, padding, dilation, groups, size)
+
+
+# Layers whose work is divided among threads, ours or BLAS's, and which the networks below lack or have only in part.
+LAYERS = {
+    "transposed convolution": (lambda: layers.ConvTranspose2d(32, 24, 4, 2, 1), (2, 32, 45, 53)),
+    "transposed convolution in groups": (lambda: layers.ConvTranspose2d(32, 32, 4, 2, 1, groups=8), (2, 32, 45, 53)),
+    "bilinear": (lambda: layers.BilinearUpsample(16, 8), (2, 21, 30, 33)),
+    "linear": (lambda: layers.Linear(2048, 515), (33, 2048)),
+    "overlapping max-pool": (lambda: layers.MaxPool2d(3, 2, ceil_mode=True), (2, 48, 75, 83)),
+    "average pool": (lambda: layers.AvgPool2d(3, 2, 1), (2, 48, 75, 83)),
+    "local response norm": (lambda: layers.LocalResponseNorm(5, alpha=0.1), (2, 48, 75, 83)),
+    "depthwise": (lambda: layers.Conv2d(64, 64, 3, padding=1, groups=64), (2, 64, 45, 53)),
+    "winograd, ReLU and pool": (lambda: fused_run(64, 72), (2, 64, 46, 54)),
+    "im2col, ReLU and pool": (lambda: fused_run(16, 24), (2, 16, 76, 84)),
+}
+
+
+def fused_run(before, after):
+    return layers.Sequential(layers.Conv2d(before, after, 3, padding=1), layers.ReLU(), layers.MaxPool2d(2))
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_a_layer(case, rng, with_threads):
+    make, shape = LAYERS[case]
+    layer, x = make(), rng.standard_normal(shape).astype(np.float32)
+    for array in layer.params.values():
+        array[...] = rng.standard_normal(array.shape)
+    dy = rng.standard_normal(layer(x).shape).astype(np.float32)
+
+    def everything():
+        layer.zero_grad()
+        y = layer.train()(x).copy()
+        dx = layer.backward(dy)
+        return [y, dx, layer.eval()(x), *(grad.copy() for grad in layer.grads.values())]
+
+    first, *others = with_threads(everything)
+    for other in others:
+        np.testing.assert_equal(other, first)
 
 
 NETWORKS = {

@@ -1,15 +1,18 @@
 """Winograd: the matrices in fractions, the additions that replace them, and convolutions against the loops."""
 
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
+import winograd_accuracy
 from arrays import LAYOUTS, close, refuses
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.engine import threads, winner_indices, winograd_tiles
+from fcn_from_scratch.engine import conv, threads, winner_indices, winograd_tiles
 from fcn_from_scratch.engine import winograd_transforms as transforms
 from fcn_from_scratch.engine.winograd import (
     transformed_weight,
@@ -21,6 +24,7 @@ from fcn_from_scratch.engine.winograd import (
 from fcn_from_scratch.ops import loops
 from fcn_from_scratch.ops.shapes import pool_geometry
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 A, G, B = transforms.cook_toom(transforms.POINTS, 4, 3)  # B is B^T: its rows make the rows of the product
 
 fractions = st.fractions(-5, 5, max_denominator=6)
@@ -234,11 +238,40 @@ def test_pooled_tiles_with_ties(xp, rng, size, ceil_mode):
     close(place, indices, 0)
 
 
-def test_what_float32_costs(rng):
-    """Ten times the error of the plain sum, relative to the largest output."""
-    x = np.maximum(rng.normal(size=(1, 64, 24, 24)), 0)
-    weight = rng.normal(size=(64, 64, 3, 3)) / np.sqrt(9 * 32)
-    exact = winograd_conv2d(x, weight, None, (1, 1))
-    single = winograd_conv2d(x.astype(np.float32), weight.astype(np.float32), None, (1, 1))
-    assert single.dtype == np.float32
-    assert 5e-7 < np.abs(single - exact).max() / np.abs(exact).max() < 4e-6
+class TestAccuracy:
+    """What docs/performance.md states, on the convolutions of VGG16 (tests/tools/winograd_accuracy.py)."""
+
+    @pytest.mark.parametrize("channels", winograd_accuracy.SIZES)
+    def test_bounds_hold_and_are_no_looser_than_threefold(self, channels):
+        found = [winograd_accuracy.errors(channels, seed, ["winograd"])["winograd"] for seed in range(2)]
+        worst = np.max(found, axis=0)[:3]
+        bounds = np.array(winograd_accuracy.BOUNDS[channels])
+        assert (worst < bounds).all(), worst
+        assert (worst > bounds / 3).all(), f"the bounds are stale: {worst}"
+
+    def test_plain_sums_are_ten_times_as_accurate(self):
+        found = winograd_accuracy.errors(256, 0)
+        *direct, dbias = found["im2col"]
+        assert all(1e-7 < error < winograd_accuracy.SUMS for error in direct), direct
+        assert all(fast > 10 * error for fast, error in zip(found["winograd"], direct)), found
+        assert found["winograd"][3] == dbias < winograd_accuracy.SUMS  # it is the same sum in both
+
+    def test_the_truth_is_the_sum_in_double_precision(self):
+        """Of the smallest map, and of its corner by the loops."""
+        (x, weight, _, dy), geometry = winograd_accuracy.problem(512, 0)
+        x, weight, dy = x.astype(np.float64)[:, :64], weight.astype(np.float64)[:32, :64], dy.astype(np.float64)[:, :32]
+        y = conv.conv2d(x, weight, None, geometry, "im2col")
+        close(y[:, :, :4, :4], loops.conv2d_loops(x[:, :, :5, :5], weight, None, 1, 1)[:, :, :4, :4], 1e-13)
+        dx, dweight, _ = conv.conv2d_backward(dy, x, weight, geometry, algorithm="im2col")
+        assert np.vdot(dx, x) == pytest.approx(np.vdot(dy, y), rel=1e-11)
+        assert np.vdot(dweight, weight) == pytest.approx(np.vdot(dy, y), rel=1e-11)
+
+    def test_the_page_states_these_bounds(self):
+        page = PAGE.read_text(encoding="utf-8")
+        stated = re.findall(r"^\| (\d+) \| \d+x\d+ \| (\w+) \| .* \| (\S+) \| .* \|$", page, re.MULTILINE)
+        expected = {
+            (str(channels), array): f"{bound:.1e}"
+            for channels, bounds in winograd_accuracy.BOUNDS.items()
+            for array, bound in zip(winograd_accuracy.ARRAYS, (*bounds, winograd_accuracy.SUMS))
+        }
+        assert {(channels, array): bound for channels, array, bound in stated} == expected
