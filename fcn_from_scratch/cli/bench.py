@@ -1,5 +1,6 @@
-"""`fcn bench`: how fast a network runs and trains on this machine, compared with PyTorch on the same cores or GPU."""
+"""`fcn bench`: how fast a network runs and trains here, compared with other programs on the same cores or GPU."""
 
+import argparse
 import datetime
 import warnings
 
@@ -8,19 +9,22 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.lab import bench, memory
-from fcn_from_scratch.lab.bench import chart, gpu, kernel_report, report
+from fcn_from_scratch.lab.bench import chart, gpu, kernel_report, peers, report
 from fcn_from_scratch.lab.bench.kernel_cases import Sizes
 from fcn_from_scratch.lab.bench.measuring import load
+from fcn_from_scratch.lab.bench.peers import PEERS
 from fcn_from_scratch.lab.bench.processes import Process
-from fcn_from_scratch.lab.bench.rivals import PEERS
-from fcn_from_scratch.lab.bench.torch_rival import installed
 
-HELP = "Measure how fast a network runs and trains here, compared with PyTorch: times, ratios, memory and errors."
+HELP = (
+    "Measure how fast a network runs and trains here, compared with PyTorch, ONNX Runtime and OpenVINO: times, ratios, "
+    "memory and errors."
+)
 EXAMPLE = """  fcn bench                                   FCN-8s on VGG16, 500x500 pixels; about two minutes
   fcn bench --zero-frame --fast-fc6           also with the faster ways for many pictures of one size
   fcn bench --train --layers --out runs/bench     a training step, each convolution alone; CSV, JSON and a chart
   fcn bench --small                           the training step of a lesson-size network, 64x64 and 128x128
-  fcn bench --peer none --model mini_fcn8s    without PyTorch: compared with im2col and the best matrix product
+  fcn bench --peer onnxruntime,openvino       compared with these two only
+  fcn bench --peer none --model mini_fcn8s    without a peer: compared with im2col and the best matrix product
   fcn bench --device cuda --layers --kernels  on a GPU: also each CUDA kernel alone, beside CuPy's functions"""
 
 BATCH, SIZE = 1, (500, 500)
@@ -31,7 +35,12 @@ ON_GPU = "kernels", "tf32"
 
 
 def add_arguments(parser):
-    parser.add_argument("--peer", choices=PEERS, help="default: torch if it is installed and sees the GPU, else none")
+    parser.add_argument(
+        "--peer",
+        type=_peer_names,
+        metavar="NAME[,NAME]",
+        help=f"compare with {', '.join(PEERS)}, or none (default: all that are installed)",
+    )
     parser.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where everything runs (default cpu)")
     parser.add_argument("--model", metavar="NAME", help=f"default fcn8s; one of {', '.join(models.NAMES)}")
     parser.add_argument("--size", type=common.size, metavar="HxW", help="size of the pictures (default 500x500)")
@@ -74,8 +83,9 @@ def add_arguments(parser):
 def run(args):
     works = _works(args)
     facts = _gpu_facts(args) if args.device == "cuda" else None
+    taking_part, absent = _peers(args, works[0].train, facts)
     settings = bench.Settings(
-        peer=_peer(args, facts),
+        peers=taking_part,
         device=args.device,
         threads=args.threads or threads.workers(),
         repeats=args.repeats,
@@ -83,6 +93,7 @@ def run(args):
         extras=_extras(args),
         mallopt=args.mallopt,
         tf32=args.tf32,
+        absent=absent,
     )
     for work in works:
         work.check(len(settings.rivals), memory.available() if facts is None else facts["free"])
@@ -94,8 +105,8 @@ def run(args):
     on = _described(settings, facts)
     at_start = load()
     print(on if at_start is None else f"{on}; load average {at_start:.1f}", flush=True)
-    if settings.peer == "none":
-        blind = gpu.blind(facts) if facts is not None and "torch" in facts else None
+    if not settings.peers:
+        blind = _blind(facts)
         print(f"{blind}.\n" * (blind is not None) + report.NO_PEER[args.device])
     _warn(report.disturbance(at_start))
     results, kernels = [], None
@@ -112,7 +123,7 @@ def run(args):
         _warn(report.disturbance(load(), number))
     if folder is not None:
         arguments = {name: value for name, value in vars(args).items() if name != "run"}
-        about = {"arguments": arguments, "peer": settings.peer, "gpu": facts}
+        about = {"arguments": arguments, "peers": settings.peers, "gpu": facts}
         _write(folder, results, kernels, about, on)
     return 0
 
@@ -151,33 +162,63 @@ def _gpu_facts(args):
     known = {"threads": 1, "variables": gpu.variables(args.tf32), "title": "a look at the GPU"}
     with Process(gpu.Gpu, **known) as process:
         facts = process.ask("facts")
-    if args.peer != "none" and installed():
+    if "torch" in (args.peer or PEERS) and peers.installed("torch"):
         with Process(gpu.TorchGpu, **known) as process:
             facts |= process.ask("facts")
     return facts
 
 
-def _peer(args, facts):
-    """ "torch" or "none": the peer that the user asked for, by default PyTorch if it can run."""
-    if args.peer == "none":
-        return "none"
-    missing = None if installed() else "PyTorch is not installed; pip install torch"
-    if missing is None and facts is not None:
-        missing = gpu.blind(facts)
-    if args.peer == "torch" and missing is not None:
-        raise InputError(f"--peer torch: {missing}, or pass --peer none")
-    return "torch" if missing is None else "none"
+def _peer_names(text):
+    """argparse's type of "torch,openvino" or "none": a tuple of names in PEERS."""
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if names == (peers.NONE,):
+        return ()
+    for name in names:
+        if name == peers.NONE:
+            raise argparse.ArgumentTypeError(f"'none' stands alone, it got {text!r}")
+        if name not in PEERS:
+            choices = ", ".join(map(repr, (*PEERS, peers.NONE)))
+            raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (choose from {choices})")
+    return names
+
+
+def _peers(args, train, facts):
+    """(names of the peers that take part, a dict title -> why a peer does not).
+
+    By default all that are installed are asked.
+    Raises: InputError if peers were asked for and none of them is installed, or sees the GPU.
+    """
+    asked = tuple(filter(peers.installed, PEERS)) if args.peer is None else args.peer
+    missing = {name: _missing(name, facts) for name in asked}
+    if args.peer and all(missing.values()):
+        raise InputError(f"--peer {','.join(asked)}: {'; '.join(missing.values())}, or pass --peer none")
+    hindered = {name: missing[name] or peers.hindrance(name, args.device, train) for name in asked}
+    absent = {PEERS[name].title: why for name, why in hindered.items() if why}
+    return tuple(name for name in asked if not hindered[name]), absent
+
+
+def _missing(name, facts):
+    """Why a peer cannot be used at all, with a remedy, or None."""
+    if not peers.installed(name):
+        return f"{PEERS[name].title} is not installed; {peers.INSTALL}"
+    return _blind(facts) if name == "torch" else None
+
+
+def _blind(facts):
+    """Why PyTorch does not see the GPU; None if it does, or if no GPU is used. `facts`: of _gpu_facts."""
+    return gpu.blind(facts) if facts is not None and "torch" in facts else None
 
 
 def _described(settings, facts):
     """The machine in words."""
     found = report.machine()
     if facts is not None:
-        del found["torch"]  # the GPU's description contains it
+        for name in PEERS:
+            del found[name]  # the GPU's description contains PyTorch's
     machine = ", ".join(f"{name} {value}" for name, value in found.items() if value)
     if facts is None:
         return machine
-    return f"{report.described(facts, settings.tf32, settings.peer)}; {machine}; {datetime.date.today().isoformat()}"
+    return f"{report.described(facts, settings.tf32, settings.peers)}; {machine}; {datetime.date.today().isoformat()}"
 
 
 def _write(folder, results, kernels, about, on):

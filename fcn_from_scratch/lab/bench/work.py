@@ -129,7 +129,7 @@ class Work(NamedTuple):
         if room is not None and rivals * self.bytes() > room:
             raise InputError(
                 f"{rivals} rivals hold at least {memory(rivals * self.bytes())}, and {memory(room)} are free: take a "
-                "smaller --size, --batch or --width"
+                "smaller --size, --batch or --width, or fewer peers (--peer)"
             )
 
 

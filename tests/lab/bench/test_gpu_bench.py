@@ -53,7 +53,7 @@ def test_the_whole_way(device, fcn, tmp_path):
         "TF32 off",
     ):
         assert words in first
-    assert "PyTorch does not take part" in out
+    assert "No peer takes part" in out
     assert "training step, 1 picture of 32x41; on the GPU, rounds: 1" in out
     lines = {line.split("  ")[0]: line for line in out.splitlines()}
     for title in ("fcn_from_scratch", "the same by Winograd", "the same without its kernels"):
