@@ -175,7 +175,7 @@ def measure(work, settings, tell=None):
         tell(rows)
         if settings.layers:
             alone = {name: rival for name, rival in rivals.items() if _measures_layers(name, settings)}
-            rows += _by_layer(work, alone, settings, tell)
+            rows = rows + _by_layer(work, alone, settings, tell)
     after, number = load(), settings.threads if settings.device == "cpu" else None
     loads, absent = None if before is None else (before, after), settings.absent | absent
     return Result(work, settings.device, number, rows, ceilings, samples, loads, judge, tuple(peers), absent)
