@@ -9,7 +9,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.lab import bench, memory
-from fcn_from_scratch.lab.bench import chart, gpu, kernel_report, peers, report
+from fcn_from_scratch.lab.bench import chart, gpu, kernel_report, peers, report, scaling, scaling_chart, scaling_report
 from fcn_from_scratch.lab.bench.kernel_cases import Sizes
 from fcn_from_scratch.lab.bench.measuring import load
 from fcn_from_scratch.lab.bench.peers import PEERS
@@ -25,11 +25,13 @@ EXAMPLE = """  fcn bench                                   FCN-8s on VGG16, 500x
   fcn bench --small                           the training step of a lesson-size network, 64x64 and 128x128
   fcn bench --peer onnxruntime,openvino       compared with these two only
   fcn bench --peer none --model mini_fcn8s    without a peer: compared with im2col and the best matrix product
+  fcn bench --scale --out runs/scale          over size, batch and threads; about half an hour
   fcn bench --device cuda --layers --kernels  on a GPU: also each CUDA kernel alone, beside CuPy's functions"""
 
 BATCH, SIZE = 1, (500, 500)
 SMALL_BATCH, SMALL_SIZES = 8, ((64, 64), (128, 128))
 EXTRAS = "zero_frame", "fast_fc6"
+NOT_SCALED = "small", "batch", "layers", "kernels", *EXTRAS  # options that --scale does not go together with
 ON_CPU = "threads", "mallopt", *EXTRAS  # options for the CPU only
 ON_GPU = "kernels", "tf32"
 
@@ -67,6 +69,17 @@ def add_arguments(parser):
         action="store_true",
         help="also measure fc6 by Winograd's F(2, 7), which takes 0.5 GiB more; with --zero-frame also both together",
     )
+    parser.add_argument(
+        "--scale",
+        action="store_true",
+        help="measure time and peak memory over sizes, batches and threads (1 and --threads), and fit exponents",
+    )
+    parser.add_argument(
+        "--sizes", type=_several(common.size), metavar="S,S", help="sizes for --scale (default 250 to 2000 pixels)"
+    )
+    parser.add_argument(
+        "--batches", type=_several(common.positive), metavar="N,N", help="batches for --scale (default 1,2,4,8)"
+    )
     parser.add_argument("--threads", type=common.positive, metavar="N", help="threads (default: one for each core)")
     parser.add_argument(
         "--repeats", type=common.positive, metavar="R", help="rounds (default: as many as take 40 seconds, at least 5)"
@@ -95,12 +108,13 @@ def run(args):
         tf32=args.tf32,
         absent=absent,
     )
-    for work in works:
+    for work in () if args.scale else works:
         work.check(len(settings.rivals), memory.available() if facts is None else facts["free"])
         if args.zero_frame:
             models.ZeroFrame(work.outline())  # raises an InputError if it cannot take this network
         if args.kernels:
             Sizes(work)
+    plan = _plan(args, works[0], settings) if args.scale else None
     folder = None if args.out is None else common.output_folder(args.out)
     on = _described(settings, facts)
     at_start = load()
@@ -109,6 +123,9 @@ def run(args):
         blind = _blind(facts)
         print(f"{blind}.\n" * (blind is not None) + report.NO_PEER[args.device])
     _warn(report.disturbance(at_start))
+    if plan is not None:
+        _scale(plan, settings, folder, args, on)
+        return 0
     results, kernels = [], None
     for work in works:
         results.append(bench.measure(work, settings))
@@ -122,10 +139,43 @@ def run(args):
         print(f"load average at the end {load():.1f}, with our own {number} thread{'s' * (number > 1)}")
         _warn(report.disturbance(load(), number))
     if folder is not None:
-        arguments = {name: value for name, value in vars(args).items() if name != "run"}
-        about = {"arguments": arguments, "peers": settings.peers, "gpu": facts}
-        _write(folder, results, kernels, about, on)
+        _write(folder, results, kernels, _about(args, settings) | {"gpu": facts}, on)
     return 0
+
+
+def _about(args, settings):
+    """What the files say about how they were made."""
+    return {
+        "arguments": {name: value for name, value in vars(args).items() if name != "run"},
+        "peers": settings.peers,
+    }
+
+
+def _plan(args, work, settings):
+    """The scaling.Plan. Raises: InputError for a size that does not fit the network."""
+    sizes = args.sizes or scaling.SIZES
+    usual = scaling.SIZE_OF_BATCHES if scaling.SIZE_OF_BATCHES in sizes else min(sizes)
+    work = work._replace(size=args.size or usual)
+    for size in (work.size, *sizes):
+        work._replace(size=size).check(len(settings.rivals))
+    return scaling.Plan(work, sizes, args.batches or scaling.BATCHES, tuple(sorted({1, settings.threads})))
+
+
+def _scale(plan, settings, folder, args, on):
+    """Measure a Plan, print each row as it comes, and write the files."""
+    print(f"\n{plan.work.name} over size, batch and threads\n{scaling_report.heading()}", flush=True)
+    result = bench.measure_scale(
+        plan, settings, lambda rows: print(*map(scaling_report.line, rows), sep="\n", flush=True)
+    )
+    print("", *result.peers, *(f"{title}: cannot run: {why}" for title, why in result.absent.items()), sep="\n")
+    print(f"\n{scaling_report.fitted(result)}\n\n{scaling_report.LEGEND}")
+    if load() is not None:
+        _warn(report.disturbance(load(), settings.threads))
+    if folder is not None:
+        scaling_report.write_csv(folder / "scale.csv", result)
+        scaling_report.write_json(folder / "scale.json", result, _about(args, settings))
+        viz.save_figure(scaling_chart.chart(result, f"{plan.work.name}; {on}"), folder / "scale.png")
+        print(f"wrote scale.csv, scale.json and scale.png to {folder}/")
 
 
 def _extras(args):
@@ -146,6 +196,12 @@ def _works(args):
             raise InputError(f"--{name.replace('_', '-')} is for --device {device}")
     if (args.zero_frame or args.fast_fc6) and (args.train or args.small):
         raise InputError("--zero-frame and --fast-fc6 are for inference: every training step changes the weights")
+    for name in NOT_SCALED if args.scale else ("sizes", "batches"):
+        if getattr(args, name):
+            joined = f"--{name.replace('_', '-')}"
+            raise InputError(f"{joined} does not go with --scale" if args.scale else f"{joined} is for --scale")
+    if args.scale and args.device == "cuda":
+        raise InputError("--scale is for --device cpu")
     if args.small:
         for name in ("model", "size", "batch", "width"):
             if getattr(args, name) is not None:
@@ -166,6 +222,16 @@ def _gpu_facts(args):
         with Process(gpu.TorchGpu, **known) as process:
             facts |= process.ask("facts")
     return facts
+
+
+def _several(kind):
+    """argparse's type of several values of a `kind`, joined by commas: a tuple without repetitions."""
+
+    def values(text):
+        return tuple(dict.fromkeys(kind(word.strip()) for word in text.split(",")))
+
+    values.__name__ = f"list of {getattr(kind, '__name__', 'value')}s"
+    return values
 
 
 def _peer_names(text):

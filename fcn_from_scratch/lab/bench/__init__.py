@@ -16,10 +16,11 @@ ceiling         the fastest matrix product of the CPU
 gpu             facts about the GPU, its fastest matrix product and copy, and TF32
 timing          the rivals run in turn; medians
 measuring       one complete measurement
+scaling         time and memory over size, batch and threads, with fitted exponents
 kernels         each CUDA kernel alone, beside CuPy's functions
 kernel_cases    the kernels with their arrays
-report kernel_report   the results as tables, CSV and JSON
-chart           the results as bar charts
+report kernel_report scaling_report   the results as tables, CSV and JSON
+chart scaling_chart    the results as figures
 
 The peers are imported only in the rivals' processes, and only if they take part.
 """
@@ -27,6 +28,7 @@ The peers are imported only in the rivals' processes, and only if they take part
 from fcn_from_scratch.lab.bench.kernels import KernelResult, measure_kernels
 from fcn_from_scratch.lab.bench.measuring import Ceilings, Result, Row, Settings, measure
 from fcn_from_scratch.lab.bench.rivals import RIVALS
+from fcn_from_scratch.lab.bench.scaling import ScaleResult, measure_scale
 from fcn_from_scratch.lab.bench.work import LESSON, Work
 
 __all__ = [
@@ -36,8 +38,10 @@ __all__ = [
     "KernelResult",
     "Result",
     "Row",
+    "ScaleResult",
     "Settings",
     "Work",
     "measure",
     "measure_kernels",
+    "measure_scale",
 ]

@@ -98,7 +98,7 @@ class TorchRival:
 
     def described(self):
         """The peer's version and settings, in a line."""
-        return f"PyTorch {self.torch.__version__}: float32, {self.threads()} threads, eager mode, its default settings"
+        return f"PyTorch {self.torch.__version__}: float32, threads {self.threads()}, eager mode, its default settings"
 
 
 class TorchCudaRival(TorchRival):
