@@ -20,8 +20,8 @@ QUIET = 0.5  # a load average up to this counts as an idle machine
 
 LEGEND = """\
 time: the median, and the middle half of all rounds. ratio: its time divided by ours. memory: the peak of the process,
-with Python, libraries and loading. GFLOP/s: operations of the direct sum, whatever the algorithm. Winograd needs
-fewer, so it may exceed the ceiling. error: the largest difference from the float64 scores, relative to the largest score. same
+with Python, libraries and loading. GFLOP/s: operations of the direct sum, whatever the algorithm. Winograd needs fewer,
+so it may exceed the ceiling. error: the largest difference from the float64 scores, relative to the largest score. same
 class: pixels whose class is that of the float64 scores. not like for like: this row saves work that a peer does for
 each picture, or it needs a preparation that pays for many pictures of one size only."""
 GPU_LEGEND = """\
