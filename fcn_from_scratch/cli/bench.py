@@ -96,8 +96,33 @@ def add_arguments(parser):
 def run(args):
     works = _works(args)
     facts = _gpu_facts(args) if args.device == "cuda" else None
+    settings = _settings(args, works, facts)
+    if args.scale:
+        plan = _plan(args, works[0], settings)
+    else:
+        _check(args, works, settings, facts)
+    folder = None if args.out is None else common.output_folder(args.out)
+    on, at_start = _described(settings, facts), load()
+    print(on if at_start is None else f"{on}; load average {at_start:.1f}", flush=True)
+    if not settings.peers:
+        blind = _blind(facts)
+        print(f"{blind}.\n" * (blind is not None) + report.NO_PEER[args.device])
+    _warn(report.disturbance(at_start))
+    about = {
+        "arguments": {name: value for name, value in vars(args).items() if name != "run"},
+        "peers": settings.peers,
+        "gpu": facts,
+    }
+    if args.scale:
+        _scale(plan, settings, folder, about, on)
+    else:
+        _measure(args, works, settings, folder, about, on)
+    return 0
+
+
+def _settings(args, works, facts):
     taking_part, absent = _peers(args, works[0].train, facts)
-    settings = bench.Settings(
+    return bench.Settings(
         peers=taking_part,
         device=args.device,
         threads=args.threads or threads.workers(),
@@ -108,47 +133,39 @@ def run(args):
         tf32=args.tf32,
         absent=absent,
     )
-    for work in () if args.scale else works:
+
+
+def _check(args, works, settings, facts):
+    """Refuse works that cannot be measured. Raises: InputError."""
+    for work in works:
         work.check(len(settings.rivals), memory.available() if facts is None else facts["free"])
         if args.zero_frame:
             models.ZeroFrame(work.outline())  # raises an InputError if it cannot take this network
         if args.kernels:
             Sizes(work)
-    plan = _plan(args, works[0], settings) if args.scale else None
-    folder = None if args.out is None else common.output_folder(args.out)
-    on = _described(settings, facts)
-    at_start = load()
-    print(on if at_start is None else f"{on}; load average {at_start:.1f}", flush=True)
-    if not settings.peers:
-        blind = _blind(facts)
-        print(f"{blind}.\n" * (blind is not None) + report.NO_PEER[args.device])
-    _warn(report.disturbance(at_start))
-    if plan is not None:
-        _scale(plan, settings, folder, args, on)
-        return 0
-    results, kernels = [], None
+
+
+def _measure(args, works, settings, folder, about, on):
+    """Measure the works and, if asked, the kernels; print the tables, and write the files."""
+    results, kernels, on_cpu = [], None, settings.device == "cpu"
     for work in works:
         results.append(bench.measure(work, settings))
         print(f"\n{report.text(results[-1])}", flush=True)
     if args.kernels:
         kernels = bench.measure_kernels(works[0], settings)
         print(f"\n{kernel_report.text(kernels)}", flush=True)
-    print(f"\n{report.LEGEND if facts is None else report.GPU_LEGEND}")
-    number = settings.threads if facts is None else 1
-    if at_start is not None:
-        print(f"load average at the end {load():.1f}, with our own {number} thread{'s' * (number > 1)}")
-        _warn(report.disturbance(load(), number))
+    print(f"\n{report.LEGEND if on_cpu else report.GPU_LEGEND}")
+    _end(settings.threads if on_cpu else 1)
     if folder is not None:
-        _write(folder, results, kernels, _about(args, settings) | {"gpu": facts}, on)
-    return 0
+        _write(folder, results, kernels, about, on)
 
 
-def _about(args, settings):
-    """What the files say about how they were made."""
-    return {
-        "arguments": {name: value for name, value in vars(args).items() if name != "run"},
-        "peers": settings.peers,
-    }
+def _end(number):
+    """Print the load at the end, with `number` threads of our own."""
+    now = load()
+    if now is not None:
+        print(f"load average at the end {now:.1f}, with our own {number} thread{'s' * (number > 1)}")
+        _warn(report.disturbance(now, number))
 
 
 def _plan(args, work, settings):
@@ -161,19 +178,23 @@ def _plan(args, work, settings):
     return scaling.Plan(work, sizes, args.batches or scaling.BATCHES, tuple(sorted({1, settings.threads})))
 
 
-def _scale(plan, settings, folder, args, on):
-    """Measure a Plan, print each row as it comes, and write the files."""
-    print(f"\n{plan.work.name} over size, batch and threads\n{scaling_report.heading()}", flush=True)
-    result = bench.measure_scale(
-        plan, settings, lambda rows: print(*map(scaling_report.line, rows), sep="\n", flush=True)
-    )
-    print("", *result.peers, *(f"{title}: cannot run: {why}" for title, why in result.absent.items()), sep="\n")
+def _scale(plan, settings, folder, about, on):
+    """Measure a Plan, print each row as it comes, and write the files. The CSV file grows with each point."""
+    rows = []
+
+    def tell(new):
+        print(*map(scaling_report.line, new), sep="\n", flush=True)
+        rows.extend(new)
+        if folder is not None:
+            scaling_report.write_csv(folder / "scale.csv", plan.work.name, rows)
+
+    print(f"\n{plan.work.name}, over size, batch and threads\n{scaling_report.heading()}", flush=True)
+    result = bench.measure_scale(plan, settings, tell)
+    print("", *result.peers, *report.absences(result), sep="\n")
     print(f"\n{scaling_report.fitted(result)}\n\n{scaling_report.LEGEND}")
-    if load() is not None:
-        _warn(report.disturbance(load(), settings.threads))
+    _end(settings.threads)
     if folder is not None:
-        scaling_report.write_csv(folder / "scale.csv", result)
-        scaling_report.write_json(folder / "scale.json", result, _about(args, settings))
+        scaling_report.write_json(folder / "scale.json", result, about)
         viz.save_figure(scaling_chart.chart(result, f"{plan.work.name}; {on}"), folder / "scale.png")
         print(f"wrote scale.csv, scale.json and scale.png to {folder}/")
 

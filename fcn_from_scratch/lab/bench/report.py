@@ -53,13 +53,18 @@ def text(result):
             ("", "time", "middle half", "ratio", "GFLOP/s", "of ceiling", "memory", "error", "same class", ""),
             [_line(row, result.ceilings) for row in whole],
         ),
-        *(f"{title}: cannot run: {why}" for title, why in result.absent.items()),
+        *absences(result),
         *fastest(whole, result.device),
     ]
     parts = [row.part for row in result.rows if row.part != "whole"]
     if parts:
         lines += ["", _layers(result, list(dict.fromkeys(parts))), *_only_whole(whole)]
     return "\n".join(lines)
+
+
+def absences(result):
+    """A sentence for each peer that could not run."""
+    return [f"{title}: cannot run: {why}" for title, why in result.absent.items()]
 
 
 def fastest(rows, device):

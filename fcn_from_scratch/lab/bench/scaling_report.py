@@ -59,12 +59,12 @@ def fitted(result):
     return aligned(headings, rows, left=3)
 
 
-def write_csv(path, result):
-    """A line for each ScaleRow; cells without a measurement are empty."""
+def write_csv(path, work, rows):
+    """A line for each ScaleRow, which starts with the name of the work; cells without a measurement are empty."""
     lines = io.StringIO(newline="")
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(("work", "height", "width", *ScaleRow._fields[1:]))
-    writer.writerows((result.plan.work.name, *row.size, *row[1:]) for row in result.rows)
+    writer.writerows((work, *row.size, *row[1:]) for row in rows)
     write_atomically(path, lambda file: file.write(lines.getvalue().encode()))
 
 

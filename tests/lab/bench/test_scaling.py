@@ -142,8 +142,24 @@ def test_a_training_step(fcn, hurried, monkeypatch):
     monkeypatch.setattr(peers, "installed", lambda name: name == "openvino")
     status, out, _ = fcn(*TINY, "--scale", "--train", "--sizes", "32", "--batches", "1", "--threads", 1)
     assert status == 0
-    assert "mini_fcn8s, width 4: training step over size, batch and threads" in out
+    assert "mini_fcn8s, width 4: training step, over size, batch and threads" in out
     assert "OpenVINO: cannot run: it has no training step" in out
+
+
+def test_points_that_were_measured_are_kept(fcn, hurried, monkeypatch, tmp_path):
+    """Also if the next one fails."""
+    point = scaling._point
+
+    def fails(names, work, *rest):
+        if work.batch == 2:
+            raise OSError("the machine goes down")
+        return point(names, work, *rest)
+
+    monkeypatch.setattr(scaling, "_point", fails)
+    words = "--peer", "none", "--sizes", "32", "--batches", "2", "--threads", 1, "--out", tmp_path / "s"
+    assert fcn(*TINY, "--scale", *words)[0] == 1
+    with open(tmp_path / "s" / "scale.csv", encoding="utf-8", newline="") as file:
+        assert [(row["height"], row["rival"]) for row in csv.DictReader(file)] == [("32", "fcn"), ("32", "im2col")]
 
 
 @pytest.mark.parametrize(
