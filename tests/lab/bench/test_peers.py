@@ -148,6 +148,18 @@ def test_a_network_that_the_exporter_refuses(fcn, hurried, monkeypatch):
         assert line.endswith("has no counterpart in ONNX here")
 
 
+@pytest.mark.torch
+def test_a_network_that_pytorch_cannot_compute(fcn, hurried):
+    """Then it does not compute the true scores either."""
+    needs("torch")
+    status, out, _ = fcn("--model", "mini_unpool", *TINY[2:], "--peer", "torch")
+    assert status == 0
+    for order in ("NCHW", "channels_last"):
+        assert f"PyTorch {order}: cannot run: MaxUnpool2d 'unpool5' has no counterpart in PyTorch" in out
+    assert "true scores: the same by im2col in float64" in out
+    assert "fastest peer" not in out
+
+
 def test_who_is_asked(monkeypatch):
     """By default all that are installed; for a training step only who can do one; on a GPU only PyTorch."""
     monkeypatch.setattr(peers, "installed", lambda name: name != "openvino")

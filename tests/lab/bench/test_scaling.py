@@ -110,6 +110,7 @@ def test_the_peak_is_that_of_the_point(hurried):
         assert peaks[large.size, rival] > peaks[small, rival] + (12 << 20)
 
 
+@pytest.mark.slow
 def test_from_the_command_line(fcn, hurried, tmp_path):
     words = "--peer", "none", "--sizes", "32,48x40", "--batches", "1,2", "--threads", 2
     status, out, _ = fcn(*TINY, "--scale", *words, "--out", tmp_path / "s")
