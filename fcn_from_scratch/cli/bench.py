@@ -1,5 +1,6 @@
-"""`fcn bench`: how fast a network runs and trains on this machine, compared with PyTorch on the same cores or GPU."""
+"""`fcn bench`: how fast a network runs and trains here, compared with other programs on the same cores or GPU."""
 
+import argparse
 import datetime
 import warnings
 
@@ -8,29 +9,39 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.cli import common
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.lab import bench, memory
-from fcn_from_scratch.lab.bench import chart, gpu, kernel_report, report
+from fcn_from_scratch.lab.bench import chart, gpu, kernel_report, peers, report, scaling, scaling_chart, scaling_report
 from fcn_from_scratch.lab.bench.kernel_cases import Sizes
 from fcn_from_scratch.lab.bench.measuring import load
+from fcn_from_scratch.lab.bench.peers import PEERS
 from fcn_from_scratch.lab.bench.processes import Process
-from fcn_from_scratch.lab.bench.rivals import PEERS
-from fcn_from_scratch.lab.bench.torch_rival import installed
 
-HELP = "Measure how fast a network runs and trains here, compared with PyTorch: times, ratios, memory and errors."
+HELP = (
+    "Measure how fast a network runs and trains here, compared with PyTorch, ONNX Runtime and OpenVINO: times, ratios, "
+    "memory and errors."
+)
 EXAMPLE = """  fcn bench                                   FCN-8s on VGG16, 500x500 pixels; about two minutes
   fcn bench --zero-frame                      also with the faster way for many pictures of one size
   fcn bench --train --layers --out runs/bench     a training step, each convolution alone; CSV, JSON and a chart
   fcn bench --small                           the training step of a lesson-size network, 64x64 and 128x128
-  fcn bench --peer none --model mini_fcn8s    without PyTorch: compared with im2col and the best matrix product
+  fcn bench --peer onnxruntime,openvino       compared with these two only
+  fcn bench --peer none --model mini_fcn8s    without a peer: compared with im2col and the best matrix product
+  fcn bench --scale --out runs/scale          over size, batch and threads; about half an hour
   fcn bench --device cuda --layers --kernels  on a GPU: also each CUDA kernel alone, beside CuPy's functions"""
 
 BATCH, SIZE = 1, (500, 500)
 SMALL_BATCH, SMALL_SIZES = 8, ((64, 64), (128, 128))
+NOT_SCALED = "small", "batch", "layers", "kernels", "zero_frame"  # options that --scale does not go together with
 ON_CPU = "threads", "mallopt", "zero_frame"  # options for the CPU only
 ON_GPU = "kernels", "tf32"
 
 
 def add_arguments(parser):
-    parser.add_argument("--peer", choices=PEERS, help="default: torch if it is installed and sees the GPU, else none")
+    parser.add_argument(
+        "--peer",
+        type=_peer_names,
+        metavar="NAME[,NAME]",
+        help=f"compare with {', '.join(PEERS)}, or none (default: all that are installed)",
+    )
     parser.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where everything runs (default cpu)")
     parser.add_argument("--model", metavar="NAME", help=f"default fcn8s; one of {', '.join(models.NAMES)}")
     parser.add_argument("--size", type=common.size, metavar="HxW", help="size of the pictures (default 500x500)")
@@ -52,6 +63,17 @@ def add_arguments(parser):
     parser.add_argument(
         "--zero-frame", action="store_true", help="also measure models.ZeroFrame, for many pictures of one size"
     )
+    parser.add_argument(
+        "--scale",
+        action="store_true",
+        help="measure time and peak memory over sizes, batches and threads (1 and --threads), and fit exponents",
+    )
+    parser.add_argument(
+        "--sizes", type=_several(common.size), metavar="S,S", help="sizes for --scale (default 250 to 2000 pixels)"
+    )
+    parser.add_argument(
+        "--batches", type=_several(common.positive), metavar="N,N", help="batches for --scale (default 1,2,4,8)"
+    )
     parser.add_argument("--threads", type=common.positive, metavar="N", help="threads (default: one for each core)")
     parser.add_argument(
         "--repeats", type=common.positive, metavar="R", help="rounds (default: as many as take 40 seconds, at least 5)"
@@ -68,8 +90,34 @@ def add_arguments(parser):
 def run(args):
     works = _works(args)
     facts = _gpu_facts(args) if args.device == "cuda" else None
-    settings = bench.Settings(
-        peer=_peer(args, facts),
+    settings = _settings(args, works, facts)
+    if args.scale:
+        plan = _plan(args, works[0], settings)
+    else:
+        _check(args, works, settings, facts)
+    folder = None if args.out is None else common.output_folder(args.out)
+    on, at_start = _described(settings, facts), load()
+    print(on if at_start is None else f"{on}; load average {at_start:.1f}", flush=True)
+    if not settings.peers:
+        blind = _blind(facts)
+        print(f"{blind}.\n" * (blind is not None) + report.NO_PEER[args.device])
+    _warn(report.disturbance(at_start))
+    about = {
+        "arguments": {name: value for name, value in vars(args).items() if name != "run"},
+        "peers": settings.peers,
+        "gpu": facts,
+    }
+    if args.scale:
+        _scale(plan, settings, folder, about, on)
+    else:
+        _measure(args, works, settings, folder, about, on)
+    return 0
+
+
+def _settings(args, works, facts):
+    taking_part, absent = _peers(args, works[0].train, facts)
+    return bench.Settings(
+        peers=taking_part,
         device=args.device,
         threads=args.threads or threads.workers(),
         repeats=args.repeats,
@@ -77,38 +125,72 @@ def run(args):
         extras=("zero_frame",) * args.zero_frame,
         mallopt=args.mallopt,
         tf32=args.tf32,
+        absent=absent,
     )
+
+
+def _check(args, works, settings, facts):
+    """Refuse works that cannot be measured. Raises: InputError."""
     for work in works:
         work.check(len(settings.rivals), memory.available() if facts is None else facts["free"])
         if args.zero_frame:
             models.ZeroFrame(work.outline())  # raises an InputError if it cannot take this network
         if args.kernels:
             Sizes(work)
-    folder = None if args.out is None else common.output_folder(args.out)
-    on = _described(settings, facts)
-    at_start = load()
-    print(on if at_start is None else f"{on}; load average {at_start:.1f}", flush=True)
-    if settings.peer == "none":
-        blind = gpu.blind(facts) if facts is not None and "torch" in facts else None
-        print(f"{blind}.\n" * (blind is not None) + report.NO_PEER[args.device])
-    _warn(report.disturbance(at_start))
-    results, kernels = [], None
+
+
+def _measure(args, works, settings, folder, about, on):
+    """Measure the works and, if asked, the kernels; print the tables, and write the files."""
+    results, kernels, on_cpu = [], None, settings.device == "cpu"
     for work in works:
         results.append(bench.measure(work, settings))
         print(f"\n{report.text(results[-1])}", flush=True)
     if args.kernels:
         kernels = bench.measure_kernels(works[0], settings)
         print(f"\n{kernel_report.text(kernels)}", flush=True)
-    print(f"\n{report.LEGEND if facts is None else report.GPU_LEGEND}")
-    number = settings.threads if facts is None else 1
-    if at_start is not None:
-        print(f"load average at the end {load():.1f}, with our own {number} thread{'s' * (number > 1)}")
-        _warn(report.disturbance(load(), number))
+    print(f"\n{report.LEGEND if on_cpu else report.GPU_LEGEND}")
+    _end(settings.threads if on_cpu else 1)
     if folder is not None:
-        arguments = {name: value for name, value in vars(args).items() if name != "run"}
-        about = {"arguments": arguments, "peer": settings.peer, "gpu": facts}
         _write(folder, results, kernels, about, on)
-    return 0
+
+
+def _end(number):
+    """Print the load at the end, with `number` threads of our own."""
+    now = load()
+    if now is not None:
+        print(f"load average at the end {now:.1f}, with our own {number} thread{'s' * (number > 1)}")
+        _warn(report.disturbance(now, number))
+
+
+def _plan(args, work, settings):
+    """The scaling.Plan. Raises: InputError for a size that does not fit the network."""
+    sizes = args.sizes or scaling.SIZES
+    usual = scaling.SIZE_OF_BATCHES if scaling.SIZE_OF_BATCHES in sizes else min(sizes)
+    work = work._replace(size=args.size or usual)
+    for size in (work.size, *sizes):
+        work._replace(size=size).check(len(settings.rivals))
+    return scaling.Plan(work, sizes, args.batches or scaling.BATCHES, tuple(sorted({1, settings.threads})))
+
+
+def _scale(plan, settings, folder, about, on):
+    """Measure a Plan, print each row as it comes, and write the files. The CSV file grows with each point."""
+    rows = []
+
+    def tell(new):
+        print(*map(scaling_report.line, new), sep="\n", flush=True)
+        rows.extend(new)
+        if folder is not None:
+            scaling_report.write_csv(folder / "scale.csv", plan.work.name, rows)
+
+    print(f"\n{plan.work.name}, over size, batch and threads\n{scaling_report.heading()}", flush=True)
+    result = bench.measure_scale(plan, settings, tell)
+    print("", *result.peers, *report.absences(result), sep="\n")
+    print(f"\n{scaling_report.fitted(result)}\n\n{scaling_report.LEGEND}")
+    _end(settings.threads)
+    if folder is not None:
+        scaling_report.write_json(folder / "scale.json", result, about)
+        viz.save_figure(scaling_chart.chart(result, f"{plan.work.name}; {on}"), folder / "scale.png")
+        print(f"wrote scale.csv, scale.json and scale.png to {folder}/")
 
 
 def _works(args):
@@ -123,6 +205,12 @@ def _works(args):
             raise InputError(f"--{name.replace('_', '-')} is for --device {device}")
     if args.zero_frame and (args.train or args.small):
         raise InputError("--zero-frame is for inference: every training step changes the weights")
+    for name in NOT_SCALED if args.scale else ("sizes", "batches"):
+        if getattr(args, name):
+            joined = f"--{name.replace('_', '-')}"
+            raise InputError(f"{joined} does not go with --scale" if args.scale else f"{joined} is for --scale")
+    if args.scale and args.device == "cuda":
+        raise InputError("--scale is for --device cpu")
     if args.small:
         for name in ("model", "size", "batch", "width"):
             if getattr(args, name) is not None:
@@ -139,33 +227,73 @@ def _gpu_facts(args):
     known = {"threads": 1, "variables": gpu.variables(args.tf32), "title": "a look at the GPU"}
     with Process(gpu.Gpu, **known) as process:
         facts = process.ask("facts")
-    if args.peer != "none" and installed():
+    if "torch" in (args.peer or PEERS) and peers.installed("torch"):
         with Process(gpu.TorchGpu, **known) as process:
             facts |= process.ask("facts")
     return facts
 
 
-def _peer(args, facts):
-    """ "torch" or "none": the peer that the user asked for, by default PyTorch if it can run."""
-    if args.peer == "none":
-        return "none"
-    missing = None if installed() else "PyTorch is not installed; pip install torch"
-    if missing is None and facts is not None:
-        missing = gpu.blind(facts)
-    if args.peer == "torch" and missing is not None:
-        raise InputError(f"--peer torch: {missing}, or pass --peer none")
-    return "torch" if missing is None else "none"
+def _several(kind):
+    """argparse's type of several values of a `kind`, joined by commas: a tuple without repetitions."""
+
+    def values(text):
+        return tuple(dict.fromkeys(kind(word.strip()) for word in text.split(",")))
+
+    values.__name__ = f"list of {getattr(kind, '__name__', 'value')}s"
+    return values
+
+
+def _peer_names(text):
+    """argparse's type of "torch,openvino" or "none": a tuple of names in PEERS."""
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if names == (peers.NONE,):
+        return ()
+    for name in names:
+        if name == peers.NONE:
+            raise argparse.ArgumentTypeError(f"'none' stands alone, it got {text!r}")
+        if name not in PEERS:
+            choices = ", ".join(map(repr, (*PEERS, peers.NONE)))
+            raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (choose from {choices})")
+    return names
+
+
+def _peers(args, train, facts):
+    """(names of the peers that take part, a dict title -> why a peer does not).
+
+    By default all that are installed are asked.
+    Raises: InputError if peers were asked for and none of them is installed, or sees the GPU.
+    """
+    asked = tuple(filter(peers.installed, PEERS)) if args.peer is None else args.peer
+    missing = {name: _missing(name, facts) for name in asked}
+    if args.peer and all(missing.values()):
+        raise InputError(f"--peer {','.join(asked)}: {'; '.join(missing.values())}, or pass --peer none")
+    hindered = {name: missing[name] or peers.hindrance(name, args.device, train) for name in asked}
+    absent = {PEERS[name].title: why for name, why in hindered.items() if why}
+    return tuple(name for name in asked if not hindered[name]), absent
+
+
+def _missing(name, facts):
+    """Why a peer cannot be used at all, with a remedy, or None."""
+    if not peers.installed(name):
+        return f"{PEERS[name].title} is not installed; {peers.INSTALL}"
+    return _blind(facts) if name == "torch" else None
+
+
+def _blind(facts):
+    """Why PyTorch does not see the GPU; None if it does, or if no GPU is used. `facts`: of _gpu_facts."""
+    return gpu.blind(facts) if facts is not None and "torch" in facts else None
 
 
 def _described(settings, facts):
     """The machine in words."""
     found = report.machine()
     if facts is not None:
-        del found["torch"]  # the GPU's description contains it
+        for name in PEERS:
+            del found[name]  # the GPU's description contains PyTorch's
     machine = ", ".join(f"{name} {value}" for name, value in found.items() if value)
     if facts is None:
         return machine
-    return f"{report.described(facts, settings.tf32, settings.peer)}; {machine}; {datetime.date.today().isoformat()}"
+    return f"{report.described(facts, settings.tf32, settings.peers)}; {machine}; {datetime.date.today().isoformat()}"
 
 
 def _write(folder, results, kernels, about, on):

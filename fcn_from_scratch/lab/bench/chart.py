@@ -16,6 +16,8 @@ COLOURS = {
     "im2col": "#6b6b6b",
     "torch": "#3b6ea5",
     "torch_cl": "#8fb0d3",
+    "onnxruntime": "#4d8b5f",
+    "openvino": "#8a6fb0",
     "cuda": "#d1703c",
     "cuda_winograd": "#e8b48f",
     "cupy": "#6b6b6b",
@@ -71,12 +73,16 @@ def _whole(axis, result):
         axis.plot((row.low, row.high), (place, place), color="#222222", linewidth=1.2)
         words = duration(row.seconds) + (f"   {row.ratio:.2f} times ours" if place else "")
         axis.annotate(words, (max(row.seconds, row.high), place), (5, 0), textcoords="offset points", va="center")
-    axis.set_yticks(range(len(rows)), [RIVALS[row.rival].title for row in rows])
+    axis.set_yticks(range(len(rows)), [_label(RIVALS[row.rival]) for row in rows])
     axis.set(xlim=(0, 1.3 * max(row.high for row in rows)), xlabel="seconds")
     place = "on the GPU" if result.device == "cuda" else f"threads: {result.threads}"
     axis.set_title(f"{result.work.title}; {place}", loc="left", fontweight="bold")
     axis.invert_yaxis()
     axis.grid(False, axis="y")
+
+
+def _label(rival):
+    return rival.title if rival.like_for_like else f"{rival.title}\n(not like for like)"
 
 
 def _pass(axis, result, step):

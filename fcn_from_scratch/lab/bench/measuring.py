@@ -6,10 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab.bench import gpu
 from fcn_from_scratch.lab.bench.ceiling import Ceiling
+from fcn_from_scratch.lab.bench.peers import PEERS, installed
 from fcn_from_scratch.lab.bench.processes import Process
-from fcn_from_scratch.lab.bench.rivals import COMPETITIONS, RIVALS
+from fcn_from_scratch.lab.bench.rivals import ALONE, OURS, RIVALS
+from fcn_from_scratch.lab.bench.starting import note, start, true_scores
 from fcn_from_scratch.lab.bench.timing import GPU_TURN, ROUNDS, in_turn, summary
 from fcn_from_scratch.lab.bench.work import convolutions
 from fcn_from_scratch.progress import bar
@@ -71,6 +74,9 @@ class Result(NamedTuple):
     ceilings    Ceilings
     samples     rival -> seconds of the whole work in each round
     load        load averages (before the first run, after the last); None if the system has no load average
+    truth       who computed the true scores
+    peers       a sentence for each peer: its version and settings
+    absent      title of a peer or rival that was asked for -> why it could not run
     """
 
     work: object
@@ -80,12 +86,15 @@ class Result(NamedTuple):
     ceilings: Ceilings
     samples: dict
     load: tuple | None
+    truth: str = ""
+    peers: tuple = ()
+    absent: dict = {}  # noqa: RUF012  never written to
 
 
 class Settings(NamedTuple):
     """How a work is measured.
 
-    peer        "torch" or "none", see bench.rivals
+    peers       names in bench.peers.PEERS, of those that take part
     device      "cpu" or "cuda"
     threads     of each rival on the CPU, and of the reference
     repeats     rounds; None: as many as take 40 s
@@ -94,9 +103,10 @@ class Settings(NamedTuple):
     mallopt     let malloc keep freed memory in each rival's process, see processes.keep_memory
     tf32        allow the GPU's libraries to round factors to TF32, see bench.gpu
     progress    show progress bars
+    absent      title of a peer -> why it cannot take part although it was asked for
     """
 
-    peer: str
+    peers: tuple
     device: str
     threads: int
     repeats: int | None = None
@@ -105,17 +115,26 @@ class Settings(NamedTuple):
     mallopt: bool = False
     tf32: bool = False
     progress: bool = True
+    absent: dict = {}  # noqa: RUF012  never written to
+
+    @property
+    def peer_rivals(self):
+        """The names of the peers' rivals."""
+        return tuple(rival for name in self.peers for rival in PEERS[name].rivals[self.device])
 
     @property
     def rivals(self):
         """The names of all rivals, ours first."""
-        ours, *others = COMPETITIONS[self.device][self.peer][0]
-        return ours, *self.extras, *others
+        first, *more = OURS[self.device]
+        return first, *self.extras, *more, *(self.peer_rivals or ALONE[self.device])
 
     @property
-    def judge(self):
-        """The name of the rival that computes the reference scores in float64."""
-        return COMPETITIONS[self.device][self.peer][1]
+    def judges(self):
+        """The names of the rivals that may compute the reference scores in float64, the best one first.
+
+        They compute on the CPU, so that they share no kernel with a GPU. PyTorch shares no code with us.
+        """
+        return ("torch", "im2col") if self.peers and installed("torch") else ("im2col",)
 
     def process(self, make, *arguments, title="a rival"):
         """A Process for make(*arguments). With a GPU it gets one CPU thread, since the device has its own threads."""
@@ -123,9 +142,11 @@ class Settings(NamedTuple):
             return Process(make, *arguments, threads=self.threads, mallopt=self.mallopt, title=title)
         return Process(make, *arguments, threads=1, variables=gpu.variables(self.tf32), title=title)
 
-    def rival(self, name, work):
+    def rival(self, name, work, path=None):
+        """A Process for a rival. `path`: of the network as an ONNX file, for a rival that reads one."""
         rival = RIVALS[name]
-        return self.process(rival.make, work, *rival.arguments, title=rival.title)
+        arguments = (path,) if rival.from_file else rival.arguments
+        return self.process(rival.make, work, *arguments, title=rival.title)
 
     def in_turn(self, calls):
         """timing.in_turn with these settings, for a part of the work."""
@@ -137,32 +158,58 @@ class Settings(NamedTuple):
         return self.process(make, title="the best product of matrices")
 
 
-def measure(work, settings):
-    """Measure a Work; returns a Result."""
-    before, judge = load(), RIVALS[settings.judge]
-    arguments = work._replace(train=False), *judge.arguments, "float64"
-    with Process(judge.make, *arguments, threads=settings.threads, title=f"{judge.title} in float64") as process:
-        truth = process.ask("scores")
+def measure(work, settings, tell=None):
+    """Measure a Work; returns a Result.
+
+    tell  called with each list of Rows as soon as it is measured: first the whole work, then one part after another
+    """
+    tell = tell or (lambda rows: None)
+    before = load()
+    truth, judge = true_scores(work, settings)
     with ExitStack() as stack:
-        rivals = {name: stack.enter_context(settings.rival(name, work)) for name in settings.rivals}
-        accuracy = {name: deviation(rival.ask("scores"), truth) for name, rival in rivals.items()}
-        if settings.device == "cuda":  # this also runs the work untimed: kernels are compiled and algorithms chosen
-            peaks = {name: rival.peak() for name, rival in rivals.items()}
-        calls = {name: lambda n, rival=rival: rival.seconds("run", n) for name, rival in rivals.items()}
-        ceiling = stack.enter_context(settings.ceilings())
-        samples, ceilings = beside(ceiling, calls, settings.repeats, settings.progress)
-        if settings.device == "cpu":  # the peak over the whole life of the process
-            peaks = {name: rival.peak() for name, rival in rivals.items()}
-        rows = [
-            row._replace(peak_bytes=peaks[row.rival], error=error, agreement=agreement)
-            for row, (error, agreement) in zip(compared("whole", samples, 2 * work.multiply_adds()), accuracy.values())
-        ]
+        rivals, absent = start(settings.rivals, work, settings, stack)
+        accuracy = _accuracy(rivals, truth, settings, absent)
+        peers = dict.fromkeys(rivals[name].ask("described") for name in settings.peer_rivals if name in rivals)
+        rows, samples, ceilings = _whole(work, settings, rivals, stack.enter_context(settings.ceilings()))
+        rows = [row._replace(**accuracy[row.rival]) for row in rows]
+        tell(rows)
         if settings.layers:
-            alone = {name: rival for name, rival in rivals.items() if name not in settings.extras}
-            rows += _by_layer(work, alone, settings)
+            alone = {name: rival for name, rival in rivals.items() if _measures_layers(name, settings)}
+            rows = rows + _by_layer(work, alone, settings, tell)
     after, number = load(), settings.threads if settings.device == "cpu" else None
-    loads = None if before is None else (before, after)
-    return Result(work, settings.device, number, rows, ceilings, samples, loads)
+    loads, absent = None if before is None else (before, after), settings.absent | absent
+    return Result(work, settings.device, number, rows, ceilings, samples, loads, judge, tuple(peers), absent)
+
+
+def _accuracy(rivals, truth, settings, absent):
+    """name -> the error and the agreement of its Row. A peer that fails moves from `rivals` to `absent`."""
+    found = {}
+    for name, rival in list(rivals.items()):
+        try:
+            error, agreement = deviation(rival.ask("scores"), truth)
+        except (InputError, MemoryError) as failure:
+            note(name, failure, settings, absent)
+            del rivals[name]
+        else:
+            found[name] = {"error": error, "agreement": agreement}
+    return found
+
+
+def _whole(work, settings, rivals, ceiling):
+    """(a Row for each rival with its peak memory, samples of timing.in_turn, Ceilings)"""
+    if settings.device == "cuda":  # this also runs the work untimed: kernels are compiled and algorithms chosen
+        peaks = {name: rival.peak() for name, rival in rivals.items()}
+    calls = {name: lambda n, rival=rival: rival.seconds("run", n) for name, rival in rivals.items()}
+    samples, ceilings = beside(ceiling, calls, settings.repeats, settings.progress)
+    if settings.device == "cpu":  # the peak over the whole life of the process
+        peaks = {name: rival.peak() for name, rival in rivals.items()}
+    rows = compared("whole", samples, 2 * work.multiply_adds())
+    return [row._replace(peak_bytes=peaks[row.rival]) for row in rows], samples, ceilings
+
+
+def _measures_layers(name, settings):
+    """Whether a rival also runs each convolution alone: not our extras, nor a network that was read from a file."""
+    return name not in settings.extras and not RIVALS[name].from_file
 
 
 def beside(ceiling, calls, repeats, progress=False):
@@ -174,7 +221,7 @@ def beside(ceiling, calls, repeats, progress=False):
     return samples, Ceilings(speeds["multiply"], speeds.get("copy"))
 
 
-def _by_layer(work, rivals, settings):
+def _by_layer(work, rivals, settings, tell):
     rows = []
     for conv in bar(convolutions(work), disable=not settings.progress, unit="layer", desc="layers"):
         for rival in rivals.values():
@@ -184,7 +231,10 @@ def _by_layer(work, rivals, settings):
                 name: lambda n, rival=rival, step=step: rival.seconds(step, n, ahead=True)
                 for name, rival in rivals.items()
             }
-            rows += compared(f"{conv.names} {step}", settings.in_turn(calls), 2 * conv.multiply_adds, conv.bytes)
+            part = f"{conv.names} {step}"
+            new = compared(part, settings.in_turn(calls), 2 * conv.multiply_adds, conv.bytes)
+            tell(new)
+            rows += new
     return rows
 
 

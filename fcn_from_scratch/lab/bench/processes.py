@@ -21,8 +21,13 @@ from fcn_from_scratch.lab.bench.clocks import wall
 # hold other programs' data then. So a rival with short calls makes them for this many seconds before it is timed.
 SETTLE = 0.2
 
-# the variables that set the number of threads of this project, of NumPy's BLAS and of PyTorch
+# the variables that set the number of threads of this project, of NumPy's BLAS and of PyTorch; the other peers are told
 THREADS = ("FCN_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
+
+
+def allowed_threads():
+    """How many threads a library may use in this process, which Process has started."""
+    return int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
 
 
 class Process:

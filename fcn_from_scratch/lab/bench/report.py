@@ -13,15 +13,17 @@ import numpy as np
 from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.geometry.table import memory
 from fcn_from_scratch.lab.bench.measuring import Row
-from fcn_from_scratch.lab.bench.rivals import RIVALS
+from fcn_from_scratch.lab.bench.peers import PEERS
+from fcn_from_scratch.lab.bench.rivals import ALONE, OURS, RIVALS
 
 QUIET = 0.5  # a load average up to this counts as an idle machine
 
 LEGEND = """\
 time: the median, and the middle half of all rounds. ratio: its time divided by ours. memory: the peak of the process,
-with Python and libraries. GFLOP/s: operations of the direct sum, whatever the algorithm. Winograd needs fewer, so it
-may exceed the ceiling. error: the largest difference from the float64 scores, relative to the largest score. same
-class: pixels whose class is that of the float64 scores."""
+with Python, libraries and loading. GFLOP/s: operations of the direct sum, whatever the algorithm. Winograd needs fewer,
+so it may exceed the ceiling. error: the largest difference from the float64 scores, relative to the largest score. same
+class: pixels whose class is that of the float64 scores. not like for like: this row saves work that a peer does for
+each picture, or it needs a preparation that pays for many pictures of one size only."""
 GPU_LEGEND = """\
 time: by events on the device, the median and the middle half of all rounds; for a single layer or kernel without the
 host's time. ratio: its time divided by ours. memory: the peak of all arrays, without the libraries' own. GFLOP/s:
@@ -30,10 +32,10 @@ ceiling: of the best product or the best copy, whichever is closer. Arrays that 
 the copy. error: the largest difference from the float64 scores of the CPU, relative to the largest score. same class:
 pixels whose class is that of the float64 scores."""
 NO_PEER = {
-    "cpu": "PyTorch does not take part. The project's own choice of algorithms is compared with im2col for every "
-    "convolution, and with the ceiling.",
-    "cuda": "PyTorch does not take part. The project's own choice of algorithms is compared with Winograd's, with "
-    "CuPy's functions in the place of its kernels, and with the ceilings.",
+    "cpu": "No peer takes part: neither PyTorch nor ONNX Runtime nor OpenVINO. The project's own choice of algorithms "
+    "is compared with im2col for every convolution, and with the ceiling.",
+    "cuda": "No peer takes part: PyTorch does not run. The project's own choice of algorithms is compared with "
+    "Winograd's, with CuPy's functions in the place of its kernels, and with the ceilings.",
 }
 
 
@@ -44,16 +46,54 @@ def text(result):
     lines = [
         f"{work.title}; {place}, rounds: {len(next(iter(result.samples.values())))}",
         limits(result.ceilings),
+        *result.peers,
+        *([f"true scores: {result.truth}"] if result.truth else []),
         "",
         aligned(
-            ("", "time", "middle half", "ratio", "GFLOP/s", "of ceiling", "memory", "error", "same class"),
+            ("", "time", "middle half", "ratio", "GFLOP/s", "of ceiling", "memory", "error", "same class", ""),
             [_line(row, result.ceilings) for row in whole],
         ),
+        *absences(result),
+        *fastest(whole, result.device),
     ]
     parts = [row.part for row in result.rows if row.part != "whole"]
     if parts:
-        lines += ["", _layers(result, list(dict.fromkeys(parts)))]
+        lines += ["", _layers(result, list(dict.fromkeys(parts))), *_only_whole(whole)]
     return "\n".join(lines)
+
+
+def absences(result):
+    """A sentence for each peer that could not run."""
+    return [f"{title}: cannot run: {why}" for title, why in result.absent.items()]
+
+
+def fastest(rows, device):
+    """Sentences that compare us with the fastest peer: like for like, and in the fastest way that is not.
+
+    rows  of the whole work, ours first
+    """
+    own = (*OURS[device], *ALONE[device])
+    peers = [row for row in rows if row.rival not in own and RIVALS[row.rival].like_for_like]
+    if not peers:
+        return []
+    best = min(peers, key=lambda row: row.seconds)
+    title = RIVALS[best.rival].title
+    found = [f"The fastest peer like for like is {title}: it takes {best.ratio:.2f} times our time."]
+    others = [row for row in rows if not RIVALS[row.rival].like_for_like]
+    if others:
+        least = min(others, key=lambda row: row.seconds)
+        found.append(
+            f"Not like for like, it takes {best.seconds / least.seconds:.2f} times the time of "
+            f'"{RIVALS[least.rival].title}".'
+        )
+    return found
+
+
+def _only_whole(rows):
+    titles = [RIVALS[row.rival].title for row in rows if RIVALS[row.rival].from_file]
+    return (
+        [f"Not measured layer by layer, because they run whole networks only: {', '.join(titles)}."] if titles else []
+    )
 
 
 def limits(ceilings):
@@ -75,6 +115,7 @@ def _line(row, ceilings):
         "-" if row.peak_bytes is None else memory(row.peak_bytes),
         f"{row.error:.1e}",
         f"{row.agreement:.3%}",
+        "" if RIVALS[row.rival].like_for_like else "not like for like",
     )
 
 
@@ -116,19 +157,19 @@ def duration(seconds):
     return f"{1000 * seconds:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
 
 
-def described(facts, tf32, peer):
+def described(facts, tf32, peers):
     """The GPU and its software in words.
 
     facts  of gpu.Gpu and gpu.TorchGpu
     tf32   whether the user asked for TF32
-    peer   "torch" or "none"
+    peers  the names of the peers that take part
     """
     words = [
         f"{facts['gpu']}, {memory(facts['memory'])}",
         f"CUDA driver {facts['driver']}, runtime {facts['runtime']}",
         f"CuPy {facts['cupy']}",
     ]
-    if peer == "torch":
+    if "torch" in peers:
         words.append(f"PyTorch {facts['torch']} for CUDA {facts['torch_cuda']}, cudnn.benchmark on")
     asked = ("off", "on")[tf32]
     words.append(f"TF32 {asked}" if facts["tf32"] == tf32 else f"TF32 should be {asked}, but a test shows it is not")
@@ -138,10 +179,11 @@ def described(facts, tf32, peer):
 def machine():
     """The machine and its software, as a dict."""
     versions = {"python": platform.python_version(), "numpy": np.__version__}
-    try:
-        versions["torch"] = version("torch")
-    except PackageNotFoundError:
-        versions["torch"] = None
+    for name in PEERS:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = None
     return {"system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count(), **versions}
 
 
@@ -160,13 +202,17 @@ def write_csv(path, results, kernels=None):
     "kernel NAME"."""
     lines = io.StringIO(newline="")
     writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(("work", "device", "threads", *Row._fields))
+    writer.writerow(("work", "device", "threads", *Row._fields, "like_for_like"))
     for result in results:
-        writer.writerows((result.work.title, result.device, result.threads, *row) for row in result.rows)
+        writer.writerows((result.work.title, result.device, result.threads, *_cells(row)) for row in result.rows)
     if kernels is not None:
         rows = (row._replace(part=f"kernel {row.part}") for row in kernels.rows)
-        writer.writerows((kernels.work.title, "cuda", None, *row) for row in rows)
+        writer.writerows((kernels.work.title, "cuda", None, *_cells(row)) for row in rows)
     write_atomically(path, lambda file: file.write(lines.getvalue().encode()))
+
+
+def _cells(row):
+    return *row, RIVALS[row.rival].like_for_like
 
 
 def write_json(path, results, about, kernels=None):
@@ -180,7 +226,10 @@ def write_json(path, results, about, kernels=None):
                 "device": result.device,
                 "threads": result.threads,
                 "load_average": result.load,
-                "rows": [row._asdict() for row in result.rows],
+                "true_scores": result.truth,
+                "peers": result.peers,
+                "absent": result.absent,
+                "rows": [row._asdict() | {"like_for_like": RIVALS[row.rival].like_for_like} for row in result.rows],
                 "samples": result.samples,
             }
             for result in results

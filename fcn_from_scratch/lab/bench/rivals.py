@@ -4,24 +4,34 @@ from typing import NamedTuple
 
 from fcn_from_scratch.lab.bench.cupy_rival import CupyRival
 from fcn_from_scratch.lab.bench.numpy_rival import NumpyRival, ZeroFrameRival
+from fcn_from_scratch.lab.bench.onnxruntime_rival import OnnxRuntimeRival
+from fcn_from_scratch.lab.bench.openvino_rival import OpenVinoRival
 from fcn_from_scratch.lab.bench.torch_rival import TorchCudaRival, TorchRival
 
 
 class Rival(NamedTuple):
-    """One rival: a long and a short name for tables, and its class: make(work, *arguments)."""
+    """One rival: a long and a short name for tables, and its class: make(work, *arguments).
+
+    like_for_like  False: it saves work that a peer does, or it needs a preparation that pays for many pictures only
+    from_file      True: make(work, path of the network as an ONNX file)
+    """
 
     title: str
     short: str
     make: type
-    arguments: tuple
+    arguments: tuple = ()
+    like_for_like: bool = True
+    from_file: bool = False
 
 
 RIVALS = {
     "fcn": Rival("fcn_from_scratch", "ours", NumpyRival, ("auto",)),
-    "zero_frame": Rival("the same with the zero frame", "zero frame", ZeroFrameRival, ()),
+    "zero_frame": Rival("the same with the zero frame", "zero frame", ZeroFrameRival, (), False),
     "im2col": Rival("the same by im2col", "im2col", NumpyRival, ("im2col",)),
     "torch": Rival("PyTorch NCHW", "NCHW", TorchRival, ("contiguous_format",)),
     "torch_cl": Rival("PyTorch channels_last", "channels_last", TorchRival, ("channels_last",)),
+    "onnxruntime": Rival("ONNX Runtime", "ONNX Runtime", OnnxRuntimeRival, from_file=True),
+    "openvino": Rival("OpenVINO", "OpenVINO", OpenVinoRival, from_file=True),
     "cuda": Rival("fcn_from_scratch", "ours", CupyRival, ("auto",)),
     "cuda_winograd": Rival("the same by Winograd", "Winograd", CupyRival, ("winograd",)),
     "cupy": Rival("the same without its kernels", "CuPy", CupyRival, ("auto", False)),
@@ -29,13 +39,7 @@ RIVALS = {
     "torch_cuda_cl": Rival("PyTorch channels_last", "channels_last", TorchCudaRival, ("channels_last",)),
 }
 
-# device -> peer -> (the rivals, ours first; the rival that computes the reference scores in float64). The reference is
-# always computed on the CPU, so that it shares no kernel with a GPU.
-COMPETITIONS = {
-    "cpu": {"torch": (("fcn", "torch", "torch_cl"), "torch"), "none": (("fcn", "im2col"), "im2col")},
-    "cuda": {
-        "torch": (("cuda", "cuda_winograd", "cupy", "torch_cuda", "torch_cuda_cl"), "torch"),
-        "none": (("cuda", "cuda_winograd", "cupy"), "im2col"),
-    },
-}
-PEERS = ("torch", "none")
+# device -> our rivals, the first of which all others are compared with
+OURS = {"cpu": ("fcn",), "cuda": ("cuda", "cuda_winograd", "cupy")}
+# device -> what we are also compared with if no peer takes part
+ALONE = {"cpu": ("im2col",), "cuda": ()}

@@ -33,7 +33,7 @@ class TorchNetwork:
         self.params, self.kernels = {}, {}
         for name, layer, _ in self.nodes:
             if type(layer) not in COUNTERPARTS:
-                raise InputError(f"{layer.label} has no counterpart in PyTorch here: pass --peer none")
+                raise InputError(f"{layer.label} has no counterpart in PyTorch here")
             self.params[name] = {key: self.tensor(array) for key, array in layer.params.items()}
             layer.params.clear()
             layer.grads.clear()

@@ -1,6 +1,5 @@
 """The work in PyTorch: the same network with the same weights, in eager mode and with PyTorch's default settings."""
 
-import importlib.util
 import os
 
 import numpy as np
@@ -10,11 +9,6 @@ from fcn_from_scratch.lab.bench.clocks import TorchClock
 from fcn_from_scratch.lab.bench.gpu import tf32_allowed
 from fcn_from_scratch.lab.bench.torch_network import TorchNetwork
 from fcn_from_scratch.lab.bench.work import LR, MOMENTUM, WEIGHT_DECAY, convolution
-
-
-def installed():
-    """Whether PyTorch can be imported."""
-    return importlib.util.find_spec("torch") is not None
 
 
 class TorchRival:
@@ -102,6 +96,10 @@ class TorchRival:
     def threads(self):
         return self.torch.get_num_threads()
 
+    def described(self):
+        """The peer's version and settings, in a line."""
+        return f"PyTorch {self.torch.__version__}: float32, threads {self.threads()}, eager mode, its default settings"
+
 
 class TorchCudaRival(TorchRival):
     """TorchRival on the GPU, timed by events.
@@ -118,6 +116,10 @@ class TorchCudaRival(TorchRival):
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32_allowed()
         self.clock = TorchClock(torch, self.device)
         super().__init__(work, memory_format)
+
+    def described(self):
+        tf32 = "on" if self.torch.backends.cuda.matmul.allow_tf32 else "off"
+        return f"PyTorch {self.torch.__version__}: float32, TF32 {tf32}, cudnn.benchmark on, eager mode"
 
     def peak(self):
         """Peak bytes of all tensors during the work. The first run is not counted."""

@@ -40,13 +40,17 @@ class Work(NamedTuple):
     seed: int = 0
 
     @property
+    def name(self):
+        """The network and what is done with it, in words."""
+        name = f"the lesson-size network {'-'.join(map(str, LESSON_CHANNELS))}" if self.model == LESSON else self.model
+        name += "".join(f", {option} {value}" for option, value in self.options.items())
+        return f"{name}: {'training step' if self.train else 'inference'}"
+
+    @property
     def title(self):
         """The work in words."""
         height, width = self.size
-        name = f"the lesson-size network {'-'.join(map(str, LESSON_CHANNELS))}" if self.model == LESSON else self.model
-        name += "".join(f", {option} {value}" for option, value in self.options.items())
-        what = "training step" if self.train else "inference"
-        return f"{name}: {what}, {self.batch} picture{'s' * (self.batch > 1)} of {height}x{width}"
+        return f"{self.name}, {self.batch} picture{'s' * (self.batch > 1)} of {height}x{width}"
 
     def network(self, dtype="float32"):
         """The network with random weights: the same weights in every dtype.
@@ -129,7 +133,7 @@ class Work(NamedTuple):
         if room is not None and rivals * self.bytes() > room:
             raise InputError(
                 f"{rivals} rivals hold at least {memory(rivals * self.bytes())}, and {memory(room)} are free: take a "
-                "smaller --size, --batch or --width"
+                "smaller --size, --batch or --width, or fewer peers (--peer)"
             )
 
 

@@ -8,6 +8,7 @@ from fcn_from_scratch.lab.export import onnx_layers, onnx_messages
 from fcn_from_scratch.lab.export.tensors import float32
 
 IMAGE, SCORES = "image", "scores"  # the names of the input and of the output
+FREE = "batch", "height", "width"  # sizes that are known only when the graph runs
 
 
 class Graph:
@@ -46,13 +47,17 @@ class Graph:
         return self._sizes[name]
 
 
-def build(net):
+def build(net, shape=None):
     """The Graph of a network, and its inputs and outputs as pairs (name, shape).
 
     The input is `image` (batch, C, height, width), after the preprocessing. The output is `scores`. A network with two
     heads has the outputs `scores_sem` and `scores_geo`. Sizes that stay free are words.
+
+    shape  (batch, height, width) of the image, if these three are fixed
     Raises: InputError for a layer that has no counterpart in ONNX.
     """
+    batch, *size = FREE if shape is None else shape
+    sizes = None if shape is None else geometry.map_sizes(net, size)
     nodes, graph = geometry.graph(net), Graph()
     graph.unpooled = {node.layer.pool for node in nodes if isinstance(node.layer, layers.MaxUnpool2d)}
     values, channels = _images(graph, net, nodes)
@@ -63,8 +68,9 @@ def build(net):
         values[node.name] = onnx_layers.add(graph, node.name, node.layer, *maps)
         graph.channels[values[node.name]] = _channels(node, [graph.channels[name] for name in maps])
         if node.name not in read:
-            outputs.append(_output(graph, node, values[node.name]))
-    return graph, [(IMAGE, ("batch", channels, "height", "width"))], outputs
+            ends = size if shape is None else sizes[node.name].size
+            outputs.append(_output(graph, node, values[node.name], batch, ends))
+    return graph, [(IMAGE, (batch, channels, *size))], outputs
 
 
 def _images(graph, net, nodes):
@@ -97,9 +103,8 @@ def _channels(node, before):
     return getattr(node.layer, "out_channels", getattr(node.layer, "out_features", before[0]))
 
 
-def _output(graph, node, value):
+def _output(graph, node, value, batch, size):
     """Name a result that no layer reads. Returns: (name, shape)."""
     head = node.name.removeprefix("crop") if node.name.startswith("crop") else ""
     name = graph.add("Identity", SCORES + head, [value])
-    sizes = ("height", "width") if node.layer.on_grid else ()
-    return name, ("batch", graph.channels[value], *sizes)
+    return name, (batch, graph.channels[value], *(size if node.layer.on_grid else ()))

@@ -11,13 +11,13 @@ from fcn_from_scratch import layers
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab.export.tensors import kernel_of
 
+INSTEAD = "export the weights alone, as .safetensors or .pth"  # of a network that ONNX cannot hold
+
 
 def add(graph, name, layer, *maps):
     """Add one layer to the graph. Raises: InputError for a layer that has no counterpart."""
     if type(layer) not in COUNTERPARTS:
-        raise InputError(
-            f"{layer.label} has no counterpart in ONNX here: export the weights alone, as .safetensors or .pth"
-        )
+        raise InputError(f"{layer.label} has no counterpart in ONNX here: {INSTEAD}")
     return COUNTERPARTS[type(layer)](graph, name, layer, *maps)
 
 

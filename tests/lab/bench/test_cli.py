@@ -7,25 +7,29 @@ import pytest
 
 from fcn_from_scratch.cli import bench
 from fcn_from_scratch.engine import threads
+from fcn_from_scratch.lab.bench import peers
 
 TINY = ("--model", "mini_fcn8s", "--width", "4", "--size", "32x41", "--repeats", "2")
 
 
-def test_without_torch(fcn, hurried, monkeypatch, tmp_path):
-    monkeypatch.setattr(bench, "installed", lambda: False)
+def test_without_a_peer(fcn, hurried, monkeypatch, tmp_path):
+    monkeypatch.setattr(peers, "installed", lambda name: False)
     status, out, _ = fcn(*TINY, "--layers", "--zero-frame", "--threads", 1, "--out", tmp_path / "b")
     assert status == 0
-    assert "PyTorch does not take part" in out
+    assert "No peer takes part" in out
     assert "PyTorch NCHW" not in out
+    assert "fastest peer" not in out
+    assert "cannot run" not in out  # nobody asked for them
     table = {line.split("  ")[0]: line.split() for line in out.splitlines()}
     assert table["fcn_from_scratch"][-1] == table["the same by im2col"][-1] == "100.000%"
-    assert table["the same with the zero frame"][-1] == "100.000%"
+    assert table["the same with the zero frame"][-5:] == ["100.000%", "not", "like", "for", "like"]
     assert "threads: 1, rounds: 2" in out
     with open(tmp_path / "b" / "bench.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["rival"] for row in rows[:3]] == ["fcn", "zero_frame", "im2col"]
     assert {row["rival"] for row in rows[3:]} == {"fcn", "im2col"}
     assert {row["threads"] for row in rows} == {"1"}
+    assert [row["like_for_like"] for row in rows[:3]] == ["True", "False", "True"]
     parts = {row["part"] for row in rows}
     assert {"whole", "conv1_1 forward", "conv2_1 input_grad", "score_fr weight_grad"} <= parts
     assert "conv1_1 input_grad" not in parts
@@ -77,6 +81,8 @@ def test_small_is_two_sizes(monkeypatch, fcn):
         (("--size", "500by500"), "invalid size value"),
         (("--model", "fcn_alexnet", "--width", "0"), "width"),
         (("--peer", "jax"), "invalid choice"),
+        (("--peer", "torch,tensorflow"), "invalid choice: 'tensorflow' (choose from 'torch', 'onnxruntime'"),
+        (("--peer", "none,torch"), "'none' stands alone"),
     ],
 )
 def test_mistakes(fcn, words, says):
@@ -87,11 +93,16 @@ def test_mistakes(fcn, words, says):
     assert not out
 
 
-def test_torch_is_missed_if_it_was_asked_for(fcn, monkeypatch):
-    monkeypatch.setattr(bench, "installed", lambda: False)
-    status, _, err = fcn("--peer", "torch")
-    assert status == 2
-    assert "PyTorch is not installed" in err
+@pytest.mark.parametrize(
+    ("names", "titles"), [("torch", ["PyTorch"]), ("openvino,onnxruntime", ["OpenVINO", "ONNX Runtime"])]
+)
+def test_peers_are_missed_if_only_these_were_asked_for(fcn, monkeypatch, names, titles):
+    monkeypatch.setattr(peers, "installed", lambda name: False)
+    status, out, err = fcn("--peer", names)
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    for title in titles:
+        assert f"{title} is not installed" in err
+    assert "pip install 'fcn_from_scratch[bench]'" in err
     assert "--peer none" in err
 
 

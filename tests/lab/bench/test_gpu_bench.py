@@ -10,7 +10,7 @@ from arrays import close
 from children import Environment
 
 from fcn_from_scratch.kernels import emulator
-from fcn_from_scratch.lab.bench import gpu
+from fcn_from_scratch.lab.bench import gpu, peers
 from fcn_from_scratch.lab.bench.kernel_cases import CASES
 from fcn_from_scratch.lab.bench.processes import Process
 
@@ -53,7 +53,7 @@ def test_the_whole_way(device, fcn, tmp_path):
         "TF32 off",
     ):
         assert words in first
-    assert "PyTorch does not take part" in out
+    assert "No peer takes part" in out
     assert "training step, 1 picture of 32x41; on the GPU, rounds: 1" in out
     lines = {line.split("  ")[0]: line for line in out.splitlines()}
     for title in ("fcn_from_scratch", "the same by Winograd", "the same without its kernels"):
@@ -147,6 +147,14 @@ def test_pytorch_without_cuda_cannot_compete(device, fcn):
     assert status == 0
     assert "sees no GPU" in out.splitlines()[1]
     assert "PyTorch NCHW" not in out
+
+
+def test_onnx_runtime_and_openvino_take_part_on_the_cpu_only(device, fcn, monkeypatch):
+    monkeypatch.setattr(peers, "installed", lambda name: name != "torch")
+    status, out, _ = fcn(*TINY, "--peer", "onnxruntime,openvino")
+    assert status == 0
+    for title in ("ONNX Runtime", "OpenVINO"):
+        assert f"{title}: cannot run: it takes part on the CPU only" in out
 
 
 @pytest.mark.parametrize("tf32", [False, True])

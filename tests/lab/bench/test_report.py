@@ -158,12 +158,12 @@ FACTS = {
     ],
 )
 def test_the_gpu_in_words(tf32, found, says):
-    words = report.described({**FACTS, "tf32": found}, tf32, "torch")
+    words = report.described({**FACTS, "tf32": found}, tf32, ("torch",))
     assert words == (
         "A GPU, 80 GiB; CUDA driver 12.4, runtime 12.9; CuPy 14.2.0; PyTorch 2.13.0 for CUDA 12.6, cudnn.benchmark on; "
         + says
     )
-    assert "PyTorch" not in report.described({**FACTS, "tf32": found}, tf32, "none")
+    assert "PyTorch" not in report.described({**FACTS, "tf32": found}, tf32, ())
 
 
 def test_deviation():

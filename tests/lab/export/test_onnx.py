@@ -236,3 +236,19 @@ def _one_thread(runtime):
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     return options
+
+
+def test_sizes_can_be_fixed(tmp_path, rng):
+    """The input's are those that were asked for, the output's those that the network computes."""
+    net = network("mini_fcn8s")
+    onnx_file.write(tmp_path / "net.onnx", net, {"model": "m", "producer": "p 1"}, (2, 33, 50))
+    x = pictures(net, 2, (33, 50), rng)
+    compare(net, onnx_files.run(onnx_files.read(tmp_path / "net.onnx"), x), x)
+    _, inputs, outputs = onnx_graph.build(net, (2, 33, 50))
+    assert inputs == [("image", (2, *x.shape[1:]))]
+    assert outputs == [("scores", all_scores(net, x)[0].shape)]
+    session = package("onnxruntime").InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    assert [value.shape for value in (*session.get_inputs(), *session.get_outputs())] == [
+        list(x.shape),
+        list(outputs[0][1]),
+    ]

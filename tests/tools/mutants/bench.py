@@ -103,4 +103,25 @@ MUTANTS = [
         "tap[...] = dy * (winner >= place)",
         "lab/bench/test_kernel_cases.py",
     ),
+    Mutant(
+        "the slowest peer is named",
+        "lab.bench.report.fastest",
+        "best = min(peers",
+        "best = max(peers",
+        "lab/bench/test_peers.py",
+    ),
+    Mutant(
+        "the slowest peer goes on",
+        "lab.bench.scaling.chosen",
+        "kept = {min(group",
+        "kept = {max(group",
+        "lab/bench/test_scaling.py",
+    ),
+    Mutant(
+        "an exponent without logarithms",
+        "lab.bench.scaling.power",
+        "np.polyfit(np.log(x), np.log(y), 1)",
+        "np.polyfit(x, y, 1)",
+        "lab/bench/test_scaling.py",
+    ),
 ]
