@@ -51,7 +51,9 @@ def add_arguments(parser):
         "--small", action="store_true", help="measure the training step of a lesson-size network, batch 8, in two sizes"
     )
     parser.add_argument(
-        "--zero-frame", action="store_true", help="also measure models.ZeroFrame, for many pictures of one size"
+        "--zero-frame",
+        action="store_true",
+        help="also measure models.ZeroFrame, and a single picture as fcn segment runs it",
     )
     parser.add_argument(
         "--fast-fc6",
@@ -120,7 +122,8 @@ def run(args):
 def _extras(args):
     """The extra rivals that the user asked for; after two of them also both together."""
     extras = tuple(name for name in EXTRAS if getattr(args, name))
-    return (*extras, "stream") if len(extras) > 1 else extras
+    extras += ("stream",) if len(extras) > 1 else ()
+    return (*extras, "one_picture") if args.zero_frame else extras
 
 
 def _works(args):

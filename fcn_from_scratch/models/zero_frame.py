@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fcn_from_scratch import checks
-from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.backend import get_array_module, is_plain
 from fcn_from_scratch.dense.chain import share_weights
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.conv import choose
@@ -76,9 +76,9 @@ class ZeroFrame:
 def with_zero_frame(model):
     """ZeroFrame(model) for a network that it takes, else the model itself. Both give the same scores, up to rounding.
 
-    A network with a replaced method, and one on a GPU, are returned as they are.
+    A network with a replaced method and one on a GPU are returned as they are, and so is every network in `plain()`.
     """
-    if type(model) is not FCN or get_array_module(*model.params.values()) is not np:
+    if is_plain() or type(model) is not FCN or get_array_module(*model.params.values()) is not np:
         return model
     parts = (model, FCN), (model.trunk, Trunk), (model.head, Head)
     as_written = all(type(part) is kind and METHODS.isdisjoint(vars(part)) for part, kind in parts)
@@ -90,7 +90,7 @@ def run_trunk(trunk, x):
     parts = plan(trunk, x)
     if not parts:
         return trunk(x)
-    maps, make = {}, empty_from(trunk.workspace, np)
+    maps, make = {}, empty_from(trunk.layers[0].workspace, np)
     y, place, axes = x, tuple(axis.seen for axis in parts[0].before), parts[0].before
     small = np.zeros((1, x.shape[1], 1, 1), x.dtype)
     for part in parts:

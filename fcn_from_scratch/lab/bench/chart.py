@@ -13,6 +13,7 @@ from fcn_from_scratch.lab.bench.rivals import RIVALS
 COLOURS = {
     "fcn": "#d1703c",
     "zero_frame": "#e8b48f",
+    "one_picture": "#d99a6c",
     "fast_fc6": "#f0cdb4",
     "stream": "#f7e3d6",
     "im2col": "#6b6b6b",

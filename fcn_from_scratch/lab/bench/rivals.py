@@ -3,7 +3,13 @@
 from typing import NamedTuple
 
 from fcn_from_scratch.lab.bench.cupy_rival import CupyRival
-from fcn_from_scratch.lab.bench.numpy_rival import FastFc6Rival, NumpyRival, StreamRival, ZeroFrameRival
+from fcn_from_scratch.lab.bench.numpy_rival import (
+    FastFc6Rival,
+    NumpyRival,
+    OnePictureRival,
+    StreamRival,
+    ZeroFrameRival,
+)
 from fcn_from_scratch.lab.bench.torch_rival import TorchCudaRival, TorchRival
 
 
@@ -21,6 +27,7 @@ RIVALS = {
     "zero_frame": Rival("the same with the zero frame", "zero frame", ZeroFrameRival, ()),
     "fast_fc6": Rival("the same with fc6 by F(2, 7)", "fast fc6", FastFc6Rival, ()),
     "stream": Rival("the same with both", "both", StreamRival, ()),
+    "one_picture": Rival("as fcn segment runs one picture", "one picture", OnePictureRival, ()),
     "im2col": Rival("the same by im2col", "im2col", NumpyRival, ("im2col",)),
     "torch": Rival("PyTorch NCHW", "NCHW", TorchRival, ("contiguous_format",)),
     "torch_cl": Rival("PyTorch channels_last", "channels_last", TorchRival, ("channels_last",)),
