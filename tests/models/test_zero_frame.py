@@ -5,23 +5,25 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from fcn_from_scratch import engine, geometry, models, ops, plain
+from fcn_from_scratch import datasets, engine, geometry, models, ops, plain
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.engine import winograd
 from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.layers import Layer, ReLU
 from fcn_from_scratch.layers.fused import groups, run
-from fcn_from_scratch.models.zero_frame import ZeroFrame, plan, with_zero_frame
-from fcn_from_scratch.training import predict, segment
+from fcn_from_scratch.models import zero_frame
+from fcn_from_scratch.models.zero_frame import ZeroFrame, plan, run_trunk, with_zero_frame
+from fcn_from_scratch.training import evaluate, predict, segment
+from fcn_from_scratch.training.finite import DivergedError
 
 # (model, width): 32 and more make Winograd's algorithm run, in tiles; the others compute everything as patches
 NETWORKS = [("fcn32s", 2), ("fcn16s", 3), ("fcn8s", 32), ("fcn8s_atonce", 2), ("fcn_alexnet", 12), ("fcn_googlenet", 8)]
 SHAPES = [(2, 3, 39, 58), (1, 3, 1, 1), (1, 3, 97, 30)]
 
 
-def network(name, width, dtype=np.float32):
+def network(name, width, dtype=np.float32, classes=5):
     """Biases and scores that are not zero: otherwise the frame would be, too."""
-    model = models.build(name, 5, seed=3, width=width, dtype=dtype).eval()
+    model = models.build(name, classes, seed=3, width=width, dtype=dtype).eval()
     rng = np.random.default_rng(4)
     for key, array in model.params.items():
         if key.startswith("score") or key.endswith("bias"):
@@ -349,6 +351,21 @@ class TestUse:
         np.testing.assert_array_equal(predict(predictor, x), predict(model, x))
         np.testing.assert_array_equal(segment(predictor, image), segment(model, image))
 
+    def test_evaluate_counts_the_same_pixels(self, monkeypatch):
+        model, calls = network("fcn16s", 2, classes=6), []
+        data = datasets.build("shapes", split="val", size=(30, 40), count=3)
+        with plain():
+            expected = evaluate(model, data).matrix
+        monkeypatch.setattr(zero_frame, "run_trunk", lambda *args: calls.append(1) or run_trunk(*args))
+        np.testing.assert_array_equal(evaluate(model, data).matrix, expected)
+        assert len(calls) == len(data)
+
+    def test_weights_that_are_not_finite_are_named(self):
+        model = network("fcn32s", 2)
+        model.params["conv2_1.bias"][0] = np.nan
+        with pytest.raises(DivergedError, match=r"conv2_1\.bias"):
+            predict(ZeroFrame(model), pictures(SHAPES[0]))
+
     def test_only_where_it_is_known_what_the_network_computes(self):
         class Own(models.FCN):
             pass
@@ -364,6 +381,8 @@ class TestUse:
             getattr(model, part).forward = None
             assert with_zero_frame(model) is model
         model = network("fcn32s", 2)
+        with plain():
+            assert with_zero_frame(model) is model
         model.forward = None
         assert with_zero_frame(model) is model
 

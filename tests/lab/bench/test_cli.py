@@ -19,13 +19,19 @@ def test_without_torch(fcn, hurried, monkeypatch, tmp_path):
     assert "PyTorch NCHW" not in out
     table = {line.split("  ")[0]: line.split() for line in out.splitlines()}
     assert table["fcn_from_scratch"][-1] == table["the same by im2col"][-1] == "100.000%"
-    for name in ("the same with the zero frame", "the same with fc6 by F(2, 7)", "the same with both"):
+    for name in (
+        "the same with the zero frame",
+        "the same with fc6 by F(2, 7)",
+        "the same with both",
+        "as fcn segment runs one picture",
+    ):
         assert table[name][-1] == "100.000%"
     assert "threads: 1, rounds: 2" in out
+    extras = ("fcn", "zero_frame", "fast_fc6", "stream", "one_picture")
     with open(tmp_path / "b" / "bench.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["rival"] for row in rows[:5]] == ["fcn", "zero_frame", "fast_fc6", "stream", "im2col"]
-    assert {row["rival"] for row in rows[5:]} == {"fcn", "im2col"}
+    assert [row["rival"] for row in rows[:6]] == [*extras, "im2col"]
+    assert {row["rival"] for row in rows[6:]} == {"fcn", "im2col"}
     assert {row["threads"] for row in rows} == {"1"}
     parts = {row["part"] for row in rows}
     assert {"whole", "conv1_1 forward", "conv2_1 input_grad", "score_fr weight_grad"} <= parts
@@ -33,11 +39,11 @@ def test_without_torch(fcn, hurried, monkeypatch, tmp_path):
     for row in rows:
         ours = next(each for each in rows if each["part"] == row["part"] and each["rival"] == "fcn")
         assert float(row["ratio"]) == pytest.approx(float(row["seconds"]) / float(ours["seconds"]))
-    for row in rows[:5]:
+    for row in rows[:6]:
         assert float(row["error"]) < 1e-5
         assert int(row["peak_bytes"]) > 10 << 20
     result = json.loads((tmp_path / "b" / "bench.json").read_text(encoding="utf-8"))["results"][0]
-    assert [len(seconds) for seconds in result["samples"].values()] == [2] * 5
+    assert [len(seconds) for seconds in result["samples"].values()] == [2] * 6
     assert (tmp_path / "b" / "bench.png").exists()
 
 
