@@ -267,7 +267,7 @@ class TestNeverStale:
         model.trunk.children["conv1_1"].padding = (102, 102)
         self.assert_follows(predictor)
 
-    def test_prepared_weights_are_used_until_they_change(self, monkeypatch):
+    def test_prepared_weights(self, monkeypatch):
         model, x = network("fcn32s", 32).prepare(), pictures((1, 3, 40, 50))
         predictor, expected = ZeroFrame(model), model(x)
         algorithms = {part.algorithm for part in plan(model.trunk, x)}
