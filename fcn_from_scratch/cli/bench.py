@@ -61,7 +61,9 @@ def add_arguments(parser):
         "--small", action="store_true", help="measure the training step of a lesson-size network, batch 8, in two sizes"
     )
     parser.add_argument(
-        "--zero-frame", action="store_true", help="also measure models.ZeroFrame, for many pictures of one size"
+        "--zero-frame",
+        action="store_true",
+        help="also measure models.ZeroFrame, and a single picture as fcn segment runs it",
     )
     parser.add_argument(
         "--scale",
@@ -122,7 +124,7 @@ def _settings(args, works, facts):
         threads=args.threads or threads.workers(),
         repeats=args.repeats,
         layers=args.layers,
-        extras=("zero_frame",) * args.zero_frame,
+        extras=("zero_frame", "one_picture") if args.zero_frame else (),
         mallopt=args.mallopt,
         tf32=args.tf32,
         absent=absent,

@@ -28,9 +28,19 @@ from fcn_from_scratch.models import alexnet, googlenet, multimodal, multitask, v
 from fcn_from_scratch.models.fcn import FCN
 from fcn_from_scratch.models.head import UPSAMPLING
 from fcn_from_scratch.models.surgery import Transplant, transplant, with_depth
-from fcn_from_scratch.models.zero_frame import ZeroFrame
+from fcn_from_scratch.models.zero_frame import ZeroFrame, with_zero_frame
 
-__all__ = ["FCN", "NAMES", "UPSAMPLING", "Transplant", "ZeroFrame", "build", "transplant", "with_depth"]
+__all__ = [
+    "FCN",
+    "NAMES",
+    "UPSAMPLING",
+    "Transplant",
+    "ZeroFrame",
+    "build",
+    "transplant",
+    "with_depth",
+    "with_zero_frame",
+]
 
 # name: (the function that reads the trunk's options, the function that builds on the trunk)
 _BUILDERS = {

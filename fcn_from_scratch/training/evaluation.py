@@ -7,6 +7,7 @@ from fcn_from_scratch.backend import get_array_module, to_device, to_numpy
 from fcn_from_scratch.checks import few
 from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.metrics import ConfusionMatrix
+from fcn_from_scratch.models.zero_frame import with_zero_frame
 from fcn_from_scratch.progress import bar
 from fcn_from_scratch.training import finite
 from fcn_from_scratch.training.pair_heads import pair_heads
@@ -43,6 +44,9 @@ def evaluate(model, dataset, device="cpu", progress=False):
 def evaluate_heads(model, dataset, device="cpu", progress=False, stop=None, before=None, each=None):
     """As evaluate, for all heads. Returns: dict name -> ConfusionMatrix, with the names of dataset.heads.
 
+    The paper's networks run with the zero frame: their scores are those of the model up to 5e-6 of the largest one.
+    `plain()` computes everything.
+
     dataset  of a readable.Readable, the pictures that can be read are scored
     stop     a function that returns None, or an exception to end with, such as after a signal
     before   a function (size, name) that is called with the size (H, W) and the name of each picture before its forward
@@ -52,13 +56,14 @@ def evaluate_heads(model, dataset, device="cpu", progress=False, stop=None, befo
     """
     was_training, workspace = model.training, model.workspace
     model.eval().use(workspace or Workspace())  # each picture reuses the memory of the one before
+    network = with_zero_frame(model)
     matrices = {}
     options = {"total": len(dataset), "disable": not progress, "unit": "image", "desc": "scoring", "leave": None}
     try:
         for sample in bar(_samples(dataset), **options):  # leave=None: inside the bar of a training run it goes away
             if stop is not None and (error := stop()) is not None:
                 raise error
-            found = _count(model, sample, dataset, device, matrices, before)
+            found = _count(network, sample, dataset, device, matrices, before)
             if each is not None:
                 each(sample.name, found)
     finally:

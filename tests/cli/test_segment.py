@@ -5,9 +5,11 @@ import pytest
 from cli_runs import TINY, VOC_COLOURS, noise, predictions
 from PIL import Image
 
-from fcn_from_scratch import datasets, models
+from fcn_from_scratch import datasets
 from fcn_from_scratch.cli import segment, segment_figure
 from fcn_from_scratch.datasets.camvid import camvid_palette
+from fcn_from_scratch.models import zero_frame
+from fcn_from_scratch.models.zero_frame import run_trunk
 from fcn_from_scratch.training import SGD, Trainer, checkpoint
 
 
@@ -38,29 +40,33 @@ class TestSegment:
             assert np.abs(np.asarray(picture) - mixed).max() <= 0.5, "class 0 is black: it is not tinted"
 
     def test_the_zero_frame(self, done, fcn, tmp_path, monkeypatch):
-        """The labels of all pictures are the same as without it. Other networks are refused in one line."""
+        """By default it is on, and the labels are those of the whole computation. Only who asks for it with a network
+        that has none is refused, in one line."""
         photos, calls = [tmp_path / f"{number}.png" for number in range(3)], []
         for number, (photo, width) in enumerate(zip(photos, (40, 40, 33))):
             Image.fromarray(noise(30, width, seed=number)).save(photo)
 
-        class Counting(models.ZeroFrame):
-            def __call__(self, x):
-                calls.append(x.shape)
-                return super().__call__(x)
+        def counting(trunk, x):
+            calls.append(x.shape)
+            return run_trunk(trunk, x)
 
-        monkeypatch.setattr(segment, "ZeroFrame", Counting)
+        monkeypatch.setattr(zero_frame, "run_trunk", counting)
         done("train", "--model", "fcn32s", *TINY, "--steps", 2, "--out", tmp_path / "run")
         command = ["segment", *photos, "--weights", tmp_path / "run" / "checkpoint.npz", "--out"]
-        done(*command, tmp_path / "plain")
+        calls.clear()  # those of the run's validation
+        done(*command, tmp_path / "plain", "--no-zero-frame")
         assert not calls
-        done(*command, tmp_path / "framed", "--zero-frame")
-        assert calls == [(1, 3, 30, 40), (1, 3, 30, 40), (1, 3, 30, 33)]
+        for folder, option in (("framed", ()), ("asked", ("--zero-frame",))):
+            done(*command, tmp_path / folder, *option)
+            assert calls == [(1, 3, 30, 40), (1, 3, 30, 40), (1, 3, 30, 33)]
+            calls.clear()
         for photo in photos:
             name = f"{photo.stem}_labels.png"
             assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "framed" / name).read_bytes()
 
-        words = ["--model", "mini_unpool", "--random-weights", "--zero-frame"]
-        status, _, err = fcn("segment", photos[0], *words, "--out", tmp_path / "x")
+        words = ["--model", "mini_unpool", "--random-weights"]
+        assert fcn("segment", photos[0], *words, "--out", tmp_path / "other")[0] == 0
+        status, _, err = fcn("segment", photos[0], *words, "--zero-frame", "--out", tmp_path / "x")
         assert status == 2
         assert "the zero frame takes FCN-32s" in err.splitlines()[-1]
 

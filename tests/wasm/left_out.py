@@ -6,6 +6,7 @@ NO_GPU = "CuPy and its stand-in: a browser has no GPU for them"
 REASONS = {
     "ops/test_conv.py::TestForward::test_memory_stays_near_input_and_output": "a large image takes a minute there",
     "layers/test_prepare.py::test_the_zero_frame_of_a_prepared_network": "a wide network takes half a minute there",
+    "models/test_zero_frame.py::TestNeverStale::test_prepared_weights": "a wide network takes half a minute there",
     "weights/test_npz.py::TestHostile::test_what_cannot_be_opened": "a path below a file is another error there",
     "weights/test_hostile.py::TestPickles::test_costly_programs": "lists nested 100,000 deep end the runtime",
     "weights/test_hostile.py::TestSafetensors::test_texts": "JSON nested 100,000 deep ends the runtime",

@@ -13,6 +13,7 @@ from fcn_from_scratch.lab.bench.rivals import RIVALS
 COLOURS = {
     "fcn": "#d1703c",
     "zero_frame": "#e8b48f",
+    "one_picture": "#d99a6c",
     "im2col": "#6b6b6b",
     "torch": "#3b6ea5",
     "torch_cl": "#8fb0d3",

@@ -99,7 +99,7 @@ class Settings(NamedTuple):
     threads     of each rival on the CPU, and of the reference
     repeats     rounds; None: as many as take 40 s
     layers      also measure each convolution alone: forward and both gradients
-    extras      more rivals of ours, for inference on the CPU: "zero_frame"
+    extras      more rivals of ours, for inference on the CPU: "zero_frame", "one_picture"
     mallopt     let malloc keep freed memory in each rival's process, see processes.keep_memory
     tf32        allow the GPU's libraries to round factors to TF32, see bench.gpu
     progress    show progress bars

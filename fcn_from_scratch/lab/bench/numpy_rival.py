@@ -94,7 +94,7 @@ class NumpyRival:
 
 
 class ZeroFrameRival(NumpyRival):
-    """NumpyRival for a stream of pictures of one size: the padding's part is computed once. Forward only."""
+    """NumpyRival with the zero frame, which keeps nothing from one picture to the next. Forward only."""
 
     def __init__(self, work):
         super().__init__(work)
@@ -102,3 +102,15 @@ class ZeroFrameRival(NumpyRival):
 
     def predict(self):
         return self.predictor(self.x)
+
+
+class OnePictureRival(ZeroFrameRival):
+    """As `fcn segment` runs a single picture: the weights are not prepared, and the memory is new. Forward only."""
+
+    def __init__(self, work):
+        super().__init__(work)
+        self.net.prepare(False)
+
+    def predict(self):
+        self.net.use(Workspace())
+        return super().predict()

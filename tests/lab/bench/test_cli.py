@@ -22,25 +22,26 @@ def test_without_a_peer(fcn, hurried, monkeypatch, tmp_path):
     assert "cannot run" not in out  # nobody asked for them
     table = {line.split("  ")[0]: line.split() for line in out.splitlines()}
     assert table["fcn_from_scratch"][-1] == table["the same by im2col"][-1] == "100.000%"
-    assert table["the same with the zero frame"][-5:] == ["100.000%", "not", "like", "for", "like"]
+    for name in ("the same with the zero frame", "as fcn segment runs one picture"):
+        assert table[name][-5:] == ["100.000%", "not", "like", "for", "like"]
     assert "threads: 1, rounds: 2" in out
     with open(tmp_path / "b" / "bench.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["rival"] for row in rows[:3]] == ["fcn", "zero_frame", "im2col"]
-    assert {row["rival"] for row in rows[3:]} == {"fcn", "im2col"}
+    assert [row["rival"] for row in rows[:4]] == ["fcn", "zero_frame", "one_picture", "im2col"]
+    assert {row["rival"] for row in rows[4:]} == {"fcn", "im2col"}
     assert {row["threads"] for row in rows} == {"1"}
-    assert [row["like_for_like"] for row in rows[:3]] == ["True", "False", "True"]
+    assert [row["like_for_like"] for row in rows[:4]] == ["True", "False", "False", "True"]
     parts = {row["part"] for row in rows}
     assert {"whole", "conv1_1 forward", "conv2_1 input_grad", "score_fr weight_grad"} <= parts
     assert "conv1_1 input_grad" not in parts
     for row in rows:
         ours = next(each for each in rows if each["part"] == row["part"] and each["rival"] == "fcn")
         assert float(row["ratio"]) == pytest.approx(float(row["seconds"]) / float(ours["seconds"]))
-    for row in rows[:3]:
+    for row in rows[:4]:
         assert float(row["error"]) < 1e-5
         assert int(row["peak_bytes"]) > 10 << 20
     result = json.loads((tmp_path / "b" / "bench.json").read_text(encoding="utf-8"))["results"][0]
-    assert [len(seconds) for seconds in result["samples"].values()] == [2] * 3
+    assert [len(seconds) for seconds in result["samples"].values()] == [2] * 4
     assert (tmp_path / "b" / "bench.png").exists()
 
 
