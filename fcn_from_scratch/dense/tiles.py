@@ -107,13 +107,13 @@ class TiledPredictor:
         if length <= self.size:
             return [(slice(0, length), slice(0, length))]
         stride, found, done = self.stride[axis], [], 0
-        wrong = untouched(self.model, self.size, axis, before=True)[0]  # scores at the start of every later tile
+        wrong, right = untouched(self.model, self.size, axis, before=True, behind=True)
+        if right - wrong < stride:
+            raise checks.InputError(f"tiles of {self.size} pixels are {self._too_small(axis)}")
         while done < length:
             start = max(done - wrong, 0) // stride * stride
             stop = min(start + self.size, length)
-            end = length if stop == length else start + untouched(self.model, self.size, axis, behind=True)[1]
-            if end <= done:
-                raise checks.InputError(f"tiles of {self.size} pixels are {self._too_small(axis)}")
+            end = length if stop == length else start + right
             found.append((slice(start, stop), slice(done, end)))
             done = end
         return found

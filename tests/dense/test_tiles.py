@@ -163,7 +163,7 @@ def test_other_networks_are_refused_in_one_sentence(make, message):
 
 def test_a_size_that_is_too_small_names_one_that_is_not():
     model = network()
-    with pytest.raises(InputError, match="tiles of 150 pixels are too small for .*; use [0-9]+ or more") as caught:
+    with pytest.raises(InputError, match=r"tiles of 150 pixels are too small for .*; use [0-9]+ or more") as caught:
         TiledPredictor(model, 150)
     named = int(str(caught.value).split("use ")[1].split()[0])
     x = pictures(model, named + 50, 40)
