@@ -1,9 +1,12 @@
 """Very large pictures in tiles: every tile is predicted alone, and together they give the scores of the whole picture.
 
-The network pads a tile with zeros where the whole picture has pixels, and so do its layers inside. Scores near such a
-border are wrong. `untouched` finds out which scores are right. It walks along the network: a number of a map is right
+The network's layers pad a tile's maps with zeros where the whole picture has numbers. Scores near such a border are
+wrong. `untouched` finds out which scores are right. It walks along the network: a number of a map is right
 if its layer read only right numbers. So tiles overlap, and of each tile only the right scores are kept. A side of a
 tile that is a side of the picture has no wrong scores: there the whole picture is padded with zeros too.
+
+The paper's networks pad the picture itself by 100. An FCN gets the pixels around the tile there (FCN.on_window). So
+more scores are right: with FCN-8s 1288 of 1536 in a row, instead of 1096.
 
 Tiles start at multiples of the network's stride, where its pools cut the tile as they cut the whole picture.
 """
@@ -13,10 +16,11 @@ from typing import NamedTuple
 
 from fcn_from_scratch import checks, geometry, layers
 from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.layers.container import has_known_forward
 from fcn_from_scratch.layers.window import declared_window
 from fcn_from_scratch.progress import bar
 
-SIZE = 1024  # pixels: FCN-8s then takes about 1.5 GB
+SIZE = 1536  # pixels: FCN-8s then does half as much work again as for the whole; smaller tiles overlap more
 
 
 class Tile(NamedTuple):
@@ -57,7 +61,7 @@ class TiledPredictor:
 
     def __init__(self, model, size=SIZE, progress=False):
         self.model, self.size, self.progress = model, checks.integer(size, "size", 1), progress
-        self.stride = _alignment(model)
+        self.stride, self.margin = _alignment(model), _margin(model)
         self.plan((4 * self.size, 4 * self.size))  # a size that is too small is refused now
 
     def __call__(self, x):
@@ -79,9 +83,22 @@ class TiledPredictor:
             raise checks.InputError("tiles are for a network in eval mode, which keeps no maps: call model.eval()")
         tiles = self.plan(x.shape[2:])
         for tile in bar(tiles, disable=not self.progress or len(tiles) == 1, unit="tile", leave=None):
-            scores = self.model(x[(..., *tile.read)])
+            scores = self.model(x) if len(tiles) == 1 else self._scores(x, tile)
             kept = tuple(part[(..., *tile.inside)] for part in _each(scores))
             yield (*tile.keep, kept if isinstance(scores, tuple) else kept[0])
+
+    def _scores(self, x, tile):
+        if self.margin == (0, 0):
+            return self.model(x[(..., *tile.read)])
+        (down, across), (height, width) = self.margin, tile.size
+        window = get_array_module(x).zeros((*x.shape[:2], height + 2 * down, width + 2 * across), x.dtype)
+        source, target = [], []
+        for read, margin, length in zip(tile.read, self.margin, x.shape[2:]):
+            first, end = max(read.start - margin, 0), min(read.stop + margin, length)
+            source.append(slice(first, end))
+            target.append(slice(first - read.start + margin, end - read.start + margin))
+        window[(..., *target)] = x[(..., *source)]
+        return self.model.on_window(window, tile.size)
 
     def plan(self, size):
         """The list of Tile for a picture of `size` (H, W)."""
@@ -107,7 +124,7 @@ class TiledPredictor:
         if length <= self.size:
             return [(slice(0, length), slice(0, length))]
         stride, found, done = self.stride[axis], [], 0
-        wrong, right = untouched(self.model, self.size, axis, before=True, behind=True)
+        wrong, right = self._untouched(axis)
         if right - wrong < stride:
             raise checks.InputError(f"tiles of {self.size} pixels are {self._too_small(axis)}")
         while done < length:
@@ -118,26 +135,31 @@ class TiledPredictor:
             done = end
         return found
 
+    def _untouched(self, axis):
+        """The scores of a tile in the middle of a picture that are right."""
+        return untouched(self.model, self.size, axis, before=True, behind=True, margin=self.margin[axis])
+
     def _too_small(self, axis):
         """Why no score of a tile is right, and which size has enough."""
-        first, end = untouched(self.model, self.size, axis, before=True, behind=True)
+        first, end = self._untouched(axis)
         needed = self.size + first - end + 2 * self.stride[axis]
         return f"too small for {self.model.label}: its scores near a tile's border are wrong; use {needed} or more"
 
 
-def untouched(model, size, axis=0, before=False, behind=False):
+def untouched(model, size, axis=0, before=False, behind=False, margin=0):
     """(first, end): the scores of a tile that are those of the whole picture, along one axis.
 
     size     the tile's length
     before   whether the picture goes on before the tile
     behind   whether it goes on behind the tile
+    margin   how many pixels around the tile the network sees, see FCN.on_window
     The tile must start at a multiple of the network's stride.
     Identity: other pixels outside the tile do not change these scores, and change the next ones
     (tests/dense/test_tiles.py).
     """
     nodes = geometry.graph(model)
     sizes = {name: found.size[axis] for name, found in geometry.map_sizes(model, size).items()}
-    right = {"image": (0, size)}
+    right = {"image": (-margin, size + margin)}
     for node in nodes:
         first, end = _after(node, [right[source] for source in node.sources], axis)
         right[node.name] = max(first, 0) if before else 0, min(end, sizes[node.name]) if behind else sizes[node.name]
@@ -191,6 +213,14 @@ def _alignment(model):
     if any(axis.stride != 1 or axis.start != 0 for name in _outputs(nodes) for axis in grids[name].axes):
         raise checks.InputError(f"{label} cannot be predicted in tiles: its scores do not have the picture's size")
     return tuple(lcm(*(grid.axes[axis].stride.numerator for grid in grids.values())) for axis in (0, 1))
+
+
+def _margin(model):
+    """How many pixels around a tile the network can take: those that its first layer's padding stands for."""
+    if not hasattr(model, "on_window") or not has_known_forward(model):
+        return 0, 0
+    first = geometry.graph(model)[0].layer
+    return first.padding if type(first) is layers.Conv2d else (0, 0)
 
 
 def _has_window(node):

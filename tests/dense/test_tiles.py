@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import fcn_from_scratch
 from fcn_from_scratch import geometry, layers, models
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.dense import TiledPredictor
@@ -10,6 +11,8 @@ from fcn_from_scratch.dense.tiles import untouched
 from fcn_from_scratch.layers import Conv2d, Linear, Sequential
 
 LOCAL = [name for name in models.NAMES if name.startswith("mini") and "classifier" not in name]
+
+PAPER = {"pad": 100, "fc6_kernel": 7, "fc6_padding": 0}  # the paper pads the picture, not the maps
 
 
 def network(name="mini_fcn8s", dtype=np.float32, **options):
@@ -43,6 +46,17 @@ def test_tiles_give_the_whole_pictures_scores(name, size, dtype):
     model = network(name, dtype)
     predictor, x = TiledPredictor(model, 224), pictures(model, *size)
     assert len(predictor.plan(size)) > 1
+    close(predictor(x), model(x))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["mini_fcn32s", "mini_fcn16s", "mini_fcn8s"])
+@pytest.mark.parametrize("size", [(450, 401), (32, 700), (321, 320)])
+def test_the_papers_padding(name, size, dtype):
+    model = network(name, dtype, **PAPER)
+    predictor, x = TiledPredictor(model, 320), pictures(model, *size)
+    assert len(predictor.plan(size)) > 1
+    assert predictor.margin == (100, 100)
     close(predictor(x), model(x))
 
 
@@ -120,6 +134,43 @@ def test_untouched_is_exact(name):
     slack = 4 if "unpool" not in name else 64  # a maximum often stays the same
     assert wrong[first - slack : first].any()
     assert wrong[end : end + slack].any()
+
+
+@pytest.mark.parametrize("name", ["mini_fcn32s", "mini_fcn16s", "mini_fcn8s"])
+def test_untouched_is_exact_with_pixels_around_the_tile(name):
+    model, start, size, pad = network(name, np.float64, **PAPER), 320, 480, 100
+    x = pictures(model, 1120, 32)
+    window = np.pad(x[:, :, start - pad : start + size + pad], ((0, 0), (0, 0), (0, 0), (pad, pad)))
+    part = model.on_window(window, (size, 32))
+    wrong = np.abs(part - model(x)[:, :, start : start + size]).max(axis=(0, 1, 3)) > 1e-10
+    first, end = untouched(model, size, before=True, behind=True, margin=pad)
+    assert not wrong[first:end].any()
+    assert wrong[first - 4 : first].any()
+    assert wrong[end : end + 4].any()
+    alone = untouched(model, size, before=True, behind=True)
+    assert end - first >= alone[1] - alone[0] + 192  # 100 pixels are three cells of 32 pixels on each side
+
+
+def test_a_window_with_a_border_of_zeros_is_forward():
+    model = network(dtype=np.float64, **PAPER)
+    x = pictures(model, 50, 70)
+    window = np.pad(x, ((0, 0), (0, 0), (100, 100), (100, 100)))
+    close(model.on_window(window, (50, 70)), model(x))
+    with fcn_from_scratch.plain():
+        close(model.on_window(window, (50, 70)), model(x))
+
+
+def test_a_forward_of_ones_own_is_called():
+    """A subclass may compute something else: on_window would pass it by."""
+
+    class Doubled(models.FCN):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    model = network(dtype=np.float64)
+    x, expected = pictures(model, 300, 40), 2 * model(pictures(model, 300, 40))
+    model.__class__ = Doubled
+    close(TiledPredictor(model, 256)(x), expected)
 
 
 def test_a_side_of_the_picture_has_no_wrong_scores():
