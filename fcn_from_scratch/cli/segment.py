@@ -13,7 +13,7 @@ from PIL import Image
 
 from fcn_from_scratch import viz
 from fcn_from_scratch.checks import InputError, printable
-from fcn_from_scratch.cli import common, memory_check, own_arguments, segment_figure, segment_inputs
+from fcn_from_scratch.cli import common, memory_check, own_arguments, segment_figure, segment_inputs, segment_tiles
 from fcn_from_scratch.cli.apart import Apart
 from fcn_from_scratch.cli.patterns import files_matching
 from fcn_from_scratch.datasets.lists import nfc
@@ -31,7 +31,7 @@ HELP = (
 EXAMPLE = """  fcn segment photo.jpg holiday/*.png --weights runs/camvid/checkpoint.npz --out segmented
   fcn segment photo.jpg --model fcn8s --weights fcn8s-heavy-pascal.caffemodel
   fcn segment photo.jpg --model fcn8s --random-weights     to see time and memory
-  fcn segment frames/*.png --model fcn8s --weights fcn8s-heavy-pascal.caffemodel --fast-fc6"""
+  fcn segment map.png --model fcn8s --weights fcn8s-heavy-pascal.caffemodel --tile     in the memory of a tile"""
 
 
 KINDS = ("labels", "colour", "overlay", "figure")  # of results
@@ -74,6 +74,7 @@ def add_arguments(parser):
         metavar="N",
         help="shrink pictures whose longer side has more than N pixels; their results have the smaller size",
     )
+    segment_tiles.add_argument(parser)
     parser.add_argument(
         "--strict", action="store_true", help="stop at a picture that cannot be read (default: do the rest)"
     )
@@ -102,7 +103,7 @@ def run(args):
     apart = Apart([*args.images, *inputs.beside(args.images), args.weights], "choose another folder with --out")
     apart(_results(Path(args.out) / stem)[kind] for stem in stems for kind in KINDS)
     common.for_pictures(model, len(args.images), args.device)
-    predictor = _predictor(model, args.zero_frame)
+    predictor = segment_tiles.predictor(model, args) or _predictor(model, args.zero_frame)
     folder = common.output_folder(args.out)
     palette = common.palette_of(extra)
     classes = extra.get("classes") or [str(number) for number in range(common.classes_of(model))]
@@ -110,7 +111,7 @@ def run(args):
     for path, stem in zip(bar(args.images, unit="image"), stems):
         try:
             image = inputs.read(path, partial(shrunk, most=args.max_size))
-            memory_check.require_memory(model, image.shape[:2], path, args.device, shrinks=True)
+            memory_check.require_memory(model, image.shape[:2], path, args.device, shrinks=True, tile=args.tile)
         except InputError as error:
             if args.strict or len(args.images) == 1:
                 raise
@@ -121,7 +122,8 @@ def run(args):
         seconds = time.perf_counter() - start
         write_results(folder / stem, image[:, :, :3].astype(np.uint8), labels, classes, palette)
         found = segment_figure.in_words(segment_figure.occurring(labels, classes))
-        lines.append(f"{printable(str(path))}: {image.shape[1]}x{image.shape[0]}, {found}; {seconds:.1f} s")
+        tiles = segment_tiles.in_words(predictor, image.shape[:2])
+        lines.append(f"{printable(str(path))}: {image.shape[1]}x{image.shape[0]}, {found}; {seconds:.1f} s{tiles}")
     if lines:
         _tell(lines, inputs.lines, folder)
     if left_out:

@@ -55,6 +55,15 @@ class FCN(Segmenter):
         top, maps = self.trunk(x)
         return self.head(top, maps, x.shape[2:])
 
+    def on_window(self, window, size):
+        """The scores of a part of a picture, of `size` (H, W), which the network sees with the pixels around it.
+
+        `window` has as many more pixels on each side as the first layer's padding. So forward(x) is on_window of x
+        with a border of zeros. dense.TiledPredictor fills the border with the picture. In eval mode only.
+        """
+        top, maps = self.trunk.on_window(window)
+        return self.head(top, maps, size)
+
     def _backward_heads(self, dscores):
         return self.head.backward(dscores)
 

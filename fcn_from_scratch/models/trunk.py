@@ -4,6 +4,7 @@ A trunk is a chain that returns some of its inner maps, the taps, besides its la
 for each of them. VGG16 and the lesson-size networks are the same chain with different numbers.
 """
 
+from copy import copy
 from math import prod
 from typing import NamedTuple
 
@@ -69,10 +70,20 @@ class Trunk(Sequential):
         self.taps = tuple(taps)
 
     def forward(self, x):
+        return self._run(self.children, x)
+
+    def on_window(self, x):
+        """The same without the padding of the first layer: x is a part of a picture with the pixels around it."""
+        name, first = next(iter(self.children.items()))
+        first = copy(first)  # it shares the weights
+        first.padding = (0, 0)
+        return self._run({**self.children, name: first}, x)
+
+    def _run(self, children, x):
         if not is_plain():
-            return fused.forward(self.children, x, self.taps, winners=False)
+            return fused.forward(children, x, self.taps, winners=False)
         maps = {}
-        for name, layer in self.children.items():
+        for name, layer in children.items():
             x = layer(x)
             if name in self.taps:
                 maps[name] = x

@@ -5,6 +5,7 @@ import numpy as np
 from fcn_from_scratch import datasets
 from fcn_from_scratch.backend import get_array_module, to_device, to_numpy
 from fcn_from_scratch.checks import few
+from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.metrics import ConfusionMatrix
 from fcn_from_scratch.models.zero_frame import with_zero_frame
@@ -13,18 +14,38 @@ from fcn_from_scratch.training import finite
 from fcn_from_scratch.training.pair_heads import pair_heads
 from fcn_from_scratch.training.readable import Readable
 
+AT_ONCE = 16  # times the numbers of engine.threads.AT_ONCE: scores whose classes are found at once
+
 
 def predict(model, x):
     """The class of each pixel: the arg-max over the scores. x (N, C, H, W) -> integers (N, H, W).
 
+    model   a network, or a dense.TiledPredictor. The scores of a tile are dropped once its classes are known
     For a network with several heads, the classes of the first.
     Raises: finite.DivergedError for scores that are not finite. Their arg-max would look like a prediction.
     """
+    if not hasattr(model, "pieces"):
+        return _classes(model, _scores(model, x))
+    labels = get_array_module(x).empty((len(x), *x.shape[2:]), np.intp)
     with np.errstate(over="ignore", invalid="ignore"):
-        scores = model(x)
+        for rows, columns, scores in model.pieces(x):
+            labels[:, rows, columns] = _classes(model.model, scores)
+    return labels
+
+
+def _scores(model, x):
+    with np.errstate(over="ignore", invalid="ignore"):
+        return model(x)
+
+
+def _classes(model, scores):
+    """The arg-max over finite scores, some rows at a time: it copies what it reads, and so does the check."""
     scores = scores[0] if isinstance(scores, tuple) else scores
-    _require_finite(model, scores, "a picture")
-    return scores.argmax(axis=1)
+    labels = get_array_module(scores).empty((len(scores), *scores.shape[2:]), np.intp)
+    for rows in threads.pieces(scores.shape[2], scores.size // AT_ONCE):
+        _require_finite(model, scores[:, :, rows], "a picture")
+        labels[:, rows] = scores[:, :, rows].argmax(axis=1)
+    return labels
 
 
 def segment(model, image, device="cpu"):

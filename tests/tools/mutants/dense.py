@@ -145,4 +145,18 @@ MUTANTS = [
         "if not others:",
         "dense/test_branches.py",
     ),
+    Mutant(
+        "a wrong score of a tile is kept",
+        "dense.tiles._after",
+        "(end - 1 + p - reach) // s + 1",
+        "(end + p - reach) // s + 1",
+        "dense/test_tiles.py",
+    ),
+    Mutant(
+        "tiles start anywhere",
+        "dense.tiles.TiledPredictor._along",
+        "// stride * stride",
+        "",
+        "dense/test_tiles.py",
+    ),
 ]

@@ -467,7 +467,7 @@ CHOICE = [
     ),
     Mutant(
         "a trunk is fused inside plain",
-        "models.trunk.Trunk.forward",
+        "models.trunk.Trunk._run",
         "if not is_plain():",
         "if True:",
         "layers/test_fused.py",
