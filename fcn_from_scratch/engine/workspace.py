@@ -4,33 +4,57 @@ A fresh large array has a cost. The system hands its memory out page by page, at
 zero. An array that is dropped goes back to the system, and the next step asks for it again. A network at full size
 touches a gigabyte a step in this way.
 
-A Workspace lends blocks of memory instead. Its `empty` works like numpy.empty. When an array and all its views are
-gone, its block is free for the next array that fits. Nobody has to hand a block back, and no block is lent twice.
-By default all large arrays come from COMMON, which keeps little memory: enough for a loop over the layers of a small
-network. `layer.use(Workspace())` lets a network's large arrays come from a workspace of its own, which keeps all memory
-that it ever lent. Dropping the workspace, or `layer.use(None)`, gives this memory back.
+A Workspace lends parts of its own blocks of memory instead. Its `empty` works like numpy.empty. When an array and all
+its views are gone, its part is free for the next arrays. Free neighbours become one part again. So the map of a
+network's first layer leaves its memory to many smaller maps, and the whole takes hardly more than what is alive at
+once. Nobody has to hand a part back, and no part is lent twice. By default arrays come from COMMON, which keeps little:
+enough for a loop over the layers of a small network. `layer.use(Workspace())` lets a network's large arrays come from a
+workspace of its own, which keeps all of its memory. Dropping the workspace, or `layer.use(None)`, gives it back.
 """
 
 import math
 import threading
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 
 LEAST_BYTES = 1 << 18  # smaller arrays come from numpy.empty: malloc reuses small memory by itself
+PAGE = 4096  # bytes; parts begin and end at multiples of it, so that arrays lie in memory as numpy.empty's do
+
+
+class Part(NamedTuple):
+    """The bytes start ... stop - 1 of a block of memory, an array of uint8."""
+
+    block: np.ndarray
+    start: int
+    stop: int
+
+    @property
+    def nbytes(self):
+        return self.stop - self.start
+
+    @property
+    def is_whole(self):
+        """Whether it is the whole block."""
+        return self.nbytes == self.block.nbytes
+
+    def follows(self, other):
+        """Whether it begins where the other one ends."""
+        return self.block is other.block and self.start == other.stop
 
 
 class Workspace:
     """Blocks of memory for arrays, see above. Several threads may use it.
 
-    most   bytes of free blocks to keep at most; None: no limit. With a limit, an array gets at most twice the memory
-           that it needs, so that a small array that is held for long does not hold a large block
+    most   bytes of free memory to keep at most; None: no limit. With a limit, arrays of more than a quarter of it come
+           from numpy.empty
     """
 
     def __init__(self, most=None):
         self.most = most
-        self._returned = deque()  # blocks whose arrays are gone; one may be appended at any moment, even during `empty`
-        self._free = []
+        self._returned = deque()  # parts whose arrays are gone; one may be appended at any moment, even during `empty`
+        self._free = []  # no two of these touch
         self._lock = threading.Lock()
 
     def empty(self, shape, dtype=np.float64):
@@ -38,9 +62,16 @@ class Workspace:
         dtype = np.dtype(dtype)
         shape = shape if isinstance(shape, tuple) else (shape,)
         size = math.prod(shape) * dtype.itemsize
-        if size < LEAST_BYTES:
+        if size < LEAST_BYTES or (self.most is not None and size > self.most // 4):
             return np.empty(shape, dtype)
-        return np.asarray(_Loan(self._block(size), self._returned, shape, dtype))
+        return np.asarray(_Loan(self._part(-(-size // PAGE) * PAGE), self._returned, shape, dtype))
+
+    @property
+    def free_bytes(self):
+        """The memory that it holds and that no array uses, in bytes."""
+        with self._lock:
+            self._take_back()
+            return sum(part.nbytes for part in self._free)
 
     def __deepcopy__(self, memo):
         """A copied network keeps the same workspace."""
@@ -50,32 +81,52 @@ class Workspace:
         """A pickled network gets an empty workspace of its own."""
         return type(self), (self.most,)
 
-    def _block(self, size):
-        """The smallest free block that is large enough, or a new one.
+    def _part(self, size):
+        """A part of the smallest free part that is large enough, or a new block.
 
-        A new block replaces the largest free one. So there are never more blocks than arrays that were alive at once.
+        A new block replaces the largest block that is free as a whole. So the memory that is kept stops to grow.
         """
         with self._lock:
-            while self._returned:
-                self._free.append(self._returned.popleft())
-            self._free.sort(key=len)
-            found = next((place for place, block in enumerate(self._free) if len(block) >= size), None)
-            if found is not None and (self.most is None or len(self._free[found]) <= 2 * size):
-                return self._free.pop(found)
-            if self.most is None:
-                del self._free[-1:]
-            else:
-                self._drop(size)
-        return np.empty(size, np.uint8)
+            self._take_back()
+            large = [part for part in self._free if part.nbytes >= size]
+            if large:
+                return self._cut(min(large, key=lambda part: part.nbytes), size)
+            unused = [part for part in self._free if part.is_whole]
+            if unused:
+                self._drop(max(unused, key=lambda part: part.nbytes))
+        return Part(np.empty(size, np.uint8), 0, size)
 
-    def _drop(self, size):
-        """Drop the largest free blocks until the others and `size` new bytes together keep the limit."""
-        total = size + sum(map(len, self._free))
-        while self._free and total > self.most:
-            total -= len(self._free.pop())
+    def _cut(self, part, size):
+        """The first `size` bytes of a free part. The rest stays free."""
+        self._drop(part)
+        middle = part.start + size
+        if middle < part.stop:
+            self._free.append(part._replace(start=middle))
+        return part._replace(stop=middle)
+
+    def _drop(self, part):
+        self._free = [free for free in self._free if free is not part]
+
+    def _take_back(self):
+        """Join every part that was returned with its free neighbours."""
+        while self._returned:
+            part, apart = self._returned.popleft(), []
+            for free in self._free:
+                if part.follows(free):
+                    part = part._replace(start=free.start)
+                elif free.follows(part):
+                    part = part._replace(stop=free.stop)
+                else:
+                    apart.append(free)
+            self._free = [*apart, part]
+        while self.most is not None and sum(part.nbytes for part in self._free) > self.most:
+            unused = [part for part in self._free if part.is_whole]
+            if not unused:
+                return
+            self._drop(max(unused, key=lambda part: part.nbytes))
 
 
-COMMON = Workspace(most=1 << 27)
+COMMON = Workspace(most=1 << 26)
 
 
 def empty_from(workspace, xp):
@@ -84,11 +135,12 @@ def empty_from(workspace, xp):
 
 
 class _Loan:
-    """The owner of an array's memory. All views refer to it; when the last view is gone, the block is returned."""
+    """The owner of an array's memory. All views refer to it; when the last view is gone, the part is returned."""
 
-    def __init__(self, block, home, shape, dtype):
-        self.block, self.home = block, home
-        self.__array_interface__ = {**block.__array_interface__, "shape": shape, "typestr": dtype.str}
+    def __init__(self, part, home, shape, dtype):
+        self.part, self.home = part, home
+        place = part.block.ctypes.data + part.start
+        self.__array_interface__ = {"version": 3, "data": (place, False), "shape": shape, "typestr": dtype.str}
 
     def __del__(self):
-        self.home.append(self.block)
+        self.home.append(self.part)

@@ -51,16 +51,48 @@ def test_what_is_held_is_never_lent_again():
         assert (array == number).all()
 
 
-def test_the_smallest_block_that_fits_is_taken_and_a_new_one_replaces_one_too_small():
+def test_the_smallest_part_that_fits_is_taken_and_a_new_block_replaces_one_too_small():
     workspace = Workspace()
     arrays = [workspace.empty((n, *LARGE), np.float32) for n in (3, 1, 2)]
-    places = [place(array) for array in arrays]
+    places, size = [place(array) for array in arrays], arrays[1].nbytes
     del arrays
+    assert workspace.free_bytes == 6 * size
     assert place(workspace.empty((2, *LARGE), np.float32)) == places[2]
-    workspace.empty((1, *LARGE), np.float32)
-    assert len(workspace._free) + len(workspace._returned) == 3
+    assert place(workspace.empty((1, *LARGE), np.float32)) == places[1]
+    assert workspace.free_bytes == 6 * size
     workspace.empty((4, *LARGE), np.float32)
-    assert len(workspace._free) + len(workspace._returned) == 3
+    assert workspace.free_bytes == 7 * size  # 4 + 1 + 2: it replaces the largest
+
+
+def test_a_large_map_leaves_its_memory_to_smaller_ones():
+    workspace = Workspace()
+    first = place(workspace.empty((4, *LARGE), np.float32))
+    smaller = [workspace.empty((n, *LARGE), np.float32) for n in (1, 2, 1)]
+    size = smaller[0].nbytes
+    assert [place(array) - first for array in smaller] == [0, size, 3 * size]
+    assert workspace.free_bytes == 0
+    del smaller[1], smaller[0]  # neighbours: together they hold three
+    assert place(workspace.empty((3, *LARGE), np.float32)) == first
+    smaller.clear()
+    assert place(workspace.empty((4, *LARGE), np.float32)) == first
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_two_arrays_overlap(seed):
+    """Arrays of random sizes come and go. Each is filled with its own number, and must still hold it when it goes."""
+    rng, workspace, held = np.random.default_rng(seed), Workspace(), {}
+    for number in range(150):
+        array = workspace.empty((LEAST_BYTES + int(rng.integers(LEAST_BYTES)),), np.uint8)
+        array[...] = number
+        held[number] = array
+        if len(held) > 6:
+            gone = int(rng.choice(list(held)))
+            assert (held.pop(gone) == gone).all()
+    for number, array in held.items():
+        assert (array == number).all()
+    del array
+    held.clear()
+    assert workspace.free_bytes <= 2 * 7 * 2 * LEAST_BYTES
 
 
 def test_several_threads():
@@ -91,30 +123,27 @@ SIZE, EMPTY = LEAST_BYTES * 2, np.empty
 
 
 class TestLimit:
-    def kept(self, workspace):
-        """The bytes of the blocks that are free."""
-        workspace.empty(SIZE // 2 - 1, np.uint8)  # too small for a block, so it only brings the returned ones home
-        return sum(map(len, [*workspace._free, *workspace._returned]))
-
     def test_free_memory_stays_below_it(self):
-        workspace = Workspace(most=5 * SIZE)
-        arrays = [workspace.empty(SIZE * n, np.uint8) for n in (1, 2, 3, 4)]
+        workspace = Workspace(most=4 * SIZE)
+        arrays = [workspace.empty(SIZE, np.uint8) for _ in range(7)]
+        assert workspace.free_bytes == 0
         del arrays
-        held = workspace.empty(SIZE * 5, np.uint8)  # larger than each of the free blocks
-        assert self.kept(workspace) == 0
-        del held
-        assert self.kept(workspace) == 5 * SIZE
-        workspace.empty(SIZE, np.uint8)  # a fifth of that block would be used
-        assert self.kept(workspace) <= 5 * SIZE
+        assert workspace.free_bytes == 4 * SIZE
 
-    def test_a_small_array_does_not_hold_a_large_block(self):
+    def test_a_block_in_use_is_kept(self):
         workspace = Workspace(most=8 * SIZE)
-        large = workspace.empty(4 * SIZE, np.uint8)
-        first = place(large)
-        del large
-        small = workspace.empty(SIZE, np.uint8)
-        assert place(workspace.empty(3 * SIZE, np.uint8)) == first
-        assert len(small.base.block) == SIZE
+        place_before = place(workspace.empty(2 * SIZE, np.uint8))
+        held = workspace.empty(SIZE, np.uint8)
+        held[...] = 5
+        del held  # both halves of the block are free: they are one part again
+        assert place(workspace.empty(2 * SIZE, np.uint8)) == place_before
+
+    def test_large_arrays_are_not_taken(self):
+        workspace = Workspace(most=4 * SIZE)
+        array = workspace.empty(SIZE + 1, np.uint8)
+        assert array.base is None
+        del array
+        assert workspace.free_bytes == 0
 
     def test_a_pickled_workspace_keeps_it(self):
         assert pickle.loads(pickle.dumps(Workspace(most=7))).most == 7
@@ -148,9 +177,10 @@ class Counting(Workspace):
         super().__init__()
         self.made = {}
 
-    def _block(self, size):
-        block = super()._block(size)
-        return self.made.setdefault(id(block), block)
+    def _part(self, size):
+        part = super()._part(size)
+        self.made.setdefault(id(part.block), part.block)
+        return part
 
 
 def test_a_network_steps_on_the_same_memory(rng, monkeypatch):

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from fcn_from_scratch import geometry, models
+from fcn_from_scratch.engine.workspace import COMMON
 from fcn_from_scratch.layers import fused
 
 STATUS = Path("/proc/self/status")
-SIZE, CLASSES, BUFFERS = 1000, 4, 48 << 20  # bytes: more than the bands of two threads take
+SIZE, CLASSES = 1000, 4
+BUFFERS = (48 << 20) + COMMON.most  # bytes: more than the bands of two threads take, and what a process keeps
 OPTIONS = {"width": 16, "pad": 100, "fc6_kernel": 7, "fc6_padding": 0, "convs": (2, 2, 3, 3, 3)}
 
 pytestmark = pytest.mark.skipif(not STATUS.is_file(), reason="there is no /proc to read the peak memory from")
@@ -74,6 +76,12 @@ def needed(size=SIZE):
 def test_only_the_maps_that_are_needed_are_alive(how):
     found = peak(how)
     assert 0.5 * needed() < found < needed() + BUFFERS
+
+
+def test_a_workspace_keeps_hardly_more():
+    """Its memory stays while the scores are made, which are the caller's."""
+    scores = 4 * CLASSES * (SIZE + 8) ** 2
+    assert peak("workspace") < needed() + scores + BUFFERS
 
 
 def test_tiles_need_less():

@@ -10,8 +10,8 @@ MUTANTS = [
     Mutant(
         "a block is lent while a view looks at it",
         "engine.workspace.Workspace.empty",
-        "return np.asarray(_Loan(self._block(size), self._returned, shape, dtype))",
-        "return np.array(_Loan(self._block(size), self._returned, shape, dtype)).view()",
+        "return np.asarray(_Loan(self._part(-(-size // PAGE) * PAGE), self._returned, shape, dtype))",
+        "return np.array(_Loan(self._part(-(-size // PAGE) * PAGE), self._returned, shape, dtype)).view()",
         "engine/test_workspace.py",
     ),
     Mutant(
