@@ -100,7 +100,7 @@ def tiles_of(xp, matrix, source, band, padding, out, scratch):
     frequencies, side = matrix.shape
     matrix = xp.asarray(matrix.astype(out.dtype, order="C"))
     high, wide = (OUTPUTS * (count - 1) + side for count in (n, columns))
-    rows = _rows(xp, source[band.images], OUTPUTS * band.rows.start - ph, high)
+    rows = _rows(source[band.images], OUTPUTS * band.rows.start - ph, high, scratch)
     lines = strided(rows, 0, ((N, m, 1), (H, n, OUTPUTS), (H, side, 1), (W, width, 1), (C, c, 1)))
     vertical = scratch.take("a", frequencies, m, n, wide, c)
     vertical[:, :, :, :pw] = 0
@@ -139,16 +139,33 @@ def write_tiles(xp, tiles, band, y, relu=False):
     Pixels outside y are dropped.
     relu   write max(tile, 0) instead
     """
-    side = len(tiles)
+    side, count = len(tiles), band.shape[0]
     part = y[band.images, side * band.rows.start : side * band.rows.stop]
-    for i in range(side):
-        for j in range(side):
-            target = part[:, i::side, j::side]
-            pixels = tiles[i, j, :, : target.shape[1], : target.shape[2]]
+    tiles = tiles.transpose(2, 3, 0, 4, 1, 5)  # in the order of y
+    for rows, (high, height) in _whole_and_cut(part.shape[1], side):
+        for columns, (wide, width) in _whole_and_cut(part.shape[2], side):
+            places = (
+                (N, count, 1),
+                (H, high, height),
+                (H, height, 1),
+                (W, wide, width),
+                (W, width, 1),
+                (C, y.shape[3], 1),
+            )
+            target = strided(part[:, rows, columns], 0, places)
+            first, left = rows.start // side, columns.start // side
+            pixels = tiles[:, first : first + high, :height, left : left + wide, :width]
             if relu:
                 xp.maximum(pixels, 0, out=target)
             else:
                 target[...] = pixels
+
+
+def _whole_and_cut(length, side):
+    """Cut 0..length into its whole tiles and the tile that is cut off: (slice, (tiles, pixels of each))."""
+    whole = length // side * side
+    parts = (slice(0, whole), (whole // side, side)), (slice(whole, length), (1, length - whole))
+    return [(place, tiles) for place, tiles in parts if place.start < place.stop]
 
 
 def write_pooled(xp, tiles, band, size, y, winner=None):
@@ -172,13 +189,14 @@ def write_pooled(xp, tiles, band, size, y, winner=None):
     write_tiles(xp, place, band, winner)
 
 
-def _rows(xp, source, first, count):
+def _rows(source, first, count, scratch):
     """The rows first ... first + count - 1 of images (m, H, W, C). Rows outside are zero."""
     m, h, w, c = source.shape
-    if first >= 0 and first + count <= h:
-        return source[:, first : first + count]
-    rows = xp.zeros((m, count, w, c), source.dtype)
-    low, high = max(first, 0), min(first + count, h)
-    if low < high:
-        rows[:, low - first : high - first] = source[:, low:high]
+    low, high = max(first, 0), max(min(first + count, h), 0)
+    if (low, high) == (first, first + count):
+        return source[:, low:high]
+    rows = scratch.take("rows", m, count, w, c)
+    rows[:, : low - first] = 0
+    rows[:, low - first : max(high - first, 0)] = source[:, low:high]
+    rows[:, max(high - first, 0) :] = 0
     return rows

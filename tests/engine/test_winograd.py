@@ -249,11 +249,11 @@ class TestAccuracy:
         assert (worst < bounds).all(), worst
         assert (worst > bounds / 3).all(), f"the bounds are stale: {worst}"
 
-    def test_plain_sums_are_ten_times_as_accurate(self):
+    def test_plain_sums_are_five_times_as_accurate(self):
         found = winograd_accuracy.errors(256, 0)
         *direct, dbias = found["im2col"]
         assert all(1e-7 < error < winograd_accuracy.SUMS for error in direct), direct
-        assert all(fast > 10 * error for fast, error in zip(found["winograd"], direct)), found
+        assert all(fast > 5 * error for fast, error in zip(found["winograd"], direct)), found
         assert found["winograd"][3] == dbias < winograd_accuracy.SUMS  # it is the same sum in both
 
     def test_the_truth_is_the_sum_in_double_precision(self):
