@@ -10,7 +10,6 @@ def relu(x, workspace=None):
     y = max(x, 0)
 
     Shapes: x any. Returns: y like x.
-    workspace   a source of memory for y, used by the engine only
     Identity: equals ops.loops.relu_loops  (tests/ops/test_activation.py). Lesson 3.
     """
     if not is_plain():
