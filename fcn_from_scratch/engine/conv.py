@@ -16,9 +16,9 @@ import math
 
 import numpy as np
 
-from fcn_from_scratch import checks
+from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine import conv_gpu, threads
 from fcn_from_scratch.engine.conv_im2col import (
     im2col_backward,
     im2col_conv2d,
@@ -63,6 +63,8 @@ def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transform
         return winograd_conv2d(x, weight, bias, geometry.padding, relu, transformed, workspace)
     if chosen == "wide" and _starts_from(transformed, frequencies(geometry.kernel_size), x, weight):
         return winograd_wide_conv2d(x, transformed, bias, geometry, relu, workspace)
+    if kernels.usable(x, weight, bias):
+        return conv_gpu.conv2d(x, weight, bias, geometry, relu)
     return (wide_conv2d if chosen == "wide" else im2col_conv2d)(x, weight, bias, geometry, relu, workspace)
 
 

@@ -1,7 +1,7 @@
 """im2col, col2im and a matrix product on the GPU. Images are channels last: (N, H, W, C)."""
 
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.kernels.launch import MOST_BLOCKS, launch
+from fcn_from_scratch.kernels.launch import MOST_BLOCKS, PACK_BYTES, WALKERS, grid, indices, launch, packs
 
 TILE = 64  # TILE in gemm.cu
 
@@ -18,7 +18,9 @@ def im2col(x, rows, ow, kernel_size, stride, dilation, padding=(0, 0)):
     count = rows.stop - rows.start
     patches = get_array_module(x).empty((n * count * ow, kernel_size[0] * kernel_size[1] * c), x.dtype)
     sizes = n, h, w, c, rows.start, count, ow, *kernel_size, *stride, *padding, *dilation
-    launch("im2col", patches.size, x, patches, *sizes)
+    variant = indices(x.size, patches.size) + packs(c, x, patches)
+    units = patches.nbytes // PACK_BYTES if packs(c, x, patches) else patches.size
+    launch("im2col", units, x, patches, *sizes, blocks=min(grid(units), WALKERS), variant=variant)
     return patches
 
 

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.kernels.table import KERNELS
+from fcn_from_scratch.kernels.table import INT, KERNELS, PACKED
 
 SOURCES = Path(__file__).parent
 THREADS = 256  # of a block; BLOCK in reduce.cuh
 MOST_BLOCKS = 1 << 16  # the grid-stride loop takes what is left over; enough to fill any GPU many times
+WALKERS = 1 << 12  # of a kernel whose threads divide once and then walk (odometer.cuh): each has a long way to go
+PACK_BYTES = 16  # Pack in common.cuh: the most that a thread reads or writes at once
 GRID_LIMIT = np.iinfo(np.int32).max  # CUDA's, for a grid of one dimension
 REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 DTYPES = {
@@ -32,12 +34,13 @@ DTYPES = {
 HOST = None  # takes NumPy's arrays as CuPy takes its own: the emulator, while emulator.emulated() lasts
 
 
-def launch(name, count, *arguments, real=None, blocks=None):
+def launch(name, count, *arguments, real=None, blocks=None, variant=()):
     """Run a kernel on the arrays' device: enough threads for `count` pieces of work, none if there are none.
 
     arguments  in the order of the kernel's parameters: arrays, None for an optional pointer, Python numbers
     real       what REAL stands for, float32 or float64; looked up among the arrays if it is None
     blocks     the number of blocks, where the kernel has its own idea of it
+    variant    one of the kernel's variants, see indices and packs
     Raises: TypeError or ValueError that names the kernel, the parameter and what is wrong with it.
     """
     kernel = KERNELS[name]
@@ -46,13 +49,14 @@ def launch(name, count, *arguments, real=None, blocks=None):
     real = _real(kernel, arguments) if real is None else np.dtype(real)
     device, xp = _device(kernel, arguments)
     checked = _checked(kernel, arguments, real)
+    _fits_variant(kernel, arguments, variant)
     if count <= 0:
         return
     blocks = grid(count) if blocks is None else blocks
     if not 1 <= blocks <= GRID_LIMIT:
         raise ValueError(f"{name}: a grid has 1 to {GRID_LIMIT} blocks; got {blocks}")
     with device:
-        function = compiled(xp, kernel.source, REALS[real], device.id).get_function(name)
+        function = compiled(xp, kernel.source, REALS[real], device.id, variant).get_function(name)
         function((blocks,), (THREADS,), checked)
 
 
@@ -66,15 +70,37 @@ def grid(count):
     return min(-(-count // THREADS), MOST_BLOCKS)
 
 
+def indices(*sizes):
+    """The definition that makes a kernel's indices 32 bits wide, if all `sizes` allow it; else none.
+
+    A thread of the last round steps over the end once more. So there must be room for the largest step.
+    """
+    return (INT,) if max(sizes) <= np.iinfo(np.int32).max - (1 << 16) * THREADS else ()
+
+
+def packs(run, *arrays):
+    """The definition that makes a kernel move 16 bytes at a time, if they lie so; else none.
+
+    run   how many numbers lie side by side for certain: packs must not reach from one run into the next
+    """
+    whole = run * arrays[0].itemsize % PACK_BYTES == 0
+    return (PACKED,) if whole and not any(address(array) % PACK_BYTES for array in arrays) else ()
+
+
+def address(array):
+    """Where the array begins in its device's memory."""
+    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
+
+
 @functools.cache
-def compiled(xp, source, real, device_id):
+def compiled(xp, source, real, device_id, variant=()):
     """The module of one source for one meaning of REAL, compiled at its first use on a device, then kept."""
-    return xp.RawModule(code=text(source), options=options(real))
+    return xp.RawModule(code=text(source), options=options(real, variant))
 
 
-def options(real):
+def options(real, variant=()):
     """What the compiler is told."""
-    return ("-std=c++17", f"-DREAL={real}")
+    return ("-std=c++17", f"-DREAL={real}", *(f"-D{definition}" for definition in variant))
 
 
 @functools.cache
@@ -124,6 +150,17 @@ def _device(kernel, arguments):
     if len(devices) != 1:
         raise ValueError(f"{kernel.name}: the arrays lie on different GPUs, {sorted(devices)}")
     return next(iter(devices.values())), xp
+
+
+def _fits_variant(kernel, arguments, variant):
+    """Refuse arrays that this variant of the kernel would read wrongly."""
+    if variant not in kernel.variants:
+        raise ValueError(f"{kernel.name} has the variants {kernel.variants}; got {variant}")
+    for parameter, array in _pointers(kernel, arguments) if variant else ():
+        if INT in variant and not indices(array.size):
+            raise ValueError(f"{kernel.name}: {parameter.name} has too many numbers for 32-bit indices: {array.size}")
+        if PACKED in variant and address(array) % PACK_BYTES:
+            raise ValueError(f"{kernel.name}: {parameter.name} must begin at a multiple of {PACK_BYTES} bytes")
 
 
 def _checked(kernel, arguments, real):

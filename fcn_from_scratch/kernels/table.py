@@ -2,6 +2,9 @@
 
 The parameters are written as in the source, less `__restrict__`; tests/kernels/test_table.py holds the two equal.
 A pointer that may be null is marked with a question mark.
+
+A kernel may have variants, made from the same source by other definitions: INDEX=int, whose indices are 32 bits wide,
+and PACKED=1, which reads and writes 16 bytes at a time.
 """
 
 from typing import NamedTuple
@@ -9,6 +12,8 @@ from typing import NamedTuple
 WINDOW = "int N, int H, int W, int C, int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw"
 AXIS = "int outer, int size, int inner, int k, int s, int p"
 TILES = "int N, int oh, int ow, int F, int first, int rows, int columns"
+INT, PACKED = "INDEX=int", "PACKED=1"
+BY_INDEX_AND_PACK = (), (INT,), (PACKED,), (INT, PACKED)
 LRN = "long long rows, int C, int size, REAL alpha, REAL beta, REAL k"
 
 
@@ -23,13 +28,16 @@ class Parameter(NamedTuple):
 
 
 class Kernel(NamedTuple):
+    """A kernel. `variants` are tuples of definitions, each a kernel of its own; () is the one without any."""
+
     name: str
     source: str
     parameters: tuple
+    variants: tuple = ((),)
 
 
-def _kernel(name, source, parameters):
-    return Kernel(name, source, tuple(map(_parameter, parameters.split(", "))))
+def _kernel(name, source, parameters, variants=((),)):
+    return Kernel(name, source, tuple(map(_parameter, parameters.split(", "))), variants)
 
 
 def _parameter(text):
@@ -48,6 +56,7 @@ KERNELS = {
             "im2col.cu",
             "const REAL* x, REAL* patches, int N, int H, int W, int C, int first, int rows, int ow, int kh, int kw, "
             "int sh, int sw, int ph, int pw, int dh, int dw",
+            BY_INDEX_AND_PACK,
         ),
         _kernel("col2im", "col2im.cu", f"const REAL* columns, REAL* x, {WINDOW}, int dh, int dw"),
         _kernel("gemm", "gemm.cu", "const REAL* A, const REAL* B, REAL* C, int M, int N, int K"),

@@ -8,13 +8,11 @@ UBSan reports a signed int that wraps, but not an unsigned one such as blockIdx.
 numbers that are missing at the end. Both mistakes are planted below.
 """
 
-import contextlib
-import math
-import mmap
 import sys
 
 import numpy as np
 import pytest
+from far_arrays import LAST, end, filled, sparse
 
 from fcn_from_scratch import ops
 from fcn_from_scratch.engine.winograd_transforms import OUTPUTS, POINTS, TAPS, cook_toom
@@ -25,12 +23,10 @@ from fcn_from_scratch.kernels.table import KERNELS
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is promised as Linux does it")
 
 FAR = 1 << 31
-LAST = 256  # numbers: what the last block does in its last round
 SIDE = 1 << 14
 MAP = 2, SIDE, SIDE, 5  # 2.7e9 numbers
 PIXELS, CHANNELS = SIDE * SIDE, 5
 ONE = 1, 1, 1, 1, 0, 0  # a window of one pixel: kernel, stride, padding
-PROMISED = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # MAP_NORESERVE
 
 A, G, B = (np.array(matrix, float) for matrix in cook_toom(POINTS, OUTPUTS, TAPS))  # B is B^T
 CASES = {}
@@ -40,28 +36,6 @@ def case(function):
     """The decorator of a test's arrays: (pieces of work, arguments, [(what was written, what is expected), ...])."""
     CASES[function.__name__] = function
     return function
-
-
-def sparse(*shape, dtype="float32"):
-    """Zeros that take memory where they are written only."""
-    try:
-        memory = mmap.mmap(-1, math.prod(shape) * np.dtype(dtype).itemsize, flags=PROMISED)
-    except OSError as error:
-        pytest.skip(f"this system promises no more memory than it has: {error}")
-    with contextlib.suppress(OSError):  # where there are no huge pages, of which one byte would take two megabytes
-        memory.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(memory, dtype).reshape(shape)
-
-
-def filled(rng, *shape):
-    """Sparse, with random numbers at the end."""
-    array = sparse(*shape)
-    end(array, 2 * LAST)[:] = rng.normal(size=2 * LAST)
-    return array
-
-
-def end(array, count=LAST):
-    return array.reshape(-1)[-count:]
 
 
 def whole_pixels(array):

@@ -46,6 +46,9 @@ PATCHES = {
     "stride": ((2, 9, 8, 2), (3, 3), (2, 3), (1, 2), ONE),
     "dilation": ((1, 11, 9, 3), (3, 2), (2, 1), (2, 0), (2, 3)),
     "no images": ((0, 5, 7, 3), (3, 2), ONE, (0, 0), ONE),
+    "packs": ((2, 5, 6, 8), (3, 2), ONE, (1, 0), ONE),
+    "packs of doubles only": ((1, 5, 7, 6), (1, 3), (2, 1), (0, 2), ONE),
+    "more padding than kernel": ((2, 4, 3, 4), (2, 3), (1, 2), (3, 4), (2, 1)),
 }
 patches = pytest.mark.parametrize("case", PATCHES.values(), ids=PATCHES)
 

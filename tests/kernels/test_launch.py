@@ -111,12 +111,12 @@ def test_headers_are_written_in_place_once():
 
 
 def test_a_changed_header_changes_the_text(monkeypatch, tmp_path):
-    for name in ("im2col.cu", "common.cuh"):
+    for name in ("bias_relu.cu", "common.cuh"):
         (tmp_path / name).write_text((launching.SOURCES / name).read_text(encoding="utf-8"))
     monkeypatch.setattr(launching, "SOURCES", tmp_path)
-    before = text.__wrapped__("im2col.cu")
+    before = text.__wrapped__("bias_relu.cu")
     (tmp_path / "common.cuh").write_text("typedef int idx_t;\n")
-    assert text.__wrapped__("im2col.cu") != before
+    assert text.__wrapped__("bias_relu.cu") != before
 
 
 def test_usable():

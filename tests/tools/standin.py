@@ -80,6 +80,11 @@ class ndarray:
     def device(self):
         return Device()
 
+    @property
+    def data(self):
+        """The pointer to the array's memory."""
+        return SimpleNamespace(ptr=self._host.ctypes.data)
+
     def get(self):
         counts["to host"] += 1
         return self._host.copy(order="K")

@@ -73,8 +73,8 @@ MUTANTS = [
     Mutant(
         "im2col without dilation",
         "kernels/im2col.cu",
-        "const int u = sh * i + dh * a - ph",
-        "const int u = sh * i + a - ph",
+        "+ dh * place[2] - ph",
+        "+ place[2] - ph",
         KERNELS,
     ),
     Mutant(
