@@ -59,11 +59,14 @@ def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transform
     Returns: y (N, F, oh, ow), channels last in memory.
     """
     chosen = _chosen(algorithm, (x, weight), x.shape, weight, geometry)
+    on_gpu = kernels.usable(x, weight, bias)
+    if chosen == "winograd" and on_gpu:
+        return conv_gpu.winograd(x, weight, bias, geometry.padding, relu)
     if chosen == "winograd":
         return winograd_conv2d(x, weight, bias, geometry.padding, relu, transformed, workspace)
     if chosen == "wide" and _starts_from(transformed, frequencies(geometry.kernel_size), x, weight):
         return winograd_wide_conv2d(x, transformed, bias, geometry, relu, workspace)
-    if kernels.usable(x, weight, bias):
+    if on_gpu:
         return conv_gpu.conv2d(x, weight, bias, geometry, relu)
     return (wide_conv2d if chosen == "wide" else im2col_conv2d)(x, weight, bias, geometry, relu, workspace)
 
@@ -81,6 +84,8 @@ def conv2d_relu_pool(x, weight, bias, geometry, pool, algorithm="auto", *, trans
     Identity: equals the three ops one after another, bit for bit  (tests/engine/test_conv.py).
     """
     chosen = _chosen(algorithm, (x, weight), x.shape, weight, geometry)
+    if kernels.usable(x, weight, bias):
+        return conv_gpu.conv2d_relu_pool(x, weight, bias, geometry, pool, chosen)
     if get_array_module(x, weight, bias) is np:
         if chosen == "winograd":
             sizes = geometry.padding, pool.output_size
@@ -99,6 +104,8 @@ def conv2d_backward(dy, x, weight, geometry, out=None, algorithm="auto", *, work
     dweight, dbias = (_zeros(dy, x, weight), 0) if out is None else out
     if dbias is not None:
         dbias += conv2d_bias_grad(dy)
+    if chosen != "winograd" and kernels.usable(dy, x, weight, dweight):
+        return conv_gpu.conv2d_backward(dy, x, weight, geometry, dweight), dweight, dbias
     if chosen == "im2col" and geometry.stride == (1, 1) and geometry.groups == 1 and _same_dtype(dy, x, weight):
         dx = im2col_backward(dy, x, weight, geometry, dweight, workspace)
     else:
@@ -112,6 +119,8 @@ def conv2d_input_grad(dy, x_shape, weight, geometry, algorithm="auto", *, worksp
     chosen = _chosen(algorithm, (dy, weight), x_shape, weight, geometry)
     if chosen == "winograd":
         return winograd_input_grad(dy, weight, geometry.padding, workspace)
+    if kernels.usable(dy, weight):
+        return conv_gpu.conv2d_input_grad(dy, x_shape, weight, geometry)
     return (wide_input_grad if chosen == "wide" else im2col_input_grad)(dy, x_shape, weight, geometry, workspace)
 
 
@@ -121,6 +130,8 @@ def conv2d_weight_grad(dy, x, weight, geometry, out=None, algorithm="auto", *, w
     out = _zeros(dy, x, weight) if out is None else out
     if chosen == "winograd":
         return winograd_weight_grad(dy, x, geometry.padding, out, workspace)
+    if kernels.usable(dy, x, out):
+        return conv_gpu.conv2d_weight_grad(dy, x, weight, geometry, out)
     return (wide_weight_grad if chosen == "wide" else im2col_weight_grad)(dy, x, weight, geometry, out)
 
 
@@ -209,16 +220,23 @@ def _chosen(algorithm, multiplied, x_shape, weight, geometry):
     """The algorithm to take. `multiplied` are the two arrays that are multiplied."""
     xp = get_array_module(*multiplied)
     checks.choice(algorithm, "algorithm", ALGORITHMS)
-    dtype = checks.floating_result(xp, *multiplied) if xp is np else None
-    return _resolved(algorithm, tuple(x_shape), tuple(weight.shape), geometry, dtype)
+    dtype = checks.floating_result(xp, *multiplied)
+    place = "cpu" if xp is np else conv_gpu.precision()
+    return _resolved(algorithm, tuple(x_shape), tuple(weight.shape), geometry, dtype, place)
 
 
 @functools.lru_cache(maxsize=1024)  # every layer asks the same question three times a step
-def _resolved(algorithm, x_shape, weight_shape, geometry, dtype):
-    """The algorithm to take. `dtype` is that of the result, or None on a GPU."""
+def _resolved(algorithm, x_shape, weight_shape, geometry, dtype, place="cpu"):
+    """The algorithm to take. `dtype` is that of the result; place is "cpu", or on a GPU conv_gpu.precision()."""
     kernel_size, stride, _, dilation, groups, _ = geometry
     if algorithm == "auto":
-        return "im2col" if dtype is None else choose(x_shape, weight_shape, geometry, dtype)
+        chosen = choose(x_shape, weight_shape, geometry, dtype)
+        return chosen if place == "cpu" or (chosen, place) == ("winograd", "full") else "im2col"
+    if algorithm == "winograd" and place == "tf32":
+        raise ValueError(
+            "algorithm 'winograd' makes rounding errors 20 times as large, and with TF32 they are too large for that: "
+            "take 'im2col', or unset CUPY_TF32"
+        )
     if algorithm == "winograd" and not _winograd_takes(kernel_size, stride, dilation, groups):
         raise ValueError(
             "algorithm 'winograd' takes 3x3 kernels at stride 1 without dilation or groups; got "

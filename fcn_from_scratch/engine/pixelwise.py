@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch import kernels
+from fcn_from_scratch.backend import get_array_module, memory_order
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.im2col import channels_first
 from fcn_from_scratch.engine.workspace import empty_from
@@ -11,7 +12,9 @@ from fcn_from_scratch.engine.workspace import empty_from
 def relu_backward(dy, y, workspace=None):
     """Compute ops.relu_backward."""
     xp = get_array_module(dy, y)
-    if y.ndim != 4 or xp is not np:
+    if xp is not np:
+        return in_memory_order(_relu_backward_on_gpu, dy, y)
+    if y.ndim != 4:
         return dy * (y > 0)
     n, c, h, w = y.shape
     dx = channels_first(empty_from(workspace, xp)((n, h, w, c), dy.dtype))
@@ -21,6 +24,25 @@ def relu_backward(dy, y, workspace=None):
 
     threads.run(mask, threads.pieces(h, y.size))
     return dx
+
+
+def _relu_backward_on_gpu(dy, y):
+    if not kernels.usable(dy, y):
+        return dy * (y > 0)
+    xp = get_array_module(dy, y)
+    return kernels.relu_backward(*map(xp.ascontiguousarray, (dy, y)))
+
+
+def in_memory_order(function, *arrays):
+    """function(*arrays), element by element. The result lies in memory as the last of the arrays.
+
+    NumPy's functions do this. Those of CuPy return C order: they would turn a channels-last map round, and the next
+    kernel would turn it back. So on a GPU the axes are sorted by their order in memory first.
+    """
+    if get_array_module(*arrays) is np:
+        return function(*arrays)
+    order, back = memory_order(arrays[-1])
+    return function(*(array.transpose(order) for array in arrays)).transpose(back)
 
 
 @threads.one_blas_thread

@@ -16,6 +16,7 @@ from fcn_from_scratch.kernels.pixelwise import (
     dropout,
     local_response_norm,
     local_response_norm_backward,
+    relu_backward,
     sgd,
 )
 from fcn_from_scratch.kernels.pooling import (
@@ -30,7 +31,7 @@ from fcn_from_scratch.kernels.pooling import (
 )
 from fcn_from_scratch.kernels.random import dropout_mask, skip
 from fcn_from_scratch.kernels.upsample import bilinear, bilinear_backward, conv_transpose, interlace
-from fcn_from_scratch.kernels.winograd import conv3x3, conv3x3_input_grad, conv3x3_weight_grad
+from fcn_from_scratch.kernels.winograd import conv3x3, conv3x3_input_grad, conv3x3_relu_pool, conv3x3_weight_grad
 
 __all__ = [
     "MOST_CLASSES",
@@ -44,6 +45,7 @@ __all__ = [
     "confusion_matrix",
     "conv3x3",
     "conv3x3_input_grad",
+    "conv3x3_relu_pool",
     "conv3x3_weight_grad",
     "conv_transpose",
     "dropout",
@@ -58,6 +60,7 @@ __all__ = [
     "max_pool_indices_backward",
     "max_unpool",
     "max_unpool_backward",
+    "relu_backward",
     "sgd",
     "skip",
     "softmax_cross_entropy",

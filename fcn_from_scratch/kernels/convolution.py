@@ -1,7 +1,7 @@
 """im2col, col2im and a matrix product on the GPU. Images are channels last: (N, H, W, C)."""
 
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.kernels.launch import MOST_BLOCKS, PACK_BYTES, WALKERS, grid, indices, launch, packs
+from fcn_from_scratch.kernels.launch import MOST_BLOCKS, PACK_BYTES, indices, launch, packs, walkers
 
 TILE = 64  # TILE in gemm.cu
 
@@ -20,7 +20,7 @@ def im2col(x, rows, ow, kernel_size, stride, dilation, padding=(0, 0)):
     sizes = n, h, w, c, rows.start, count, ow, *kernel_size, *stride, *padding, *dilation
     variant = indices(x.size, patches.size) + packs(c, x, patches)
     units = patches.nbytes // PACK_BYTES if packs(c, x, patches) else patches.size
-    launch("im2col", units, x, patches, *sizes, blocks=min(grid(units), WALKERS), variant=variant)
+    launch("im2col", units, x, patches, *sizes, blocks=walkers(units), variant=variant)
     return patches
 
 
@@ -31,7 +31,8 @@ def col2im(columns, image_shape, out, kernel_size, stride, dilation=(1, 1), padd
     Identity: <columns, im2col(x)> == <col2im(columns), x>  (tests/kernels/test_kernels.py).
     """
     x = get_array_module(columns).empty(image_shape, columns.dtype)
-    launch("col2im", x.size, columns, x, *image_shape, *out, *kernel_size, *stride, *padding, *dilation)
+    sizes = *image_shape, *out, *kernel_size, *stride, *padding, *dilation
+    launch("col2im", x.size, columns, x, *sizes, blocks=walkers(x.size))
     return x
 
 

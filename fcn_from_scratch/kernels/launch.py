@@ -17,7 +17,7 @@ from fcn_from_scratch.kernels.table import INT, KERNELS, PACKED
 SOURCES = Path(__file__).parent
 THREADS = 256  # of a block; BLOCK in reduce.cuh
 MOST_BLOCKS = 1 << 16  # the grid-stride loop takes what is left over; enough to fill any GPU many times
-WALKERS = 1 << 12  # of a kernel whose threads divide once and then walk (odometer.cuh): each has a long way to go
+WALKERS = 1 << 12  # blocks of a kernel whose threads walk
 PACK_BYTES = 16  # Pack in common.cuh: the most that a thread reads or writes at once
 GRID_LIMIT = np.iinfo(np.int32).max  # CUDA's, for a grid of one dimension
 REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
@@ -68,6 +68,11 @@ def contiguous(array):
 def grid(count):
     """How many blocks `count` pieces of work are dealt out to."""
     return min(-(-count // THREADS), MOST_BLOCKS)
+
+
+def walkers(count):
+    """How many blocks a kernel gets whose threads divide once and then walk (odometer.cuh): each has a long way."""
+    return min(grid(count), WALKERS)
 
 
 def indices(*sizes):

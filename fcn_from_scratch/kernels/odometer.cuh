@@ -1,6 +1,7 @@
-// Which number of a map is mine? The answer is a division for every axis, and a GPU has no instruction that divides: one
-// division of 32-bit numbers is about twenty instructions, one of 64-bit numbers about seventy. So a thread divides once,
-// for its first number. From there it goes on like the counter of a car: add the step, digit by digit, with a carry.
+// Which number of a map is mine? The answer is a division for every axis, and a GPU has no instruction that divides:
+// one division of 32-bit numbers is about twenty instructions, one of 64-bit numbers about seventy. So a thread divides
+// once, for its first number. From there it goes on like the counter of a car: add the step, digit by digit, with a
+// carry.
 //
 // A place is written in DIGITS digits, the fastest first; base[k] is how many values digit k has. The last digit has no
 // end. A digit and its step are each below their base, so the carry is 0 or 1, and nothing is divided. Bases are below

@@ -60,7 +60,11 @@ KERNELS = {
         ),
         _kernel("col2im", "col2im.cu", f"const REAL* columns, REAL* x, {WINDOW}, int dh, int dw"),
         _kernel("gemm", "gemm.cu", "const REAL* A, const REAL* B, REAL* C, int M, int N, int K"),
-        _kernel("max_pool", "max_pool.cu", f"const REAL* x, REAL* y, unsigned char* winner, {WINDOW}, int dh, int dw"),
+        _kernel(
+            "max_pool",
+            "max_pool.cu",
+            f"const REAL* x, REAL* y, unsigned char* winner, {WINDOW}, int dh, int dw, int relu",
+        ),
         _kernel(
             "max_pool_backward",
             "max_pool.cu",
@@ -98,6 +102,7 @@ KERNELS = {
         _kernel("bilinear", "bilinear.cu", f"const REAL* x, REAL* y, {AXIS}"),
         _kernel("bilinear_backward", "bilinear.cu", f"const REAL* dy, REAL* dx, {AXIS}"),
         _kernel("bias_relu", "bias_relu.cu", "const REAL* x, const REAL* bias, REAL* y, long long rows, int C"),
+        _kernel("relu_backward", "bias_relu.cu", "const REAL* dy, const REAL* y, REAL* dx, long long count"),
         _kernel(
             "pixel_weights",
             "softmax_cross_entropy.cu",
@@ -152,7 +157,12 @@ KERNELS = {
         _kernel(
             "winograd_output",
             "winograd.cu",
-            f"const REAL* products, const REAL*? bias, REAL* y, {TILES}",
+            f"const REAL* products, const REAL*? bias, REAL* y, {TILES}, int relu",
+        ),
+        _kernel(
+            "winograd_output_pool",
+            "winograd.cu",
+            f"const REAL* products, const REAL*? bias, REAL* y, unsigned char* winner, {TILES}, int h, int w",
         ),
         _kernel("winograd_output_adjoint", "winograd.cu", f"const REAL* dy, REAL* gradients, {TILES}"),
     )

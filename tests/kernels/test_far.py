@@ -91,7 +91,7 @@ def interlace(rng):
 def max_pool(rng):
     x, y, winner = filled(rng, *MAP), sparse(*MAP), sparse(*MAP, dtype="uint8")
     end(winner)[:] = 7
-    return x.size, (x, y, winner, *MAP, SIDE, SIDE, *ONE, 1, 1), [(end(y), end(x)), (end(winner), np.zeros(LAST))]
+    return x.size, (x, y, winner, *MAP, SIDE, SIDE, *ONE, 1, 1, 0), [(end(y), end(x)), (end(winner), np.zeros(LAST))]
 
 
 @case
@@ -149,6 +149,12 @@ def bias_relu(rng):
     x, bias = filled(rng, *MAP), rng.normal(size=CHANNELS).astype("float32")
     expected = end(np.maximum(whole_pixels(x) + bias, 0))
     return x.size, (x, bias, x, x.size // CHANNELS, CHANNELS), [(end(x), expected)]
+
+
+@case
+def relu_backward(rng):
+    dy, y, dx = filled(rng, *MAP), filled(rng, *MAP), sparse(*MAP)
+    return dy.size, (dy, y, dx, dy.size), [(end(dx), np.where(end(y) > 0, end(dy), 0))]
 
 
 NORM = 3, 0.5, 0.75, 1.0
@@ -314,17 +320,33 @@ def winograd_output(rng):
     products[:, -count:] = rng.normal(size=(36, count, CHANNELS))
     m = products[:, -count:].reshape(6, 6, count, CHANNELS).transpose(2, 3, 1, 0)
     expected = (A.T @ m @ A).transpose(2, 0, 3, 1).reshape(4, 4 * count, CHANNELS)
-    arguments = products, None, y, *MAP, *STRIP
+    arguments = products, None, y, *MAP, *STRIP, 0
     return TILES * CHANNELS, arguments, [(y[1, -4:, -4 * count :], expected)]
 
 
 @case
+def winograd_output_pool(rng):
+    work, (products, _, y, *_), [(_, expected)] = winograd_output(rng)
+    pooled, winner = (
+        y.reshape(-1)[: MAP[0] * PIXELS // 4 * CHANNELS],
+        sparse(MAP[0], SIDE // 2, SIDE // 2, CHANNELS, dtype="uint8"),
+    )
+    pooled = pooled.reshape(winner.shape)
+    windows = expected.reshape(2, 2, -1, 2, CHANNELS).transpose(0, 2, 4, 1, 3).reshape(2, -1, CHANNELS, 4)
+    largest, count = windows.max(-1), LAST // CHANNELS
+    places = np.where(largest > 0, windows.argmax(-1), windows.argmax(-1) + 4)
+    checks = [(pooled[1, -2:, -2 * count :], np.maximum(largest, 0)), (winner[1, -2:, -2 * count :], places)]
+    return work, (products, None, pooled, winner, *MAP, *STRIP, SIDE // 2, SIDE // 2), checks
+
+
+@case
 def winograd_output_adjoint(rng):
-    dy, gradients = sparse(*MAP), sparse(36, CHANNELS * TILES)
-    dy[1, -4:, -4 * LAST :, -1] = rng.normal(size=(4, 4 * LAST))
-    tiles = dy[1, -4:, -4 * LAST :, -1].reshape(4, LAST, 4).transpose(1, 0, 2)
-    expected = both_axes(A, tiles).reshape(-1, 36).T
-    return TILES * CHANNELS, (dy, gradients, *MAP, *STRIP), [(gradients[:, -LAST:], expected)]
+    """A block has 32 tiles of all 5 channels."""
+    dy, gradients = sparse(*MAP), sparse(36, CHANNELS, TILES)
+    dy[1, -4:, -4 * 32 :] = rng.normal(size=(4, 4 * 32, CHANNELS))
+    tiles = dy[1, -4:, -4 * 32 :].reshape(4, 32, 4, CHANNELS).transpose(3, 1, 0, 2)
+    expected = both_axes(A, tiles).reshape(CHANNELS, 32, 36).transpose(2, 0, 1)
+    return TILES // 32 * LAST, (dy, gradients, *MAP, *STRIP), [(gradients[:, :, -32:], expected)]
 
 
 @case

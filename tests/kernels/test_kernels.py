@@ -132,6 +132,17 @@ class TestMaxPool:
         close(winner, last(places(indices, options)), 0)
         assert winner.dtype == np.uint8
 
+    def test_with_relu(self, xp, rng, dtype, options):
+        """Where ReLU's output is not positive, the winner is no place in the window."""
+        x = with_ties_and_nan(rng, dtype) - 2
+        y, winner = kernels.max_pool(xp.asarray(last(x)), *window(options), relu=True)
+        pooled, indices = loops.max_pool2d_loops(x, **options)
+        close(y, last(loops.relu_loops(pooled)), 0)
+        shut = ~(pooled > 0)
+        assert 0 < shut.sum() < shut.size
+        size = np.prod(options["kernel_size"], dtype=np.uint8)
+        close(winner, last(places(indices, options) + size * shut), 0)
+
     def test_backward(self, xp, rng, dtype, options):
         _, indices = loops.max_pool2d_loops(with_ties_and_nan(rng, dtype), **options)
         dy, winner = rng.normal(size=indices.shape).astype(dtype), places(indices, options)
@@ -283,6 +294,14 @@ def test_bias_relu(xp, rng, dtype):
     x, bias = rng.normal(size=(2, 5, 4, 3)).astype(dtype), rng.normal(size=3).astype(dtype)
     x[0, 0, 0] = [np.nan, np.inf, -np.inf]
     close(kernels.bias_relu(xp.asarray(x), xp.asarray(bias)), loops.relu_loops(x + bias), TOLERANCE[dtype])
+
+
+def test_relu_backward(xp, rng, dtype):
+    dy, y = (rng.normal(size=(2, 5, 4, 3)).astype(dtype) for _ in range(2))
+    y[0, 0, 0], dy[1, 2, 3] = [np.nan, 0, -0.0], [np.inf, np.nan, -1]
+    with np.errstate(invalid="ignore"):
+        expected = dy * (y > 0)
+    close(kernels.relu_backward(xp.asarray(dy), xp.asarray(y)), expected, 0)
 
 
 @pytest.mark.parametrize("options", [(5, 1.5, 0.75, 1.0), (4, 0.3, 1.2, 2.0), (1, 1.0, 0.5, 1.0), (9, 2.0, 0.75, 1.0)])
@@ -439,6 +458,21 @@ class TestWinograd:
         y = kernels.conv3x3(xp.asarray(last(x)), xp.asarray(weight), device_bias, padding)
         close(y, last(expected), WINOGRAD[dtype])
 
+    @pytest.mark.parametrize("ceil_mode", [True, False])
+    def test_with_relu_and_pool(self, xp, rng, dtype, shape, padding, ceil_mode):
+        """The same bits as three kernels one after another; a window of an odd map may have one pixel."""
+        x, weight, dy = self.arrays(rng, dtype, shape, padding)
+        size = dy.shape[2:]
+        pooled = tuple((n + ceil_mode) // 2 for n in size)
+        if not all(pooled):
+            pytest.skip("no window")
+        arrays = xp.asarray(last(x)), xp.asarray(weight), xp.asarray(rng.normal(size=4).astype(dtype)), padding
+        y = kernels.conv3x3(*arrays)
+        close(kernels.conv3x3(*arrays, relu=True), loops.relu_loops(xp.asnumpy(y)), 0)
+        expected = kernels.max_pool(y, pooled, (2, 2), (2, 2), (0, 0), ONE, relu=True)
+        for ours, theirs in zip(kernels.conv3x3_relu_pool(*arrays, pooled), expected):
+            close(ours, xp.asnumpy(theirs), 0)
+
     def test_gradients(self, xp, rng, dtype, shape, padding):
         """By the definition: what an output got from a pixel through a tap, it gives back through it."""
         x, weight, dy = self.arrays(rng, dtype, shape, padding)
@@ -451,6 +485,16 @@ class TestWinograd:
         upstream, pixels, taps = xp.asarray(last(dy)), xp.asarray(last(x)), xp.asarray(weight)
         close(kernels.conv3x3_input_grad(upstream, taps, padding), last(dx), WINOGRAD[dtype])
         close(kernels.conv3x3_weight_grad(upstream, pixels, padding), dweight, WINOGRAD[dtype])
+
+
+@pytest.mark.parametrize("shape", [(2, 9, 13, 70, 11), (1, 35, 4, 5, 3)])
+def test_the_adjoint_in_parts_of_tiles_and_channels(xp, rng, dtype, shape):
+    """More tiles and channels than a block takes at once, and neither a multiple of it."""
+    n, oh, ow, f, c = shape
+    x, dy = (rng.normal(size=s).astype(dtype) for s in ((n, oh + 2, ow + 2, c), (n, oh, ow, f)))
+    windows = np.lib.stride_tricks.sliding_window_view(x.astype(float), (3, 3), axis=(1, 2))
+    expected = np.einsum("nijf,nijcab->fcab", dy, windows)
+    close(kernels.conv3x3_weight_grad(xp.asarray(dy), xp.asarray(x), (0, 0)), expected, WINOGRAD[dtype])
 
 
 # --- shapes nobody thought of ---------------------------------------------------------------------------------------

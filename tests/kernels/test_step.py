@@ -11,7 +11,7 @@ from fcn_from_scratch import engine, models, ops, plain
 from fcn_from_scratch.cli import main
 from fcn_from_scratch.kernels import emulator
 from fcn_from_scratch.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, Sequential, ShiftAndStitch
-from fcn_from_scratch.ops import loops
+from fcn_from_scratch.ops import loops, loops_backward
 from fcn_from_scratch.ops.shapes import conv_geometry, pool_geometry
 from fcn_from_scratch.training import SGD
 
@@ -117,6 +117,86 @@ def test_a_step_copies_nothing_but_the_loss(built, monkeypatch, which):
     standin.counts.clear()
     _, copies = step(net, sgd, *arrays, count_copies)
     assert copies == {"before": {}, "forward": {}, "loss": {"to host": 1}, "backward": {}, "step": {}}
+
+
+def test_a_step_turns_no_map_of_features_round(built, monkeypatch):
+    """Maps lie channels last from the first layer to the last. Only the picture is copied to this order, and what a
+    crop's backward makes, which are maps of scores.
+
+    As CuPy's, the stand-in's functions return C order. A sum of two gradients or a product with [y > 0] that is written
+    as array code turns its map round, and the next kernel turns it back.
+    """
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    _, net = nets("two skips", "float32")
+    x, labels = batch(net, "float32")
+    net.to("cuda")
+    arrays = standin.asarray(x), standin.asarray(labels)
+    standin.counts.clear()
+    step(net, SGD(net, 0.05, 0.9, 0.01), *arrays)
+    turned = [key[1] for key in standin.counts if key[0] == "transposed"]
+    assert (2, 37, 30, 3) in turned
+    assert {channels for *_, channels in turned} == {3}  # of the picture, and the classes; features have 4 or more
+
+
+@pytest.fixture
+def launched(built, monkeypatch):
+    """The names of all launched kernels, in order."""
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    names, get_function = [], standin.RawModule.get_function
+
+    def watch(module, name):
+        names.append(name)
+        return get_function(module, name)
+
+    monkeypatch.setattr(standin.RawModule, "get_function", watch)
+    return names
+
+
+def wide_conv(rng, dtype, channels=64):
+    """The smallest convolution that Winograd's algorithm pays for, on the device: 64 channels, 32x33 pixels."""
+    return [standin.asarray(rng.normal(size=s).astype(dtype)) for s in ((1, channels, 32, 33), (64, channels, 3, 3))]
+
+
+def test_a_gpu_takes_winograd_where_the_cpu_does(launched, rng):
+    for dtype, channels, takes in (("float32", 64, True), ("float64", 64, False), ("float32", 63, False)):
+        launched.clear()
+        x, weight = wide_conv(rng, dtype, channels)
+        ops.conv2d(x, weight, padding=1)
+        dy = standin.zeros((1, 64, 32, 33), dtype)
+        ops.conv2d_backward(dy, x, weight, padding=1)
+        forward, gradients = "winograd_output" in launched, "winograd_output_adjoint" in launched
+        assert (forward, gradients, "im2col" in launched) == (takes, takes, not takes)
+
+
+def test_winograd_is_refused_under_tf32(launched, rng, monkeypatch):
+    monkeypatch.setenv("CUPY_TF32", "1")
+    x, weight = wide_conv(rng, "float32")
+    ops.conv2d(x, weight, padding=1)
+    assert "im2col" in launched
+    assert "winograd_output" not in launched
+    with pytest.raises(ValueError, match="take 'im2col', or unset CUPY_TF32"):
+        ops.conv2d(x, weight, padding=1, algorithm="winograd")
+    host = [standin.asnumpy(array) for array in (x, weight)]
+    assert ops.conv2d(*host, padding=1, algorithm="winograd").shape == (1, 64, 32, 33)  # a CPU has no TF32
+
+
+def test_winograd_relu_and_pool_are_one_kernel(launched, rng):
+    x, weight, bias = (standin.asarray(rng.normal(size=s)) for s in ((2, 5, 9, 7), (4, 5, 3, 3), (4,)))
+    conv2d_relu_pool(x, weight, bias, 1, "winograd")
+    assert launched == ["winograd_kernel", "winograd_input", "winograd_output_pool"]
+
+
+def test_the_gradients_of_fc6_gather_its_input_alone(built, monkeypatch, rng):
+    """More outputs than pixels: the patches of dy, padded by 6, would be 30 times as many numbers as those of x."""
+    monkeypatch.setitem(sys.modules, "cupy", standin)
+    x, weight, dy = (rng.normal(size=s) for s in ((2, 3, 8, 9), (40, 3, 7, 6), (2, 40, 2, 4)))
+    gathered, im2col = [], engine.conv_gpu.kernels.im2col
+    watch = lambda *given: gathered.append(im2col(*given)) or gathered[-1]  # noqa: E731
+    monkeypatch.setattr(engine.conv_gpu.kernels, "im2col", watch)
+    found = ops.conv2d_backward(*map(standin.asarray, (dy, x, weight)))
+    assert [patches.shape for patches in gathered] == [(2 * 2 * 4, 7 * 6 * 3)]
+    for ours, theirs in zip(found, loops_backward.conv2d_backward_loops(dy, x, weight)):
+        close(ours, theirs, 1e-12)
 
 
 @pytest.mark.parametrize("inside", [True, False])

@@ -86,7 +86,7 @@ def test_right_on_both_sides_of_the_bound(built, rng, monkeypatch, launched, bey
     assert (x.size > MOST) == beyond
     monkeypatch.setattr(kernels.convolution, "get_array_module", lambda _: Promise(patches))
     units = x.size // channels
-    last = (units - 1) // launch.THREADS % min(launch.grid(units), launch.WALKERS)
+    last = (units - 1) // launch.THREADS % launch.walkers(units)
     monkeypatch.setattr(emulator, "BLOCKS", slice(last, last + 1))
     with emulator.emulated():
         kernels.im2col(x, slice(0, SIDE), width, (1, 1), (1, 1), (1, 1))
