@@ -21,7 +21,7 @@ from fcn_from_scratch.engine.conv import (
 )
 from fcn_from_scratch.engine.conv_transpose import conv_transpose2d, conv_transpose2d_backward
 from fcn_from_scratch.engine.loss import softmax_cross_entropy
-from fcn_from_scratch.engine.pixelwise import both_axes, in_memory_order, matrix_product, relu_backward, sgd
+from fcn_from_scratch.engine.pixelwise import both_axes, matrix_product, relu_backward, sgd
 from fcn_from_scratch.engine.pooling import max_pool2d, max_pool2d_winner, max_pool2d_winner_backward, winner_indices
 
 __all__ = [
@@ -35,7 +35,6 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose2d_backward",
     "gpu",
-    "in_memory_order",
     "matrix_product",
     "max_pool2d",
     "max_pool2d_winner",

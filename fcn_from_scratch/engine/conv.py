@@ -1,10 +1,12 @@
-"""Convolution and its gradients by three algorithms, and the choice between them.
+"""Convolution and its gradients by several algorithms, and the choice between them.
 
-All three compute the same numbers, up to rounding:
+All of them compute the same numbers, up to rounding:
 
 im2col     engine.conv_im2col: patches times weights, one block of patches at a time. It takes every convolution
 wide       engine.conv_wide: patches times weights, one part of the channels at a time, for fc6 and fc7
 winograd   engine.winograd: F(4, 3), a quarter of the multiplications for a 3x3 kernel
+implicit   on a GPU, engine.conv_gpu: one kernel whose patches are in shared memory only. On a CPU it is im2col, whose
+           blocks of patches stay in the cache: the same idea
 
 ops.conv has checked the arguments. `geometry` is an ops.shapes.Geometry. A forward can start from a weight that was
 transformed in advance, see `transformation`. For such a weight "wide" uses Winograd's algorithm too
@@ -43,7 +45,7 @@ from fcn_from_scratch.engine.winograd_wide import (
     winograd_wide_conv2d,
 )
 
-ALGORITHMS = ("auto", "im2col", "wide", "winograd")
+ALGORITHMS = ("auto", "im2col", "wide", "winograd", "implicit")
 WINOGRAD_CHANNELS = 64  # with fewer, transforming the pixels costs more time than it saves
 WINOGRAD_TILES = 64  # of 4x4 outputs; with fewer, transforming the weights costs more time than it saves
 WIDE_WEIGHTS = 1 << 20  # fewer stay in the cache, so reading them for every block of patches is cheap
@@ -67,7 +69,7 @@ def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transform
     if chosen == "wide" and _starts_from(transformed, frequencies(geometry.kernel_size), x, weight):
         return winograd_wide_conv2d(x, transformed, bias, geometry, relu, workspace)
     if on_gpu:
-        return conv_gpu.conv2d(x, weight, bias, geometry, relu)
+        return conv_gpu.conv2d(x, weight, bias, geometry, relu, chosen)
     return (wide_conv2d if chosen == "wide" else im2col_conv2d)(x, weight, bias, geometry, relu, workspace)
 
 
@@ -105,7 +107,7 @@ def conv2d_backward(dy, x, weight, geometry, out=None, algorithm="auto", *, work
     if dbias is not None:
         dbias += conv2d_bias_grad(dy)
     if chosen != "winograd" and kernels.usable(dy, x, weight, dweight):
-        return conv_gpu.conv2d_backward(dy, x, weight, geometry, dweight), dweight, dbias
+        return conv_gpu.conv2d_backward(dy, x, weight, geometry, dweight, chosen), dweight, dbias
     if chosen == "im2col" and geometry.stride == (1, 1) and geometry.groups == 1 and _same_dtype(dy, x, weight):
         dx = im2col_backward(dy, x, weight, geometry, dweight, workspace)
     else:
@@ -120,7 +122,7 @@ def conv2d_input_grad(dy, x_shape, weight, geometry, algorithm="auto", *, worksp
     if chosen == "winograd":
         return winograd_input_grad(dy, weight, geometry.padding, workspace)
     if kernels.usable(dy, weight):
-        return conv_gpu.conv2d_input_grad(dy, x_shape, weight, geometry)
+        return conv_gpu.conv2d_input_grad(dy, x_shape, weight, geometry, chosen)
     return (wide_input_grad if chosen == "wide" else im2col_input_grad)(dy, x_shape, weight, geometry, workspace)
 
 
@@ -242,6 +244,6 @@ def _resolved(algorithm, x_shape, weight_shape, geometry, dtype, place="cpu"):
             "algorithm 'winograd' takes 3x3 kernels at stride 1 without dilation or groups; got "
             f"kernel_size {kernel_size}, stride {stride}, dilation {dilation}, groups {groups}"
         )
-    if algorithm == "wide" and groups != 1:
-        raise ValueError(f"algorithm 'wide' takes convolutions without groups; got groups {groups}")
+    if algorithm in ("wide", "implicit") and groups != 1:
+        raise ValueError(f"algorithm {algorithm!r} takes convolutions without groups; got groups {groups}")
     return algorithm

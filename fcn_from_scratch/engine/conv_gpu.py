@@ -32,11 +32,15 @@ def winograd(x, weight, bias, padding, relu=False):
     return channels_first(kernels.conv3x3(channels_last(x), weight, bias, padding, relu))
 
 
-def conv2d(x, weight, bias, geometry, relu=False):
-    """Compute engine.conv.conv2d by patches.
+def conv2d(x, weight, bias, geometry, relu=False, algorithm="im2col"):
+    """Compute engine.conv.conv2d by patches, which "implicit" keeps in shared memory.
 
     y[(n, i, j), f] = bias[f] + sum over (a, b, c) of patches[(n, i, j), (a, b, c)] * weight[(a, b, c), f]
     """
+    if algorithm == "implicit":
+        _, stride, padding, dilation, _, out = geometry
+        arrays = channels_last(x), channels_last(weight), bias
+        return channels_first(kernels.implicit_gemm(*arrays, out, stride, dilation, padding, relu))
     f, groups = len(weight), geometry.groups
     xp, pixels = get_array_module(x), channels_last(x)
     y = xp.empty((len(x), *geometry.output_size, f), x.dtype)
@@ -63,20 +67,20 @@ def conv2d_relu_pool(x, weight, bias, geometry, pool, algorithm):
     if algorithm == "winograd":
         sizes = geometry.padding, pool.output_size
         return tuple(map(channels_first, kernels.conv3x3_relu_pool(channels_last(x), weight, bias, *sizes)))
-    y = conv2d(x, weight, bias, geometry)
+    y = conv2d(x, weight, bias, geometry, algorithm=algorithm)
     windows = Windows(tuple(y.shape[2:]), pool)
     return tuple(map(channels_first, kernels.max_pool(channels_last(y), windows.out, *windows.placing, relu=True)))
 
 
-def conv2d_backward(dy, x, weight, geometry, out):
+def conv2d_backward(dy, x, weight, geometry, out, algorithm="im2col"):
     """Both gradients: returns dx, and adds the gradient with respect to the weight to `out`.
 
     Where the patches of dy are the smaller matrix, both come from them, as in conv_im2col.im2col_backward. fc6 is the
     other kind: its dy has 4096 channels and must be padded by 6, so its patches are 8 times as large as those of x.
     """
-    if _by_patches_of_x(x.shape, weight, geometry):
+    if algorithm == "implicit" or _by_patches_of_x(x.shape, weight, geometry):
         conv2d_weight_grad(dy, x, weight, geometry, out)
-        return conv2d_input_grad(dy, x.shape, weight, geometry)
+        return conv2d_input_grad(dy, x.shape, weight, geometry, algorithm)
     xp, pixels, (n, c, h, w) = get_array_module(x), channels_last(x), x.shape
     dy, flipped, geometry = turned(dy, weight, geometry, x.shape)
     upstream, matrix, dx = channels_last(dy), weight_matrix(flipped, x.dtype), xp.empty((n, h, w, c), x.dtype)
@@ -102,13 +106,13 @@ def conv2d_weight_grad(dy, x, weight, geometry, out):
     return out
 
 
-def conv2d_input_grad(dy, x_shape, weight, geometry):
+def conv2d_input_grad(dy, x_shape, weight, geometry, algorithm="im2col"):
     """At stride 1 a convolution of dy with the turned kernel; elsewhere, and for fc6, every pixel of dy adds its scaled
     kernel to the image: columns[(n, i, j), (a, b, c)] = sum over f of dy[(n, i, j), f] * weight[f, (a, b, c)], and
     col2im, the transpose of im2col."""
     if not _by_patches_of_x(x_shape, weight, geometry):
         dy, flipped, geometry = turned(dy, weight, geometry, x_shape)
-        return conv2d(dy, flipped, None, geometry)
+        return conv2d(dy, flipped, None, geometry, algorithm=algorithm)
     kernel_size, stride, padding, dilation, groups, out = geometry
     xp, upstream, (n, c, h, w) = get_array_module(dy), channels_last(dy), x_shape
     dx = xp.empty((n, h, w, c), dy.dtype)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fcn_from_scratch import kernels
-from fcn_from_scratch.backend import get_array_module, memory_order
+from fcn_from_scratch.backend import get_array_module, in_memory_order
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.im2col import channels_first
 from fcn_from_scratch.engine.workspace import empty_from
@@ -31,18 +31,6 @@ def _relu_backward_on_gpu(dy, y):
         return dy * (y > 0)
     xp = get_array_module(dy, y)
     return kernels.relu_backward(*map(xp.ascontiguousarray, (dy, y)))
-
-
-def in_memory_order(function, *arrays):
-    """function(*arrays), element by element. The result lies in memory as the last of the arrays.
-
-    NumPy's functions do this. Those of CuPy return C order: they would turn a channels-last map round, and the next
-    kernel would turn it back. So on a GPU the axes are sorted by their order in memory first.
-    """
-    if get_array_module(*arrays) is np:
-        return function(*arrays)
-    order, back = memory_order(arrays[-1])
-    return function(*(array.transpose(order) for array in arrays)).transpose(back)
 
 
 @threads.one_blas_thread

@@ -11,6 +11,7 @@
 
 #define __global__ static
 #define __device__ static inline
+#define __launch_bounds__(...)
 #define __shared__ static __attribute__((section("emu_shared")))
 
 struct EmuIndex {

@@ -210,7 +210,7 @@ def build(code, options):
 
 
 def _names(code):
-    return re.findall(r'extern "C" __global__ void (\w+)\(', code)
+    return re.findall(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s+)?(\w+)\(', code)
 
 
 def _compile(stem, source, flags):

@@ -58,6 +58,13 @@ KERNELS = {
             "int sh, int sw, int ph, int pw, int dh, int dw",
             BY_INDEX_AND_PACK,
         ),
+        _kernel(
+            "implicit_gemm",
+            "implicit_gemm.cu",
+            "const REAL* x, const REAL* weight, const REAL*? bias, REAL* y, int N, int H, int W, int C, int F, int oh, "
+            "int ow, int kh, int kw, int sh, int sw, int ph, int pw, int dh, int dw, int relu",
+            ((), (PACKED,)),
+        ),
         _kernel("col2im", "col2im.cu", f"const REAL* columns, REAL* x, {WINDOW}, int dh, int dw"),
         _kernel("gemm", "gemm.cu", "const REAL* A, const REAL* B, REAL* C, int M, int N, int K"),
         _kernel(

@@ -18,7 +18,7 @@
 // along the channels, and each thread takes its 16 pixels from shared memory with neighbours along the tiles. Without
 // it a warp would read from 32 places, 4 bytes of 32 in each. Only the kernel's channels are turned round the slow way.
 //   It is for the 36 GEMMs between the transforms that these arrays lie so: products[q] = tiles[q] kernel[q],
-// and dkernel[q] = gradients[q] tiles[q]. cuBLAS does them in one batched call, and no factor has to be transposed first.
+// and dkernel[q] = gradients[q] tiles[q]. cuBLAS does them in one batched call, and transposes no factor first.
 // Roofline: memory. A tile is 16 numbers of the map and 36 transformed ones: input and adjoint read 16 (input: 36, but
 // 20 of them from the cache) and write 36, output reads 36 and writes 16, or 4 with the pool. Bias and ReLU cost
 // nothing more here; on their own they read and write 16 each, and the pool reads 16 again.

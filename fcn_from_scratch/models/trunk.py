@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fcn_from_scratch import checks, engine
-from fcn_from_scratch.backend import is_plain
+from fcn_from_scratch import checks
+from fcn_from_scratch.backend import in_memory_order, is_plain
 from fcn_from_scratch.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential, fused
 
 
@@ -93,7 +93,7 @@ class Trunk(Sequential):
 
     def _both(self, dy, dmaps, key):
         """Two consumers read a tapped map, the next layer and a skip. Its gradient is the sum of theirs."""
-        return engine.in_memory_order(operator.add, dy, dmaps[key]) if key in dmaps else dy
+        return in_memory_order(operator.add, dy, dmaps[key]) if key in dmaps else dy
 
 
 def vgg_stages(config, rng, dtype=np.float32):

@@ -294,6 +294,16 @@ def gemm_of_a_wide_matrix(rng):
     return product(rng, 1, 1 << 27, 17)
 
 
+@case
+def implicit_gemm(rng):
+    """A 1x1 kernel, so that y is a product of matrices."""
+    x, weight, y = filled(rng, *MAP), rng.normal(size=(CHANNELS, CHANNELS)).astype("float32"), sparse(*MAP)
+    end(x, 128 * CHANNELS)[:] = rng.normal(size=128 * CHANNELS)
+    expected = end(x, 128 * CHANNELS).reshape(128, CHANNELS).astype(float) @ weight.T
+    arguments = x, weight, None, y, *MAP, CHANNELS, SIDE, SIDE, *ONE, 1, 1, 0
+    return 2 * PIXELS // 128 * LAST, arguments, [(end(y, 128 * CHANNELS).reshape(128, CHANNELS), expected)]
+
+
 TILES = 2 * (SIDE // 4) ** 2
 STRIP = 0, SIDE // 4, SIDE // 4  # first tile row, tile rows, tile columns
 

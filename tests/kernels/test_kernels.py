@@ -85,6 +85,37 @@ def test_gemm(xp, rng, dtype, sizes):
     close(kernels.gemm(xp.asarray(a), xp.asarray(b)), a.astype(float) @ b.astype(float), TOLERANCE[dtype])
 
 
+IMPLICIT = {  # N, C, H, W; F; kernel, stride, padding, dilation
+    "few channels": ((2, 3, 9, 11), 5, (3, 2), (2, 1), (1, 2), ONE),
+    "packs, dilated": ((1, 8, 10, 7), 6, (2, 3), ONE, (2, 1), (3, 2)),
+    "more than one tile": ((1, 4, 12, 13), 132, (3, 3), ONE, (1, 1), ONE),
+    "a strip over several taps": ((1, 1, 6, 7), 3, (5, 5), (1, 2), (4, 7), ONE),
+    "half a strip": ((2, 4, 3, 5), 2, ONE, ONE, (0, 0), ONE),
+}
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("case", IMPLICIT.values(), ids=IMPLICIT)
+def test_implicit_gemm(xp, rng, dtype, case, relu):
+    shape, f, kernel_size, stride, padding, dilation = case
+    x, weight, bias = (rng.normal(size=s).astype(dtype) for s in (shape, (f, shape[1], *kernel_size), (f,)))
+    out = out_size(shape[2:], kernel_size, stride, padding, dilation)
+    for offset in (None, bias):
+        expected = loops.conv2d_loops(x.astype(float), weight.astype(float), offset, stride, padding, dilation)
+        arrays = [None if a is None else xp.asarray(a) for a in (last(x), last(weight), offset)]
+        y = kernels.implicit_gemm(*arrays, out, stride, dilation, padding, relu)
+        close(y, last(loops.relu_loops(expected) if relu else expected), 4 * TOLERANCE[dtype])
+
+
+def test_implicit_gemm_keeps_nan_to_its_windows(xp, rng, dtype):
+    x, weight = rng.normal(size=(1, 9, 9, 4)).astype(dtype), rng.normal(size=(3, 3, 3, 4)).astype(dtype)
+    x[0, 4, 5, 1] = np.nan
+    y = xp.asnumpy(kernels.implicit_gemm(xp.asarray(x), xp.asarray(weight), None, (9, 9), ONE, ONE, ONE, True))
+    holes = np.zeros((9, 9), bool)
+    holes[3:6, 4:7] = True
+    np.testing.assert_array_equal(np.isnan(y[0]), np.repeat(holes[..., None], 3, axis=2))
+
+
 # --- pooling ------------------------------------------------------------------------------------------------------
 
 MAX = {

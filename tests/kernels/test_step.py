@@ -9,7 +9,7 @@ from arrays import close
 
 from fcn_from_scratch import engine, models, ops, plain
 from fcn_from_scratch.cli import main
-from fcn_from_scratch.kernels import emulator
+from fcn_from_scratch.kernels import emulator, launch
 from fcn_from_scratch.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, Sequential, ShiftAndStitch
 from fcn_from_scratch.ops import loops, loops_backward
 from fcn_from_scratch.ops.shapes import conv_geometry, pool_geometry
@@ -142,14 +142,17 @@ def test_a_step_turns_no_map_of_features_round(built, monkeypatch):
 def launched(built, monkeypatch):
     """The names of all launched kernels, in order."""
     monkeypatch.setitem(sys.modules, "cupy", standin)
-    names, get_function = [], standin.RawModule.get_function
+    names = []
 
-    def watch(module, name):
-        names.append(name)
-        return get_function(module, name)
+    class RawModule(standin.RawModule):
+        def get_function(self, name):
+            function = super().get_function(name)
+            return lambda *given: names.append(name) or function(*given)
 
-    monkeypatch.setattr(standin.RawModule, "get_function", watch)
-    return names
+    monkeypatch.setattr(standin, "RawModule", RawModule)
+    launch.compiled.cache_clear()
+    yield names
+    launch.compiled.cache_clear()
 
 
 def wide_conv(rng, dtype, channels=64):
@@ -240,7 +243,7 @@ def test_shift_and_stitch(xp, rng, dtype, form):
     close(device.backward(xp.asarray(dy)), host.backward(dy), tolerance)
 
 
-@pytest.mark.parametrize("algorithm", ["im2col", "winograd", "wide"])
+@pytest.mark.parametrize("algorithm", ["im2col", "winograd", "wide", "implicit"])
 @pytest.mark.parametrize("relu", [True, False])
 def test_convolution_by_name_in_any_layout(xp, rng, dtype, layout, algorithm, relu):
     x, weight, bias = (rng.normal(size=s).astype(dtype) for s in ((2, 5, 9, 7), (4, 5, 3, 3), (4,)))
@@ -250,7 +253,7 @@ def test_convolution_by_name_in_any_layout(xp, rng, dtype, layout, algorithm, re
     close(y, loops.relu_loops(expected) if relu else expected, 2e-5)
 
 
-@pytest.mark.parametrize("algorithm", ["im2col", "winograd", "wide"])
+@pytest.mark.parametrize("algorithm", ["im2col", "winograd", "wide", "implicit"])
 def test_gradients_by_name_in_any_layout(xp, rng, dtype, layout, algorithm):
     x, weight, dy = (rng.normal(size=s).astype(dtype) for s in ((2, 5, 9, 7), (4, 5, 3, 3), (2, 4, 9, 9)))
     options = {"padding": (1, 2), "algorithm": algorithm}
@@ -270,7 +273,7 @@ def conv2d_relu_pool(x, weight, bias, padding, algorithm, ceil_mode=False):
     return engine.conv2d_relu_pool(x, weight, bias, geometry, pool, algorithm)
 
 
-@pytest.mark.parametrize("algorithm", ["im2col", "winograd", "wide"])
+@pytest.mark.parametrize("algorithm", ["im2col", "winograd", "wide", "implicit"])
 def test_a_convolution_by_name_copies_nothing(built, rng, monkeypatch, algorithm):
     monkeypatch.setitem(sys.modules, "cupy", standin)
     sizes = (2, 5, 9, 7), (4, 5, 3, 3), (4,), (2, 4, 9, 9)
