@@ -7,6 +7,7 @@ wide       engine.conv_wide: patches times weights, one part of the channels at 
 winograd   engine.winograd: F(4, 3), a quarter of the multiplications for a 3x3 kernel
 implicit   on a GPU, engine.conv_gpu: one kernel whose patches are in shared memory only. On a CPU it is im2col, whose
            blocks of patches stay in the cache: the same idea
+3xtf32     on a GPU, in float32: implicit, with three products of TF32 numbers for one. Never chosen unless asked for
 
 ops.conv has checked the arguments. `geometry` is an ops.shapes.Geometry. A forward can start from a weight that was
 transformed in advance, see `transformation`. For such a weight "wide" uses Winograd's algorithm too
@@ -45,7 +46,7 @@ from fcn_from_scratch.engine.winograd_wide import (
     winograd_wide_conv2d,
 )
 
-ALGORITHMS = ("auto", "im2col", "wide", "winograd", "implicit")
+ALGORITHMS = ("auto", "im2col", "wide", "winograd", "implicit", "3xtf32")
 WINOGRAD_CHANNELS = 64  # with fewer, transforming the pixels costs more time than it saves
 WINOGRAD_TILES = 64  # of 4x4 outputs; with fewer, transforming the weights costs more time than it saves
 WIDE_WEIGHTS = 1 << 20  # fewer stay in the cache, so reading them for every block of patches is cheap
@@ -244,6 +245,11 @@ def _resolved(algorithm, x_shape, weight_shape, geometry, dtype, place="cpu"):
             "algorithm 'winograd' takes 3x3 kernels at stride 1 without dilation or groups; got "
             f"kernel_size {kernel_size}, stride {stride}, dilation {dilation}, groups {groups}"
         )
-    if algorithm in ("wide", "implicit") and groups != 1:
+    if algorithm == "3xtf32" and (place == "cpu" or dtype != np.float32):
+        raise ValueError(
+            "algorithm '3xtf32' multiplies float32 numbers on the tensor cores of a GPU; got "
+            + ("arrays of the CPU" if place == "cpu" else str(dtype))
+        )
+    if algorithm in ("wide", "implicit", "3xtf32") and groups != 1:
         raise ValueError(f"algorithm {algorithm!r} takes convolutions without groups; got groups {groups}")
     return algorithm

@@ -21,6 +21,8 @@ from fcn_from_scratch.engine.im2col import (
 )
 from fcn_from_scratch.engine.pooling_windows import Windows
 
+IMPLICIT = {"implicit": "implicit_gemm", "3xtf32": "tf32x3_gemm"}  # algorithms, and the kernels that compute them
+
 
 def precision():
     """ "full", or "tf32" if CuPy may round the factors of products to TF32's ten bits."""
@@ -33,14 +35,14 @@ def winograd(x, weight, bias, padding, relu=False):
 
 
 def conv2d(x, weight, bias, geometry, relu=False, algorithm="im2col"):
-    """Compute engine.conv.conv2d by patches, which "implicit" keeps in shared memory.
+    """Compute engine.conv.conv2d by patches, which "implicit" and "3xtf32" keep in shared memory.
 
     y[(n, i, j), f] = bias[f] + sum over (a, b, c) of patches[(n, i, j), (a, b, c)] * weight[(a, b, c), f]
     """
-    if algorithm == "implicit":
+    if algorithm in IMPLICIT:
         _, stride, padding, dilation, _, out = geometry
         arrays = channels_last(x), channels_last(weight), bias
-        return channels_first(kernels.implicit_gemm(*arrays, out, stride, dilation, padding, relu))
+        return channels_first(kernels.implicit_gemm(*arrays, out, stride, dilation, padding, relu, IMPLICIT[algorithm]))
     f, groups = len(weight), geometry.groups
     xp, pixels = get_array_module(x), channels_last(x)
     y = xp.empty((len(x), *geometry.output_size, f), x.dtype)
@@ -78,7 +80,7 @@ def conv2d_backward(dy, x, weight, geometry, out, algorithm="im2col"):
     Where the patches of dy are the smaller matrix, both come from them, as in conv_im2col.im2col_backward. fc6 is the
     other kind: its dy has 4096 channels and must be padded by 6, so its patches are 8 times as large as those of x.
     """
-    if algorithm == "implicit" or _by_patches_of_x(x.shape, weight, geometry):
+    if algorithm in IMPLICIT or _by_patches_of_x(x.shape, weight, geometry):
         conv2d_weight_grad(dy, x, weight, geometry, out)
         return conv2d_input_grad(dy, x.shape, weight, geometry, algorithm)
     xp, pixels, (n, c, h, w) = get_array_module(x), channels_last(x), x.shape

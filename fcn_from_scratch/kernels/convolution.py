@@ -4,7 +4,8 @@ from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.kernels.launch import MOST_BLOCKS, PACK_BYTES, contiguous, indices, launch, packs, walkers
 
 TILE = 64  # TILE in gemm.cu
-CONV_TILE, RUN = 128, 4  # TILE and RUN in implicit_gemm.cu
+CONV_TILE, RUN = 128, 4  # TILE and RUN in implicit.cuh
+TENSOR_CORES = 80  # the first compute capability whose tensor cores know TF32
 
 
 def im2col(x, rows, ow, kernel_size, stride, dilation, padding=(0, 0)):
@@ -38,13 +39,18 @@ def col2im(columns, image_shape, out, kernel_size, stride, dilation=(1, 1), padd
     return x
 
 
-def implicit_gemm(x, weight, bias, out, stride, dilation, padding=(0, 0), relu=False):
+def implicit_gemm(x, weight, bias, out, stride, dilation, padding=(0, 0), relu=False, kernel="implicit_gemm"):
     """y of ops.conv2d without groups, as a product whose patches are in shared memory only (implicit_gemm.cu).
 
-    relu  ReLU after it
+    relu    ReLU after it
+    kernel  "implicit_gemm", or "tf32x3_gemm" for float32 on tensor cores (tf32x3_gemm.cu)
     Shapes: x (N, H, W, C); weight (F, kh, kw, C); bias (F,) or None; out (oh, ow). Returns: y (N, oh, ow, F).
     Identity: equals conv2d_loops  (tests/kernels/test_kernels.py).
+    Raises: ValueError for "tf32x3_gemm" on a GPU whose tensor cores do not know TF32.
     """
+    capability = int(getattr(x.device, "compute_capability", TENSOR_CORES))
+    if kernel == "tf32x3_gemm" and capability < TENSOR_CORES:
+        raise ValueError(f"algorithm '3xtf32' needs a GPU of compute capability 8.0 or more; this one has {capability}")
     (n, _, _, c), (f, *kernel_size, _) = x.shape, weight.shape
     y, bias = get_array_module(x).empty((n, *out, f), x.dtype), contiguous(bias)
     arrays = [array for array in (x, weight, bias, y) if array is not None]
@@ -52,7 +58,7 @@ def implicit_gemm(x, weight, bias, out, stride, dilation, padding=(0, 0), relu=F
     tiles = -(-n * out[0] * out[1] // CONV_TILE) * -(-f // CONV_TILE)
     sizes = *x.shape, f, *out, *kernel_size, *stride, *padding, *dilation
     blocks = min(tiles, MOST_BLOCKS)
-    launch("implicit_gemm", y.size, x, weight, bias, y, *sizes, int(relu), blocks=blocks, variant=packed)
+    launch(kernel, y.size, x, weight, bias, y, *sizes, int(relu), blocks=blocks, variant=packed)
     return y
 
 

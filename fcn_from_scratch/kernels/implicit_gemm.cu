@@ -20,82 +20,12 @@
 // and a sixteenth of that in reads of shared memory. A layer with few tiles leaves multiprocessors without work: 35 x
 // 35 pixels and 512 filters are 40 tiles, and an H200 has 132 of them.
 #include "common.cuh"
-
-#define TILE 128
-#define STRIP 8
-#define SIDE 16           // threads along either side of a block
-#define RUN 4             // numbers side by side
-#define HALF (TILE / 2)   // from a thread's first run of rows or columns to its second
 #define PITCH (TILE + 4)  // 4: the two halves of a warp then write to different banks
+#include "implicit.cuh"
 
+#define SIDE 16           // threads along either side of a block
+#define HALF (TILE / 2)   // from a thread's first run of rows or columns to its second
 #define BLOCKS_AT_ONCE (sizeof(REAL) == 4 ? 2 : 1)  // on a multiprocessor: one computes while the other waits
-
-// RUN numbers, 16 bytes at a time.
-__device__ void copy_run(const REAL* from, REAL* to) {
-  const int each = 16 / sizeof(REAL);
-#pragma unroll
-  for (int e = 0; e < RUN; e += each) *(Pack*)(to + e) = *(const Pack*)(from + e);
-}
-
-struct Tap {
-  int c, b, a;
-};
-
-__device__ void go_on(Tap& tap, int by, int C, int kw) {
-  tap.c += by;
-  while (tap.c >= C) {
-    tap.c -= C;
-    if (++tap.b == kw) {
-      tap.b = 0;
-      ++tap.a;
-    }
-  }
-}
-
-// The image of one output pixel, and where its window begins.
-struct Window {
-  const REAL* image;
-  int u, v, H, W, C, dh, dw, kh, kw;
-};
-
-__device__ const REAL* find(const Window& window, const Tap& tap) {
-  const int u = window.u + window.dh * tap.a, v = window.v + window.dw * tap.b;
-  const bool inside = window.image && tap.a < window.kh && 0 <= u && u < window.H && 0 <= v && v < window.W;
-  return inside ? window.image + ((idx_t)u * window.W + v) * window.C + tap.c : 0;
-}
-
-// RUN numbers of the patch from `tap` on. Beyond its end, tap.a is kh, they are 0.
-__device__ void load_patch(const Window& window, Tap tap, REAL* run) {
-#if PACKED
-  const REAL* from = find(window, tap);
-  if (from) copy_run(from, run);
-#pragma unroll
-  for (int e = 0; e < RUN; ++e) run[e] = from ? run[e] : 0;
-#else
-#pragma unroll
-  for (int e = 0; e < RUN; ++e, go_on(tap, 1, window.C, window.kw)) {
-    const REAL* from = find(window, tap);
-    run[e] = from ? *from : 0;
-  }
-#endif
-}
-
-// RUN numbers of a filter from k on; 0 beyond K, or if there is no such filter.
-__device__ void load_filter(const REAL* filter, int k, int K, REAL* run) {
-#if PACKED
-  if (filter && k < K) copy_run(filter + k, run);
-#pragma unroll
-  for (int e = 0; e < RUN; ++e) run[e] = filter && k < K ? run[e] : 0;
-#else
-#pragma unroll
-  for (int e = 0; e < RUN; ++e) run[e] = filter && k + e < K ? filter[k + e] : 0;
-#endif
-}
-
-__device__ void store_run(const REAL* run, REAL (*strip)[PITCH], int k, int at) {
-#pragma unroll
-  for (int e = 0; e < RUN; ++e) strip[k + e][at] = run[e];
-}
 
 // One row of results, RUN of them from filter f on.
 __device__ void write_run(const REAL* sum, const REAL* bias, REAL* y, int f, int F, int relu) {

@@ -10,6 +10,10 @@ and PACKED=1, which reads and writes 16 bytes at a time.
 from typing import NamedTuple
 
 WINDOW = "int N, int H, int W, int C, int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw"
+CONV = (
+    "int N, int H, int W, int C, int F, int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw, int dh, "
+    "int dw, int relu"
+)
 AXIS = "int outer, int size, int inner, int k, int s, int p"
 TILES = "int N, int oh, int ow, int F, int first, int rows, int columns"
 INT, PACKED = "INDEX=int", "PACKED=1"
@@ -61,8 +65,13 @@ KERNELS = {
         _kernel(
             "implicit_gemm",
             "implicit_gemm.cu",
-            "const REAL* x, const REAL* weight, const REAL*? bias, REAL* y, int N, int H, int W, int C, int F, int oh, "
-            "int ow, int kh, int kw, int sh, int sw, int ph, int pw, int dh, int dw, int relu",
+            f"const REAL* x, const REAL* weight, const REAL*? bias, REAL* y, {CONV}",
+            ((), (PACKED,)),
+        ),
+        _kernel(
+            "tf32x3_gemm",
+            "tf32x3_gemm.cu",
+            f"const float* x, const float* weight, const float*? bias, float* y, {CONV}",
             ((), (PACKED,)),
         ),
         _kernel("col2im", "col2im.cu", f"const REAL* columns, REAL* x, {WINDOW}, int dh, int dw"),

@@ -304,6 +304,11 @@ def implicit_gemm(rng):
     return 2 * PIXELS // 128 * LAST, arguments, [(end(y, 128 * CHANNELS).reshape(128, CHANNELS), expected)]
 
 
+@case
+def tf32x3_gemm(rng):
+    return implicit_gemm(rng)
+
+
 TILES = 2 * (SIDE // 4) ** 2
 STRIP = 0, SIDE // 4, SIDE // 4  # first tile row, tile rows, tile columns
 

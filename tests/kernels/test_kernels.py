@@ -107,6 +107,25 @@ def test_implicit_gemm(xp, rng, dtype, case, relu):
         close(y, last(loops.relu_loops(expected) if relu else expected), 4 * TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("case", IMPLICIT.values(), ids=IMPLICIT)
+def test_three_products_of_tf32(xp, rng, case):
+    """As near to float64 as float32 is, and a thousand times nearer than one product of TF32 numbers."""
+    shape, f, kernel_size, stride, padding, dilation = case
+    x, weight, bias = (rng.normal(size=s).astype("float32") for s in (shape, (f, shape[1], *kernel_size), (f,)))
+    placing = stride, padding, dilation
+    out = out_size(shape[2:], kernel_size, *placing)
+    expected = loops.conv2d_loops(*(a.astype(float) for a in (x, weight)), bias, *placing)
+    arrays = [xp.asarray(a) for a in (last(x), last(weight), bias)]
+    y = kernels.implicit_gemm(*arrays, out, stride, dilation, padding, kernel="tf32x3_gemm")
+    close(y, last(expected), 4 * TOLERANCE["float32"])
+    close(
+        kernels.implicit_gemm(*arrays, out, stride, dilation, padding, True, "tf32x3_gemm"), np.maximum(y.get(), 0), 0
+    )
+    rounded = [(a.view(np.uint32) + 0x1000 & 0xFFFFE000).astype(np.uint32).view(np.float32) for a in (x, weight)]
+    one = loops.conv2d_loops(*(a.astype(float) for a in rounded), bias, *placing)
+    assert np.abs(one - expected).max() > 100 * np.abs(last(expected) - y.get()).max()
+
+
 def test_implicit_gemm_keeps_nan_to_its_windows(xp, rng, dtype):
     x, weight = rng.normal(size=(1, 9, 9, 4)).astype(dtype), rng.normal(size=(3, 3, 3, 4)).astype(dtype)
     x[0, 4, 5, 1] = np.nan

@@ -183,6 +183,21 @@ def test_winograd_is_refused_under_tf32(launched, rng, monkeypatch):
     assert ops.conv2d(*host, padding=1, algorithm="winograd").shape == (1, 64, 32, 33)  # a CPU has no TF32
 
 
+def test_three_products_of_tf32_are_asked_for_by_name(launched, rng):
+    x, weight = wide_conv(rng, "float32")
+    exact = ops.conv2d(x, weight, padding=1, algorithm="im2col")
+    launched.clear()
+    y = ops.conv2d(x, weight, padding=1, algorithm="3xtf32")
+    assert launched == ["tf32x3_gemm"]
+    close(y / 100, exact.get() / 100, 1e-6)
+    with pytest.raises(
+        ValueError, match="'3xtf32' multiplies float32 numbers on the tensor cores of a GPU; got float64"
+    ):
+        ops.conv2d(x.astype("float64"), weight.astype("float64"), padding=1, algorithm="3xtf32")
+    with pytest.raises(ValueError, match="got arrays of the CPU"):
+        ops.conv2d(x.get(), weight.get(), padding=1, algorithm="3xtf32")
+
+
 def test_winograd_relu_and_pool_are_one_kernel(launched, rng):
     x, weight, bias = (standin.asarray(rng.normal(size=s)) for s in ((2, 5, 9, 7), (4, 5, 3, 3), (4,)))
     conv2d_relu_pool(x, weight, bias, 1, "winograd")

@@ -45,8 +45,8 @@ def test_every_kernel_is_declared_with_its_names(source):
     [
         ("reduce.cuh", "BLOCK", launch.THREADS),
         ("gemm.cu", "TILE", convolution.TILE),
-        ("implicit_gemm.cu", "TILE", convolution.CONV_TILE),
-        ("implicit_gemm.cu", "RUN", convolution.RUN),
+        ("implicit.cuh", "TILE", convolution.CONV_TILE),
+        ("implicit.cuh", "RUN", convolution.RUN),
         ("winograd.cu", "TILES_AT_ONCE", winograd.TILES_AT_ONCE),
         ("winograd.cu", "CHANNELS_AT_ONCE", winograd.CHANNELS_AT_ONCE),
         ("dropout.cu", "RUN", random.RUN),

@@ -61,18 +61,39 @@ def compile_source(source, real, architecture, variant=()):
     The options are those CuPy gets, and what makes the compiler speak: usage of each kernel. CuPy adds
     --device-as-default-execution-space, which forgives a missing __device__; here it is not forgiven.
     """
+    return _compiled(source, real, architecture, variant, _usages_and_warnings)
+
+
+def cubin(source, real, architecture, variant=()):
+    """The machine code of one source text."""
+    return _compiled(source, real, architecture, variant, _machine_code)
+
+
+def _compiled(source, real, architecture, variant, result):
+    """result(program) of the program of one source text."""
     program = ctypes.c_void_p()
     _call("nvrtcCreateProgram", ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None)
     try:
         words = [*launch.options(real, variant), f"-arch=sm_{architecture}", "--ptxas-options=-v", "-ftz=true"]
         options = (ctypes.c_char_p * len(words))(*(word.encode() for word in words))
-        failed = library().nvrtcCompileProgram(program, len(words), options)
-        log = _log(program)
-        if failed:
-            raise RuntimeError(log)
-        return _usages(log), re.findall(r"^.*warning.*$", log, re.MULTILINE)
+        if library().nvrtcCompileProgram(program, len(words), options):
+            raise RuntimeError(_log(program))
+        return result(program)
     finally:
         _call("nvrtcDestroyProgram", ctypes.byref(program))
+
+
+def _usages_and_warnings(program):
+    log = _log(program)
+    return _usages(log), re.findall(r"^.*warning.*$", log, re.MULTILINE)
+
+
+def _machine_code(program):
+    size = ctypes.c_size_t()
+    _call("nvrtcGetCUBINSize", program, ctypes.byref(size))
+    code = ctypes.create_string_buffer(size.value)
+    _call("nvrtcGetCUBIN", program, code)
+    return code.raw
 
 
 def _log(program):

@@ -59,7 +59,7 @@ def gemm(sizes, xp, rng):
     )
 
 
-def implicit_gemm(sizes, xp, rng):
+def _implicit(sizes, xp, rng, kernel):
     (n, h, w, c), (_, oh, ow, f), padding = sizes.conv
     x, weight, bias = normal(xp, rng, n, h, w, c), normal(xp, rng, f, *K, c), normal(xp, rng, f)
     by_tap = weight.reshape(f, -1).T
@@ -71,7 +71,7 @@ def implicit_gemm(sizes, xp, rng):
         return (patches @ by_tap + bias).reshape(n, oh, ow, f)
 
     return KernelCase(
-        lambda: kernels.implicit_gemm(x, weight, bias, (oh, ow), ONE, ONE, padding),
+        lambda: kernels.implicit_gemm(x, weight, bias, (oh, ow), ONE, ONE, padding, kernel=kernel),
         theirs,
         "windows.reshape(...) @ weight (cuBLAS)",
         size_of(x),
@@ -80,4 +80,18 @@ def implicit_gemm(sizes, xp, rng):
     )
 
 
-CASES = {"implicit_gemm": implicit_gemm, "im2col": im2col, "col2im": col2im, "gemm": gemm}
+def implicit_gemm(sizes, xp, rng):
+    return _implicit(sizes, xp, rng, "implicit_gemm")
+
+
+def tf32x3_gemm(sizes, xp, rng):
+    return _implicit(sizes, xp, rng, "tf32x3_gemm")
+
+
+CASES = {
+    "implicit_gemm": implicit_gemm,
+    "tf32x3_gemm": tf32x3_gemm,
+    "im2col": im2col,
+    "col2im": col2im,
+    "gemm": gemm,
+}
