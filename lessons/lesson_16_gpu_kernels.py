@@ -220,12 +220,12 @@ check(
 )
 
 # %% [markdown]
-# NVIDIA's compiler makes 457 instructions of the loop that divides 64-bit numbers; not all
-# of them run each time. It makes 110 of the loop with the odometer and 32-bit indices,
-# and these copy two numbers. If the channels are a multiple of four, a thread also copies
-# four numbers at once: 16 bytes are one instruction, as 4 bytes are. (The counts are of
-# `im2col.cu` in float32 for the generation of the H200, sm_90, by NVRTC 12.4. The time on
-# a GPU has not been measured.)
+# NVIDIA's compiler makes 457 instructions of the loop that divides 64-bit numbers. (Not all
+# of them run each time.) It makes 110 of the loop with the odometer and 32-bit indices.
+# Both loops copy two numbers a round. If the channels are a multiple of four, a thread also
+# copies four numbers at once: 16 bytes are one instruction, as 4 bytes are. These counts
+# are of `im2col.cu` in float32 for the generation of the H200 (sm_90, NVRTC 12.4). The time
+# on a GPU has not been measured.
 
 # %% [markdown]
 # ## What a warp reads

@@ -87,6 +87,12 @@ def nets(which, dtype):
 
 @pytest.mark.parametrize("which", [*NETWORKS, "odd"])
 def test_a_training_step_is_the_cpus(xp, dtype, which):
+    """On a GPU the gradients of a whole network are compared in float64 only.
+
+    In float32 a pool may have two largest numbers that are equal up to rounding. Then both devices are right with
+    different winners, and the gradients of these pixels do not agree at all. Each kernel's own gradients are compared
+    in float32 too (test_kernels.py).
+    """
     host, device = nets(which, dtype)
     arrays = batch(host, dtype)
     for net in (host, device):  # the same point of the random numbers for both
@@ -99,9 +105,11 @@ def test_a_training_step_is_the_cpus(xp, dtype, which):
         expected, _ = step(host, optimizers[0], *arrays)
         loss, _ = step(device, optimizers[1], *map(xp.asarray, arrays))
         assert loss == pytest.approx(expected, rel=10 * tolerance)
+    close(device(xp.asarray(arrays[0])), host(arrays[0]), 10 * tolerance)
     for name, array in host.params.items():
-        close(device.params[name], array, tolerance)
-        close(device.grads[name], host.grads[name], 10 * tolerance)
+        if dtype == "float64" or xp is standin:
+            close(device.params[name], array, tolerance)
+            close(device.grads[name], host.grads[name], 10 * tolerance)
     for mine, theirs in zip(host.generators().values(), device.generators().values()):
         assert mine.bit_generator.state == theirs.bit_generator.state
 
