@@ -228,64 +228,6 @@ check(
 # on a GPU has not been measured.
 
 # %% [markdown]
-# ## What a warp reads
-# 32 threads with neighbouring numbers are a **warp**. They do each instruction together.
-# When they read, the memory does not send single numbers: it sends pieces of 32 bytes,
-# which is eight float32 numbers that lie side by side. So what counts is how many pieces
-# the 32 addresses lie in. Say the map lies channels last, with 64 channels.
-
-
-# %%
-def pieces(addresses):
-    """How many pieces of 32 bytes hold the float32 numbers at these places."""
-    return len({address * 4 // 32 for address in addresses})
-
-
-channels, lanes = 64, np.arange(32)
-along_channels = pieces(lanes)  # thread t reads channel t of one pixel
-along_pixels = pieces(lanes * channels)  # thread t reads channel 0 of pixel t
-check("32 channels of a pixel: 4 pieces, every byte used", along_channels == 4)
-check("one channel of 32 pixels: 32 pieces, an eighth used", along_pixels == 32)
-
-# %% [markdown]
-# So neighbouring threads take neighbouring channels, in nearly every kernel of the package.
-# One cannot: in the gradient by Winograd's algorithm, the result must lie with the *tiles*
-# side by side, because a matrix product reads it so. If neighbouring threads take
-# neighbouring tiles, they write well and read badly. `winograd_output_adjoint` does both
-# well. A block reads 32 tiles of 8 channels into shared memory, with neighbours along the
-# channels. Then it takes them out again with neighbours along the tiles. To see it, we let
-# each thread write down the places in memory that it reads.
-
-# %%
-ADJOINT = launch.text("winograd.cu")
-PLACE = "((n * oh + u) * ow + v) * F + f0 + c"
-
-
-def noting_adjoint(dy, tiles, rows, columns):
-    """The places in dy that the threads of one block read, for each of the 16 pixels."""
-    head = "int columns) {\n  __shared__"
-    text = ADJOINT.replace(head, head.replace(")", ", int* read)"))
-    noting = f"? read[256 * p + threadIdx.x] = {PLACE}, dy[{PLACE}]"
-    text = text.replace(f"? dy[{PLACE}]", noting)
-    read = xp.full((16, 256), -1, np.int32)
-    out = xp.zeros((36, dy.shape[3], tiles), np.float32)
-    sizes = (*dy.shape, 0, rows, columns)
-    arguments = dy, out, *map(np.int32, sizes), read
-    compiled(text, "winograd_output_adjoint")((1,), (256,), arguments)
-    return read, out
-
-
-coalesced = True
-if place:
-    dy = rng.normal(size=(1, 8, 64, 16)).astype(np.float32)  # 2 rows of 16 tiles
-    read, _ = on_device(noting_adjoint, dy, 32, 2, 16)
-    found = {pieces(of_pixel[:32]) for of_pixel in read}  # the first warp
-    coalesced = found == {4}
-    check("a warp of winograd_output_adjoint reads 4 pieces", coalesced, f"{found}")
-by_tiles = pieces(np.arange(32) * 4 * 16)
-check("with neighbours along the tiles it would be 32", by_tiles == 32)
-
-# %% [markdown]
 # ## Scatter or gather
 # In the backward, every number of the patch matrix is *added* to the pixel that it came
 # from (lesson 3: the gradients of copies add up). In the example, four threads add to the
@@ -467,6 +409,65 @@ missing_shows = bool(np.isnan(sums["ascending", False]))
 check("without barriers: wrong in one order", missing_shows)
 
 # %% [markdown]
+# ## What a warp reads
+# 32 threads with neighbouring numbers are a **warp**. They do each instruction together.
+# When they read, the memory does not send single numbers: it sends pieces of 32 bytes,
+# which is eight float32 numbers that lie side by side. So what counts is how many pieces
+# the 32 addresses lie in. Say the map lies channels last, with 64 channels.
+
+
+# %%
+def pieces(addresses):
+    """How many pieces of 32 bytes hold the float32 numbers at these places."""
+    return len({address * 4 // 32 for address in addresses})
+
+
+channels, lanes = 64, np.arange(32)
+along_channels = pieces(lanes)  # thread t reads channel t of one pixel
+along_pixels = pieces(lanes * channels)  # thread t reads channel 0 of pixel t
+check("32 channels of a pixel: 4 pieces, every byte used", along_channels == 4)
+check("one channel of 32 pixels: 32 pieces, an eighth used", along_pixels == 32)
+
+# %% [markdown]
+# So neighbouring threads take neighbouring channels, in nearly every kernel of the package.
+# One kernel cannot do this for its reads and its writes. Winograd's algorithm computes 3x3
+# convolutions with fewer multiplications, and cuts a map into squares of 4x4 pixels. In its
+# gradient, `winograd_output_adjoint` reads the map with the channels side by side, and must
+# write with the *squares* side by side, because a matrix product reads them so. So a block
+# reads 32 squares of 8 channels into shared memory, with neighbours along the channels.
+# Behind a barrier, it takes them out with neighbours along the squares. To see it, we let
+# each thread write down the places in memory that it reads.
+
+# %%
+ADJOINT = launch.text("winograd.cu")
+PLACE = "((n * oh + u) * ow + v) * F + f0 + c"
+
+
+def noting_adjoint(dy, squares, rows, columns):
+    """The places in dy that the threads of one block read, for each of the 16 pixels."""
+    head = "int columns) {\n  __shared__"
+    text = ADJOINT.replace(head, head.replace(")", ", int* read)"))
+    noting = f"? read[256 * p + threadIdx.x] = {PLACE}, dy[{PLACE}]"
+    text = text.replace(f"? dy[{PLACE}]", noting)
+    read = xp.full((16, 256), -1, np.int32)
+    out = xp.zeros((36, dy.shape[3], squares), np.float32)
+    sizes = (*dy.shape, 0, rows, columns)
+    arguments = dy, out, *map(np.int32, sizes), read
+    compiled(text, "winograd_output_adjoint")((1,), (256,), arguments)
+    return read, out
+
+
+coalesced = True
+if place:
+    dy = rng.normal(size=(1, 8, 64, 16)).astype(np.float32)  # 2 rows of 16 squares
+    read, _ = on_device(noting_adjoint, dy, 32, 2, 16)
+    found = {pieces(of_pixel[:32]) for of_pixel in read}  # the first warp
+    coalesced = found == {4}
+    check("a warp of winograd_output_adjoint reads 4 pieces", coalesced, f"{found}")
+by_squares = pieces(np.arange(32) * 4 * 16)
+check("with neighbours along the squares it would be 32", by_squares == 32)
+
+# %% [markdown]
 # ## Reading less: tiles
 # Let $A$ be a matrix of $M$ rows and $K$ columns, and $B$ one of $K$ rows and $N$ columns.
 # Their product multiplies much more often than the matrices have numbers: each number of
@@ -598,9 +599,9 @@ if place:
 
 
 def timed(way):
-    """Milliseconds on the GPU, by its own clock: the shortest of seven runs."""
+    """Milliseconds on the GPU, by its own clock: the shortest of three runs."""
     taken = []
-    for _ in range(8):  # the first is warm-up
+    for _ in range(4):  # the first is warm-up
         started, ended = xp.cuda.Event(), xp.cuda.Event()
         started.record()
         way()
@@ -610,24 +611,25 @@ def timed(way):
     return min(taken[1:])
 
 
-def by_patches(x, filters):
-    patches = kernels.im2col(x, slice(0, 100), 100, (3, 3), (1, 1), (1, 1))
+def by_patches(x, filters, side):
+    patches = kernels.im2col(x, slice(0, side), side, (3, 3), (1, 1), (1, 1))
     return patches @ filters.reshape(128, -1).T
 
 
-def by_implicit(x, filters):
-    return kernels.implicit_gemm(x, filters, None, (100, 100), (1, 1), (1, 1))
+def by_implicit(x, filters, side):
+    return kernels.implicit_gemm(x, filters, None, (side, side), (1, 1), (1, 1))
 
 
 if on_gpu:
-    print("100x100 pixels, 64 channels, 128 filters of 3x3, on this GPU:")
-    sizes = (1, 102, 102, 64), (128, 3, 3, 64)
+    side = 200 if xp.cuda.Device().mem_info[1] > 4e9 else 20
+    sizes = (1, side + 2, side + 2, 64), (128, 3, 3, 64)
     pair = [xp.asarray(rng.normal(size=size).astype(np.float32)) for size in sizes]
+    print(f"{side}x{side} pixels, 64 channels, 128 filters of 3x3, on this GPU:")
     for name, way in (
         ("im2col.cu + cuBLAS", by_patches),
         ("implicit_gemm.cu", by_implicit),
     ):
-        print(f"  {name:20} {timed(lambda way=way: way(*pair)):.3f} ms")
+        print(f"  {name:20} {timed(lambda way=way: way(*pair, side)):.3f} ms")
 
 # %% [markdown]
 # ## A whole FCN in kernels
@@ -952,7 +954,7 @@ of_kernels = [
     ("col2im.cu = our gather", same_gather, "exact: the same order of additions"),
     ("col2im.cu repeats to the last bit", repeats, "exact: one order of additions"),
     ("gemm.cu reads 2K/T numbers for each result", fewer_reads, "counted"),
-    ("winograd_output_adjoint reads 4 pieces", coalesced, "counted: 4 tiles, 8 channels"),
+    ("winograd_output_adjoint reads 4 pieces", coalesced, "counted: 4 squares, 8 channels"),
     ("implicit_gemm.cu is the convolution", same_convolution, "1e-4: float32, 45 terms"),
     ("it reads a patch number once for 128 filters", few_reads, "counted"),
     ("scores and gradients are the CPU's", worst["float64"] < 1e-9, "1e-9: float64"),
