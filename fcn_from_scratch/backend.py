@@ -119,6 +119,18 @@ def memory_order(array):
     return order, [order.index(axis) for axis in range(array.ndim)]
 
 
+def in_memory_order(function, *arrays):
+    """function(*arrays), element by element. The result lies in memory as the last of the arrays.
+
+    NumPy's functions do this. Those of CuPy return C order: they would turn a channels-last map round, and the next
+    kernel would turn it back. So on a GPU the axes are sorted by their order in memory first.
+    """
+    if get_array_module(*arrays) is np:
+        return function(*arrays)
+    order, back = memory_order(arrays[-1])
+    return function(*(array.transpose(order) for array in arrays)).transpose(back)
+
+
 def _moved(array, move):
     """move(array) for a CuPy function that would lay out channels-last arrays anew."""
     order, back = memory_order(array)

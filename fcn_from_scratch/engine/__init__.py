@@ -3,7 +3,7 @@
 Every function here gives the same result as the op of the same name, up to rounding. `ops` calls it, except inside
 `with fcn_from_scratch.plain():`. The tests compare both.
 
-convolution      conv: the choice of an algorithm; im2col, conv_im2col, conv_wide: patches times weights;
+convolution      conv: the choice of an algorithm; im2col, conv_im2col, conv_wide: patches times weights; conv_gpu;
                  winograd, winograd_tiles, winograd_transforms, winograd_wide: fewer multiplications; conv_transpose
 other ops        pooling, pooling_windows, loss, pixelwise; gpu: ops that one CUDA kernel computes
 memory, cores    workspace: reuse of memory; threads: blocks of work on several cores

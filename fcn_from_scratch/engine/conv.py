@@ -1,11 +1,15 @@
-"""Convolution and its gradients by four algorithms, and the choice between them.
+"""Convolution and its gradients by several algorithms, and the choice between them.
 
-All four compute the same numbers, up to rounding:
+All of them compute the same numbers, up to rounding:
 
 im2col          engine.conv_im2col: patches times weights, one block of patches at a time. It takes every convolution
 wide            engine.conv_wide: patches times weights, one part of the channels at a time, for fc7
 winograd        engine.winograd: F(4, 3), a quarter of the multiplications for a 3x3 kernel
-winograd_wide   engine.winograd_wide: F(2, 7), a third of the multiplications for fc6. Its gradients are those of "wide"
+winograd_wide   engine.winograd_wide: F(2, 7), a third of the multiplications for fc6. Its gradients, and all of it on a
+                GPU, are those of "wide"
+implicit        on a GPU, engine.conv_gpu: one kernel whose patches are in shared memory only. On a CPU it is im2col,
+                whose blocks of patches stay in the cache: the same idea
+3xtf32          on a GPU, in float32: implicit, with three products of TF32 numbers for one. Only if it is asked for
 
 ops.conv has checked the arguments. `geometry` is an ops.shapes.Geometry. "winograd" can start from a weight that was
 transformed in advance, see `transformation`.
@@ -16,9 +20,9 @@ import math
 
 import numpy as np
 
-from fcn_from_scratch import checks
+from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine import conv_gpu, threads
 from fcn_from_scratch.engine.conv_im2col import (
     im2col_backward,
     im2col_conv2d,
@@ -38,7 +42,7 @@ from fcn_from_scratch.engine.winograd import (
 )
 from fcn_from_scratch.engine.winograd_wide import can_transform, winograd_wide_conv2d
 
-ALGORITHMS = ("auto", "im2col", "wide", "winograd", "winograd_wide")
+ALGORITHMS = ("auto", "im2col", "wide", "winograd", "winograd_wide", "implicit", "3xtf32")
 WINOGRAD_CHANNELS = 64  # with fewer, transforming the pixels costs more time than it saves
 WINOGRAD_TILES = 64  # of 4x4 outputs; with fewer, transforming the weights costs more time than it saves
 WIDE_WEIGHTS = 1 << 20  # fewer stay in the cache, so reading them for every block of patches is cheap
@@ -56,9 +60,14 @@ def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transform
     Returns: y (N, F, oh, ow), channels last in memory.
     """
     chosen = _chosen(algorithm, (x, weight), x.shape, weight, geometry)
+    on_gpu = kernels.usable(x, weight, bias)
+    if chosen == "winograd" and on_gpu:
+        return conv_gpu.winograd(x, weight, bias, geometry.padding, relu)
     if chosen == "winograd":
         return winograd_conv2d(x, weight, bias, geometry.padding, relu, transformed, workspace)
-    compute = {"im2col": im2col_conv2d, "wide": wide_conv2d, "winograd_wide": winograd_wide_conv2d}[chosen]
+    if on_gpu:
+        return conv_gpu.conv2d(x, weight, bias, geometry, relu, chosen)
+    compute = {"wide": wide_conv2d, "winograd_wide": winograd_wide_conv2d}.get(chosen, im2col_conv2d)
     return compute(x, weight, bias, geometry, relu, workspace)
 
 
@@ -78,6 +87,8 @@ def conv2d_relu_pool(
     Identity: equals the three ops one after another, bit for bit  (tests/engine/test_conv.py).
     """
     chosen = _chosen(algorithm, (x, weight), x.shape, weight, geometry)
+    if kernels.usable(x, weight, bias):
+        return conv_gpu.conv2d_relu_pool(x, weight, bias, geometry, pool, chosen)
     if get_array_module(x, weight, bias) is np:
         if chosen == "winograd":
             sizes = geometry.padding, pool.output_size
@@ -96,7 +107,9 @@ def conv2d_backward(dy, x, weight, geometry, out=None, algorithm="auto", *, work
     dweight, dbias = (_zeros(dy, x, weight), 0) if out is None else out
     if dbias is not None:
         dbias += conv2d_bias_grad(dy)
-    if chosen == "im2col":
+    if chosen != "winograd" and kernels.usable(dy, x, weight, dweight):
+        return conv_gpu.conv2d_backward(dy, x, weight, geometry, dweight, chosen), dweight, dbias
+    if chosen in ("im2col", "implicit"):
         return im2col_backward(dy, x, weight, geometry, dweight, workspace), dweight, dbias
     conv2d_weight_grad(dy, x, weight, geometry, dweight, algorithm, workspace=workspace)
     dx = conv2d_input_grad(dy, x.shape, weight, geometry, algorithm, workspace=workspace)  # the largest array last
@@ -108,7 +121,9 @@ def conv2d_input_grad(dy, x_shape, weight, geometry, algorithm="auto", *, worksp
     chosen = _chosen(algorithm, (dy, weight), x_shape, weight, geometry)
     if chosen == "winograd":
         return winograd_input_grad(dy, weight, geometry.padding, workspace)
-    compute = im2col_input_grad if chosen == "im2col" else wide_input_grad
+    if kernels.usable(dy, weight):
+        return conv_gpu.conv2d_input_grad(dy, x_shape, weight, geometry, chosen)
+    compute = wide_input_grad if chosen in ("wide", "winograd_wide") else im2col_input_grad
     return compute(dy, x_shape, weight, geometry, workspace)
 
 
@@ -118,7 +133,10 @@ def conv2d_weight_grad(dy, x, weight, geometry, out=None, algorithm="auto", *, w
     out = _zeros(dy, x, weight) if out is None else out
     if chosen == "winograd":
         return winograd_weight_grad(dy, x, geometry.padding, out, workspace)
-    return (im2col_weight_grad if chosen == "im2col" else wide_weight_grad)(dy, x, weight, geometry, out)
+    if kernels.usable(dy, x, out):
+        return conv_gpu.conv2d_weight_grad(dy, x, weight, geometry, out)
+    compute = wide_weight_grad if chosen in ("wide", "winograd_wide") else im2col_weight_grad
+    return compute(dy, x, weight, geometry, out)
 
 
 @threads.one_blas_thread
@@ -189,26 +207,38 @@ def _chosen(algorithm, multiplied, x_shape, weight, geometry):
     """The algorithm to take. `multiplied` are the two arrays that are multiplied."""
     xp = get_array_module(*multiplied)
     checks.choice(algorithm, "algorithm", ALGORITHMS)
-    dtype = checks.floating_result(xp, *multiplied) if xp is np else None
-    return _resolved(algorithm, tuple(x_shape), tuple(weight.shape), geometry, dtype)
+    dtype = checks.floating_result(xp, *multiplied)
+    place = "cpu" if xp is np else conv_gpu.precision()
+    return _resolved(algorithm, tuple(x_shape), tuple(weight.shape), geometry, dtype, place)
 
 
 @functools.lru_cache(maxsize=1024)  # every layer asks the same question three times a step
-def _resolved(algorithm, x_shape, weight_shape, geometry, dtype):
-    """The algorithm to take. `dtype` is that of the result, or None on a GPU."""
+def _resolved(algorithm, x_shape, weight_shape, geometry, dtype, place="cpu"):
+    """The algorithm to take. `dtype` is that of the result; place is "cpu", or on a GPU conv_gpu.precision()."""
     kernel_size, stride, _, dilation, groups, _ = geometry
     if algorithm == "auto":
-        return "im2col" if dtype is None else choose(x_shape, weight_shape, geometry, dtype)
+        chosen = choose(x_shape, weight_shape, geometry, dtype)
+        return chosen if place == "cpu" or (chosen, place) == ("winograd", "full") else "im2col"
+    if algorithm == "winograd" and place == "tf32":
+        raise ValueError(
+            "algorithm 'winograd' makes rounding errors 20 times as large, and with TF32 they are too large for that: "
+            "take 'im2col', or unset CUPY_TF32"
+        )
     if algorithm == "winograd" and not _winograd_takes(kernel_size, stride, dilation, groups):
         raise ValueError(
             "algorithm 'winograd' takes 3x3 kernels at stride 1 without dilation or groups; got "
             f"kernel_size {kernel_size}, stride {stride}, dilation {dilation}, groups {groups}"
         )
-    if algorithm == "wide" and groups != 1:
-        raise ValueError(f"algorithm 'wide' takes convolutions without groups; got groups {groups}")
+    if algorithm == "3xtf32" and (place == "cpu" or dtype != np.float32):
+        raise ValueError(
+            "algorithm '3xtf32' multiplies float32 numbers on the tensor cores of a GPU; got "
+            + ("arrays of the CPU" if place == "cpu" else str(dtype))
+        )
+    if algorithm in ("wide", "implicit", "3xtf32") and groups != 1:
+        raise ValueError(f"algorithm {algorithm!r} takes convolutions without groups; got groups {groups}")
     if algorithm == "winograd_wide" and not can_transform(kernel_size, stride, dilation, groups):
         raise ValueError(
             "algorithm 'winograd_wide' takes kernels of 2 to 7 pixels a side at stride 1 without dilation or groups; "
             f"got kernel_size {kernel_size}, stride {stride}, dilation {dilation}, groups {groups}"
         )
-    return algorithm
+    return "wide" if algorithm == "winograd_wide" and place != "cpu" else algorithm

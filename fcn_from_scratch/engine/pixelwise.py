@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch import kernels
+from fcn_from_scratch.backend import get_array_module, in_memory_order
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.im2col import channels_first
 from fcn_from_scratch.engine.workspace import empty_from
@@ -26,7 +27,9 @@ def relu(x, workspace=None):
 def relu_backward(dy, y, workspace=None):
     """Compute ops.relu_backward."""
     xp = get_array_module(dy, y)
-    if y.ndim != 4 or xp is not np:
+    if xp is not np:
+        return in_memory_order(_relu_backward_on_gpu, dy, y)
+    if y.ndim != 4:
         return dy * (y > 0)
     n, c, h, w = y.shape
     dx = channels_first(empty_from(workspace, xp)((n, h, w, c), dy.dtype))
@@ -36,6 +39,13 @@ def relu_backward(dy, y, workspace=None):
 
     threads.run(mask, threads.pieces(h, y.size))
     return dx
+
+
+def _relu_backward_on_gpu(dy, y):
+    if not kernels.usable(dy, y):
+        return dy * (y > 0)
+    xp = get_array_module(dy, y)
+    return kernels.relu_backward(*map(xp.ascontiguousarray, (dy, y)))
 
 
 @threads.one_blas_thread

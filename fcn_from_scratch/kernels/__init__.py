@@ -8,7 +8,7 @@ Source: the kernels are this project's own; where an idea comes from somebody el
 """
 
 from fcn_from_scratch.backend import usable
-from fcn_from_scratch.kernels.convolution import col2im, gemm, im2col
+from fcn_from_scratch.kernels.convolution import col2im, gemm, im2col, implicit_gemm
 from fcn_from_scratch.kernels.counts import MOST_CLASSES, confusion_matrix
 from fcn_from_scratch.kernels.loss import softmax_cross_entropy
 from fcn_from_scratch.kernels.pixelwise import (
@@ -16,6 +16,7 @@ from fcn_from_scratch.kernels.pixelwise import (
     dropout,
     local_response_norm,
     local_response_norm_backward,
+    relu_backward,
     sgd,
 )
 from fcn_from_scratch.kernels.pooling import (
@@ -30,7 +31,7 @@ from fcn_from_scratch.kernels.pooling import (
 )
 from fcn_from_scratch.kernels.random import dropout_mask, skip
 from fcn_from_scratch.kernels.upsample import bilinear, bilinear_backward, conv_transpose, interlace
-from fcn_from_scratch.kernels.winograd import conv3x3, conv3x3_input_grad, conv3x3_weight_grad
+from fcn_from_scratch.kernels.winograd import conv3x3, conv3x3_input_grad, conv3x3_relu_pool, conv3x3_weight_grad
 
 __all__ = [
     "MOST_CLASSES",
@@ -44,12 +45,14 @@ __all__ = [
     "confusion_matrix",
     "conv3x3",
     "conv3x3_input_grad",
+    "conv3x3_relu_pool",
     "conv3x3_weight_grad",
     "conv_transpose",
     "dropout",
     "dropout_mask",
     "gemm",
     "im2col",
+    "implicit_gemm",
     "interlace",
     "local_response_norm",
     "local_response_norm_backward",
@@ -58,6 +61,7 @@ __all__ = [
     "max_pool_indices_backward",
     "max_unpool",
     "max_unpool_backward",
+    "relu_backward",
     "sgd",
     "skip",
     "softmax_cross_entropy",

@@ -11,30 +11,33 @@
 // Memory: columns (N * oh * ow, kh * kw * C); x (N, H, W, C), channels last.
 // Who reads what: one thread makes one number of x, in a fixed order of additions; neighbours read neighbouring
 // channels.
+// Roofline: memory: each number of columns is read once. The divisions of windows.cuh are 32 bits wide, and there are
+// few windows; the thread's own place is an odometer.
 #include "common.cuh"
+#include "odometer.cuh"
 #include "windows.cuh"
 
 extern "C" __global__ void col2im(const REAL* __restrict__ columns, REAL* __restrict__ x, int N, int H, int W, int C,
                                   int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw, int dh, int dw) {
-  GRID_LOOP(at, (idx_t)N * H * W * C) {
-    idx_t rest = at;
-    const int c = rest % C;
-    rest /= C;
-    const int v = rest % W;
-    rest /= W;
-    const int u = rest % H;
-    const int n = rest / H;
+  const int base[] = {C, W, H};
+  const idx_t count = (idx_t)N * H * W * C, stride = (idx_t)gridDim.x * blockDim.x;
+  idx_t at = (idx_t)blockIdx.x * blockDim.x + threadIdx.x;
+  int place[4], step[4];  // c, v, u, n
+  split<4>(at, base, place);
+  split<4>(stride, base, step);
+  for (; at < count; at += stride) {
     REAL sum = 0;
-    WINDOW_LOOP(i, u, kh, sh, ph, dh, oh) {
-      const int a = tap_on(u, i, sh, ph, dh);
+    WINDOW_LOOP(i, place[2], kh, sh, ph, dh, oh) {
+      const int a = tap_on(place[2], i, sh, ph, dh);
       if (a < 0) continue;
-      WINDOW_LOOP(j, v, kw, sw, pw, dw, ow) {
-        const int b = tap_on(v, j, sw, pw, dw);
+      WINDOW_LOOP(j, place[1], kw, sw, pw, dw, ow) {
+        const int b = tap_on(place[1], j, sw, pw, dw);
         if (b < 0) continue;
-        const idx_t row = ((idx_t)n * oh + i) * ow + j;
-        sum += columns[((row * kh + a) * kw + b) * C + c];
+        const idx_t row = ((idx_t)place[3] * oh + i) * ow + j;
+        sum += columns[((row * kh + a) * kw + b) * C + place[0]];
       }
     }
     x[at] = sum;
+    advance<4>(place, step, base);
   }
 }

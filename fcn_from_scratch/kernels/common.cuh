@@ -9,6 +9,12 @@
 // Flat indices are 64 bits wide: the patches of a large batch are more than two billion numbers, and an int would wrap.
 typedef long long idx_t;
 
+// A thread reads or writes at most 16 bytes at once: four floats, or two doubles. Their address must be a multiple of
+// 16; launch.py checks that of every array that a kernel takes in packs.
+struct alignas(16) Pack {
+  REAL at[16 / sizeof(REAL)];
+};
+
 // The grid-stride loop: the threads of all blocks share the numbers 0 .. n-1. Neighbouring threads take neighbouring
 // numbers, so a warp reads and writes one run of memory. Any number of blocks gives the same result.
 // blockIdx.x * blockDim.x would be unsigned and 32 bits wide, so the conversion comes before the product.

@@ -6,11 +6,13 @@
 #pragma once
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <type_traits>
 #include <utility>
 
 #define __global__ static
 #define __device__ static inline
+#define __launch_bounds__(...)
 #define __shared__ static __attribute__((section("emu_shared")))
 
 struct EmuIndex {
@@ -25,6 +27,33 @@ extern char __start_emu_shared[] __attribute__((weak, visibility("hidden")));
 extern char __stop_emu_shared[] __attribute__((weak, visibility("hidden")));
 }
 #define __syncthreads() emu_barrier(__LINE__)
+
+inline unsigned __float_as_uint(float x) {
+  unsigned bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+inline float __uint_as_float(unsigned bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+// A tensor core's product of 16 x 8 by 8 x 8 numbers, as mma.m16n8k8 deals them out to the 32 threads of a warp. All
+// threads of the block must come here together. Of each factor only the bits of TF32 are read.
+inline void emu_mma_m16n8k8(float* d, const float* a, const float* b) {
+  static float left[32][16][8], right[32][8][8];
+  const unsigned warp = threadIdx.x / 32, g = threadIdx.x % 32 / 4, e = threadIdx.x % 4;
+  auto tf32 = [](float x) { return __uint_as_float(__float_as_uint(x) & 0xffffe000u); };
+  for (int h = 0; h < 4; ++h) left[warp][g + h % 2 * 8][e + h / 2 * 4] = tf32(a[h]);
+  for (int h = 0; h < 2; ++h) right[warp][e + h * 4][g] = tf32(b[h]);
+  emu_barrier(__LINE__);
+  for (int h = 0; h < 4; ++h) {
+    double sum = d[h];
+    for (int k = 0; k < 8; ++k) sum += (double)left[warp][g + h / 2 * 8][k] * right[warp][k][2 * e + h % 2];
+    d[h] = (float)sum;
+  }
+  emu_barrier(__LINE__);
+}
 
 using std::exp;
 using std::log;

@@ -210,7 +210,7 @@ def build(code, options):
 
 
 def _names(code):
-    return re.findall(r'extern "C" __global__ void (\w+)\(', code)
+    return re.findall(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\)\s+)?(\w+)\(', code)
 
 
 def _compile(stem, source, flags):
@@ -226,7 +226,7 @@ def _compile(stem, source, flags):
         temporary.write_text(source, encoding="utf-8")
         try:
             done = subprocess.run(
-                [*command, str(temporary), "-o", f"{temporary}.so"], capture_output=True, text=True, check=False
+                [*command, str(temporary), "-o", f"{temporary}.so"], capture_output=True, encoding="utf-8", check=False
             )
             if done.returncode:
                 raise RuntimeError(f"{COMPILER} refuses {stem}:\n{done.stderr}")

@@ -3,14 +3,22 @@
 import math
 
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.kernels.launch import contiguous, launch
+from fcn_from_scratch.kernels.launch import contiguous, launch, walkers
 
 
 def bias_relu(x, bias, out=None):
     """max(x + bias, 0) along the last axis, in one pass (bias_relu.cu). `out` may be x itself."""
     y = get_array_module(x).empty(x.shape, x.dtype) if out is None else out
-    launch("bias_relu", x.size, x, contiguous(bias), y, x.size // len(bias), len(bias))
+    sizes = x.size // len(bias), len(bias)
+    launch("bias_relu", x.size, x, contiguous(bias), y, *sizes, blocks=walkers(x.size))
     return y
+
+
+def relu_backward(dy, y):
+    """dx of ops.relu_backward for two contiguous arrays (bias_relu.cu)."""
+    dx = get_array_module(dy, y).empty(dy.shape, dy.dtype)
+    launch("relu_backward", dy.size, dy, y, dx, dy.size)
+    return dx
 
 
 def local_response_norm(x, size, alpha, beta, k):

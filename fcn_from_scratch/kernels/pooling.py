@@ -3,20 +3,23 @@
 import numpy as np
 
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.kernels.launch import contiguous, launch
+from fcn_from_scratch.kernels.launch import contiguous, launch, walkers
 
 MOST_PLACES = 255  # the most pixels in a window, since a winner is stored in one byte
 
 
-def max_pool(x, out, kernel_size, stride, padding, dilation):
+def max_pool(x, out, kernel_size, stride, padding, dilation, relu=False):
     """(y, winner) of ops.max_pool2d_winner (max_pool.cu), for windows of at most MOST_PLACES pixels.
 
+    relu  ReLU too: y is max(y, 0), and kh * kw is added to a winner that is not above 0. So 2 * kh * kw is at most
+          MOST_PLACES + 1
     Shapes: x (N, H, W, C); out (oh, ow). winner is uint8.
     """
     n, _, _, c = x.shape
     xp = get_array_module(x)
     y, winner = xp.empty((n, *out, c), x.dtype), xp.empty((n, *out, c), np.uint8)
-    launch("max_pool", y.size, x, y, winner, *x.shape, *out, *kernel_size, *stride, *padding, *dilation)
+    sizes = *x.shape, *out, *kernel_size, *stride, *padding, *dilation
+    launch("max_pool", y.size, x, y, winner, *sizes, int(relu), blocks=walkers(y.size))
     return y, winner
 
 
@@ -24,7 +27,7 @@ def max_pool_backward(dy, winner, image_shape, kernel_size, stride, padding, dil
     """dx of ops.max_pool2d_winner_backward. Each pixel gathers, so the order of additions is fixed (max_pool.cu)."""
     dx = get_array_module(dy).empty(image_shape, dy.dtype)
     window = *dy.shape[1:3], *kernel_size, *stride, *padding, *dilation
-    launch("max_pool_backward", dx.size, dy, winner, dx, *image_shape, *window)
+    launch("max_pool_backward", dx.size, dy, winner, dx, *image_shape, *window, blocks=walkers(dx.size))
     return dx
 
 

@@ -2,13 +2,22 @@
 
 The parameters are written as in the source, less `__restrict__`; tests/kernels/test_table.py holds the two equal.
 A pointer that may be null is marked with a question mark.
+
+A kernel may have variants, made from the same source by other definitions: INDEX=int, whose indices are 32 bits wide,
+and PACKED=1, which reads and writes 16 bytes at a time.
 """
 
 from typing import NamedTuple
 
 WINDOW = "int N, int H, int W, int C, int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw"
+CONV = (
+    "int N, int H, int W, int C, int F, int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw, int dh, "
+    "int dw, int relu"
+)
 AXIS = "int outer, int size, int inner, int k, int s, int p"
 TILES = "int N, int oh, int ow, int F, int first, int rows, int columns"
+INT, PACKED = "INDEX=int", "PACKED=1"
+BY_INDEX_AND_PACK = (), (INT,), (PACKED,), (INT, PACKED)
 LRN = "long long rows, int C, int size, REAL alpha, REAL beta, REAL k"
 
 
@@ -23,13 +32,16 @@ class Parameter(NamedTuple):
 
 
 class Kernel(NamedTuple):
+    """A kernel. `variants` are tuples of definitions, each a kernel of its own; () is the one without any."""
+
     name: str
     source: str
     parameters: tuple
+    variants: tuple = ((),)
 
 
-def _kernel(name, source, parameters):
-    return Kernel(name, source, tuple(map(_parameter, parameters.split(", "))))
+def _kernel(name, source, parameters, variants=((),)):
+    return Kernel(name, source, tuple(map(_parameter, parameters.split(", "))), variants)
 
 
 def _parameter(text):
@@ -48,10 +60,27 @@ KERNELS = {
             "im2col.cu",
             "const REAL* x, REAL* patches, int N, int H, int W, int C, int first, int rows, int ow, int kh, int kw, "
             "int sh, int sw, int ph, int pw, int dh, int dw",
+            BY_INDEX_AND_PACK,
+        ),
+        _kernel(
+            "implicit_gemm",
+            "implicit_gemm.cu",
+            f"const REAL* x, const REAL* weight, const REAL*? bias, REAL* y, {CONV}",
+            ((), (PACKED,)),
+        ),
+        _kernel(
+            "tf32x3_gemm",
+            "tf32x3_gemm.cu",
+            f"const float* x, const float* weight, const float*? bias, float* y, {CONV}",
+            ((), (PACKED,)),
         ),
         _kernel("col2im", "col2im.cu", f"const REAL* columns, REAL* x, {WINDOW}, int dh, int dw"),
         _kernel("gemm", "gemm.cu", "const REAL* A, const REAL* B, REAL* C, int M, int N, int K"),
-        _kernel("max_pool", "max_pool.cu", f"const REAL* x, REAL* y, unsigned char* winner, {WINDOW}, int dh, int dw"),
+        _kernel(
+            "max_pool",
+            "max_pool.cu",
+            f"const REAL* x, REAL* y, unsigned char* winner, {WINDOW}, int dh, int dw, int relu",
+        ),
         _kernel(
             "max_pool_backward",
             "max_pool.cu",
@@ -89,6 +118,7 @@ KERNELS = {
         _kernel("bilinear", "bilinear.cu", f"const REAL* x, REAL* y, {AXIS}"),
         _kernel("bilinear_backward", "bilinear.cu", f"const REAL* dy, REAL* dx, {AXIS}"),
         _kernel("bias_relu", "bias_relu.cu", "const REAL* x, const REAL* bias, REAL* y, long long rows, int C"),
+        _kernel("relu_backward", "bias_relu.cu", "const REAL* dy, const REAL* y, REAL* dx, long long count"),
         _kernel(
             "pixel_weights",
             "softmax_cross_entropy.cu",
@@ -143,7 +173,12 @@ KERNELS = {
         _kernel(
             "winograd_output",
             "winograd.cu",
-            f"const REAL* products, const REAL*? bias, REAL* y, {TILES}",
+            f"const REAL* products, const REAL*? bias, REAL* y, {TILES}, int relu",
+        ),
+        _kernel(
+            "winograd_output_pool",
+            "winograd.cu",
+            f"const REAL* products, const REAL*? bias, REAL* y, unsigned char* winner, {TILES}, int h, int w",
         ),
         _kernel("winograd_output_adjoint", "winograd.cu", f"const REAL* dy, REAL* gradients, {TILES}"),
     )

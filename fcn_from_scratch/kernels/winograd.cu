@@ -13,10 +13,15 @@
 //         rows first .. first + rows - 1 of every image; kernel (36, C, F), or (36, F, C) of the kernel turned;
 //         dkernel (36, F, C).
 // Who reads what: one thread has one tile of one channel, or the taps of one pair of channels, and keeps them in
-// registers. Neighbours write runs of memory. They read runs too where they have neighbouring channels of a tile, but
-// not where they have neighbouring tiles of a channel (gradients) or turn the order of channels round (kernel). It is
-// for the 36 GEMMs between the transforms that these arrays lie as they do: products[q] = tiles[q] kernel[q], and
-// dkernel[q] = gradients[q] tiles[q]. cuBLAS does them in one batched call, and no factor has to be transposed first.
+// registers. Neighbours read and write runs of memory: neighbouring channels of a tile. The gradients must lie the
+// other way round, tiles in a run. So a block of winograd_output_adjoint reads 32 tiles of 8 channels with neighbours
+// along the channels, and each thread takes its 16 pixels from shared memory with neighbours along the tiles. Without
+// it a warp would read from 32 places, 4 bytes of 32 in each. Only the kernel's channels are turned round the slow way.
+//   It is for the 36 GEMMs between the transforms that these arrays lie so: products[q] = tiles[q] kernel[q],
+// and dkernel[q] = gradients[q] tiles[q]. cuBLAS does them in one batched call, and transposes no factor first.
+// Roofline: memory. A tile is 16 numbers of the map and 36 transformed ones: input and adjoint read 16 (input: 36, but
+// 20 of them from the cache) and write 36, output reads 36 and writes 16, or 4 with the pool. Bias and ReLU cost
+// nothing more here; on their own they read and write 16 each, and the pool reads 16 again.
 #include "common.cuh"
 
 // B^T along one axis: six numbers `step` apart, in place.
@@ -124,9 +129,19 @@ extern "C" __global__ void winograd_kernel_adjoint(const REAL* __restrict__ dker
   }
 }
 
+// The 4 x 4 outputs of tile t, channel f: m[6b + a]. Bias and ReLU are left to the caller.
+__device__ void output_tile(const REAL* products, idx_t T, idx_t t, int F, int f, REAL* m) {
+#pragma unroll
+  for (int q = 0; q < 36; ++q) m[q] = products[(q * T + t) * F + f];
+#pragma unroll
+  for (int b = 0; b < 6; ++b) transform_output(m + 6 * b, 1);
+#pragma unroll
+  for (int a = 0; a < 4; ++a) transform_output(m + a, 6);
+}
+
 extern "C" __global__ void winograd_output(const REAL* __restrict__ products, const REAL* __restrict__ bias,
                                            REAL* __restrict__ y, int N, int oh, int ow, int F, int first, int rows,
-                                           int columns) {
+                                           int columns, int relu) {
   const idx_t T = (idx_t)N * rows * columns;
   GRID_LOOP(at, T * F) {
     const int f = at % F;
@@ -134,43 +149,95 @@ extern "C" __global__ void winograd_output(const REAL* __restrict__ products, co
     const int left = 4 * (int)(t % columns), top = 4 * (first + (int)(t / columns % rows));
     const int n = t / columns / rows;
     REAL m[36];
-#pragma unroll
-    for (int q = 0; q < 36; ++q) m[q] = products[(q * T + t) * F + f];
-#pragma unroll
-    for (int b = 0; b < 6; ++b) transform_output(m + 6 * b, 1);
-#pragma unroll
-    for (int a = 0; a < 4; ++a) transform_output(m + a, 6);
+    output_tile(products, T, t, F, f, m);
     const REAL offset = bias ? bias[f] : 0;
 #pragma unroll
     for (int a = 0; a < 4; ++a)
 #pragma unroll
       for (int b = 0; b < 4; ++b)
-        if (top + a < oh && left + b < ow)
-          y[(((idx_t)n * oh + top + a) * ow + left + b) * F + f] = m[6 * b + a] + offset;
+        if (top + a < oh && left + b < ow) {
+          const REAL value = m[6 * b + a] + offset;
+          y[(((idx_t)n * oh + top + a) * ow + left + b) * F + f] = relu && value <= 0 ? 0 : value;
+        }
   }
 }
 
-extern "C" __global__ void winograd_output_adjoint(const REAL* __restrict__ dy, REAL* __restrict__ gradients, int N,
-                                                   int oh, int ow, int F, int first, int rows, int columns) {
+// The same with ReLU and a 2x2 max-pool at stride 2: the four pools of a tile need no other tile. y, winner (N, h, w,
+// F).
+extern "C" __global__ void winograd_output_pool(const REAL* __restrict__ products, const REAL* __restrict__ bias,
+                                                REAL* __restrict__ y, unsigned char* __restrict__ winner, int N, int oh,
+                                                int ow, int F, int first, int rows, int columns, int h, int w) {
   const idx_t T = (idx_t)N * rows * columns;
-  GRID_LOOP(at, F * T) {
-    const int f = at / T;
-    const idx_t t = at % T;
+  GRID_LOOP(at, T * F) {
+    const int f = at % F;
+    const idx_t t = at / F;
     const int left = 4 * (int)(t % columns), top = 4 * (first + (int)(t / columns % rows));
     const int n = t / columns / rows;
-    REAL g[36];
+    REAL m[36];
+    output_tile(products, T, t, F, f, m);
+    const REAL offset = bias ? bias[f] : 0;
 #pragma unroll
-    for (int a = 0; a < 4; ++a)
+    for (int i = 0; i < 4; i += 2)
 #pragma unroll
-      for (int b = 0; b < 4; ++b) {
-        const bool inside = top + a < oh && left + b < ow;
-        g[6 * b + a] = inside ? dy[(((idx_t)n * oh + top + a) * ow + left + b) * F + f] : 0;
+      for (int j = 0; j < 4; j += 2) {
+        if ((top + i) / 2 >= h || (left + j) / 2 >= w) continue;
+        REAL best = m[6 * j + i] + offset;
+        int place = 0;
+#pragma unroll
+        for (int k = 1; k < 4; ++k) {
+          const int a = i + k / 2, b = j + k % 2;
+          const REAL value = m[6 * b + a] + offset;
+          const bool inside = top + a < oh && left + b < ow;  // the last window of an odd map is a part of one
+          if (inside && (value > best || value != value)) {
+            best = value;
+            place = k;
+          }
+        }
+        const idx_t to = (((idx_t)n * h + (top + i) / 2) * w + (left + j) / 2) * F + f;
+        y[to] = best <= 0 ? 0 : best;
+        winner[to] = best > 0 ? place : place + 4;
       }
+  }
+}
+
+#define TILES_AT_ONCE 32
+#define CHANNELS_AT_ONCE 8
+#define PITCH (TILES_AT_ONCE + 4)  // 4: a warp that writes 8 channels of 4 tiles then meets 32 different banks
+
+extern "C" __global__ void winograd_output_adjoint(const REAL* __restrict__ dy, REAL* __restrict__ gradients, int N,
+                                                   int oh, int ow, int F, int first, int rows, int columns) {
+  __shared__ REAL pixels[16][CHANNELS_AT_ONCE][PITCH];
+  const idx_t T = (idx_t)N * rows * columns, tile_groups = (T + TILES_AT_ONCE - 1) / TILES_AT_ONCE;
+  const int channel_groups = (F + CHANNELS_AT_ONCE - 1) / CHANNELS_AT_ONCE;
+  for (idx_t group = blockIdx.x; group < tile_groups * channel_groups; group += gridDim.x) {
+    const idx_t t0 = group / channel_groups * TILES_AT_ONCE;
+    const int f0 = (int)(group % channel_groups) * CHANNELS_AT_ONCE;
+    {  // read: neighbours have neighbouring channels
+      const int c = threadIdx.x % CHANNELS_AT_ONCE, k = threadIdx.x / CHANNELS_AT_ONCE;
+      const idx_t t = t0 + k;
+      const int left = 4 * (int)(t % columns), top = 4 * (first + (int)(t / columns % rows));
+      const idx_t n = t / columns / rows;
 #pragma unroll
-    for (int b = 0; b < 4; ++b) transform_output_adjoint(g + 6 * b, 1);
+      for (int p = 0; p < 16; ++p) {
+        const int u = top + p / 4, v = left + p % 4;
+        const bool inside = t < T && f0 + c < F && u < oh && v < ow;
+        pixels[p][c][k] = inside ? dy[((n * oh + u) * ow + v) * F + f0 + c] : 0;
+      }
+    }
+    __syncthreads();  // all 16 pixels of all tiles are there
+    {  // write: neighbours have neighbouring tiles
+      const int k = threadIdx.x % TILES_AT_ONCE, c = threadIdx.x / TILES_AT_ONCE;
+      REAL g[36];
 #pragma unroll
-    for (int a = 0; a < 6; ++a) transform_output_adjoint(g + a, 6);
+      for (int p = 0; p < 16; ++p) g[6 * (p % 4) + p / 4] = pixels[p][c][k];
 #pragma unroll
-    for (int q = 0; q < 36; ++q) gradients[q * F * T + at] = g[q];
+      for (int b = 0; b < 4; ++b) transform_output_adjoint(g + 6 * b, 1);
+#pragma unroll
+      for (int a = 0; a < 6; ++a) transform_output_adjoint(g + a, 6);
+      if (t0 + k < T && f0 + c < F)
+#pragma unroll
+        for (int q = 0; q < 36; ++q) gradients[((idx_t)q * F + f0 + c) * T + t0 + k] = g[q];
+    }
+    __syncthreads();  // everybody has read; the next group may be written
   }
 }

@@ -1,9 +1,11 @@
 """Aligning and joining maps: a crop, a stack, a sum, and the paper's fusion of coarse scores with a finer layer's."""
 
+import operator
+
 import numpy as np
 
 from fcn_from_scratch import checks, ops
-from fcn_from_scratch.backend import get_array_module
+from fcn_from_scratch.backend import get_array_module, in_memory_order
 from fcn_from_scratch.layers.base import Layer
 from fcn_from_scratch.layers.conv import Conv2d
 from fcn_from_scratch.layers.window import Window
@@ -143,7 +145,7 @@ class SkipFusion(Layer):
         size = tuple(c if o > 0 else f if o < 0 else min(c, f) for o, c, f in sizes)
         self._covers("the skip", fine.shape[2:], cut_fine, size)
         self._covers("the map of scores", scores.shape[2:], cut_coarse, size)
-        y = ops.crop(scores, cut_coarse, size) + ops.crop(fine, cut_fine, size)
+        y = in_memory_order(operator.add, ops.crop(scores, cut_coarse, size), ops.crop(fine, cut_fine, size))
         self.remember((scores.shape, fine.shape, cut_coarse, cut_fine), y.shape)
         return y
 
@@ -183,4 +185,4 @@ class SkipFusion(Layer):
 
 def _scaled(x, scale):
     """scale * x in x's dtype."""
-    return x if scale == 1 else x * x.dtype.type(scale)
+    return x if scale == 1 else in_memory_order(lambda x: x * x.dtype.type(scale), x)

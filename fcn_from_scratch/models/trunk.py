@@ -4,6 +4,7 @@ A trunk is a chain that returns some of its inner maps, the taps, besides its la
 for each of them. VGG16 and the lesson-size networks are the same chain with different numbers.
 """
 
+import operator
 from copy import copy
 from math import prod
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fcn_from_scratch import checks
-from fcn_from_scratch.backend import is_plain
+from fcn_from_scratch.backend import in_memory_order, is_plain
 from fcn_from_scratch.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential, fused
 
 
@@ -103,7 +104,7 @@ class Trunk(Sequential):
 
     def _both(self, dy, dmaps, key):
         """Two consumers read a tapped map, the next layer and a skip. Its gradient is the sum of theirs."""
-        return dy + dmaps[key] if key in dmaps else dy
+        return in_memory_order(operator.add, dy, dmaps[key]) if key in dmaps else dy
 
 
 def vgg_stages(config, rng, dtype=np.float32):

@@ -17,10 +17,10 @@ def built():
     """Every kernel's library, built side by side: one after the other takes twice as long."""
     if emulator.missing():
         pytest.skip(emulator.missing())
-    sources = {kernel.source for kernel in KERNELS.values()}
-    jobs = [(source, real) for source in sources for real in launch.REALS.values()]
+    sources = {(kernel.source, variant) for kernel in KERNELS.values() for variant in kernel.variants}
+    jobs = [(source, real, variant) for source, variant in sources for real in launch.REALS.values()]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda job: emulator.build(launch.text(job[0]), launch.options(job[1])), jobs))
+        list(pool.map(lambda job: emulator.build(launch.text(job[0]), launch.options(*job[1:])), jobs))
 
 
 @pytest.fixture(params=["ascending", "descending", pytest.param("cupy", marks=NEEDS_GPU)])

@@ -8,13 +8,11 @@ UBSan reports a signed int that wraps, but not an unsigned one such as blockIdx.
 numbers that are missing at the end. Both mistakes are planted below.
 """
 
-import contextlib
-import math
-import mmap
 import sys
 
 import numpy as np
 import pytest
+from far_arrays import LAST, end, filled, sparse
 
 from fcn_from_scratch import ops
 from fcn_from_scratch.engine.winograd_transforms import OUTPUTS, TAPS, cook_toom
@@ -26,12 +24,10 @@ from fcn_from_scratch.kernels.winograd import POINTS
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is promised as Linux does it")
 
 FAR = 1 << 31
-LAST = 256  # numbers: what the last block does in its last round
 SIDE = 1 << 14
 MAP = 2, SIDE, SIDE, 5  # 2.7e9 numbers
 PIXELS, CHANNELS = SIDE * SIDE, 5
 ONE = 1, 1, 1, 1, 0, 0  # a window of one pixel: kernel, stride, padding
-PROMISED = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # MAP_NORESERVE
 
 A, G, B = (np.array(matrix, float) for matrix in cook_toom(POINTS, OUTPUTS, TAPS))  # B is B^T
 CASES = {}
@@ -41,28 +37,6 @@ def case(function):
     """The decorator of a test's arrays: (pieces of work, arguments, [(what was written, what is expected), ...])."""
     CASES[function.__name__] = function
     return function
-
-
-def sparse(*shape, dtype="float32"):
-    """Zeros that take memory where they are written only."""
-    try:
-        memory = mmap.mmap(-1, math.prod(shape) * np.dtype(dtype).itemsize, flags=PROMISED)
-    except OSError as error:
-        pytest.skip(f"this system promises no more memory than it has: {error}")
-    with contextlib.suppress(OSError):  # where there are no huge pages, of which one byte would take two megabytes
-        memory.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(memory, dtype).reshape(shape)
-
-
-def filled(rng, *shape):
-    """Sparse, with random numbers at the end."""
-    array = sparse(*shape)
-    end(array, 2 * LAST)[:] = rng.normal(size=2 * LAST)
-    return array
-
-
-def end(array, count=LAST):
-    return array.reshape(-1)[-count:]
 
 
 def whole_pixels(array):
@@ -118,7 +92,7 @@ def interlace(rng):
 def max_pool(rng):
     x, y, winner = filled(rng, *MAP), sparse(*MAP), sparse(*MAP, dtype="uint8")
     end(winner)[:] = 7
-    return x.size, (x, y, winner, *MAP, SIDE, SIDE, *ONE, 1, 1), [(end(y), end(x)), (end(winner), np.zeros(LAST))]
+    return x.size, (x, y, winner, *MAP, SIDE, SIDE, *ONE, 1, 1, 0), [(end(y), end(x)), (end(winner), np.zeros(LAST))]
 
 
 @case
@@ -176,6 +150,12 @@ def bias_relu(rng):
     x, bias = filled(rng, *MAP), rng.normal(size=CHANNELS).astype("float32")
     expected = end(np.maximum(whole_pixels(x) + bias, 0))
     return x.size, (x, bias, x, x.size // CHANNELS, CHANNELS), [(end(x), expected)]
+
+
+@case
+def relu_backward(rng):
+    dy, y, dx = filled(rng, *MAP), filled(rng, *MAP), sparse(*MAP)
+    return dy.size, (dy, y, dx, dy.size), [(end(dx), np.where(end(y) > 0, end(dy), 0))]
 
 
 NORM = 3, 0.5, 0.75, 1.0
@@ -315,6 +295,21 @@ def gemm_of_a_wide_matrix(rng):
     return product(rng, 1, 1 << 27, 17)
 
 
+@case
+def implicit_gemm(rng):
+    """A 1x1 kernel, so that y is a product of matrices."""
+    x, weight, y = filled(rng, *MAP), rng.normal(size=(CHANNELS, CHANNELS)).astype("float32"), sparse(*MAP)
+    end(x, 128 * CHANNELS)[:] = rng.normal(size=128 * CHANNELS)
+    expected = end(x, 128 * CHANNELS).reshape(128, CHANNELS).astype(float) @ weight.T
+    arguments = x, weight, None, y, *MAP, CHANNELS, SIDE, SIDE, *ONE, 1, 1, 0
+    return 2 * PIXELS // 128 * LAST, arguments, [(end(y, 128 * CHANNELS).reshape(128, CHANNELS), expected)]
+
+
+@case
+def tf32x3_gemm(rng):
+    return implicit_gemm(rng)
+
+
 TILES = 2 * (SIDE // 4) ** 2
 STRIP = 0, SIDE // 4, SIDE // 4  # first tile row, tile rows, tile columns
 
@@ -341,17 +336,33 @@ def winograd_output(rng):
     products[:, -count:] = rng.normal(size=(36, count, CHANNELS))
     m = products[:, -count:].reshape(6, 6, count, CHANNELS).transpose(2, 3, 1, 0)
     expected = (A.T @ m @ A).transpose(2, 0, 3, 1).reshape(4, 4 * count, CHANNELS)
-    arguments = products, None, y, *MAP, *STRIP
+    arguments = products, None, y, *MAP, *STRIP, 0
     return TILES * CHANNELS, arguments, [(y[1, -4:, -4 * count :], expected)]
 
 
 @case
+def winograd_output_pool(rng):
+    work, (products, _, y, *_), [(_, expected)] = winograd_output(rng)
+    pooled, winner = (
+        y.reshape(-1)[: MAP[0] * PIXELS // 4 * CHANNELS],
+        sparse(MAP[0], SIDE // 2, SIDE // 2, CHANNELS, dtype="uint8"),
+    )
+    pooled = pooled.reshape(winner.shape)
+    windows = expected.reshape(2, 2, -1, 2, CHANNELS).transpose(0, 2, 4, 1, 3).reshape(2, -1, CHANNELS, 4)
+    largest, count = windows.max(-1), LAST // CHANNELS
+    places = np.where(largest > 0, windows.argmax(-1), windows.argmax(-1) + 4)
+    checks = [(pooled[1, -2:, -2 * count :], np.maximum(largest, 0)), (winner[1, -2:, -2 * count :], places)]
+    return work, (products, None, pooled, winner, *MAP, *STRIP, SIDE // 2, SIDE // 2), checks
+
+
+@case
 def winograd_output_adjoint(rng):
-    dy, gradients = sparse(*MAP), sparse(36, CHANNELS * TILES)
-    dy[1, -4:, -4 * LAST :, -1] = rng.normal(size=(4, 4 * LAST))
-    tiles = dy[1, -4:, -4 * LAST :, -1].reshape(4, LAST, 4).transpose(1, 0, 2)
-    expected = both_axes(A, tiles).reshape(-1, 36).T
-    return TILES * CHANNELS, (dy, gradients, *MAP, *STRIP), [(gradients[:, -LAST:], expected)]
+    """A block has 32 tiles of all 5 channels."""
+    dy, gradients = sparse(*MAP), sparse(36, CHANNELS, TILES)
+    dy[1, -4:, -4 * 32 :] = rng.normal(size=(4, 4 * 32, CHANNELS))
+    tiles = dy[1, -4:, -4 * 32 :].reshape(4, 32, 4, CHANNELS).transpose(3, 1, 0, 2)
+    expected = both_axes(A, tiles).reshape(CHANNELS, 32, 36).transpose(2, 0, 1)
+    return TILES // 32 * LAST, (dy, gradients, *MAP, *STRIP), [(gradients[:, :, -32:], expected)]
 
 
 @case

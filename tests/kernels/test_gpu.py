@@ -15,6 +15,7 @@ from arrays import NEEDS_GPU, close
 from fcn_from_scratch import models, ops
 from fcn_from_scratch.cli import main
 from fcn_from_scratch.engine import im2col
+from fcn_from_scratch.kernels import winograd
 from fcn_from_scratch.training import SGD
 
 ON_A_GPU = pytest.param("cupy", marks=NEEDS_GPU)
@@ -72,18 +73,20 @@ def test_nothing_waits_for_the_device_inside_a_step(cupy):
             sgd.step()
 
 
-def test_patches_are_bounded(cupy, monkeypatch):
-    """A convolution whose patches would take 28 times the bound takes little more than its arrays and a block."""
-    monkeypatch.setattr(im2col, "GPU_BLOCK_BYTES", 2 << 20)
+@pytest.mark.parametrize("algorithm", ["im2col", "winograd"])
+def test_patches_and_tiles_are_bounded(cupy, monkeypatch, algorithm):
+    """A convolution whose patches would take 28 times the bound takes little more than its output and a block."""
+    bound = 2 << 20
+    monkeypatch.setattr(im2col, "GPU_BLOCK_BYTES", bound)
+    monkeypatch.setattr(winograd, "BAND_BYTES", bound)
     x = cupy.zeros((1, 160, 160, 64), np.float32).transpose(0, 3, 1, 2)
     weight = cupy.zeros((64, 64, 3, 3), np.float32)
-    assert 9 * x.nbytes > 28 * im2col.GPU_BLOCK_BYTES
+    assert 9 * x.nbytes > 28 * bound
     pool = cupy.get_default_memory_pool()
     pool.free_all_blocks()
     before = pool.total_bytes()
-    y = ops.conv2d(x, weight, padding=1)
-    padded = x.nbytes * 162 * 162 // (160 * 160)
-    assert pool.total_bytes() - before < y.nbytes + padded + 4 * im2col.GPU_BLOCK_BYTES
+    y = ops.conv2d(x, weight, padding=1, algorithm=algorithm)
+    assert pool.total_bytes() - before < y.nbytes + 4 * weight.nbytes + 4 * bound
 
 
 def test_too_little_memory_is_one_line(cupy, capsys, tmp_path):

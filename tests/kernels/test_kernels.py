@@ -46,6 +46,9 @@ PATCHES = {
     "stride": ((2, 9, 8, 2), (3, 3), (2, 3), (1, 2), ONE),
     "dilation": ((1, 11, 9, 3), (3, 2), (2, 1), (2, 0), (2, 3)),
     "no images": ((0, 5, 7, 3), (3, 2), ONE, (0, 0), ONE),
+    "packs": ((2, 5, 6, 8), (3, 2), ONE, (1, 0), ONE),
+    "packs of doubles only": ((1, 5, 7, 6), (1, 3), (2, 1), (0, 2), ONE),
+    "more padding than kernel": ((2, 4, 3, 4), (2, 3), (1, 2), (3, 4), (2, 1)),
 }
 patches = pytest.mark.parametrize("case", PATCHES.values(), ids=PATCHES)
 
@@ -80,6 +83,56 @@ def test_gemm(xp, rng, dtype, sizes):
     m, n, k = sizes
     a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
     close(kernels.gemm(xp.asarray(a), xp.asarray(b)), a.astype(float) @ b.astype(float), TOLERANCE[dtype])
+
+
+IMPLICIT = {  # N, C, H, W; F; kernel, stride, padding, dilation
+    "few channels": ((2, 3, 9, 11), 5, (3, 2), (2, 1), (1, 2), ONE),
+    "packs, dilated": ((1, 8, 10, 7), 6, (2, 3), ONE, (2, 1), (3, 2)),
+    "more than one tile": ((1, 4, 12, 13), 132, (3, 3), ONE, (1, 1), ONE),
+    "a strip over several taps": ((1, 1, 6, 7), 3, (5, 5), (1, 2), (4, 7), ONE),
+    "half a strip": ((2, 4, 3, 5), 2, ONE, ONE, (0, 0), ONE),
+}
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("case", IMPLICIT.values(), ids=IMPLICIT)
+def test_implicit_gemm(xp, rng, dtype, case, relu):
+    shape, f, kernel_size, stride, padding, dilation = case
+    x, weight, bias = (rng.normal(size=s).astype(dtype) for s in (shape, (f, shape[1], *kernel_size), (f,)))
+    out = out_size(shape[2:], kernel_size, stride, padding, dilation)
+    for offset in (None, bias):
+        expected = loops.conv2d_loops(x.astype(float), weight.astype(float), offset, stride, padding, dilation)
+        arrays = [None if a is None else xp.asarray(a) for a in (last(x), last(weight), offset)]
+        y = kernels.implicit_gemm(*arrays, out, stride, dilation, padding, relu)
+        close(y, last(loops.relu_loops(expected) if relu else expected), 4 * TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("case", IMPLICIT.values(), ids=IMPLICIT)
+def test_three_products_of_tf32(xp, rng, case):
+    """As near to float64 as float32 is, and a thousand times nearer than one product of TF32 numbers."""
+    shape, f, kernel_size, stride, padding, dilation = case
+    x, weight, bias = (rng.normal(size=s).astype("float32") for s in (shape, (f, shape[1], *kernel_size), (f,)))
+    placing = stride, padding, dilation
+    out = out_size(shape[2:], kernel_size, *placing)
+    expected = loops.conv2d_loops(*(a.astype(float) for a in (x, weight)), bias, *placing)
+    arrays = [xp.asarray(a) for a in (last(x), last(weight), bias)]
+    y = kernels.implicit_gemm(*arrays, out, stride, dilation, padding, kernel="tf32x3_gemm")
+    close(y, last(expected), 4 * TOLERANCE["float32"])
+    close(
+        kernels.implicit_gemm(*arrays, out, stride, dilation, padding, True, "tf32x3_gemm"), np.maximum(y.get(), 0), 0
+    )
+    rounded = [(a.view(np.uint32) + 0x1000 & 0xFFFFE000).astype(np.uint32).view(np.float32) for a in (x, weight)]
+    one = loops.conv2d_loops(*(a.astype(float) for a in rounded), bias, *placing)
+    assert np.abs(one - expected).max() > 100 * np.abs(last(expected) - y.get()).max()
+
+
+def test_implicit_gemm_keeps_nan_to_its_windows(xp, rng, dtype):
+    x, weight = rng.normal(size=(1, 9, 9, 4)).astype(dtype), rng.normal(size=(3, 3, 3, 4)).astype(dtype)
+    x[0, 4, 5, 1] = np.nan
+    y = xp.asnumpy(kernels.implicit_gemm(xp.asarray(x), xp.asarray(weight), None, (9, 9), ONE, ONE, ONE, True))
+    holes = np.zeros((9, 9), bool)
+    holes[3:6, 4:7] = True
+    np.testing.assert_array_equal(np.isnan(y[0]), np.repeat(holes[..., None], 3, axis=2))
 
 
 # --- pooling ------------------------------------------------------------------------------------------------------
@@ -128,6 +181,17 @@ class TestMaxPool:
         close(y, last(expected), 0)
         close(winner, last(places(indices, options)), 0)
         assert winner.dtype == np.uint8
+
+    def test_with_relu(self, xp, rng, dtype, options):
+        """Where ReLU's output is not positive, the winner is no place in the window."""
+        x = with_ties_and_nan(rng, dtype) - 2
+        y, winner = kernels.max_pool(xp.asarray(last(x)), *window(options), relu=True)
+        pooled, indices = loops.max_pool2d_loops(x, **options)
+        close(y, last(loops.relu_loops(pooled)), 0)
+        shut = ~(pooled > 0)
+        assert 0 < shut.sum() < shut.size
+        size = np.prod(options["kernel_size"], dtype=np.uint8)
+        close(winner, last(places(indices, options) + size * shut), 0)
 
     def test_backward(self, xp, rng, dtype, options):
         _, indices = loops.max_pool2d_loops(with_ties_and_nan(rng, dtype), **options)
@@ -280,6 +344,14 @@ def test_bias_relu(xp, rng, dtype):
     x, bias = rng.normal(size=(2, 5, 4, 3)).astype(dtype), rng.normal(size=3).astype(dtype)
     x[0, 0, 0] = [np.nan, np.inf, -np.inf]
     close(kernels.bias_relu(xp.asarray(x), xp.asarray(bias)), loops.relu_loops(x + bias), TOLERANCE[dtype])
+
+
+def test_relu_backward(xp, rng, dtype):
+    dy, y = (rng.normal(size=(2, 5, 4, 3)).astype(dtype) for _ in range(2))
+    y[0, 0, 0], dy[1, 2, 3] = [np.nan, 0, -0.0], [np.inf, np.nan, -1]
+    with np.errstate(invalid="ignore"):
+        expected = dy * (y > 0)
+    close(kernels.relu_backward(xp.asarray(dy), xp.asarray(y)), expected, 0)
 
 
 @pytest.mark.parametrize("options", [(5, 1.5, 0.75, 1.0), (4, 0.3, 1.2, 2.0), (1, 1.0, 0.5, 1.0), (9, 2.0, 0.75, 1.0)])
@@ -436,6 +508,21 @@ class TestWinograd:
         y = kernels.conv3x3(xp.asarray(last(x)), xp.asarray(weight), device_bias, padding)
         close(y, last(expected), WINOGRAD[dtype])
 
+    @pytest.mark.parametrize("ceil_mode", [True, False])
+    def test_with_relu_and_pool(self, xp, rng, dtype, shape, padding, ceil_mode):
+        """The same bits as three kernels one after another; a window of an odd map may have one pixel."""
+        x, weight, dy = self.arrays(rng, dtype, shape, padding)
+        size = dy.shape[2:]
+        pooled = tuple((n + ceil_mode) // 2 for n in size)
+        if not all(pooled):
+            pytest.skip("no window")
+        arrays = xp.asarray(last(x)), xp.asarray(weight), xp.asarray(rng.normal(size=4).astype(dtype)), padding
+        y = kernels.conv3x3(*arrays)
+        close(kernels.conv3x3(*arrays, relu=True), loops.relu_loops(xp.asnumpy(y)), 0)
+        expected = kernels.max_pool(y, pooled, (2, 2), (2, 2), (0, 0), ONE, relu=True)
+        for ours, theirs in zip(kernels.conv3x3_relu_pool(*arrays, pooled), expected):
+            close(ours, xp.asnumpy(theirs), 0)
+
     def test_gradients(self, xp, rng, dtype, shape, padding):
         """By the definition: what an output got from a pixel through a tap, it gives back through it."""
         x, weight, dy = self.arrays(rng, dtype, shape, padding)
@@ -448,6 +535,16 @@ class TestWinograd:
         upstream, pixels, taps = xp.asarray(last(dy)), xp.asarray(last(x)), xp.asarray(weight)
         close(kernels.conv3x3_input_grad(upstream, taps, padding), last(dx), WINOGRAD[dtype])
         close(kernels.conv3x3_weight_grad(upstream, pixels, padding), dweight, WINOGRAD[dtype])
+
+
+@pytest.mark.parametrize("shape", [(2, 9, 13, 70, 11), (1, 35, 4, 5, 3)])
+def test_the_adjoint_in_parts_of_tiles_and_channels(xp, rng, dtype, shape):
+    """More tiles and channels than a block takes at once, and neither a multiple of it."""
+    n, oh, ow, f, c = shape
+    x, dy = (rng.normal(size=s).astype(dtype) for s in ((n, oh + 2, ow + 2, c), (n, oh, ow, f)))
+    windows = np.lib.stride_tricks.sliding_window_view(x.astype(float), (3, 3), axis=(1, 2))
+    expected = np.einsum("nijf,nijcab->fcab", dy, windows)
+    close(kernels.conv3x3_weight_grad(xp.asarray(dy), xp.asarray(x), (0, 0)), expected, WINOGRAD[dtype])
 
 
 # --- shapes nobody thought of ---------------------------------------------------------------------------------------

@@ -71,6 +71,20 @@ def test_refuses_a_grid(blocks):
         launch("sgd", 6, *sgd_arguments(), blocks=blocks)
 
 
+@pytest.mark.parametrize("first", [6, np.int64(6), True])
+def test_a_number_of_another_kind_is_no_known_number(first):
+    """6.0 == 6, but what was found right for the one says nothing of the other."""
+    launch("sgd", 6, *sgd_arguments(count=first))
+    with pytest.raises(TypeError, match="count is a number of type long long; got"):
+        launch("sgd", 6, *sgd_arguments(count=float(first)))
+
+
+def test_a_launch_that_comes_again_checks_its_arrays_again():
+    launch("sgd", 6, *sgd_arguments())
+    with pytest.raises(ValueError, match="velocity must be contiguous"):
+        launch("sgd", 6, *sgd_arguments(velocity=standin.asarray(np.ones((3, 2), np.float32)).T))
+
+
 def test_nothing_to_do_is_no_launch():
     launch("sgd", 0, *(standin.asarray(np.ones(0)) for _ in range(3)), 0, 0.9, 0.1, 0.0)
     assert standin.counts["kernels"] == 0
@@ -111,12 +125,12 @@ def test_headers_are_written_in_place_once():
 
 
 def test_a_changed_header_changes_the_text(monkeypatch, tmp_path):
-    for name in ("im2col.cu", "common.cuh"):
+    for name in ("bias_relu.cu", "common.cuh"):
         (tmp_path / name).write_text((launching.SOURCES / name).read_text(encoding="utf-8"))
     monkeypatch.setattr(launching, "SOURCES", tmp_path)
-    before = text.__wrapped__("im2col.cu")
+    before = text.__wrapped__("bias_relu.cu")
     (tmp_path / "common.cuh").write_text("typedef int idx_t;\n")
-    assert text.__wrapped__("im2col.cu") != before
+    assert text.__wrapped__("bias_relu.cu") != before
 
 
 def test_usable():

@@ -11,9 +11,9 @@ pytestmark = pytest.mark.skipif(nvrtc.missing() is not None, reason=str(nvrtc.mi
 
 @pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
 @pytest.mark.parametrize("real", launch.REALS.values())
-@pytest.mark.parametrize("source", nvrtc.SOURCES)
-def test_compiles(source, real, architecture):
-    usages, warnings = nvrtc.compile_source(launch.text(source), real, architecture)
+@pytest.mark.parametrize(("source", "variant"), nvrtc.BUILDS)
+def test_compiles(source, variant, real, architecture):
+    usages, warnings = nvrtc.compile_source(launch.text(source), real, architecture, variant)
     assert warnings == []
     assert {u.kernel for u in usages} == {k.name for k in KERNELS.values() if k.source == source}
     for usage in usages:
@@ -23,5 +23,5 @@ def test_compiles(source, real, architecture):
 
 
 def test_a_mistake_is_refused():
-    with pytest.raises(RuntimeError, match=r"im2col\.cu\(\d+\): error"):
-        nvrtc.compile_source(launch.text("im2col.cu").replace("GRID_LOOP(at,", "GRID_LOOP(nothing,"), "float", "80")
+    with pytest.raises(RuntimeError, match=r"avg_pool\.cu\(\d+\): error"):
+        nvrtc.compile_source(launch.text("avg_pool.cu").replace("GRID_LOOP(at,", "GRID_LOOP(nothing,"), "float", "80")

@@ -34,13 +34,13 @@ def takes(algorithm, kernel_size, options):
     """Whether an algorithm is made for such a convolution."""
     if algorithm == "winograd":
         return kernel_size == (3, 3) and not options.keys() & {"stride", "dilation", "groups"}
-    return algorithm != "wide" or "groups" not in options
+    return algorithm == "im2col" or "groups" not in options
 
 
 ASKED = {
     f"{name}-{algorithm}": (*case[:3], {**case[3], "algorithm": algorithm})
     for name, case in CASES.items()
-    for algorithm in ("im2col", "wide", "winograd")
+    for algorithm in ("im2col", "wide", "winograd", "implicit")
     if takes(algorithm, *case[2:])
 }
 

@@ -22,7 +22,7 @@ from fcn_from_scratch.kernels import launch  # noqa: E402
 from fcn_from_scratch.kernels.table import KERNELS  # noqa: E402
 
 ARCHITECTURES = ("70", "80", "90")  # Volta, Ampere, Hopper
-SOURCES = sorted({kernel.source for kernel in KERNELS.values()})
+BUILDS = sorted({(kernel.source, variant) for kernel in KERNELS.values() for variant in kernel.variants})
 REGISTERS = 65536  # of a multiprocessor: a block must fit
 
 
@@ -55,24 +55,45 @@ def version():
     return f"{major.value}.{minor.value}"
 
 
-def compile_source(source, real, architecture):
+def compile_source(source, real, architecture, variant=()):
     """(usages, warnings) of the kernels of one source text. Raises: RuntimeError with the compiler's words.
 
     The options are those CuPy gets, and what makes the compiler speak: usage of each kernel. CuPy adds
     --device-as-default-execution-space, which forgives a missing __device__; here it is not forgiven.
     """
+    return _compiled(source, real, architecture, variant, _usages_and_warnings)
+
+
+def cubin(source, real, architecture, variant=()):
+    """The machine code of one source text."""
+    return _compiled(source, real, architecture, variant, _machine_code)
+
+
+def _compiled(source, real, architecture, variant, result):
+    """result(program) of the program of one source text."""
     program = ctypes.c_void_p()
     _call("nvrtcCreateProgram", ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None)
     try:
-        words = [*launch.options(real), f"-arch=sm_{architecture}", "--ptxas-options=-v", "-ftz=true"]
+        words = [*launch.options(real, variant), f"-arch=sm_{architecture}", "--ptxas-options=-v", "-ftz=true"]
         options = (ctypes.c_char_p * len(words))(*(word.encode() for word in words))
-        failed = library().nvrtcCompileProgram(program, len(words), options)
-        log = _log(program)
-        if failed:
-            raise RuntimeError(log)
-        return _usages(log), re.findall(r"^.*warning.*$", log, re.MULTILINE)
+        if library().nvrtcCompileProgram(program, len(words), options):
+            raise RuntimeError(_log(program))
+        return result(program)
     finally:
         _call("nvrtcDestroyProgram", ctypes.byref(program))
+
+
+def _usages_and_warnings(program):
+    log = _log(program)
+    return _usages(log), re.findall(r"^.*warning.*$", log, re.MULTILINE)
+
+
+def _machine_code(program):
+    size = ctypes.c_size_t()
+    _call("nvrtcGetCUBINSize", program, ctypes.byref(size))
+    code = ctypes.create_string_buffer(size.value)
+    _call("nvrtcGetCUBIN", program, code)
+    return code.raw
 
 
 def _log(program):
@@ -108,19 +129,19 @@ def main(arguments=None):
     architectures = [chosen] if chosen else ARCHITECTURES
     rows, trouble = {}, []
     for architecture in architectures:
-        for source in SOURCES:
+        for source, variant in BUILDS:
             for real in launch.REALS.values():
-                usages, warnings = compile_source(launch.text(source), real, architecture)
+                usages, warnings = compile_source(launch.text(source), real, architecture, variant)
                 trouble += warnings
                 for usage in usages:
-                    rows.setdefault((usage.kernel, real), {})[architecture] = usage
+                    rows.setdefault((" ".join([usage.kernel, *variant]), real), {})[architecture] = usage
                     trouble += [f"{usage.kernel} spills {usage.spilled} bytes"] if usage.spilled else []
     heads = "".join(f"  {'sm_' + a:>6}" for a in architectures)
     print(f"NVRTC {version()}: registers a thread, and shared memory a block\n")
-    print(f"{'kernel':26} {'REAL':6}{heads}  shared")
+    print(f"{'kernel':32} {'REAL':6}{heads}  shared")
     for (kernel, real), by_architecture in rows.items():
         counts = "".join(f"  {by_architecture[a].registers:6}" for a in architectures)
-        print(f"{kernel:26} {real:6}{counts}  {by_architecture[architectures[0]].shared:6}")
+        print(f"{kernel:32} {real:6}{counts}  {by_architecture[architectures[0]].shared:6}")
     print(f"\n{len(rows)} builds for each of {len(architectures)} architectures: ", end="")
     print("; ".join(trouble) or "no warnings, no spills")
     return 1 if trouble else 0

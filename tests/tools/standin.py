@@ -10,6 +10,8 @@ fails with CuPy fails here too:
 - copies between the host and the device are counted
 - a kernel is the real .cu source, compiled for the CPU and run on the wrapped arrays (kernels/emulator.py)
 - a reduction gives a 0-d array, not a scalar; `empty` is filled with rubbish, not with lucky zeros
+- what is computed element by element lies in C order, in whatever order its operands lie. NumPy's keeps their order, so
+  code that was written for NumPy may turn maps round here. Each such copy by ascontiguousarray is counted
 
 Stricter than CuPy: NumPy arrays are refused as an index too (CuPy copies them to the GPU without a word).
 It cannot show rounding, the order of floating-point sums, or what an index out of range does. Nor is it asynchronous:
@@ -42,7 +44,8 @@ CONVERSIONS = {"bool": bool, "int": int, "float": float, "index": operator.index
 UFUNC_ARGUMENTS = {"out", "dtype", "casting", "axes", "axis"}
 UFUNC_METHODS = {"reduce": {"add", "multiply"}, "accumulate": {"add", "multiply"}, "at": {"add", "maximum"}}
 
-# What happened so far: "to device" and "to host" are copies, "kernels" are launches. Tests clear and read it.
+# What happened so far: "to device" and "to host" are copies, "kernels" are launches, ("transposed", shape) are maps
+# (4-d arrays) that ascontiguousarray had to copy. Tests clear and read it.
 counts = Counter()
 
 
@@ -80,6 +83,11 @@ class ndarray:
     def device(self):
         return Device()
 
+    @property
+    def data(self):
+        """The pointer to the array's memory."""
+        return SimpleNamespace(ptr=self._host.ctypes.data)
+
     def get(self):
         counts["to host"] += 1
         return self._host.copy(order="K")
@@ -105,6 +113,11 @@ def unwrap(value):
     return value._host if isinstance(value, ndarray) else value
 
 
+def fresh(value):
+    """The result of a computation element by element: CuPy's lie in C order."""
+    return wrap(np.asarray(value, order="C"))
+
+
 def function(host_function, name, check=None):
     """NumPy's function or method for wrapped arrays; check(name, args, kwargs) refuses what CuPy's does not take."""
 
@@ -112,7 +125,9 @@ def function(host_function, name, check=None):
         if check is not None:
             check(name, args, kwargs)
         result = host_function(*map(unwrap, args), **{key: unwrap(value) for key, value in kwargs.items()})
-        return wrap(result) if kwargs.get("out") is None else kwargs["out"]
+        if kwargs.get("out") is not None:
+            return kwargs["out"]
+        return fresh(result) if check is ufunc_keywords or name == "where" else wrap(result)
 
     return call
 
@@ -163,8 +178,8 @@ class Ufunc:
 
 def _binary(operation, reflected=False):
     if reflected:
-        return lambda self, other: wrap(operation(unwrap(other), self._host))
-    return lambda self, other: wrap(operation(self._host, unwrap(other)))
+        return lambda self, other: fresh(operation(unwrap(other), self._host))
+    return lambda self, other: fresh(operation(self._host, unwrap(other)))
 
 
 def _in_place(operation):
@@ -176,7 +191,7 @@ def _in_place(operation):
 
 
 def _unary(operation):
-    return lambda self: wrap(operation(self._host))
+    return lambda self: fresh(operation(self._host))
 
 
 def _to_number(convert):
@@ -240,6 +255,12 @@ def zeros(shape, dtype=float):
 
 def empty_like(array, dtype=None):
     return empty(array.shape, array.dtype if dtype is None else dtype)
+
+
+def ascontiguousarray(array, dtype=None):
+    if array.ndim == 4 and not array.flags.c_contiguous:
+        counts["transposed", array.shape] += 1
+    return wrap(np.ascontiguousarray(unwrap(array), dtype))
 
 
 class Generator:

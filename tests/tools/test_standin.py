@@ -165,3 +165,31 @@ def test_the_pool_counts_what_is_alive(x):
     standin.empty(5)
     assert watch.seen == (48, 16)
     assert pool.used_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda x: x + x,
+        lambda x: 2 * x,
+        lambda x: -x,
+        lambda x: x > 0,
+        lambda x: standin.exp(x),
+        lambda x: standin.where(x > 0, x, x),
+    ],
+)
+def test_what_is_computed_lies_in_c_order(x, compute):
+    """As CuPy's results. NumPy's lie as their operands."""
+    turned = x.T
+    assert not turned.flags.c_contiguous
+    assert compute(turned).flags.c_contiguous
+
+
+def test_copies_of_maps_in_another_order_are_counted(x):
+    image = x.reshape(1, 1, 2, 3)
+    standin.counts.clear()
+    standin.ascontiguousarray(image)
+    assert not standin.counts
+    turned = standin.ascontiguousarray(image.transpose(0, 3, 2, 1))
+    assert standin.counts == {("transposed", (1, 3, 2, 1)): 1}
+    assert turned.flags.c_contiguous

@@ -40,13 +40,13 @@ def case(name, monkeypatch):
 @pytest.fixture
 def launched(monkeypatch):
     """(name, [(parameter, array)]) of every launch."""
-    found, checked = [], launch._checked
+    found, device = [], launch._device
 
-    def watch(kernel, arguments, real):
-        found.append((kernel.name, [pair for pair in zip(kernel.parameters, arguments) if pair[0].pointer]))
-        return checked(kernel, arguments, real)
+    def watch(name, plan, arrays):
+        found.append((name, list(zip(plan.pointers, arrays))))
+        return device(name, plan, arrays)
 
-    monkeypatch.setattr(launch, "_checked", watch)
+    monkeypatch.setattr(launch, "_device", watch)
     return found
 
 

@@ -65,14 +65,14 @@ MUTANTS = [
     Mutant(
         "a fork's gradient dropped",
         "models.trunk.Trunk._both",
-        "return dy + dmaps[key] if key in dmaps else dy",
+        "return in_memory_order(operator.add, dy, dmaps[key]) if key in dmaps else dy",
         "return dy",
         "models/test_gradients.py",
     ),
     Mutant(
         "a fork's other gradient dropped",
         "models.trunk.Trunk._both",
-        "return dy + dmaps[key] if key in dmaps else dy",
+        "return in_memory_order(operator.add, dy, dmaps[key]) if key in dmaps else dy",
         "return dmaps[key] if key in dmaps else dy",
         "models/test_gradients.py",
     ),

@@ -59,4 +59,39 @@ def gemm(sizes, xp, rng):
     )
 
 
-CASES = {"im2col": im2col, "col2im": col2im, "gemm": gemm}
+def _implicit(sizes, xp, rng, kernel):
+    (n, h, w, c), (_, oh, ow, f), padding = sizes.conv
+    x, weight, bias = normal(xp, rng, n, h, w, c), normal(xp, rng, f, *K, c), normal(xp, rng, f)
+    by_tap = weight.reshape(f, -1).T
+    border = (0, 0), *((p, p) for p in padding), (0, 0)
+
+    def theirs():
+        windows = xp.lib.stride_tricks.sliding_window_view(xp.pad(x, border), K, axis=(1, 2))
+        patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(n * oh * ow, 9 * c)
+        return (patches @ by_tap + bias).reshape(n, oh, ow, f)
+
+    return KernelCase(
+        lambda: kernels.implicit_gemm(x, weight, bias, (oh, ow), ONE, ONE, padding, kernel=kernel),
+        theirs,
+        "windows.reshape(...) @ weight (cuBLAS)",
+        size_of(x),
+        moved(x, weight, bias) + n * oh * ow * f * x.itemsize,
+        2 * n * oh * ow * f * 9 * c,
+    )
+
+
+def implicit_gemm(sizes, xp, rng):
+    return _implicit(sizes, xp, rng, "implicit_gemm")
+
+
+def tf32x3_gemm(sizes, xp, rng):
+    return _implicit(sizes, xp, rng, "tf32x3_gemm")
+
+
+CASES = {
+    "implicit_gemm": implicit_gemm,
+    "tf32x3_gemm": tf32x3_gemm,
+    "im2col": im2col,
+    "col2im": col2im,
+    "gemm": gemm,
+}

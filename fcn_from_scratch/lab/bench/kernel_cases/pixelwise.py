@@ -21,6 +21,18 @@ def bias_relu(sizes, xp, rng):
     )
 
 
+def relu_backward(sizes, xp, rng):
+    n, h, w, c = sizes.pooled
+    dy, y = (normal(xp, rng, n, 2 * h, 2 * w, c) for _ in range(2))
+    return KernelCase(
+        lambda: kernels.relu_backward(dy, y),
+        lambda: dy * (y > 0),
+        "dy * (y > 0)",
+        size_of(y),
+        moved(dy, y, y),
+    )
+
+
 def _windows(xp, x):
     """For each channel the sum over the SIZE channels around it; x (rows, C)."""
     padded = xp.pad(x, ((0, 0), (SIZE // 2, SIZE // 2)))
@@ -103,6 +115,7 @@ def sgd(sizes, xp, rng):
 
 CASES = {
     "bias_relu": bias_relu,
+    "relu_backward": relu_backward,
     "lrn": lrn,
     "lrn_backward_shared": lrn_backward_shared,
     "lrn_backward": lrn_backward,

@@ -4,7 +4,7 @@ import numpy as np
 
 from fcn_from_scratch.engine.winograd_transforms import both_axes, cook_toom
 from fcn_from_scratch.kernels.launch import launch
-from fcn_from_scratch.kernels.winograd import FREQUENCIES, OUTPUTS, POINTS, TAPS
+from fcn_from_scratch.kernels.winograd import CHANNELS_AT_ONCE, FREQUENCIES, OUTPUTS, POINTS, TAPS, TILES_AT_ONCE
 from fcn_from_scratch.lab.bench.kernel_cases.work import REAL, KernelCase, moved, normal, size_of
 
 INPUTS = OUTPUTS + TAPS - 1
@@ -51,7 +51,7 @@ def winograd_output(sizes, xp, rng):
     y, factor = xp.empty((n, oh, ow, f), REAL), xp.asarray(OUTPUT.astype(REAL))
 
     def ours():
-        launch("winograd_output", products[0].size, products, bias, y, n, oh, ow, f, 0, rows, columns)
+        launch("winograd_output", products[0].size, products, bias, y, n, oh, ow, f, 0, rows, columns, 0)
         return y
 
     def theirs():
@@ -61,6 +61,30 @@ def winograd_output(sizes, xp, rng):
     return KernelCase(ours, theirs, "matrix @ products + bias", size_of(products), moved(products, bias, y))
 
 
+def winograd_output_pool(sizes, xp, rng):
+    n, oh, ow, f = sizes.conv[1]
+    (rows, columns), (high, wide) = _tiles((oh, ow))
+    products, bias = normal(xp, rng, FREQUENCIES, n * rows * columns, f), normal(xp, rng, f)
+    h, w = -(-oh // 2), -(-ow // 2)
+    y, winner = xp.empty((n, h, w, f), REAL), xp.empty((n, h, w, f), np.uint8)
+    factor = xp.asarray(OUTPUT.astype(REAL))
+
+    def ours():
+        launch(
+            "winograd_output_pool", products[0].size, products, bias, y, winner, n, oh, ow, f, 0, rows, columns, h, w
+        )
+        return y
+
+    def theirs():
+        cells = (factor @ products.reshape(FREQUENCIES, -1)).reshape(OUTPUTS, OUTPUTS, n, rows, columns, f)
+        fine = xp.maximum(cells.transpose(2, 3, 1, 4, 0, 5).reshape(n, high, wide, f) + bias, 0)
+        fine[:, oh:], fine[:, :, ow:] = 0, 0
+        return fine.reshape(n, high // 2, 2, wide // 2, 2, f).max(axis=(2, 4))[:, :h, :w]
+
+    moving = moved(products, bias, y, winner)
+    return KernelCase(ours, theirs, "max of windows of matrix @ products", size_of(products), moving)
+
+
 def winograd_output_adjoint(sizes, xp, rng):
     n, oh, ow, f = sizes.conv[1]
     (rows, columns), (high, wide) = _tiles((oh, ow))
@@ -68,7 +92,8 @@ def winograd_output_adjoint(sizes, xp, rng):
     factor, over = xp.asarray(OUTPUT.T.astype(REAL)), ((0, 0), (0, high - oh), (0, wide - ow), (0, 0))
 
     def ours():
-        launch("winograd_output_adjoint", gradients[0].size, dy, gradients, n, oh, ow, f, 0, rows, columns)
+        groups = -(-n * rows * columns // TILES_AT_ONCE) * -(-f // CHANNELS_AT_ONCE)
+        launch("winograd_output_adjoint", groups, dy, gradients, n, oh, ow, f, 0, rows, columns, blocks=groups)
         return gradients
 
     def theirs():
@@ -112,6 +137,7 @@ CASES = {
     "winograd_input": winograd_input,
     "winograd_kernel": winograd_kernel,
     "winograd_output": winograd_output,
+    "winograd_output_pool": winograd_output_pool,
     "winograd_output_adjoint": winograd_output_adjoint,
     "winograd_kernel_adjoint": winograd_kernel_adjoint,
 }
