@@ -20,7 +20,7 @@ HELP = (
     "memory and errors."
 )
 EXAMPLE = """  fcn bench                                   FCN-8s on VGG16, 500x500 pixels; about two minutes
-  fcn bench --zero-frame                      also with the faster way for many pictures of one size
+  fcn bench --zero-frame                      also with the zero frame, as fcn segment uses it
   fcn bench --train --layers --out runs/bench     a training step, each convolution alone; CSV, JSON and a chart
   fcn bench --small                           the training step of a lesson-size network, 64x64 and 128x128
   fcn bench --peer onnxruntime,openvino       compared with these two only
@@ -206,7 +206,7 @@ def _works(args):
             device = "cpu" if args.device == "cuda" else "cuda"
             raise InputError(f"--{name.replace('_', '-')} is for --device {device}")
     if args.zero_frame and (args.train or args.small):
-        raise InputError("--zero-frame is for inference: every training step changes the weights")
+        raise InputError("--zero-frame is for inference: backward needs the whole maps")
     for name in NOT_SCALED if args.scale else ("sizes", "batches"):
         if getattr(args, name):
             joined = f"--{name.replace('_', '-')}"

@@ -1,8 +1,8 @@
 """Convolution with more weights than patches, such as fc6: the work is split by channels, not by pixels.
 
-fc6 of VGG16 has 411 MB of weights. On a 500-pixel image it has 22x22 places, whose patches take 48 MB. conv_im2col
+fc6 of VGG16 has 411 MB of weights. On a 500-pixel image it has 16x16 places, whose patches take 26 MB. conv_im2col
 would read all the weights once for every block of patches. Its gradient with respect to the input is a convolution of
-the padded dy, with 1.6 times as many places and 8 times as many channels. So here all patches are gathered at once, and
+the padded dy, with 1.9 times as many places and 8 times as many channels. So here all patches are gathered at once, and
 each thread computes some of the output channels, with their part of the weights.
 
 Weights that lie channels last in memory are never copied. `geometry` is an ops.shapes.Geometry, without groups.

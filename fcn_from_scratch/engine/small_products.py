@@ -2,8 +2,8 @@
 
 BLAS copies the factors of a large product into an order that suits the processor, and then multiplies. A factor that is
 used for few rows does not repay its copy. OpenBLAS has routines without this copy for products of at most a million
-multiplications, on processors with AVX-512. For 64 to 256 channels they are 1.1 to 1.4 times as fast. With more
-channels, or on another processor, copying is faster, and the product is not cut.
+multiplications, on processors with AVX-512. For 64 and 128 input channels they are 1.3 and 1.2 times as fast. With more
+channels, or on another processor, copying is faster. Then the product is not cut.
 """
 
 from functools import cache
@@ -14,7 +14,7 @@ from fcn_from_scratch.engine import threads
 
 MOST = 10**6  # multiplications in one product without copies
 WIDEST = 128  # input channels; with more, the parts have so few rows that copying pays
-NARROW = 64  # input channels; up to here, two columns of a part at a time are faster than one
+NARROW = 64  # input channels; up to here, groups of 128 columns are faster than groups of 64
 LEAST = 16  # columns; fewer are no group of their own
 WITHOUT_COPIES = ("SkylakeX", "Cooperlake", "SapphireRapids")  # the names of OpenBLAS's routines for AVX-512
 

@@ -8,10 +8,10 @@ A transformed tile has 36 places, the "frequencies". For each of them the sum ov
 tiles: 36 GEMMs of (tiles, C) @ (C, F), together 36/144 of the direct sum's multiplications. engine.winograd_transforms
 says where A, B and G come from.
 
-It is fast because it uses memory well. The image is taken in bands of tile rows. The 36 matrices of a band stay in the
-processor's cache from the first transform to the last write, and each thread works on its own band. Everything lies
-channels last. So the transform along columns runs over whole rows of the image, (rows, W * C) contiguous numbers. One
-copy then sorts the columns by their place in the tile, and the transform along rows has long contiguous runs too.
+It is fast because it uses memory well. The image is taken in bands of tile rows, and each thread works on its own band.
+The transforms work on parts of a band, which stay in the processor's cache. Everything lies channels last. So the
+transform along columns is a product over whole rows of the image, (6, W * C) numbers. The transform along rows reads
+its tiles from there without a copy.
 
 A NaN or an infinity spreads to all outputs of the tiles that read it. With the plain sum it spreads only to the outputs
 whose windows hold it.

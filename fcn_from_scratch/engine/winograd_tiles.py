@@ -1,8 +1,8 @@
 """Bands of Winograd's tiles: from rows of an image to 36 matrices, and back.
 
 A band is some tile rows of one image, or several whole small images. It has enough tiles to keep the matrix products
-fast. The transforms read and write each number several times. So they take a part of the band at a time, which fits the
-cache beside a core. Arrays are indexed [column frequency, row frequency, image, tile row, tile column, channel].
+fast. The transforms read and write each number several times. So they take a part of the band at a time, which stays in
+the processor's cache. Arrays are indexed [column frequency, row frequency, image, tile row, tile column, channel].
 """
 
 import math

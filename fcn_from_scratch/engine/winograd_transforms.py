@@ -17,18 +17,18 @@ This is the same sum with the roles of h and c exchanged, the transpose of the l
 
 The columns of E_6^-1 are the coefficients of Lagrange's polynomials L_i, the product of (x - p_j) / (p_i - p_j) over
 the other finite points. Infinity's is the product of all (x - p_j). Their denominators may be moved from B^T to G,
-which is used once a layer and not once a tile. Then A and B have only halves and quarters of whole numbers, which
-floating-point numbers hold exactly. `cook_toom` computes this in fractions.
+which is used once a layer and not once a tile. Then the numbers in A and B are whole numbers divided by 1, 2,
+4 or 8. Floating-point numbers hold them exactly. `cook_toom` computes this in fractions.
 
 In two dimensions each matrix is applied along both axes: 36 multiplications for 16 outputs, where the plain sum has
 144.
 
 What it costs
 -------------
-Accuracy. Numbers grow in the transforms and cancel later. What is left is an error of 2e-6 to 4e-6 of the largest
-output in float32, where the plain sum has 2e-7. In float64 it is 1e-14. The choice of the points matters: with 2 in the
-place of 1/2 the error is more than twice as large. More points, as in F(6, 3), would double it too.
-tests/engine/test_winograd.py proves the identity in fractions and checks these errors.
+Accuracy. Numbers grow in the transforms and cancel later. The error that is left is 2e-6 to 4e-6 of the largest output
+in float32. The plain sum has 3e-7 to 5e-7. The gradients have errors up to 6e-6. In float64 the error is 1e-14. The
+choice of the points matters: with 2 in the place of 1/2 the error is more than twice as large. More points, as in
+F(6, 3), would double it too. tests/engine/test_winograd.py proves the identity in fractions and checks these errors.
 
 Source: Lavin and Gray 2016, "Fast algorithms for convolutional neural networks"; Winograd 1980; Toom 1963. The points
 are those of Barabasz et al. 2020, "Error analysis and improving the accuracy of Winograd convolution".

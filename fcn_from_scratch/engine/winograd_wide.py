@@ -1,9 +1,9 @@
-"""fc6 in two thirds of the time: Winograd's F(2, 7), a third of the multiplications for a 7x7 kernel.
+"""Winograd's F(2, 7) for fc6: a third of the multiplications of a 7x7 kernel.
 
 engine.conv_wide computes layers with more weights than patches. Winograd's algorithm saves multiplications there too:
 for tiles of 2x2 outputs and a 7x7 kernel it needs 64, where the direct sum needs 196. The transformed weights of fc6
-would take 537 MB. So they never exist all at once. Each thread transforms the weights of a few filters, multiplies
-them by all tiles while they are in the cache, and goes on to the next filters.
+would take 512 MiB. So only a part of them exists at any time. Each thread transforms the weights of a few filters,
+multiplies them by all tiles while they are in the cache, and goes on to the next filters.
 
 The matrices A, G and B are those of engine.winograd_transforms for other points. With seven points and infinity the
 numbers grow more before they cancel: in float32 the error is about 20 times the direct sum's. The gradients are those

@@ -5,11 +5,13 @@ zero. An array that is dropped goes back to the system, and the next step asks f
 touches a gigabyte a step in this way.
 
 A Workspace lends parts of its own blocks of memory instead. Its `empty` works like numpy.empty. When an array and all
-its views are gone, its part is free for the next arrays. Free neighbours become one part again. So the map of a
-network's first layer leaves its memory to many smaller maps, and the whole takes hardly more than what is alive at
-once. Nobody has to hand a part back, and no part is lent twice. By default arrays come from COMMON, which keeps little:
-enough for a loop over the layers of a small network. `layer.use(Workspace())` lets a network's large arrays come from a
-workspace of its own, which keeps all of its memory. Dropping the workspace, or `layer.use(None)`, gives it back.
+its views are gone, its part is free for the next arrays. Free neighbours become one part again. So many smaller maps
+can use the memory of the first layer's map. In all, a workspace takes little more memory than the arrays that exist at
+the same time (tests/models/test_memory.py). Nobody has to hand a part back, and no part is lent twice.
+
+By default arrays come from COMMON. It keeps at most 64 MiB: enough for a loop over the layers of a small network.
+`layer.use(Workspace())` lets a network's large arrays come from a workspace of its own, which keeps all of its memory.
+Dropping the workspace, or `layer.use(None)`, gives it back.
 """
 
 import math
@@ -84,7 +86,8 @@ class Workspace:
     def _part(self, size):
         """A part of the smallest free part that is large enough, or a new block.
 
-        A new block replaces the largest block that is free as a whole. So the memory that is kept stops to grow.
+        A new block replaces the largest block that is free as a whole. So the memory that is kept does not grow without
+        end.
         """
         with self._lock:
             self._take_back()

@@ -1,8 +1,6 @@
 """Winograd: the matrices in fractions, the additions that replace them, and convolutions against the loops."""
 
-import re
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +22,6 @@ from fcn_from_scratch.engine.winograd import (
 from fcn_from_scratch.ops import loops
 from fcn_from_scratch.ops.shapes import pool_geometry
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 A, G, B = transforms.cook_toom(transforms.POINTS, 4, 3)  # B is B^T: its rows make the rows of the product
 
 fractions = st.fractions(-5, 5, max_denominator=6)
@@ -265,13 +262,3 @@ class TestAccuracy:
         dx, dweight, _ = conv.conv2d_backward(dy, x, weight, geometry, algorithm="im2col")
         assert np.vdot(dx, x) == pytest.approx(np.vdot(dy, y), rel=1e-11)
         assert np.vdot(dweight, weight) == pytest.approx(np.vdot(dy, y), rel=1e-11)
-
-    def test_the_page_states_these_bounds(self):
-        page = PAGE.read_text(encoding="utf-8")
-        stated = re.findall(r"^\| (\d+) \| \d+x\d+ \| (\w+) \| .* \| (\S+) \| .* \|$", page, re.MULTILINE)
-        expected = {
-            (str(channels), array): f"{bound:.1e}"
-            for channels, bounds in winograd_accuracy.BOUNDS.items()
-            for array, bound in zip(winograd_accuracy.ARRAYS, (*bounds, winograd_accuracy.SUMS))
-        }
-        assert {(channels, array): bound for channels, array, bound in stated} == expected

@@ -22,8 +22,8 @@ LEGEND = """\
 time: the median, and the middle half of all rounds. ratio: its time divided by ours. memory: the peak of the process,
 with Python, libraries and loading. GFLOP/s: operations of the direct sum, whatever the algorithm. Winograd needs fewer,
 so it may exceed the ceiling. error: the largest difference from the float64 scores, relative to the largest score. same
-class: pixels whose class is that of the float64 scores. not like for like: this row saves work that a peer does for
-each picture, or it needs a preparation that pays for many pictures of one size only."""
+class: pixels whose class is that of the float64 scores. not like for like: this row leaves out work in the padding
+that a peer does."""
 GPU_LEGEND = """\
 time: by events on the device, the median and the middle half of all rounds; for a single layer or kernel without the
 host's time. ratio: its time divided by ours. memory: the peak of all arrays, without the libraries' own. GFLOP/s:

@@ -12,7 +12,7 @@ from fcn_from_scratch.lab.bench.torch_rival import TorchCudaRival, TorchRival
 class Rival(NamedTuple):
     """One rival: a long and a short name for tables, and its class: make(work, *arguments).
 
-    like_for_like  False: it saves work that a peer does, or it needs a preparation that pays for many pictures only
+    like_for_like  False: it leaves out work in the padding that a peer does
     from_file      True: make(work, path of the network as an ONNX file)
     """
 
