@@ -12,7 +12,7 @@ from fcn_from_scratch.lab.bench.rivals import RIVALS
 from fcn_from_scratch.lab.bench.scaling import ScaleRow
 
 # widths of the columns: the lines are printed while the next ones are measured
-COLUMNS = (("size", 9), ("batch", 6), ("threads", 8), ("", 28), ("time", 9), ("middle half", 22), ("ratio", 8))
+COLUMNS = (("size", 11), ("batch", 6), ("threads", 8), ("", 28), ("time", 9), ("middle half", 22), ("ratio", 8))
 HEADINGS = (*COLUMNS, ("memory", 10))
 LEFT = 4  # the first columns, which are aligned left
 
