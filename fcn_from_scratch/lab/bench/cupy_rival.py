@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 
 from fcn_from_scratch.backend import device_module, plain
+from fcn_from_scratch.engine.conv_gpu import precision
 from fcn_from_scratch.lab.bench.clocks import CupyClock
 from fcn_from_scratch.lab.bench.gpu import highest
 from fcn_from_scratch.lab.bench.numpy_rival import NumpyRival
@@ -27,7 +28,8 @@ class CupyRival(NumpyRival):
         super().__init__(work, algorithm)
 
     def choose(self, algorithm, node):
-        return algorithm if algorithm != "winograd" or takes_winograd(node) else "auto"
+        winograd = takes_winograd(node) and precision() == "full"  # under TF32 it is refused
+        return algorithm if algorithm != "winograd" or winograd else "auto"
 
     def peak(self):
         """Peak bytes of all arrays during the work. The first run, which also compiles, is not counted."""

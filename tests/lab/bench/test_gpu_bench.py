@@ -222,6 +222,18 @@ def test_the_gpu_rival_without_kernels_launches_none(device):
     assert rival.layers["conv1_1"].algorithm == "auto"
 
 
+def test_under_tf32_the_rival_by_winograd_runs_without_it(device, monkeypatch):
+    """Winograd's algorithm is refused there: its rounding errors would be too large."""
+    from fcn_from_scratch.lab.bench import Work
+    from fcn_from_scratch.lab.bench.cupy_rival import CupyRival
+
+    monkeypatch.setenv("CUPY_TF32", "1")
+    rival = CupyRival(Work("mini_fcn8s", (32, 41), options={"width": 4}), "winograd")
+    rival.run()
+    rival.mode.close()
+    assert {conv.algorithm for conv in rival.layers.values() if conv} == {"auto"}
+
+
 @pytest.mark.parametrize("tf32", [False, True])
 def test_the_environment_says_whether_tf32_is_allowed(tf32, monkeypatch):
     """In the variables that CuPy, cuBLAS and PyTorch read. The user's own settings do not reach the process."""
