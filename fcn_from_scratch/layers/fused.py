@@ -104,7 +104,7 @@ def run(layers, x, winners=True):
             windows = pool.geometry(shape)
         kept = winners or pool.training or pool.undone
         y, winner = engine.conv2d_relu_pool(*arguments, windows, winners=kept, **options)
-        pool.remember(pool.keep(winner, shape), y.shape)
+        pool.remember(pool.keep(winner if kept else None, shape), y.shape)
         relu.remember((), shape)  # empty: the pool's backward gives no gradient where the ReLU's output was zero
         conv.remember(x, shape)
     return y

@@ -60,6 +60,8 @@ class ZeroFrame:
             raise checks.InputError(
                 "the zero frame runs on the CPU: move the model and x there, or use the model alone"
             )
+        first = self.model.trunk.layers[0]
+        checks.channels(first, x, first.in_channels)
         return self.model.head(*run_trunk(self.model.trunk, x), x.shape[2:])
 
     @property

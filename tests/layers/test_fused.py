@@ -6,7 +6,7 @@ import pytest
 from fcn_from_scratch import plain
 from fcn_from_scratch.engine import im2col
 from fcn_from_scratch.engine.workspace import Workspace
-from fcn_from_scratch.layers import AvgPool2d, Conv2d, Dropout, MaxPool2d, ReLU, Sequential
+from fcn_from_scratch.layers import AvgPool2d, Conv2d, Dropout, MaxPool2d, MaxUnpool2d, ReLU, Sequential
 from fcn_from_scratch.layers.fused import groups, unobserved
 from fcn_from_scratch.models.trunk import Trunk
 
@@ -173,3 +173,18 @@ def test_inside_plain_every_layer_runs_alone(rng, monkeypatch, make):
     assert seen == []
     net(x)
     assert seen == [3]
+
+
+@pytest.mark.parametrize("width", [4, 64])
+def test_a_trunk_in_eval_mode_keeps_the_maxima_that_are_undone(rng, width):
+    pool = MaxPool2d(2, name="pool")
+    net = Trunk(Conv2d(width, width, 3, padding=1, rng=rng, name="conv"), ReLU(name="relu"), pool).eval()
+    x = rng.normal(size=(1, width, 36, 38)).astype(np.float32)
+    expected = net(x)[0]
+    with pytest.raises(RuntimeError, match="'pool' kept no positions"):
+        pool.indices  # noqa: B018
+    MaxUnpool2d(pool)
+    np.testing.assert_array_equal(net(x)[0], expected)
+    in_eval = pool.indices
+    net.train()(x)
+    np.testing.assert_array_equal(pool.indices, in_eval)

@@ -404,3 +404,9 @@ class TestUse:
             predictor(np.zeros((3, 20, 20), np.float32))
         with pytest.raises(ValueError, match="expects 3 input channels"):
             predictor(np.zeros((1, 4, 20, 20), np.float32))
+
+
+def test_an_array_of_other_channels_is_named_with_its_own_shape():
+    model = network("fcn32s", 2).eval()
+    with pytest.raises(ValueError, match=r"expects 3 input channels.*got x with shape \(1, 6, 80, 27\)"):
+        ZeroFrame(model)(np.zeros((1, 6, 80, 27), np.float32))
