@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.lab.bench import gpu
+from fcn_from_scratch.lab.bench import gpu, timing
 from fcn_from_scratch.lab.bench.budget import Budget
 from fcn_from_scratch.lab.bench.ceiling import Ceiling
 from fcn_from_scratch.lab.bench.peers import PEERS, installed
@@ -19,7 +19,6 @@ from fcn_from_scratch.lab.bench.starting import Judge, note, start
 from fcn_from_scratch.lab.bench.timing import (
     GPU_PAUSE,
     GPU_ROUNDS,
-    GPU_TURN,
     MOST_CALLS,
     ROUNDS,
     Turns,
@@ -175,7 +174,7 @@ class Settings(NamedTuple):
         """The Turns of a part of the work."""
         if self.device == "cpu":
             return Turns(self.repeats or ROUNDS[0], until=until)
-        return Turns(self.repeats or GPU_ROUNDS, GPU_TURN, MOST_CALLS, GPU_PAUSE, until)
+        return Turns(self.repeats or GPU_ROUNDS, timing.GPU_TURN, MOST_CALLS, GPU_PAUSE, until)
 
     def ceilings(self):
         """The process in which the Ceilings are measured; it is still starting."""
