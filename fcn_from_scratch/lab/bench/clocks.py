@@ -29,6 +29,8 @@ extern "C" __global__ void hold(long long nanoseconds)
     do
         asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
     while (now - start < nanoseconds);
+#else
+    (void)nanoseconds;
 #endif
 }
 """
