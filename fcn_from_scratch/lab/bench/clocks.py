@@ -23,7 +23,7 @@ TRIES = 3  # behind longer and longer holds; after the last one the time contain
 HOLD_KERNEL = r"""
 extern "C" __global__ void hold(long long nanoseconds)
 {
-#ifdef __CUDACC_RTC__
+#ifdef __CUDACC__
     long long start, now;
     asm volatile("mov.u64 %0, %globaltimer;" : "=l"(start));
     do
