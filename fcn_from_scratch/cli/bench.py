@@ -167,7 +167,7 @@ def _measure(args, works, settings, output):
     try:
         _measure_all(args, works, settings, output)
     except bench.LateError as late:
-        print(f"{settings.budget} is over: {late}{output.stop()}", file=sys.stderr)
+        print(f"fcn: {settings.budget} is over: {late}{output.stop()}", file=sys.stderr)
         return 0 if output.results else 1
     except signals.StoppedError as stop:
         stop.going_on = output.stop()

@@ -3,7 +3,7 @@
 import math
 import time
 
-ENDING = 0.04, 4.0  # share of a budget that is kept for closing processes and writing files, and its most seconds
+ENDING = 0.08, 4.0  # share of a budget that is kept for closing processes and writing files, and its most seconds
 
 
 class LateError(Exception):
@@ -19,6 +19,7 @@ class Budget:
     def __init__(self, seconds=None):
         self.seconds, self.start = seconds, time.monotonic()
         share, most = ENDING
+        self.last = math.inf if seconds is None else self.start + seconds  # then no answer is waited for
         self.end = math.inf if seconds is None else self.start + seconds - min(share * seconds, most)
 
     def left(self):

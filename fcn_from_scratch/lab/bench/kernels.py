@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fcn_from_scratch.backend import device_module
+from fcn_from_scratch.lab.bench.budget import LateError
 from fcn_from_scratch.lab.bench.clocks import CupyClock
 from fcn_from_scratch.lab.bench.kernel_cases import CASES, Sizes
 from fcn_from_scratch.lab.bench.measuring import Ceilings, beside, part_rows
@@ -65,11 +66,13 @@ def measure_kernels(work, settings, tell=None, ceilings=None):
         result, names = KernelResult(work, [], {}, ceilings), list(CASES)
         for number, name in enumerate(bar(names, disable=not settings.progress, unit="kernel", desc="kernels")):
             now = time.monotonic()
-            if now >= end:
-                result = result._replace(left_out=tuple(names[number:]))
-                break
             turns = settings.turns(now + (end - now) / (len(names) - number))
-            result = _with(result, name, process, turns)
+            try:
+                if now >= end:
+                    raise LateError
+                result = _with(result, name, process, turns)
+            except LateError:
+                return result._replace(left_out=tuple(names[number:]))
             tell(result)
     return result
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab.bench import gpu, timing
-from fcn_from_scratch.lab.bench.budget import Budget
+from fcn_from_scratch.lab.bench.budget import Budget, LateError
 from fcn_from_scratch.lab.bench.ceiling import Ceiling
 from fcn_from_scratch.lab.bench.peers import PEERS, installed
 from fcn_from_scratch.lab.bench.processes import Process
@@ -158,7 +158,7 @@ class Settings(NamedTuple):
 
     def process(self, make, *arguments, title="a rival", wait=True):
         """A Process for make(*arguments). With a GPU it gets one CPU thread, since the device has its own threads."""
-        known = {"title": title, "wait": wait, "until": self.budget.end}
+        known = {"title": title, "wait": wait, "until": self.budget.last}
         if self.device == "cpu":
             return Process(make, *arguments, threads=self.threads, mallopt=self.mallopt, **known)
         return Process(make, *arguments, threads=1, variables=gpu.variables(self.tf32), **known)
@@ -296,21 +296,25 @@ def _by_layer(result, rivals, settings, tell, end):
     found = convolutions(result.work)
     if settings.budget.seconds is not None:
         found.sort(key=lambda conv: -conv.multiply_adds)
-    left = sum(len(conv.passes) for conv in found)
-    for conv in bar(found, disable=not settings.progress, unit="layer", desc="layers"):
-        if time.monotonic() < end:
-            _together(rivals, settings, result.absent, "ask", "take", conv)
-        for step in conv.passes:
-            part, now = f"{conv.names} {step}", time.monotonic()
-            if now < end:
-                turns = settings.turns(now + (end - now) / left)
-                calls = {name: (rival, step) for name, rival in rivals.items()}
-                rows = part_rows(part, calls, turns, 2 * conv.multiply_adds, conv.bytes)
-                result = result._replace(rows=result.rows + rows)
-                tell(result)
-            else:
-                result = result._replace(left_out=(*result.left_out, part))
-            left -= 1
+    pairs = [(conv, step) for conv in found for step in conv.passes]
+    taken, shortest = None, 0.0  # seconds of the shortest part so far: one that would end too late does not begin
+    for place, (conv, step) in enumerate(bar(pairs, disable=not settings.progress, unit="part", desc="layers")):
+        now = time.monotonic()
+        try:
+            if now + shortest > end:
+                raise LateError
+            if conv is not taken:
+                _together(rivals, settings, result.absent, "ask", "take", conv)
+                taken, now = conv, time.monotonic()
+            turns = settings.turns(now + (end - now) / (len(pairs) - place))
+            calls = {name: (rival, step) for name, rival in rivals.items()}
+            rows = part_rows(f"{conv.names} {step}", calls, turns, 2 * conv.multiply_adds, conv.bytes)
+        except LateError:
+            return result._replace(left_out=tuple(f"{conv.names} {step}" for conv, step in pairs[place:]))
+        result = result._replace(rows=result.rows + rows)
+        tell(result)
+        spent = time.monotonic() - now
+        shortest = min(shortest, spent) if shortest else spent
     return result
 
 

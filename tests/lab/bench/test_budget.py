@@ -193,10 +193,10 @@ def test_what_is_not_used_is_passed_on(monkeypatch):
     now = World(0)
     monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=now.time))
     found = budget.Budget(50)
-    assert found.end == 48
-    assert found.until(0.5) == 24
+    assert (found.end, found.last) == (46, 50)
+    assert found.until(0.5) == 23
     now.now = 40.0
-    assert (found.left(), found.until(0.5)) == (8, 44)
+    assert (found.left(), found.until(0.5)) == (6, 43)
     assert budget.Budget().until(0.5) == float("inf")
 
 
