@@ -8,7 +8,7 @@ SITE   := build/site
 TORCH_STAMP := $(VENV)/installed-torch
 
 .DEFAULT_GOAL := help
-.PHONY: help lessons test test-torch site site-check site-links gradcheck kernels kernels-sanitize lint format clean
+.PHONY: help lessons test test-torch site site-check site-links gradcheck kernels kernels-sanitize gpu lint format clean
 
 help:
 	@echo "make lessons     set up, then run the whole course; figures land in lessons/figures/"
@@ -20,6 +20,7 @@ help:
 	@echo "make gradcheck   the gradient table of every op and layer"
 	@echo "make kernels     what each CUDA kernel takes of a GPU, and its worst error; no GPU needed"
 	@echo "make kernels-sanitize  the same kernels under the compilers' sanitizers, after planting three mistakes"
+	@echo "make gpu         on a GPU: its tests, fcn bench and NVIDIA's sanitizer; writes runs/gpu-report.txt"
 	@echo "make lint        ruff check and format check"
 	@echo "make format      let ruff format the code"
 	@echo "make clean       remove the virtual environment and what was written"
@@ -76,6 +77,11 @@ kernels: $(STAMP)
 
 kernels-sanitize: $(STAMP)
 	@$(BIN)/python tests/tools/sanitize.py
+
+# The environment has no CuPy unless somebody installed it: GPU_PYTHON names another Python that has it.
+GPU_PYTHON ?= $(BIN)/python
+gpu: $(STAMP)
+	@sh tests/tools/gpu_report.sh $(GPU_PYTHON)
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

@@ -2,14 +2,18 @@
 
 import argparse
 import datetime
+import math
+import sys
 import warnings
+from contextlib import ExitStack
 
 from fcn_from_scratch import backend, models, viz
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.cli import common
+from fcn_from_scratch.cli import common, signals
+from fcn_from_scratch.cli.bench_output import Output
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.lab import bench, memory
-from fcn_from_scratch.lab.bench import chart, gpu, kernel_report, peers, report, scaling, scaling_chart, scaling_report
+from fcn_from_scratch.lab.bench import gpu, peers, report, scaling, scaling_chart, scaling_report
 from fcn_from_scratch.lab.bench.kernel_cases import Sizes
 from fcn_from_scratch.lab.bench.measuring import load
 from fcn_from_scratch.lab.bench.peers import PEERS
@@ -26,11 +30,20 @@ EXAMPLE = """  fcn bench                                   FCN-8s on VGG16, 500x
   fcn bench --peer onnxruntime,openvino       compared with these two only
   fcn bench --peer none --model mini_fcn8s    without a peer: compared with im2col and the best matrix product
   fcn bench --scale --out runs/scale          over size, batch and threads; about half an hour
+  fcn bench --layers --budget 120             in two minutes, with as many layers as fit
   fcn bench --device cuda --layers --kernels  on a GPU: also each CUDA kernel alone, beside CuPy's functions"""
 
 BATCH, SIZE = 1, (500, 500)
 SMALL_BATCH, SMALL_SIZES = 8, ((64, 64), (128, 128))
-NOT_SCALED = "small", "batch", "layers", "kernels", "zero_frame"  # options that --scale does not go together with
+NOT_SCALED = (
+    "small",
+    "batch",
+    "layers",
+    "kernels",
+    "zero_frame",
+    "budget",
+)  # options that --scale does not go together with
+GPU_BUDGET = 75  # seconds, by default
 ON_CPU = "threads", "mallopt", "zero_frame"  # options for the CPU only
 ON_GPU = "kernels", "tf32"
 
@@ -81,6 +94,13 @@ def add_arguments(parser):
         "--repeats", type=common.positive, metavar="R", help="rounds (default: as many as take 40 seconds, at least 5)"
     )
     parser.add_argument(
+        "--budget",
+        type=_seconds,
+        metavar="SECONDS",
+        help="end within about this time: the whole network first, then --layers, then --kernels; what does not fit is "
+        f"named (default: none; {GPU_BUDGET} with --device cuda)",
+    )
+    parser.add_argument(
         "--mallopt", action="store_true", help="let glibc's malloc keep freed memory in each measured process"
     )
     parser.add_argument(
@@ -91,8 +111,9 @@ def add_arguments(parser):
 
 def run(args):
     works = _works(args)
+    budget = bench.Budget(GPU_BUDGET if args.budget is None and args.device == "cuda" else args.budget)
     facts = _gpu_facts(args) if args.device == "cuda" else None
-    settings = _settings(args, works, facts)
+    settings = _settings(args, works, facts, budget)
     if args.scale:
         plan = _plan(args, works[0], settings)
     else:
@@ -111,12 +132,11 @@ def run(args):
     }
     if args.scale:
         _scale(plan, settings, folder, about, on)
-    else:
-        _measure(args, works, settings, folder, about, on)
-    return 0
+        return 0
+    return _measure(args, works, settings, Output(settings, folder, about, on))
 
 
-def _settings(args, works, facts):
+def _settings(args, works, facts, budget):
     taking_part, absent = _peers(args, works[0].train, facts)
     return bench.Settings(
         peers=taking_part,
@@ -128,6 +148,7 @@ def _settings(args, works, facts):
         mallopt=args.mallopt,
         tf32=args.tf32,
         absent=absent,
+        budget=budget,
     )
 
 
@@ -141,19 +162,31 @@ def _check(args, works, settings, facts):
             Sizes(work)
 
 
-def _measure(args, works, settings, folder, about, on):
-    """Measure the works and, if asked, the kernels; print the tables, and write the files."""
-    results, kernels, on_cpu = [], None, settings.device == "cpu"
-    for work in works:
-        results.append(bench.measure(work, settings))
-        print(f"\n{report.text(results[-1])}", flush=True)
-    if args.kernels:
-        kernels = bench.measure_kernels(works[0], settings)
-        print(f"\n{kernel_report.text(kernels)}", flush=True)
+def _measure(args, works, settings, output):
+    """Measure the works and, if asked, the kernels, and print what comes. Returns the exit status."""
+    try:
+        _measure_all(args, works, settings, output)
+    except bench.LateError as late:
+        print(f"fcn: {settings.budget} is over: {late}{output.stop()}", file=sys.stderr)
+        return 0 if output.results else 1
+    except signals.StoppedError as stop:
+        stop.going_on = output.stop()
+        raise
+    on_cpu = settings.device == "cpu"
     print(f"\n{report.LEGEND if on_cpu else report.GPU_LEGEND}")
     _end(settings.threads if on_cpu else 1)
-    if folder is not None:
-        _write(folder, results, kernels, about, on)
+    output.write()
+    return 0
+
+
+def _measure_all(args, works, settings, output):
+    weights = [1 + settings.layers] * len(works) + [0.5] * args.kernels  # shares of the budget
+    for place, work in enumerate(works):
+        share = weights[place] / sum(weights[place:])
+        output.finish_work(bench.measure(work, settings, output.work(), share))
+    if args.kernels:
+        ceilings = output.results[0].ceilings
+        output.finish_kernels(bench.measure_kernels(works[0], settings, output.tell_kernels, ceilings))
 
 
 def _end(number):
@@ -227,12 +260,27 @@ def _gpu_facts(args):
     """Facts about the GPU, from CuPy and, if it takes part, from PyTorch. Each is asked in a separate process."""
     common.check_device("cuda")
     known = {"threads": 1, "variables": gpu.variables(args.tf32), "title": "a look at the GPU"}
-    with Process(gpu.Gpu, **known) as process:
-        facts = process.ask("facts")
+    makes = [gpu.Gpu]
     if "torch" in (args.peer or PEERS) and peers.installed("torch"):
-        with Process(gpu.TorchGpu, **known) as process:
+        makes.append(gpu.TorchGpu)
+    facts = {}
+    with ExitStack() as stack:
+        processes = [stack.enter_context(Process(make, **known, wait=False)) for make in makes]
+        for process in processes:
+            process.ready()
             facts |= process.ask("facts")
     return facts
+
+
+def _seconds(text):
+    """argparse's type of a number of seconds above zero."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text!r}")
+    return seconds
 
 
 def _several(kind):
@@ -296,17 +344,6 @@ def _described(settings, facts):
     if facts is None:
         return machine
     return f"{report.described(facts, settings.tf32, settings.peers)}; {machine}; {datetime.date.today().isoformat()}"
-
-
-def _write(folder, results, kernels, about, on):
-    names = ["bench.csv", "bench.json", "bench.png"]
-    report.write_csv(folder / "bench.csv", results, kernels)
-    report.write_json(folder / "bench.json", results, about, kernels)
-    viz.save_figure(chart.chart(results, on), folder / "bench.png")
-    if kernels is not None:
-        names.append("kernels.png")
-        viz.save_figure(chart.kernel_chart(kernels, on), folder / "kernels.png")
-    print(f"wrote {', '.join(names[:-1])} and {names[-1]} to {folder}/")
 
 
 def _warn(sentence):

@@ -11,6 +11,7 @@ onnx_rival      what these two share: the network as an ONNX file
 torch_network   any network of this project, computed by PyTorch
 processes       a process for each rival, with its own threads and memory
 starting        the rivals' processes, and the true scores
+budget          the seconds for a whole command
 clocks          times by the system's clock, or by events on a GPU
 ceiling         the fastest matrix product of the CPU
 gpu             facts about the GPU, its fastest matrix product and copy, and TF32
@@ -25,22 +26,26 @@ chart scaling_chart    the results as figures
 The peers are imported only in the rivals' processes, and only if they take part.
 """
 
+from fcn_from_scratch.lab.bench.budget import Budget, LateError
 from fcn_from_scratch.lab.bench.kernels import KernelResult, measure_kernels
 from fcn_from_scratch.lab.bench.measuring import Ceilings, Result, Row, Settings, measure
 from fcn_from_scratch.lab.bench.rivals import RIVALS
 from fcn_from_scratch.lab.bench.scaling import ScaleResult, measure_scale
-from fcn_from_scratch.lab.bench.work import LESSON, Work
+from fcn_from_scratch.lab.bench.work import LESSON, Work, convolutions
 
 __all__ = [
     "LESSON",
     "RIVALS",
+    "Budget",
     "Ceilings",
     "KernelResult",
+    "LateError",
     "Result",
     "Row",
     "ScaleResult",
     "Settings",
     "Work",
+    "convolutions",
     "measure",
     "measure_kernels",
     "measure_scale",

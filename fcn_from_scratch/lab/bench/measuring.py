@@ -1,21 +1,35 @@
 """Measure one work with all its rivals: errors, times and memory."""
 
+import math
 import os
+import time
 from contextlib import ExitStack
 from typing import NamedTuple
 
 import numpy as np
 
 from fcn_from_scratch.checks import InputError
-from fcn_from_scratch.lab.bench import gpu
+from fcn_from_scratch.lab.bench import gpu, timing
+from fcn_from_scratch.lab.bench.budget import Budget, LateError
 from fcn_from_scratch.lab.bench.ceiling import Ceiling
 from fcn_from_scratch.lab.bench.peers import PEERS, installed
 from fcn_from_scratch.lab.bench.processes import Process
 from fcn_from_scratch.lab.bench.rivals import ALONE, OURS, RIVALS
-from fcn_from_scratch.lab.bench.starting import note, start, true_scores
-from fcn_from_scratch.lab.bench.timing import GPU_TURN, ROUNDS, in_turn, summary
+from fcn_from_scratch.lab.bench.starting import Judge, note, start
+from fcn_from_scratch.lab.bench.timing import (
+    GPU_PAUSE,
+    GPU_ROUNDS,
+    MOST_CALLS,
+    ROUNDS,
+    Turns,
+    in_turn,
+    summary,
+)
 from fcn_from_scratch.lab.bench.work import convolutions
 from fcn_from_scratch.progress import bar
+
+WHOLE = 0.6  # of a work's time for the whole of it, if its layers are measured too
+LATE = 0.4  # of a work's time: what has not started by then, or has no true scores, goes without
 
 
 class Row(NamedTuple):
@@ -31,7 +45,8 @@ class Row(NamedTuple):
     peak_bytes   peak memory: on the CPU of the process, with Python and libraries; on a GPU of the arrays alone
     error        largest difference of a score from the float64 reference, relative to the largest score
     agreement    share of the pixels whose class is the reference's
-    peak_bytes, error and agreement are None for a part.
+    with_host    on a GPU: the host's time is in it although it should not be, because the device waited for the host
+    peak_bytes, error and agreement are None for a part, and where a budget was too short for them.
     """
 
     part: str
@@ -45,6 +60,7 @@ class Row(NamedTuple):
     peak_bytes: int | None = None
     error: float | None = None
     agreement: float | None = None
+    with_host: bool = False
 
 
 class Ceilings(NamedTuple):
@@ -77,6 +93,7 @@ class Result(NamedTuple):
     truth       who computed the true scores
     peers       a sentence for each peer: its version and settings
     absent      title of a peer or rival that was asked for -> why it could not run
+    left_out    the parts that did not fit into the budget
     """
 
     work: object
@@ -89,6 +106,7 @@ class Result(NamedTuple):
     truth: str = ""
     peers: tuple = ()
     absent: dict = {}  # noqa: RUF012  never written to
+    left_out: tuple = ()
 
 
 class Settings(NamedTuple):
@@ -104,6 +122,7 @@ class Settings(NamedTuple):
     tf32        allow the GPU's libraries to round factors to TF32, see bench.gpu
     progress    show progress bars
     absent      title of a peer -> why it cannot take part although it was asked for
+    budget      budget.Budget: the seconds for everything
     """
 
     peers: tuple
@@ -116,6 +135,7 @@ class Settings(NamedTuple):
     tf32: bool = False
     progress: bool = True
     absent: dict = {}  # noqa: RUF012  never written to
+    budget: Budget = Budget()
 
     @property
     def peer_rivals(self):
@@ -136,75 +156,114 @@ class Settings(NamedTuple):
         """
         return ("torch", "im2col") if self.peers and installed("torch") else ("im2col",)
 
-    def process(self, make, *arguments, title="a rival"):
+    def process(self, make, *arguments, title="a rival", wait=True):
         """A Process for make(*arguments). With a GPU it gets one CPU thread, since the device has its own threads."""
+        known = {"title": title, "wait": wait, "until": self.budget.last}
         if self.device == "cpu":
-            return Process(make, *arguments, threads=self.threads, mallopt=self.mallopt, title=title)
-        return Process(make, *arguments, threads=1, variables=gpu.variables(self.tf32), title=title)
+            return Process(make, *arguments, threads=self.threads, mallopt=self.mallopt, **known)
+        return Process(make, *arguments, threads=1, variables=gpu.variables(self.tf32), **known)
 
     def rival(self, name, work, path=None):
-        """A Process for a rival. `path`: of the network as an ONNX file, for a rival that reads one."""
+        """A Process for a rival, which is still starting. `path`: of the network as an ONNX file, for a rival that
+        reads one."""
         rival = RIVALS[name]
         arguments = (path,) if rival.from_file else rival.arguments
-        return self.process(rival.make, work, *arguments, title=rival.title)
+        return self.process(rival.make, work, *arguments, title=rival.title, wait=False)
 
-    def in_turn(self, calls):
-        """timing.in_turn with these settings, for a part of the work."""
-        return in_turn(calls, self.repeats or ROUNDS[0], shortest=None if self.device == "cpu" else GPU_TURN)
+    def turns(self, until=math.inf):
+        """The Turns of a part of the work."""
+        if self.device == "cpu":
+            return Turns(self.repeats or ROUNDS[0], until=until)
+        return Turns(self.repeats or GPU_ROUNDS, timing.GPU_TURN, MOST_CALLS, GPU_PAUSE, until)
 
     def ceilings(self):
-        """The process in which the Ceilings are measured."""
+        """The process in which the Ceilings are measured; it is still starting."""
         make = Ceiling if self.device == "cpu" else gpu.GpuCeiling
-        return self.process(make, title="the best product of matrices")
+        return self.process(make, title="the best product of matrices", wait=False)
 
 
-def measure(work, settings, tell=None):
+def measure(work, settings, tell=None, share=1.0):
     """Measure a Work; returns a Result.
 
-    tell  called with each list of Rows as soon as it is measured: first the whole work, then one part after another
+    tell   called with the Result so far: after each round of the whole work, at its end, and after each part
+    share  of what is left of the budget. Starting and the whole work come first; parts that do not fit are left out
+    Raises: LateError if the budget is over before anything was measured.
     """
-    tell = tell or (lambda rows: None)
-    before = load()
-    truth, judge = true_scores(work, settings)
+    tell, budget = tell or (lambda result: None), settings.budget
+    before, end, late = load(), budget.until(share), budget.until(share * LATE)
     with ExitStack() as stack:
-        rivals, absent = start(settings.rivals, work, settings, stack)
-        accuracy = _accuracy(rivals, truth, settings, absent)
+        judge = Judge(work, settings, stack)
+        if settings.device == "cpu":  # alone, as it takes memory and all cores
+            judge.answer(late)
+        ceiling = stack.enter_context(settings.ceilings())
+        rivals, absent = start(settings.rivals, work, settings, stack, late)
+        accuracy, truth = _accuracy(rivals, judge, settings, absent, late)
+        ceiling.ready()
         peers = dict.fromkeys(rivals[name].ask("described") for name in settings.peer_rivals if name in rivals)
-        rows, samples, ceilings = _whole(work, settings, rivals, stack.enter_context(settings.ceilings()))
-        rows = [row._replace(**accuracy[row.rival]) for row in rows]
-        tell(rows)
+        number, absent = settings.threads if settings.device == "cpu" else None, settings.absent | absent
+        result = Result(work, settings.device, number, [], None, {}, None, truth, tuple(peers), absent)
+        until = time.monotonic() + (WHOLE if settings.layers else 1) * (end - time.monotonic())
+        result = _whole(result, settings, rivals, ceiling, accuracy, until, tell)
+        tell(result)
         if settings.layers:
             alone = {name: rival for name, rival in rivals.items() if _measures_layers(name, settings)}
-            rows = rows + _by_layer(work, alone, settings, tell)
-    after, number = load(), settings.threads if settings.device == "cpu" else None
-    loads, absent = None if before is None else (before, after), settings.absent | absent
-    return Result(work, settings.device, number, rows, ceilings, samples, loads, judge, tuple(peers), absent)
+            result = _by_layer(result, alone, settings, tell, end)
+    return result._replace(load=None if before is None else (before, load()))
 
 
-def _accuracy(rivals, truth, settings, absent):
-    """name -> the error and the agreement of its Row. A peer that fails moves from `rivals` to `absent`."""
+def _accuracy(rivals, judge, settings, absent, until):
+    """(name -> the error and the agreement of its Row, who computed the true scores).
+
+    A peer that fails moves from `rivals` to `absent`.
+    """
+    scores = _together(rivals, settings, absent, "ask", "scores")
+    truth, title = judge.answer(until)
     found = {}
+    for name in scores:
+        error, agreement = (None, None) if truth is None else deviation(scores[name], truth)
+        found[name] = {"error": error, "agreement": agreement}
+    return found, title
+
+
+def _together(rivals, settings, absent, *request):
+    """name -> its answer. A peer that fails moves from `rivals` to `absent`.
+
+    On a GPU our rivals answer at the same time: what they do for the first time is compiled on the host. The peers
+    follow alone, because they time their algorithms to choose the fastest.
+    """
+    ours = [name for name in rivals if name not in settings.peer_rivals and settings.device == "cuda"]
+    for name in ours:
+        rivals[name].begin(*request)
+    answers = {}
     for name, rival in list(rivals.items()):
         try:
-            error, agreement = deviation(rival.ask("scores"), truth)
+            if name not in ours:
+                rival.begin(*request)
+            answers[name] = rival.answer()
         except (InputError, MemoryError) as failure:
             note(name, failure, settings, absent)
             del rivals[name]
-        else:
-            found[name] = {"error": error, "agreement": agreement}
-    return found
+    return answers
 
 
-def _whole(work, settings, rivals, ceiling):
-    """(a Row for each rival with its peak memory, samples of timing.in_turn, Ceilings)"""
+def _whole(result, settings, rivals, ceiling, accuracy, until, tell):
+    """The Result with a Row for each rival, with its peak memory; after each round `tell` gets the Result so far."""
+    peaks = dict.fromkeys(rivals)
     if settings.device == "cuda":  # this also runs the work untimed: kernels are compiled and algorithms chosen
-        peaks = {name: rival.peak() for name, rival in rivals.items()}
+        peaks = _together(rivals, settings, result.absent, "peak")
+    flops = 2 * result.work.multiply_adds()
+
+    def found(samples, ceilings):
+        rows = compared("whole", samples, flops)
+        rows = [row._replace(peak_bytes=peaks[row.rival], **accuracy[row.rival]) for row in rows]
+        return result._replace(rows=rows, samples=samples, ceilings=ceilings)
+
     calls = {name: lambda n, rival=rival: rival.seconds("run", n) for name, rival in rivals.items()}
-    samples, ceilings = beside(ceiling, calls, settings.repeats, settings.progress)
+    turns = Turns(settings.repeats, until=until)
+    samples, ceilings = beside(ceiling, calls, turns, settings.progress, lambda *so_far: tell(found(*so_far)))
     if settings.device == "cpu":  # the peak over the whole life of the process
-        peaks = {name: rival.peak() for name, rival in rivals.items()}
-    rows = compared("whole", samples, 2 * work.multiply_adds())
-    return [row._replace(peak_bytes=peaks[row.rival]) for row in rows], samples, ceilings
+        peaks.update({name: rival.peak() for name, rival in rivals.items()})
+    return found(samples, ceilings)
 
 
 def _measures_layers(name, settings):
@@ -212,30 +271,66 @@ def _measures_layers(name, settings):
     return name not in settings.extras and not RIVALS[name].from_file
 
 
-def beside(ceiling, calls, repeats, progress=False):
-    """(samples of timing.in_turn, Ceilings): the ceiling's process takes turns with the rivals."""
+def beside(ceiling, calls, turns, progress=False, tell=None):
+    """(samples of timing.in_turn, Ceilings): the ceiling's process takes turns with the rivals.
+
+    tell  called after each round with both so far
+    """
     amounts = ceiling.ask("amounts")
     best = {f"best {name}": lambda n, name=name: ceiling.seconds(name, n) for name in amounts}
-    samples = in_turn({**calls, **best}, repeats, progress)
-    speeds = {name: amount / min(samples.pop(f"best {name}")) / 1e9 for name, amount in amounts.items()}
-    return samples, Ceilings(speeds["multiply"], speeds.get("copy"))
+
+    def split(samples):
+        speeds = {name: amount / min(samples[f"best {name}"]) / 1e9 for name, amount in amounts.items()}
+        ours = {name: list(seconds) for name, seconds in samples.items() if name in calls}
+        return ours, Ceilings(speeds["multiply"], speeds.get("copy"))
+
+    each = None if tell is None else lambda samples: tell(*split(samples))
+    return split(in_turn({**calls, **best}, turns, progress, each))
 
 
-def _by_layer(work, rivals, settings, tell):
-    rows = []
-    for conv in bar(convolutions(work), disable=not settings.progress, unit="layer", desc="layers"):
-        for rival in rivals.values():
-            rival.ask("take", conv)
-        for step in conv.passes:
-            calls = {
-                name: lambda n, rival=rival, step=step: rival.seconds(step, n, ahead=True)
-                for name, rival in rivals.items()
-            }
-            part = f"{conv.names} {step}"
-            new = compared(part, settings.in_turn(calls), 2 * conv.multiply_adds, conv.bytes)
-            tell(new)
-            rows += new
-    return rows
+def _by_layer(result, rivals, settings, tell, end):
+    """The Result with Rows for each pass of each convolution, and with the names of those that did not fit.
+
+    end  the time when no more begins. With a budget the largest convolutions come first
+    """
+    found = convolutions(result.work)
+    if settings.budget.seconds is not None:
+        found.sort(key=lambda conv: -conv.multiply_adds)
+    pairs = [(conv, step) for conv in found for step in conv.passes]
+    taken, shortest = None, 0.0  # seconds of the shortest part so far: one that would end too late does not begin
+    for place, (conv, step) in enumerate(bar(pairs, disable=not settings.progress, unit="part", desc="layers")):
+        now = time.monotonic()
+        try:
+            if now + shortest > end:
+                raise LateError
+            if conv is not taken:
+                _together(rivals, settings, result.absent, "ask", "take", conv)
+                taken, now = conv, time.monotonic()
+            turns = settings.turns(now + (end - now) / (len(pairs) - place))
+            calls = {name: (rival, step) for name, rival in rivals.items()}
+            rows = part_rows(f"{conv.names} {step}", calls, turns, 2 * conv.multiply_adds, conv.bytes)
+        except LateError:
+            return result._replace(left_out=tuple(f"{conv.names} {step}" for conv, step in pairs[place:]))
+        result = result._replace(rows=result.rows + rows)
+        tell(result)
+        spent = time.monotonic() - now
+        shortest = min(shortest, spent) if shortest else spent
+    return result
+
+
+def part_rows(part, calls, turns, flops, moved):
+    """A Row of a part of the work for each rival, without the host's time.
+
+    calls  rival -> (its Process, the name of its method)
+    """
+    timed = {
+        name: lambda n, process=process, method=method: process.seconds(method, n, ahead=True)
+        for name, (process, method) in calls.items()
+    }
+    for process, _ in calls.values():
+        process.waits()  # what was before is forgotten
+    rows = compared(part, in_turn(timed, turns), flops, moved)
+    return [row._replace(with_host=calls[row.rival][0].waits()) for row in rows]
 
 
 def compared(part, samples, flops, moved=None):

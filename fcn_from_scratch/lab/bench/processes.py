@@ -6,6 +6,7 @@ it must be in the environment before the process starts.
 
 import contextlib
 import ctypes
+import math
 import multiprocessing
 import os
 import signal
@@ -15,11 +16,13 @@ import traceback
 from fcn_from_scratch.browser import needs_processes
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab import memory
+from fcn_from_scratch.lab.bench.budget import LateError
 from fcn_from_scratch.lab.bench.clocks import wall
 
 # When threads wake up after a rest, they may share a core for about 60 ms until the system moves them. The caches also
 # hold other programs' data then. So a rival with short calls makes them for this many seconds before it is timed.
 SETTLE = 0.2
+PATIENCE = 3.0  # seconds that a process has for its end
 
 # the variables that set the number of threads of this project, of NumPy's BLAS and of PyTorch; the other peers are told
 THREADS = ("FCN_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
@@ -38,18 +41,35 @@ class Process:
     mallopt    let malloc keep freed memory, see keep_memory
     variables  more environment variables, a dict; None removes a variable
     title      its name in messages
+    wait       False: go on while the process makes its object; `ready` then waits for it
+    until      after this time no answer is waited for: a LateError
     """
 
-    def __init__(self, make, *arguments, threads, mallopt=False, variables=None, title="a rival"):
+    def __init__(
+        self, make, *arguments, threads, mallopt=False, variables=None, title="a rival", wait=True, until=math.inf
+    ):
         needs_processes("fcn bench", "run it on your computer")
-        self.title = title
+        self.title, self.until = title, until
         context = multiprocessing.get_context("spawn")  # a forked process would share its parent's pages
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, make, arguments, mallopt), daemon=True)
         with _environment({name: str(threads) for name in THREADS} | (variables or {})):
             self._process.start()
         theirs.close()
-        self._receive()
+        if wait:
+            self.ready()
+
+    def ready(self, until=math.inf):
+        """Wait until the object is made. Raises: LateError after the time `until`."""
+        self.answer(until)
+
+    def begin(self, *request):
+        """Send a request, as "ask" with a method's name, or "peak". `answer` gets the result: only then send more."""
+        self._connection.send(request)
+
+    def answer(self, until=math.inf):
+        """The result of the request that was sent. Raises: LateError after the time `until`."""
+        return self._receive(min(until, self.until))
 
     def ask(self, method, *arguments):
         """Call a method of the object and return its result; an exception in it is raised here."""
@@ -67,9 +87,16 @@ class Process:
         does not report it."""
         return self._request("peak")
 
+    def waits(self):
+        """Whether a time that was measured `ahead` contains the host's, see clocks."""
+        return self._request("waits")
+
     def close(self):
         self._process.terminate()
-        self._process.join()
+        self._process.join(PATIENCE)
+        if self._process.is_alive():  # a driver may hold a process up
+            self._process.kill()
+            self._process.join()
         self._connection.close()
 
     def __enter__(self):
@@ -79,11 +106,13 @@ class Process:
         self.close()
 
     def _request(self, *request):
-        self._connection.send(request)
-        return self._receive()
+        self.begin(*request)
+        return self.answer()
 
-    def _receive(self):
+    def _receive(self, until):
         try:
+            if until != math.inf and not self._connection.poll(max(0.0, until - time.monotonic())):
+                raise LateError(f"{self.title} has not answered in time")
             worked, result = self._connection.recv()
         except EOFError:
             raise MemoryError(f"the process of {self.title} ended; the system may have stopped it") from None
@@ -137,7 +166,12 @@ def _peak(rival):
     return rival.peak() if hasattr(rival, "peak") else memory.peak()
 
 
-ANSWERS = {"ask": _ask, "seconds": _seconds, "peak": _peak}
+def _waits(rival):
+    clock = getattr(rival, "clock", wall)
+    return hasattr(clock, "waits") and clock.waits()
+
+
+ANSWERS = {"ask": _ask, "seconds": _seconds, "peak": _peak, "waits": _waits}
 
 
 @contextlib.contextmanager

@@ -56,9 +56,10 @@ def text(result):
         *absences(result),
         *fastest(whole, result.device),
     ]
-    parts = [row.part for row in result.rows if row.part != "whole"]
+    parts = list(dict.fromkeys(row.part for row in result.rows if row.part != "whole"))
     if parts:
-        lines += ["", _layers(result, list(dict.fromkeys(parts))), *_only_whole(whole)]
+        rows = [_layer_cells(result, part) for part in parts]
+        lines += ["", aligned(_layer_headings(result), rows, left=2), *after_layers(result)]
     return "\n".join(lines)
 
 
@@ -89,11 +90,23 @@ def fastest(rows, device):
     return found
 
 
-def _only_whole(rows):
-    titles = [RIVALS[row.rival].title for row in rows if RIVALS[row.rival].from_file]
-    return (
-        [f"Not measured layer by layer, because they run whole networks only: {', '.join(titles)}."] if titles else []
-    )
+def after_layers(result):
+    """Sentences below the lines of the layers: who is not in them, and what an "h" means."""
+    titles = [RIVALS[row.rival].title for row in result.rows if row.part == "whole" and RIVALS[row.rival].from_file]
+    found = []
+    if titles:
+        found.append(f"Not measured layer by layer, because they run whole networks only: {', '.join(titles)}.")
+    return found + hosts(result.rows)
+
+
+def hosts(rows):
+    """The sentence that explains an "h"."""
+    return ["h: with the host's time, because the device waited for it."] if any(row.with_host for row in rows) else []
+
+
+def left_out(parts, budget):
+    """The sentence about the parts that did not fit into a budget."""
+    return f"Not measured, because {budget} is over: {', '.join(parts)}."
 
 
 def limits(ceilings):
@@ -113,28 +126,54 @@ def _line(row, ceilings):
         f"{row.gflops:.0f}",
         f"{ceilings.share(row)[0]:.0%}",
         "-" if row.peak_bytes is None else memory(row.peak_bytes),
-        f"{row.error:.1e}",
-        f"{row.agreement:.3%}",
+        "-" if row.error is None else f"{row.error:.1e}",
+        "-" if row.agreement is None else f"{row.agreement:.3%}",
         "" if RIVALS[row.rival].like_for_like else "not like for like",
     )
 
 
-def _layers(result, parts):
-    """One line for each layer and pass: every rival's time, our speed, and the others' times divided by ours."""
-    at = {(row.part, row.rival): row for row in result.rows}
-    rivals = [row.rival for row in result.rows if row.part == parts[0]]
-    others = rivals[1:]
+def layer_heading(result, parts):
+    """The line above `layer_line`s. parts: the names of all parts, for the width of the columns."""
+    return in_columns(_layer_headings(result), _layer_widths(result, parts))
+
+
+def layer_line(result, part, parts):
+    """A line for a part of a Result, in columns that do not depend on its numbers: for printing as it comes."""
+    return in_columns(_layer_cells(result, part), _layer_widths(result, parts))
+
+
+def _layer_headings(result):
+    rivals = _layer_rivals(result)
     headings = ["layer", "pass", *(f"ms {RIVALS[name].short}" for name in rivals), "GFLOP/s"]
     headings += ["GB/s", "of ceiling"] if result.device == "cuda" else []
-    headings += [f"ratio {RIVALS[name].short}" for name in others]
-    lines = []
-    for part in parts:
-        layer, step = part.rsplit(" ", 1)
-        rows = [at[part, name] for name in rivals]
-        numbers = [f"{1000 * row.seconds:.2f}" for row in rows] + [f"{rows[0].gflops:.0f}"]
-        numbers += [f"{rows[0].gbytes:.0f}", reached(rows[0], result.ceilings)] if result.device == "cuda" else []
-        lines.append((layer, step.replace("_", " "), *numbers, *(f"{row.ratio:.2f}" for row in rows[1:])))
-    return aligned(headings, lines, left=2)
+    return headings + [f"ratio {RIVALS[name].short}" for name in rivals[1:]]
+
+
+def _layer_rivals(result):
+    first = next(row.part for row in result.rows if row.part != "whole")
+    return [row.rival for row in result.rows if row.part == first]
+
+
+def _layer_cells(result, part):
+    """One layer and pass: every rival's time, our speed, and the others' times divided by ours."""
+    at = {row.rival: row for row in result.rows if row.part == part}
+    rows = [at[name] for name in _layer_rivals(result)]
+    layer, step = part.rsplit(" ", 1)
+    numbers = [f"{1000 * row.seconds:.2f}{'h' * row.with_host}" for row in rows] + [f"{rows[0].gflops:.0f}"]
+    numbers += [f"{rows[0].gbytes:.0f}", reached(rows[0], result.ceilings)] if result.device == "cuda" else []
+    return layer, step.replace("_", " "), *numbers, *(f"{row.ratio:.2f}" for row in rows[1:])
+
+
+def _layer_widths(result, parts):
+    layers = max(len(part.rsplit(" ", 1)[0]) for part in parts)
+    return [layers, len("weight grad"), *(max(len(words), 8) for words in _layer_headings(result)[2:])]
+
+
+def in_columns(words, widths, left=2):
+    """Words in a line of columns; the first `left` ones are aligned left, the others right."""
+    return "  ".join(
+        f"{word:{'<' if place < left else '>'}{widths[place]}}" for place, word in enumerate(words)
+    ).rstrip()
 
 
 def reached(row, ceilings):
@@ -146,10 +185,7 @@ def reached(row, ceilings):
 def aligned(headings, lines, left=1):
     """Lines of words as columns; the first `left` columns are aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(headings, *lines)]
-    return "\n".join(
-        "  ".join(f"{word:{'<' if place < left else '>'}{widths[place]}}" for place, word in enumerate(line)).rstrip()
-        for line in (headings, *lines)
-    )
+    return "\n".join(in_columns(line, widths, left) for line in (headings, *lines))
 
 
 def duration(seconds):
@@ -229,6 +265,7 @@ def write_json(path, results, about, kernels=None):
                 "true_scores": result.truth,
                 "peers": result.peers,
                 "absent": result.absent,
+                "left_out": result.left_out,
                 "rows": [row._asdict() | {"like_for_like": RIVALS[row.rival].like_for_like} for row in result.rows],
                 "samples": result.samples,
             }

@@ -9,7 +9,7 @@ from fcn_from_scratch.geometry.table import memory as in_words
 from fcn_from_scratch.lab import memory
 from fcn_from_scratch.lab.bench.rivals import OURS, RIVALS
 from fcn_from_scratch.lab.bench.starting import start
-from fcn_from_scratch.lab.bench.timing import in_turn, summary
+from fcn_from_scratch.lab.bench.timing import Turns, in_turn, summary
 
 SIZES = tuple(
     (side, side) for side in (250, 354, 500, 707, 1000, 1414, 2000)
@@ -162,7 +162,7 @@ def _turns(names, work, settings, peers):
             if name in settings.peer_rivals:
                 peers[rivals[name].ask("described")] = None
         calls = {name: lambda n, rival=rival: rival.seconds("run", n) for name, rival in rivals.items()}
-        samples = in_turn(calls, settings.repeats or ROUNDS, settings.progress) if calls else {}
+        samples = in_turn(calls, Turns(settings.repeats or ROUNDS), settings.progress) if calls else {}
         peaks = {name: rival.peak() for name, rival in rivals.items()}
     rows = []
     for name in names:

@@ -1,44 +1,72 @@
 """The processes of a work's rivals, and the reasons of those that cannot run."""
 
+import math
 import tempfile
 from pathlib import Path
 
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab.bench import onnx_rival
+from fcn_from_scratch.lab.bench.budget import LateError
 from fcn_from_scratch.lab.bench.processes import Process
 from fcn_from_scratch.lab.bench.rivals import RIVALS
+from fcn_from_scratch.progress import bar
 
 
-def true_scores(work, settings):
-    """(scores of the work's network in float64, who computed them): by the first of the judges that can."""
-    for name in settings.judges:
-        judge = RIVALS[name]
-        title = f"{judge.title} in float64"
-        arguments = work._replace(train=False), *judge.arguments, "float64"
-        try:
-            with Process(judge.make, *arguments, threads=settings.threads, title=title) as process:
-                return process.ask("scores"), title
-        except InputError:
-            if name == settings.judges[-1]:
-                raise
+class Judge:
+    """Computes the scores of a work's network in float64, in a process that ends with the ExitStack.
+
+    The first of settings.judges that can is taken. It starts at once and works until `answer` wants the scores.
+    """
+
+    def __init__(self, work, settings, stack):
+        self.work, self.settings, self.stack = work, settings, stack
+        self.names, self.found = list(settings.judges), None
+        self._start()
+
+    def _start(self):
+        judge = RIVALS[self.names.pop(0)]
+        self.title = f"{judge.title} in float64"
+        arguments = self.work._replace(train=False), *judge.arguments, "float64"
+        known = {"threads": self.settings.threads, "title": self.title, "wait": False}
+        self.process = self.stack.enter_context(Process(judge.make, *arguments, **known))
+        self.process.begin("ask", "scores")
+
+    def answer(self, until=math.inf):
+        """(the scores, who computed them); the scores are None if they have not come at the time `until`."""
+        while self.found is None:
+            try:
+                self.process.ready(until)
+                self.found = self.process.answer(until), self.title
+            except InputError:
+                if not self.names:
+                    raise
+                self._start()
+            except LateError:
+                self.found = None, f"none: {self.title} has not computed them in time"
+        self.process.close()
+        return self.found
 
 
-def start(names, work, settings, stack):
-    """Start a process for each rival. They end with the ExitStack.
+def start(names, work, settings, stack, until=math.inf):
+    """Start a process for each rival, all at once. They end with the ExitStack.
 
+    until  a peer that has not started at this time is left out
     Returns: (a dict name -> Process, a dict title -> why this rival cannot run). A rival of ours must run.
-    Raises: InputError or MemoryError of a rival of ours.
+    Raises: InputError or MemoryError of a rival of ours, LateError if the budget is over.
     """
     path, refusal = _network_file(names, work, stack)
     started, absent = {}, {}
     for name in names:
         if RIVALS[name].from_file and path is None:
             absent[RIVALS[name].title] = refusal
-            continue
-        try:
+        else:
             started[name] = stack.enter_context(settings.rival(name, work, path))
-        except (InputError, MemoryError) as error:
+    for name in bar(list(started), disable=not settings.progress, unit="process", desc="starting"):
+        try:
+            started[name].ready(until if name in settings.peer_rivals else math.inf)
+        except (InputError, MemoryError, LateError) as error:
             note(name, error, settings, absent)
+            started.pop(name).close()
     return started, absent
 
 

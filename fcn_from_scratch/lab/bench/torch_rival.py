@@ -114,7 +114,7 @@ class TorchCudaRival(TorchRival):
 
         torch.backends.cudnn.benchmark = True
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32_allowed()
-        self.clock = TorchClock(torch, self.device)
+        self.clock = TorchClock(torch)
         super().__init__(work, memory_format)
 
     def described(self):

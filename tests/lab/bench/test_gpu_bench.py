@@ -9,8 +9,9 @@ import standin
 from arrays import close
 from children import Environment
 
+from fcn_from_scratch.cli import bench as cli
 from fcn_from_scratch.kernels import emulator
-from fcn_from_scratch.lab.bench import gpu, peers
+from fcn_from_scratch.lab.bench import gpu, peers, timing
 from fcn_from_scratch.lab.bench.kernel_cases import CASES
 from fcn_from_scratch.lab.bench.processes import Process
 
@@ -18,8 +19,7 @@ TINY = ("--device", "cuda", "--model", "mini_fcn8s", "--width", "4", "--size", "
 ALIAS = """
 import sys
 import standin
-from fcn_from_scratch.lab.bench import clocks, gpu
-clocks.BUSY_BYTES = clocks.MOST_COPIES = 1
+from fcn_from_scratch.lab.bench import gpu
 gpu.SIDE, gpu.COPY_BYTES = 64, 1 << 20
 sys.modules["cupy"] = standin
 """
@@ -40,6 +40,8 @@ def device(tmp_path, monkeypatch, hurried):
     (folder / "cupy.py").write_text(ALIAS)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setitem(sys.modules, "cupy", standin)
+    monkeypatch.setattr(timing, "GPU_TURN", 1e-9)
+    monkeypatch.setattr(cli, "GPU_BUDGET", None)
 
 
 def test_the_whole_way(device, fcn, tmp_path):

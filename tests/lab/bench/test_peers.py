@@ -205,11 +205,14 @@ def test_the_fastest_peer_in_words():
     assert report.fastest(compared("whole", {"fcn": [2.0], "im2col": [1.0]}, 1e9), "cpu") == []
 
 
-def test_rows_are_told_as_they_come(hurried, monkeypatch):
+def test_results_are_told_as_they_come(hurried):
+    """After each of two rounds of the whole, at its end, and after each part; only the last one knows the peak."""
     from fcn_from_scratch.lab.bench import measure
 
     told = []
-    settings = Settings((), "cpu", 1, repeats=1, layers=True, progress=False)
+    settings = Settings((), "cpu", 1, repeats=2, layers=True, progress=False)
     result = measure(Work(LESSON, (16, 24)), settings, told.append)
-    assert [row for rows in told for row in rows] == result.rows
-    assert [rows[0].part for rows in told[:2]] == ["whole", "conv1 forward"]
+    assert told[-1] == result._replace(load=None)
+    assert [len(each.samples["fcn"]) for each in told[:3]] == [1, 2, 2]
+    assert [each.rows[-1].part for each in told[:4]] == ["whole", "whole", "whole", "conv1 forward"]
+    assert [each.rows[0].peak_bytes is None for each in told[:3]] == [True, True, False]

@@ -29,14 +29,14 @@ def rival(log, name, seconds):
 
 
 def test_turns_with_a_rest_between_them(log):
-    seconds = timing.in_turn({"a": rival(log, "a", 0.5), "b": rival(log, "b", 0.2)}, rounds=3)
+    seconds = timing.in_turn({"a": rival(log, "a", 0.5), "b": rival(log, "b", 0.2)}, timing.Turns(3))
     assert "".join(log) == "-a1-b1" + "-a1-b1" + "-b1-a1" + "-a1-b1"
     assert seconds == {"a": [0.5] * 3, "b": [0.2] * 3}
 
 
 def test_short_calls_are_repeated(log):
     """A turn lasts at least a tenth of a second. The warm-up call shows how long a call takes and is not counted."""
-    timing.in_turn({"a": rival(log, "a", 0.009), "b": rival(log, "b", 0.1)}, rounds=1)
+    timing.in_turn({"a": rival(log, "a", 0.009), "b": rival(log, "b", 0.1)}, timing.Turns(1))
     assert "".join(log) == "-a1-b1" + "-a12-b1"
 
 
