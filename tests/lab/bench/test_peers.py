@@ -96,7 +96,7 @@ def test_both_from_the_command_line(fcn, hurried, tmp_path, monkeypatch):
     with open(tmp_path / "b" / "bench.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     whole = {row["rival"]: row for row in rows if row["part"] == "whole"}
-    assert list(whole) == ["fcn", "zero_frame", "onnxruntime", "openvino"]
+    assert list(whole) == ["fcn", "zero_frame", "one_picture", "onnxruntime", "openvino"]
     assert all(float(row["error"]) < 1e-5 for row in whole.values())
     assert {row["rival"] for row in rows if row["part"] != "whole"} == {"fcn"}
     assert "run whole networks only: ONNX Runtime, OpenVINO" in out

@@ -152,7 +152,7 @@ MUTANTS = [
     Mutant(
         "a fused pool keeps its winners for itself",
         "layers.fused.run",
-        "pool.remember(pool.keep(winner, shape), y.shape)",
+        "pool.remember(pool.keep(winner if kept else None, shape), y.shape)",
         "pool.remember((winner, shape), y.shape)",
         RUNS,
     ),
