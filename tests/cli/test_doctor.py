@@ -62,7 +62,7 @@ class TestDoctor:
         status, out, _ = fcn("doctor", "--model", "mini_fcn8s", "--weights", tmp_path / "half.npz")
         assert status == 1
         assert "SERIOUS missing_layers" in out
-        assert "fc6 and fc7" in out
+        assert "fc6 and fc7" in " ".join(out.split())  # the line is cut where the path ends
         assert "1 serious" in out.splitlines()[-1] or "2 serious" in out.splitlines()[-1]
 
     def test_a_classifier_for_skips(self, fcn, tmp_path):
