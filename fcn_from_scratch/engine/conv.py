@@ -60,13 +60,10 @@ def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transform
     Returns: y (N, F, oh, ow), channels last in memory.
     """
     chosen = _chosen(algorithm, (x, weight), x.shape, weight, geometry)
-    on_gpu = kernels.usable(x, weight, bias)
-    if chosen == "winograd" and on_gpu:
-        return conv_gpu.winograd(x, weight, bias, geometry.padding, relu)
+    if kernels.usable(x, weight, bias):
+        return conv_gpu.conv2d(x, weight, bias, geometry, relu, chosen)
     if chosen == "winograd":
         return winograd_conv2d(x, weight, bias, geometry.padding, relu, transformed, workspace)
-    if on_gpu:
-        return conv_gpu.conv2d(x, weight, bias, geometry, relu, chosen)
     compute = {"wide": wide_conv2d, "winograd_wide": winograd_wide_conv2d}.get(chosen, im2col_conv2d)
     return compute(x, weight, bias, geometry, relu, workspace)
 
@@ -107,7 +104,7 @@ def conv2d_backward(dy, x, weight, geometry, out=None, algorithm="auto", *, work
     dweight, dbias = (_zeros(dy, x, weight), 0) if out is None else out
     if dbias is not None:
         dbias += conv2d_bias_grad(dy)
-    if chosen != "winograd" and kernels.usable(dy, x, weight, dweight):
+    if kernels.usable(dy, x, weight, dweight):
         return conv_gpu.conv2d_backward(dy, x, weight, geometry, dweight, chosen), dweight, dbias
     if chosen in ("im2col", "implicit"):
         return im2col_backward(dy, x, weight, geometry, dweight, workspace), dweight, dbias
@@ -119,10 +116,10 @@ def conv2d_backward(dy, x, weight, geometry, out=None, algorithm="auto", *, work
 def conv2d_input_grad(dy, x_shape, weight, geometry, algorithm="auto", *, workspace=None):
     """Compute ops.conv2d_input_grad."""
     chosen = _chosen(algorithm, (dy, weight), x_shape, weight, geometry)
-    if chosen == "winograd":
-        return winograd_input_grad(dy, weight, geometry.padding, workspace)
     if kernels.usable(dy, weight):
         return conv_gpu.conv2d_input_grad(dy, x_shape, weight, geometry, chosen)
+    if chosen == "winograd":
+        return winograd_input_grad(dy, weight, geometry.padding, workspace)
     compute = wide_input_grad if chosen in ("wide", "winograd_wide") else im2col_input_grad
     return compute(dy, x_shape, weight, geometry, workspace)
 
@@ -131,10 +128,10 @@ def conv2d_weight_grad(dy, x, weight, geometry, out=None, algorithm="auto", *, w
     """Compute ops.conv2d_weight_grad."""
     chosen = _chosen(algorithm, (dy, x), x.shape, weight, geometry)
     out = _zeros(dy, x, weight) if out is None else out
+    if kernels.usable(dy, x, out):
+        return conv_gpu.conv2d_weight_grad(dy, x, weight, geometry, out, chosen)
     if chosen == "winograd":
         return winograd_weight_grad(dy, x, geometry.padding, out, workspace)
-    if kernels.usable(dy, x, out):
-        return conv_gpu.conv2d_weight_grad(dy, x, weight, geometry, out)
     compute = wide_weight_grad if chosen in ("wide", "winograd_wide") else im2col_weight_grad
     return compute(dy, x, weight, geometry, out)
 

@@ -9,8 +9,7 @@ import os
 
 from fcn_from_scratch import kernels
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.engine.conv_im2col import _turned as turned
-from fcn_from_scratch.engine.conv_im2col import weight_matrix
+from fcn_from_scratch.engine.conv_im2col import reaches_the_end, turned, weight_matrix
 from fcn_from_scratch.engine.im2col import (
     GPU_BLOCK_BYTES,
     block_list,
@@ -29,16 +28,13 @@ def precision():
     return "tf32" if os.environ.get("CUPY_TF32") == "1" else "full"
 
 
-def winograd(x, weight, bias, padding, relu=False):
-    """Compute engine.conv.conv2d with a 3x3 kernel at stride 1."""
-    return channels_first(kernels.conv3x3(channels_last(x), weight, bias, padding, relu))
-
-
 def conv2d(x, weight, bias, geometry, relu=False, algorithm="im2col"):
-    """Compute engine.conv.conv2d by patches, which "implicit" and "3xtf32" keep in shared memory.
+    """Compute engine.conv.conv2d: by Winograd, or by patches, which "implicit" and "3xtf32" keep in shared memory.
 
     y[(n, i, j), f] = bias[f] + sum over (a, b, c) of patches[(n, i, j), (a, b, c)] * weight[(a, b, c), f]
     """
+    if algorithm == "winograd":
+        return channels_first(kernels.conv3x3(channels_last(x), weight, bias, geometry.padding, relu))
     if algorithm in IMPLICIT:
         _, stride, padding, dilation, _, out = geometry
         arrays = channels_last(x), channels_last(weight), bias
@@ -80,8 +76,8 @@ def conv2d_backward(dy, x, weight, geometry, out, algorithm="im2col"):
     Where the patches of dy are the smaller matrix, both come from them, as in conv_im2col.im2col_backward. fc6 is the
     other kind: its dy has 4096 channels and must be padded by 6, so its patches are 8 times as large as those of x.
     """
-    if algorithm in IMPLICIT or _by_patches_of_x(x.shape, weight, geometry):
-        conv2d_weight_grad(dy, x, weight, geometry, out)
+    if algorithm in ("winograd", *IMPLICIT) or _by_patches_of_x(x.shape, weight, geometry):
+        conv2d_weight_grad(dy, x, weight, geometry, out, algorithm)
         return conv2d_input_grad(dy, x.shape, weight, geometry, algorithm)
     xp, pixels, (n, c, h, w) = get_array_module(x), channels_last(x), x.shape
     dy, flipped, geometry = turned(dy, weight, geometry, x.shape)
@@ -95,8 +91,11 @@ def conv2d_backward(dy, x, weight, geometry, out, algorithm="im2col"):
     return channels_first(dx)
 
 
-def conv2d_weight_grad(dy, x, weight, geometry, out):
-    """out[f, (a, b, c)] += sum over (n, i, j) of dy[(n, i, j), f] * patches[(n, i, j), (a, b, c)]"""
+def conv2d_weight_grad(dy, x, weight, geometry, out, algorithm="im2col"):
+    """out[f, (a, b, c)] += sum over (n, i, j) of dy[(n, i, j), f] * patches[(n, i, j), (a, b, c)], or by Winograd."""
+    if algorithm == "winograd":
+        out += kernels.conv3x3_weight_grad(channels_last(dy), channels_last(x), geometry.padding)
+        return out
     pixels, upstream, groups = channels_last(x), channels_last(dy), geometry.groups
     for group in range(groups):
         mine, above = _part(pixels, group, groups), _part(upstream, group, groups)
@@ -111,7 +110,9 @@ def conv2d_weight_grad(dy, x, weight, geometry, out):
 def conv2d_input_grad(dy, x_shape, weight, geometry, algorithm="im2col"):
     """At stride 1 a convolution of dy with the turned kernel; elsewhere, and for fc6, every pixel of dy adds its scaled
     kernel to the image: columns[(n, i, j), (a, b, c)] = sum over f of dy[(n, i, j), f] * weight[f, (a, b, c)], and
-    col2im, the transpose of im2col."""
+    col2im, the transpose of im2col. With "winograd" by Winograd's algorithm."""
+    if algorithm == "winograd":
+        return channels_first(kernels.conv3x3_input_grad(channels_last(dy), weight, geometry.padding))
     if not _by_patches_of_x(x_shape, weight, geometry):
         dy, flipped, geometry = turned(dy, weight, geometry, x_shape)
         return conv2d(dy, flipped, None, geometry, algorithm=algorithm)
@@ -138,11 +139,10 @@ def _by_patches_of_x(x_shape, weight, geometry):
     the windows do not reach the end of the image.
     """
     _, channels, *size = x_shape
-    kernel_size, stride, padding, dilation, groups, out = geometry
-    reached = [o + d * (k - 1) - 2 * p for o, d, k, p in zip(out, dilation, kernel_size, padding)]
-    if stride != (1, 1) or groups != 1 or reached != size:
+    if geometry.stride != (1, 1) or geometry.groups != 1 or not reaches_the_end(geometry, size):
         return True
-    return 2 * math.prod(out) * channels < math.prod(size) * len(weight)  # 2: patches, and the columns of col2im
+    out = math.prod(geometry.output_size)
+    return 2 * out * channels < math.prod(size) * len(weight)  # 2: patches, and the columns of col2im
 
 
 def _blocks(pixels, geometry, groups):

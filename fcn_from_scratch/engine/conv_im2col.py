@@ -94,13 +94,12 @@ def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):
     the end of the image, as with the output_padding of a transposed convolution. For an image of few channels it is
     done at stride 1 as well, in planes.
     """
-    kernel_size, stride, (ph, pw), dilation, groups, size = geometry
-    reached = tuple(o + d * (k - 1) - 2 * p for o, d, k, p in zip(size, dilation, kernel_size, geometry.padding))
-    if stride == (1, 1) and reached == tuple(x_shape[2:]):
+    kernel_size, stride, (ph, pw), dilation, groups, _ = geometry
+    if stride == (1, 1) and reaches_the_end(geometry, x_shape[2:]):
         if groups == 1 and short_row(kernel_size, weight.shape[1]) and get_array_module(dy, weight) is np:
             return _input_grad_by_planes(dy, x_shape, weight, geometry)
-        dy, turned, geometry = _turned(dy, weight, geometry, x_shape)
-        return im2col_conv2d(dy, turned, None, geometry, workspace=workspace)
+        dy, flipped, geometry = turned(dy, weight, geometry, x_shape)
+        return im2col_conv2d(dy, flipped, None, geometry, workspace=workspace)
     xp = get_array_module(dy, weight)
     f, c = weight.shape[:2]
     n, c_all, h, w = x_shape
@@ -186,8 +185,8 @@ def _both_gradients(dy, x, weight, geometry, out, workspace=None):
     (n, c, h, w), f = x.shape, len(weight)
     xp = get_array_module(dy, x, weight)
     dtype = checks.floating_result(xp, dy, x, weight)
-    dy, turned, (kernel_size, stride, padding, dilation, _, _) = _turned(dy, weight, geometry, x.shape)
-    padded, matrix = with_border(dy, padding, kernel_size, dtype), weight_matrix(turned, dtype)
+    dy, flipped, (kernel_size, stride, padding, dilation, _, _) = turned(dy, weight, geometry, x.shape)
+    padded, matrix = with_border(dy, padding, kernel_size, dtype), weight_matrix(flipped, dtype)
     pixels, dx = channels_last(x, dtype=dtype), empty_from(workspace, xp)((n, h, w, c), dtype)
 
     def part(image, rows):
@@ -216,7 +215,13 @@ def _sum_over_blocks(part, blocks):
     return sum(totals[1:], start=totals[0])
 
 
-def _turned(dy, weight, geometry, x_shape):
+def reaches_the_end(geometry, size):
+    """Whether, at stride 1, the windows reach the last pixels of an image of `size` (H, W)."""
+    kernel_size, _, padding, dilation, _, out = geometry
+    return [o + d * (k - 1) - 2 * p for o, d, k, p in zip(out, dilation, kernel_size, padding)] == list(size)
+
+
+def turned(dy, weight, geometry, x_shape):
     """Return (dy, weight, geometry) of the convolution that is the gradient with respect to the input at stride 1.
 
     The kernel is turned by 180 degrees. dy is cropped where its padding would be negative.

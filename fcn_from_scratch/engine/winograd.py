@@ -19,10 +19,10 @@ whose windows hold it.
 
 import numpy as np
 
-from fcn_from_scratch import checks, kernels
+from fcn_from_scratch import checks
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine import threads
-from fcn_from_scratch.engine.im2col import channels_first, channels_last
+from fcn_from_scratch.engine.im2col import channels_first
 from fcn_from_scratch.engine.small_products import grouped, multiply
 from fcn_from_scratch.engine.winograd_tiles import (
     FREQUENCIES,
@@ -50,9 +50,6 @@ def winograd_conv2d(x, weight, bias=None, padding=(0, 0), relu=False, transforme
     Returns: y (N, F, H + 2ph - 2, W + 2pw - 2), channels last in memory.
     Identity: equals ops.loops.conv2d_loops  (tests/engine/test_winograd.py).
     """
-    if kernels.usable(x, weight, bias):
-        y = kernels.conv3x3(channels_last(x), weight, bias, padding)
-        return channels_first(get_array_module(y).maximum(y, 0) if relu else y)
     kernel, make = _forward_kernel(x, weight, transformed, workspace)
     y = make((len(x), *_output_size(x, padding), len(weight)), kernel.dtype)
 
@@ -85,8 +82,6 @@ def winograd_input_grad(dy, weight, padding, workspace=None):
 
     Shapes: dy (N, F, oh, ow); weight (F, C, 3, 3). Returns: dx (N, C, H, W), channels last in memory.
     """
-    if kernels.usable(dy, weight):
-        return channels_first(kernels.conv3x3_input_grad(channels_last(dy), weight, padding))
     kernel, make = _kernel(dy, weight, workspace, turned=True)
     reach = [TAPS - 1 - p for p in padding]
     cut_h, cut_w = (max(-r, 0) for r in reach)
@@ -127,9 +122,6 @@ def winograd_weight_grad(dy, x, padding, out, workspace=None):
     Shapes: dy (N, F, oh, ow); x (N, C, H, W); out (F, C, 3, 3). The gradient is added to out. Returns: out.
     Identity: <dweight, v> == <dy, conv2d(x, v)>  (tests/engine/test_winograd.py).
     """
-    if kernels.usable(dy, x):
-        out += kernels.conv3x3_weight_grad(channels_last(dy), channels_last(x), padding)
-        return out
     xp = get_array_module(dy, x)
     make, dtype = empty_from(workspace, xp), checks.floating_result(xp, dy, x)
     pixels, upstream = _pixels(x, dtype), _pixels(dy, dtype)

@@ -108,7 +108,7 @@ def run_trunk(trunk, x):
             maps[part.name] = y
     names = list(trunk.children)
     rest = names[names.index(parts[-1].name) + 1 :]
-    y, others = fused.forward({name: trunk.children[name] for name in rest}, y, trunk.taps)
+    y, others = fused.forward({name: trunk.children[name] for name in rest}, y, trunk.taps, winners=False)
     return y, maps | others
 
 

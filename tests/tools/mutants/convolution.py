@@ -25,7 +25,7 @@ MUTANTS = [
     ),
     Mutant(
         "kernel turned about one axis only",
-        "engine.conv_im2col._turned",
+        "engine.conv_im2col.turned",
         "grouped[..., ::-1, ::-1]",
         "grouped[..., ::-1]",
         CONV,
@@ -102,7 +102,7 @@ MUTANTS = [
     ),
     Mutant(
         "dy is not cropped where the padding is wider than the kernel",
-        "engine.conv_im2col._turned",
+        "engine.conv_im2col.turned",
         "crop_h, crop_w = (max(-width, 0) for width in border)",
         "crop_h = crop_w = 0",
         CONV,
