@@ -4,7 +4,8 @@ Every function here gives the same result as the op of the same name, up to roun
 `with fcn_from_scratch.plain():`. The tests compare both.
 
 convolution      conv: the choice of an algorithm; im2col, conv_im2col, conv_wide: patches times weights; conv_gpu;
-                 winograd, winograd_tiles, winograd_transforms, winograd_wide: fewer multiplications; conv_transpose
+                 winograd, winograd_weight_grad, winograd_tiles, winograd_transforms, winograd_wide: fewer
+                 multiplications; conv_transpose
 other ops        pooling, pooling_windows, loss, pixelwise; gpu: ops that one CUDA kernel computes
 memory, cores    workspace: reuse of memory; threads: blocks of work on several cores
 whole networks   replica, micro_batches, loss_shares: parts of a batch, with a thread for each
@@ -21,7 +22,7 @@ from fcn_from_scratch.engine.conv import (
 )
 from fcn_from_scratch.engine.conv_transpose import conv_transpose2d, conv_transpose2d_backward
 from fcn_from_scratch.engine.loss import softmax_cross_entropy
-from fcn_from_scratch.engine.pixelwise import both_axes, matrix_product, relu, relu_backward, sgd
+from fcn_from_scratch.engine.pixelwise import both_axes, matrix_product, relu, relu_backward, sgd, zero
 from fcn_from_scratch.engine.pooling import max_pool2d, max_pool2d_winner, max_pool2d_winner_backward, winner_indices
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "sgd",
     "softmax_cross_entropy",
     "winner_indices",
+    "zero",
 ]

@@ -38,8 +38,8 @@ from fcn_from_scratch.engine.winograd import (
     winograd_conv2d,
     winograd_conv2d_relu_pool,
     winograd_input_grad,
-    winograd_weight_grad,
 )
+from fcn_from_scratch.engine.winograd_weight_grad import winograd_weight_grad
 from fcn_from_scratch.engine.winograd_wide import can_transform, winograd_wide_conv2d
 
 ALGORITHMS = ("auto", "im2col", "wide", "winograd", "winograd_wide", "implicit", "3xtf32")
@@ -102,13 +102,20 @@ def conv2d_backward(dy, x, weight, geometry, out=None, algorithm="auto", *, work
     """Compute ops.conv2d_backward: (dx, dweight, dbias). The last two are added to `out` if it is given."""
     chosen = _chosen(algorithm, (dy, x, weight), x.shape, weight, geometry)
     dweight, dbias = (_zeros(dy, x, weight), 0) if out is None else out
+    on_gpu = kernels.usable(dy, x, weight, dweight)
+    by_tiles = chosen == "winograd" and not on_gpu
+    if by_tiles:
+        _, total = winograd_weight_grad(dy, x, geometry.padding, dweight, workspace)
+    else:
+        total = 0 if dbias is None else conv2d_bias_grad(dy)
     if dbias is not None:
-        dbias += conv2d_bias_grad(dy)
-    if kernels.usable(dy, x, weight, dweight):
+        dbias += total
+    if on_gpu:
         return conv_gpu.conv2d_backward(dy, x, weight, geometry, dweight, chosen), dweight, dbias
     if chosen in ("im2col", "implicit"):
         return im2col_backward(dy, x, weight, geometry, dweight, workspace), dweight, dbias
-    conv2d_weight_grad(dy, x, weight, geometry, dweight, algorithm, workspace=workspace)
+    if not by_tiles:
+        conv2d_weight_grad(dy, x, weight, geometry, dweight, algorithm, workspace=workspace)
     dx = conv2d_input_grad(dy, x.shape, weight, geometry, algorithm, workspace=workspace)  # the largest array last
     return dx, dweight, dbias
 
@@ -131,7 +138,7 @@ def conv2d_weight_grad(dy, x, weight, geometry, out=None, algorithm="auto", *, w
     if kernels.usable(dy, x, out):
         return conv_gpu.conv2d_weight_grad(dy, x, weight, geometry, out, chosen)
     if chosen == "winograd":
-        return winograd_weight_grad(dy, x, geometry.padding, out, workspace)
+        return winograd_weight_grad(dy, x, geometry.padding, out, workspace)[0]
     compute = wide_weight_grad if chosen in ("wide", "winograd_wide") else im2col_weight_grad
     return compute(dy, x, weight, geometry, out)
 

@@ -42,22 +42,29 @@ def wide_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
 
 @threads.one_blas_thread
 def wide_input_grad(dy, x_shape, weight, geometry, workspace=None):
-    """dx[n, s*i + d*a - p, s*j + d*b - p, c] += dy[(n, i, j), f] @ weight[a, b][f, c], one tap (a, b) after another"""
+    """dx[n, s*i + d*a - p, s*j + d*b - p, c] += dpatches[(n, i, j), (a, b, c)], the sum over f of dy times weight"""
     _, (sh, sw), (ph, pw), (dh, dw), _, (oh, ow) = geometry
     xp = get_array_module(dy, weight)
-    dtype = checks.floating_result(xp, dy, weight)
+    dtype, make = checks.floating_result(xp, dy, weight), empty_from(workspace, xp)
     n, c, h, w = x_shape
+    kh, kw = geometry.kernel_size
     upstream = channels_last(dy, dtype=dtype).reshape(n * oh * ow, -1)
-    taps = weight.transpose(2, 3, 0, 1).astype(dtype, copy=False)
-    dx = empty_from(workspace, xp)((n, h + 2 * ph, w + 2 * pw, c), dtype)
+    matrix = weight_matrix(weight, dtype)
+    dpatches = make((len(upstream), kh * kw * c), dtype)
+
+    def multiply(columns):
+        xp.matmul(upstream, matrix[columns].T, out=dpatches[:, columns])
+
+    dx = make((n, h + 2 * ph, w + 2 * pw, c), dtype)
     dx[...] = 0
 
     def add_up(inputs):
-        for a, b in product(*map(range, geometry.kernel_size)):
+        for a, b in product(range(kh), range(kw)):
             top, left = dh * a, dw * b
             target = dx[:, top : top + sh * (oh - 1) + 1 : sh, left : left + sw * (ow - 1) + 1 : sw, inputs]
-            target += (upstream @ taps[a, b][:, inputs]).reshape(target.shape)
+            target += dpatches.reshape(n, oh, ow, kh, kw, c)[:, :, :, a, b, inputs]
 
+    threads.run(multiply, _parts(kh * kw * c))
     threads.run(add_up, _parts(c))
     return channels_first(dx[:, ph : ph + h, pw : pw + w])
 

@@ -74,15 +74,33 @@ def both_axes(vertical, x, horizontal):
 def sgd(weight, velocity, gradient, momentum, rate, decay):
     """Do training.optim's step for one parameter, some rows at a time.
 
-    Each row is used four times, and stays in the cache meanwhile.
+    Each row is used four times, and stays in the cache meanwhile. A thread's products all have the same memory.
     """
 
-    def move(rows):
+    weight, velocity, gradient = map(np.atleast_1d, (weight, velocity, gradient))  # views, also of single numbers
+
+    def move(rows, spare):
         v, w = velocity[rows], weight[rows]
+        if v.shape not in spare:
+            spare[v.shape] = np.empty_like(v)
+        product = spare[v.shape]
         v *= momentum
-        v += gradient[rows] * rate
+        v += np.multiply(gradient[rows], rate, out=product)
         if decay:
-            v += w * decay
+            v += np.multiply(w, decay, out=product)
         w -= v
 
-    threads.run(move, threads.pieces(len(weight), weight.size // 2))
+    threads.run(move, threads.pieces(len(weight), weight.size // 2), dict)
+
+
+def zero(array):
+    """Set every number to zero."""
+    if get_array_module(array) is not np:
+        array[...] = 0
+        return
+    array = np.atleast_1d(array)
+
+    def fill(rows):
+        array[rows] = 0
+
+    threads.run(fill, threads.pieces(len(array), array.size // 2))

@@ -1,4 +1,4 @@
-"""3x3 convolution by Winograd's F(4, 3), with a quarter of the multiplications, and its gradients in the same way.
+"""3x3 convolution by Winograd's F(4, 3), with a quarter of the multiplications, and the input's gradient likewise.
 
 The output is cut into tiles of 4x4 pixels. Each tile needs 6x6 pixels of the input. Neighbours overlap by two pixels.
 
@@ -26,19 +26,18 @@ from fcn_from_scratch.engine.im2col import channels_first
 from fcn_from_scratch.engine.small_products import grouped, multiply
 from fcn_from_scratch.engine.winograd_tiles import (
     FREQUENCIES,
+    MEAN,
     Scratch,
     bands,
     output_tiles,
     parts,
+    pixels_last,
     tiles_of,
     write_pooled,
     write_tiles,
 )
-from fcn_from_scratch.engine.winograd_transforms import INPUT, OUTPUT, TAPS, transform_kernel, transform_kernel_adjoint
+from fcn_from_scratch.engine.winograd_transforms import INPUT, TAPS, transform_kernel
 from fcn_from_scratch.engine.workspace import empty_from
-
-MEAN = 7  # frequency (1, 1), of point 1 in both axes: there A is all ones, so a bias added here reaches every output
-GRADIENT_BYTES = 96 << 20  # the weight's gradient holds transformed tiles of x and of dy up to this size at once
 
 
 def winograd_conv2d(x, weight, bias=None, padding=(0, 0), relu=False, transformed=None, workspace=None):
@@ -96,7 +95,7 @@ def winograd_input_grad(dy, weight, padding, workspace=None):
 def _convolve(x, kernel, bias, padding, write, make):
     """Convolve x (N, C, H, W) with a kernel of transform_kernel. `write` gets the output tiles of every band."""
     xp, dtype, (_, groups, c, width) = get_array_module(x, kernel, bias), kernel.dtype, kernel.shape
-    source, f = _pixels(x, dtype), groups * width
+    source, f = pixels_last(x, dtype), groups * width
 
     def work(band, scratch):
         tiles = scratch.take("tiles", FREQUENCIES, band.tiles, c)
@@ -111,48 +110,6 @@ def _convolve(x, kernel, bias, padding, write, make):
 
     everything = bands(len(x), *_output_size(x, padding), c, f, dtype.itemsize)
     threads.run(work, everything, lambda: Scratch(make, dtype))
-
-
-@threads.one_blas_thread
-def winograd_weight_grad(dy, x, padding, out, workspace=None):
-    """Compute conv2d's gradient with respect to the weight. y is linear in G w G^T, with factors B^T d B and A. So
-
-    d(G w G^T)[q, f, c] = sum over tiles of (A dy A^T)[q, tile, f] * (B^T d B)[q, tile, c]
-
-    Shapes: dy (N, F, oh, ow); x (N, C, H, W); out (F, C, 3, 3). The gradient is added to out. Returns: out.
-    Identity: <dweight, v> == <dy, conv2d(x, v)>  (tests/engine/test_winograd.py).
-    """
-    xp = get_array_module(dy, x)
-    make, dtype = empty_from(workspace, xp), checks.floating_result(xp, dy, x)
-    pixels, upstream = _pixels(x, dtype), _pixels(dy, dtype)
-    c, f = pixels.shape[3], upstream.shape[3]
-    dkernel = make((FREQUENCIES, f, c), dtype)
-    room = max(GRADIENT_BYTES // (FREQUENCIES * (c + f) * dtype.itemsize), 1)
-    for number, group in enumerate(_groups(bands(*upstream.shape[:3], c, f, dtype.itemsize), room)):
-        count = sum(band.tiles for band, _ in group)
-        tiles, gradients = make((FREQUENCIES, count, c), dtype), make((FREQUENCIES, count, f), dtype)
-
-        def transform(item, scratch, tiles=tiles, gradients=gradients):
-            band, first = item
-            place = slice(first, first + band.tiles)
-            for part, there in parts(band, max(c, f), dtype.itemsize):
-                tiles_of(xp, INPUT, pixels, part, padding, tiles[:, place][:, there], scratch)
-                tiles_of(xp, OUTPUT.T, upstream, part, (0, 0), gradients[:, place][:, there], scratch)
-
-        def multiply(frequency, scratch, tiles=tiles, gradients=gradients, number=number):
-            product = scratch.take("product", f, c) if number else dkernel[frequency]
-            xp.matmul(gradients[frequency].T, tiles[frequency], out=product)
-            if number:
-                dkernel[frequency] += product
-
-        for work, items in ((transform, group), (multiply, range(FREQUENCIES))):
-            threads.run(work, items, lambda: Scratch(make, dtype))
-    return transform_kernel_adjoint(xp, dkernel, out)
-
-
-def _pixels(x, dtype):
-    """x (N, C, H, W) indexed as (N, H, W, C). Each thread makes the part for its own band contiguous."""
-    return x.transpose(0, 2, 3, 1).astype(dtype, copy=False)
 
 
 def transformed_weight(weight):
@@ -186,18 +143,3 @@ def _kernel(x, weight, workspace, turned=False):
 
 def _output_size(x, padding):
     return tuple(n + 2 * p - TAPS + 1 for n, p in zip(x.shape[2:], padding))
-
-
-def _groups(everything, room):
-    """Yield the bands in order, in groups of at most `room` tiles (but at least one band).
-
-    A group is a list of (band, number of tiles before it in the group).
-    """
-    group, count = [], 0
-    for band in everything:
-        if group and count + band.tiles > room:
-            yield group
-            group, count = [], 0
-        group.append((band, count))
-        count += band.tiles
-    yield group

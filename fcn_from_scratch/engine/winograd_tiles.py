@@ -14,6 +14,7 @@ from fcn_from_scratch.engine.pooling import relu_pool
 from fcn_from_scratch.engine.winograd_transforms import INPUTS, OUTPUT, OUTPUTS
 
 FREQUENCIES = INPUTS * INPUTS
+MEAN = 7  # frequency (1, 1), of point 1 in both axes: there A is all ones. What is added here reaches every output
 TILES = 512  # of a band; with fewer, threads wait for each other, and BLAS copies the kernel for too few rows
 BAND_BYTES = 40 << 20  # of a band at most: both its matrices for each frequency
 PART_BYTES = 8 << 20  # of a part: one matrix for each frequency
@@ -87,6 +88,11 @@ def _even(place, most, multiple):
     length = place.stop - place.start
     cut = threads.split(length, -(-length // (most * multiple)) * multiple)
     return [slice(place.start + part.start, place.start + part.stop) for part in cut]
+
+
+def pixels_last(x, dtype):
+    """x (N, C, H, W) indexed as (N, H, W, C). Each thread makes the part for its own band contiguous."""
+    return x.transpose(0, 2, 3, 1).astype(dtype, copy=False)
 
 
 def tiles_of(xp, matrix, source, band, padding, out, scratch):

@@ -18,8 +18,8 @@ import math
 
 import numpy as np
 
-from fcn_from_scratch import checks
-from fcn_from_scratch.backend import get_array_module, memory_order, to_device, to_numpy
+from fcn_from_scratch import checks, engine
+from fcn_from_scratch.backend import get_array_module, is_plain, memory_order, to_device, to_numpy
 from fcn_from_scratch.layers.prepared import release
 from fcn_from_scratch.layers.window import ONE_PIXEL, declared_window
 from fcn_from_scratch.ops import shapes
@@ -180,7 +180,10 @@ class Layer:
     def zero_grad(self):
         """Set every gradient to zero."""
         for gradient in self.grads.values():
-            gradient[...] = 0
+            if is_plain():
+                gradient[...] = 0
+            else:
+                engine.zero(gradient)
 
     # --- mode and place ------------------------------------------------------------------------------------
 

@@ -56,10 +56,34 @@ def assert_each_layer_is_itself(net, x, rng):
         x = y
 
 
+def fits(kinds):
+    """Whether a map of 18 pixels is large enough for every window of the chain."""
+    size = 18
+    for kind in kinds:
+        if size < 2 and kind in ("pool", "average"):
+            return False
+        size = {"pool": size // 2, "pool, ceil": -(-size // 2), "average": size - 1}.get(kind, size)
+    return True
+
+
+def maxima_are_clear(kinds):
+    """Whether no pool sees an average or a norm, but for a convolution between them.
+
+    Averages of the same pixels, added in another order, are equal but for rounding. Which of them a pool takes then
+    differs between the engine and the plain code.
+    """
+    for number, kind in enumerate(kinds):
+        later = kinds[number + 1 :]
+        later = later[: next((place for place, other in enumerate(later) if other.startswith("conv")), None)]
+        if kind in ("average", "norm") and any(other.startswith("pool") for other in later):
+            return False
+    return True
+
+
 chains = st.lists(st.sampled_from(KINDS), min_size=1, max_size=6)
 
 
-@given(chains.filter(lambda kinds: kinds.count("pool") < 5), st.integers(0, 99), st.booleans())
+@given(chains.filter(fits).filter(maxima_are_clear), st.integers(0, 99), st.booleans())
 def test_random_chains(kinds, seed, tapped):
     rng = np.random.default_rng(seed)
     layers = [layer_of(kind, number, rng) for number, kind in enumerate(["conv", "relu", *kinds])]

@@ -19,7 +19,7 @@ MUTANTS = [
     Mutant(
         "decay after momentum",
         "engine.pixelwise.sgd",
-        "v += w * decay",
+        "v += np.multiply(w, decay, out=product)",
         "w -= w * decay",
         STEP,
     ),

@@ -26,7 +26,7 @@ MUTANTS = [
     ),
     Mutant(
         "bias added to another frequency",
-        "engine.winograd.MEAN",
+        "engine.winograd_tiles.MEAN",
         "MEAN = 7",
         "MEAN = 8",
         WINO,
@@ -40,16 +40,30 @@ MUTANTS = [
     ),
     Mutant(
         "Winograd's weight gradient keeps the last group only",
-        "engine.winograd.winograd_weight_grad",
+        "engine.winograd_weight_grad._frequency_by_frequency",
         "dkernel[frequency] += product",
         "dkernel[frequency] = product",
         WINO,
     ),
     Mutant(
         "a tile is transformed with another matrix along its rows",
-        "engine.winograd.winograd_weight_grad",
-        "tiles_of(xp, OUTPUT.T,",
-        "tiles_of(xp, OUTPUT.T[::-1],",
+        "engine.winograd_weight_grad._Images.transform",
+        "tiles_of(self.xp, OUTPUT.T,",
+        "tiles_of(self.xp, OUTPUT.T[::-1],",
+        WINO,
+    ),
+    Mutant(
+        "Winograd's weight gradient leaves out a sum",
+        "engine.winograd_weight_grad._band_by_band",
+        "for other in sums[1:]:",
+        "for other in sums[2:]:",
+        WINO,
+    ),
+    Mutant(
+        "Winograd's gradient of the bias has the last group only",
+        "engine.winograd_weight_grad._frequency_by_frequency",
+        "dbias = dbias + ",
+        "dbias = 0 * dbias + ",
         WINO,
     ),
     Mutant(
