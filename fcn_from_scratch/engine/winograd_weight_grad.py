@@ -17,6 +17,8 @@ The gradient of the bias is the sum of dy over all pixels. At point 1 all powers
 holds the sum over the pixels of each tile.
 """
 
+import numpy as np
+
 from fcn_from_scratch import checks
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine import threads
@@ -30,6 +32,7 @@ TILES_BYTES = 96 << 20  # the second way holds transformed tiles of x and of dy 
 
 
 @threads.one_blas_thread
+@np.errstate(under="ignore")  # a tiny number that becomes zero on the way is no fault of the caller's
 def winograd_weight_grad(dy, x, padding, out, workspace=None):
     """Compute conv2d's gradients with respect to weight and bias: the formula above, and G^T d(G w G^T) G.
 

@@ -34,6 +34,7 @@ def can_transform(kernel_size, stride, dilation, groups):
 
 
 @threads.one_blas_thread
+@np.errstate(under="ignore")  # a tiny number that becomes zero on the way is no fault of the caller's
 def winograd_wide_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
     """Compute conv2d for NumPy arrays, and where `can_transform` holds.
 

@@ -20,7 +20,7 @@ from fcn_from_scratch.engine.winograd import (
 )
 from fcn_from_scratch.engine.winograd_weight_grad import winograd_weight_grad
 from fcn_from_scratch.ops import loops
-from fcn_from_scratch.ops.shapes import pool_geometry
+from fcn_from_scratch.ops.shapes import conv_geometry, pool_geometry
 
 A, G, B = transforms.cook_toom(transforms.POINTS, 4, 3)  # B is B^T: its rows make the rows of the product
 
@@ -273,3 +273,19 @@ class TestAccuracy:
         dx, dweight, _ = conv.conv2d_backward(dy, x, weight, geometry, algorithm="im2col")
         assert np.vdot(dx, x) == pytest.approx(np.vdot(dy, y), rel=1e-11)
         assert np.vdot(dweight, weight) == pytest.approx(np.vdot(dy, y), rel=1e-11)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-38])
+def test_tiny_numbers_raise_nothing_where_the_user_asks_for_errors(rng, scale):
+    """Between the transforms numbers may become too small for float32. The plain sum has none so small."""
+    x, weight = (
+        np.maximum(rng.normal(size=shape), 0.1).astype(np.float32) for shape in ((1, 64, 9, 9), (64, 64, 3, 3))
+    )
+    x *= np.float32(scale)
+    with np.errstate(all="raise"):
+        y = winograd_conv2d(x, weight, None, (1, 1))
+        dx, dweight = winograd_input_grad(y, weight, (1, 1)), weight_grad(x, x, (1, 1))
+        wide = conv.conv2d(x, weight, None, conv_geometry(x.shape, weight, 1, 1, 1, 1), "winograd_wide")
+    close(y, wide, 1e-4 * scale * 64)
+    assert np.isfinite(dx).all()
+    assert np.isfinite(dweight).all()
