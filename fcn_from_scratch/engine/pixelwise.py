@@ -74,23 +74,20 @@ def both_axes(vertical, x, horizontal):
 def sgd(weight, velocity, gradient, momentum, rate, decay):
     """Do training.optim's step for one parameter, some rows at a time.
 
-    Each row is used four times, and stays in the cache meanwhile. A thread's products all have the same memory.
+    Each row is used four times, and stays in the cache meanwhile.
     """
 
     weight, velocity, gradient = map(np.atleast_1d, (weight, velocity, gradient))  # views, also of single numbers
 
-    def move(rows, spare):
+    def move(rows):
         v, w = velocity[rows], weight[rows]
-        if v.shape not in spare:
-            spare[v.shape] = np.empty_like(v)
-        product = spare[v.shape]
         v *= momentum
-        v += np.multiply(gradient[rows], rate, out=product)
+        v += gradient[rows] * rate
         if decay:
-            v += np.multiply(w, decay, out=product)
+            v += w * decay
         w -= v
 
-    threads.run(move, threads.pieces(len(weight), weight.size // 2), dict)
+    threads.run(move, threads.pieces(len(weight), weight.size))
 
 
 def zero(array):

@@ -19,7 +19,7 @@ MUTANTS = [
     Mutant(
         "decay after momentum",
         "engine.pixelwise.sgd",
-        "v += np.multiply(w, decay, out=product)",
+        "v += w * decay",
         "w -= w * decay",
         STEP,
     ),
