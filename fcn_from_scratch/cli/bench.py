@@ -35,78 +35,81 @@ EXAMPLE = """  fcn bench                                   FCN-8s on VGG16, 500x
 
 BATCH, SIZE = 1, (500, 500)
 SMALL_BATCH, SMALL_SIZES = 8, ((64, 64), (128, 128))
-NOT_SCALED = (
-    "small",
-    "batch",
-    "layers",
-    "kernels",
-    "zero_frame",
-    "budget",
-)  # options that --scale does not go together with
+NOT_SCALED = "small", "batch", "layers", "kernels", "zero_frame", "budget"  # they do not go together with --scale
 GPU_BUDGET = 75  # seconds, by default
 ON_CPU = "threads", "mallopt", "zero_frame"  # options for the CPU only
 ON_GPU = "kernels", "tf32"
 
 
 def add_arguments(parser):
+    _add_network(parser.add_argument_group("the network"))
+    _add_measurements(parser.add_argument_group("what is measured"))
+    _add_rivals(parser.add_argument_group("the rivals and the machine"))
     parser.add_argument(
-        "--peer",
-        type=_peer_names,
-        metavar="NAME[,NAME]",
-        help=f"compare with {', '.join(PEERS)}, or none (default: all that are installed)",
+        "--out", type=common.folder, metavar="DIR", help="write bench.csv, bench.json and bench.png to this folder"
     )
-    parser.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where everything runs (default cpu)")
-    parser.add_argument("--model", metavar="NAME", help=f"default fcn8s; one of {', '.join(models.NAMES)}")
-    parser.add_argument("--size", type=common.size, metavar="HxW", help="size of the pictures (default 500x500)")
-    parser.add_argument("--batch", type=common.positive, metavar="N", help="pictures in a batch (default 1)")
-    parser.add_argument("--width", type=common.positive, metavar="W", help="channels of the first stage")
-    parser.add_argument("--train", action="store_true", help="measure a training step: forward, loss, backward, SGD")
-    parser.add_argument(
-        "--layers", action="store_true", help="also measure each convolution alone: forward and both gradients"
-    )
-    parser.add_argument(
-        "--kernels", action="store_true", help="also measure each CUDA kernel alone; with --device cuda"
-    )
-    parser.add_argument(
-        "--tf32", action="store_true", help="allow the GPU's libraries to round factors to TF32 (default: not)"
-    )
-    parser.add_argument(
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of weights and pictures (default 0)")
+
+
+def _add_network(group):
+    group.add_argument("--model", metavar="NAME", help=f"default fcn8s; one of {', '.join(models.NAMES)}")
+    group.add_argument("--size", type=common.size, metavar="HxW", help="size of the pictures (default 500x500)")
+    group.add_argument("--batch", type=common.positive, metavar="N", help="pictures in a batch (default 1)")
+    group.add_argument("--width", type=common.positive, metavar="W", help="channels of the first stage")
+    group.add_argument(
         "--small", action="store_true", help="measure the training step of a lesson-size network, batch 8, in two sizes"
     )
-    parser.add_argument(
+
+
+def _add_measurements(group):
+    group.add_argument("--train", action="store_true", help="measure a training step: forward, loss, backward, SGD")
+    group.add_argument(
         "--zero-frame",
         action="store_true",
         help="also measure models.ZeroFrame, and a single picture as fcn segment runs it",
     )
-    parser.add_argument(
+    group.add_argument(
+        "--layers", action="store_true", help="also measure each convolution alone: forward and both gradients"
+    )
+    group.add_argument("--kernels", action="store_true", help="also measure each CUDA kernel alone; with --device cuda")
+    group.add_argument(
         "--scale",
         action="store_true",
         help="measure time and peak memory over sizes, batches and threads (1 and --threads), and fit exponents",
     )
-    parser.add_argument(
+    group.add_argument(
         "--sizes", type=_several(common.size), metavar="S,S", help="sizes for --scale (default 250 to 2000 pixels)"
     )
-    parser.add_argument(
+    group.add_argument(
         "--batches", type=_several(common.positive), metavar="N,N", help="batches for --scale (default 1,2,4,8)"
     )
-    parser.add_argument("--threads", type=common.positive, metavar="N", help="threads (default: one for each core)")
-    parser.add_argument(
+    group.add_argument(
         "--repeats", type=common.positive, metavar="R", help="rounds (default: as many as take 40 seconds, at least 5)"
     )
-    parser.add_argument(
+    group.add_argument(
         "--budget",
         type=_seconds,
         metavar="SECONDS",
         help="end within about this time: the whole network first, then --layers, then --kernels; what does not fit is "
         f"named (default: none; {GPU_BUDGET} with --device cuda)",
     )
-    parser.add_argument(
+
+
+def _add_rivals(group):
+    group.add_argument(
+        "--peer",
+        type=_peer_names,
+        metavar="NAME[,NAME]",
+        help=f"compare with {', '.join(PEERS)}, or none (default: all that are installed)",
+    )
+    group.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where everything runs (default cpu)")
+    group.add_argument("--threads", type=common.positive, metavar="N", help="threads (default: one for each core)")
+    group.add_argument(
         "--mallopt", action="store_true", help="let glibc's malloc keep freed memory in each measured process"
     )
-    parser.add_argument(
-        "--out", type=common.folder, metavar="DIR", help="write bench.csv, bench.json and bench.png to this folder"
+    group.add_argument(
+        "--tf32", action="store_true", help="allow the GPU's libraries to round factors to TF32 (default: not)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of weights and pictures (default 0)")
 
 
 def run(args):
