@@ -25,6 +25,13 @@ MUTANTS = [
         "ops/test_activation.py",
     ),
     Mutant(
+        "the last rows of a gradient are not set to zero",
+        "engine.pixelwise.zero",
+        "array[rows] = 0",
+        "array[rows][:-1] = 0",
+        "engine/test_pixelwise.py",
+    ),
+    Mutant(
         "dropout does not scale up",
         "ops.activation._dropped",
         "floating_result(xp, x)) / (1 - p))",

@@ -143,6 +143,20 @@ MUTANTS = [
         CONV,
     ),
     Mutant(
+        "wide input gradient of a kernel's first row everywhere",
+        "engine.conv_wide.wide_input_grad",
+        "[:, :, :, a, b, inputs]",
+        "[:, :, :, 0, b, inputs]",
+        CONV,
+    ),
+    Mutant(
+        "wide input gradient forgets the dilation",
+        "engine.conv_wide.wide_input_grad",
+        "top, left = dh * a, dw * b",
+        "top, left = a, b",
+        CONV,
+    ),
+    Mutant(
         "a prepared kernel outlives its weight",
         "layers.conv.Conv2d.transformed",
         'same = weight is self.params["weight"] and',
