@@ -409,17 +409,26 @@ def test_no_kernel_is_left_out():
     assert {name.split("_of_a_")[0] for name in CASES} == KERNELS.keys()
 
 
-def thread_a_number(rng, monkeypatch):
-    """bias_relu over more than 2^32 numbers with as many threads, so that blockIdx.x * blockDim.x passes 2^32."""
+def thread_a_number(rng, monkeypatch, name):
+    """A kernel over more than 2^32 numbers with as many threads, so that blockIdx.x * blockDim.x passes 2^32.
+
+    sgd takes its numbers in common.cuh's loop; bias_relu has a loop of its own, which counts places in the map.
+    """
     x = filled(rng, (1 << 32) + (1 << 24))
-    expected = np.maximum(end(x) + np.float32(0.5), 0)
-    arguments = x, np.full(1, 0.5, np.float32), x, x.size, 1
-    run("bias_relu", x.size, arguments, monkeypatch, x.size // launch.THREADS)
+    if name == "bias_relu":
+        expected = np.maximum(end(x) + np.float32(0.5), 0)
+        arguments = x, np.full(1, 0.5, np.float32), x, x.size, 1
+    else:
+        velocity, grad = filled(rng, x.size), filled(rng, x.size)
+        expected = end(x) - np.float32(0.5) * end(grad)
+        arguments = x, velocity, grad, x.size, 0.0, 0.5, 0.0
+    run(name, x.size, arguments, monkeypatch, x.size // launch.THREADS)
     return np.array_equal(end(x), expected)
 
 
-def test_more_than_2_32_threads(built, rng, monkeypatch):
-    assert thread_a_number(rng, monkeypatch)
+@pytest.mark.parametrize("name", ["bias_relu", "sgd"])
+def test_more_than_2_32_threads(built, rng, monkeypatch, name):
+    assert thread_a_number(rng, monkeypatch, name)
 
 
 @pytest.fixture
@@ -448,6 +457,7 @@ def test_an_index_that_is_an_int_is_noticed(built, rng, monkeypatch, plant, name
         run(name, work, arguments, monkeypatch)
 
 
-def test_an_unsigned_product_that_wraps_is_noticed(built, rng, monkeypatch, plant):
+@pytest.mark.parametrize("name", ["bias_relu", "sgd"])
+def test_an_unsigned_product_that_wraps_is_noticed(built, rng, monkeypatch, plant, name):
     plant("(idx_t)blockIdx.x * blockDim.x", "blockIdx.x * blockDim.x")
-    assert not thread_a_number(rng, monkeypatch)
+    assert not thread_a_number(rng, monkeypatch, name)
