@@ -44,6 +44,11 @@ def layers(layer):
         yield from layers(child)
 
 
+def leaves(layer):
+    """The layers inside it that hold parameters, each once: a layer may stand in two places."""
+    return list({id(each._grads): each for each in layers(layer) if each._grads}.values())
+
+
 def dropouts(layer):
     """The dropout layers of a network: those that can skip the random numbers of other parts (Dropout.skip_before)."""
     return [each for each in layers(layer) if hasattr(each, "skip_before")]

@@ -9,11 +9,12 @@ of the parts. So a run repeats bit for bit, and does not depend on the number of
 """
 
 import math
+import time
 
 import numpy as np
 
 from fcn_from_scratch.backend import is_plain
-from fcn_from_scratch.engine import loss_shares, threads
+from fcn_from_scratch.engine import loss_shares, part_processes, threads
 from fcn_from_scratch.engine.replica import replica
 from fcn_from_scratch.engine.workspace import Workspace
 
@@ -30,6 +31,8 @@ class MicroBatches:
     def __init__(self, model):
         self.model = model
         self._workspaces = []  # the workspaces that no thread uses now
+        self._processes = part_processes.shared()
+        self._by_threads = False  # whether processes cannot do the work
 
     def cut(self, x):
         """Return the parts of a batch x (N, ...), as a list of slices.
@@ -69,13 +72,14 @@ class MicroBatches:
         return None
 
     @threads.one_blas_thread
-    def run(self, slices, work):
-        """Call work(number, model) for each part. The first part gets the model, each other part a replica of it.
+    def run(self, slices, work, arguments):
+        """Call work(model, *arguments[number]) for each part. The first part gets the model, each other part a replica
+        of it, in a thread or in a process (part_processes).
 
         Afterwards the sum of all gradients is added to the model's own. Its random generators are in the state that the
         whole batch would leave: each part passes over the numbers of the others. Returns: the list of work's results.
         """
-        done, total = [None] * len(slices), slices[-1].stop
+        begin, done, total = time.perf_counter(), [None] * len(slices), slices[-1].stop
         own = [self.model, *(replica(self.model) for _ in slices[1:])]
         skips = [(layer.skip_before, layer.skip_after) for layer in loss_shares.dropouts(self.model)]
         for part, model in zip(slices, own if skips else ()):
@@ -85,9 +89,10 @@ class MicroBatches:
         @threads.one_blas_thread
         def one(number, workspace):
             model, own[number] = own[number], None  # so what it keeps for backward is freed with it
-            if number > 0:
-                model.use(workspace)
-            done[number] = work(number, model), [layer.grads for layer in _leaves(model)]
+            result = self._processes.compute(work, model, arguments[number]) if number > 0 else []
+            if not result:
+                result = [work(model.use(workspace) if number > 0 else model, *arguments[number])]
+            done[number] = *result, [layer.grads for layer in loss_shares.leaves(model)]
 
         lent = []
         try:
@@ -96,21 +101,17 @@ class MicroBatches:
             self._workspaces += lent
             for layer, (before, after) in zip(loss_shares.dropouts(self.model), skips):
                 layer.skip_before, layer.skip_after = before, after
-        for layer, *grads in zip(_leaves(self.model), *(grads for _, grads in done[1:])):
+        for layer, *grads in zip(loss_shares.leaves(self.model), *(grads for _, grads in done[1:])):
             for name in layer.grads:
                 mine = layer.gradient_of(name)
                 for gradient in grads:
                     mine += gradient[name]
+        self._processes.count(time.perf_counter() - begin, work)
         return [result for result, _ in done]
 
     def _lend(self, lent):
         lent.append(self._workspaces.pop() if self._workspaces else Workspace())
         return lent[-1]
-
-
-def _leaves(model):
-    """The layers that hold the parameters, each once."""
-    return list({id(layer._grads): layer for layer in loss_shares.layers(model) if layer._grads}.values())
 
 
 def _inner_layers(layer):

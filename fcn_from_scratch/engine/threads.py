@@ -134,6 +134,11 @@ def pieces(length, size):
     return split(length, size // AT_ONCE)
 
 
+def as_item(work):
+    """Call work() as an item of `run` is called: it computes the same bits, and uses this thread alone."""
+    return _busy(work)
+
+
 def one_blas_thread(function):
     """A decorator: BLAS uses one thread inside the function. Afterwards it uses as many as before."""
 
@@ -157,10 +162,10 @@ _here = _Here()
 
 
 def _busy(work):
-    """Call work(). Meanwhile `workers` and `shares` are 1 in this thread."""
+    """Return work(). Meanwhile `workers` and `shares` are 1 in this thread."""
     before, _here.busy = _here.busy, True
     try:
-        work()
+        return work()
     finally:
         _here.busy = before
 
