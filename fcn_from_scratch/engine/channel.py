@@ -25,27 +25,28 @@ class Channel:
 
     def __init__(self, pipe, memory):
         self.pipe, self.memory = pipe, memory
-        self._block = None
+        self._block, self._end = None, 0
 
-    def send(self, value):
-        """Send an object. What was sent before is overwritten.
+    def send(self, value, keep=False):
+        """Send an object.
 
+        keep   keep the arrays that were sent before; otherwise their memory is used again
         Raises: whatever pickle raises if it cannot pickle the object, before anything is sent; OSError if the other
         process is gone.
         """
-        stream, arrays, places, end = io.BytesIO(), [], [], 0
+        stream, arrays, places, end = io.BytesIO(), [], [], self._end if keep else 0
         _Pickler(stream, 5, buffer_callback=lambda array: arrays.append(array.raw())).dump(value)
         for array in arrays:
             places.append((end, array.nbytes))
             end += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
-        block = self._of_size(end)
+        self._end, block = end, self._of_size(end)
         for (start, size), array in zip(places, arrays):
             block[start : start + size] = array
         pickle.dump((stream.getvalue(), places, len(block)), self.pipe)
         self.pipe.flush()
 
     def receive(self):
-        """Wait for an object. Its arrays hold until the next one is received.
+        """Wait for an object. Its arrays hold until the sender uses their memory again.
 
         Raises: EOFError if the other process is gone; whatever pickle raises if it cannot rebuild the object.
         """

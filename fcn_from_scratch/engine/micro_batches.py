@@ -8,6 +8,7 @@ The first part adds to the model's gradients. Each other part has its own gradie
 of the parts. So a run repeats bit for bit, and does not depend on the number of threads.
 """
 
+import contextlib
 import math
 import time
 
@@ -32,7 +33,7 @@ class MicroBatches:
         self.model = model
         self._workspaces = []  # the workspaces that no thread uses now
         self._processes = part_processes.shared()
-        self._by_threads = False  # whether processes cannot do the work
+        self._by_threads = False  # whether processes could not do the work
 
     def cut(self, x):
         """Return the parts of a batch x (N, ...), as a list of slices.
@@ -79,34 +80,54 @@ class MicroBatches:
         Afterwards the sum of all gradients is added to the model's own. Its random generators are in the state that the
         whole batch would leave: each part passes over the numbers of the others. Returns: the list of work's results.
         """
-        begin, done, total = time.perf_counter(), [None] * len(slices), slices[-1].stop
+        begin, total = time.perf_counter(), slices[-1].stop
         own = [self.model, *(replica(self.model) for _ in slices[1:])]
         skips = [(layer.skip_before, layer.skip_after) for layer in loss_shares.dropouts(self.model)]
         for part, model in zip(slices, own if skips else ()):
             for layer, (before, after) in zip(loss_shares.dropouts(model), skips):
                 layer.skip_before, layer.skip_after = before + part.start, after + total - part.stop
+        crew = self._processes.lent() if self._may_leave() else contextlib.nullcontext(part_processes.NOBODY)
+        try:
+            with crew as processes:
+                results = self._all(own, work, arguments, processes)
+        finally:
+            for layer, (before, after) in zip(loss_shares.dropouts(self.model), skips):
+                layer.skip_before, layer.skip_after = before, after
+        self._by_threads = self._by_threads or processes.failed
+        if processes is not part_processes.NOBODY:
+            self._processes.count(time.perf_counter() - begin, work)
+        return results
+
+    def _may_leave(self):
+        """Whether a process can compute a part. It has this package's code, but not what a user wrote."""
+        return not self._by_threads and all(map(as_written_here, loss_shares.layers(self.model)))
+
+    def _all(self, own, work, arguments, processes):
+        """Compute the parts and add up their gradients. `own` has the model of each part. Returns: the results."""
+        done, lent = [None] * len(own), []
+        for number in range(1, len(own)):
+            processes.begin(number, work, own[number], arguments[number])
 
         @threads.one_blas_thread
         def one(number, workspace):
             model, own[number] = own[number], None  # so what it keeps for backward is freed with it
-            result = self._processes.compute(work, model, arguments[number]) if number > 0 else []
-            if not result:
-                result = [work(model.use(workspace) if number > 0 else model, *arguments[number])]
-            done[number] = *result, [layer.grads for layer in loss_shares.leaves(model)]
+            if number > 0:
+                model.use(workspace)
+                processes.begin(number, work, model, arguments[number])
+            done[number] = processes.end(number)
+            if done[number] is None:
+                result = work(model, *arguments[number])
+                done[number] = result, [layer.grads for layer in loss_shares.leaves(model)]
 
-        lent = []
         try:
-            threads.run(one, range(len(slices)), lambda: self._lend(lent))
+            threads.run(one, range(len(own)), lambda: self._lend(lent))
         finally:
             self._workspaces += lent
-            for layer, (before, after) in zip(loss_shares.dropouts(self.model), skips):
-                layer.skip_before, layer.skip_after = before, after
         for layer, *grads in zip(loss_shares.leaves(self.model), *(grads for _, grads in done[1:])):
             for name in layer.grads:
                 mine = layer.gradient_of(name)
                 for gradient in grads:
                     mine += gradient[name]
-        self._processes.count(time.perf_counter() - begin, work)
         return [result for result, _ in done]
 
     def _lend(self, lent):

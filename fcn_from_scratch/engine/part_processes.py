@@ -17,13 +17,13 @@ import select
 import subprocess
 import sys
 import threading
+import time
 import weakref
 
 import numpy as np
 
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.channel import Channel
-from fcn_from_scratch.engine.loss_shares import leaves
 
 START_AFTER = 1.0  # seconds in the parts of batches
 ONE_THREAD = {"FCN_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -41,7 +41,7 @@ class PartProcesses:
 
     def __init__(self):
         self._lock, self._seconds, self._begun = threading.Lock(), 0.0, None
-        self._starting, self._idle = [], []
+        self._starting, self._free = [], []
 
     def count(self, seconds, work):
         """Add the seconds that a batch took. When it is time, start the processes; they import what `work` needs."""
@@ -49,43 +49,93 @@ class PartProcesses:
         if self._seconds > START_AFTER and self._begun is None and allowed():
             self.start(work)
 
-    def start(self, work):
-        """Start the processes and go on. They take part when they are ready."""
+    def start(self, work, patience=0.0):
+        """Start the processes. They take part when they are ready. Whoever measures waits for them, some seconds."""
         self._begun = os.getpid()
         with contextlib.suppress(OSError):  # no process or no memory is left
             for _ in range(threads.most() - 1):
                 self._starting.append(_PartProcess(work))
+        until = time.monotonic() + patience
+        while self._starting and time.monotonic() < until:
+            time.sleep(0.01)
+            self._welcome()
 
-    def compute(self, work, model, arguments):
-        """Call work(model, *arguments) in a free process. The gradients of the model are then as if it had run here.
+    def ids(self):
+        """The process ids of those that are ready and free."""
+        return [process.id for process in self._free]
 
-        Returns: [result]; [] if no process is free, or if the process cannot do it.
+    def _welcome(self):
+        """Let those take part that have become ready."""
+        for process in self._starting[:]:
+            if process.is_ready():
+                self._starting.remove(process)
+                self._free += [] if process.lost else [process]
+
+    @contextlib.contextmanager
+    def lent(self):
+        """The processes that are free, as a Crew, for the parts of one batch."""
+        free = []
+        with self._lock:
+            if self._begun == os.getpid():  # else they do not run, or this is a fork of the process that started them
+                self._welcome()
+                free, self._free = self._free, free
+        crew = Crew(free)
+        try:
+            yield crew
+        finally:
+            crew.wait()
+            self._free += [process for process in free if not process.lost]
+
+
+class Crew:
+    """The processes that take parts of one batch, and which process has which part."""
+
+    def __init__(self, processes):
+        self._free, self._at = list(processes), {}
+        for process in processes:
+            process.answered = False
+        self.failed = False  # whether a process could not do its part, so that nothing should be tried again
+
+    def begin(self, number, *request):
+        """Give a part to a free process, if there is one. The request is (work, model, arguments)."""
+        if number not in self._at and self._free:
+            process = self._free.pop()
+            if process.begin(*request):
+                self._at[number] = process
+            else:
+                self.failed = True
+
+    def end(self, number):
+        """Wait for the process that has this part.
+
+        Returns: (the result of work(model, *arguments), the gradients of loss_shares.leaves(model)). They hold until
+        the next batch. None if no process has the part, or if the process could not do it.
         """
-        process = self._take()
+        process = self._at.pop(number, None)
         if process is None:
-            return []
-        answer = process.compute(work, model, arguments)
+            return None
+        answer = process.end()
         if not process.lost:
-            self._idle.append(process)
+            self._free.append(process)
+        self.failed = self.failed or answer is None
         return answer
 
-    def _take(self):
-        with self._lock:
-            if self._begun != os.getpid():  # not started, or this is a fork of the process that has started them
-                return None
-            ready = [process for process in self._starting if process.is_ready()]
-            self._starting = [process for process in self._starting if process not in ready]
-            self._idle += [process for process in ready if not process.lost]
-            return self._idle.pop() if self._idle else None
+    def wait(self):
+        """Wait for the parts that nobody has asked for, because of an error in another part."""
+        for number in list(self._at):
+            self.end(number)
+
+
+NOBODY = Crew(())
 
 
 class _PartProcess:
-    """One process, as seen from here. It is `lost` when it has ended."""
+    """One process, as seen from here. It is `lost` if it has ended, or if it may be in the middle of a message."""
 
     def __init__(self, work):
         memory = [os.memfd_create(name) for name in ("fcn-requests", "fcn-answers")]
         code = f"import sys; sys.path[:] = {sys.path}; from {__package__}.part_worker import serve; serve{(*memory,)}"
-        self.lost = False
+        self.lost = self.answered = False
         self._process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.PIPE,
@@ -98,39 +148,41 @@ class _PartProcess:
         weakref.finalize(self, _end, self._process, memory)
         pipes = self._process.stdin, self._process.stdout
         self._requests, self._answers = (Channel(pipe, each) for pipe, each in zip(pipes, memory))
-        self._requests.send((work, None, (), {}))
+        self.begin(work, None, ())
+
+    @property
+    def id(self):
+        return self._process.pid
 
     def is_ready(self):
         """Whether it has answered for the first time, or ended before."""
         answered = bool(select.select([self._process.stdout], [], [], 0)[0])
         if answered:
-            self._receive()
+            self.end()
         return answered
 
-    def compute(self, work, model, arguments):
+    def begin(self, work, model, arguments):
+        """Send a request. Returns: whether it was sent."""
+        self.lost = True  # until all of it is sent: an error or a signal may come at any moment
         try:
-            self._requests.send((work, model, arguments, np.geterr()))
+            self._requests.send((work, model, arguments, np.geterr(), self.answered))
         except OSError:
-            self.lost = True
-            return []
-        except Exception:  # what cannot be pickled: there are many errors for it
-            return []
-        answer = self._receive()
-        if answer is None:
-            return []
-        result, gradients = answer
-        for layer, theirs in zip(leaves(model), gradients):
-            for name, gradient in layer.grads.items():
-                gradient[...] = theirs[name]
-        return [result]
+            return False
+        except Exception:  # it cannot be pickled, for which there are many errors; nothing was sent
+            self.lost = False
+            return False
+        self.lost = False
+        return True
 
-    def _receive(self):
-        """What the process has computed; None if it could not, or if it has ended."""
+    def end(self):
+        """Wait for the answer. It is None if the process could not do the work, or has ended."""
+        self.lost = True
         try:
-            return self._answers.receive()
+            answer = self._answers.receive()
         except (OSError, EOFError):
-            self.lost = True
             return None
+        self.lost, self.answered = False, True
+        return answer
 
 
 def _end(process, memory):

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 
+from fcn_from_scratch.backend import plain
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.channel import Channel
 from fcn_from_scratch.engine.loss_shares import leaves
@@ -19,20 +20,22 @@ def serve(memory_of_requests, memory_of_answers):
     workspace = Workspace()
     try:
         while True:
-            answers.send(_answer(requests, workspace))
+            answers.send(*_answer(requests, workspace))
     finally:
         os._exit(0)  # nothing here needs to be saved, and the other process waits for the end
 
 
 def _answer(requests, workspace):
+    """Return (the answer, whether the answers before it are still needed)."""
+    keep = True
     try:
-        work, model, arguments, errors = requests.receive()
+        work, model, arguments, errors, keep = requests.receive()
         if model is None:  # the first request: only to import what the work needs
-            return None
-        with np.errstate(**errors):
+            return None, keep
+        with plain(False), np.errstate(**errors):
             result = threads.as_item(lambda: work(model.use(workspace), *arguments))
-        return result, [layer.grads for layer in leaves(model)]
+        return (result, [layer.grads for layer in leaves(model)]), keep
     except EOFError:
         raise
     except Exception:  # the other process does the work itself, and meets the error there
-        return None
+        return None, keep
