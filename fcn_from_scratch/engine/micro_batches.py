@@ -22,6 +22,7 @@ from fcn_from_scratch.engine.workspace import Workspace
 LEAST_PIXELS = 1 << 14  # in all pictures of one part; with fewer, Python's overhead takes most of the time
 MOST_PIXELS = 1 << 15  # in a part of more than one picture
 MOST_NUMBERS = 1 << 20  # in the parameters; with more, the gradients of each part cost as much time as the parts save
+PATIENCE = 30.0  # seconds to wait for processes to start, when that is asked for
 PACKAGE = __name__.partition(".")[0]
 METHODS = frozenset(("forward", "backward", "backward_params", "_forward", "_backward"))
 
@@ -97,6 +98,12 @@ class MicroBatches:
         if processes is not part_processes.NOBODY:
             self._processes.count(time.perf_counter() - begin, work)
         return results
+
+    def start_processes(self, x, work):
+        """Start the processes now if they would take parts of a batch like x, and wait for them. Returns: their ids."""
+        if len(self.cut(x)) > 1 and self._may_leave():
+            self._processes.start(work, PATIENCE)
+        return self._processes.ids()
 
     def _may_leave(self):
         """Whether a process can compute a part. It has this package's code, but not what a user wrote."""

@@ -46,11 +46,13 @@ class PartProcesses:
     def count(self, seconds, work):
         """Add the seconds that a batch took. When it is time, start the processes; they import what `work` needs."""
         self._seconds += seconds
-        if self._seconds > START_AFTER and self._begun is None and allowed():
+        if self._seconds > START_AFTER:
             self.start(work)
 
     def start(self, work, patience=0.0):
-        """Start the processes. They take part when they are ready. Whoever measures waits for them, some seconds."""
+        """Start the processes, once. They take part when they are ready: this waits `patience` seconds at most."""
+        if self._begun is not None or not allowed():
+            return
         self._begun = os.getpid()
         with contextlib.suppress(OSError):  # no process or no memory is left
             for _ in range(threads.most() - 1):

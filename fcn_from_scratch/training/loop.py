@@ -69,10 +69,8 @@ class Trainer:
         self._before = None
         self._before = self.position()
         self.loss_check.begin()
-
         self.model.zero_grad()
-        gradients = Objective(self.reduction, self.ignore_index, self.class_weight)
-        loss = self.over_batches(gradients) / self.iter_size
+        loss = self.over_batches(self._objective()) / self.iter_size
         self.loss_check.require(loss)
         if self.before_update is not None:
             self.before_update(loss)
@@ -81,6 +79,9 @@ class Trainer:
         self.losses.append(loss)
         self.moving = False
         return loss
+
+    def _objective(self):
+        return Objective(self.reduction, self.ignore_index, self.class_weight)
 
     # --- how the pictures are divided among threads and processes; the results do not depend on it ------------------
 
@@ -97,6 +98,13 @@ class Trainer:
         own = loss_shares.of_parts(labels, slices, shares, self.reduction, self.ignore_index, self.class_weight)
         arguments = [(x[part], labels[part], each) for part, each in zip(slices, own)]
         return sum(self._micro_batches.run(slices, gradients, arguments))
+
+    def start_processes(self, x):
+        """Start the processes for the parts of batches like x, and wait for them. Returns: their ids.
+
+        A run starts them by itself after a second (engine.part_processes). This is for measuring.
+        """
+        return self._micro_batches.start_processes(x, self._objective())
 
     def run(self, steps, progress=True, save=None, save_seconds=60, watch=None, stop=None):
         """Train until the total number of steps is `steps`. Steps before a resume count too.
