@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from arrays import refuses
 
-from fcn_from_scratch import plain
+from fcn_from_scratch import models, plain
 from fcn_from_scratch.engine import channel, loss_shares, micro_batches, part_processes, threads
 from fcn_from_scratch.layers import Conv2d, Dropout, ReLU, Sequential
 from fcn_from_scratch.training import SGD, Trainer
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="process
 
 @pytest.fixture
 def by_processes(cut, monkeypatch):  # noqa: F811
-    """A function that starts two processes for a trainer. Returns: (the trainer, a list of who gave each answer)."""
+    """A function that starts processes for a trainer, by default two. Returns: (the trainer, a list of who gave each answer)."""
     monkeypatch.setattr(threads, "most", lambda: 3)
     monkeypatch.setattr(part_processes, "START_AFTER", np.inf)
     monkeypatch.delenv("FCN_PROCESSES", raising=False)
@@ -43,14 +43,20 @@ def by_processes(cut, monkeypatch):  # noqa: F811
 
     monkeypatch.setattr(part_processes.Crew, "end", end)
 
-    def start(run):
+    def start(run, count=2):
         found = run.start_processes(np.empty((5, 3, 33, 38), np.float32))
-        assert len(found) == 2
+        assert len(found) == count
         return run, answers
 
     yield start
     threads._pool().shutdown()
     threads._pool.cache_clear()
+
+
+class Own(ReLU):
+    """A reader's own layer, which a process could import."""
+
+    per_picture = True
 
 
 def alone(monkeypatch):
@@ -88,6 +94,44 @@ def test_processes_change_no_bit(name, options, by_processes, monkeypatch):
     assert len(set(answers)) == 2
     alone(monkeypatch)
     np.testing.assert_equal(found, end_of(trainer(name, np.float32, **options)))
+
+
+def test_a_process_with_two_parts(by_processes, monkeypatch):
+    """While the first part is slow, the process of the second part takes the third. Both answers are needed."""
+    monkeypatch.setattr(threads, "most", lambda: 2)
+    threads._pool.cache_clear()
+    run, answers = by_processes(trainer(dtype=np.float32), 1)
+    original = Objective.loss
+    monkeypatch.setattr(Objective, "loss", lambda *rest: time.sleep(0.5) or original(*rest))
+    found = end_of(run, 1)
+    assert len(answers) == 2
+    assert len(set(answers)) == 1
+    monkeypatch.setattr(Objective, "loss", original)
+    alone(monkeypatch)
+    np.testing.assert_equal(found, end_of(trainer(dtype=np.float32), 1))
+
+
+def test_maps_of_many_blocks(monkeypatch):
+    """A process cuts sums and products as a thread does."""
+    monkeypatch.setattr(threads, "most", lambda: 2)
+    monkeypatch.delenv("FCN_PROCESSES", raising=False)
+    threads._pool.cache_clear()
+    gc.collect()
+    rng = np.random.default_rng(3)
+    batch = rng.standard_normal((6, 3, 80, 80)).astype(np.float32), rng.integers(0, 6, (6, 80, 80))
+
+    def made():
+        model = models.build("mini_fcn8s", 6, seed=1)
+        return Trainer(model, SGD(model, 0.01, 0.9), iter([batch] * 3))
+
+    run = made()
+    assert len(run.start_processes(batch[0])) == 1
+    found = end_of(run, 3)
+    assert len(run._micro_batches._processes.ids()) == 1
+    threads._pool().shutdown()
+    threads._pool.cache_clear()
+    alone(monkeypatch)
+    np.testing.assert_equal(found, end_of(made(), 3))
 
 
 def test_a_process_sees_what_has_changed(by_processes, monkeypatch):
@@ -138,6 +182,7 @@ def test_a_process_that_was_stopped_costs_nothing(sent, by_processes, monkeypatc
     found = end_of(run)
     assert answers.count(None) <= 2
     assert answers[2:].count(None) == len(answers[2:])
+    assert run._micro_batches._processes.ids() == []
     alone(monkeypatch)
     other = trainer(dtype=np.float32)
     np.testing.assert_equal(losses, [other.step()])
@@ -151,7 +196,7 @@ def test_what_cannot_be_sent_stays_here(by_processes, monkeypatch):
     found = end_of(run)
     assert answers == []
     assert run._micro_batches._by_threads
-    own = Sequential(Conv2d(3, 6, 3, padding=1), type("Own", (ReLU,), {"per_picture": True})())
+    own = Sequential(Conv2d(3, 6, 3, padding=1), Own())
     other = Trainer(own, SGD(own, 0.1), Pictures(dtype=np.float32))
     end_of(other)
     assert answers == []
