@@ -86,26 +86,29 @@ class PartProcesses:
             yield crew
         finally:
             crew.wait()
-            self._free += [process for process in free if not process.lost]
+            with self._lock:
+                self._free += [process for process in free if not process.lost]
 
 
 class Crew:
     """The processes that take parts of one batch, and which process has which part."""
 
     def __init__(self, processes):
-        self._free, self._at = list(processes), {}
+        self._free, self._at, self._lock = list(processes), {}, threading.Lock()
         for process in processes:
             process.answered = False
         self.failed = False  # whether a process could not do its part, so that nothing should be tried again
 
     def begin(self, number, *request):
         """Give a part to a free process, if there is one. The request is (work, model, arguments)."""
-        if number not in self._at and self._free:
-            process = self._free.pop()
-            if process.begin(*request):
-                self._at[number] = process
-            else:
-                self.failed = True
+        if number in self._at or self.failed:
+            return
+        with self._lock:
+            process = self._free.pop() if self._free else None
+        if process is not None and process.begin(*request):
+            self._at[number] = process
+        elif process is not None:
+            self.failed = True
 
     def end(self, number):
         """Wait for the process that has this part.
@@ -136,7 +139,8 @@ class _PartProcess:
 
     def __init__(self, work):
         memory = [os.memfd_create(name) for name in ("fcn-requests", "fcn-answers")]
-        code = f"import sys; sys.path[:] = {sys.path}; from {__package__}.part_worker import serve; serve{(*memory,)}"
+        path = [each for each in sys.path if isinstance(each, str)]
+        code = f"import sys; sys.path[:] = {path}; from {__package__}.part_worker import serve; serve{(*memory,)}"
         self.lost = self.answered = False
         self._process = subprocess.Popen(
             [sys.executable, "-c", code],
@@ -181,7 +185,7 @@ class _PartProcess:
         self.lost = True
         try:
             answer = self._answers.receive()
-        except (OSError, EOFError):
+        except Exception:  # it has ended, perhaps in the middle of the answer
             return None
         self.lost, self.answered = False, True
         return answer
