@@ -11,7 +11,7 @@ one thread                 229         269                27          51
 two threads of ours        190         236                27          34
 two threads of BLAS's      206         520                26         121
 
-(Today the trainer gives each thread its own pictures: engine.micro_batches.)
+(Today the trainer gives each thread or process its own pictures: engine.micro_batches.)
 FCN_THREADS=N in the environment sets the number of threads. The default is the number of cores this process may use.
 """
 
