@@ -5,7 +5,7 @@ Let p be a part of the batch, v[p] the summed weights of its pixels that count, 
 mean over the batch = sum over p of (v[p] / V) * (mean over p)      and the same for the gradients
 
 The plain mean of the parts' means would be wrong: a part with few labelled pixels would count too much. Two modules
-split a batch so: lab.mpi.parallel over machines, and engine.micro_batches over threads and processes.
+split a batch so: lab.mpi.parallel over ranks, and engine.micro_batches over threads and processes.
 """
 
 import numpy as np

@@ -2,8 +2,8 @@
 
 With the whole batch at once, the threads share the work of every layer and wait for each other at its end. In a
 lesson-size network this waiting takes as long as the work. The maps also leave the processor's cache before the next
-layer reads them. With one part for each thread, the threads wait only once a step, when the gradients are added up. In a long training,
-processes compute the parts instead (part_processes).
+layer reads them. With one part for each thread, the threads wait only once a step, when the gradients are added up. In
+a long training, processes compute the parts instead (part_processes).
 
 The first part adds to the model's gradients. Each other part has its own gradients, which are then added in the order
 of the parts. So a run repeats bit for bit, and does not depend on the number of threads and processes.
