@@ -8,7 +8,8 @@ convolution      conv: the choice of an algorithm; im2col, conv_im2col, conv_wid
                  multiplications; conv_transpose
 other ops        pooling, pooling_windows, loss, pixelwise; gpu: ops that one CUDA kernel computes
 memory, cores    workspace: reuse of memory; threads: blocks of work on several cores
-whole networks   replica, micro_batches, loss_shares: parts of a batch, with a thread for each
+whole networks   replica, micro_batches, loss_shares: parts of a batch, with a thread for each, or a process:
+                 part_processes, part_worker, channel
 """
 
 from fcn_from_scratch.engine import gpu

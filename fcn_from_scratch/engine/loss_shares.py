@@ -5,7 +5,7 @@ Let p be a part of the batch, v[p] the summed weights of its pixels that count, 
 mean over the batch = sum over p of (v[p] / V) * (mean over p)      and the same for the gradients
 
 The plain mean of the parts' means would be wrong: a part with few labelled pixels would count too much. Two modules
-split a batch so: lab.mpi.parallel over processes, and engine.micro_batches over threads.
+split a batch so: lab.mpi.parallel over ranks, and engine.micro_batches over threads and processes.
 """
 
 import numpy as np
@@ -42,6 +42,11 @@ def layers(layer):
     yield layer
     for child in getattr(layer, "children", {}).values():
         yield from layers(child)
+
+
+def leaves(layer):
+    """The layers inside it that hold parameters, each once: a layer may stand in two places."""
+    return list({id(each._grads): each for each in layers(layer) if each._grads}.values())
 
 
 def dropouts(layer):

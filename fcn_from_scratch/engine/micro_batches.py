@@ -1,25 +1,29 @@
-"""A batch cut into parts of a few pictures. Each thread takes its own part through the whole network.
+"""A batch cut into parts of a few pictures. Each thread or process takes its part through the whole network.
 
 With the whole batch at once, the threads share the work of every layer and wait for each other at its end. In a
 lesson-size network this waiting takes as long as the work. The maps also leave the processor's cache before the next
-layer reads them. With one part for each thread, the threads wait only once a step, when the gradients are added up.
+layer reads them. With one part for each thread, the threads wait only once a step, when the gradients are added up. In
+a long training, processes compute the parts instead (part_processes).
 
 The first part adds to the model's gradients. Each other part has its own gradients, which are then added in the order
-of the parts. So a run repeats bit for bit, and does not depend on the number of threads.
+of the parts. So a run repeats bit for bit, and does not depend on the number of threads and processes.
 """
 
+import contextlib
 import math
+import time
 
 import numpy as np
 
 from fcn_from_scratch.backend import is_plain
-from fcn_from_scratch.engine import loss_shares, threads
+from fcn_from_scratch.engine import loss_shares, part_processes, threads
 from fcn_from_scratch.engine.replica import replica
 from fcn_from_scratch.engine.workspace import Workspace
 
 LEAST_PIXELS = 1 << 14  # in all pictures of one part; with fewer, Python's overhead takes most of the time
 MOST_PIXELS = 1 << 15  # in a part of more than one picture
 MOST_NUMBERS = 1 << 20  # in the parameters; with more, the gradients of each part cost as much time as the parts save
+PATIENCE = 30.0  # seconds to wait for processes to start, when that is asked for
 PACKAGE = __name__.partition(".")[0]
 METHODS = frozenset(("forward", "backward", "backward_params", "_forward", "_backward"))
 
@@ -30,6 +34,8 @@ class MicroBatches:
     def __init__(self, model):
         self.model = model
         self._workspaces = []  # the workspaces that no thread uses now
+        self._processes = part_processes.shared()
+        self._by_threads = False  # whether processes could not do the work
 
     def cut(self, x):
         """Return the parts of a batch x (N, ...), as a list of slices.
@@ -69,34 +75,63 @@ class MicroBatches:
         return None
 
     @threads.one_blas_thread
-    def run(self, slices, work):
-        """Call work(number, model) for each part. The first part gets the model, each other part a replica of it.
+    def run(self, slices, work, arguments):
+        """Call work(model, *arguments[number]) for each part. The first part gets the model, each other part a replica
+        of it, in a thread or in a process (part_processes).
 
         Afterwards the sum of all gradients is added to the model's own. Its random generators are in the state that the
         whole batch would leave: each part passes over the numbers of the others. Returns: the list of work's results.
         """
-        done, total = [None] * len(slices), slices[-1].stop
+        begin, total = time.perf_counter(), slices[-1].stop
         own = [self.model, *(replica(self.model) for _ in slices[1:])]
         skips = [(layer.skip_before, layer.skip_after) for layer in loss_shares.dropouts(self.model)]
         for part, model in zip(slices, own if skips else ()):
             for layer, (before, after) in zip(loss_shares.dropouts(model), skips):
                 layer.skip_before, layer.skip_after = before + part.start, after + total - part.stop
+        crew = self._processes.lent() if self._may_leave() else contextlib.nullcontext(part_processes.NOBODY)
+        try:
+            with crew as processes:
+                results = self._all(own, work, arguments, processes)
+        finally:
+            for layer, (before, after) in zip(loss_shares.dropouts(self.model), skips):
+                layer.skip_before, layer.skip_after = before, after
+        self._by_threads = self._by_threads or processes.failed
+        if processes is not part_processes.NOBODY:
+            self._processes.count(time.perf_counter() - begin, work)
+        return results
+
+    def start_processes(self, x, work):
+        """Start the processes now if they would take parts of a batch like x, and wait for them. Returns: their ids."""
+        if len(self.cut(x)) > 1 and self._may_leave():
+            self._processes.start(work, PATIENCE)
+        return self._processes.ids()
+
+    def _may_leave(self):
+        """Whether a process can compute a part. It has this package's code, but not what a user wrote."""
+        return not self._by_threads and all(map(as_written_here, loss_shares.layers(self.model)))
+
+    def _all(self, own, work, arguments, processes):
+        """Compute the parts and add up their gradients. `own` has the model of each part. Returns: the results."""
+        done, lent = [None] * len(own), []
+        for number in range(1, len(own)):
+            processes.begin(number, work, own[number], arguments[number])
 
         @threads.one_blas_thread
         def one(number, workspace):
             model, own[number] = own[number], None  # so what it keeps for backward is freed with it
             if number > 0:
                 model.use(workspace)
-            done[number] = work(number, model), [layer.grads for layer in _leaves(model)]
+                processes.begin(number, work, model, arguments[number])
+            done[number] = processes.end(number)
+            if done[number] is None:
+                result = work(model, *arguments[number])
+                done[number] = result, [layer.grads for layer in loss_shares.leaves(model)]
 
-        lent = []
         try:
-            threads.run(one, range(len(slices)), lambda: self._lend(lent))
+            threads.run(one, range(len(own)), lambda: self._lend(lent))
         finally:
             self._workspaces += lent
-            for layer, (before, after) in zip(loss_shares.dropouts(self.model), skips):
-                layer.skip_before, layer.skip_after = before, after
-        for layer, *grads in zip(_leaves(self.model), *(grads for _, grads in done[1:])):
+        for layer, *grads in zip(loss_shares.leaves(self.model), *(grads for _, grads in done[1:])):
             for name in layer.grads:
                 mine = layer.gradient_of(name)
                 for gradient in grads:
@@ -106,11 +141,6 @@ class MicroBatches:
     def _lend(self, lent):
         lent.append(self._workspaces.pop() if self._workspaces else Workspace())
         return lent[-1]
-
-
-def _leaves(model):
-    """The layers that hold the parameters, each once."""
-    return list({id(layer._grads): layer for layer in loss_shares.layers(model) if layer._grads}.values())
 
 
 def _inner_layers(layer):

@@ -11,7 +11,7 @@ one thread                 229         269                27          51
 two threads of ours        190         236                27          34
 two threads of BLAS's      206         520                26         121
 
-(Today the trainer gives each thread its own pictures: engine.micro_batches.)
+(Today the trainer gives each thread or process its own pictures: engine.micro_batches.)
 FCN_THREADS=N in the environment sets the number of threads. The default is the number of cores this process may use.
 """
 
@@ -134,6 +134,11 @@ def pieces(length, size):
     return split(length, size // AT_ONCE)
 
 
+def as_item(work):
+    """Call work() as an item of `run` is called: it computes the same bits, and uses this thread alone."""
+    return _busy(work)
+
+
 def one_blas_thread(function):
     """A decorator: BLAS uses one thread inside the function. Afterwards it uses as many as before."""
 
@@ -157,10 +162,10 @@ _here = _Here()
 
 
 def _busy(work):
-    """Call work(). Meanwhile `workers` and `shares` are 1 in this thread."""
+    """Return work(). Meanwhile `workers` and `shares` are 1 in this thread."""
     before, _here.busy = _here.busy, True
     try:
-        work()
+        return work()
     finally:
         _here.busy = before
 

@@ -1,14 +1,17 @@
-"""The peak memory of this process, and how much memory is free."""
+"""The peak memory of a process, and how much memory is free."""
 
 import os
 import sys
 from pathlib import Path
 
 
-def peak():
-    """The peak memory of this process so far, in bytes; None where the system does not report it (Windows)."""
-    taken = _proc("/proc/self/status", "VmHWM")
-    if taken is None:
+def peak(process="self"):
+    """The peak memory of this process so far, in bytes; None where the system does not report it (Windows).
+
+    process   the id of another process, which only Linux reports
+    """
+    taken = _proc(f"/proc/{process}/status", "VmHWM")
+    if taken is None and process == "self":
         try:
             import resource
         except ImportError:

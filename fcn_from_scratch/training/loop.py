@@ -3,19 +3,15 @@
 import copy
 import sys
 
-import numpy as np
-
 from fcn_from_scratch import checks
 from fcn_from_scratch.backend import to_device
 from fcn_from_scratch.engine import loss_shares
 from fcn_from_scratch.engine.micro_batches import MicroBatches
 from fcn_from_scratch.engine.workspace import Workspace
-from fcn_from_scratch.layers import fused
-from fcn_from_scratch.ops import softmax_cross_entropy
 from fcn_from_scratch.progress import bar
 from fcn_from_scratch.training.keeper import Keeper
 from fcn_from_scratch.training.loss_check import LossCheck
-from fcn_from_scratch.training.pair_heads import pair_heads
+from fcn_from_scratch.training.objective import Objective
 
 
 class Trainer:
@@ -73,16 +69,8 @@ class Trainer:
         self._before = None
         self._before = self.position()
         self.loss_check.begin()
-
-        def gradients(model, x, labels, shares):
-            """Forward, loss and backward of a batch or of a part of it. Returns: the loss."""
-            loss, dscores = self.loss(model(x), labels, shares)
-            model.backward_params(dscores)
-            return loss
-
         self.model.zero_grad()
-        with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
-            loss = self.over_batches(gradients) / self.iter_size
+        loss = self.over_batches(self._objective()) / self.iter_size
         self.loss_check.require(loss)
         if self.before_update is not None:
             self.before_update(loss)
@@ -92,21 +80,8 @@ class Trainer:
         self.moving = False
         return loss
 
-    def loss(self, scores, labels, shares=None):
-        """Return (loss, dscores). With several heads the losses are added, and dscores is a tuple.
-
-        shares   for each head, the weight of this part in the mean over a batch (engine.loss_shares); None: all of it
-        """
-        pairs = pair_heads(scores, labels)
-        shares = (1.0,) * len(pairs) if shares is None else shares
-        weights = (self.class_weight, *(None,) * (len(pairs) - 1))
-        total, gradients = 0.0, []
-        for (each, ids), share, weight in zip(pairs, shares, weights):
-            loss, dscores = softmax_cross_entropy(each, ids, self.ignore_index, self.reduction, weight)
-            if share != 1:
-                dscores *= share
-            total, gradients = total + float(loss) * share, [*gradients, dscores]
-        return total, tuple(gradients) if isinstance(scores, tuple) else gradients[0]
+    def _objective(self):
+        return Objective(self.reduction, self.ignore_index, self.class_weight)
 
     # --- how the pictures are divided among threads and processes; the results do not depend on it ------------------
 
@@ -115,17 +90,21 @@ class Trainer:
         return sum(self.over_parts(gradients, *next(self.batches)) for _ in range(self.iter_size))
 
     def over_parts(self, gradients, x, labels, shares=None):
-        """Call `gradients` on a batch, or on its parts, with a thread for each part (engine.micro_batches)."""
+        """Call `gradients` on a batch, or on its parts, in a thread or a process for each (engine.micro_batches)."""
         self.loss_check.look_at(x, labels)
         x, labels = to_device(x, self.device), to_device(labels, self.device)
         if len(slices := self._micro_batches.cut(x)) == 1:
             return gradients(self.model, x, labels, shares)
         own = loss_shares.of_parts(labels, slices, shares, self.reduction, self.ignore_index, self.class_weight)
+        arguments = [(x[part], labels[part], each) for part, each in zip(slices, own)]
+        return sum(self._micro_batches.run(slices, gradients, arguments))
 
-        def work(number, model):
-            return gradients(model, x[slices[number]], labels[slices[number]], own[number])
+    def start_processes(self, x):
+        """Start the processes for the parts of batches like x, and wait for them. Returns: their ids.
 
-        return sum(self._micro_batches.run(slices, work))
+        A run starts them by itself after a second (engine.part_processes). This is for measuring.
+        """
+        return self._micro_batches.start_processes(x, self._objective())
 
     def run(self, steps, progress=True, save=None, save_seconds=60, watch=None, stop=None):
         """Train until the total number of steps is `steps`. Steps before a resume count too.

@@ -11,6 +11,7 @@ from fcn_from_scratch import models
 from fcn_from_scratch.engine import loss_shares, micro_batches, threads
 from fcn_from_scratch.layers import Container, Conv2d, Dropout, Layer, MaxPool2d, ReLU, Sequential
 from fcn_from_scratch.training import SGD, Trainer
+from fcn_from_scratch.training.objective import Objective
 
 WEIGHTS = np.array([0.2, 3.0, 1.0, 0.0, 7.0, 0.5])
 
@@ -24,7 +25,7 @@ def cut(monkeypatch):
     monkeypatch.setattr(
         micro_batches.MicroBatches,
         "run",
-        lambda self, slices, work: seen.append(len(slices)) or original(self, slices, work),
+        lambda self, slices, *rest: seen.append(len(slices)) or original(self, slices, *rest),
     )
     return seen
 
@@ -261,14 +262,14 @@ def test_wrong_labels_are_named_and_leave_nothing_behind(pictures, cut):
 
 
 def test_what_only_a_part_refuses_is_raised(cut, monkeypatch):
-    run, original = trainer(), Trainer.loss
+    run, original = trainer(), Objective.loss
 
     def refuse(self, scores, *rest):
         if len(scores) < 2:
             raise ValueError("too small")
         return original(self, scores, *rest)
 
-    monkeypatch.setattr(Trainer, "loss", refuse)
+    monkeypatch.setattr(Objective, "loss", refuse)
     with refuses("too small"):
         run.step()
 

@@ -8,6 +8,7 @@ from fcn_from_scratch import geometry, ops
 from fcn_from_scratch.backend import to_device, to_numpy
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.workspace import Workspace
+from fcn_from_scratch.lab import memory
 from fcn_from_scratch.lab.bench.work import LR, MOMENTUM, WEIGHT_DECAY, convolution
 from fcn_from_scratch.models import ZeroFrame
 from fcn_from_scratch.training.loop import Trainer
@@ -31,11 +32,12 @@ class NumpyRival:
             if self.layers[node.name] is not None:
                 self.layers[node.name].algorithm = self.choose(algorithm, node)
         self.x = self.there(work.pictures(self.net).astype(dtype, copy=False))
-        self.trainer = None
+        self.trainer, self.helpers = None, []
         if work.train:
             batches = itertools.repeat((self.x, to_device(work.labels(), self.device)))
             optimizer = SGD(self.net, LR, MOMENTUM, WEIGHT_DECAY)
             self.trainer = Trainer(self.net, optimizer, batches, device=self.device)
+            self.helpers = self.trainer.start_processes(self.x)  # as in a training that takes longer than a second
         else:
             self.net.eval().prepare()
 
@@ -88,8 +90,13 @@ class NumpyRival:
         names = ("stride", "padding", "dilation", "groups", "algorithm", "workspace")
         return {name: getattr(self.conv, name) for name in names}
 
+    def peak(self):
+        """The peak memory of this process and of those that take parts of its batches, in bytes."""
+        found = [memory.peak(), *map(memory.peak, self.helpers)]
+        return None if None in found else sum(found)
+
     def threads(self):
-        """The number of threads that it uses."""
+        """The number of threads that it uses, some of them in processes of their own."""
         return threads.workers()
 
 

@@ -165,7 +165,7 @@ def test_parts_of_parts(options, monkeypatch):
     cuts = []
     run = micro_batches.MicroBatches.run
     monkeypatch.setattr(
-        micro_batches.MicroBatches, "run", lambda self, slices, work: cuts.append(slices) or run(self, slices, work)
+        micro_batches.MicroBatches, "run", lambda self, slices, *rest: cuts.append(slices) or run(self, slices, *rest)
     )
     for end in on_ranks(2, lambda ranks: end_of(new_run(ranks, **options).run(3, progress=False))):
         same(end, end_of(whole))

@@ -3,6 +3,7 @@
 from planting import Mutant
 
 MICRO = "engine/test_micro_batches.py"
+PROCESSES = "engine/test_part_processes.py"
 PARALLEL = "lab/mpi/test_parallel.py"
 THREADS = "engine/test_threads.py"
 
@@ -30,7 +31,7 @@ MUTANTS = [
     ),
     Mutant(
         "the last part's gradient alone",
-        "engine.micro_batches.MicroBatches.run",
+        "engine.micro_batches.MicroBatches._all",
         "for gradient in grads:",
         "for gradient in grads[-1:]:",
         MICRO,
@@ -128,14 +129,14 @@ MUTANTS = [
     ),
     Mutant(
         "a part's gradient without its share",
-        "training.loop.Trainer.loss",
+        "training.objective.Objective.loss",
         "dscores *= share",
         "pass",
         MICRO,
     ),
     Mutant(
         "a part's loss without its share",
-        "training.loop.Trainer.loss",
+        "training.objective.Objective.loss",
         "float(loss) * share,",
         "float(loss),",
         MICRO,
@@ -146,5 +147,47 @@ MUTANTS = [
         'if reduction == "sum":',
         "if False:",
         MICRO,
+    ),
+    Mutant(
+        "an answer overwrites the one before it, which is still needed",
+        "engine.part_worker._answer",
+        "return (result, [layer.grads for layer in leaves(model)]), keep",
+        "return (result, [layer.grads for layer in leaves(model)]), False",
+        PROCESSES,
+    ),
+    Mutant(
+        "an answer that nobody asked for stays in the pipe",
+        "engine.part_processes.PartProcesses.lent",
+        "crew.wait()",
+        "pass",
+        PROCESSES,
+    ),
+    Mutant(
+        "a process that has ended is lent again",
+        "engine.part_processes.PartProcesses.lent",
+        "[process for process in free if not process.lost]",
+        "free",
+        PROCESSES,
+    ),
+    Mutant(
+        "a process sums as the whole batch does",
+        "engine.part_worker._answer",
+        "threads.as_item(lambda: work(model.use(workspace), *arguments))",
+        "work(model.use(workspace), *arguments)",
+        PROCESSES,
+    ),
+    Mutant(
+        "a user's own layer is sent to a process",
+        "engine.micro_batches.MicroBatches._may_leave",
+        "all(map(as_written_here, loss_shares.layers(self.model)))",
+        "True",
+        PROCESSES,
+    ),
+    Mutant(
+        "a process ends after the program",
+        "engine.part_processes._PartProcess.__init__",
+        "weakref.finalize(self, _end, self._process, memory)",
+        "pass",
+        PROCESSES,
     ),
 ]

@@ -105,8 +105,7 @@ MUTANTS = [
         "training.loop.Trainer.step",
         """
             self.model.zero_grad()
-            with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
-                loss = self.over_batches(gradients) / self.iter_size
+            loss = self.over_batches(self._objective()) / self.iter_size
             self.loss_check.require(loss)
             if self.before_update is not None:
                 self.before_update(loss)
@@ -116,8 +115,7 @@ MUTANTS = [
         """
             self.model.zero_grad()
             self.optimizer.step(self.iter_size)
-            with fused.unobserved(self.model), np.errstate(over="ignore", invalid="ignore"):
-                loss = self.over_batches(gradients) / self.iter_size
+            loss = self.over_batches(self._objective()) / self.iter_size
             self.loss_check.require(loss)
             if self.before_update is not None:
                 self.before_update(loss)
@@ -135,20 +133,20 @@ MUTANTS = [
     Mutant(
         "losses of several batches summed",
         "training.loop.Trainer.step",
-        "self.over_batches(gradients) / self.iter_size",
-        "self.over_batches(gradients)",
+        "self.over_batches(self._objective()) / self.iter_size",
+        "self.over_batches(self._objective())",
         LOOP,
     ),
     Mutant(
         "a step leaves what forward kept",
-        "training.loop.Trainer.step",
-        "fused.unobserved(self.model), ",
+        "training.objective.Objective.__call__",
+        "fused.unobserved(model), ",
         "",
         "engine/test_micro_batches.py",
     ),
     Mutant(
         "every head by the first one's class weights",
-        "training.loop.Trainer.loss",
+        "training.objective.Objective.loss",
         "(self.class_weight, *(None,) * (len(pairs) - 1))",
         "(self.class_weight,) * len(pairs)",
         "engine/test_micro_batches.py",

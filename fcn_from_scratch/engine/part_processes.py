@@ -1,0 +1,220 @@
+"""Processes for the parts of a batch: they do not wait for each other's Python lock, as threads do.
+
+A part goes to a process with all that it needs: the replica of the network, the pictures and the labels (channel). The
+process keeps nothing from part to part. So whatever changed in the network since the last step, it is there. The same
+code computes the same numbers in the same order, so a run does not depend on who computed a part.
+
+The processes are started in the background, once a run has trained for START_AFTER seconds. A short run never needs
+them. Until they are ready, and whenever one cannot do its work, a thread does it: if the network cannot be pickled, if
+memory runs out, or if the process was stopped. They end with the last trainer that uses them, or with this process.
+They are used on Linux only (for memory that both processes see, and that nobody has to remove). FCN_PROCESSES=0 in the
+environment turns them off.
+"""
+
+import contextlib
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+import weakref
+
+import numpy as np
+
+from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine.channel import Channel
+
+START_AFTER = 1.0  # seconds in the parts of batches
+ONE_THREAD = {"FCN_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+PATIENCE = 3.0  # seconds that a process has for its end
+
+
+def allowed():
+    """Whether this process may start others for the parts of a batch, and would gain by it."""
+    able = hasattr(os, "memfd_create") and sys.executable and not getattr(sys, "frozen", False)
+    return bool(able) and threads.most() > 1 and os.environ.get("FCN_PROCESSES") != "0"
+
+
+class PartProcesses:
+    """The processes of this process: one for each thread but the first. Several threads may use it."""
+
+    def __init__(self):
+        self._lock, self._seconds, self._begun = threading.Lock(), 0.0, None
+        self._starting, self._free = [], []
+
+    def count(self, seconds, work):
+        """Add the seconds that a batch took. When it is time, start the processes; they import what `work` needs."""
+        self._seconds += seconds
+        if self._seconds > START_AFTER:
+            self.start(work)
+
+    def start(self, work, patience=0.0):
+        """Start the processes, once. They take part when they are ready: this waits `patience` seconds at most."""
+        if self._begun is not None or not allowed():
+            return
+        self._begun = os.getpid()
+        with contextlib.suppress(OSError):  # no process or no memory is left
+            for _ in range(threads.most() - 1):
+                self._starting.append(_PartProcess(work))
+        until = time.monotonic() + patience
+        while self._starting and time.monotonic() < until:
+            time.sleep(0.01)
+            self._welcome()
+
+    def ids(self):
+        """The process ids of those that are ready and free."""
+        return [process.id for process in self._free]
+
+    def _welcome(self):
+        """Let those take part that have become ready."""
+        for process in self._starting[:]:
+            if process.is_ready():
+                self._starting.remove(process)
+                self._free += [] if process.lost else [process]
+
+    @contextlib.contextmanager
+    def lent(self):
+        """The processes that are free, as a Crew, for the parts of one batch."""
+        free = []
+        with self._lock:
+            if self._begun == os.getpid():  # else they do not run, or this is a fork of the process that started them
+                self._welcome()
+                free, self._free = self._free, free
+        crew = Crew(free)
+        try:
+            yield crew
+        finally:
+            crew.wait()
+            with self._lock:
+                self._free += [process for process in free if not process.lost]
+
+
+class Crew:
+    """The processes that take parts of one batch, and which process has which part."""
+
+    def __init__(self, processes):
+        self._free, self._at, self._lock = list(processes), {}, threading.Lock()
+        for process in processes:
+            process.answered = False
+        self.failed = False  # whether a process could not do its part, so that nothing should be tried again
+
+    def begin(self, number, *request):
+        """Give a part to a free process, if there is one. The request is (work, model, arguments)."""
+        if number in self._at or self.failed:
+            return
+        with self._lock:
+            process = self._free.pop() if self._free else None
+        if process is not None and process.begin(*request):
+            self._at[number] = process
+        elif process is not None:
+            self.failed = True
+
+    def end(self, number):
+        """Wait for the process that has this part.
+
+        Returns: (the result of work(model, *arguments), the gradients of loss_shares.leaves(model)). They hold until
+        the next batch. None if no process has the part, or if the process could not do it.
+        """
+        process = self._at.pop(number, None)
+        if process is None:
+            return None
+        answer = process.end()
+        if not process.lost:
+            self._free.append(process)
+        self.failed = self.failed or answer is None
+        return answer
+
+    def wait(self):
+        """Wait for the parts that nobody has asked for, because of an error in another part."""
+        for number in list(self._at):
+            self.end(number)
+
+
+NOBODY = Crew(())
+
+
+class _PartProcess:
+    """One process, as seen from here. It is `lost` if it has ended, or if it may be in the middle of a message."""
+
+    def __init__(self, work):
+        memory = [os.memfd_create(name) for name in ("fcn-requests", "fcn-answers")]
+        path = [each for each in sys.path if isinstance(each, str)]
+        code = f"import sys; sys.path[:] = {path}; from {__package__}.part_worker import serve; serve{(*memory,)}"
+        self.lost = self.answered = False
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=memory,
+            env={**os.environ, **ONE_THREAD},
+            start_new_session=True,  # Ctrl-C in a terminal is for this process alone, which ends the other one
+        )
+        weakref.finalize(self, _end, self._process, memory)
+        pipes = self._process.stdin, self._process.stdout
+        self._requests, self._answers = (Channel(pipe, each) for pipe, each in zip(pipes, memory))
+        self.begin(work, None, ())
+
+    @property
+    def id(self):
+        return self._process.pid
+
+    def is_ready(self):
+        """Whether it has answered for the first time, or ended before."""
+        answered = bool(select.select([self._process.stdout], [], [], 0)[0])
+        if answered:
+            self.end()
+        return answered
+
+    def begin(self, work, model, arguments):
+        """Send a request. Returns: whether it was sent."""
+        self.lost = True  # until all of it is sent: an error or a signal may come at any moment
+        try:
+            self._requests.send((work, model, arguments, np.geterr(), self.answered))
+        except OSError:
+            return False
+        except Exception:  # it cannot be pickled, for which there are many errors; nothing was sent
+            self.lost = False
+            return False
+        self.lost = False
+        return True
+
+    def end(self):
+        """Wait for the answer. It is None if the process could not do the work, or has ended."""
+        self.lost = True
+        try:
+            answer = self._answers.receive()
+        except Exception:  # it has ended, perhaps in the middle of the answer
+            return None
+        self.lost, self.answered = False, True
+        return answer
+
+
+def _end(process, memory):
+    """End a process and give everything back. It ends by itself when its pipe is closed."""
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):  # a request that nobody will read
+            pipe.close()
+    for each in memory:
+        os.close(each)
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+_current = weakref.ref(PartProcesses())  # gone at once: there are none yet
+_making = threading.Lock()
+
+
+def shared():
+    """The PartProcesses that all trainers of this process share. They end with the last one that holds them."""
+    global _current
+    with _making:
+        found = _current()
+        if found is None:
+            found = PartProcesses()
+            _current = weakref.ref(found)
+        return found

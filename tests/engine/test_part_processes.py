@@ -1,0 +1,360 @@
+"""Parts of a batch that other processes compute: the same bits, and nothing left behind."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from arrays import refuses
+
+from fcn_from_scratch import models, plain
+from fcn_from_scratch.engine import channel, loss_shares, micro_batches, part_processes, threads
+from fcn_from_scratch.layers import Conv2d, Dropout, ReLU, Sequential
+from fcn_from_scratch.training import SGD, Trainer
+from fcn_from_scratch.training.objective import Objective
+
+from .test_micro_batches import OPTIONS, WEIGHTS, Centred, Pictures, cut, end_of, trainer  # noqa: F401  cut: a fixture
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="processes are used on Linux only")
+
+
+@pytest.fixture
+def by_processes(cut, monkeypatch):  # noqa: F811
+    """A function that starts processes for a trainer, by default two.
+
+    Returns: (the trainer, a list of the processes that gave the answers).
+    """
+    monkeypatch.setattr(threads, "most", lambda: 3)
+    monkeypatch.setattr(part_processes, "START_AFTER", np.inf)
+    monkeypatch.delenv("FCN_PROCESSES", raising=False)
+    threads._pool.cache_clear()
+    gc.collect()  # the trainers of the tests before, and so their processes
+    original = part_processes.Crew.end
+    answers = []
+
+    def end(self, number):
+        process = self._at.get(number)
+        answer = original(self, number)
+        if process is not None:
+            answers.append(None if answer is None else process.id)
+        return answer
+
+    monkeypatch.setattr(part_processes.Crew, "end", end)
+
+    def start(run, count=2):
+        found = run.start_processes(np.empty((5, 3, 33, 38), np.float32))
+        assert len(found) == count
+        return run, answers
+
+    yield start
+    threads._pool().shutdown()
+    threads._pool.cache_clear()
+
+
+class Own(ReLU):
+    """A reader's own layer, which a process could import."""
+
+    per_picture = True
+
+
+def alone(monkeypatch):
+    """No threads and no processes from here on."""
+    monkeypatch.setattr(threads, "most", lambda: 1)
+    monkeypatch.setenv("FCN_PROCESSES", "0")
+
+
+def has_ended(process):
+    """Whether a process ends within ten seconds."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z" and os.getppid() != process:  # it has ended; whoever adopted it has not looked yet
+            return True
+        time.sleep(0.02)
+    return False
+
+
+CASES = [("mini_fcn8s", options) for options in OPTIONS.values()]
+CASES += [("mini_fcn8s_two_heads", {"class_weight": WEIGHTS}), ("mini_fcn32s_late_fusion", {}), ("mini_unpool", {})]
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_processes_change_no_bit(name, options, by_processes, monkeypatch):
+    """Losses, weights and generators after four steps in float32, with dropout, momentum and odd batches."""
+    run, answers = by_processes(trainer(name, np.float32, **options))
+    found = end_of(run)
+    sent = [2, 1, 1] * 3  # the parts of batches of 5, 4 and 3 pictures, but the first of each
+    assert len(answers) == sum(sent[: 4 * options.get("iter_size", 1)])
+    assert None not in answers
+    assert len(set(answers)) == 2
+    alone(monkeypatch)
+    np.testing.assert_equal(found, end_of(trainer(name, np.float32, **options)))
+
+
+def test_a_process_with_two_parts(by_processes, monkeypatch):
+    """While the first part is slow, the process of the second part takes the third. Both answers are needed."""
+    monkeypatch.setattr(threads, "most", lambda: 2)
+    threads._pool.cache_clear()
+    run, answers = by_processes(trainer(dtype=np.float32), 1)
+    original = Objective.loss
+    monkeypatch.setattr(Objective, "loss", lambda *rest: time.sleep(0.5) or original(*rest))
+    found = end_of(run, 1)
+    assert len(answers) == 2
+    assert len(set(answers)) == 1
+    monkeypatch.setattr(Objective, "loss", original)
+    alone(monkeypatch)
+    np.testing.assert_equal(found, end_of(trainer(dtype=np.float32), 1))
+
+
+def test_maps_of_many_blocks(monkeypatch):
+    """A process cuts sums and products as a thread does."""
+    monkeypatch.setattr(threads, "most", lambda: 2)
+    monkeypatch.delenv("FCN_PROCESSES", raising=False)
+    threads._pool.cache_clear()
+    gc.collect()
+    rng = np.random.default_rng(3)
+    batch = rng.standard_normal((6, 3, 80, 80)).astype(np.float32), rng.integers(0, 6, (6, 80, 80))
+
+    def made():
+        model = models.build("mini_fcn8s", 6, seed=1)
+        return Trainer(model, SGD(model, 0.01, 0.9), iter([batch] * 3))
+
+    run = made()
+    assert len(run.start_processes(batch[0])) == 1
+    found = end_of(run, 3)
+    assert len(run._micro_batches._processes.ids()) == 1
+    threads._pool().shutdown()
+    threads._pool.cache_clear()
+    alone(monkeypatch)
+    np.testing.assert_equal(found, end_of(made(), 3))
+
+
+def test_a_process_sees_what_has_changed(by_processes, monkeypatch):
+    """A frozen trunk, class weights, a new rate of dropout, another dtype and another layer, between the steps."""
+
+    def ends(run):
+        found = [run.step()]
+        run.model.freeze_trunk()
+        run.class_weight = WEIGHTS
+        found.append(run.step())
+        for layer in loss_shares.dropouts(run.model):
+            layer.p = 0.1
+        found.append(run.step())
+        run.model.eval()
+        for layer in run.model.train().children.values():
+            layer.workspace = None
+        run.model.astype(np.float64)
+        run.optimizer = SGD(run.model, 0.01)
+        found.append(run.step())
+        run.model.children["dropout6"] = Dropout(0.7, rng=np.random.default_rng(11))
+        return [*found, *end_of(run)]
+
+    run, answers = by_processes(trainer(dtype=np.float32))
+    found = ends(run)
+    assert len(answers) > 8
+    assert None not in answers
+    alone(monkeypatch)
+    np.testing.assert_equal(found, ends(trainer(dtype=np.float32)))
+
+
+def test_plain_code_in_the_environment_does_not_reach_a_process(by_processes, monkeypatch):
+    """A process would round differently by the plain code."""
+    monkeypatch.setenv("FCN_PLAIN", "1")
+    run, answers = by_processes(trainer(dtype=np.float32))
+    with plain(False):
+        found = end_of(run)
+        assert answers
+        alone(monkeypatch)
+        np.testing.assert_equal(found, end_of(trainer(dtype=np.float32)))
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_that_was_stopped_costs_nothing(sent, by_processes, monkeypatch):
+    run, answers = by_processes(trainer(dtype=np.float32))
+    losses = [run.step()]
+    ids = run._micro_batches._processes.ids()
+    for process in ids:
+        os.kill(process, sent)
+    found = end_of(run)
+    assert answers[2:] == [None] * len(answers[2:]), "of the second step, which has two parts, one was sent"
+    assert len(answers) <= 3
+    assert len(run._micro_batches._processes.ids()) == 1
+    alone(monkeypatch)
+    other = trainer(dtype=np.float32)
+    np.testing.assert_equal(losses, [other.step()])
+    np.testing.assert_equal(found, end_of(other))
+
+
+def test_what_cannot_be_sent_stays_here(by_processes, monkeypatch):
+    """A layer with a function in it cannot be pickled, and what a user wrote may be unknown to the process."""
+    run, answers = by_processes(trainer(dtype=np.float32))
+    run.model.hook = lambda: None
+    found = end_of(run)
+    assert answers == []
+    assert run._micro_batches._by_threads
+    own = Sequential(Conv2d(3, 6, 3, padding=1), Own())
+    other = Trainer(own, SGD(own, 0.1), Pictures(dtype=np.float32))
+    end_of(other)
+    assert answers == []
+    alone(monkeypatch)
+    np.testing.assert_equal(found, end_of(trainer(dtype=np.float32)))
+
+
+def test_an_error_here_leaves_no_answer_behind(by_processes, monkeypatch):
+    """The first part fails while the others are computed. The next step gets its own answers."""
+
+    def ends(run):
+        original = Objective.loss
+        found = [run.step()]
+        for error in (KeyboardInterrupt, MemoryError):
+
+            def fail(*_, error=error):
+                raise error
+
+            states = [g.bit_generator.state for g in run.model.generators().values()]
+            monkeypatch.setattr(Objective, "loss", fail)
+            with pytest.raises(error):
+                run.step()
+            monkeypatch.setattr(Objective, "loss", original)
+            for generator, state in zip(run.model.generators().values(), states):
+                generator.bit_generator.state = state
+        return [*found, *end_of(run)]
+
+    run, answers = by_processes(trainer(dtype=np.float32))
+    found = ends(run)
+    assert len(answers) >= 9
+    assert None not in answers
+    alone(monkeypatch)
+    np.testing.assert_equal(found, ends(trainer(dtype=np.float32)))
+
+
+def test_wrong_labels_are_named(by_processes):
+    run, answers = by_processes(trainer())
+    x, labels = next(run.batches)
+    labels[4, 0, :6] = 77
+    run.batches = iter([(x, labels)])
+    with refuses("labels contain the id 77 ("):
+        run.step()
+    assert None in answers
+
+
+def test_processes_end_with_their_last_trainer(by_processes):
+    run, _ = by_processes(trainer(dtype=np.float32))
+    other = trainer(dtype=np.float32)
+    ids = run._micro_batches._processes.ids()
+    del run
+    gc.collect()
+    assert other._micro_batches._processes.ids() == ids
+    other.step()
+    del other
+    gc.collect()
+    assert all(map(has_ended, ids))
+
+
+@pytest.mark.parametrize(
+    ("cores", "variable", "after", "begun"),
+    [(2, None, -1.0, True), (1, None, -1.0, False), (2, "0", -1.0, False), (2, None, 1e9, False)],
+)
+def test_when_processes_start(cores, variable, after, begun, cut, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(threads, "most", lambda: cores)
+    monkeypatch.setattr(part_processes, "START_AFTER", after)
+    monkeypatch.setattr(part_processes, "_PartProcess", lambda work: Started())
+    monkeypatch.delenv("FCN_PROCESSES", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("FCN_PROCESSES", variable)
+    gc.collect()
+    run = trainer(dtype=np.float32)
+    end_of(run)
+    assert len(run._micro_batches._processes._starting) == begun
+
+
+class Started:
+    """A process that never becomes ready."""
+
+    def is_ready(self):
+        return False
+
+
+SCRIPT = """
+import os, signal, sys, threading, time
+import numpy as np
+from fcn_from_scratch import layers
+from fcn_from_scratch.engine import micro_batches, part_processes, threads
+from fcn_from_scratch.training import SGD, Trainer
+threads.most, part_processes.START_AFTER, micro_batches.LEAST_PIXELS = (lambda: 2), 0.0, 1
+class Batches:
+    def __next__(self):
+        return np.ones((4, 3, 32, 32), np.float32), np.zeros((4, 32, 32), int)
+net = layers.Sequential(layers.Conv2d(3, 8, 3, padding=1), layers.ReLU(), layers.Conv2d(8, 4, 1))
+run = Trainer(net, SGD(net, 0.1), Batches())
+run.step()
+own = run._micro_batches._processes
+while not own.ids():
+    run.step()
+print(*own.ids(), flush=True)
+"""
+ENDS = {
+    "it ends": ("run.step()", 0, ""),
+    "it is killed": ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL, ""),
+    "Ctrl-C": (
+        "threading.Timer(0.2, lambda: os.killpg(0, signal.SIGINT)).start()\nwhile True: run.step()",
+        -signal.SIGINT,
+        "KeyboardInterrupt",
+    ),
+    "it ends in an error": ("run.step(); 1 / 0", 1, "ZeroDivisionError"),
+    "a fork of it ends": ("if os.fork() == 0: run.step(); sys.exit()\nos.wait(); assert own.ids(); run.step()", 0, ""),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_the_end_of_a_program(case):
+    """A script without `if __name__ == "__main__"`, with all of Python's warnings on. Nothing of it stays."""
+    end, status, last = ENDS[case]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONWARNINGS": "error"}
+    environment.pop("FCN_PROCESSES", None)
+    command = [sys.executable, "-X", "dev", "-c", f"{SCRIPT}\n{end}"]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, start_new_session=True, check=False
+    )
+    assert done.returncode == status, done.stderr
+    assert done.stderr.strip().rpartition("\n")[2].startswith(last), done.stderr
+    assert bool(done.stderr) == bool(last), done.stderr
+    assert done.stderr.count("Traceback") == bool(last), done.stderr
+    ids = done.stdout.split()
+    assert len(ids) == 1
+    assert all(map(has_ended, ids))
+
+
+def test_a_channel_keeps_memory_order_and_what_is_still_needed(tmp_path):
+    """Two messages, of which the second grows the block, through a file in place of a pipe."""
+    block = os.memfd_create("test")
+    with open(tmp_path / "pipe", "w+b") as writing, open(tmp_path / "pipe", "rb") as reading:
+        sender, receiver = channel.Channel(writing, block), channel.Channel(reading, block)
+        maps = np.arange(2 * 5 * 6 * 3.0).reshape(2, 5, 6, 3).transpose(0, 3, 1, 2)
+        sender.send({"maps": maps, "twice": [maps, maps], "every other": np.arange(10)[::2], "none": np.empty((0, 3))})
+        first = receiver.receive()
+        assert first["maps"].strides == maps.strides
+        assert first["twice"][0] is first["twice"][1] is first["maps"]
+        sender.send(np.ones(100_000), keep=True)
+        assert receiver.receive().sum() == 100_000
+        np.testing.assert_array_equal(first["maps"], maps)
+        np.testing.assert_array_equal(first["every other"], np.arange(10)[::2])
+        assert first["none"].shape == (0, 3)
+        sender.send(np.zeros(60))
+        assert not np.array_equal(first["maps"], maps), "the memory is used again"
+    os.close(block)
+
+
+def test_a_layer_of_the_batch_is_not_sent(by_processes):
+    model = Sequential(Conv2d(3, 6, 3, padding=1), Centred(name="own"))
+    run = Trainer(model, SGD(model, 0.1), Pictures(dtype=np.float32))
+    assert run.start_processes(np.empty((5, 3, 33, 38), np.float32)) == []
+    assert micro_batches.MicroBatches(model).uncut.startswith("Centred 'own'")
