@@ -2,20 +2,20 @@
 //
 //   dweight[f, k] = sum over m of dy[m, f] * patches[m, k]               patches, m and k as in implicit_gemm.cu
 //
-// The sum runs over all pixels, and there may be half a million of them, while the result is as small as the weight:
-// 64 filters of 3x3x64 are five tiles, and a GPU has more than a hundred multiprocessors. So the pixels are cut into
-// shares. Every share makes a whole dweight, parts[s], and sum_parts adds them up. No two blocks write to one place, and
-// every sum has one order. The host chooses the shares from the sizes alone, so the bits are those of any GPU.
+// The sum runs over all pixels, and there may be half a million of them, while the result is as small as the weight: 64
+// filters of 3x3x64 are five tiles, and a GPU has more than a hundred multiprocessors. So the pixels are cut into
+// shares. Each share makes a whole dweight, parts[s], and sum_parts adds them up. No two blocks write to one place, and
+// every sum has one order. The host chooses the shares from the sizes alone, so every GPU adds in the same order.
 //
 // Memory: dy (N, oh, ow, F), x (N, H, W, C), channels last; parts (shares, F, kh, kw, C); dweight (F, kh, kw, C).
-// Who reads what: a block makes a tile of 128 filters x 128 numbers of a patch for one share, and walks along the pixels
-// in strips of 8 (implicit.cuh). A warp reads one pixel: each of its threads 4 filters of dy and 4 numbers of the patch,
-// side by side; with -DPACKED=1 as 16 bytes at once, where C and F are multiples of 4. As dy and the patches have the
-// pixels as the slow axis in memory, they lie in shared memory as they were read: a thread writes 16 bytes at once.
+// Who reads what: a block makes a tile of 128 filters x 128 numbers of a patch for one share, and walks along the
+// pixels in strips of 8 (implicit.cuh). A warp reads one pixel: each of its threads 4 filters of dy and 4 numbers of the
+// patch, side by side; with -DPACKED=1 as 16 bytes at once, where C and F are multiples of 4. In dy and in the patches
+// the pixels are the slow axis, so they lie in shared memory as they were read: a thread writes 16 bytes at once.
 //   In implicit_gemm.cu a thread keeps its pixel and goes on along the patch. Here it keeps its place in the patch and
 // goes on along the pixels, with a carry.
 // Roofline: 2*M*F*K operations, 32 for each byte of float32 that is read, as in implicit_gemm.cu. The parts are written
-// and read once more: at most 512 tiles, 32 MB of float32.
+// and read once more: at most 512 tiles, 34 MB of float32.
 //
 // tf32x3_weight_grad is the same on tensor cores (tile_tf32x3.cuh), in float32 only.
 #include "common.cuh"

@@ -215,7 +215,7 @@ def test_all_products_are_those_that_were_asked_for(launched, rng, algorithm, st
     options = {"stride": stride, "padding": 1}
     y = ops.conv2d(x, weight, **options)
     dy = rng.normal(size=y.shape).astype("float32")
-    arrays = dict(zip("dy x weight".split(), map(standin.asarray, (dy, x, weight))))
+    arrays = {name: standin.asarray(array) for name, array in (("dy", dy), ("x", x), ("weight", weight))}
     close(ops.conv2d(arrays["x"], arrays["weight"], algorithm=algorithm, **options), y, 1e-5)
     assert launched == [f"{mine}_gemm"]
     launched.clear()
