@@ -9,9 +9,10 @@
 //
 // Memory: dy (N, oh, ow, F), x (N, H, W, C), channels last; parts (shares, F, kh, kw, C); dweight (F, kh, kw, C).
 // Who reads what: a block makes a tile of 128 filters x 128 numbers of a patch for one share, and walks along the
-// pixels in strips of 8 (implicit.cuh). A warp reads one pixel: each of its threads 4 filters of dy and 4 numbers of the
-// patch, side by side; with -DPACKED=1 as 16 bytes at once, where C and F are multiples of 4. In dy and in the patches
-// the pixels are the slow axis, so they lie in shared memory as they were read: a thread writes 16 bytes at once.
+// pixels in strips of 8 (implicit.cuh). A warp reads one pixel: each of its threads 4 filters of dy and 4 numbers of
+// the patch, side by side; with -DPACKED=1 as 16 bytes at once, where C and F are multiples of 4. In dy and in the
+// patches the pixels are the slow axis, so they lie in shared memory as they were read: a thread writes 16 bytes at
+// once.
 //   In implicit_gemm.cu a thread keeps its pixel and goes on along the patch. Here it keeps its place in the patch and
 // goes on along the pixels, with a carry.
 // Roofline: 2*M*F*K operations, 32 for each byte of float32 that is read, as in implicit_gemm.cu. The parts are written
