@@ -75,16 +75,16 @@ __device__ void load_patch(const Convolution& conv, const Window<number>& window
 #endif
 }
 
-// RUN numbers of a row from its column k on; 0 beyond its K columns, or if there is no such row.
+// RUN numbers of a row from its column k on; 0 beyond its K columns. K is 0 if there is no such row.
 template <class number>
 __device__ void load_row(const number* row, int k, int K, number* run) {
 #if PACKED
-  if (row && k < K) copy_run(row + k, run);
+  if (k < K) copy_run(row + k, run);
 #pragma unroll
-  for (int e = 0; e < RUN; ++e) run[e] = row && k < K ? run[e] : 0;
+  for (int e = 0; e < RUN; ++e) run[e] = k < K ? run[e] : 0;
 #else
 #pragma unroll
-  for (int e = 0; e < RUN; ++e) run[e] = row && k + e < K ? row[k + e] : 0;
+  for (int e = 0; e < RUN; ++e) run[e] = k + e < K ? row[k + e] : 0;
 #endif
 }
 
@@ -116,8 +116,8 @@ __device__ void add_up(Tile& tile, Source& source, int strips) {
   load(source);
   store(source, left[0], right[0]);
   __syncthreads();  // the first strip is complete
-  for (int strip = 1, now = 0; strip <= strips; ++strip, now = 1 - now) {
-    const bool more = strip < strips;
+  for (int now = 0; strips > 0; now = 1 - now) {
+    const bool more = --strips > 0;
     if (more) {
       go_on(source);
       load(source);

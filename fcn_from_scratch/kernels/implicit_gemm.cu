@@ -29,7 +29,7 @@ struct Source {
   const Convolution& conv;
   Window<number> window;
   const number* filter;
-  int row, k, first, K;  // row: of the tile, for the pixel and for the filter; first: its k in every strip
+  int k, K;  // the place of its run in both; the length of the filter, 0 if there is none
   Tap tap;
   alignas(16) number patch_run[RUN], filter_run[RUN];
 };
@@ -42,10 +42,11 @@ __device__ void load(Source<number>& source) {
 
 template <class number, int PITCH>
 __device__ void store(const Source<number>& source, number (*left)[PITCH], number (*right)[PITCH]) {
+  const int row = threadIdx.x / 2, first = threadIdx.x % 2 * RUN;
 #pragma unroll
   for (int e = 0; e < RUN; ++e) {
-    left[source.first + e][source.row] = source.patch_run[e];
-    right[source.first + e][source.row] = source.filter_run[e];
+    left[first + e][row] = source.patch_run[e];
+    right[first + e][row] = source.filter_run[e];
   }
 }
 
@@ -61,13 +62,14 @@ __device__ void convolve(const number* __restrict__ x, const number* __restrict_
   const int K = conv.kh * conv.kw * conv.C, mine = threadIdx.x / 2, first = threadIdx.x % 2 * RUN;
   const idx_t M = (idx_t)conv.N * conv.oh * conv.ow, across = (conv.F + TILE - 1) / TILE;
   const idx_t tiles = (M + TILE - 1) / TILE * across;
-  for (idx_t number_of_tile = blockIdx.x; number_of_tile < tiles; number_of_tile += gridDim.x) {
-    const idx_t top = number_of_tile / across * TILE, m = top + mine, i = m / conv.ow % conv.oh, j = m % conv.ow;
-    const int left = (int)(number_of_tile % across) * TILE;
+  for (idx_t at = blockIdx.x; at < tiles; at += gridDim.x) {
+    const idx_t top = at / across * TILE, m = top + mine, i = m / conv.ow % conv.oh, j = m % conv.ow;
+    const int left = (int)(at % across) * TILE;
     const number* image = m < M ? x + m / conv.ow / conv.oh * conv.H * conv.W * conv.C : 0;
-    const number* filter = left + mine < conv.F ? weight + (idx_t)(left + mine) * K : 0;
+    const number* filter = weight + (idx_t)(left + mine) * K;
     const Window<number> window = {image, conv.sh * (int)i - conv.ph, conv.sw * (int)j - conv.pw};
-    Source<number> source = {conv, window, filter, mine, first, first, K, {0, 0, 0}, {}, {}};
+    const int length = left + mine < conv.F ? K : 0;
+    Source<number> source = {conv, window, filter, first, length, {0, 0, 0}, {}, {}};
     go_on(source.tap, first, conv);
     Tile tile = {};
     add_up(tile, source, (K + STRIP - 1) / STRIP);

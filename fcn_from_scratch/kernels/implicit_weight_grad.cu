@@ -44,9 +44,9 @@ template <class number>
 struct Source {
   const Convolution& conv;
   const number *dy, *x;
-  idx_t m, end;  // its pixel, and that behind the share
+  idx_t m, end;  // its pixel, and the one behind the share
   Pixel pixel;
-  int row, column, f;  // row: of a strip, for the pixel; column: of the tile, for its first filter and number
+  int f;
   Tap tap;
   alignas(16) number dy_run[RUN], patch_run[RUN];
 };
@@ -58,14 +58,15 @@ __device__ void load(Source<number>& source) {
   const bool there = source.m < source.end;
   const number* image = there ? source.x + (idx_t)at.n * conv.H * conv.W * conv.C : 0;
   const Window<number> window = {image, conv.sh * at.i - conv.ph, conv.sw * at.j - conv.pw};
-  load_row(there ? source.dy + source.m * conv.F : 0, source.f, conv.F, source.dy_run);
+  load_row(source.dy + source.m * conv.F, source.f, there ? conv.F : 0, source.dy_run);
   load_patch(conv, window, source.tap, source.patch_run);
 }
 
 template <class number, int PITCH>
 __device__ void store(const Source<number>& source, number (*left)[PITCH], number (*right)[PITCH]) {
-  copy_run(source.dy_run, &left[source.row][source.column]);
-  copy_run(source.patch_run, &right[source.row][source.column]);
+  const int row = threadIdx.x / 32, column = threadIdx.x % 32 * RUN;
+  copy_run(source.dy_run, &left[row][column]);
+  copy_run(source.patch_run, &right[row][column]);
 }
 
 template <class number>
@@ -85,7 +86,7 @@ __device__ void gradient(const number* __restrict__ dy, const number* __restrict
     const idx_t m = begin + row;
     const Pixel pixel = {(int)(m / conv.ow / conv.oh), (int)(m / conv.ow % conv.oh), (int)(m % conv.ow)};
     const Tap tap = {k % conv.C, k / conv.C % conv.kw, k / conv.C / conv.kw};
-    Source<number> source = {conv, dy, x, m, end, pixel, row, column, top + column, tap, {}, {}};
+    Source<number> source = {conv, dy, x, m, end, pixel, top + column, tap, {}, {}};
     Tile tile = {};
     add_up(tile, source, (int)((end - begin + STRIP - 1) / STRIP));
     write(tile, parts + s * conv.F * K, top, conv.F, left, K, (const number*)0, 0);
