@@ -32,6 +32,14 @@ def test_what_was_written_is_read(tmp_path, work, dtype):
         assert mine.bit_generator.state == other.bit_generator.state
 
 
+def test_the_file_appears_when_it_is_complete(tmp_path, monkeypatch):
+    seen, numbers = [], drawn._bytes
+    monkeypatch.setattr(drawn, "_bytes", lambda w: seen.append((tmp_path / "weights").exists()) or numbers(w))
+    drawn.Drawing(WORK, tmp_path)
+    assert seen
+    assert not any(seen)
+
+
 def test_a_process_waits_for_the_weights(tmp_path):
     later = threading.Timer(0.5, drawn.Drawing, (WORK, tmp_path))
     later.start()
