@@ -78,9 +78,9 @@ kernels: $(STAMP)
 kernels-sanitize: $(STAMP)
 	@$(BIN)/python tests/tools/sanitize.py
 
-# The environment has no CuPy unless somebody installed it: GPU_PYTHON names another Python that has it.
-GPU_PYTHON ?= $(BIN)/python
-gpu: $(STAMP)
+# No environment is made: GPU_PYTHON names a Python that has CuPy, pytest, and for the comparison PyTorch.
+GPU_PYTHON ?= $(PYTHON)
+gpu:
 	@sh tests/tools/gpu_report.sh $(GPU_PYTHON)
 
 lint: $(STAMP)

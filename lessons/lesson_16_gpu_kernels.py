@@ -562,9 +562,9 @@ if place:
 # %%
 implicit_text = launch.text("implicit_gemm.cu")
 PUT = [  # what is replaced, and by what: a counter that every thread can reach
-    ("struct Window {", "struct Window {\n  int* reads;"),
-    ("const Window window = {", "const Window window = {reads, "),
-    ("from ? *from : 0", "from ? atomicAdd(window.reads, 1), *from : 0"),
+    ("struct Convolution {", "struct Convolution {\n  int* reads;"),
+    ("conv = {N,", "conv = {reads, N,"),
+    ("from ? *from : 0", "from ? atomicAdd(conv.reads, 1), *from : 0"),
     ("int dw, int relu)", "int dw, int relu, int* reads)"),
 ]
 

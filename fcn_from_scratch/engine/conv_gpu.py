@@ -20,7 +20,7 @@ from fcn_from_scratch.engine.im2col import (
 )
 from fcn_from_scratch.engine.pooling_windows import Windows
 
-IMPLICIT = {"implicit": "implicit_gemm", "3xtf32": "tf32x3_gemm"}  # algorithms, and the kernels that compute them
+IMPLICIT = "implicit", "3xtf32"  # algorithms whose patches are in shared memory only; the second on tensor cores
 
 
 def precision():
@@ -37,8 +37,8 @@ def conv2d(x, weight, bias, geometry, relu=False, algorithm="im2col"):
         return channels_first(kernels.conv3x3(channels_last(x), weight, bias, geometry.padding, relu))
     if algorithm in IMPLICIT:
         _, stride, padding, dilation, _, out = geometry
-        arrays = channels_last(x), channels_last(weight), bias
-        return channels_first(kernels.implicit_gemm(*arrays, out, stride, dilation, padding, relu, IMPLICIT[algorithm]))
+        arrays, placing = (channels_last(x), channels_last(weight), bias), (stride, dilation, padding)
+        return channels_first(kernels.implicit_gemm(*arrays, out, *placing, relu, algorithm == "3xtf32"))
     f, groups = len(weight), geometry.groups
     xp, pixels = get_array_module(x), channels_last(x)
     y = xp.empty((len(x), *geometry.output_size, f), x.dtype)
@@ -97,6 +97,12 @@ def conv2d_weight_grad(dy, x, weight, geometry, out, algorithm="im2col"):
         out += kernels.conv3x3_weight_grad(channels_last(dy), channels_last(x), geometry.padding)
         return out
     pixels, upstream, groups = channels_last(x), channels_last(dy), geometry.groups
+    if algorithm in IMPLICIT:
+        kernel_size, stride, padding, dilation, *_ = geometry
+        placing = kernel_size, stride, dilation, padding
+        lying_so = out.transpose(0, 2, 3, 1)
+        lying_so += kernels.implicit_weight_grad(upstream, pixels, *placing, algorithm == "3xtf32")
+        return out
     for group in range(groups):
         mine, above = _part(pixels, group, groups), _part(upstream, group, groups)
         total = 0
@@ -124,12 +130,21 @@ def conv2d_input_grad(dy, x_shape, weight, geometry, algorithm="im2col"):
         above = _part(upstream, group, groups)
         matrix = weight[_slice(len(weight), group, groups)].transpose(0, 2, 3, 1).reshape(above.shape[3], -1)
         for image, _ in blocks(n, 1, row_bytes, 1, GPU_BLOCK_BYTES):
-            columns = above[image].reshape(-1, above.shape[3]) @ matrix
+            columns = _times(above[image].reshape(-1, above.shape[3]), matrix, algorithm)
             shape = image.stop - image.start, h, w, c // groups
             dx[image, ..., _slice(c, group, groups)] = kernels.col2im(
                 columns, shape, out, kernel_size, stride, dilation, padding
             )
     return channels_first(dx)
+
+
+def _times(rows, matrix, algorithm):
+    """rows @ matrix: by cuBLAS, or as a 1x1 convolution by the kernel that was asked for."""
+    if algorithm not in IMPLICIT:
+        return rows @ matrix
+    pixels, filters = rows[None, None], get_array_module(rows).ascontiguousarray(matrix.T)[:, None, None]
+    out, one = pixels.shape[1:3], (1, 1)
+    return kernels.implicit_gemm(pixels, filters, None, out, one, one, tensor_cores=algorithm == "3xtf32")[0, 0]
 
 
 def _by_patches_of_x(x_shape, weight, geometry):

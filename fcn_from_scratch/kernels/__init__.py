@@ -8,7 +8,7 @@ Source: the kernels are this project's own; where an idea comes from somebody el
 """
 
 from fcn_from_scratch.backend import usable
-from fcn_from_scratch.kernels.convolution import col2im, gemm, im2col, implicit_gemm
+from fcn_from_scratch.kernels.convolution import col2im, gemm, im2col, implicit_gemm, implicit_weight_grad
 from fcn_from_scratch.kernels.counts import MOST_CLASSES, confusion_matrix
 from fcn_from_scratch.kernels.loss import softmax_cross_entropy
 from fcn_from_scratch.kernels.pixelwise import (
@@ -53,6 +53,7 @@ __all__ = [
     "gemm",
     "im2col",
     "implicit_gemm",
+    "implicit_weight_grad",
     "interlace",
     "local_response_norm",
     "local_response_norm_backward",

@@ -7,100 +7,89 @@
 // that need a strip of the patches copy it from x straight into shared memory.
 //
 // Memory: x (N, H, W, C), y (N, oh, ow, F), channels last; weight (F, kh, kw, C).
-// Who reads what: a block of 16 x 16 threads makes a tile of 128 x 128 results, as in gemm.cu but with 8 x 8 in the
+// Who reads what: a block of 256 threads makes a tile of 128 x 128 results, as in gemm.cu but with 8 x 8 in the
 // registers of each thread: a number comes from global memory once for 128 results and from shared memory once for 8.
-// It walks along k in strips of 8. For each strip a thread loads 4 numbers of its pixel and 4 of its filter, side by
-// side in memory; with -DPACKED=1 as 16 bytes at once, where C is a multiple of 4. There are two buffers: while the
-// block computes with one strip, the loads of the next are under way, and go into the other buffer. So one barrier a
-// strip is enough. A thread's rows are 4 side by side and 4 more 64 further on, and so are its columns: 4 numbers of
-// shared memory are one access, and neighbouring threads read neighbouring 16 bytes.
+// It walks along k in strips of 8 (implicit.cuh). Two threads share a pixel and a filter: for each strip, each of them
+// loads 4 numbers of either, side by side in memory; with -DPACKED=1 as 16 bytes at once, where C is a multiple of 4.
 //   The place (c, b, a) of a thread's first k goes on from strip to strip with a carry: nothing is divided in the loop.
 // Roofline: 2*M*F*K operations. Each tile reads 2*128*K numbers for 128*128*2*K operations: 32 operations for a byte of
-// float32, mostly from the cache. An H200 needs 16 to be bound by arithmetic. Each k costs a thread 64 multiply-adds,
-// and a sixteenth of that in reads of shared memory. A layer with few tiles leaves multiprocessors without work: 35 x
-// 35 pixels and 512 filters are 40 tiles, and an H200 has 132 of them.
+// float32, mostly from the cache. An H200 needs 16 to be bound by arithmetic. A layer with few tiles leaves
+// multiprocessors without work: 35 x 35 pixels and 512 filters are 40 tiles, and an H200 has 132 of them.
+//
+// tf32x3_gemm is the same product on tensor cores (tile_tf32x3.cuh), in float32 only. Its roofline: three times the
+// operations, on an H200 at about 7 times the speed; every warp that uses a number splits it.
 #include "common.cuh"
-#define PITCH (TILE + 4)  // 4: the two halves of a warp then write to different banks
 #include "implicit.cuh"
+#include "tile.cuh"
+#include "tile_tf32x3.cuh"
 
-#define SIDE 16           // threads along either side of a block
-#define HALF (TILE / 2)   // from a thread's first run of rows or columns to its second
-#define BLOCKS_AT_ONCE (sizeof(REAL) == 4 ? 2 : 1)  // on a multiprocessor: one computes while the other waits
+// What a thread loads: its pixel's patch and its filter, from one k to the next.
+template <class number>
+struct Source {
+  const Convolution& conv;
+  Window<number> window;
+  const number* filter;
+  int k, K;  // the place of its run in both; the length of the filter, 0 if there is none
+  Tap tap;
+  alignas(16) number patch_run[RUN], filter_run[RUN];
+};
 
-// One row of results, RUN of them from filter f on.
-__device__ void write_run(const REAL* sum, const REAL* bias, REAL* y, int f, int F, int relu) {
-  alignas(16) REAL run[RUN];
+template <class number>
+__device__ void load(Source<number>& source) {
+  load_patch(source.conv, source.window, source.tap, source.patch_run);
+  load_row(source.filter, source.k, source.K, source.filter_run);
+}
+
+template <class number, int PITCH>
+__device__ void store(const Source<number>& source, number (*left)[PITCH], number (*right)[PITCH]) {
+  const int row = threadIdx.x / 2, first = threadIdx.x % 2 * RUN;
 #pragma unroll
   for (int e = 0; e < RUN; ++e) {
-    const REAL value = sum[e] + (bias && f + e < F ? bias[f + e] : 0);
-    run[e] = relu && value <= 0 ? 0 : value;
+    left[first + e][row] = source.patch_run[e];
+    right[first + e][row] = source.filter_run[e];
   }
-#if PACKED
-  if (F % RUN == 0) {
-    if (f < F) copy_run(run, y + f);
-    return;
+}
+
+template <class number>
+__device__ void go_on(Source<number>& source) {
+  go_on(source.tap, STRIP, source.conv);
+  source.k += STRIP;
+}
+
+template <class Tile, class number>
+__device__ void convolve(const number* __restrict__ x, const number* __restrict__ weight,
+                         const number* __restrict__ bias, number* __restrict__ y, const Convolution& conv, int relu) {
+  const int K = conv.kh * conv.kw * conv.C, mine = threadIdx.x / 2, first = threadIdx.x % 2 * RUN;
+  const idx_t M = (idx_t)conv.N * conv.oh * conv.ow, across = (conv.F + TILE - 1) / TILE;
+  const idx_t tiles = (M + TILE - 1) / TILE * across;
+  for (idx_t at = blockIdx.x; at < tiles; at += gridDim.x) {
+    const idx_t top = at / across * TILE, m = top + mine, i = m / conv.ow % conv.oh, j = m % conv.ow;
+    const int left = (int)(at % across) * TILE;
+    const number* image = m < M ? x + m / conv.ow / conv.oh * conv.H * conv.W * conv.C : 0;
+    const number* filter = weight + (idx_t)(left + mine) * K;
+    const Window<number> window = {image, conv.sh * (int)i - conv.ph, conv.sw * (int)j - conv.pw};
+    const int length = left + mine < conv.F ? K : 0;
+    Source<number> source = {conv, window, filter, first, length, {0, 0, 0}, {}, {}};
+    go_on(source.tap, first, conv);
+    Tile tile = {};
+    add_up(tile, source, (K + STRIP - 1) / STRIP);
+    write(tile, y, top, M, left, conv.F, bias, relu);
   }
-#endif
-#pragma unroll
-  for (int e = 0; e < RUN; ++e)
-    if (f + e < F) y[f + e] = run[e];
 }
 
 // The bounds leave 128 registers to a thread of floats.
-extern "C" __global__ void __launch_bounds__(SIDE* SIDE, BLOCKS_AT_ONCE)
+extern "C" __global__ void __launch_bounds__(256, BLOCKS_AT_ONCE)
     implicit_gemm(const REAL* __restrict__ x, const REAL* __restrict__ weight, const REAL* __restrict__ bias,
                   REAL* __restrict__ y, int N, int H, int W, int C, int F, int oh, int ow, int kh, int kw, int sh,
                   int sw, int ph, int pw, int dh, int dw, int relu) {
-  alignas(16) __shared__ REAL patches[2][STRIP][PITCH], filters[2][STRIP][PITCH];
-  const int K = kh * kw * C, tx = threadIdx.x % SIDE, ty = threadIdx.x / SIDE;
-  const int mine = threadIdx.x / 2, first = threadIdx.x % 2 * RUN;  // the pixel and filter it loads; its first k
-  const idx_t M = (idx_t)N * oh * ow, across = (F + TILE - 1) / TILE, tiles = (M + TILE - 1) / TILE * across;
-  for (idx_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-    const idx_t top = tile / across * TILE, m = top + mine;
-    const int left = (int)(tile % across) * TILE;
-    const REAL* image = m < M ? x + m / ow / oh * H * W * C : 0;
-    const Window window = {image, sh * (int)(m / ow % oh) - ph, sw * (int)(m % ow) - pw, H, W, C, dh, dw, kh, kw};
-    const REAL* filter = left + mine < F ? weight + (idx_t)(left + mine) * K : 0;
-    Tap tap = {0, 0, 0};
-    go_on(tap, first, C, kw);
-    REAL sum[2 * RUN][2 * RUN] = {};
-    alignas(16) REAL patch_run[RUN], filter_run[RUN];
-    load_patch(window, tap, patch_run);
-    load_filter(filter, first, K, filter_run);
-    store_run(patch_run, patches[0], first, mine);
-    store_run(filter_run, filters[0], first, mine);
-    __syncthreads();  // the first strip is complete
-    for (int start = 0, now = 0; start < K; start += STRIP, now = 1 - now) {
-      const bool more = start + STRIP < K;
-      if (more) {
-        go_on(tap, STRIP, C, kw);
-        load_patch(window, tap, patch_run);
-        load_filter(filter, start + STRIP + first, K, filter_run);
-      }
-#pragma unroll
-      for (int k = 0; k < STRIP; ++k) {
-        alignas(16) REAL a[2 * RUN], b[2 * RUN];
-        copy_run(&patches[now][k][RUN * ty], a);
-        copy_run(&patches[now][k][RUN * ty + HALF], a + RUN);
-        copy_run(&filters[now][k][RUN * tx], b);
-        copy_run(&filters[now][k][RUN * tx + HALF], b + RUN);
-#pragma unroll
-        for (int r = 0; r < 2 * RUN; ++r)
-#pragma unroll
-          for (int q = 0; q < 2 * RUN; ++q) sum[r][q] += a[r] * b[q];
-      }
-      if (more) {
-        store_run(patch_run, patches[1 - now], first, mine);
-        store_run(filter_run, filters[1 - now], first, mine);
-      }
-      __syncthreads();  // nobody reads this buffer any more, and the other one is complete
-    }
-#pragma unroll
-    for (int r = 0; r < 2 * RUN; ++r) {
-      const idx_t row = top + RUN * ty + r % RUN + r / RUN * HALF;
-      if (row >= M) continue;
-      write_run(sum[r], bias, y + row * F, left + RUN * tx, F, relu);
-      write_run(sum[r] + RUN, bias, y + row * F, left + RUN * tx + HALF, F, relu);
-    }
-  }
+  const Convolution conv = {N, H, W, C, F, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw};
+  convolve<RegisterTile>(x, weight, bias, y, conv, relu);
+}
+
+extern "C" __global__ void __launch_bounds__(256, 1)
+    tf32x3_gemm(const float* __restrict__ x, const float* __restrict__ weight, const float* __restrict__ bias,
+                float* __restrict__ y, int N, int H, int W, int C, int F, int oh, int ow, int kh, int kw, int sh,
+                int sw, int ph, int pw, int dh, int dw, int relu) {
+  const Convolution conv = {N, H, W, C, F, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw};
+  convolve<TensorTile>(x, weight, bias, y, conv, relu);
 }

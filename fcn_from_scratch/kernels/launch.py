@@ -99,6 +99,11 @@ def walkers(count):
     return min(grid(count), WALKERS)
 
 
+def tile_grid(tiles):
+    """How many blocks a kernel gets whose blocks make a tile each."""
+    return min(tiles, MOST_BLOCKS)
+
+
 def indices(*sizes):
     """The definition that makes a kernel's indices 32 bits wide, if all `sizes` allow it; else none.
 

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 WINDOW = "int N, int H, int W, int C, int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw"
 CONV = (
-    "int N, int H, int W, int C, int F, int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw, int dh, "
-    "int dw, int relu"
+    "int N, int H, int W, int C, int F, int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw, int dh, int dw"
 )
 AXIS = "int outer, int size, int inner, int k, int s, int p"
 TILES = "int N, int oh, int ow, int F, int first, int rows, int columns"
@@ -65,14 +64,31 @@ KERNELS = {
         _kernel(
             "implicit_gemm",
             "implicit_gemm.cu",
-            f"const REAL* x, const REAL* weight, const REAL*? bias, REAL* y, {CONV}",
+            f"const REAL* x, const REAL* weight, const REAL*? bias, REAL* y, {CONV}, int relu",
             ((), (PACKED,)),
         ),
         _kernel(
             "tf32x3_gemm",
-            "tf32x3_gemm.cu",
-            f"const float* x, const float* weight, const float*? bias, float* y, {CONV}",
+            "implicit_gemm.cu",
+            f"const float* x, const float* weight, const float*? bias, float* y, {CONV}, int relu",
             ((), (PACKED,)),
+        ),
+        _kernel(
+            "implicit_weight_grad",
+            "implicit_weight_grad.cu",
+            f"const REAL* dy, const REAL* x, REAL* parts, {CONV}, int shares, long long share",
+            ((), (PACKED,)),
+        ),
+        _kernel(
+            "tf32x3_weight_grad",
+            "implicit_weight_grad.cu",
+            f"const float* dy, const float* x, float* parts, {CONV}, int shares, long long share",
+            ((), (PACKED,)),
+        ),
+        _kernel(
+            "sum_parts",
+            "implicit_weight_grad.cu",
+            "const REAL* parts, REAL* sum, long long count, int shares",
         ),
         _kernel("col2im", "col2im.cu", f"const REAL* columns, REAL* x, {WINDOW}, int dh, int dw"),
         _kernel("gemm", "gemm.cu", "const REAL* A, const REAL* B, REAL* C, int M, int N, int K"),

@@ -7,7 +7,7 @@ transformed tiles are 36/16 the size of the image, and this way they need not al
 import numpy as np
 
 from fcn_from_scratch.backend import get_array_module
-from fcn_from_scratch.kernels.launch import MOST_BLOCKS, contiguous, launch
+from fcn_from_scratch.kernels.launch import contiguous, launch, tile_grid
 
 FREQUENCIES = 36
 POINTS = (0, 1, -1, 2, -2)  # and infinity. A point and its negative share additions in winograd.cu
@@ -72,7 +72,7 @@ def conv3x3_weight_grad(dy, x, padding):
         gradients = xp.empty((FREQUENCIES, f, tiles.shape[1]), x.dtype)
         groups = -(-tiles.shape[1] // TILES_AT_ONCE) * -(-f // CHANNELS_AT_ONCE)
         sizes = count, oh, ow, f, *part
-        launch("winograd_output_adjoint", groups, dy[image], gradients, *sizes, blocks=min(groups, MOST_BLOCKS))
+        launch("winograd_output_adjoint", groups, dy[image], gradients, *sizes, blocks=tile_grid(groups))
         dkernel += xp.matmul(gradients, tiles)
     dweight = xp.empty((f, c, TAPS, TAPS), x.dtype)
     launch("winograd_kernel_adjoint", f * c, dkernel, dweight, f, c)

@@ -310,6 +310,39 @@ def tf32x3_gemm(rng):
     return implicit_gemm(rng)
 
 
+@case
+def implicit_weight_grad(rng):
+    """A 1x1 kernel; the last share is the last two strips of 8 pixels of the second image."""
+    x, dy, parts = filled(rng, *MAP), filled(rng, *MAP), sparse(2, CHANNELS, CHANNELS)
+    share, last = 2 * PIXELS - 16, 16 * CHANNELS
+    expected = end(dy, last).reshape(16, CHANNELS).T.astype(float) @ end(x, last).reshape(16, CHANNELS)
+    arguments = dy, x, parts, *MAP, CHANNELS, SIDE, SIDE, *ONE, 1, 1, 2, share
+    return 2 * LAST, arguments, [(parts[1], expected)]
+
+
+@case
+def implicit_weight_grad_of_a_wide_picture(rng):
+    """So many numbers of a dweight that the third part begins at 2^31."""
+    side = 1 << 15
+    dy, x, parts = sparse(24, side), sparse(24, side), sparse(3, side, side)
+    dy[16:, -128:], x[16:, -128:] = rng.normal(size=(2, 8, 128))
+    expected = dy[16:, -128:].T.astype(float) @ x[16:, -128:]
+    arguments = dy, x, parts, 1, 1, 24, side, side, 1, 24, *ONE, 1, 1, 3, 8
+    return 3 * (side // 128) ** 2 * LAST, arguments, [(parts[2, -128:, -128:], expected)]
+
+
+@case
+def tf32x3_weight_grad(rng):
+    return implicit_weight_grad(rng)
+
+
+@case
+def sum_parts(rng):
+    parts, total = sparse(3, FAR // 2), sparse(FAR // 2)
+    parts[:, -LAST:] = rng.normal(size=(3, LAST))
+    return total.size, (parts, total, total.size, 3), [(total[-LAST:], parts[:, -LAST:].sum(0, dtype=float))]
+
+
 TILES = 2 * (SIDE // 4) ** 2
 STRIP = 0, SIDE // 4, SIDE // 4  # first tile row, tile rows, tile columns
 

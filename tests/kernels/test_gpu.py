@@ -6,6 +6,7 @@ stand-in, where they show little more than that they run.
 """
 
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -16,8 +17,12 @@ from fcn_from_scratch import models, ops
 from fcn_from_scratch.cli import main
 from fcn_from_scratch.engine import im2col
 from fcn_from_scratch.kernels import winograd
+from fcn_from_scratch.lab.bench import Work
+from fcn_from_scratch.lab.bench.kernel_cases import CASES, Sizes
 from fcn_from_scratch.training import SGD
 
+WORK = Work("mini_fcn8s", (44, 60), batch=2, options={"width": 4})
+HOW = "by Winograd", "by im2col", "by implicit GEMM", "without its kernels"  # the benchmark's rivals beside our choice
 ON_A_GPU = pytest.param("cupy", marks=NEEDS_GPU)
 
 
@@ -47,6 +52,17 @@ def run(cupy, steps=3, dtype="float32"):
         net.backward_params(dscores)
         sgd.step()
     return net.state_dict()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_kernel_once(cupy, name):
+    """Small arrays, each in memory of its own, as gpu_report.sh runs it under NVIDIA's sanitizer: inside CuPy's pool
+    neither a number beyond an array's end nor one that nobody wrote would be noticed."""
+    pool = nullcontext() if cupy is standin else cupy.cuda.using_allocator(None)
+    with pool:
+        made = CASES[name](Sizes(WORK), cupy, np.random.default_rng(1)).ours()
+        arrays = [cupy.asnumpy(array) for array in (made if isinstance(made, tuple) else (made,))]
+    assert all(np.isfinite(array).all() for array in arrays)
 
 
 def test_every_run_has_the_same_bits(cupy):
@@ -123,7 +139,7 @@ def test_the_benchmark(cupy, capsys, tmp_path):
     assert main([*words.split(), str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "TF32 off" in out.splitlines()[0]
-    for title in ("fcn_from_scratch", "the same by Winograd", "the same without its kernels"):
+    for title in ("fcn_from_scratch", *(f"the same {how}" for how in HOW)):
         line = next(line for line in out.splitlines() if line.startswith(title))
         assert float(line.split()[-2]) < 1e-4
     assert (tmp_path / "kernels.png").exists()

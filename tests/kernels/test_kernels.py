@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from fcn_from_scratch import kernels
 from fcn_from_scratch.engine.im2col import channels_last, gather
+from fcn_from_scratch.kernels import convolution as convolution_kernels
 from fcn_from_scratch.kernels import loss as loss_kernels
 from fcn_from_scratch.kernels import winograd
-from fcn_from_scratch.ops import loops, shapes
+from fcn_from_scratch.ops import loops, loops_backward, shapes
 
 TOLERANCE = {"float32": 2e-6, "float64": 1e-13}
 WINOGRAD = {"float32": 2e-5, "float64": 1e-13}
@@ -116,14 +117,13 @@ def test_three_products_of_tf32(xp, rng, case):
     out = out_size(shape[2:], kernel_size, *placing)
     expected = loops.conv2d_loops(*(a.astype(float) for a in (x, weight)), bias, *placing)
     arrays = [xp.asarray(a) for a in (last(x), last(weight), bias)]
-    y = kernels.implicit_gemm(*arrays, out, stride, dilation, padding, kernel="tf32x3_gemm")
+    y = kernels.implicit_gemm(*arrays, out, stride, dilation, padding, tensor_cores=True)
     close(y, last(expected), 4 * TOLERANCE["float32"])
-    close(
-        kernels.implicit_gemm(*arrays, out, stride, dilation, padding, True, "tf32x3_gemm"), np.maximum(y.get(), 0), 0
-    )
+    fused = kernels.implicit_gemm(*arrays, out, stride, dilation, padding, True, True)
+    close(fused, np.maximum(xp.asnumpy(y), 0), 0)
     rounded = [(a.view(np.uint32) + 0x1000 & 0xFFFFE000).astype(np.uint32).view(np.float32) for a in (x, weight)]
     one = loops.conv2d_loops(*(a.astype(float) for a in rounded), bias, *placing)
-    assert np.abs(one - expected).max() > 100 * np.abs(last(expected) - y.get()).max()
+    assert np.abs(one - expected).max() > 100 * np.abs(last(expected) - xp.asnumpy(y)).max()
 
 
 def test_implicit_gemm_keeps_nan_to_its_windows(xp, rng, dtype):
@@ -133,6 +133,71 @@ def test_implicit_gemm_keeps_nan_to_its_windows(xp, rng, dtype):
     holes = np.zeros((9, 9), bool)
     holes[3:6, 4:7] = True
     np.testing.assert_array_equal(np.isnan(y[0]), np.repeat(holes[..., None], 3, axis=2))
+
+
+GRADIENT = IMPLICIT | {
+    "shares, the last one short": ((2, 4, 11, 13), 8, (3, 3), ONE, (1, 1), ONE),
+    "a strip over several rows": ((3, 2, 5, 4), 9, (2, 2), (2, 2), ONE, ONE),
+    "two tiles of filters and of taps": ((1, 16, 4, 5), 132, (3, 3), ONE, (1, 1), ONE),
+}
+
+
+def gradient_arrays(rng, dtype, case):
+    """dy and x for a kernel, and the weight gradient by loops in float64."""
+    shape, f, kernel_size, *placing = case
+    dy = rng.normal(size=(shape[0], f, *out_size(shape[2:], kernel_size, *placing))).astype(dtype)
+    x, weight = rng.normal(size=shape).astype(dtype), np.zeros((f, shape[1], *kernel_size))
+    expected = loops_backward.conv2d_backward_loops(dy.astype(float), x.astype(float), weight, *placing)[1]
+    return dy, x, last(expected)
+
+
+@pytest.fixture(params=[512, 40])
+def least_share(request, monkeypatch):
+    """One share for all pixels, and several."""
+    monkeypatch.setattr(convolution_kernels, "LEAST_SHARE", request.param)
+
+
+@pytest.mark.parametrize("case", GRADIENT.values(), ids=GRADIENT)
+def test_implicit_weight_grad(xp, rng, dtype, case, least_share):
+    dy, x, expected = gradient_arrays(rng, dtype, case)
+    _, _, kernel_size, stride, padding, dilation = case
+    arrays = xp.asarray(last(dy)), xp.asarray(last(x))
+    found = kernels.implicit_weight_grad(*arrays, kernel_size, stride, dilation, padding)
+    close(found, expected, 4 * TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("case", GRADIENT.values(), ids=GRADIENT)
+def test_a_weight_gradient_by_three_products_of_tf32(xp, rng, case, least_share):
+    dy, x, expected = gradient_arrays(rng, "float32", case)
+    _, _, kernel_size, *placing = case
+    stride, padding, dilation = placing
+    arrays = xp.asarray(last(dy)), xp.asarray(last(x))
+    found = kernels.implicit_weight_grad(*arrays, kernel_size, stride, dilation, padding, True)
+    close(found, expected, 4 * TOLERANCE["float32"])
+    rounded = [(a.view(np.uint32) + 0x1000 & 0xFFFFE000).astype(np.uint32).view(np.float32) for a in (dy, x)]
+    one = loops_backward.conv2d_backward_loops(*(a.astype(float) for a in rounded), first(0 * expected), *placing)[1]
+    assert np.abs(last(one) - expected).max() > 100 * np.abs(expected - xp.asnumpy(found)).max()
+
+
+@pytest.mark.parametrize("pixels", [1, 8, 511, 512, 513, 4096, 30976, 487204, 1 << 32])
+@pytest.mark.parametrize("tiles", [1, 5, 144, 511, 512, 6272])
+def test_shares_hold_all_pixels(pixels, tiles):
+    """None is empty, none is very short if there are several, and together with the tiles they are at most 512."""
+    shares, share = convolution_kernels._shares(pixels, tiles)
+    assert (shares - 1) * share < pixels <= shares * share
+    assert share % 8 == 0
+    assert shares == 1 or (shares * tiles <= 512 and share >= 256)
+    assert shares * tiles > 256 or share <= 520 or pixels < 520
+
+
+def test_implicit_weight_grad_keeps_nan_to_its_taps(xp, rng, dtype):
+    """A NaN in the last pixel is never below a kernel's first row or column: that window would begin outside."""
+    dy, x = rng.normal(size=(1, 9, 9, 3)).astype(dtype), rng.normal(size=(1, 9, 9, 4)).astype(dtype)
+    x[0, 8, 8, 1] = np.nan
+    found = xp.asnumpy(kernels.implicit_weight_grad(xp.asarray(dy), xp.asarray(x), (3, 3), ONE, ONE, ONE))
+    expected = np.zeros((3, 3, 3, 4), bool)
+    expected[:, 1:, 1:, 1] = True
+    np.testing.assert_array_equal(np.isnan(found), expected)
 
 
 # --- pooling ------------------------------------------------------------------------------------------------------

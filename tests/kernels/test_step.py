@@ -206,6 +206,25 @@ def test_three_products_of_tf32_are_asked_for_by_name(launched, rng):
         ops.conv2d(x.get(), weight.get(), padding=1, algorithm="3xtf32")
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("algorithm", ["implicit", "3xtf32"])
+def test_all_products_are_those_that_were_asked_for(launched, rng, algorithm, stride):
+    """Forward and both gradients: no product by cuBLAS, and no patches but those of dx at a stride."""
+    mine = {"implicit": "implicit", "3xtf32": "tf32x3"}[algorithm]
+    x, weight = (rng.normal(size=s).astype("float32") for s in ((2, 5, 9, 11), (4, 5, 3, 3)))
+    options = {"stride": stride, "padding": 1}
+    y = ops.conv2d(x, weight, **options)
+    dy = rng.normal(size=y.shape).astype("float32")
+    arrays = {name: standin.asarray(array) for name, array in (("dy", dy), ("x", x), ("weight", weight))}
+    close(ops.conv2d(arrays["x"], arrays["weight"], algorithm=algorithm, **options), y, 1e-5)
+    assert launched == [f"{mine}_gemm"]
+    launched.clear()
+    found = ops.conv2d_backward(**arrays, algorithm=algorithm, **options)
+    assert launched == [f"{mine}_weight_grad", f"{mine}_gemm", *["col2im"] * (stride > 1)]
+    for ours, theirs in zip(found, loops_backward.conv2d_backward_loops(dy, x, weight, stride, 1)):
+        close(ours, theirs, 1e-5)
+
+
 def test_winograd_relu_and_pool_are_one_kernel(launched, rng):
     x, weight, bias = (standin.asarray(rng.normal(size=s)) for s in ((2, 5, 9, 7), (4, 5, 3, 3), (4,)))
     conv2d_relu_pool(x, weight, bias, 1, "winograd")

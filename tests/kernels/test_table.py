@@ -46,6 +46,7 @@ def test_every_kernel_is_declared_with_its_names(source):
         ("reduce.cuh", "BLOCK", launch.THREADS),
         ("gemm.cu", "TILE", convolution.TILE),
         ("implicit.cuh", "TILE", convolution.CONV_TILE),
+        ("implicit.cuh", "STRIP", convolution.STRIP),
         ("implicit.cuh", "RUN", convolution.RUN),
         ("winograd.cu", "TILES_AT_ONCE", winograd.TILES_AT_ONCE),
         ("winograd.cu", "CHANNELS_AT_ONCE", winograd.CHANNELS_AT_ONCE),
@@ -57,7 +58,7 @@ def test_constants_agree(header, name, value):
     assert re.search(rf"#define {name} (\d+)", (launch.SOURCES / header).read_text(encoding="utf-8"))[1] == str(value)
 
 
-@pytest.mark.parametrize("source", ["gemm.cu", "implicit_gemm.cu"])
+@pytest.mark.parametrize("source", ["gemm.cu", "tile.cuh"])
 def test_a_product_has_the_threads_it_is_launched_with(source):
     side = int(re.search(r"#define SIDE (\d+)", (launch.SOURCES / source).read_text(encoding="utf-8"))[1])
     assert side * side == launch.THREADS

@@ -1,37 +1,51 @@
 #!/bin/sh
-# What `make gpu` does: everything that only a GPU can show, in one report. Each part has its own limit of time.
+# What `make gpu` does: everything that only a GPU can show, in one report, in ten minutes at most. The most important
+# part comes first. Each has its own limit of time, and what it printed before is kept (tests/tools/test_gpu_report.py).
 # sh tests/tools/gpu_report.sh [PYTHON]      writes runs/gpu-report.txt, and files of fcn bench to runs/gpu/
 PYTHON=${1:-python3}
 REPORT=runs/gpu-report.txt
-KERNEL_TESTS="-q -x -p no:cacheprovider -W ignore -m gpu tests/kernels"
 if ! "$PYTHON" -c "import cupy, sys; sys.exit(not cupy.cuda.is_available())" 2> /dev/null; then
-    echo "make gpu needs an NVIDIA GPU with its driver and CuPy; python -m pip install 'fcn_from_scratch[gpu]'" >&2
+    echo "make gpu needs an NVIDIA GPU with its driver, and CuPy in $PYTHON: pip install 'fcn_from_scratch[gpu]'" >&2
     exit 2
 fi
 mkdir -p runs
-: > "$REPORT"
 failed=0
 
-# part SECONDS WORDS...: run a command, stop it after these seconds, and add what it prints to the report
+# part SECONDS WORDS...: run a command, end it after these seconds as Ctrl-C does, and add what it prints to the report
 part() {
     seconds=$1
     shift
     printf '\n##### %s\n' "$*" >> "$REPORT"
     echo "$*"
-    if ! timeout -s TERM -k 20 "$seconds" "$@" >> "$REPORT" 2>&1; then
-        echo "FAILED: $*" | tee -a "$REPORT"
+    if ! timeout -s INT -k 5 "$seconds" "$@" >> "$REPORT" 2>&1; then
+        echo "FAILED, or not ready after $seconds s: $*" | tee -a "$REPORT"
         failed=1
     fi
 }
 
+bench() {
+    part "$1" "$PYTHON" -m fcn_from_scratch bench --device cuda --budget "$2" --out "runs/gpu/$3" $4
+}
+
+tests() {
+    part "$1" $2 "$PYTHON" -m pytest -v --tb=short --no-header -p no:cacheprovider -W ignore -m gpu $3
+}
+
+workers=
+if "$PYTHON" -c "import xdist" 2> /dev/null; then
+    workers="-n 12"
+fi
 date > "$REPORT"
-part 20 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
-part 100 "$PYTHON" -m fcn_from_scratch bench --device cuda --budget 75 --layers --kernels --out runs/gpu/inference
-part 100 "$PYTHON" -m fcn_from_scratch bench --device cuda --budget 75 --train --out runs/gpu/train
-part 600 "$PYTHON" -m pytest -q -m gpu tests
+part 10 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
+bench 90 75 inference "--layers --kernels"
+bench 90 75 train "--train"
+bench 35 25 small "--train --model mini_fcn8s --batch 8 --size 96"
+tests 180 "" "$workers tests"
+# Under a sanitizer a kernel is many times slower, so each kernel runs once: tests/kernels/test_gpu.py. Only kernels
+# with shared memory can race, and racecheck takes no notice of the others.
 if command -v compute-sanitizer > /dev/null; then
     for tool in memcheck racecheck initcheck; do
-        part 600 compute-sanitizer --tool $tool --error-exitcode 9 "$PYTHON" -m pytest $KERNEL_TESTS
+        tests 55 "compute-sanitizer --tool $tool --error-exitcode 9" "tests/kernels/test_gpu.py -k each_kernel_once"
     done
 else
     echo "compute-sanitizer is not installed: memcheck, racecheck and initcheck were left out" | tee -a "$REPORT"

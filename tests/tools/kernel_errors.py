@@ -44,8 +44,8 @@ class Watch:
                     key = name, actual.dtype.name
                     self.errors[key] = max(self.errors[key], error)
 
-        def watched_compiled(xp, source, real, device_id):
-            module = compiled(xp, source, real, device_id)
+        def watched_compiled(*given):
+            module = compiled(*given)
             return _Module(module, self.seen)
 
         watched_compiled.cache_clear = compiled.cache_clear

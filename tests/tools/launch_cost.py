@@ -1,11 +1,13 @@
 """Microseconds of the host's time that one launch takes, without the kernel: what a GPU waits for if it has no work.
 
-python tests/tools/launch_cost.py
+python tests/tools/launch_cost.py          three kernels, with both kinds of arrays
+python tests/tools/launch_cost.py --all    every kernel, as fcn bench --kernels calls it, with NumPy's arrays
 
 The kernel is replaced by a function that does nothing. The arrays are NumPy's, in the emulator's place, and the
 stand-in's for CuPy, whose attributes are slower than CuPy's. The time is the processor's, and the least of many rounds.
 """
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -18,8 +20,11 @@ if __name__ == "__main__":
 
 from fcn_from_scratch import kernels  # noqa: E402
 from fcn_from_scratch.kernels import emulator, launch  # noqa: E402
+from fcn_from_scratch.lab.bench import Work  # noqa: E402
+from fcn_from_scratch.lab.bench.kernel_cases import CASES, Sizes  # noqa: E402
 
 ROUNDS, CALLS = 200, 50
+WORK = Work("mini_fcn8s", (44, 60), options={"width": 4})  # small: memory for results is new in each call
 
 
 class Nothing:
@@ -54,11 +59,25 @@ def microseconds(call):
     return best
 
 
-def main():
+def all_kernels():
+    """Print the cost of each kernel's call, results included."""
+    print(f"{'kernel':28}microseconds a call")
+    with emulator.emulated():
+        for name, make in CASES.items():
+            print(f"{name:28}{microseconds(make(Sizes(WORK), np, np.random.default_rng(0)).ours):10.1f}", flush=True)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", action="store_true", help="every kernel")
+    every = parser.parse_args(arguments).all
     import standin
 
-    print(f"{'kernel':12}{'NumPy arrays':>14}{'stand-in':>12}   microseconds a launch")
     emulator.RawModule = standin.RawModule = Nothing
+    if every:
+        all_kernels()
+        return
+    print(f"{'kernel':12}{'NumPy arrays':>14}{'stand-in':>12}   microseconds a launch")
     sys.modules["cupy"] = standin
     with emulator.emulated():
         on_numpy = {name: microseconds(call) for name, call in cases(np.asarray).items()}

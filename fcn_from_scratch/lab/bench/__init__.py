@@ -11,6 +11,7 @@ onnx_rival      what these two share: the network as an ONNX file
 torch_network   any network of this project, computed by PyTorch
 processes       a process for each rival, with its own threads and memory
 starting        the rivals' processes, and the true scores
+drawn           the weights, drawn by one process and read by the others
 budget          the seconds for a whole command
 clocks          times by the system's clock, or by events on a GPU
 ceiling         the fastest matrix product of the CPU

@@ -21,6 +21,8 @@ COLOURS = {
     "openvino": "#8a6fb0",
     "cuda": "#d1703c",
     "cuda_winograd": "#e8b48f",
+    "cuda_im2col": "#d99a6c",
+    "cuda_implicit": "#b5895b",
     "cupy": "#6b6b6b",
     "torch_cuda": "#3b6ea5",
     "torch_cuda_cl": "#8fb0d3",

@@ -12,6 +12,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab.bench import gpu, timing
 from fcn_from_scratch.lab.bench.budget import Budget, LateError
 from fcn_from_scratch.lab.bench.ceiling import Ceiling
+from fcn_from_scratch.lab.bench.drawn import drawn_once
 from fcn_from_scratch.lab.bench.peers import PEERS, installed
 from fcn_from_scratch.lab.bench.processes import Process
 from fcn_from_scratch.lab.bench.rivals import ALONE, OURS, RIVALS
@@ -192,11 +193,12 @@ def measure(work, settings, tell=None, share=1.0):
     tell, budget = tell or (lambda result: None), settings.budget
     before, end, late = load(), budget.until(share), budget.until(share * LATE)
     with ExitStack() as stack:
-        judge = Judge(work, settings, stack)
+        shared = drawn_once(work, stack)
+        judge = Judge(shared, settings, stack)
         if settings.device == "cpu":  # alone, as it takes memory and all cores
             judge.answer(late)
         ceiling = stack.enter_context(settings.ceilings())
-        rivals, absent = start(settings.rivals, work, settings, stack, late)
+        rivals, absent = start(settings.rivals, shared, settings, stack, late)
         accuracy, truth = _accuracy(rivals, judge, settings, absent, late)
         ceiling.ready()
         peers = dict.fromkeys(rivals[name].ask("described") for name in settings.peer_rivals if name in rivals)
@@ -299,13 +301,16 @@ def _by_layer(result, rivals, settings, tell, end):
     pairs = [(conv, step) for conv in found for step in conv.passes]
     taken, shortest = None, 0.0  # seconds of the shortest part so far: one that would end too late does not begin
     for place, (conv, step) in enumerate(bar(pairs, disable=not settings.progress, unit="part", desc="layers")):
-        now = time.monotonic()
         try:
-            if now + shortest > end:
+            if time.monotonic() + shortest > end:
                 raise LateError
             if conv is not taken:
                 _together(rivals, settings, result.absent, "ask", "take", conv)
-                taken, now = conv, time.monotonic()
+                taken = conv
+            began = time.monotonic()
+            if settings.device == "cuda":
+                _together(rivals, settings, result.absent, "warm", step)
+            now = time.monotonic()
             turns = settings.turns(now + (end - now) / (len(pairs) - place))
             calls = {name: (rival, step) for name, rival in rivals.items()}
             rows = part_rows(f"{conv.names} {step}", calls, turns, 2 * conv.multiply_adds, conv.bytes)
@@ -313,7 +318,7 @@ def _by_layer(result, rivals, settings, tell, end):
             return result._replace(left_out=tuple(f"{conv.names} {step}" for conv, step in pairs[place:]))
         result = result._replace(rows=result.rows + rows)
         tell(result)
-        spent = time.monotonic() - now
+        spent = time.monotonic() - began
         shortest = min(shortest, spent) if shortest else spent
     return result
 

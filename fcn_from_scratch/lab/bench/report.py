@@ -281,4 +281,4 @@ def write_json(path, results, about, kernels=None):
 def _work(result):
     """The entries that results of works and of kernels share."""
     ceilings = {"ceiling_gflops": result.ceilings.gflops, "ceiling_gbytes": result.ceilings.gbytes}
-    return {"work": result.work._asdict(), "title": result.work.title, **ceilings}
+    return {"work": result.work.facts(), "title": result.work.title, **ceilings}

@@ -34,6 +34,8 @@ RIVALS = {
     "onnxruntime": Rival("ONNX Runtime", "ONNX Runtime", OnnxRuntimeRival, from_file=True),
     "openvino": Rival("OpenVINO", "OpenVINO", OpenVinoRival, from_file=True),
     "cuda": Rival("fcn_from_scratch", "ours", CupyRival, ("auto",)),
+    "cuda_im2col": Rival("the same by im2col", "im2col", CupyRival, ("im2col",)),
+    "cuda_implicit": Rival("the same by implicit GEMM", "implicit", CupyRival, ("implicit",)),
     "cuda_winograd": Rival("the same by Winograd", "Winograd", CupyRival, ("winograd",)),
     "cupy": Rival("the same without its kernels", "CuPy", CupyRival, ("auto", False)),
     "torch_cuda": Rival("PyTorch NCHW", "NCHW", TorchCudaRival, ("contiguous_format",)),
@@ -41,6 +43,6 @@ RIVALS = {
 }
 
 # device -> our rivals, the first of which all others are compared with
-OURS = {"cpu": ("fcn",), "cuda": ("cuda", "cuda_winograd", "cupy")}
+OURS = {"cpu": ("fcn",), "cuda": ("cuda", "cuda_winograd", "cuda_im2col", "cuda_implicit", "cupy")}
 # device -> what we are also compared with if no peer takes part
 ALONE = {"cpu": ("im2col",), "cuda": ()}

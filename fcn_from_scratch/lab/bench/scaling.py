@@ -7,6 +7,7 @@ import numpy as np
 
 from fcn_from_scratch.geometry.table import memory as in_words
 from fcn_from_scratch.lab import memory
+from fcn_from_scratch.lab.bench.drawn import drawn_once
 from fcn_from_scratch.lab.bench.rivals import OURS, RIVALS
 from fcn_from_scratch.lab.bench.starting import start
 from fcn_from_scratch.lab.bench.timing import Turns, in_turn, summary
@@ -107,14 +108,17 @@ def measure_scale(plan, settings, tell=None):
     tell  called with the ScaleRows of a point as soon as it is measured
     """
     names, rows, peers, absent = settings.rivals, [], {}, dict(settings.absent)
-    for number, (work, threads) in enumerate(plan.points()):
-        new = _compared(_point(names, work, settings._replace(threads=threads), peers))
-        if tell is not None:
-            tell(new)
-        rows += new
-        if number == 0:
-            absent |= {RIVALS[row.rival].title: row.why for row in new if row.why}
-            names = chosen(new, settings)
+    with ExitStack() as stack:
+        weights = drawn_once(plan.work, stack).weights
+        for number, (work, threads) in enumerate(plan.points()):
+            new = _point(names, work._replace(weights=weights), settings._replace(threads=threads), peers)
+            new = _compared(new)
+            if tell is not None:
+                tell(new)
+            rows += new
+            if number == 0:
+                absent |= {RIVALS[row.rival].title: row.why for row in new if row.why}
+                names = chosen(new, settings)
     return ScaleResult(plan, rows, fits(rows, plan.work.size), tuple(peers), absent)
 
 

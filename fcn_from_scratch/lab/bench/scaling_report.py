@@ -72,7 +72,7 @@ def write_json(path, result, about):
     """Write {"about": settings and machine, "rows": [...], "fits": [...], "peers": [...], "absent": {...}}."""
     value = {
         "about": {**about, "machine": machine(), "date": datetime.date.today().isoformat()},
-        "work": result.plan.work._asdict(),
+        "work": result.plan.work.facts(),
         "rows": [row._asdict() for row in result.rows],
         "fits": [fit._asdict() for fit in result.fits],
         "peers": result.peers,

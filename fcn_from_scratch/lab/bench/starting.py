@@ -54,13 +54,16 @@ def start(names, work, settings, stack, until=math.inf):
     Returns: (a dict name -> Process, a dict title -> why this rival cannot run). A rival of ours must run.
     Raises: InputError or MemoryError of a rival of ours, LateError if the budget is over.
     """
-    path, refusal = _network_file(names, work, stack)
-    started, absent = {}, {}
+    absent = {}
+    plain = [name for name in names if not RIVALS[name].from_file]
+    started = {name: stack.enter_context(settings.rival(name, work)) for name in plain}
+    path, refusal = _network_file(names, work, stack)  # while the others start
     for name in names:
         if RIVALS[name].from_file and path is None:
             absent[RIVALS[name].title] = refusal
-        else:
+        elif RIVALS[name].from_file:
             started[name] = stack.enter_context(settings.rival(name, work, path))
+    started = {name: started[name] for name in names if name in started}
     for name in bar(list(started), disable=not settings.progress, unit="process", desc="starting"):
         try:
             started[name].ready(until if name in settings.peer_rivals else math.inf)

@@ -10,6 +10,7 @@ from fcn_from_scratch import geometry, layers, models
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.geometry.graph import entries
 from fcn_from_scratch.geometry.table import memory
+from fcn_from_scratch.lab.bench import drawn
 from fcn_from_scratch.layers.conv import ZeroInit
 from fcn_from_scratch.ops.shapes import conv_output_size
 
@@ -29,6 +30,7 @@ class Work(NamedTuple):
     options      options of models.build, such as width
     num_classes  of the network
     seed         of weights, pictures and labels
+    weights      the folder to which another process writes the weights, see bench.drawn; None: draw them
     """
 
     model: str
@@ -38,6 +40,7 @@ class Work(NamedTuple):
     options: dict = {}  # noqa: RUF012  never written to
     num_classes: int = 21
     seed: int = 0
+    weights: str | None = None
 
     @property
     def name(self):
@@ -52,16 +55,28 @@ class Work(NamedTuple):
         height, width = self.size
         return f"{self.name}, {self.batch} picture{'s' * (self.batch > 1)} of {height}x{width}"
 
+    def facts(self):
+        """What is measured as a dict, for files."""
+        return {name: value for name, value in self._asdict().items() if name != "weights"}
+
     def network(self, dtype="float32"):
         """The network with random weights: the same weights in every dtype.
 
         Score layers usually start at zero. Here they get random weights too, so that scores can be compared.
         """
+        net = self.outline()
+        if self.weights is None or not drawn.read(net, self.weights):
+            net = self._drawn()
+        for generator in net.generators().values():
+            generator.bit_generator.state = np.random.default_rng(self.seed + 4).bit_generator.state
+        return net if dtype == "float32" else net.astype(dtype)
+
+    def _drawn(self):
         net, rng = self._build(self.seed), np.random.default_rng(self.seed + 1)
         for name, weight in net.params.items():
             if name.startswith("score") and name.endswith("weight"):
                 weight[...] = rng.normal(0, weight[0].size ** -0.5, weight.shape)
-        return net if dtype == "float32" else net.astype(dtype)
+        return net
 
     def outline(self):
         """The network without drawn weights, for computing sizes."""

@@ -15,6 +15,13 @@ from fcn_from_scratch.lab.bench import gpu, peers, timing
 from fcn_from_scratch.lab.bench.kernel_cases import CASES
 from fcn_from_scratch.lab.bench.processes import Process
 
+TITLES = (
+    "fcn_from_scratch",
+    "the same by Winograd",
+    "the same by im2col",
+    "the same by implicit GEMM",
+    "the same without its kernels",
+)
 TINY = ("--device", "cuda", "--model", "mini_fcn8s", "--width", "4", "--size", "32x41", "--repeats", "1")
 ALIAS = """
 import sys
@@ -58,18 +65,18 @@ def test_the_whole_way(device, fcn, tmp_path):
     assert "No peer takes part" in out
     assert "training step, 1 picture of 32x41; on the GPU, rounds: 1" in out
     lines = {line.split("  ")[0]: line for line in out.splitlines()}
-    for title in ("fcn_from_scratch", "the same by Winograd", "the same without its kernels"):
+    for title in TITLES:
         assert lines[title].endswith("100.000%")
     for name in CASES:
         assert lines[name].split("  ")[-1]
     with open(tmp_path / "b" / "bench.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["device"] for row in rows} == {"cuda"}
-    assert [row["rival"] for row in rows[:3]] == ["cuda", "cuda_winograd", "cupy"]
-    for row in rows[:3]:
+    assert [row["rival"] for row in rows[:5]] == ["cuda", "cuda_winograd", "cuda_im2col", "cuda_implicit", "cupy"]
+    for row in rows[:5]:
         assert float(row["error"]) < 2e-5
         assert int(row["peak_bytes"]) > 10_000
-    parts = {row["part"]: row for row in rows[3:]}
+    parts = {row["part"]: row for row in rows[5:]}
     assert {"conv1_1 forward", "conv2_1 input_grad", "score_fr weight_grad"} <= set(parts)
     assert {f"kernel {name}" for name in CASES} <= set(parts)
     assert all(float(row["gbytes"]) > 0 for row in parts.values())
@@ -87,7 +94,7 @@ def test_the_whole_way(device, fcn, tmp_path):
     [
         (
             ("--size", "500", "--peer", "none"),
-            "3 rivals hold at least 2.2 GiB, and 64 MiB are free: take a smaller --size",
+            "5 rivals hold at least 3.66 GiB, and 64 MiB are free: take a smaller --size",
         ),
         (("--threads", "2"), "--threads is for --device cpu"),
         (("--mallopt",), "--mallopt is for --device cpu"),
@@ -209,7 +216,7 @@ def test_the_gpu_rival_without_kernels_launches_none(device):
 
     work = Work("mini_fcn8s", (32, 41), options={"width": 4})
     launches, algorithms = [], []
-    for arguments in (("auto",), ("winograd",), ("auto", False)):
+    for arguments in (("auto",), ("winograd",), ("im2col",), ("implicit",), ("auto", False)):
         rival = CupyRival(work, *arguments)
         standin.counts.clear()
         rival.run()
@@ -218,9 +225,9 @@ def test_the_gpu_rival_without_kernels_launches_none(device):
         algorithms.append({conv.algorithm for conv in rival.layers.values() if conv})
         if launches[-1]:  # scores are copied to the host only when they are asked for
             assert standin.counts["to host"] == 0
-    assert launches[0] > 0 < launches[1]
-    assert launches[2] == 0
-    assert algorithms == [{"auto"}, {"auto", "winograd"}, {"auto"}]
+    assert 0 not in launches[:4]
+    assert launches[4] == 0
+    assert algorithms == [{"auto"}, {"auto", "winograd"}, {"im2col"}, {"implicit"}, {"auto"}]
     assert rival.layers["conv1_1"].algorithm == "auto"
 
 

@@ -2,6 +2,7 @@
 
 from planting import Mutant
 
+BUDGET = "lab/bench/test_budget.py"
 GPU_BENCH = "lab/bench/test_gpu_bench.py"
 
 MUTANTS = [
@@ -32,6 +33,48 @@ MUTANTS = [
         "for name in THREADS}",
         "for name in THREADS[1:]}",
         "lab/bench/test_processes.py",
+    ),
+    Mutant(
+        "a budget's end is its last second",
+        "lab.bench.budget.Budget.__init__",
+        "self.start + seconds - min(share * seconds, most)",
+        "self.start + seconds",
+        BUDGET,
+    ),
+    Mutant(
+        "a budget's shares are of the whole",
+        "lab.bench.budget.Budget.until",
+        "share * max(0.0, self.left())",
+        "share * self.seconds",
+        BUDGET,
+    ),
+    Mutant(
+        "a budget's rounds begin though they end too late",
+        "lab.bench.timing.in_turn",
+        "now + (now - start) > turns.until",
+        "now > turns.until",
+        BUDGET,
+    ),
+    Mutant(
+        "a budget takes the small layers first",
+        "lab.bench.measuring._by_layer",
+        "found.sort(key=lambda conv: -conv.multiply_adds)",
+        "found.sort(key=lambda conv: conv.multiply_adds)",
+        BUDGET,
+    ),
+    Mutant(
+        "a budget's turns stay as short as a cold call made them",
+        "lab.bench.timing._long_enough",
+        "if calls <= 2 * before:",
+        "if True:",
+        BUDGET,
+    ),
+    Mutant(
+        "weights are read before they are complete",
+        "lab.bench.drawn.write",
+        'unfinished = Path(folder, f"{NAME}.part")',
+        "unfinished = Path(folder, NAME)",
+        "lab/bench/test_drawn.py",
     ),
     Mutant(
         "a training step taken for a forward",

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fcn_from_scratch import kernels
+from fcn_from_scratch.kernels import convolution
 from fcn_from_scratch.lab.bench.kernel_cases.work import REAL, KernelCase, moved, normal, size_of
 
 K, ONE = (3, 3), (1, 1)
@@ -59,38 +60,82 @@ def gemm(sizes, xp, rng):
     )
 
 
-def _implicit(sizes, xp, rng, kernel):
-    (n, h, w, c), (_, oh, ow, f), padding = sizes.conv
-    x, weight, bias = normal(xp, rng, n, h, w, c), normal(xp, rng, f, *K, c), normal(xp, rng, f)
-    by_tap = weight.reshape(f, -1).T
+def _patches(xp, x, padding, out):
+    """The patches of x (N, H, W, C) by CuPy's functions."""
     border = (0, 0), *((p, p) for p in padding), (0, 0)
+    windows = xp.lib.stride_tricks.sliding_window_view(xp.pad(x, border), K, axis=(1, 2))
+    return windows.transpose(0, 1, 2, 4, 5, 3).reshape(len(x) * out[0] * out[1], 9 * x.shape[3])
 
-    def theirs():
-        windows = xp.lib.stride_tricks.sliding_window_view(xp.pad(x, border), K, axis=(1, 2))
-        patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(n * oh * ow, 9 * c)
-        return (patches @ by_tap + bias).reshape(n, oh, ow, f)
 
+def _implicit(sizes, xp, rng, tensor_cores):
+    (n, h, w, c), (_, *out, f), padding = sizes.conv
+    x, weight, bias = normal(xp, rng, n, h, w, c), normal(xp, rng, f, *K, c), normal(xp, rng, f)
+    by_tap, place = weight.reshape(f, -1).T, (tuple(out), ONE, ONE, padding)
     return KernelCase(
-        lambda: kernels.implicit_gemm(x, weight, bias, (oh, ow), ONE, ONE, padding, kernel=kernel),
-        theirs,
+        lambda: kernels.implicit_gemm(x, weight, bias, *place, tensor_cores=tensor_cores),
+        lambda: (_patches(xp, x, padding, out) @ by_tap + bias).reshape(n, *out, f),
         "windows.reshape(...) @ weight (cuBLAS)",
         size_of(x),
-        moved(x, weight, bias) + n * oh * ow * f * x.itemsize,
-        2 * n * oh * ow * f * 9 * c,
+        moved(x, weight, bias) + n * out[0] * out[1] * f * x.itemsize,
+        2 * n * out[0] * out[1] * f * 9 * c,
     )
 
 
 def implicit_gemm(sizes, xp, rng):
-    return _implicit(sizes, xp, rng, "implicit_gemm")
+    return _implicit(sizes, xp, rng, False)
 
 
 def tf32x3_gemm(sizes, xp, rng):
-    return _implicit(sizes, xp, rng, "tf32x3_gemm")
+    return _implicit(sizes, xp, rng, True)
+
+
+def _weight_grad(sizes, xp, rng, tensor_cores):
+    (n, h, w, c), (_, *out, f), padding = sizes.conv
+    dy, x, place = normal(xp, rng, n, *out, f), normal(xp, rng, n, h, w, c), (K, ONE, ONE, padding)
+    shape = convolution.weight_grad_parts(dy, x, *place).shape
+    share = -(-dy.size // f // shape[0] // convolution.STRIP) * convolution.STRIP
+
+    def theirs():
+        rows, patches = dy.reshape(-1, f), _patches(xp, x, padding, out)
+        starts = range(0, len(rows), share)
+        return xp.stack([rows[s : s + share].T @ patches[s : s + share] for s in starts]).reshape(shape)
+
+    return KernelCase(
+        lambda: convolution.weight_grad_parts(dy, x, *place, tensor_cores=tensor_cores),
+        theirs,
+        "dy.T @ windows.reshape(...) (cuBLAS)",
+        size_of(x),
+        moved(dy, x) + int(np.prod(shape)) * x.itemsize,
+        2 * dy.size * 9 * c,
+    )
+
+
+def implicit_weight_grad(sizes, xp, rng):
+    return _weight_grad(sizes, xp, rng, False)
+
+
+def tf32x3_weight_grad(sizes, xp, rng):
+    return _weight_grad(sizes, xp, rng, True)
+
+
+def sum_parts(sizes, xp, rng):
+    (_, _, _, c), (_, _, _, f), _ = sizes.conv
+    parts = normal(xp, rng, 3, f, *K, c)
+    return KernelCase(
+        lambda: convolution.sum_parts(parts),
+        lambda: parts.sum(axis=0),
+        "parts.sum(axis=0)",
+        size_of(parts),
+        parts.nbytes + parts[0].nbytes,
+    )
 
 
 CASES = {
     "implicit_gemm": implicit_gemm,
     "tf32x3_gemm": tf32x3_gemm,
+    "implicit_weight_grad": implicit_weight_grad,
+    "tf32x3_weight_grad": tf32x3_weight_grad,
+    "sum_parts": sum_parts,
     "im2col": im2col,
     "col2im": col2im,
     "gemm": gemm,
