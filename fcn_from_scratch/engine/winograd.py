@@ -17,6 +17,8 @@ A NaN or an infinity spreads to all outputs of the tiles that read it. With the 
 whose windows hold it.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fcn_from_scratch import checks
@@ -41,39 +43,53 @@ MEAN = 7  # frequency (1, 1), of point 1 in both axes: there A is all ones, so a
 GRADIENT_BYTES = 96 << 20  # the weight's gradient holds transformed tiles of x and of dy up to this size at once
 
 
-def winograd_conv2d(x, weight, bias=None, padding=(0, 0), relu=False, transformed=None, workspace=None):
+class Beyond(NamedTuple):
+    """What lies beyond x, if it is not zeros: x is then a part of a map that is constant around it.
+
+    values  (C,), the pixels beyond x
+    size    (oh, ow) of the output. There may be more padding after x than before it
+    """
+
+    values: np.ndarray
+    size: tuple
+
+
+def winograd_conv2d(x, weight, bias=None, padding=(0, 0), relu=False, transformed=None, workspace=None, beyond=None):
     """Compute conv2d with a 3x3 kernel at stride 1, without dilation or groups.
 
     relu         replace negative values by zero
     transformed  transformed_weight(weight), or None
+    beyond       a Beyond: the padding has other values than zeros, and its `size` replaces that of y below
     Shapes: x (N, C, H, W); weight (F, C, 3, 3); bias (F,) or None; padding a pair.
     Returns: y (N, F, H + 2ph - 2, W + 2pw - 2), channels last in memory.
     Identity: equals ops.loops.conv2d_loops  (tests/engine/test_winograd.py).
     """
     kernel, make = _forward_kernel(x, weight, transformed, workspace)
-    y = make((len(x), *_output_size(x, padding), len(weight)), kernel.dtype)
+    y = make((len(x), *_output_size(x, padding, beyond), len(weight)), kernel.dtype)
 
     def write(xp, tiles, band):
         write_tiles(xp, tiles, band, y, relu)
 
-    _convolve(x, kernel, bias, padding, write, make)
+    _convolve(x, kernel, bias, padding, write, make, beyond)
     return channels_first(y)
 
 
-def winograd_conv2d_relu_pool(x, weight, bias, padding, pooled, transformed=None, workspace=None, winners=True):
+def winograd_conv2d_relu_pool(
+    x, weight, bias, padding, pooled, transformed=None, workspace=None, winners=True, beyond=None
+):
     """Compute winograd_conv2d, ReLU and a 2x2 max-pool in one pass: (y, winner), see engine.conv.conv2d_relu_pool.
 
     pooled   the size (ph, pw) of the pool's output
     """
     kernel, make = _forward_kernel(x, weight, transformed, workspace)
-    size = _output_size(x, padding)
+    size = _output_size(x, padding, beyond)
     y = make((len(x), *pooled, len(weight)), kernel.dtype)
     winner = make(y.shape, "uint8") if winners else None
 
     def write(xp, tiles, band):
         write_pooled(xp, tiles, band, size, y, winner)
 
-    _convolve(x, kernel, bias, padding, write, make)
+    _convolve(x, kernel, bias, padding, write, make, beyond)
     return channels_first(y), None if winner is None else channels_first(winner)
 
 
@@ -93,23 +109,24 @@ def winograd_input_grad(dy, weight, padding, workspace=None):
 
 
 @threads.one_blas_thread
-def _convolve(x, kernel, bias, padding, write, make):
+def _convolve(x, kernel, bias, padding, write, make, beyond=None):
     """Convolve x (N, C, H, W) with a kernel of transform_kernel. `write` gets the output tiles of every band."""
     xp, dtype, (_, groups, c, width) = get_array_module(x, kernel, bias), kernel.dtype, kernel.shape
     source, f = _pixels(x, dtype), groups * width
+    values = None if beyond is None else beyond.values.astype(dtype, copy=False)
 
     def work(band, scratch):
         tiles = scratch.take("tiles", FREQUENCIES, band.tiles, c)
         products = scratch.take("products", FREQUENCIES, band.tiles, f)
         for part, place in parts(band, c, dtype.itemsize):
-            tiles_of(xp, INPUT, source, part, padding, tiles[:, place], scratch)
+            tiles_of(xp, INPUT, source, part, padding, tiles[:, place], scratch, values)
         multiply(xp, tiles, kernel, products)
         if bias is not None:
             products[MEAN] += bias
         for part, place in parts(band, f, dtype.itemsize):
             write(xp, output_tiles(xp, products[:, place], part, scratch), part)
 
-    everything = bands(len(x), *_output_size(x, padding), c, f, dtype.itemsize)
+    everything = bands(len(x), *_output_size(x, padding, beyond), c, f, dtype.itemsize)
     threads.run(work, everything, lambda: Scratch(make, dtype))
 
 
@@ -184,8 +201,8 @@ def _kernel(x, weight, workspace, turned=False):
     return grouped(xp, kernel if turned else kernel.transpose(0, 2, 1)), make
 
 
-def _output_size(x, padding):
-    return tuple(n + 2 * p - TAPS + 1 for n, p in zip(x.shape[2:], padding))
+def _output_size(x, padding, beyond=None):
+    return beyond.size if beyond else tuple(n + 2 * p - TAPS + 1 for n, p in zip(x.shape[2:], padding))
 
 
 def _groups(everything, room):

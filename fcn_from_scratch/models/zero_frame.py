@@ -27,7 +27,8 @@ from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.conv import choose
 from fcn_from_scratch.engine.im2col import channels_first
 from fcn_from_scratch.engine.micro_batches import METHODS
-from fcn_from_scratch.engine.winograd_transforms import OUTPUTS
+from fcn_from_scratch.engine.winograd import Beyond, winograd_conv2d, winograd_conv2d_relu_pool
+from fcn_from_scratch.engine.winograd_transforms import OUTPUTS, TAPS
 from fcn_from_scratch.engine.workspace import empty_from
 from fcn_from_scratch.layers import Conv2d, MaxPool2d, fused
 from fcn_from_scratch.models.fcn import FCN
@@ -96,8 +97,7 @@ def run_trunk(trunk, x):
     y, place, axes = x, tuple(axis.seen for axis in parts[0].before), parts[0].before
     small = np.zeros((1, x.shape[1], 1, 1), x.dtype)
     for part in parts:
-        y = _fill(y, place, small, axes, part.window, make)  # the old y is freed
-        y = fused.run(part.windowed(), y, winners=False)
+        y = _run(part, y, place, small, axes, make)  # the old y is freed
         for layer, after in zip(part.layers, part.axes):
             small, axes = _small_map(layer, small, axes, after), after
         place = part.place
@@ -110,6 +110,30 @@ def run_trunk(trunk, x):
     rest = names[names.index(parts[-1].name) + 1 :]
     y, others = fused.forward({name: trunk.children[name] for name in rest}, y, trunk.taps, winners=False)
     return y, maps | others
+
+
+def _run(part, y, place, small, axes, make):
+    """The output of a part at its place, from its input: y at `place`, and the values of the zero image elsewhere."""
+    values = _constant(small, axes, part.window)
+    if values is None or part.algorithm != "winograd" or is_plain():
+        return fused.run(part.windowed(), _fill(y, place, small, axes, part.window, make), winners=False)
+    # The transform of the tiles supplies the constant. So no copy of the map with its surroundings is made.
+    inside, known = _meeting(place, part.window)
+    conv, *others = part.layers
+    size = tuple(cells.stop - cells.start - TAPS + 1 for cells in part.window)
+    arguments = y[(..., *known)], conv.params["weight"], conv.params.get("bias"), tuple(cells.start for cells in inside)
+    options = {"transformed": conv.transformed, "workspace": conv.workspace, "beyond": Beyond(values, size)}
+    if len(others) < 2:
+        return winograd_conv2d(*arguments, relu=bool(others), **options)
+    pooled = tuple(cells.stop - cells.start for cells in part.place)
+    return winograd_conv2d_relu_pool(*arguments, pooled, winners=False, **options)[0]
+
+
+def _constant(small, axes, window):
+    """The values (C,) of the zero image in a window that lies in the middle, where they are constant; or None."""
+    if all(axis.near <= cells.start and cells.stop <= axis.size - axis.far for axis, cells in zip(axes, window)):
+        return small[0, :, axes[0].near, axes[1].near]
+    return None
 
 
 # --- the plan: which part of each map is computed ---------------------------------------------------------------------
