@@ -37,7 +37,7 @@ from fcn_from_scratch.engine.winograd_tiles import (
     write_tiles,
 )
 from fcn_from_scratch.engine.winograd_transforms import INPUT, OUTPUT, TAPS, transform_kernel, transform_kernel_adjoint
-from fcn_from_scratch.engine.workspace import empty_from
+from fcn_from_scratch.engine.workspace import Workspace, empty_from
 
 MEAN = 7  # frequency (1, 1), of point 1 in both axes: there A is all ones, so a bias added here reaches every output
 GRADIENT_BYTES = 96 << 20  # the weight's gradient holds transformed tiles of x and of dy up to this size at once
@@ -175,10 +175,9 @@ def _pixels(x, dtype):
 def transformed_weight(weight):
     """Compute G w G^T for a weight that will be used many times: four times the memory of the weight.
 
-    Returns: as `multiply` takes it, contiguous in memory, which is fastest. A kernel for a single forward is not
-    reordered if it is large: that would take longer than it saves.
+    Returns: as `multiply` takes it, in memory of its own.
     """
-    return np.ascontiguousarray(_kernel(weight, weight, None)[0])
+    return _kernel(weight, weight, Workspace())[0]
 
 
 def _forward_kernel(x, weight, transformed, workspace):

@@ -1,6 +1,8 @@
 """Layers with weights: convolution, transposed convolution and the fully connected layer."""
 
+import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +17,12 @@ from fcn_from_scratch.layers.window import Window
 
 
 class Prepared(NamedTuple):
-    """What Conv2d.prepare made: the transformed weight, and for which weight, Hold and geometry it was made."""
+    """What Conv2d.prepare made: a function that transforms the weight once, and for which weight, Hold and geometry."""
 
     weight: np.ndarray
     held: prepared.Hold
     made_for: tuple
-    transformed: np.ndarray
+    transformed: Callable
 
 
 class Conv2d(Layer):
@@ -84,21 +86,27 @@ class Conv2d(Layer):
         return super().train(mode)
 
     def prepare(self, mode=True):
-        """Like Layer.prepare. It transforms the kernel for Winograd's algorithm, into four times the weight's memory.
-        Nothing happens on a GPU and for other convolutions."""
+        """Like Layer.prepare. The next forward by Winograd's algorithm keeps the kernel that it transforms, which takes
+        four times the weight's memory. Nothing happens on a GPU and for other convolutions."""
         super().prepare(mode)
+        if mode and self.transformed is not None:
+            return self
         self._prepared, weight = None, self.params["weight"]
         if not mode or not isinstance(weight, np.ndarray):
             return self
         transform = transformation(weight, self.stride, self.dilation, self.groups, self.algorithm)
         held = None if transform is None else prepared.hold(weight)
         if held is not None:
-            self._prepared = Prepared(weight, held, (self.algorithm, self.placing), transform(weight))
+            once = functools.cache(functools.partial(transform, weight))
+            self._prepared = Prepared(weight, held, (self.algorithm, self.placing), once)
         return self
 
     @property
     def transformed(self):
-        """The transformed weight that prepare made, if it still belongs to this weight and this geometry; or None."""
+        """A function that returns the transformed weight: its first call computes it, and it is kept.
+
+        None without prepare, and if what prepare made does not belong to this weight and this geometry any more.
+        """
         if self._prepared is None:
             return None
         weight, held, made_for, transformed = self._prepared

@@ -122,7 +122,8 @@ def _run(part, y, place, small, axes, make):
     conv, *others = part.layers
     size = tuple(cells.stop - cells.start - TAPS + 1 for cells in part.window)
     arguments = y[(..., *known)], conv.params["weight"], conv.params.get("bias"), tuple(cells.start for cells in inside)
-    options = {"transformed": conv.transformed, "workspace": conv.workspace, "beyond": Beyond(values, size)}
+    kernel = None if conv.transformed is None else conv.transformed()
+    options = {"transformed": kernel, "workspace": conv.workspace, "beyond": Beyond(values, size)}
     if len(others) < 2:
         return winograd_conv2d(*arguments, relu=bool(others), **options)
     pooled = tuple(cells.stop - cells.start for cells in part.place)
