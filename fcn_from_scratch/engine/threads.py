@@ -103,6 +103,30 @@ def run(function, items, local=None):
         other.result()
 
 
+@contextlib.contextmanager
+def meanwhile(function):
+    """Call function() in another thread while the block runs. Yields a function that waits for it: its result.
+
+    If there is no other thread, and inside an item of `run`, it is called when its result is wanted. Either way it
+    counts as an item of `run`, so how it is cut does not depend on the number of threads.
+    """
+    found = []
+
+    def work():
+        if not found:
+            found.append(function())
+
+    if workers() == 1:
+        yield lambda: _busy(work) or found[0]
+        return
+    begun = _pool().submit(contextvars.copy_context().run, _busy, work)
+    try:
+        yield lambda: begun.result() or found[0]
+    finally:
+        begun.cancel()
+        wait([begun])
+
+
 def in_order(function, items, take):
     """Like `run`; then take(number, result) gets what the function returned for each item, in the order of the items.
 

@@ -94,29 +94,52 @@ def run_trunk(trunk, x):
     if not parts:
         return trunk(x)
     maps, make = {}, empty_from(trunk.layers[0].workspace, np)
-    y, place, axes = x, tuple(axis.seen for axis in parts[0].before), parts[0].before
-    small = np.zeros((1, x.shape[1], 1, 1), x.dtype)
-    for part in parts:
-        y = _run(part, y, place, small, axes, make)  # the old y is freed
-        for layer, after in zip(part.layers, part.axes):
-            small, axes = _small_map(layer, small, axes, after), after
-        place = part.place
-        if part.name in trunk.taps or part is parts[-1]:
-            everything = tuple(slice(0, axis.size) for axis in axes)
-            y, place = _fill(y, place, small, axes, everything, make), everything
-        if part.name in trunk.taps:
-            maps[part.name] = y
+    y, place = x, tuple(axis.seen for axis in parts[0].before)
+    frame = Frame(np.zeros((1, x.shape[1], 1, 1), x.dtype), parts[0].before)
+    with threads.meanwhile(lambda: list(_frames(parts, frame))) as frames:
+        for number, part in enumerate(parts):
+            y = _run(part, y, place, frame, make)  # the old y is freed
+            frame, place = frames()[number], part.place
+            if part.name in trunk.taps or part is parts[-1]:
+                everything = tuple(slice(0, axis.size) for axis in frame.axes)
+                y, place = _fill(y, place, frame, everything, make), everything
+            if part.name in trunk.taps:
+                maps[part.name] = y
     names = list(trunk.children)
     rest = names[names.index(parts[-1].name) + 1 :]
     y, others = fused.forward({name: trunk.children[name] for name in rest}, y, trunk.taps, winners=False)
     return y, maps | others
 
 
-def _run(part, y, place, small, axes, make):
-    """The output of a part at its place, from its input: y at `place`, and the values of the zero image elsewhere."""
-    values = _constant(small, axes, part.window)
+class Frame(NamedTuple):
+    """What a map is where it sees nothing of the image: a small map of an image of zeros, and the axes of the map."""
+
+    small: np.ndarray
+    axes: tuple
+
+    def constant(self, window):
+        """The values (C,) of a window that lies in the middle, where they are the same everywhere; or None."""
+        if all(
+            axis.near <= cells.start and cells.stop <= axis.size - axis.far for axis, cells in zip(self.axes, window)
+        ):
+            return self.small[0, :, self.axes[0].near, self.axes[1].near]
+        return None
+
+
+def _frames(parts, frame):
+    """Yield the Frame after each part, from that before the first one. None of them depends on the image."""
+    small, axes = frame
+    for part in parts:
+        for layer, after in zip(part.layers, part.axes):
+            small, axes = _small_map(layer, small, axes, after), after
+        yield Frame(small, axes)
+
+
+def _run(part, y, place, frame, make):
+    """The output of a part at its place, from its input: y at `place`, and the frame elsewhere."""
+    values = frame.constant(part.window)
     if values is None or part.algorithm != "winograd" or is_plain():
-        return fused.run(part.windowed(), _fill(y, place, small, axes, part.window, make), winners=False)
+        return fused.run(part.windowed(), _fill(y, place, frame, part.window, make), winners=False)
     # The transform of the tiles supplies the constant. So no copy of the map with its surroundings is made.
     inside, known = _meeting(place, part.window)
     conv, *others = part.layers
@@ -128,13 +151,6 @@ def _run(part, y, place, small, axes, make):
         return winograd_conv2d(*arguments, relu=bool(others), **options)
     pooled = tuple(cells.stop - cells.start for cells in part.place)
     return winograd_conv2d_relu_pool(*arguments, pooled, winners=False, **options)[0]
-
-
-def _constant(small, axes, window):
-    """The values (C,) of the zero image in a window that lies in the middle, where they are constant; or None."""
-    if all(axis.near <= cells.start and cells.stop <= axis.size - axis.far for axis, cells in zip(axes, window)):
-        return small[0, :, axes[0].near, axes[1].near]
-    return None
 
 
 # --- the plan: which part of each map is computed ---------------------------------------------------------------------
@@ -293,8 +309,8 @@ def _cells(place):
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 
-def _fill(y, place, small, axes, wanted, make):
-    """The values of a map at `wanted`: y where it is known, at `place`, and the values of the zero image elsewhere.
+def _fill(y, place, frame, wanted, make):
+    """The values of a map at `wanted`: y where it is known, at `place`, and the frame elsewhere.
 
     Returns: a view of y if y has them all, else a new array.
     """
@@ -303,8 +319,8 @@ def _fill(y, place, small, axes, wanted, make):
         return y[(..., *known)]
     height, width = (cells.stop - cells.start for cells in wanted)
     whole = make((len(y), height, width, y.shape[1]), y.dtype)
-    rows, columns = (axis.in_small(cells) for axis, cells in zip(axes, wanted))
-    values = np.pad(small[0].transpose(1, 2, 0), ((0, 1), (0, 1), (0, 0)))  # number -1 is zero
+    rows, columns = (axis.in_small(cells) for axis, cells in zip(frame.axes, wanted))
+    values = np.pad(frame.small[0].transpose(1, 2, 0), ((0, 1), (0, 1), (0, 0)))  # number -1 is zero
     for part in _around(inside, height, width):
         whole[(slice(None), *part)] = values[rows[part[0]]][:, columns[part[1]]]
     target, source = whole[(slice(None), *inside)], y.transpose(0, 2, 3, 1)[(slice(None), *known)]
