@@ -1,8 +1,6 @@
 """Layers with weights: convolution, transposed convolution and the fully connected layer."""
 
-import functools
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,14 +13,16 @@ from fcn_from_scratch.layers import prepared
 from fcn_from_scratch.layers.base import Layer
 from fcn_from_scratch.layers.window import Window
 
+KERNEL_BYTES = 4  # of a transformed 3x3 kernel for each byte of the weight: 36 numbers for 9
+
 
 class Prepared(NamedTuple):
-    """What Conv2d.prepare made: a function that transforms the weight once, and for which weight, Hold and geometry."""
+    """What Conv2d.prepare made: a function that transforms the weight, and for which weight, Hold and geometry."""
 
     weight: np.ndarray
     held: prepared.Hold
     made_for: tuple
-    transformed: Callable
+    transformed: prepared.Once
 
 
 class Conv2d(Layer):
@@ -97,13 +97,13 @@ class Conv2d(Layer):
         transform = transformation(weight, self.stride, self.dilation, self.groups, self.algorithm)
         held = None if transform is None else prepared.hold(weight)
         if held is not None:
-            once = functools.cache(functools.partial(transform, weight))
-            self._prepared = Prepared(weight, held, (self.algorithm, self.placing), once)
+            kernel = prepared.Once(lambda: transform(weight), KERNEL_BYTES * weight.nbytes)
+            self._prepared = Prepared(weight, held, (self.algorithm, self.placing), kernel)
         return self
 
     @property
     def transformed(self):
-        """A function that returns the transformed weight: its first call computes it, and it is kept.
+        """A prepared.Once that returns the transformed weight.
 
         None without prepare, and if what prepare made does not belong to this weight and this geometry any more.
         """
