@@ -93,7 +93,7 @@ def conv2d_relu_pool(
             sizes, kernel = (geometry.padding, pool.output_size), None if transformed is None else transformed()
             return winograd_conv2d_relu_pool(x, weight, bias, *sizes, kernel, workspace, winners)
         if chosen == "im2col" and geometry.groups == 1 and not any(n % 2 for n in geometry.output_size):
-            return im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace)
+            return im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace, winners)
     y = conv2d(x, weight, bias, geometry, chosen, workspace=workspace)
     y, winner = max_pool2d_winner(y, pool)
     winner = winner + winner.dtype.type(4) * ~(y > 0)

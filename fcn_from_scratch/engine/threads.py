@@ -105,10 +105,10 @@ def run(function, items, local=None):
 
 @contextlib.contextmanager
 def meanwhile(function):
-    """Call function() in another thread while the block runs. Yields a function that waits for it: its result.
+    """Call function() in another thread while the block runs. Yields a function that waits for its result.
 
-    If there is no other thread, and inside an item of `run`, it is called when its result is wanted. Either way it
-    counts as an item of `run`, so how it is cut does not depend on the number of threads.
+    If there is no other thread, and inside an item of `run`, it is called when the result is wanted. Either way it
+    counts as an item of `run`: how its work is cut does not depend on the number of threads.
     """
     found = []
 
@@ -116,15 +116,19 @@ def meanwhile(function):
         if not found:
             found.append(function())
 
-    if workers() == 1:
-        yield lambda: _busy(work) or found[0]
-        return
-    begun = _pool().submit(contextvars.copy_context().run, _busy, work)
+    def result():
+        if begun is None:
+            _busy(work)
+        else:
+            begun.result()
+        return found[0]
+
+    begun = None if workers() == 1 else _pool().submit(contextvars.copy_context().run, _busy, work)
     try:
-        yield lambda: begun.result() or found[0]
+        yield result
     finally:
-        begun.cancel()
-        wait([begun])
+        if begun is not None and not begun.cancel():
+            wait([begun])
 
 
 def in_order(function, items, take):

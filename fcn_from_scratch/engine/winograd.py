@@ -132,22 +132,24 @@ def _convolve(x, weight, bias, padding, write, make, transformed=None, beyond=No
 
     everything = bands(len(x), *_output_size(x, padding, beyond), c, f, dtype.itemsize)
     if by_frequency.pays(everything, c, f, dtype.itemsize):
-
-        def some_of(some, scratch):
-            return by_frequency.part_of_kernel(xp, weight, some, turned, scratch) if kernel is None else kernel[some, 0]
-
+        some_of = by_frequency.kernel_of(xp, weight, turned, kernel)
         by_frequency.convolve(xp, some_of, (c, f), everything, transform, finish, make, dtype)
-        return
-    kernel = _kernel(xp, weight, make, dtype, turned) if kernel is None else kernel
+    else:
+        kernel = _kernel(xp, weight, make, dtype, turned) if kernel is None else kernel
+        _by_bands(xp, kernel, (c, f), everything, transform, finish, make)
+
+
+def _by_bands(xp, kernel, sizes, everything, transform, finish, make):
+    """Convolve one band after another. The arguments are those of winograd_frequencies.convolve; a kernel is whole."""
 
     def work(band, scratch):
-        tiles = scratch.take("tiles", FREQUENCIES, band.tiles, c)
-        products = scratch.take("products", FREQUENCIES, band.tiles, f)
+        tiles = scratch.take("tiles", FREQUENCIES, band.tiles, sizes[0])
+        products = scratch.take("products", FREQUENCIES, band.tiles, sizes[1])
         transform(tiles, band, scratch)
         multiply(xp, tiles, kernel, products)
         finish(products, band, scratch)
 
-    threads.run(work, everything, lambda: Scratch(make, dtype))
+    threads.run(work, everything, lambda: Scratch(make, kernel.dtype))
 
 
 @threads.one_blas_thread

@@ -23,7 +23,7 @@ def pays(everything, c, f, itemsize):
 def convolve(xp, kernel, sizes, everything, transform, finish, make, dtype):
     """Convolve all bands at once.
 
-    kernel     a function: (slice of the frequencies, Scratch) -> the transformed kernel for these, (n, C, F)
+    kernel     a function (slice of the frequencies, Scratch) that returns the transformed kernel for these, (n, C, F)
     sizes      (C, F)
     transform  a function (tiles, band, Scratch) that writes the transformed tiles of a band, (36, band.tiles, C)
     finish     a function (products, band, Scratch) that takes the products of a band, (36, band.tiles, F)
@@ -49,8 +49,14 @@ def convolve(xp, kernel, sizes, everything, transform, finish, make, dtype):
         threads.run(work, items, lambda: Scratch(make, dtype))
 
 
-def part_of_kernel(xp, weight, some, turned, scratch):
-    """The transformed kernel for some frequencies: (n, C, F), or (n, F, C) of a turned one."""
-    kernel = scratch.take("kernel", some.stop - some.start, *weight.shape[:2])
-    transform_kernel(xp, weight, kernel, turned, some)
-    return kernel if turned else kernel.transpose(0, 2, 1)
+def kernel_of(xp, weight, turned=False, kernel=None):
+    """The function that `convolve` takes as its kernel. It transforms the weight, or reads a transformed `kernel`."""
+
+    def of(some, scratch):
+        if kernel is not None:
+            return kernel[some, 0]
+        part = scratch.take("kernel", some.stop - some.start, *weight.shape[:2])
+        transform_kernel(xp, weight, part, turned, some)
+        return part if turned else part.transpose(0, 2, 1)
+
+    return of

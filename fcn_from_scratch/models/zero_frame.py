@@ -118,12 +118,11 @@ class Frame(NamedTuple):
     axes: tuple
 
     def constant(self, window):
-        """The values (C,) of a window that lies in the middle, where they are the same everywhere; or None."""
-        if all(
-            axis.near <= cells.start and cells.stop <= axis.size - axis.far for axis, cells in zip(self.axes, window)
-        ):
-            return self.small[0, :, self.axes[0].near, self.axes[1].near]
-        return None
+        """The values (C,) in a window that lies in the middle, where they are the same everywhere; or None."""
+        for axis, cells in zip(self.axes, window):
+            if not (axis.near <= cells.start and cells.stop <= axis.size - axis.far):
+                return None
+        return self.small[0, :, self.axes[0].near, self.axes[1].near]
 
 
 def _frames(parts, frame):
