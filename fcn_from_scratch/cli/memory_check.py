@@ -4,9 +4,11 @@ from fcn_from_scratch import geometry
 from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.dense import TiledPredictor
 from fcn_from_scratch.dense.tiles import SIZE
+from fcn_from_scratch.engine.loss_shares import layers
 from fcn_from_scratch.geometry.table import memory as in_words
 from fcn_from_scratch.lab import memory
 from fcn_from_scratch.lab.doctor.size import needed
+from fcn_from_scratch.layers import Conv2d
 from fcn_from_scratch.weights import channels_of
 
 SMALLER = "make the pictures smaller, take a smaller network, or use a machine with more memory"
@@ -22,6 +24,7 @@ def require_memory(model, size, name, device="cpu", shrinks=False, tile=None):
     room = memory.room() if device == "cpu" else None
     if room is None or not geometry.fits(model, size):  # the forward says why a size does not fit
         return
+    room = max(room - to_be_kept(model), 0)
     need = needed(model, size)[0] if tile is None else _needed_in_tiles(model, size, tile)
     if need <= room:
         return
@@ -34,6 +37,12 @@ def require_memory(model, size, name, device="cpu", shrinks=False, tile=None):
         f"{name} is {size[0]}x{size[1]} pixels, for which {model.name} needs about {in_words(need)} of memory; "
         f"{in_words(room)} are free: {remedy}"
     )
+
+
+def to_be_kept(model):
+    """Bytes that a prepared network will keep beside its weights, and does not hold yet."""
+    made = [layer.transformed for layer in layers(model) if isinstance(layer, Conv2d)]
+    return sum(kernel.nbytes_to_come for kernel in made if kernel is not None)
 
 
 def _needed_in_tiles(model, size, tile):

@@ -55,7 +55,8 @@ def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transform
 
     algorithm    one of ALGORITHMS; "auto" depends on the shapes, see `choose`
     relu         replace negative values by zero before they are written: relu(conv2d(...)) without a second pass
-    transformed  the weight after `transformation`, for a weight that is used many times
+    transformed  a function without arguments that returns the weight after `transformation`, for a weight that is used
+                 many times. It is called only if Winograd's algorithm is taken
     workspace    where the memory of y comes from, a workspace.Workspace; by default COMMON
     Returns: y (N, F, oh, ow), channels last in memory.
     """
@@ -63,7 +64,8 @@ def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transform
     if kernels.usable(x, weight, bias):
         return conv_gpu.conv2d(x, weight, bias, geometry, relu, chosen)
     if chosen == "winograd":
-        return winograd_conv2d(x, weight, bias, geometry.padding, relu, transformed, workspace)
+        kernel = None if transformed is None else transformed()
+        return winograd_conv2d(x, weight, bias, geometry.padding, relu, kernel, workspace)
     compute = {"wide": wide_conv2d, "winograd_wide": winograd_wide_conv2d}.get(chosen, im2col_conv2d)
     return compute(x, weight, bias, geometry, relu, workspace)
 
@@ -88,10 +90,10 @@ def conv2d_relu_pool(
         return conv_gpu.conv2d_relu_pool(x, weight, bias, geometry, pool, chosen)
     if get_array_module(x, weight, bias) is np:
         if chosen == "winograd":
-            sizes = geometry.padding, pool.output_size
-            return winograd_conv2d_relu_pool(x, weight, bias, *sizes, transformed, workspace, winners)
+            sizes, kernel = (geometry.padding, pool.output_size), None if transformed is None else transformed()
+            return winograd_conv2d_relu_pool(x, weight, bias, *sizes, kernel, workspace, winners)
         if chosen == "im2col" and geometry.groups == 1 and not any(n % 2 for n in geometry.output_size):
-            return im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace)
+            return im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace, winners)
     y = conv2d(x, weight, bias, geometry, chosen, workspace=workspace)
     y, winner = max_pool2d_winner(y, pool)
     winner = winner + winner.dtype.type(4) * ~(y > 0)

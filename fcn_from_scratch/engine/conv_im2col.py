@@ -59,7 +59,7 @@ def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
 
 
 @threads.one_blas_thread
-def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
+def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None, winners=True):
     """Compute im2col_conv2d, ReLU and a 2x2 max-pool in one pass: (y, winner), see engine.conv.conv2d_relu_pool.
 
     It takes NumPy arrays, one group, and an even number of output rows and columns.
@@ -71,7 +71,7 @@ def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
     padded, matrix = with_border(x, padding, kernel_size, dtype), weight_matrix(weight, dtype)
     make = empty_from(workspace, np)
     y = make((n, ph, pw, f), dtype)
-    winner = make(y.shape, "uint8")
+    winner = make(y.shape, "uint8") if winners else None
 
     def fill(block):
         image, rows = block
@@ -80,10 +80,14 @@ def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None):
             lines = part.reshape(-1, pw * f)
             lines += _along_rows(bias, pw)
         pooled = y[image, rows]
-        relu_pool(np, part.reshape(2, 2, *pooled.shape), (pooled, winner[image, rows]))
+        windows = part.reshape(2, 2, *pooled.shape)
+        if winner is None:
+            np.maximum(windows.max(axis=(0, 1)), 0, out=pooled)
+        else:
+            relu_pool(np, windows, (pooled, winner[image, rows]))
 
     threads.run(fill, block_list(np, n, ph, 4 * patch_bytes(pw, kernel_size, c, dtype)))
-    return channels_first(y), channels_first(winner)
+    return channels_first(y), None if winner is None else channels_first(winner)
 
 
 def im2col_input_grad(dy, x_shape, weight, geometry, workspace=None):

@@ -103,6 +103,34 @@ def run(function, items, local=None):
         other.result()
 
 
+@contextlib.contextmanager
+def meanwhile(function):
+    """Call function() in another thread while the block runs. Yields a function that waits for its result.
+
+    If there is no other thread, and inside an item of `run`, it is called when the result is wanted. Either way it
+    counts as an item of `run`: how its work is cut does not depend on the number of threads.
+    """
+    found = []
+
+    def work():
+        if not found:
+            found.append(function())
+
+    def result():
+        if begun is None:
+            _busy(work)
+        else:
+            begun.result()
+        return found[0]
+
+    begun = None if workers() == 1 else _pool().submit(contextvars.copy_context().run, _busy, work)
+    try:
+        yield result
+    finally:
+        if begun is not None and not begun.cancel():
+            wait([begun])
+
+
 def in_order(function, items, take):
     """Like `run`; then take(number, result) gets what the function returned for each item, in the order of the items.
 

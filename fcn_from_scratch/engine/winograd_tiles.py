@@ -95,22 +95,24 @@ def pixels_last(x, dtype):
     return x.transpose(0, 2, 3, 1).astype(dtype, copy=False)
 
 
-def tiles_of(xp, matrix, source, band, padding, out, scratch):
+def tiles_of(xp, matrix, source, band, padding, out, scratch, beyond=None):
     """Compute matrix d matrix^T for every tile d of the band, into out (36, tiles, C). The tiles lie 4 pixels apart.
 
     matrix   INPUT, for tiles of 6x6 pixels, or the transpose of OUTPUT, for tiles of 4x4
-    source   (N, H, W, C). Pixels outside it are zero; `padding` rows and columns of them lie before the first tile
+    source   (N, H, W, C). The first tile begins `padding` rows and columns before it
+    beyond   the values (C,) of the pixels outside the source; None: zeros
     Both axes are one matrix product each: first over whole rows of the image, then over the columns of each tile.
     """
     (m, n, columns), (ph, pw), (width, c) = band.shape, padding, source.shape[2:]
     frequencies, side = matrix.shape
     matrix = xp.asarray(matrix.astype(out.dtype, order="C"))
     high, wide = (OUTPUTS * (count - 1) + side for count in (n, columns))
-    rows = _rows(source[band.images], OUTPUTS * band.rows.start - ph, high, scratch)
+    rows = _rows(source[band.images], OUTPUTS * band.rows.start - ph, high, scratch, beyond)
     lines = strided(rows, 0, ((N, m, 1), (H, n, OUTPUTS), (H, side, 1), (W, width, 1), (C, c, 1)))
     vertical = scratch.take("a", frequencies, m, n, wide, c)
-    vertical[:, :, :, :pw] = 0
-    vertical[:, :, :, pw + width :] = 0
+    sides = 0 if beyond is None else (matrix @ xp.broadcast_to(beyond, (side, c)))[:, None, None, None]
+    vertical[:, :, :, :pw] = sides
+    vertical[:, :, :, pw + width :] = sides
     inside = vertical[:, :, :, pw : pw + width].reshape(frequencies, m, n, width * c)
     _product(xp, matrix, lines.reshape(m, n, side, width * c), inside.transpose(1, 2, 0, 3))
     places = (0, frequencies, 1), (1, m, 1), (2, n, 1), (3, columns, OUTPUTS), (3, side, 1), (4, c, 1)
@@ -195,14 +197,15 @@ def write_pooled(xp, tiles, band, size, y, winner=None):
     write_tiles(xp, place, band, winner)
 
 
-def _rows(source, first, count, scratch):
-    """The rows first ... first + count - 1 of images (m, H, W, C). Rows outside are zero."""
+def _rows(source, first, count, scratch, beyond=None):
+    """The rows first ... first + count - 1 of images (m, H, W, C). Rows outside are `beyond`, as in tiles_of."""
     m, h, w, c = source.shape
     low, high = max(first, 0), max(min(first + count, h), 0)
     if (low, high) == (first, first + count):
         return source[:, low:high]
     rows = scratch.take("rows", m, count, w, c)
-    rows[:, : low - first] = 0
+    beyond = 0 if beyond is None else beyond
+    rows[:, : low - first] = beyond
     rows[:, low - first : max(high - first, 0)] = source[:, low:high]
-    rows[:, max(high - first, 0) :] = 0
+    rows[:, max(high - first, 0) :] = beyond
     return rows

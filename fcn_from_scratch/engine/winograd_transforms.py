@@ -101,13 +101,14 @@ KERNEL = both_axes(_G)
 
 
 @threads.one_blas_thread
-def transform_kernel(xp, weight, out, turned=False):
+def transform_kernel(xp, weight, out, turned=False, some=slice(None)):
     """Compute G weight G^T for weight (F, C, 3, 3), into out (36, F, C).
 
     turned   transform the kernel turned by 180 degrees
+    some     a slice: for these of the 36 frequencies only
     """
     taps = weight.transpose(0, 2, 3, 1).reshape(len(weight), TAPS * TAPS, -1).astype(out.dtype, copy=False)
-    factor = xp.asarray((KERNEL[:, ::-1] if turned else KERNEL).astype(out.dtype, order="C"))
+    factor = xp.asarray((KERNEL[some, ::-1] if turned else KERNEL[some]).astype(out.dtype, order="C"))
 
     def transform(filters):
         xp.matmul(factor, taps[filters], out=out[:, filters].transpose(1, 0, 2))

@@ -6,8 +6,10 @@ touches a gigabyte a step in this way.
 
 A Workspace lends parts of its own blocks of memory instead. Its `empty` works like numpy.empty. When an array and all
 its views are gone, its part is free for the next arrays. Free neighbours become one part again. So many smaller maps
-can use the memory of the first layer's map. In all, a workspace takes little more memory than the arrays that exist at
-the same time (tests/models/test_memory.py). Nobody has to hand a part back, and no part is lent twice.
+can use the memory of the first layer's map. Blocks are large: this costs addresses but no memory, since the system
+hands memory out only where it is touched. The more parts have neighbours, the less is ever touched. In all, a workspace
+takes little more memory than the arrays that exist at the same time (tests/models/test_memory.py). Nobody has to hand a
+part back, and no part is lent twice.
 
 By default arrays come from COMMON. It keeps at most 64 MiB: enough for a loop over the layers of a small network.
 `layer.use(Workspace())` lets a network's large arrays come from a workspace of its own, which keeps all of its memory.
@@ -21,6 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fcn_from_scratch.browser import IN_BROWSER
+
+BLOCK_BYTES = 0 if IN_BROWSER else 1 << 28  # of a block at least; a browser hands out all memory at once
 LEAST_BYTES = 1 << 18  # smaller arrays come from numpy.empty: malloc reuses small memory by itself
 PAGE = 4096  # bytes; parts begin and end at multiples of it, so that arrays lie in memory as numpy.empty's do
 
@@ -50,11 +55,12 @@ class Workspace:
     """Blocks of memory for arrays, see above. Several threads may use it.
 
     most   bytes of free memory to keep at most; None: no limit. With a limit, arrays of more than a quarter of it come
-           from numpy.empty
+           from numpy.empty, and no block is larger than the array for which it is made
+    block  bytes of a new block at least, if there is no limit
     """
 
-    def __init__(self, most=None):
-        self.most = most
+    def __init__(self, most=None, block=BLOCK_BYTES):
+        self.most, self.block = most, block if most is None else 0
         self._returned = deque()  # parts whose arrays are gone; one may be appended at any moment, even during `empty`
         self._free = []  # no two of these touch
         self._lock = threading.Lock()
@@ -81,7 +87,7 @@ class Workspace:
 
     def __reduce__(self):
         """A pickled network gets an empty workspace of its own."""
-        return type(self), (self.most,)
+        return type(self), (self.most, self.block)
 
     def _part(self, size):
         """A part of the smallest free part that is large enough, or a new block.
@@ -97,7 +103,16 @@ class Workspace:
             unused = [part for part in self._free if part.is_whole]
             if unused:
                 self._drop(max(unused, key=lambda part: part.nbytes))
-        return Part(np.empty(size, np.uint8), 0, size)
+            block = self._new_block(size)
+            self._free.append(Part(block, 0, block.nbytes))
+            return self._cut(self._free[-1], size)
+
+    def _new_block(self, size):
+        """Memory for `size` bytes, and for more where the system grants it."""
+        try:
+            return np.empty(max(size, self.block), np.uint8)
+        except MemoryError:  # there may be a limit on addresses
+            return np.empty(size, np.uint8)
 
     def _cut(self, part, size):
         """The first `size` bytes of a free part. The rest stays free."""

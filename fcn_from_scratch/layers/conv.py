@@ -13,14 +13,16 @@ from fcn_from_scratch.layers import prepared
 from fcn_from_scratch.layers.base import Layer
 from fcn_from_scratch.layers.window import Window
 
+KERNEL_BYTES = 4  # of a transformed 3x3 kernel for each byte of the weight: 36 numbers for 9
+
 
 class Prepared(NamedTuple):
-    """What Conv2d.prepare made: the transformed weight, and for which weight, Hold and geometry it was made."""
+    """What Conv2d.prepare made: a function that transforms the weight, and for which weight, Hold and geometry."""
 
     weight: np.ndarray
     held: prepared.Hold
     made_for: tuple
-    transformed: np.ndarray
+    transformed: prepared.Once
 
 
 class Conv2d(Layer):
@@ -84,21 +86,27 @@ class Conv2d(Layer):
         return super().train(mode)
 
     def prepare(self, mode=True):
-        """Like Layer.prepare. It transforms the kernel for Winograd's algorithm, into four times the weight's memory.
-        Nothing happens on a GPU and for other convolutions."""
+        """Like Layer.prepare. The next forward by Winograd's algorithm keeps the kernel that it transforms, which takes
+        four times the weight's memory. Nothing happens on a GPU and for other convolutions."""
         super().prepare(mode)
+        if mode and self.transformed is not None:
+            return self
         self._prepared, weight = None, self.params["weight"]
         if not mode or not isinstance(weight, np.ndarray):
             return self
         transform = transformation(weight, self.stride, self.dilation, self.groups, self.algorithm)
         held = None if transform is None else prepared.hold(weight)
         if held is not None:
-            self._prepared = Prepared(weight, held, (self.algorithm, self.placing), transform(weight))
+            kernel = prepared.Once(lambda: transform(weight), KERNEL_BYTES * weight.nbytes)
+            self._prepared = Prepared(weight, held, (self.algorithm, self.placing), kernel)
         return self
 
     @property
     def transformed(self):
-        """The transformed weight that prepare made, if it still belongs to this weight and this geometry; or None."""
+        """A prepared.Once that returns the transformed weight.
+
+        None without prepare, and if what prepare made does not belong to this weight and this geometry any more.
+        """
         if self._prepared is None:
             return None
         weight, held, made_for, transformed = self._prepared

@@ -39,6 +39,27 @@ class Hold:
                 array.flags.writeable = True
 
 
+class Once:
+    """A function without arguments: its first call computes a value, which it keeps.
+
+    nbytes   the memory that the value takes
+    """
+
+    def __init__(self, compute, nbytes):
+        self.nbytes = nbytes
+        self._compute, self._value = compute, None
+
+    @property
+    def nbytes_to_come(self):
+        """The memory that the first call will take, 0 after it."""
+        return self.nbytes if self._value is None else 0
+
+    def __call__(self):
+        if self._value is None:
+            self._value = self._compute()  # two threads may both compute it: they get the same numbers
+        return self._value
+
+
 def hold(weight):
     """Make a weight read-only, together with the array that owns its memory. Returns: its Hold.
 

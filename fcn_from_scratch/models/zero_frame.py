@@ -27,7 +27,8 @@ from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.conv import choose
 from fcn_from_scratch.engine.im2col import channels_first
 from fcn_from_scratch.engine.micro_batches import METHODS
-from fcn_from_scratch.engine.winograd_transforms import OUTPUTS
+from fcn_from_scratch.engine.winograd import Beyond, winograd_conv2d, winograd_conv2d_relu_pool
+from fcn_from_scratch.engine.winograd_transforms import OUTPUTS, TAPS
 from fcn_from_scratch.engine.workspace import empty_from
 from fcn_from_scratch.layers import Conv2d, MaxPool2d, fused
 from fcn_from_scratch.models.fcn import FCN
@@ -93,23 +94,62 @@ def run_trunk(trunk, x):
     if not parts:
         return trunk(x)
     maps, make = {}, empty_from(trunk.layers[0].workspace, np)
-    y, place, axes = x, tuple(axis.seen for axis in parts[0].before), parts[0].before
-    small = np.zeros((1, x.shape[1], 1, 1), x.dtype)
-    for part in parts:
-        y = _fill(y, place, small, axes, part.window, make)  # the old y is freed
-        y = fused.run(part.windowed(), y, winners=False)
-        for layer, after in zip(part.layers, part.axes):
-            small, axes = _small_map(layer, small, axes, after), after
-        place = part.place
-        if part.name in trunk.taps or part is parts[-1]:
-            everything = tuple(slice(0, axis.size) for axis in axes)
-            y, place = _fill(y, place, small, axes, everything, make), everything
-        if part.name in trunk.taps:
-            maps[part.name] = y
+    y, place = x, tuple(axis.seen for axis in parts[0].before)
+    frame = Frame(np.zeros((1, x.shape[1], 1, 1), x.dtype), parts[0].before)
+    with threads.meanwhile(lambda: list(_frames(parts, frame))) as frames:
+        for number, part in enumerate(parts):
+            y = _run(part, y, place, frame, make)  # the old y is freed
+            frame, place = frames()[number], part.place
+            if part.name in trunk.taps or part is parts[-1]:
+                everything = tuple(slice(0, axis.size) for axis in frame.axes)
+                y, place = _fill(y, place, frame, everything, make), everything
+            if part.name in trunk.taps:
+                maps[part.name] = y
     names = list(trunk.children)
     rest = names[names.index(parts[-1].name) + 1 :]
     y, others = fused.forward({name: trunk.children[name] for name in rest}, y, trunk.taps, winners=False)
     return y, maps | others
+
+
+class Frame(NamedTuple):
+    """What a map is where it sees nothing of the image: a small map of an image of zeros, and the axes of the map."""
+
+    small: np.ndarray
+    axes: tuple
+
+    def constant(self, window):
+        """The values (C,) in a window that lies in the middle, where they are the same everywhere; or None."""
+        for axis, cells in zip(self.axes, window):
+            if not (axis.near <= cells.start and cells.stop <= axis.size - axis.far):
+                return None
+        return self.small[0, :, self.axes[0].near, self.axes[1].near]
+
+
+def _frames(parts, frame):
+    """Yield the Frame after each part, from that before the first one. None of them depends on the image."""
+    small, axes = frame
+    for part in parts:
+        for layer, after in zip(part.layers, part.axes):
+            small, axes = _small_map(layer, small, axes, after), after
+        yield Frame(small, axes)
+
+
+def _run(part, y, place, frame, make):
+    """The output of a part at its place, from its input: y at `place`, and the frame elsewhere."""
+    values = frame.constant(part.window)
+    if values is None or part.algorithm != "winograd" or is_plain():
+        return fused.run(part.windowed(), _fill(y, place, frame, part.window, make), winners=False)
+    # The transform of the tiles supplies the constant. So no copy of the map with its surroundings is made.
+    inside, known = _meeting(place, part.window)
+    conv, *others = part.layers
+    size = tuple(cells.stop - cells.start - TAPS + 1 for cells in part.window)
+    arguments = y[(..., *known)], conv.params["weight"], conv.params.get("bias"), tuple(cells.start for cells in inside)
+    kernel = None if conv.transformed is None else conv.transformed()
+    options = {"transformed": kernel, "workspace": conv.workspace, "beyond": Beyond(values, size)}
+    if len(others) < 2:
+        return winograd_conv2d(*arguments, relu=bool(others), **options)
+    pooled = tuple(cells.stop - cells.start for cells in part.place)
+    return winograd_conv2d_relu_pool(*arguments, pooled, winners=False, **options)[0]
 
 
 # --- the plan: which part of each map is computed ---------------------------------------------------------------------
@@ -268,8 +308,8 @@ def _cells(place):
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 
-def _fill(y, place, small, axes, wanted, make):
-    """The values of a map at `wanted`: y where it is known, at `place`, and the values of the zero image elsewhere.
+def _fill(y, place, frame, wanted, make):
+    """The values of a map at `wanted`: y where it is known, at `place`, and the frame elsewhere.
 
     Returns: a view of y if y has them all, else a new array.
     """
@@ -278,8 +318,8 @@ def _fill(y, place, small, axes, wanted, make):
         return y[(..., *known)]
     height, width = (cells.stop - cells.start for cells in wanted)
     whole = make((len(y), height, width, y.shape[1]), y.dtype)
-    rows, columns = (axis.in_small(cells) for axis, cells in zip(axes, wanted))
-    values = np.pad(small[0].transpose(1, 2, 0), ((0, 1), (0, 1), (0, 0)))  # number -1 is zero
+    rows, columns = (axis.in_small(cells) for axis, cells in zip(frame.axes, wanted))
+    values = np.pad(frame.small[0].transpose(1, 2, 0), ((0, 1), (0, 1), (0, 0)))  # number -1 is zero
     for part in _around(inside, height, width):
         whole[(slice(None), *part)] = values[rows[part[0]]][:, columns[part[1]]]
     target, source = whole[(slice(None), *inside)], y.transpose(0, 2, 3, 1)[(slice(None), *known)]

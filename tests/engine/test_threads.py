@@ -49,6 +49,54 @@ def test_every_item_is_done_once(several):
     assert sorted(done) == list(range(50))
 
 
+class TestMeanwhile:
+    def test_another_thread_works_while_the_block_runs(self, several):
+        asked = threading.Event()
+
+        def wait_until_asked():
+            assert asked.wait(10)
+            return threading.get_ident(), threads.workers(), threads.shares()
+
+        with threads.meanwhile(wait_until_asked) as result:
+            asked.set()
+            thread, *_ = result()
+            assert result() == result()
+        assert thread != threading.get_ident()
+
+    def test_without_another_thread_it_is_called_once_when_it_is_wanted(self, monkeypatch):
+        monkeypatch.setattr(threads, "workers", lambda: 1)
+        calls = []
+        with threads.meanwhile(lambda: calls.append(threads.shares()) or len(calls)) as result:
+            assert not calls
+            assert [result(), result()] == [1, 1]
+        assert calls == [1], "it counts as an item of `run`"
+
+    def test_an_exception_comes_through(self, several):
+        def wrong():
+            raise ValueError("wrong")
+
+        with pytest.raises(ValueError, match="wrong"), threads.meanwhile(wrong) as result:
+            result()
+
+    def test_nothing_runs_on_after_the_block(self, several):
+        done = []
+
+        def slow():
+            time.sleep(0.2)
+            done.append(1)
+
+        with threads.meanwhile(slow):
+            time.sleep(0.05)
+        assert done == [1]
+
+    def test_the_block_can_use_all_threads(self, several):
+        done = []
+        with threads.meanwhile(lambda: threads.run(done.append, range(5))) as result:
+            threads.run(done.append, range(5, 50))
+            result()
+        assert sorted(done) == list(range(50))
+
+
 @pytest.mark.parametrize("wrong", [0, 7])
 def test_an_exception_comes_through(several, wrong):
     def work(item):

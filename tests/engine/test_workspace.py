@@ -52,7 +52,7 @@ def test_what_is_held_is_never_lent_again():
 
 
 def test_the_smallest_part_that_fits_is_taken_and_a_new_block_replaces_one_too_small():
-    workspace = Workspace()
+    workspace = Workspace(block=0)
     arrays = [workspace.empty((n, *LARGE), np.float32) for n in (3, 1, 2)]
     places, size = [place(array) for array in arrays], arrays[1].nbytes
     del arrays
@@ -65,7 +65,7 @@ def test_the_smallest_part_that_fits_is_taken_and_a_new_block_replaces_one_too_s
 
 
 def test_a_large_map_leaves_its_memory_to_smaller_ones():
-    workspace = Workspace()
+    workspace = Workspace(block=0)
     first = place(workspace.empty((4, *LARGE), np.float32))
     smaller = [workspace.empty((n, *LARGE), np.float32) for n in (1, 2, 1)]
     size = smaller[0].nbytes
@@ -77,10 +77,34 @@ def test_a_large_map_leaves_its_memory_to_smaller_ones():
     assert place(workspace.empty((4, *LARGE), np.float32)) == first
 
 
+def test_arrays_share_one_large_block():
+    workspace = Workspace(block=9 * SIZE)
+    arrays = [workspace.empty((n * SIZE,), np.uint8) for n in (1, 2, 3)]
+    assert [place(array) - place(arrays[0]) for array in arrays] == [0, SIZE, 3 * SIZE]
+    assert workspace.free_bytes == 3 * SIZE
+    larger = workspace.empty((10 * SIZE,), np.uint8)
+    assert workspace.free_bytes == 3 * SIZE, "one that does not fit gets a block of its own size"
+    del arrays, larger
+    assert workspace.free_bytes == 19 * SIZE
+
+
+def test_without_room_for_a_large_block_a_small_one_will_do(monkeypatch):
+    def empty(size, *rest):
+        if size > 2 * SIZE:
+            raise MemoryError
+        return EMPTY(size, *rest)
+
+    workspace = Workspace(block=3 * SIZE)
+    monkeypatch.setattr(np, "empty", empty)
+    assert workspace.empty((2 * SIZE,), np.uint8).size == 2 * SIZE
+    with pytest.raises(MemoryError):
+        workspace.empty((4 * SIZE,), np.uint8)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_no_two_arrays_overlap(seed):
     """Arrays of random sizes come and go. Each is filled with its own number, and must still hold it when it goes."""
-    rng, workspace, held = np.random.default_rng(seed), Workspace(), {}
+    rng, workspace, held = np.random.default_rng(seed), Workspace(block=0), {}
     for number in range(150):
         array = workspace.empty((LEAST_BYTES + int(rng.integers(LEAST_BYTES)),), np.uint8)
         array[...] = number

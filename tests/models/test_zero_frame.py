@@ -152,10 +152,10 @@ def test_the_work_that_is_saved(monkeypatch):
     names = {id(model.params[f"{name}.weight"]): name for name in model.trunk.children if "conv" in name}
 
     def counted(function):
-        def count(x, weight, bias, geometry, *args, **options):
-            name = names.get(id(weight), "others")
-            done[name] = done.get(name, 0) + np.prod(geometry.output_size) * weight.size
-            return function(x, weight, bias, geometry, *args, **options)
+        def count(x, weight, bias, place, *args, beyond=None, **options):
+            name, size = names.get(id(weight), "others"), place.output_size if beyond is None else beyond.size
+            done[name] = done.get(name, 0) + np.prod(size) * weight.size
+            return function(x, weight, bias, place, *args, **options | ({"beyond": beyond} if beyond else {}))
 
         return count
 
@@ -163,6 +163,8 @@ def test_the_work_that_is_saved(monkeypatch):
         for function in ("conv2d", "conv2d_relu_pool"):
             if getattr(module, function).__name__ != "count":
                 monkeypatch.setattr(module, function, counted(getattr(module, function)))
+    for function in ("winograd_conv2d", "winograd_conv2d_relu_pool"):  # of a part in a constant surrounding
+        monkeypatch.setattr(zero_frame, function, counted(getattr(zero_frame, function)))
     model(x)
     whole = dict(done)
     done.clear()

@@ -292,7 +292,7 @@ class TestEvaluation:
 
     def test_memory_does_not_grow_over_pictures_of_many_sizes(self, monkeypatch):
         monkeypatch.setattr(threads, "most", lambda: 1)  # how many blocks two threads hold at once is chance
-        model, workspace = models.build("mini_fcn8s", 5, seed=0).eval(), Workspace()
+        model, workspace = models.build("mini_fcn8s", 5, seed=0).eval(), Workspace(block=0)
         model.use(workspace)
         rng, held = np.random.default_rng(0), []
         for _ in range(6):

@@ -168,6 +168,27 @@ MUTANTS = [
         ZERO_FRAME,
     ),
     Mutant(
+        "what is constant around a part is its corner",
+        "models.zero_frame.Frame.constant",
+        "self.small[0, :, self.axes[0].near, self.axes[1].near]",
+        "self.small[0, :, 0, 0]",
+        ZERO_FRAME,
+    ),
+    Mutant(
+        "a window near the border is taken for constant",
+        "models.zero_frame.Frame.constant",
+        "axis.near <= cells.start and",
+        "",
+        ZERO_FRAME,
+    ),
+    Mutant(
+        "a part of a map begins at the edge of its window",
+        "models.zero_frame._run",
+        "tuple(cells.start for cells in inside)",
+        "(0, 0)",
+        ZERO_FRAME,
+    ),
+    Mutant(
         "the frame knows no padding",
         "models.zero_frame.Axis.after",
         "near = -(-(self.near + padding) // stride)",

@@ -16,6 +16,20 @@ MUTANTS = [
         "engine/test_workspace.py",
     ),
     Mutant(
+        "what runs meanwhile is left behind",
+        "engine.threads.meanwhile",
+        "wait([begun])",
+        "pass",
+        THREADS,
+    ),
+    Mutant(
+        "a new block is only as large as its array",
+        "engine.workspace.Workspace._new_block",
+        "np.empty(max(size, self.block), np.uint8)",
+        "np.empty(size, np.uint8)",
+        "engine/test_workspace.py",
+    ),
+    Mutant(
         "the mean of the parts' means",
         "engine.loss_shares.part_shares",
         "return mine / np.where(whole > 0, whole, 1)",

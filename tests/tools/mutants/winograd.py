@@ -8,6 +8,7 @@ RUNS = "layers/test_fused.py"
 WINO = "engine/test_winograd.py"
 WINO_WIDE = "engine/test_winograd_wide.py"
 SMALL = "engine/test_small_products.py"
+FREQUENCIES = "engine/test_winograd_frequencies.py"
 
 MUTANTS = [
     Mutant(
@@ -34,8 +35,8 @@ MUTANTS = [
     Mutant(
         "Winograd's kernel is not turned",
         "engine.winograd_transforms.transform_kernel",
-        "KERNEL[:, ::-1] if turned",
-        "KERNEL if turned",
+        "KERNEL[some, ::-1] if turned",
+        "KERNEL[some] if turned",
         WINO,
     ),
     Mutant(
@@ -69,14 +70,14 @@ MUTANTS = [
     Mutant(
         "columns before the first tile hold old numbers",
         "engine.winograd_tiles.tiles_of",
-        "vertical[:, :, :, :pw] = 0",
+        "vertical[:, :, :, :pw] = sides",
         "pass",
         WINO,
     ),
     Mutant(
         "columns behind the image hold old numbers",
         "engine.winograd_tiles.tiles_of",
-        "vertical[:, :, :, pw + width :] = 0",
+        "vertical[:, :, :, pw + width :] = sides",
         "pass",
         WINO,
     ),
@@ -116,25 +117,60 @@ MUTANTS = [
         "engine/test_conv.py",
     ),
     Mutant(
-        "the transformed weight is a view",
-        "engine.winograd.transformed_weight",
-        "np.ascontiguousarray(_kernel(weight, weight, None)[0])",
-        "_kernel(weight, weight, None)[0]",
-        WINO,
-    ),
-    Mutant(
         "the transformed weight is for the gradient",
         "engine.winograd.transformed_weight",
-        "_kernel(weight, weight, None)[0]",
-        "_kernel(weight, weight, None, turned=True)[0]",
+        "xp.empty, weight.dtype)",
+        "xp.empty, weight.dtype, turned=True)",
         WINO,
     ),
     Mutant(
         "a transformed weight of another dtype is used",
-        "engine.winograd._forward_kernel",
-        "if transformed is not None and transformed.dtype == checks.floating_result(xp, x, weight):",
-        "if transformed is not None:",
+        "engine.winograd._convolve",
+        "transformed if transformed is not None and transformed.dtype == dtype else None",
+        "transformed",
         f"{WINO} {PREPARE}",
+    ),
+    Mutant(
+        "rows beyond a part of a map are zero",
+        "engine.winograd_tiles._rows",
+        "beyond = 0 if beyond is None else beyond",
+        "beyond = 0",
+        FREQUENCIES,
+    ),
+    Mutant(
+        "columns beyond a part of a map are zero",
+        "engine.winograd_tiles.tiles_of",
+        "sides = 0 if beyond is None else",
+        "sides = 0 if True else",
+        FREQUENCIES,
+    ),
+    Mutant(
+        "a part of a map has as much padding behind it as before it",
+        "engine.winograd._output_size",
+        "beyond.size if beyond else",
+        "beyond.size if False else",
+        FREQUENCIES,
+    ),
+    Mutant(
+        "each part of the kernel is the first frequencies",
+        "engine.winograd_transforms.transform_kernel",
+        "KERNEL[some])",
+        "KERNEL[: len(KERNEL[some])])",
+        FREQUENCIES,
+    ),
+    Mutant(
+        "a kernel transformed in advance is read from its beginning",
+        "engine.winograd_frequencies.kernel_of",
+        "kernel[some, 0]",
+        "kernel[: some.stop - some.start, 0]",
+        FREQUENCIES,
+    ),
+    Mutant(
+        "bands that are computed at once take each other's places",
+        "engine.winograd_frequencies.convolve",
+        "count += band.tiles",
+        "count = band.tiles",
+        FREQUENCIES,
     ),
     Mutant(
         "F(2, 7) at a point whose powers are large",
