@@ -4,8 +4,8 @@ Every function here gives the same result as the op of the same name, up to roun
 `with fcn_from_scratch.plain():`. The tests compare both.
 
 convolution      conv: the choice of an algorithm; im2col, conv_im2col, conv_wide: patches times weights; conv_gpu;
-                 winograd, winograd_weight_grad, winograd_tiles, winograd_transforms, winograd_wide: fewer
-                 multiplications; conv_transpose
+                 winograd, winograd_frequencies, winograd_weight_grad, winograd_tiles, winograd_transforms,
+                 winograd_wide: fewer multiplications; conv_transpose
 other ops        pooling, pooling_windows, loss, pixelwise; gpu: ops that one CUDA kernel computes
 memory, cores    workspace: reuse of memory; threads: blocks of work on several cores
 whole networks   replica, micro_batches, loss_shares: parts of a batch, with a thread for each, or a process:
