@@ -65,7 +65,7 @@ class Channel:
 
 
 class _Pickler(pickle.Pickler):
-    """Keeps the order in which an array lies in memory: channels last, for example. It decides on speed."""
+    """Keeps the order in which an array lies in memory, such as channels last. The receiver's speed depends on it."""
 
     def reducer_override(self, value):
         if type(value) is not np.ndarray or value.flags.c_contiguous:

@@ -108,6 +108,7 @@ def conv2d_backward(dy, x, weight, geometry, out=None, algorithm="auto", *, work
     by_tiles = chosen == "winograd" and not on_gpu
     if by_tiles:
         _, total = winograd_weight_grad(dy, x, geometry.padding, dweight, workspace)
+        total = total.astype(checks.floating_result(get_array_module(dy), dy), copy=False)
     else:
         total = 0 if dbias is None else conv2d_bias_grad(dy)
     if dbias is not None:

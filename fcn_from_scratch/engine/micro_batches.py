@@ -64,12 +64,12 @@ class MicroBatches:
             name = getattr(layer, "label", type(layer).__name__)
             if not _inner_layers(layer) <= set(map(id, known)):
                 return (
-                    f"{name} holds layers that are not among its children, so no batch is cut into parts for the "
-                    "threads. Make it a layers.Container of them"
+                    f"{name} holds layers that are not among its children, so no batch is cut into parts. "
+                    "Make it a layers.Container of them"
                 )
             if not _per_picture(layer):
                 return (
-                    f"{name} may look at the whole batch, so no batch is cut into parts for the threads. If each of "
+                    f"{name} may look at the whole batch, so no batch is cut into parts. If each of "
                     "its outputs depends on one picture only, without random numbers, declare per_picture = True"
                 )
         return None

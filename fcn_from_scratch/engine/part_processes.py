@@ -1,14 +1,14 @@
 """Processes for the parts of a batch: they do not wait for each other's Python lock, as threads do.
 
 A part goes to a process with all that it needs: the replica of the network, the pictures and the labels (channel). The
-process keeps nothing from part to part. So whatever changed in the network since the last step, it is there. The same
+process keeps nothing from part to part. So it always computes with the network as it is now. The same
 code computes the same numbers in the same order, so a run does not depend on who computed a part.
 
 The processes are started in the background, once a run has trained for START_AFTER seconds. A short run never needs
 them. Until they are ready, and whenever one cannot do its work, a thread does it: if the network cannot be pickled, if
-memory runs out, or if the process was stopped. They end with the last trainer that uses them, or with this process.
-They are used on Linux only (for memory that both processes see, and that nobody has to remove). FCN_PROCESSES=0 in the
-environment turns them off.
+memory runs out, or if the process was killed or stopped. They end with the last trainer that uses them, or with this
+process. They are used on Linux only: there, shared memory needs no file that somebody must remove. FCN_PROCESSES=0 in
+the environment turns them off.
 """
 
 import contextlib
@@ -26,8 +26,9 @@ from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.channel import Channel
 
 START_AFTER = 1.0  # seconds in the parts of batches
+LONGEST = 60.0  # seconds to wait for an answer; a process that was stopped never gives one
 ONE_THREAD = {"FCN_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-PATIENCE = 3.0  # seconds that a process has for its end
+PATIENCE = 3.0  # seconds to wait until a process has ended
 
 
 def allowed():
@@ -138,22 +139,21 @@ class _PartProcess:
     """One process, as seen from here. It is `lost` if it has ended, or if it may be in the middle of a message."""
 
     def __init__(self, work):
-        memory = [os.memfd_create(name) for name in ("fcn-requests", "fcn-answers")]
-        path = [each for each in sys.path if isinstance(each, str)]
-        code = f"import sys; sys.path[:] = {path}; from {__package__}.part_worker import serve; serve{(*memory,)}"
         self.lost = self.answered = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pass_fds=memory,
-            env={**os.environ, **ONE_THREAD},
-            start_new_session=True,  # Ctrl-C in a terminal is for this process alone, which ends the other one
-        )
-        weakref.finalize(self, _end, self._process, memory)
-        pipes = self._process.stdin, self._process.stdout
-        self._requests, self._answers = (Channel(pipe, each) for pipe, each in zip(pipes, memory))
+        with contextlib.ExitStack() as opened:  # an error closes what it holds
+
+            def held(descriptor):
+                opened.callback(os.close, descriptor)
+                return descriptor
+
+            memory = [held(os.memfd_create(name)) for name in ("fcn-requests", "fcn-answers")]
+            ours, theirs = map(held, os.pipe())
+            self._process = _started(*memory, theirs)
+            opened.pop_all()
+        os.close(theirs)
+        answers = os.fdopen(ours, "rb")
+        weakref.finalize(self, _end, self._process, answers, memory)
+        self._requests, self._answers = Channel(self._process.stdin, memory[0]), Channel(answers, memory[1])
         self.begin(work, None, ())
 
     @property
@@ -162,10 +162,16 @@ class _PartProcess:
 
     def is_ready(self):
         """Whether it has answered for the first time, or ended before."""
-        answered = bool(select.select([self._process.stdout], [], [], 0)[0])
-        if answered:
-            self.end()
+        answered = self._has_answered(0)
+        if answered and self.end() != threads.blas_kernel():  # it would round in another way
+            self.lost = True
         return answered
+
+    def _has_answered(self, seconds):
+        """Whether there is an answer, or the end of all answers, within this time."""
+        poll = select.poll()
+        poll.register(self._answers.pipe, select.POLLIN)
+        return bool(poll.poll(1000 * seconds))
 
     def begin(self, work, model, arguments):
         """Send a request. Returns: whether it was sent."""
@@ -183,6 +189,8 @@ class _PartProcess:
     def end(self):
         """Wait for the answer. It is None if the process could not do the work, or has ended."""
         self.lost = True
+        if not self._has_answered(LONGEST):
+            return None
         try:
             answer = self._answers.receive()
         except Exception:  # it has ended, perhaps in the middle of the answer
@@ -191,9 +199,28 @@ class _PartProcess:
         return answer
 
 
-def _end(process, memory):
+def _started(*descriptors):
+    """Start the process. It gets these descriptors; they are the arguments of part_worker.serve."""
+    path = [each for each in sys.path if isinstance(each, str)]
+    call = f"serve{descriptors}"
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"import sys; sys.path[:] = {path}; from {__package__}.part_worker import serve; {call}",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=descriptors,
+        env={**os.environ, **ONE_THREAD},
+        start_new_session=True,  # Ctrl-C in a terminal is for this process alone, which ends the other one
+    )
+
+
+def _end(process, answers, memory):
     """End a process and give everything back. It ends by itself when its pipe is closed."""
-    for pipe in (process.stdin, process.stdout):
+    for pipe in (process.stdin, answers):
         with contextlib.suppress(OSError):  # a request that nobody will read
             pipe.close()
     for each in memory:

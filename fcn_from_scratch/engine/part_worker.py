@@ -12,11 +12,10 @@ from fcn_from_scratch.engine.loss_shares import leaves
 from fcn_from_scratch.engine.workspace import Workspace
 
 
-def serve(memory_of_requests, memory_of_answers):
+def serve(memory_of_requests, memory_of_answers, pipe_of_answers):
     """Answer requests until the other process closes the pipe or ends. An answer is None if the work failed here."""
     requests = Channel(sys.stdin.buffer, memory_of_requests)
-    answers = Channel(os.fdopen(os.dup(1), "wb"), memory_of_answers)
-    os.dup2(2, 1)  # so that nothing that is printed gets among the answers
+    answers = Channel(os.fdopen(pipe_of_answers, "wb"), memory_of_answers)
     workspace = Workspace()
     try:
         while True:
@@ -31,7 +30,7 @@ def _answer(requests, workspace):
     try:
         work, model, arguments, errors, keep = requests.receive()
         if model is None:  # the first request: only to import what the work needs
-            return None, keep
+            return threads.blas_kernel(), keep
         with plain(False), np.errstate(**errors):
             result = threads.as_item(lambda: work(model.use(workspace), *arguments))
         return (result, [layer.grads for layer in leaves(model)]), keep

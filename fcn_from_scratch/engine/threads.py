@@ -107,7 +107,8 @@ def run(function, items, local=None):
 def meanwhile(function):
     """Call function() in another thread while the block runs. Yields a function that waits for its result.
 
-    If there is no other thread, and inside an item of `run`, it is called when the result is wanted. Either way it
+    If no other thread has begun with it when the result is wanted, this thread calls it: there may be no other thread,
+    or it has other work, or this process was forked from one that had it. Either way it
     counts as an item of `run`: how its work is cut does not depend on the number of threads.
     """
     found = []
@@ -117,7 +118,7 @@ def meanwhile(function):
             found.append(function())
 
     def result():
-        if begun is None:
+        if begun is None or begun.cancel():
             _busy(work)
         else:
             begun.result()

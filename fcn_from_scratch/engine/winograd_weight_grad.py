@@ -10,7 +10,7 @@ differ in what stays in the cache.
 With few channels the sums are small, and the tiles are many: for conv1_2 0.6 MB and 560 MB. So each thread transforms
 a band of tiles, multiplies it while it is in the cache, and adds the product to a sum of its own.
 
-With many channels the sums are large, and the tiles are few: for conv4_2 37 MB and 70 MB. So all tiles are transformed
+With many channels the sums are large, and the tiles are few: for conv4_2 38 MB and 71 MB. So all tiles are transformed
 first. Then each thread computes the sums of some frequencies.
 
 The gradient of the bias is the sum of dy over all pixels. At point 1 all powers are 1, so one frequency of A dy A^T

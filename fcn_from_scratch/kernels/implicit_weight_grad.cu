@@ -2,8 +2,8 @@
 //
 //   dweight[f, k] = sum over m of dy[m, f] * patches[m, k]               patches, m and k as in implicit_gemm.cu
 //
-// The sum runs over all pixels, and there may be half a million of them, while the result is as small as the weight: 64
-// filters of 3x3x64 are five tiles, and a GPU has more than a hundred multiprocessors. So the pixels are cut into
+// The sum runs over all pixels, of which there may be half a million. The result is only as large as the weight: for 64
+// filters of 3x3x64 it has five tiles. But a GPU has more than a hundred multiprocessors. So the pixels are cut into
 // shares. Each share makes a whole dweight, parts[s], and sum_parts adds them up. No two blocks write to one place, and
 // every sum has one order. The host chooses the shares from the sizes alone, so every GPU adds in the same order.
 //

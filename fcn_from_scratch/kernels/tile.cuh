@@ -1,8 +1,8 @@
 // A tile of results in registers: each of 16 x 16 threads has 8 x 8 of them, and multiplies and adds one at a time.
 //
-// A thread's rows are 4 side by side and 4 more 64 further on, and so are its columns. So 4 numbers of shared memory
-// are one access, and neighbouring threads read neighbouring 16 bytes. Each k costs a thread 64 multiply-adds, and a
-// sixteenth of that in reads of shared memory.
+// A thread has 4 neighbouring rows, and 4 more rows that lie 64 further on. Its columns are placed in the same way.
+// So 4 numbers of shared memory are one access, and neighbouring threads read neighbouring 16 bytes. For each k a
+// thread makes 64 multiply-adds and 4 reads of 16 bytes.
 #pragma once
 
 #define SIDE 16          // threads along either side of a block

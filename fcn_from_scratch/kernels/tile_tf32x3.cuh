@@ -6,8 +6,8 @@
 //
 //   x w = big_x big_w + big_x small_w + small_x big_w       small_x small_w is below float32's own rounding
 //
-// the small ones first. Nothing else in this package uses tensor cores, and nothing chooses this: whoever wants it asks
-// for the algorithm "3xtf32". An infinity becomes a NaN, because its rest is inf - inf.
+// the small ones first. No other kernel of this package uses tensor cores, and nothing chooses this: whoever wants it
+// asks for the algorithm "3xtf32". An infinity becomes a NaN, because its rest is inf - inf.
 //
 // The 8 warps of a block have 64 x 32 results each, as 4 x 4 pieces of 16 x 8. A piece is made by all 32 threads of a
 // warp together (mma): each holds 4 numbers of the left factor, 2 of the right one and 4 of the results. Which ones,

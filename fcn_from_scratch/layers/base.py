@@ -203,7 +203,7 @@ class Layer:
     def prepare(self, mode=True):
         """Prepare for many forwards with the same weights. Returns the layer.
 
-        What depends on the weights alone is computed now, not in every forward. It takes memory, see Conv2d.prepare.
+        What depends on the weights alone is computed by the next forward and kept. It takes memory, see Conv2d.prepare.
         The weights become read-only, so that the prepared arrays stay right. train(), load_state_dict() and
         prepare(False) end this, and so does a step of the optimizer. If two layers share a weight, either may end it;
         both then compute with the weight itself.

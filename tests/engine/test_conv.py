@@ -150,3 +150,13 @@ class TestErrors:
             ops.conv2d_input_grad(dy, x.shape, weight, **options)
         with refuses(*fragments):
             ops.conv2d_weight_grad(dy, x, weight, **options)
+
+
+@pytest.mark.parametrize("algorithm", ["im2col", "winograd", "wide"])
+def test_the_gradient_of_the_bias_has_the_dtype_of_dy(rng, algorithm):
+    x, weight = rng.normal(size=(1, 4, 9, 8)), rng.normal(size=(5, 4, 3, 3)).astype(np.float32)
+    dy = rng.normal(size=(1, 5, 9, 8)).astype(np.float32)
+    geometry = conv_geometry(x.shape, weight, 1, 1, 1, 1)
+    _, _, dbias = conv.conv2d_backward(dy, x, weight, geometry, algorithm=algorithm)
+    assert dbias.dtype == np.float32
+    close(dbias, dy.sum((0, 2, 3), dtype=float), 1e-5)

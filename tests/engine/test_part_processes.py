@@ -176,8 +176,10 @@ def test_plain_code_in_the_environment_does_not_reach_a_process(by_processes, mo
         np.testing.assert_equal(found, end_of(trainer(dtype=np.float32)))
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
 def test_a_process_that_was_stopped_costs_nothing(sent, by_processes, monkeypatch):
+    """Nothing but time, if it does not even end."""
+    monkeypatch.setattr(part_processes, "LONGEST", 2.0)
     run, answers = by_processes(trainer(dtype=np.float32))
     losses = [run.step()]
     ids = run._micro_batches._processes.ids()
@@ -191,6 +193,46 @@ def test_a_process_that_was_stopped_costs_nothing(sent, by_processes, monkeypatc
     other = trainer(dtype=np.float32)
     np.testing.assert_equal(losses, [other.step()])
     np.testing.assert_equal(found, end_of(other))
+
+
+def test_a_process_that_would_round_in_another_way_takes_no_part(by_processes, monkeypatch):
+    monkeypatch.setattr(threads, "blas_kernel", lambda: "OpenBLAS of another processor")
+    monkeypatch.setattr(micro_batches, "PATIENCE", 20.0)
+    by_processes(trainer(dtype=np.float32), count=0)
+
+
+def test_what_is_printed_at_its_start_is_no_answer(by_processes, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("print('The first letter is an opcode of pickle', flush=True)\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    run, answers = by_processes(trainer(dtype=np.float32))
+    run.step()
+    assert None not in answers
+
+
+def test_many_open_files(by_processes):
+    """A number of a file above 1023, which select() does not take."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2000:
+        pytest.skip(f"at most {hard} files may be open")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        run, answers = by_processes(trainer(dtype=np.float32))
+        run.step()
+        assert answers
+        assert None not in answers
+    finally:
+        for number in held:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_process_that_cannot_start_leaves_no_file_open(by_processes, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nonexistent")
+    before = len(os.listdir("/proc/self/fd"))
+    by_processes(trainer(dtype=np.float32), count=0)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_what_cannot_be_sent_stays_here(by_processes, monkeypatch):

@@ -51,17 +51,30 @@ def test_every_item_is_done_once(several):
 
 class TestMeanwhile:
     def test_another_thread_works_while_the_block_runs(self, several):
-        asked = threading.Event()
+        begun, asked = threading.Event(), threading.Event()
 
         def wait_until_asked():
+            begun.set()
             assert asked.wait(10)
             return threading.get_ident(), threads.workers(), threads.shares()
 
         with threads.meanwhile(wait_until_asked) as result:
+            assert begun.wait(10)
             asked.set()
             thread, *_ = result()
             assert result() == result()
         assert thread != threading.get_ident()
+
+    def test_who_has_not_begun_is_not_waited_for(self, several):
+        """Every other thread has work that ends only afterwards, as in a fork, where no other thread exists."""
+        free, pool = threading.Event(), threads._pool()
+        held = [pool.submit(free.wait, 20) for _ in range(pool._max_workers)]
+        begin = time.perf_counter()
+        with threads.meanwhile(threading.get_ident) as result:
+            assert result() == result() == threading.get_ident()
+        assert time.perf_counter() - begin < 10
+        free.set()
+        assert all(each.result() for each in held)
 
     def test_without_another_thread_it_is_called_once_when_it_is_wanted(self, monkeypatch):
         monkeypatch.setattr(threads, "workers", lambda: 1)
