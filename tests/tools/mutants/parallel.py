@@ -200,8 +200,29 @@ MUTANTS = [
     Mutant(
         "a process ends after the program",
         "engine.part_processes._PartProcess.__init__",
-        "weakref.finalize(self, _end, self._process, memory)",
+        "weakref.finalize(self, _end, self._process, answers, memory)",
         "pass",
         PROCESSES,
+    ),
+    Mutant(
+        "a process with another BLAS takes part",
+        "engine.part_processes._PartProcess.is_ready",
+        "self.end() != threads.blas_kernel()",
+        "self.end() is self",
+        PROCESSES,
+    ),
+    Mutant(
+        "a process that was stopped is waited for",
+        "engine.part_processes._PartProcess.end",
+        "if not self._has_answered(LONGEST):",
+        "if False:",
+        PROCESSES,
+    ),
+    Mutant(
+        "work that no thread has begun is waited for",
+        "engine.threads.meanwhile",
+        "if begun is None or begun.cancel():",
+        "if begun is None:",
+        "engine/test_threads.py",
     ),
 ]
