@@ -32,6 +32,7 @@ from fcn_from_scratch.engine.conv_im2col import (
 )
 from fcn_from_scratch.engine.conv_wide import wide_conv2d, wide_input_grad, wide_weight_grad
 from fcn_from_scratch.engine.im2col import blocks
+from fcn_from_scratch.engine.pixelwise import rectify
 from fcn_from_scratch.engine.pooling import max_pool2d_winner
 from fcn_from_scratch.engine.winograd import (
     transformed_weight,
@@ -97,7 +98,7 @@ def conv2d_relu_pool(
     y = conv2d(x, weight, bias, geometry, chosen, workspace=workspace)
     y, winner = max_pool2d_winner(y, pool)
     winner = winner + winner.dtype.type(4) * ~(y > 0)
-    return get_array_module(y).maximum(y, 0, out=y), winner  # after the pool ReLU has a quarter of the numbers to do
+    return rectify(y, y), winner  # after the pool ReLU has a quarter of the numbers to do
 
 
 def conv2d_backward(dy, x, weight, geometry, out=None, algorithm="auto", *, workspace=None):

@@ -23,6 +23,7 @@ from fcn_from_scratch.engine.im2col import (
     short_row,
     with_border,
 )
+from fcn_from_scratch.engine.pixelwise import rectify
 from fcn_from_scratch.engine.pooling import relu_pool
 from fcn_from_scratch.engine.workspace import empty_from
 
@@ -52,7 +53,7 @@ def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
             if bias is not None:
                 part += _along_rows(bias, ow) if groups == 1 else bias[outputs]
             if relu:
-                xp.maximum(part, 0, out=part)
+                rectify(part, part)
 
         threads.run(fill, block_list(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
     return channels_first(y)
@@ -82,7 +83,7 @@ def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None, winners=T
         pooled = y[image, rows]
         windows = part.reshape(2, 2, *pooled.shape)
         if winner is None:
-            np.maximum(windows.max(axis=(0, 1)), 0, out=pooled)
+            rectify(windows.max(axis=(0, 1)), pooled)
         else:
             relu_pool(np, windows, (pooled, winner[image, rows]))
 

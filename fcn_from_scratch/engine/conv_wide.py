@@ -15,6 +15,7 @@ from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.conv_im2col import weight_matrix
 from fcn_from_scratch.engine.im2col import channels_first, channels_last, gather
+from fcn_from_scratch.engine.pixelwise import rectify
 from fcn_from_scratch.engine.workspace import empty_from
 
 PRODUCT_BYTES = 16 << 20
@@ -33,7 +34,7 @@ def wide_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
         if bias is not None:
             product += bias[outputs, None]
         if relu:
-            xp.maximum(product, 0, out=product)
+            rectify(product, product)
         y[:, outputs] = product.T
 
     threads.run(fill, _parts(len(weight)))

@@ -80,18 +80,25 @@ def blocks(images, rows, row_bytes, parts=1, most=None):
     selects is contiguous. Its patches take at most `most` bytes (by default BLOCK_BYTES), unless one row takes more.
 
     row_bytes  the bytes of the patches below one row
-    parts      how many blocks to make at least, unless they would be smaller than LEAST_BYTES
+    parts      how many blocks to make at least, unless they would be smaller than LEAST_BYTES. If more are needed,
+               their number is a multiple of `parts`: of three blocks, one of two threads would get two
     """
     budget = min(most or BLOCK_BYTES, max(images * rows * row_bytes // parts, LEAST_BYTES))
     images_at_once = budget // max(rows * row_bytes, 1)
     if images_at_once >= 1:
-        for n in range(0, images, images_at_once):
-            yield slice(n, min(n + images_at_once, images)), slice(0, rows)
+        for some in threads.split(images, _rounded_up(images, images_at_once, parts)):
+            yield some, slice(0, rows)
         return
     rows_at_once = max(budget // row_bytes, 1)
     for n in range(images):
-        for r in range(0, rows, rows_at_once):
-            yield slice(n, n + 1), slice(r, min(r + rows_at_once, rows))
+        for some in threads.split(rows, _rounded_up(rows, rows_at_once, parts)):
+            yield slice(n, n + 1), some
+
+
+def _rounded_up(total, at_once, parts):
+    """How many blocks of at most `at_once` cover `total`, as a multiple of `parts` if there are more than one."""
+    count = -(-total // at_once)
+    return count if count == 1 else -(-count // parts) * parts
 
 
 def block_list(xp, images, rows, row_bytes):

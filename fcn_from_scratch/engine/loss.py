@@ -22,7 +22,8 @@ def softmax_cross_entropy(scores, labels, ignore_index, reduction, weight, mask)
 
     scores, memory, dscores = _planes(xp, scores)
     strides = [stride // memory.itemsize for stride in dscores.strides]
-    cuts = list(blocks(n, labels.shape[1], c * memory.itemsize, 1, BLOCK_BYTES if xp is np else GPU_BLOCK_BYTES))
+    most, parts = (BLOCK_BYTES, threads.shares()) if xp is np else (GPU_BLOCK_BYTES, 1)
+    cuts = list(blocks(n, labels.shape[1], c * memory.itemsize, parts, most))
     losses = [0.0] * len(cuts)
 
     def work(number):

@@ -9,6 +9,17 @@ from fcn_from_scratch.engine.im2col import channels_first
 from fcn_from_scratch.engine.workspace import empty_from
 
 
+def rectify(x, out):
+    """Write max(x, 0) to `out`, which may be x: NaN stays NaN. Returns: out.
+
+    NumPy's `maximum` of an array and one number uses no vector instructions. For 200,000 numbers of float32 it takes
+    150 microseconds, and `clip` takes 50. (A zero with a minus sign keeps it in `clip`.)
+    """
+    if get_array_module(x) is np and x.dtype.kind == "f":
+        return x.clip(0, np.inf, out=out)
+    return get_array_module(x).maximum(x, x.dtype.type(0), out=out)
+
+
 def relu(x, workspace=None):
     """Compute ops.relu."""
     xp = get_array_module(x)
@@ -18,7 +29,7 @@ def relu(x, workspace=None):
     y = channels_first(empty_from(workspace, xp)((n, h, w, c), x.dtype))
 
     def fill(rows):
-        xp.maximum(x[:, :, rows], x.dtype.type(0), out=y[:, :, rows])
+        rectify(x[:, :, rows], y[:, :, rows])
 
     threads.run(fill, threads.pieces(h, x.size))
     return y

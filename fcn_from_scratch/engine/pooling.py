@@ -11,6 +11,7 @@ from fcn_from_scratch import checks, kernels
 from fcn_from_scratch.backend import get_array_module
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.im2col import channels_first, channels_last
+from fcn_from_scratch.engine.pixelwise import rectify
 from fcn_from_scratch.engine.pooling_windows import Windows
 from fcn_from_scratch.engine.workspace import empty_from
 
@@ -102,7 +103,8 @@ def relu_pool(xp, windows, out=(None, None)):
     winner += 1
     winner *= smaller[0, 0]
     positive = (largest > 0).view(np.uint8)
-    return xp.maximum(largest, 0, out=out[0]), xp.bitwise_or(winner, positive - 1, out=out[1])  # 0 - 1 is 255
+    y, place = out
+    return rectify(largest, largest if y is None else y), xp.bitwise_or(winner, positive - 1, out=place)  # 0 - 1 is 255
 
 
 def winner_indices(winner, x_shape, geometry):

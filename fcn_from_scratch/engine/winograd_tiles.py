@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.im2col import C, H, N, W, strided
+from fcn_from_scratch.engine.pixelwise import rectify
 from fcn_from_scratch.engine.pooling import relu_pool
 from fcn_from_scratch.engine.winograd_transforms import INPUTS, OUTPUT, OUTPUTS
 
@@ -164,7 +165,7 @@ def write_tiles(xp, tiles, band, y, relu=False):
             first, left = rows.start // side, columns.start // side
             pixels = tiles[:, first : first + high, :height, left : left + wide, :width]
             if relu:
-                xp.maximum(pixels, 0, out=target)
+                rectify(pixels, target)
             else:
                 target[...] = pixels
 

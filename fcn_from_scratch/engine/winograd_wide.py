@@ -18,6 +18,7 @@ import numpy as np
 from fcn_from_scratch import checks
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.im2col import C, H, W, channels_first, channels_last, strided
+from fcn_from_scratch.engine.pixelwise import rectify
 from fcn_from_scratch.engine.winograd_tiles import Scratch
 from fcn_from_scratch.engine.winograd_transforms import cook_toom
 from fcn_from_scratch.engine.workspace import empty_from
@@ -58,7 +59,7 @@ def winograd_wide_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
         if bias is not None:
             pixels += bias[filters, None, None, None]
         if relu:
-            np.maximum(pixels, 0, out=pixels)
+            rectify(pixels, pixels)
         for i, j in product(range(OUTPUTS), repeat=2):
             target = y[:, i::OUTPUTS, j::OUTPUTS, filters]
             target[...] = pixels[i, j].transpose(1, 2, 3, 0)[:, : target.shape[1], : target.shape[2]]

@@ -34,6 +34,17 @@ class TestBlocks:
             assert size == 1 or size * row_bytes <= budget
         assert (seen == 1).all()
 
+    @given(st.integers(1, 40), st.integers(1, 20), st.integers(1, 50), st.integers(2, 4))
+    def test_threads_get_blocks_of_about_the_same_size(self, images, rows, row_bytes, parts):
+        with mock.patch.multiple(im2col, BLOCK_BYTES=300, LEAST_BYTES=100):
+            everything = list(im2col.blocks(images, rows, row_bytes, parts))
+        whole = all(part == slice(0, rows) for _, part in everything)
+        if len(everything) == 1 or (images if whole else rows) < parts:
+            return
+        assert len(everything) % parts == 0 or len(everything) == images
+        sizes = [image.stop - image.start if whole else part.stop - part.start for image, part in everything]
+        assert max(sizes) - min(sizes) <= 1
+
 
 class TestOnTheWayOut:
     def test_relu_on_the_way_out(self, xp, conv_case):

@@ -6,11 +6,35 @@ from arrays import LAYOUTS
 
 from fcn_from_scratch import engine
 from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine.pixelwise import rectify
 
 
 @pytest.fixture
 def small_pieces(monkeypatch):
     monkeypatch.setattr(threads, "AT_ONCE", 10)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+@pytest.mark.parametrize("layout", LAYOUTS)
+class TestRectify:
+    def test_is_the_larger_of_a_number_and_zero(self, rng, layout, dtype):
+        x = LAYOUTS[layout](rng.integers(-3, 4, size=(3, 4, 5, 6)).astype(dtype))
+        expected = [max(number, 0) for number in x.ravel().tolist()]
+        out = np.full(x.shape, 7, dtype)
+        assert rectify(x, out) is out
+        assert out.ravel().tolist() == expected
+        assert rectify(x, x) is x
+        assert x.ravel().tolist() == expected
+
+    def test_keeps_nan_and_infinity(self, layout, dtype):
+        if dtype is np.int32:
+            pytest.skip("whole numbers have neither")
+        x = LAYOUTS[layout](np.resize(np.array([np.nan, -np.nan, np.inf, -np.inf, 2, -2], dtype), (2, 3, 5, 7)))
+        y = rectify(x, np.empty_like(x))
+        np.testing.assert_array_equal(np.isnan(y), np.isnan(x))
+        np.testing.assert_array_equal(y[x == np.inf], np.inf)
+        assert (y[x < 0] == 0).all()
+        assert (y[x == 2] == 2).all()
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (7,), (5, 3), (4, 3, 5, 2)])

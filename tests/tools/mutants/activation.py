@@ -25,6 +25,13 @@ MUTANTS = [
         "ops/test_activation.py",
     ),
     Mutant(
+        "ReLU turns NaN into zero",
+        "engine.pixelwise.rectify",
+        "return x.clip(0, np.inf, out=out)",
+        "return np.fmax(x, 0, out=out)",
+        "engine/test_pixelwise.py",
+    ),
+    Mutant(
         "the last rows of a gradient are not set to zero",
         "engine.pixelwise.zero",
         "array[rows] = 0",

@@ -10,6 +10,13 @@ WINO_WIDE = "engine/test_winograd_wide.py"
 
 MUTANTS = [
     Mutant(
+        "three blocks for two threads",
+        "engine.im2col._rounded_up",
+        "-(-count // parts) * parts",
+        "count",
+        "engine/test_conv.py",
+    ),
+    Mutant(
         "flipped dy in the weight's gradient",
         "engine.conv_im2col.im2col_weight_grad",
         "source[image, rows, :, outputs].reshape(-1, f // groups)",

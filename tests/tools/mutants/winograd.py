@@ -186,11 +186,11 @@ MUTANTS = [
             if bias is not None:
                 pixels += bias[filters, None, None, None]
             if relu:
-                np.maximum(pixels, 0, out=pixels)
+                rectify(pixels, pixels)
         """,
         """
             if relu:
-                np.maximum(pixels, 0, out=pixels)
+                rectify(pixels, pixels)
             if bias is not None:
                 pixels += bias[filters, None, None, None]
         """,
