@@ -147,12 +147,19 @@ def _settings(args, works, facts, budget):
         threads=args.threads or threads.workers(),
         repeats=args.repeats,
         layers=args.layers,
-        extras=("zero_frame", "one_picture") if args.zero_frame else (),
+        extras=_extras(args),
         mallopt=args.mallopt,
         tf32=args.tf32,
         absent=absent,
         budget=budget,
     )
+
+
+def _extras(args):
+    """More rivals of ours."""
+    if args.small and args.device == "cpu":
+        return ("loop",)
+    return ("zero_frame", "one_picture") if args.zero_frame else ()
 
 
 def _check(args, works, settings, facts):

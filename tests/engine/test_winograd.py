@@ -250,12 +250,12 @@ class TestAccuracy:
     """What docs/performance.md states, on the convolutions of VGG16 (tests/tools/winograd_accuracy.py)."""
 
     @pytest.mark.parametrize("channels", winograd_accuracy.SIZES)
-    def test_bounds_hold_and_are_no_looser_than_threefold(self, channels):
+    def test_bounds_hold_and_are_no_looser_than_fourfold(self, channels):
         found = [winograd_accuracy.errors(channels, seed, ["winograd"])["winograd"] for seed in range(2)]
         worst = np.max(found, axis=0)[:3]
         bounds = np.array(winograd_accuracy.BOUNDS[channels])
         assert (worst < bounds).all(), worst
-        assert (worst > bounds / 3).all(), f"the bounds are stale: {worst}"
+        assert (worst > bounds / 4).all(), f"the bounds are stale: {worst}"
 
     def test_plain_sums_are_five_times_as_accurate(self):
         found = winograd_accuracy.errors(256, 0)

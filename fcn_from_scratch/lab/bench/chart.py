@@ -14,6 +14,7 @@ COLOURS = {
     "fcn": "#d1703c",
     "zero_frame": "#e8b48f",
     "one_picture": "#d99a6c",
+    "loop": "#e8b48f",
     "im2col": "#6b6b6b",
     "torch": "#3b6ea5",
     "torch_cl": "#8fb0d3",

@@ -118,7 +118,7 @@ class Settings(NamedTuple):
     threads     of each rival on the CPU, and of the reference
     repeats     rounds; None: as many as take 40 s
     layers      also measure each convolution alone: forward and both gradients
-    extras      more rivals of ours, for inference on the CPU: "zero_frame", "one_picture"
+    extras      more rivals of ours on the CPU: "zero_frame", "one_picture" for inference, "loop" for a step of LESSON
     mallopt     let malloc keep freed memory in each rival's process, see processes.keep_memory
     tf32        allow the GPU's libraries to round factors to TF32, see bench.gpu
     progress    show progress bars

@@ -100,6 +100,31 @@ class NumpyRival:
         return threads.workers()
 
 
+class LoopRival(NumpyRival):
+    """The training step of a chain of layers as in one's own loop over them, forward and back.
+
+    There is no trainer that divides the batch, and no workspace. It also computes the gradient of the pictures.
+    """
+
+    def __init__(self, work):
+        self.net = work.network("float32")
+        self.chain = list(self.net.children.values())
+        self.x, self.labels = self.there(work.pictures(self.net)), work.labels()
+        self.optimizer, self.helpers = SGD(self.net, LR, MOMENTUM, WEIGHT_DECAY), []
+
+    def run(self):
+        self.net.train()
+        y = self.x
+        for layer in self.chain:
+            y = layer(y)
+        loss, gradient = ops.softmax_cross_entropy(y, self.labels)
+        self.net.zero_grad()
+        for layer in reversed(self.chain):
+            gradient = layer.backward(gradient)
+        self.optimizer.step()
+        return float(loss)
+
+
 class ZeroFrameRival(NumpyRival):
     """NumpyRival with the zero frame, which keeps nothing from one picture to the next. Forward only."""
 

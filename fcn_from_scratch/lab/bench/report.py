@@ -14,7 +14,7 @@ from fcn_from_scratch.files import write_atomically
 from fcn_from_scratch.geometry.table import memory
 from fcn_from_scratch.lab.bench.measuring import Row
 from fcn_from_scratch.lab.bench.peers import PEERS
-from fcn_from_scratch.lab.bench.rivals import ALONE, OURS, RIVALS
+from fcn_from_scratch.lab.bench.rivals import RIVALS
 
 QUIET = 0.5  # a load average up to this counts as an idle machine
 
@@ -73,8 +73,8 @@ def fastest(rows, device):
 
     rows  of the whole work, ours first
     """
-    own = (*OURS[device], *ALONE[device])
-    peers = [row for row in rows if row.rival not in own and RIVALS[row.rival].like_for_like]
+    theirs = {rival for peer in PEERS.values() for rival in peer.rivals.get(device, ())}
+    peers = [row for row in rows if row.rival in theirs]
     if not peers:
         return []
     best = min(peers, key=lambda row: row.seconds)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from fcn_from_scratch.lab.bench.cupy_rival import CupyRival
-from fcn_from_scratch.lab.bench.numpy_rival import NumpyRival, OnePictureRival, ZeroFrameRival
+from fcn_from_scratch.lab.bench.numpy_rival import LoopRival, NumpyRival, OnePictureRival, ZeroFrameRival
 from fcn_from_scratch.lab.bench.onnxruntime_rival import OnnxRuntimeRival
 from fcn_from_scratch.lab.bench.openvino_rival import OpenVinoRival
 from fcn_from_scratch.lab.bench.torch_rival import TorchCudaRival, TorchRival
@@ -28,6 +28,7 @@ RIVALS = {
     "fcn": Rival("fcn_from_scratch", "ours", NumpyRival, ("auto",)),
     "zero_frame": Rival("the same with the zero frame", "zero frame", ZeroFrameRival, (), False),
     "one_picture": Rival("as fcn segment runs one picture", "one picture", OnePictureRival, (), False),
+    "loop": Rival("the same in a loop over layers", "loop", LoopRival),
     "im2col": Rival("the same by im2col", "im2col", NumpyRival, ("im2col",)),
     "torch": Rival("PyTorch NCHW", "NCHW", TorchRival, ("contiguous_format",)),
     "torch_cl": Rival("PyTorch channels_last", "channels_last", TorchRival, ("channels_last",)),

@@ -62,9 +62,12 @@ def test_with_torch(fcn, hurried, tmp_path, monkeypatch):
 
 def test_small_is_two_sizes(monkeypatch, fcn, result):
     works = []
-    monkeypatch.setattr(bench.bench, "measure", lambda work, *_: works.append(work) or result)
+    monkeypatch.setattr(
+        bench.bench, "measure", lambda work, settings, *_: works.append((work, settings.extras)) or result
+    )
     assert fcn("--small", "--peer", "none")[0] == 0
-    assert [(work.size, work.batch, work.train) for work in works] == [((64, 64), 8, True), ((128, 128), 8, True)]
+    found = [(work.size, work.batch, work.train, extras) for work, extras in works]
+    assert found == [((64, 64), 8, True, ("loop",)), ((128, 128), 8, True, ("loop",))]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from children import Full, Timed
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.lab import memory
 from fcn_from_scratch.lab.bench import processes
-from fcn_from_scratch.lab.bench.numpy_rival import NumpyRival
+from fcn_from_scratch.lab.bench.numpy_rival import LoopRival, NumpyRival
 from fcn_from_scratch.lab.bench.processes import ANSWERS, THREADS, Process
 from fcn_from_scratch.lab.bench.torch_rival import TorchRival
 
@@ -141,3 +141,11 @@ def test_memory_is_kept_if_asked():
     )
     assert kept < 3
     assert usual > 10
+
+
+def test_a_loop_over_layers_does_the_step_of_the_trainer(work):
+    """The losses of four steps, and then the scores, agree up to rounding."""
+    trainer, loop = NumpyRival(work), LoopRival(work)
+    for _ in range(4):
+        assert loop.run() == pytest.approx(trainer.run(), rel=1e-6)
+    np.testing.assert_allclose(loop.scores(), trainer.scores(), rtol=1e-4, atol=1e-5)
