@@ -4,7 +4,7 @@ import textwrap
 
 import matplotlib
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
 from fcn_from_scratch import viz
 from fcn_from_scratch.lab.bench.chart import COLOURS, LINE
@@ -47,6 +47,9 @@ def _curves(axis, result, over, what):
     axis.xaxis.set_major_locator(FixedLocator(list(ticks)))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xticks(list(ticks), list(ticks.values()), fontsize=7)
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.yaxis.set_minor_locator(NullLocator())
     axis.set_title(f"{title} over {'the size' if over == 'pixels' else 'the batch'}", loc="left", fontweight="bold")
 
 
