@@ -30,7 +30,8 @@ from fcn_from_scratch.lab.bench.work import convolutions
 from fcn_from_scratch.progress import bar
 
 WHOLE = 0.6  # of a work's time for the whole of it, if its layers are measured too
-LATE = 0.4  # of a work's time: what has not started by then, or has no true scores, goes without
+LATE = 0.4  # of a work's time: then no true scores are waited for
+STARTED = 0.7  # of a work's time: a peer that has not started by then is left out
 
 
 class Row(NamedTuple):
@@ -191,14 +192,15 @@ def measure(work, settings, tell=None, share=1.0):
     Raises: LateError if the budget is over before anything was measured.
     """
     tell, budget = tell or (lambda result: None), settings.budget
-    before, end, late = load(), budget.until(share), budget.until(share * LATE)
+    before = load()
+    end, late, started = (budget.until(share * part) for part in (1, LATE, STARTED))
     with ExitStack() as stack:
         shared = drawn_once(work, stack)
         judge = Judge(shared, settings, stack)
         if settings.device == "cpu":  # alone, as it takes memory and all cores
             judge.answer(late)
         ceiling = stack.enter_context(settings.ceilings())
-        rivals, absent = start(settings.rivals, shared, settings, stack, late)
+        rivals, absent = start(settings.rivals, shared, settings, stack, started)
         accuracy, truth = _accuracy(rivals, judge, settings, absent, late)
         ceiling.ready()
         peers = dict.fromkeys(rivals[name].ask("described") for name in settings.peer_rivals if name in rivals)

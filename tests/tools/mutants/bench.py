@@ -70,6 +70,13 @@ MUTANTS = [
         BUDGET,
     ),
     Mutant(
+        "a peer has no longer than the true scores",
+        "lab.bench.measuring.measure",
+        "stack, started)",
+        "stack, late)",
+        BUDGET,
+    ),
+    Mutant(
         "weights are read before they are complete",
         "lab.bench.drawn.write",
         'unfinished = Path(folder, f"{NAME}.part")',
