@@ -246,6 +246,29 @@ def test_a_peer_that_does_not_start_is_left_out(world, monkeypatch):
     assert result.absent == {"PyTorch NCHW": "torch_cuda has not answered in time"}
 
 
+@pytest.mark.parametrize("method", ["scores", "run"])
+def test_a_rival_whose_first_call_takes_too_long_is_left_out(world, monkeypatch, method):
+    """Ours, too. The first one is not: all others are compared with it."""
+    now = world(0.5)
+    call = Rival.call
+
+    def slow(rival, which, arguments):
+        if (rival.name, which) != ("cupy", method):
+            return call(rival, which, arguments)
+        rival.world.now += 100.0
+        return np.ones((1, 2, 3, 3))
+
+    monkeypatch.setattr(Rival, "call", slow)
+    settings = Settings((), "cuda", 1, progress=False, budget=budget.Budget(75))
+    result = measure(Work("mini_fcn8s", (64, 64)), settings)
+    assert now.now <= 75
+    assert {row.rival for row in result.rows} == {*settings.rivals} - {"cupy"}
+    assert result.absent == {"the same without its kernels": "cupy has not answered in time"}
+    monkeypatch.setitem(STARTING, "cuda", 100.0)
+    with pytest.raises(budget.LateError, match="cuda has not answered in time"):
+        measure(Work("mini_fcn8s", (64, 64)), settings._replace(budget=budget.Budget(75)))
+
+
 def test_true_scores_that_come_too_late_are_done_without(world):
     now = world(0.5, judge=70.0)
     result = measure(Work("mini_fcn8s", (64, 64)), Settings((), "cuda", 1, progress=False, budget=budget.Budget(75)))
