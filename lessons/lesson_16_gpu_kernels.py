@@ -46,6 +46,7 @@ Runtime: 6 s on 2 cores; the first time 12 s, because the kernels are compiled o
 # 4. A map has 10x10 pixels and 64 channels. Is bias and ReLU faster on a GPU or on a CPU?
 
 # %%
+import functools
 import time
 from contextlib import nullcontext
 
@@ -220,12 +221,93 @@ check(
 )
 
 # %% [markdown]
+# Now the kernel. In `im2col.cu`, `split` finds the digits by dividing, and `advance` adds
+# to them. There are six digits, because images and channels count too, so one `split` is
+# five divisions. Put a counter into the text of the kernel: `split<6>(...)` becomes
+# `atomicAdd(splits, 1), split<6>(...)`. A comma in C means: do the first, then the second.
+# For comparison, put `split` in the place of `advance`. Then the kernel divides for each
+# number, as it did at first.
+
+# %%
+IM2COL = launch.text("im2col.cu")
+GO_ON = {
+    "odometer": "advance<6>(place, step, base);",
+    "division": "split<6>(at + stride, base, place);",
+}
+
+
+def im2col_that(goes_on, counting=True):
+    """im2col.cu that finds the next number in one of these ways; `splits` is a counter."""
+    text = IM2COL.replace(GO_ON["odometer"], GO_ON[goes_on])
+    if counting:
+        text = text.replace("int dw) {", "int dw, int* splits) {")
+        text = text.replace("split<6>(", "atomicAdd(splits, 1), split<6>(")
+    return compiled(text, "im2col")
+
+
+def patches_of(x, kernel, blocks, *more):
+    """The patches of 3x3 windows without padding, by `blocks` blocks of 256 threads."""
+    _, h, w, c = x.shape
+    patches = xp.zeros(((h - 2) * (w - 2), 9 * c), np.float32)
+    sizes = 1, h, w, c, 0, h - 2, w - 2, 3, 3, 1, 1, 0, 0, 1, 1
+    kernel((blocks,), (256,), (x, patches, *map(np.int32, sizes), *more))
+    return patches
+
+
+def split_kernel(x, goes_on):
+    splits = xp.zeros(1, np.int32)
+    return patches_of(x, im2col_that(goes_on), 2, splits), splits
+
+
+# %%
+splits = {}
+if place:
+    image = rng.normal(size=(1, 12, 11, 5)).astype(np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), (1, 2))
+    of_windows = windows.transpose(0, 1, 2, 4, 5, 3).reshape(10 * 9, -1)
+    same = []
+    for goes_on in GO_ON:
+        made, count = on_device(split_kernel, image, goes_on)
+        splits[goes_on] = count.item()
+        same.append(np.array_equal(made, of_windows))
+    check("both ways make the patches", all(same))
+one_a_number = 2 * 512 + 10 * 9 * 3 * 3 * 5
+few_splits = splits == {"odometer": 2 * 512, "division": one_a_number}
+if place:
+    check("2 splits a thread, or one more for each number", few_splits, f"{splits}")
+
+
+# %% [markdown]
 # NVIDIA's compiler makes 457 instructions of the loop that divides 64-bit numbers. (Not all
 # of them run each time.) It makes 110 of the loop with the odometer and 32-bit indices.
 # Both loops copy two numbers a round. If the channels are a multiple of four, a thread also
 # copies four numbers at once: 16 bytes are one instruction, as 4 bytes are. These counts
-# are of `im2col.cu` in float32 for the generation of the H200 (sm_90, NVRTC 12.4). The time
-# on a GPU has not been measured.
+# are of `im2col.cu` in float32 for the generation of the H200 (sm_90, NVRTC 12.4). If you
+# have a GPU, the next cell prints the times on it. We have none to print here.
+
+
+# %%
+def timed(way):
+    """Milliseconds on the GPU, by its own clock: the shortest of three runs."""
+    taken = []
+    for _ in range(4):  # the first is warm-up
+        started, ended = xp.cuda.Event(), xp.cuda.Event()
+        started.record()
+        way()
+        ended.record()
+        ended.synchronize()
+        taken.append(xp.cuda.get_elapsed_time(started, ended))
+    return min(taken[1:])
+
+
+if on_gpu:
+    side = 200 if xp.cuda.Device().mem_info[1] > 4e9 else 20
+    large = xp.asarray(rng.normal(size=(1, side + 2, side + 2, 64)).astype(np.float32))
+    print(f"the patches of {side}x{side} pixels with 64 channels, on this GPU:")
+    for goes_on in GO_ON:
+        kernel = im2col_that(goes_on, counting=False)
+        way = functools.partial(patches_of, large, kernel, 4096)
+        print(f"  by {goes_on}: {timed(way):.3f} ms")
 
 # %% [markdown]
 # ## Scatter or gather
@@ -429,6 +511,47 @@ check("32 channels of a pixel: 4 pieces, every byte used", along_channels == 4)
 check("one channel of 32 pixels: 32 pieces, an eighth used", along_pixels == 32)
 
 # %% [markdown]
+# Here is a kernel that copies a map in either way. Each thread also writes down the place
+# that it read. On a GPU you also see what each way costs.
+
+# %%
+COPY = """
+extern "C" __global__ void copy(const float* x, float* y, int* read, int pixels,
+                                int channels, int by_pixels) {
+  const int step = gridDim.x * blockDim.x;
+  for (int t = blockIdx.x * blockDim.x + threadIdx.x; t < pixels * channels; t += step) {
+    const int pixel = by_pixels ? t % pixels : t / channels;
+    const int channel = by_pixels ? t / pixels : t % channels;
+    y[t] = x[pixel * channels + channel];
+    read[t] = pixel * channels + channel;
+  }
+}
+"""
+
+
+def copy_kernel(x, by_pixels, blocks=4):
+    y, read = xp.zeros(x.size, np.float32), xp.zeros(x.size, np.int32)
+    sizes = map(np.int32, (*x.shape, by_pixels))
+    compiled(COPY, "copy")((blocks,), (256,), (x, y, read, *sizes))
+    return y, read
+
+
+read_pieces = []
+if place:
+    pixels = rng.normal(size=(100, channels)).astype(np.float32)
+    for by_pixels in (0, 1):
+        y, read = on_device(copy_kernel, pixels, by_pixels)
+        read_pieces.append(pieces(read[:32]))  # the first warp
+        check("every number is copied", np.array_equal(y, pixels.ravel()[read]))
+    check("a warp reads 4 pieces, or 32", read_pieces == [4, 32], f"{read_pieces}")
+if on_gpu:
+    large = xp.asarray(rng.normal(size=(side * side, channels)).astype(np.float32))
+    print(f"to copy {side}x{side} pixels of {channels} channels, on this GPU:")
+    for by_pixels, words in enumerate(("along channels", "along pixels")):
+        way = functools.partial(copy_kernel, large, by_pixels, 4096)
+        print(f"  {words}: {timed(way):.3f} ms")
+
+# %% [markdown]
 # So neighbouring threads take neighbouring channels, in nearly every kernel of the package.
 # One kernel cannot do this for its reads and its writes. Winograd's algorithm computes 3x3
 # convolutions with fewer multiplications, and cuts a map into squares of 4x4 pixels. In its
@@ -510,17 +633,21 @@ check(
 
 # %% [markdown]
 # The package's `gemm.cu` makes tiles of 64x64. To count *its* reads, put a counter into its
-# text. Each read of the form `? A[...]` becomes `? atomicAdd(reads, 1), A[...]`. A comma in
-# C means: do the first, and take the value of the second.
+# text. Each read of the form `? A[...]` becomes `? atomicAdd(reads, 1), A[...]`. The value
+# is that of what stands behind the comma.
 
 # %%
 M, N, K = 128, 192, 32
 gemm_text = launch.text("gemm.cu")
 
 
-def counted(tile):
-    """gemm.cu with another tile, and a counter beside each read from A and B."""
-    text = gemm_text.replace("#define TILE 64", f"#define TILE {tile}")
+def gemm_of(tile):
+    """gemm.cu with another tile."""
+    return gemm_text.replace("#define TILE 64", f"#define TILE {tile}")
+
+
+def counted(text):
+    """With a counter beside each read from A and B."""
     text = text.replace("C, int M", "C, int* reads, int M")
     for matrix in "AB":
         text = text.replace(f"? {matrix}[", f"? atomicAdd(reads, 1), {matrix}[")
@@ -530,7 +657,7 @@ def counted(tile):
 def gemm_kernel(a, b, tile):
     product, reads = xp.zeros((M, N), np.float32), xp.zeros(1, np.int32)
     arguments = a, b, product, reads, *map(np.int32, (M, N, K))
-    compiled(counted(tile), "gemm")((M * N // tile**2,), (256,), arguments)
+    compiled(counted(gemm_of(tile)), "gemm")((M * N // tile**2,), (256,), arguments)
     return product, reads
 
 
@@ -544,6 +671,15 @@ for tile in (16, 32, 64) if place else ():
 fewer_reads = all(count == 2 * K / tile for tile, count in reads.items())
 if place:
     check("gemm.cu reads 2K/T numbers for each result", fewer_reads, f"{reads}")
+if on_gpu:
+    wide = 8 * side // 64 * 64  # rows and columns of square matrices
+    square = xp.asarray(rng.normal(size=(wide, wide)).astype(np.float32))
+    print(f"the product of two matrices of {wide}x{wide}, on this GPU:")
+    for tile in (16, 32, 64):
+        arguments = square, square, xp.empty_like(square), *map(np.int32, (wide,) * 3)
+        kernel, blocks = compiled(gemm_of(tile), "gemm"), (wide // tile) ** 2
+        way = functools.partial(kernel, (blocks,), (256,), arguments)
+        print(f"  tiles of {tile}: {timed(way):.3f} ms")
 
 # %% [markdown]
 # ## The patches that nobody writes
@@ -598,19 +734,6 @@ if place:
     check("each patch number: one read for each 128 filters, no write", few_reads)
 
 
-def timed(way):
-    """Milliseconds on the GPU, by its own clock: the shortest of three runs."""
-    taken = []
-    for _ in range(4):  # the first is warm-up
-        started, ended = xp.cuda.Event(), xp.cuda.Event()
-        started.record()
-        way()
-        ended.record()
-        ended.synchronize()
-        taken.append(xp.cuda.get_elapsed_time(started, ended))
-    return min(taken[1:])
-
-
 def by_patches(x, filters, side):
     patches = kernels.im2col(x, slice(0, side), side, (3, 3), (1, 1), (1, 1))
     return patches @ filters.reshape(128, -1).T
@@ -621,7 +744,6 @@ def by_implicit(x, filters, side):
 
 
 if on_gpu:
-    side = 200 if xp.cuda.Device().mem_info[1] > 4e9 else 20
     sizes = (1, side + 2, side + 2, 64), (128, 3, 3, 64)
     pair = [xp.asarray(rng.normal(size=size).astype(np.float32)) for size in sizes]
     print(f"{side}x{side} pixels, 64 channels, 128 filters of 3x3, on this GPU:")
@@ -954,6 +1076,8 @@ of_kernels = [
     ("col2im.cu = our gather", same_gather, "exact: the same order of additions"),
     ("col2im.cu repeats to the last bit", repeats, "exact: one order of additions"),
     ("gemm.cu reads 2K/T numbers for each result", fewer_reads, "counted"),
+    ("im2col.cu divides for each thread only", few_splits, "counted"),
+    ("a warp's copy reads 4 pieces, or 32", read_pieces == [4, 32], "counted"),
     ("winograd_output_adjoint reads 4 pieces", coalesced, "counted: 4 squares, 8 channels"),
     ("implicit_gemm.cu is the convolution", same_convolution, "1e-4: float32, 45 terms"),
     ("it reads a patch number once for 128 filters", few_reads, "counted"),

@@ -179,6 +179,17 @@ def test_a_weight_gradient_by_three_products_of_tf32(xp, rng, case, least_share)
     assert np.abs(last(one) - expected).max() > 100 * np.abs(expected - xp.asnumpy(found)).max()
 
 
+@pytest.mark.parametrize("tensor_cores", [False, True])
+def test_implicit_weight_grad_in_shares_of_any_length(xp, rng, monkeypatch, tensor_cores):
+    """A strip of 8 pixels that reaches beyond its share: those pixels are the next share's."""
+    dy, x, expected = gradient_arrays(rng, "float32", ((2, 4, 7, 6), 8, (3, 3), ONE, (1, 1), ONE))
+    monkeypatch.setattr(convolution_kernels, "_shares", lambda pixels, tiles: (-(-pixels // 13), 13))
+    arrays = xp.asarray(last(dy)), xp.asarray(last(x))
+    parts = convolution_kernels.weight_grad_parts(*arrays, (3, 3), ONE, ONE, (1, 1), tensor_cores)
+    assert len(parts) == 7
+    close(convolution_kernels.sum_parts(parts), expected, 4 * TOLERANCE["float32"])
+
+
 @pytest.mark.parametrize("pixels", [1, 8, 511, 512, 513, 4096, 30976, 487204, 1 << 32])
 @pytest.mark.parametrize("tiles", [1, 5, 144, 511, 512, 6272])
 def test_shares_hold_all_pixels(pixels, tiles):

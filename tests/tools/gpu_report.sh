@@ -4,6 +4,7 @@
 # sh tests/tools/gpu_report.sh [PYTHON]      writes runs/gpu-report.txt, and files of fcn bench to runs/gpu/
 PYTHON=${1:-python3}
 REPORT=runs/gpu-report.txt
+PATH=$PATH:/usr/local/cuda/bin # where the CUDA toolkit has its sanitizer
 if ! "$PYTHON" -c "import cupy, sys; sys.exit(not cupy.cuda.is_available())" 2> /dev/null; then
     echo "make gpu needs an NVIDIA GPU with its driver, and CuPy in $PYTHON: pip install 'fcn_from_scratch[gpu]'" >&2
     exit 2
@@ -15,10 +16,10 @@ failed=0
 part() {
     seconds=$1
     shift
-    printf '\n##### %s\n' "$*" >> "$REPORT"
-    echo "$*"
+    printf '\n##### %.200s\n' "$*" >> "$REPORT"
+    printf '%.200s\n' "$*"
     if ! timeout -s INT -k 5 "$seconds" "$@" >> "$REPORT" 2>&1; then
-        echo "FAILED, or not ready after $seconds s: $*" | tee -a "$REPORT"
+        printf 'FAILED, or not ready after %s s: %.200s\n' "$seconds" "$*" | tee -a "$REPORT"
         failed=1
     fi
 }
@@ -27,8 +28,14 @@ bench() {
     part "$1" "$PYTHON" -m fcn_from_scratch bench --device cuda --budget "$2" --out "runs/gpu/$3" $4
 }
 
-tests() {
-    part "$1" $2 "$PYTHON" -m pytest -v --tb=short --no-header -p no:cacheprovider -W ignore -m gpu $3
+TEST="-m pytest -v --tb=short --no-header -p no:cacheprovider -W ignore -m gpu"
+
+# under TOOL: the kernels under a sanitizer of NVIDIA's, many times slower, so each kernel once: tests/kernels/test_gpu.py
+under() {
+    REPORT=$REPORT.$1
+    failed=0
+    part 340 compute-sanitizer --tool "$1" --error-exitcode 9 "$PYTHON" $TEST tests/kernels/test_gpu.py -k each_kernel_once
+    exit $failed
 }
 
 workers=
@@ -39,16 +46,25 @@ date > "$REPORT"
 part 10 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 bench 90 75 inference "--layers --kernels"
 bench 90 75 train "--train"
-bench 35 25 small "--train --model mini_fcn8s --batch 8 --size 96"
-tests 180 "" "$workers tests"
-# Under a sanitizer a kernel is many times slower, so each kernel runs once: tests/kernels/test_gpu.py. Only kernels
-# with shared memory can race, and racecheck takes no notice of the others.
+bench 50 40 small "--train --model mini_fcn8s --batch 8 --size 96"
+# Nothing is timed from here on, so the sanitizers run beside the tests. Only kernels with shared memory can race, and
+# racecheck takes no notice of the others.
+tools=
 if command -v compute-sanitizer > /dev/null; then
     for tool in memcheck racecheck initcheck; do
-        tests 55 "compute-sanitizer --tool $tool --error-exitcode 9" "tests/kernels/test_gpu.py -k each_kernel_once"
+        (under $tool) &
+        tools="$tools $tool:$!"
     done
 else
     echo "compute-sanitizer is not installed: memcheck, racecheck and initcheck were left out" | tee -a "$REPORT"
 fi
+# The kernels' tests come first. Files that speak of no GPU would only be collected in vain.
+others=$(grep -lrwE "gpu|cupy|xp" tests --include="test_*.py" | grep -v "^tests/kernels/" | sort)
+part 340 "$PYTHON" $TEST $workers tests/kernels $others
+for tool in $tools; do
+    wait "${tool#*:}" || failed=1
+    cat "$REPORT.${tool%:*}" >> "$REPORT"
+    rm "$REPORT.${tool%:*}"
+done
 echo "wrote $REPORT"
 exit $failed

@@ -419,6 +419,7 @@ cuda = SimpleNamespace(
     get_elapsed_time=get_elapsed_time,
     runtime=SimpleNamespace(
         getDeviceProperties=lambda device: {"name": b"a stand-in for a GPU", "totalGlobalMem": MEMORY[1]},
+        getDeviceCount=lambda: 1,
         driverGetVersion=lambda: 12040,
         runtimeGetVersion=lambda: 12090,
     ),

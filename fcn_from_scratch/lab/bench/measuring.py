@@ -30,7 +30,8 @@ from fcn_from_scratch.lab.bench.work import convolutions
 from fcn_from_scratch.progress import bar
 
 WHOLE = 0.6  # of a work's time for the whole of it, if its layers are measured too
-LATE = 0.4  # of a work's time: what has not started by then, or has no true scores, goes without
+LATE = 0.4  # of a work's time: then no true scores are waited for
+STARTED, WARM = 0.6, 0.8  # of the budget's: then a rival that has not started, or made its first runs, is left out
 
 
 class Row(NamedTuple):
@@ -191,21 +192,23 @@ def measure(work, settings, tell=None, share=1.0):
     Raises: LateError if the budget is over before anything was measured.
     """
     tell, budget = tell or (lambda result: None), settings.budget
-    before, end, late = load(), budget.until(share), budget.until(share * LATE)
+    before = load()
+    end, late, started, warm = map(budget.until, (share, share * LATE, STARTED, WARM))
     with ExitStack() as stack:
         shared = drawn_once(work, stack)
         judge = Judge(shared, settings, stack)
         if settings.device == "cpu":  # alone, as it takes memory and all cores
             judge.answer(late)
         ceiling = stack.enter_context(settings.ceilings())
-        rivals, absent = start(settings.rivals, shared, settings, stack, late)
-        accuracy, truth = _accuracy(rivals, judge, settings, absent, late)
+        rivals, absent = start(settings.rivals, shared, settings, stack, started)
+        scores = _together(rivals, settings, absent, "ask", "scores", until=warm)
+        accuracy, truth = _accuracy(scores, judge, late)
         ceiling.ready()
         peers = dict.fromkeys(rivals[name].ask("described") for name in settings.peer_rivals if name in rivals)
         number, absent = settings.threads if settings.device == "cpu" else None, settings.absent | absent
         result = Result(work, settings.device, number, [], None, {}, None, truth, tuple(peers), absent)
         until = time.monotonic() + (WHOLE if settings.layers else 1) * (end - time.monotonic())
-        result = _whole(result, settings, rivals, ceiling, accuracy, until, tell)
+        result = _whole(result, settings, rivals, ceiling, accuracy, (until, warm), tell)
         tell(result)
         if settings.layers:
             alone = {name: rival for name, rival in rivals.items() if _measures_layers(name, settings)}
@@ -213,12 +216,8 @@ def measure(work, settings, tell=None, share=1.0):
     return result._replace(load=None if before is None else (before, load()))
 
 
-def _accuracy(rivals, judge, settings, absent, until):
-    """(name -> the error and the agreement of its Row, who computed the true scores).
-
-    A peer that fails moves from `rivals` to `absent`.
-    """
-    scores = _together(rivals, settings, absent, "ask", "scores")
+def _accuracy(scores, judge, until):
+    """(name -> the error and the agreement of its Row, who computed the true scores). `scores`: name -> its own."""
     truth, title = judge.answer(until)
     found = {}
     for name in scores:
@@ -227,9 +226,10 @@ def _accuracy(rivals, judge, settings, absent, until):
     return found, title
 
 
-def _together(rivals, settings, absent, *request):
+def _together(rivals, settings, absent, *request, until=math.inf):
     """name -> its answer. A peer that fails moves from `rivals` to `absent`.
 
+    until  a rival that has not answered at this time moves, too, unless it is the first, which all are compared with
     On a GPU our rivals answer at the same time: what they do for the first time is compiled on the host. The peers
     follow alone, because they time their algorithms to choose the fastest.
     """
@@ -241,18 +241,24 @@ def _together(rivals, settings, absent, *request):
         try:
             if name not in ours:
                 rival.begin(*request)
-            answers[name] = rival.answer()
-        except (InputError, MemoryError) as failure:
+            answers[name] = rival.answer(math.inf if name == settings.rivals[0] else until)
+        except (InputError, MemoryError, LateError) as failure:
+            if isinstance(failure, LateError) and until == math.inf:
+                raise
             note(name, failure, settings, absent)
-            del rivals[name]
+            rivals.pop(name).close()
     return answers
 
 
-def _whole(result, settings, rivals, ceiling, accuracy, until, tell):
-    """The Result with a Row for each rival, with its peak memory; after each round `tell` gets the Result so far."""
+def _whole(result, settings, rivals, ceiling, accuracy, times, tell):
+    """The Result with a Row for each rival, with its peak memory; after each round `tell` gets the Result so far.
+
+    times  (no round begins after this time, a rival that has not made its first runs at this time is left out)
+    """
+    until, warm = times
     peaks = dict.fromkeys(rivals)
     if settings.device == "cuda":  # this also runs the work untimed: kernels are compiled and algorithms chosen
-        peaks = _together(rivals, settings, result.absent, "peak")
+        peaks = _together(rivals, settings, result.absent, "peak", until=warm)
     flops = 2 * result.work.multiply_adds()
 
     def found(samples, ceilings):

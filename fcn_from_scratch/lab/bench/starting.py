@@ -50,9 +50,9 @@ class Judge:
 def start(names, work, settings, stack, until=math.inf):
     """Start a process for each rival, all at once. They end with the ExitStack.
 
-    until  a peer that has not started at this time is left out
-    Returns: (a dict name -> Process, a dict title -> why this rival cannot run). A rival of ours must run.
-    Raises: InputError or MemoryError of a rival of ours, LateError if the budget is over.
+    until  a rival that has not started at this time is left out, unless it is the first
+    Returns: (a dict name -> Process, a dict title -> why this rival cannot run).
+    Raises: InputError or MemoryError of a rival of ours, LateError if the budget is over and the first has not started.
     """
     absent = {}
     plain = [name for name in names if not RIVALS[name].from_file]
@@ -66,7 +66,7 @@ def start(names, work, settings, stack, until=math.inf):
     started = {name: started[name] for name in names if name in started}
     for name in bar(list(started), disable=not settings.progress, unit="process", desc="starting"):
         try:
-            started[name].ready(until if name in settings.peer_rivals else math.inf)
+            started[name].ready(math.inf if name == settings.rivals[0] else until)
         except (InputError, MemoryError, LateError) as error:
             note(name, error, settings, absent)
             started.pop(name).close()
@@ -74,8 +74,10 @@ def start(names, work, settings, stack, until=math.inf):
 
 
 def note(name, error, settings, absent):
-    """Note in `absent` why a rival cannot run; raise the error again if it is ours."""
-    if name not in settings.peer_rivals:
+    """Note in `absent` why a rival cannot run. If it is ours, only a LateError may hinder it, and not the first one:
+    any other error is raised again."""
+    late = isinstance(error, LateError) and name != settings.rivals[0]
+    if name not in settings.peer_rivals and not late:
         raise error
     absent[RIVALS[name].title] = str(error).removeprefix(f"{RIVALS[name].title}: ")
 

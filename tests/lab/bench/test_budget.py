@@ -1,7 +1,9 @@
 """A budget of seconds: in virtual time, with a device whose first calls are slow, and from the command line."""
 
 import csv
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,14 +13,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fcn_from_scratch.lab.bench import Settings, Work, budget, clocks, measuring, processes, timing
+from fcn_from_scratch.cli import bench as cli
+from fcn_from_scratch.cli.bench_output import Output
+from fcn_from_scratch.lab.bench import Settings, Work, budget, clocks, kernels, measuring, processes, timing
+from fcn_from_scratch.lab.bench.kernel_cases import CASES
 from fcn_from_scratch.lab.bench.measuring import measure
 
 TINY = ("--model", "mini_fcn8s", "--width", "4", "--size", "32x41", "--peer", "none", "--threads", "1")
 WARM = {"cuda": 20e-6, "cuda_winograd": 30e-6, "cuda_im2col": 40e-6, "cuda_implicit": 50e-6, "cupy": 60e-6}
-WARM["ceiling"] = 1e-3
+WARM |= {"torch_cuda": 25e-6, "torch_cuda_cl": 35e-6, "ceiling": 1e-3, "kernel": 10e-6}
 WHOLE = 500  # times the time of a part
 LAUNCH = 40e-6
+STARTING = {"cuda": 8.0, "torch_cuda": 22.0, "torch_cuda_cl": 22.0}  # seconds of a process; of the others a second
 
 
 class World:
@@ -73,8 +79,8 @@ class Rival:
         return lambda *arguments: self.call(method, arguments)
 
     def call(self, method, arguments):
-        if method == "amounts":
-            return {"multiply": 10**9}
+        if method in ANSWERS:
+            return ANSWERS[method]
         if method == "take":
             self.seen.clear()
         world = self.world
@@ -82,21 +88,26 @@ class Rival:
         self.seen.add(method)
         times = WHOLE if method == "run" else 1
         world.busy = max(world.busy, world.now) + times * WARM[self.name]
-        return np.ones((1, 2, 3, 3))
+        return ("4x4", "CuPy", 10**6, 0) if self.name == "kernel" else np.ones((1, 2, 3, 3))
 
     def peak(self):
         self.call("run", ())
         return 1
 
 
+ANSWERS = {"amounts": {"multiply": 10**9, "copy": 10**9}, "described": "PyTorch, in a simulation"}
+
+
 class VirtualProcess:
     """A Process without a process: a request is answered by the code of the child.
 
-    While one answers, others may do so too: the time goes on only for whoever waits for the answer.
+    While one answers, others may do so too: the time goes on only for whoever waits for the answer, and it waits until
+    the time `last` and no longer.
     """
 
-    def __init__(self, rival):
-        self.rival, self.answered, self.end = rival, None, 0.0
+    def __init__(self, world, name, last):
+        self.rival, self.last, self.answered = Rival(world, name), last, None
+        self.end = world.now + STARTING.get(name, 1.0)
 
     def __enter__(self):
         return self
@@ -104,9 +115,9 @@ class VirtualProcess:
     def __exit__(self, *_):
         pass
 
-    def ready(self, until=None):
-        """All start at the same time, and take a second."""
-        self.rival.world.now = max(self.rival.world.now, 1.0)
+    def ready(self, until=math.inf):
+        """All start at the same time."""
+        self.answer(until)
 
     def begin(self, request, *details):
         world = self.rival.world
@@ -114,8 +125,12 @@ class VirtualProcess:
         self.answered = processes.ANSWERS[request](self.rival, *details)
         world.now, self.end = begun, world.now
 
-    def answer(self, until=None):
-        self.rival.world.now = max(self.rival.world.now, self.end)
+    def answer(self, until=math.inf):
+        world, until = self.rival.world, min(until, self.last)
+        late = self.end > max(until, world.now)
+        world.now = max(world.now, min(self.end, until))
+        if late:
+            raise budget.LateError(f"{self.rival.name} has not answered in time")
         return self.answered
 
     def ask(self, *details):
@@ -123,7 +138,12 @@ class VirtualProcess:
         return self.answer()
 
     def seconds(self, *details, **options):
-        return processes.ANSWERS["seconds"](self.rival, *details, **options)
+        world = self.rival.world
+        found = processes.ANSWERS["seconds"](self.rival, *details, **options)
+        if world.now > self.last:
+            world.now = self.last
+            raise budget.LateError(f"{self.rival.name} has not answered in time")
+        return found
 
     def waits(self):
         return self.rival.clock.waits()
@@ -135,15 +155,23 @@ class VirtualProcess:
 def world(monkeypatch):
     """A function of the seconds of a first call: the World, in which measuring now takes place."""
 
-    def make(cold):
+    def make(cold, judge=0.0):
         world = World(cold)
         clock = SimpleNamespace(sleep=world.sleep, monotonic=world.time, perf_counter=world.time)
-        for module in (timing, clocks, measuring, budget, processes):
+        for module in (timing, clocks, measuring, budget, processes, kernels):
             monkeypatch.setattr(module, "time", clock)
-        monkeypatch.setattr(Settings, "rival", lambda self, name, *_: VirtualProcess(Rival(world, name)))
-        monkeypatch.setattr(Settings, "ceilings", lambda self: VirtualProcess(Rival(world, "ceiling")))
-        judge = SimpleNamespace(answer=lambda until: (np.ones((1, 2, 3, 3)), "nobody"))
-        monkeypatch.setattr(measuring, "Judge", lambda *_: judge)
+        process = lambda name: lambda settings, *_, **__: VirtualProcess(world, name, settings.budget.last)  # noqa: E731
+        rival = lambda settings, name, *_: process(name)(settings)  # noqa: E731
+        monkeypatch.setattr(Settings, "rival", rival)
+        monkeypatch.setattr(Settings, "ceilings", process("ceiling"))
+        monkeypatch.setattr(Settings, "process", process("kernel"))
+        monkeypatch.setattr(measuring, "drawn_once", lambda work, stack: work)
+
+        def answer(until):
+            world.now = max(world.now, min(judge, until))
+            return (np.ones((1, 2, 3, 3)), "the judge") if judge <= world.now else (None, "none: too late")
+
+        monkeypatch.setattr(measuring, "Judge", lambda *_: SimpleNamespace(answer=answer))
         return world
 
     return make
@@ -155,7 +183,7 @@ def test_in_virtual_time(world, cold):
     now = world(cold)
     settings = Settings((), "cuda", 1, layers=True, progress=False, budget=budget.Budget(75))
     result = measure(Work("mini_fcn8s", (64, 64)), settings)
-    assert now.now < 75 + 3 * 3 * cold
+    assert now.now < 75
     rows = {(row.part, row.rival): row for row in result.rows}
     for (part, rival), row in rows.items():
         assert row.seconds == pytest.approx(WARM[rival] * (WHOLE if part == "whole" else 1), rel=0.01), (part, rival)
@@ -171,6 +199,82 @@ def test_in_virtual_time(world, cold):
         rows = [row for row in result.rows if row.part.endswith("forward") and row.rival == "cuda"]
         sizes = [round(row.gflops * row.seconds, 12) for row in rows]
         assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("layers", [False, True])
+@pytest.mark.parametrize("cases", [False, True])
+@pytest.mark.parametrize("cold", [0.5, 2.5])
+def test_the_command_in_virtual_time(world, capsys, train, layers, cases, cold):
+    """FCN-8s with PyTorch. A look at the GPU takes 8 seconds, PyTorch starts in 22, and the judge needs 40. The command
+    ends in 75 seconds, with a row for each rival; layers and kernels are measured or named."""
+    now = world(cold, judge=40.0)
+    settings = Settings(("torch",), "cuda", 1, layers=layers, progress=False, budget=budget.Budget(75))
+    output = Output(settings, None, {}, "in a simulation")
+    now.now = 8.0
+    work = Work("fcn8s", (500, 500), train=train)
+    cli._measure_all(SimpleNamespace(kernels=cases), [work], settings, output)
+    assert 30 < now.now <= 75
+    result, out = output.results[0], capsys.readouterr().out
+    whole = {row.rival: row.seconds for row in result.rows if row.part == "whole"}
+    assert set(whole) == set(settings.rivals)
+    for rival, seconds in whole.items():
+        assert seconds == pytest.approx(WHOLE * WARM[rival], rel=0.01)
+    assert not result.absent
+    for title in ("PyTorch NCHW", "PyTorch channels_last", "the same by implicit GEMM"):
+        assert any(line.startswith(title) for line in out.splitlines())
+    parts = {row.part for row in result.rows} - {"whole"}
+    steps = {f"{conv.names} {step}" for conv in measuring.convolutions(work) for step in conv.passes}
+    assert parts | set(result.left_out) == (steps if layers else set())
+    assert parts or cold > 1 or not layers
+    if cases:
+        measured = set() if output.kernels is None else {row.part for row in output.kernels.rows}
+        named = " ".join(line for line in out.splitlines() if line.startswith("Not measured"))
+        assert sorted([*measured, *filter(CASES.__contains__, re.split(r"[ ,.]+", named))]) == sorted(CASES)
+        assert measured or cold > 1
+
+
+def test_a_peer_that_does_not_start_is_left_out(world, monkeypatch):
+    monkeypatch.setitem(STARTING, "torch_cuda", 60.0)
+    now = world(0.5)
+    settings = Settings(("torch",), "cuda", 1, progress=False, budget=budget.Budget(75))
+    result = measure(Work("mini_fcn8s", (64, 64)), settings)
+    assert now.now <= 75
+    rivals = {row.rival for row in result.rows}
+    assert "torch_cuda_cl" in rivals
+    assert "torch_cuda" not in rivals
+    assert result.absent == {"PyTorch NCHW": "torch_cuda has not answered in time"}
+
+
+@pytest.mark.parametrize("method", ["scores", "run"])
+def test_a_rival_whose_first_call_takes_too_long_is_left_out(world, monkeypatch, method):
+    """Ours, too. The first one is not: all others are compared with it."""
+    now = world(0.5)
+    call = Rival.call
+
+    def slow(rival, which, arguments):
+        if (rival.name, which) != ("cupy", method):
+            return call(rival, which, arguments)
+        rival.world.now += 100.0
+        return np.ones((1, 2, 3, 3))
+
+    monkeypatch.setattr(Rival, "call", slow)
+    settings = Settings((), "cuda", 1, progress=False, budget=budget.Budget(75))
+    result = measure(Work("mini_fcn8s", (64, 64)), settings)
+    assert now.now <= 75
+    assert {row.rival for row in result.rows} == {*settings.rivals} - {"cupy"}
+    assert result.absent == {"the same without its kernels": "cupy has not answered in time"}
+    monkeypatch.setitem(STARTING, "cuda", 100.0)
+    with pytest.raises(budget.LateError, match="cuda has not answered in time"):
+        measure(Work("mini_fcn8s", (64, 64)), settings._replace(budget=budget.Budget(75)))
+
+
+def test_true_scores_that_come_too_late_are_done_without(world):
+    now = world(0.5, judge=70.0)
+    result = measure(Work("mini_fcn8s", (64, 64)), Settings((), "cuda", 1, progress=False, budget=budget.Budget(75)))
+    assert now.now <= 75
+    assert result.truth == "none: too late"
+    assert {row.error for row in result.rows} == {None}
 
 
 def test_turns_are_corrected_once_calls_are_warm(monkeypatch):

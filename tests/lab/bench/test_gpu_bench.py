@@ -2,7 +2,12 @@
 
 import csv
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import standin
@@ -87,6 +92,35 @@ def test_the_whole_way(device, fcn, tmp_path):
     assert len(value["kernels"]["rows"]) == 2 * len(CASES)
     assert (tmp_path / "b" / "bench.png").stat().st_size > 10_000
     assert (tmp_path / "b" / "kernels.png").stat().st_size > 10_000
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGTERM there")
+def test_a_stopped_command_has_printed_and_written_what_it_had(device, tmp_path):
+    """Ended by SIGTERM among the layers. Its output is no terminal, and the rows were in the file before that."""
+    tools, csv_file = Path(standin.__file__).parent, tmp_path / "b" / "bench.csv"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path / "with_cupy", tools, *sys.path)))}
+    words = [*TINY[:-1], "3", "--peer", "none", "--train", "--layers", "--kernels", "--budget", "900"]
+    command = [sys.executable, "-m", "fcn_from_scratch", "bench", *words, "--out", str(csv_file.parent)]
+    given = {"env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **given) as child:
+        end = time.monotonic() + 300
+        while time.monotonic() < end and not (csv_file.exists() and "weight_grad" in csv_file.read_text()):
+            time.sleep(0.02)
+        child.terminate()
+        out, err = child.communicate(timeout=300)
+    assert child.returncode == 128 + signal.SIGTERM
+    assert err.splitlines()[-1].startswith("fcn: stopped by SIGTERM; what was measured before is in ")
+    assert "Traceback" not in err
+    assert "\r" not in out + err
+    for title in TITLES:
+        assert any(line.startswith(title) for line in out.splitlines())
+    with open(csv_file, encoding="utf-8", newline="") as file:
+        parts = list(dict.fromkeys(row["part"] for row in csv.DictReader(file)))
+    assert parts[0] == "whole"
+    for part in parts[1:]:
+        layers, step = part.rsplit(" ", 1)
+        words = layers, step.replace("_", " ")
+        assert any(line.startswith(words[0]) and words[1] in line for line in out.splitlines()), part
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,20 @@ MUTANTS = [
         BUDGET,
     ),
     Mutant(
+        "a peer has no longer than the true scores",
+        "lab.bench.measuring.measure",
+        "stack, started)",
+        "stack, late)",
+        BUDGET,
+    ),
+    Mutant(
+        "a slow rival ends the command",
+        "lab.bench.measuring._together",
+        "if isinstance(failure, LateError) and until == math.inf:",
+        "if isinstance(failure, LateError):",
+        BUDGET,
+    ),
+    Mutant(
         "weights are read before they are complete",
         "lab.bench.drawn.write",
         'unfinished = Path(folder, f"{NAME}.part")',

@@ -5,6 +5,7 @@ from planting import Mutant
 EMULATOR = "kernels/test_emulator.py"
 FAR = "kernels/test_far.py"
 KERNELS = "kernels/test_kernels.py"
+OPTIONS = "kernels/test_options.py"
 
 MUTANTS = [
     Mutant(
@@ -209,6 +210,34 @@ MUTANTS = [
         "if algorithm not in IMPLICIT:",
         "if True:",
         "kernels/test_step.py",
+    ),
+    Mutant(
+        "the kernels are compiled with fast-math",
+        "kernels.launch.options",
+        '"--fmad=true", *(',
+        '"--fmad=true", "--use_fast_math", *(',
+        OPTIONS,
+    ),
+    Mutant(
+        "the compiler is told to flush small numbers to zero",
+        "kernels.launch.options",
+        '"--fmad=true", *(',
+        '"--fmad=true", "-ftz=true", *(',
+        OPTIONS,
+    ),
+    Mutant(
+        "a sum of floating-point numbers by atomics",
+        "kernels/sum_partials.cu",
+        "if (threadIdx.x == 0) totals[q] = sum;",
+        "if (threadIdx.x == 0) atomicAdd(&totals[q], sum);",
+        OPTIONS,
+    ),
+    Mutant(
+        "a module of the first GPU for all GPUs",
+        "kernels.launch.launch",
+        "REALS[real], device.id, variant)",
+        "REALS[real], 0, variant)",
+        OPTIONS,
     ),
     Mutant(
         "a launch takes the numbers of one of another kind",

@@ -1,5 +1,6 @@
 """What a kernel case is, and the sizes of its arrays."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from fcn_from_scratch.checks import InputError
 from fcn_from_scratch.lab.bench.work import convolution, takes_winograd
 
 REAL = np.float32
+DRAWN = 1 << 20  # random numbers of an array, at most: on the host, 100 million take longer than a measurement
 
 
 class KernelCase(NamedTuple):
@@ -78,8 +80,8 @@ class Sizes:
 
 
 def normal(xp, rng, *shape):
-    """Random float32 on the device."""
-    return xp.asarray(rng.standard_normal(shape, REAL))
+    """Random float32 on the device. In a large array they come again and again."""
+    return xp.asarray(np.resize(rng.standard_normal(min(math.prod(shape), DRAWN), REAL), shape))
 
 
 def moved(*arrays):
