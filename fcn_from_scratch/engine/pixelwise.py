@@ -9,22 +9,23 @@ from fcn_from_scratch.engine.im2col import channels_first
 from fcn_from_scratch.engine.workspace import empty_from
 
 
-def rectify(x, out):
-    """Write max(x, 0) to `out`, which may be x: NaN stays NaN. Returns: out.
+def rectify(x, out=None):
+    """Compute max(x, 0), into `out` if it is given, which may be x. NaN stays NaN. Returns: the result.
 
     NumPy's `maximum` of an array and one number uses no vector instructions. For 200,000 numbers of float32 it takes
     150 microseconds, and `clip` takes 50. (A zero with a minus sign keeps it in `clip`.)
     """
-    if get_array_module(x) is np and x.dtype.kind == "f":
+    xp = get_array_module(x)
+    if xp is np and x.dtype.kind == "f":
         return x.clip(0, np.inf, out=out)
-    return get_array_module(x).maximum(x, x.dtype.type(0), out=out)
+    return xp.maximum(x, x.dtype.type(0), out=out)
 
 
 def relu(x, workspace=None):
     """Compute ops.relu."""
     xp = get_array_module(x)
     if x.ndim != 4 or xp is not np:
-        return xp.maximum(x, x.dtype.type(0))
+        return rectify(x)
     n, c, h, w = x.shape
     y = channels_first(empty_from(workspace, xp)((n, h, w, c), x.dtype))
 

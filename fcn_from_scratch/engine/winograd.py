@@ -68,7 +68,7 @@ def winograd_conv2d(x, weight, bias=None, padding=(0, 0), relu=False, transforme
     y = make((len(x), *_output_size(x, padding, beyond), len(weight)), dtype)
 
     def write(xp, tiles, band):
-        write_tiles(xp, tiles, band, y, relu)
+        write_tiles(tiles, band, y, relu)
 
     _convolve(x, weight, bias, padding, write, make, transformed, beyond)
     return channels_first(y)
@@ -104,7 +104,7 @@ def winograd_input_grad(dy, weight, padding, workspace=None):
     dy = dy[:, :, cut_h : dy.shape[2] - cut_h, cut_w : dy.shape[3] - cut_w]
     reach = [max(r, 0) for r in reach]
     dx = make((len(dy), *_output_size(dy, reach), weight.shape[1]), dtype)
-    _convolve(dy, weight, None, reach, lambda xp, tiles, band: write_tiles(xp, tiles, band, dx), make, turned=True)
+    _convolve(dy, weight, None, reach, lambda xp, tiles, band: write_tiles(tiles, band, dx), make, turned=True)
     return channels_first(dx)
 
 

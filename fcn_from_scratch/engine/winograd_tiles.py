@@ -142,7 +142,7 @@ def _product(xp, matrix, x, out):
         xp.matmul(matrix, x[..., columns], out=out[..., columns])
 
 
-def write_tiles(xp, tiles, band, y, relu=False):
+def write_tiles(tiles, band, y, relu=False):
     """Write the tiles of a band, (t, t, images, tile rows, tile columns, F), into y (N, oh, ow, F).
 
     Pixels outside y are dropped.
@@ -189,13 +189,13 @@ def write_pooled(xp, tiles, band, size, y, winner=None):
     tiles[:, beyond:, :, :, -1] = -math.inf
     if winner is None:
         rows = xp.maximum(tiles[::2], tiles[1::2], out=tiles[::2])
-        write_tiles(xp, xp.maximum(rows[:, ::2], rows[:, 1::2], out=rows[:, ::2]), band, y, relu=True)
+        write_tiles(xp.maximum(rows[:, ::2], rows[:, 1::2], out=rows[:, ::2]), band, y, relu=True)
         return
     half = OUTPUTS // 2
     windows = xp.moveaxis(tiles.reshape(half, 2, half, 2, *tiles.shape[2:]), (1, 3), (0, 1))
     largest, place = relu_pool(xp, windows)
-    write_tiles(xp, largest, band, y)
-    write_tiles(xp, place, band, winner)
+    write_tiles(largest, band, y)
+    write_tiles(place, band, winner)
 
 
 def _rows(source, first, count, scratch, beyond=None):
