@@ -63,7 +63,7 @@ def test_another_thread_is_not_touched():
 def test_the_threads_of_the_engine_are_in_the_mode_of_their_caller(monkeypatch):
     """The pool's threads run in a copy of the caller's context."""
     monkeypatch.setattr(threads, "most", lambda: 3)
-    threads._pool.cache_clear()
+    threads._team.cache_clear()
     seen, barrier = [], threading.Barrier(3)
 
     def work(item):
@@ -72,8 +72,8 @@ def test_the_threads_of_the_engine_are_in_the_mode_of_their_caller(monkeypatch):
 
     with plain():
         threads.run(work, range(3))
-    threads._pool().shutdown()
-    threads._pool.cache_clear()
+    threads._team().shutdown()
+    threads._team.cache_clear()
     assert seen == [True] * 3
 
 

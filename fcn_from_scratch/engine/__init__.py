@@ -7,7 +7,7 @@ convolution      conv: the choice of an algorithm; im2col, conv_im2col, conv_wid
                  winograd, winograd_frequencies, winograd_weight_grad, winograd_tiles, winograd_transforms,
                  winograd_wide: fewer multiplications; conv_transpose
 other ops        pooling, pooling_windows, loss, pixelwise; gpu: ops that one CUDA kernel computes
-memory, cores    workspace: reuse of memory; threads: blocks of work on several cores
+memory, cores    workspace: reuse of memory; threads: blocks of work on several cores; team, bells: how they wait
 whole networks   replica, micro_batches, loss_shares: parts of a batch, with a thread for each, or a process:
                  part_processes, part_worker, channel
 """

@@ -16,18 +16,17 @@ FCN_THREADS=N in the environment sets the number of threads. The default is the 
 """
 
 import contextlib
-import contextvars
 import ctypes
 import functools
 import itertools
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
 
 from fcn_from_scratch.browser import IN_BROWSER
+from fcn_from_scratch.engine.team import Team
 
 AT_ONCE = 1 << 17  # numbers that one thread works on at a time; with fewer, the threads wait for each other
 SHARES = 2  # parts of one operation, see `shares`; with more, two cores lose time on small maps
@@ -67,7 +66,7 @@ def limit(number):
     """Use at most this many threads, in BLAS too: other processes work on the machine's other cores."""
     os.environ["FCN_THREADS"] = str(number)
     most.cache_clear()
-    _pool.cache_clear()
+    _team.cache_clear()
     if _blas() is not None:
         _blas()[1](number)
 
@@ -92,13 +91,14 @@ def run(function, items, local=None):
         # Even a single thread is busy: so its items are cut into parts as they are with several threads.
         work() if len(items) < 2 else _busy(work)
         return
-    # Each thread gets a copy of the context, so that the caller's np.errstate and plain() hold in it too.
-    others = [_pool().submit(contextvars.copy_context().run, _busy, work) for _ in range(number - 1)]
+    # In the other threads too, the caller's np.errstate and plain() hold: they are part of the context.
+    others = [_team().submit(_busy, work) for _ in range(number - 1)]
     try:
         _busy(work)
     finally:
-        begun = [other for other in others if not other.cancel()]  # those that never began are cancelled
-        wait(begun)
+        begun = [other for other in others if not _team().cancel(other)]
+        for other in begun:
+            other.wait()
     for other in begun:
         other.result()
 
@@ -118,18 +118,18 @@ def meanwhile(function):
             found.append(function())
 
     def result():
-        if begun is None or begun.cancel():
+        if begun is None or _team().cancel(begun):
             _busy(work)
         else:
             begun.result()
         return found[0]
 
-    begun = None if workers() == 1 else _pool().submit(contextvars.copy_context().run, _busy, work)
+    begun = None if workers() == 1 else _team().submit(_busy, work)
     try:
         yield result
     finally:
-        if begun is not None and not begun.cancel():
-            wait([begun])
+        if begun is not None and not _team().cancel(begun):
+            begun.wait()
 
 
 def in_order(function, items, take):
@@ -200,8 +200,8 @@ def _busy(work):
 
 
 @functools.cache
-def _pool():
-    return ThreadPoolExecutor(workers() - 1, thread_name_prefix="fcn")
+def _team():
+    return Team(workers() - 1)
 
 
 _lock, _depth, _before = threading.Lock(), 0, 1

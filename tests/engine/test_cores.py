@@ -23,15 +23,15 @@ def with_threads(monkeypatch):
         before = get()
         for count in COUNTS:
             monkeypatch.setattr(threads, "most", lambda count=count: count)
-            threads._pool.cache_clear()
+            threads._team.cache_clear()
             put(count)
             try:
                 found.append(function())
             finally:
                 put(before)
                 if count > 1:
-                    threads._pool().shutdown()
-                threads._pool.cache_clear()
+                    threads._team().close()
+                threads._team.cache_clear()
         return found
 
     return results
@@ -146,10 +146,10 @@ def test_one_thread_cuts_the_items_of_its_items_as_several_do(monkeypatch):
     found = {}
     for count in COUNTS:
         monkeypatch.setattr(threads, "most", lambda count=count: count)
-        threads._pool.cache_clear()
+        threads._team.cache_clear()
         cuts = found[count] = [threads.shares()]
         threads.run(lambda item, cuts=cuts: cuts.append(threads.shares()), range(3))
         threads.run(lambda item, cuts=cuts: cuts.append(threads.shares()), range(1))
         cuts.append(threads.shares())
-    threads._pool.cache_clear()
+    threads._team.cache_clear()
     assert all(cuts == [2, 1, 1, 1, 2, 2] for cuts in found.values()), found

@@ -116,11 +116,11 @@ def test_the_number_of_threads_changes_nothing(number, cut, monkeypatch):
     ends = []
     for workers in (1, number, number):
         monkeypatch.setattr(threads, "most", lambda workers=workers: workers)
-        threads._pool.cache_clear()
+        threads._team.cache_clear()
         ends.append(end_of(trainer(dtype=np.float32)))
         if workers > 1:
-            threads._pool().shutdown()
-    threads._pool.cache_clear()
+            threads._team().close()
+    threads._team.cache_clear()
     np.testing.assert_equal(ends[1:], [ends[0]] * 2)
     assert cut
 

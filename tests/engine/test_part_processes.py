@@ -32,7 +32,7 @@ def by_processes(cut, monkeypatch):  # noqa: F811
     monkeypatch.setattr(threads, "most", lambda: 3)
     monkeypatch.setattr(part_processes, "START_AFTER", np.inf)
     monkeypatch.delenv("FCN_PROCESSES", raising=False)
-    threads._pool.cache_clear()
+    threads._team.cache_clear()
     gc.collect()  # the trainers of the tests before, and so their processes
     original = part_processes.Crew.end
     answers = []
@@ -52,8 +52,8 @@ def by_processes(cut, monkeypatch):  # noqa: F811
         return run, answers
 
     yield start
-    threads._pool().shutdown()
-    threads._pool.cache_clear()
+    threads._team().close()
+    threads._team.cache_clear()
 
 
 class Own(ReLU):
@@ -102,7 +102,7 @@ def test_processes_change_no_bit(name, options, by_processes, monkeypatch):
 def test_a_process_with_two_parts(by_processes, monkeypatch):
     """While the first part is slow, the process of the second part takes the third. Both answers are needed."""
     monkeypatch.setattr(threads, "most", lambda: 2)
-    threads._pool.cache_clear()
+    threads._team.cache_clear()
     run, answers = by_processes(trainer(dtype=np.float32), 1)
     original = Objective.loss
     monkeypatch.setattr(Objective, "loss", lambda *rest: time.sleep(0.5) or original(*rest))
@@ -118,7 +118,7 @@ def test_maps_of_many_blocks(monkeypatch):
     """A process cuts sums and products as a thread does."""
     monkeypatch.setattr(threads, "most", lambda: 2)
     monkeypatch.delenv("FCN_PROCESSES", raising=False)
-    threads._pool.cache_clear()
+    threads._team.cache_clear()
     gc.collect()
     rng = np.random.default_rng(3)
     batch = rng.standard_normal((6, 3, 80, 80)).astype(np.float32), rng.integers(0, 6, (6, 80, 80))
@@ -131,8 +131,8 @@ def test_maps_of_many_blocks(monkeypatch):
     assert len(run.start_processes(batch[0])) == 1
     found = end_of(run, 3)
     assert len(run._micro_batches._processes.ids()) == 1
-    threads._pool().shutdown()
-    threads._pool.cache_clear()
+    threads._team().close()
+    threads._team.cache_clear()
     alone(monkeypatch)
     np.testing.assert_equal(found, end_of(made(), 3))
 

@@ -18,10 +18,10 @@ def several(monkeypatch):
     """Three workers, and blocks so small that each worker gets some."""
     monkeypatch.setattr(threads, "workers", lambda: 3)
     monkeypatch.setattr(im2col, "LEAST_BYTES", 1)
-    threads._pool.cache_clear()
+    threads._team.cache_clear()
     yield
-    threads._pool().shutdown()
-    threads._pool.cache_clear()
+    threads._team().close()
+    threads._team.cache_clear()
 
 
 @pytest.mark.parametrize("groups", [1, 3])
@@ -67,8 +67,8 @@ class TestMeanwhile:
 
     def test_who_has_not_begun_is_not_waited_for(self, several):
         """Every other thread has work that ends only afterwards, as in a fork, where no other thread exists."""
-        free, pool = threading.Event(), threads._pool()
-        held = [pool.submit(free.wait, 20) for _ in range(pool._max_workers)]
+        free, pool = threading.Event(), threads._team()
+        held = [pool.submit(free.wait, 20) for _ in range(pool.size)]
         begin = time.perf_counter()
         with threads.meanwhile(threading.get_ident) as result:
             assert result() == result() == threading.get_ident()
@@ -129,7 +129,7 @@ def test_a_thread_may_share_out_work_itself(several):
 def test_inside_an_item_there_is_one_worker(monkeypatch):
     """What an item shares out stays in its thread. Later all threads are available again, even after an exception."""
     monkeypatch.setattr(threads, "most", lambda: 3)
-    threads._pool.cache_clear()
+    threads._team.cache_clear()
 
     def work(item):
         assert threads.workers() == 1
@@ -142,8 +142,8 @@ def test_inside_an_item_there_is_one_worker(monkeypatch):
     with pytest.raises(KeyError):
         threads.run(work, range(6))
     assert threads.workers() == 3
-    threads._pool().shutdown()
-    threads._pool.cache_clear()
+    threads._team().close()
+    threads._team.cache_clear()
 
 
 def test_warnings_are_those_of_who_asks(several):

@@ -186,11 +186,11 @@ def narrow_bands(request, monkeypatch):
     monkeypatch.setattr(winograd_tiles, "AT_ONCE", 7)
     monkeypatch.setattr("fcn_from_scratch.engine.winograd_weight_grad.TILES_BYTES", 60_000)
     monkeypatch.setattr("fcn_from_scratch.engine.winograd_weight_grad.SUMS", 3)
-    threads._pool.cache_clear()
+    threads._team.cache_clear()
     yield
     if request.param > 1:
-        threads._pool().shutdown()
-    threads._pool.cache_clear()
+        threads._team().close()
+    threads._team.cache_clear()
 
 
 def test_bands_join_without_a_seam_and_repeat_bit_for_bit(narrow_bands, way, rng):

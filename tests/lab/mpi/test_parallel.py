@@ -408,7 +408,7 @@ def test_limit(monkeypatch):
             blas[1](before)
         monkeypatch.undo()
         threads.most.cache_clear()
-        threads._pool.cache_clear()
+        threads._team.cache_clear()
 
 
 # --- starting -------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ MICRO = "engine/test_micro_batches.py"
 PROCESSES = "engine/test_part_processes.py"
 PARALLEL = "lab/mpi/test_parallel.py"
 THREADS = "engine/test_threads.py"
+BELLS = "engine/test_bells.py"
 
 MUTANTS = [
     Mutant(
@@ -18,7 +19,7 @@ MUTANTS = [
     Mutant(
         "what runs meanwhile is left behind",
         "engine.threads.meanwhile",
-        "wait([begun])",
+        "begun.wait()",
         "pass",
         THREADS,
     ),
@@ -221,8 +222,57 @@ MUTANTS = [
     Mutant(
         "work that no thread has begun is waited for",
         "engine.threads.meanwhile",
-        "if begun is None or begun.cancel():",
+        "if begun is None or _team().cancel(begun):",
         "if begun is None:",
         "engine/test_threads.py",
+    ),
+    Mutant(
+        "a thread spins until the bell rings",
+        "engine.bells._Watch._look",
+        "bell.end_spinning()",
+        "pass",
+        BELLS,
+    ),
+    Mutant(
+        "a sleeping thread does not hear the bell",
+        "engine.bells.Bell.ring",
+        "self._sleep.release()",
+        "pass",
+        BELLS,
+    ),
+    Mutant(
+        "a bell rings for every thread that will wait",
+        "engine.bells.Bell.wait",
+        "self._asleep = self._rung = False",
+        "self._asleep = False",
+        BELLS,
+    ),
+    Mutant(
+        "a thread sleeps although the bell was rung",
+        "engine.bells.Bell.wait",
+        "while not self._rung:",
+        "while True:",
+        BELLS,
+    ),
+    Mutant(
+        "the watch never sleeps",
+        "engine.bells._Watch._look",
+        "if not now:",
+        "if False:",
+        BELLS,
+    ),
+    Mutant(
+        "a task that was taken back is done",
+        "engine.team.Team.cancel",
+        "self._tasks.remove(task)",
+        "pass",
+        BELLS,
+    ),
+    Mutant(
+        "a team's second thread never starts",
+        "engine.team.Team._start",
+        "if len(self._threads) < self.size:",
+        "if not self._threads:",
+        THREADS,
     ),
 ]
