@@ -69,6 +69,7 @@ class Team:
             if task is None:
                 return
             task.do()
+            del task  # what it holds is freed while this thread waits
 
 
 class Task:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -172,3 +173,18 @@ class TestTeam:
         assert held.result()
         team.close()
         assert not done
+
+    def test_nothing_of_a_task_is_kept(self):
+        class Held:
+            def __call__(self):
+                return 3
+
+        team, held = Team(1), Held()
+        gone = weakref.ref(held)
+        assert team.submit(held).result() == 3
+        del held
+        until = time.monotonic() + 5
+        while gone() is not None and time.monotonic() < until:
+            time.sleep(0.01)
+        assert gone() is None
+        team.close()
