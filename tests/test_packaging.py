@@ -17,7 +17,9 @@ from fcn_from_scratch import course, resources
 from fcn_from_scratch.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
-MADE = shutil.ignore_patterns(".git", ".venv", "node_modules", "__pycache__", "figures", "*.egg-info", ".*_cache")
+MADE = shutil.ignore_patterns(
+    ".git", ".venv", ".hypothesis", "node_modules", "__pycache__", "figures", "*.egg-info", ".*_cache"
+)
 
 
 def skipped(folder, names):

@@ -33,7 +33,7 @@ def by_processes(cut, monkeypatch):  # noqa: F811
     monkeypatch.setattr(part_processes, "START_AFTER", np.inf)
     monkeypatch.delenv("FCN_PROCESSES", raising=False)
     threads._team.cache_clear()
-    gc.collect()  # the trainers of the tests before, and so their processes
+    without_others(monkeypatch)
     original = part_processes.Crew.end
     answers = []
 
@@ -60,6 +60,12 @@ class Own(ReLU):
     """A reader's own layer, which a process could import."""
 
     per_picture = True
+
+
+def without_others(monkeypatch):
+    """No processes of a trainer that another test has left, not even of one that somebody still holds."""
+    gc.collect()
+    monkeypatch.setattr(part_processes, "_current", lambda: None)
 
 
 def alone(monkeypatch):
@@ -119,7 +125,7 @@ def test_maps_of_many_blocks(monkeypatch):
     monkeypatch.setattr(threads, "most", lambda: 2)
     monkeypatch.delenv("FCN_PROCESSES", raising=False)
     threads._team.cache_clear()
-    gc.collect()
+    without_others(monkeypatch)
     rng = np.random.default_rng(3)
     batch = rng.standard_normal((6, 3, 80, 80)).astype(np.float32), rng.integers(0, 6, (6, 80, 80))
 
@@ -312,7 +318,7 @@ def test_when_processes_start(cores, variable, after, begun, cut, monkeypatch): 
     monkeypatch.delenv("FCN_PROCESSES", raising=False)
     if variable is not None:
         monkeypatch.setenv("FCN_PROCESSES", variable)
-    gc.collect()
+    without_others(monkeypatch)
     run = trainer(dtype=np.float32)
     end_of(run)
     assert len(run._micro_batches._processes._starting) == begun
