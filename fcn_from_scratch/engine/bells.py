@@ -50,8 +50,10 @@ class Bell:
         if spin:
             self.waits += 1
             _watch.begin(self)
-            _library().pthread_spin_lock(self._word)
-            _watch.end(self)
+            try:
+                _library().pthread_spin_lock(self._word)
+            finally:
+                _watch.end(self)  # also if Ctrl-C came meanwhile
         self._asleep = True  # first this, then a look at _rung: `ring` does it the other way round
         while not self._rung:
             self._sleep.acquire()
