@@ -5,7 +5,7 @@ All of them compute the same numbers, up to rounding:
 im2col          engine.conv_im2col: patches times weights, one block of patches at a time. It takes every convolution
 wide            engine.conv_wide: patches times weights, one part of the channels at a time, for fc7
 winograd        engine.winograd: F(4, 3), a quarter of the multiplications for a 3x3 kernel
-winograd_wide   engine.winograd_wide: F(2, 7), a third of the multiplications for fc6. Its gradients, and all of it on a
+winograd_wide   engine.winograd_wide: F(4, 7), 36 % of the multiplications for fc6. Its gradients, and all of it on a
                 GPU, are those of "wide"
 implicit        on a GPU, engine.conv_gpu: one kernel whose patches are in shared memory only. On a CPU it is im2col,
                 whose blocks of patches stay in the cache: the same idea
@@ -47,7 +47,7 @@ ALGORITHMS = ("auto", "im2col", "wide", "winograd", "winograd_wide", "implicit",
 WINOGRAD_CHANNELS = 64  # with fewer, transforming the pixels costs more time than it saves
 WINOGRAD_TILES = 64  # of 4x4 outputs; with fewer, transforming the weights costs more time than it saves
 WIDE_WEIGHTS = 1 << 20  # fewer stay in the cache, so reading them for every block of patches is cheap
-LARGE_KERNEL = 5  # pixels a side; with fewer, F(2, k) saves less than its transforms cost
+LARGE_KERNEL = 5  # pixels a side; with fewer, F(4, k) saves less than its transforms cost
 LARGE_KERNEL_PLACES = 256  # of outputs; with fewer, transforming the weights costs more time than it saves
 
 

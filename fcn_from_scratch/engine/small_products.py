@@ -21,11 +21,12 @@ WITHOUT_COPIES = ("SkylakeX", "Cooperlake", "SapphireRapids")  # the names of Op
 
 def pays(inner):
     """Whether cutting a product over `inner` numbers makes it faster."""
-    return inner <= WIDEST and _without_copies()
+    return inner <= WIDEST and without_copies()
 
 
 @cache
-def _without_copies():
+def without_copies():
+    """Whether BLAS has routines here that make no copies of small factors."""
     return threads.blas_kernel().endswith(WITHOUT_COPIES)
 
 

@@ -21,7 +21,7 @@ CROP = 18  # pixels: (18 - 2) / 2 - 2 = 6 cells, which the first Linear reads
 
 
 def classifier(seed):
-    """Layers large enough for the engine to prepare them: Winograd's F(4, 3) for conv, F(2, 7) for the first Linear."""
+    """Layers large enough for the engine to prepare them: Winograd's F(4, 3) for conv, F(4, 7) for the first Linear."""
     rng = np.random.default_rng(seed)
     return Sequential(
         Conv2d(3, 64, 3, rng=rng, name="stem"),

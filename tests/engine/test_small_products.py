@@ -11,7 +11,7 @@ from fcn_from_scratch.engine import small_products
 
 @pytest.fixture(autouse=True)
 def on_every_processor(monkeypatch):
-    monkeypatch.setattr(small_products, "_without_copies", lambda: True)
+    monkeypatch.setattr(small_products, "without_copies", lambda: True)
 
 
 @given(st.integers(1, 3), st.integers(1, 40), st.integers(1, 12), st.integers(1, 150), st.integers(50, 4000))
@@ -40,7 +40,7 @@ def test_groups(inner, columns, groups, rng):
 def test_otherwise_nothing_is_cut_or_copied(reason, rng, monkeypatch):
     inner = 130 if reason == "wide" else 8
     if reason == "processor":
-        monkeypatch.setattr(small_products, "_without_copies", lambda: False)
+        monkeypatch.setattr(small_products, "without_copies", lambda: False)
     a, b = rng.normal(size=(2, 5, inner)), rng.normal(size=(2, inner, 7))
     whole = small_products.grouped(np, b)
     assert whole.shape == (2, 1, inner, 7)

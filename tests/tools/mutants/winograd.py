@@ -1,4 +1,4 @@
-"""Mistakes in Winograd's convolution, F(4, 3) and F(2, 7)."""
+"""Mistakes in Winograd's convolution, F(4, 3) and F(4, 7)."""
 
 from planting import Mutant
 
@@ -173,14 +173,14 @@ MUTANTS = [
         FREQUENCIES,
     ),
     Mutant(
-        "F(2, 7) at a point whose powers are large",
+        "F(4, 7) at a point whose powers are large",
         "engine.winograd_wide.POINTS",
-        '2, -2, "1/2", "-1/2")',
-        '2, -2, "1/2", 3)',
+        '"3/4", "-4/3")',
+        "3, 4)",
         WINO_WIDE,
     ),
     Mutant(
-        "F(2, 7) adds the bias after ReLU",
+        "F(4, 7) adds the bias after ReLU",
         "engine.winograd_wide.winograd_wide_conv2d",
         """
             if bias is not None:
@@ -197,42 +197,42 @@ MUTANTS = [
         WINO_WIDE,
     ),
     Mutant(
-        "F(2, 7) gives every part of the filters the first biases",
+        "F(4, 7) gives every part of the filters the first biases",
         "engine.winograd_wide.winograd_wide_conv2d",
         "pixels += bias[filters, None",
         "pixels += bias[: filters.stop - filters.start, None",
         WINO_WIDE,
     ),
     Mutant(
-        "F(2, 7)'s kernels transformed along their columns twice",
-        "engine.winograd_wide._transformed",
-        "vertical, horizontal = (_matrices(k)[1].astype(scratch.dtype) for k in (kh, kw))",
-        "horizontal, vertical = (_matrices(k)[1].astype(scratch.dtype) for k in (kh, kw))",
+        "F(4, 7)'s patches are as wide as the kernel is high",
+        "engine.winograd_wide._input_tiles",
+        "(W, kw, 1)",
+        "(W, kh, 1)",
         WINO_WIDE,
     ),
     Mutant(
-        "F(2, 7) has no tile for the last odd column",
+        "F(4, 7) has no tile for the last rows",
         "engine.winograd_wide.winograd_wide_conv2d",
-        "counts = rows, columns = tuple(-(-n // OUTPUTS) for n in (oh, ow))",
-        "counts = rows, columns = -(-oh // OUTPUTS), max(ow // OUTPUTS, 1)",
+        "rows = -(-oh // OUTPUTS)",
+        "rows = max(oh // OUTPUTS, 1)",
         WINO_WIDE,
     ),
     Mutant(
-        "F(2, 7) has zeros behind the other axis",
+        "F(4, 7) has zeros behind the other axis",
         "engine.winograd_wide._input_tiles",
-        "padding, dtype=dtype, extra=extra)",
-        "padding, dtype=dtype, extra=extra[::-1])",
+        "extra=(OUTPUTS * rows - oh, 0))",
+        "extra=(0, OUTPUTS * rows - oh))",
         WINO_WIDE,
     ),
     Mutant(
-        "F(2, 7) reads every image from the first",
+        "F(4, 7) reads every image from the first",
         "engine.winograd_wide._input_tiles",
-        "source[image : image + 1]",
-        "source[:1]",
+        "source[image, OUTPUTS",
+        "source[0, OUTPUTS",
         WINO_WIDE,
     ),
     Mutant(
-        "F(2, 7) in float64",
+        "F(4, 7) in float64",
         "engine.conv.choose",
         "positions >= LARGE_KERNEL_PLACES and dtype == np.float32",
         "positions >= LARGE_KERNEL_PLACES",
