@@ -104,7 +104,7 @@ def sgd(weight, velocity, gradient, momentum, rate, decay):
 
 def zero(array):
     """Set every number to zero."""
-    if get_array_module(array) is not np:
+    if get_array_module(array) is not np or array.size < threads.AT_ONCE:
         array[...] = 0
         return
     array = np.atleast_1d(array)

@@ -48,7 +48,17 @@ def max_pool2d_winner(x, geometry):
             xp.maximum(largest, tap, out=largest)
         y[:, rows], winner[:, rows] = largest, best
 
-    threads.run(fill, threads.pieces(window.out[0], padded.size))
+    def fill_pairs(rows):
+        left, right = _halves(padded[:, 2 * rows.start : 2 * rows.stop], axis=2)
+        top, bottom = _halves(np.maximum(left, right), axis=1)
+        of_top, of_bottom = _halves((right > left).view(np.uint8), axis=1)
+        np.maximum(top, bottom, out=y[:, rows])
+        of_bottom += 2
+        of_bottom *= (bottom > top).view(np.uint8)
+        np.maximum(of_top, of_bottom, out=winner[:, rows])
+
+    by_pairs = xp is np and window.tiles and window.kernel_size == (2, 2)
+    threads.run(fill_pairs if by_pairs else fill, threads.pieces(window.out[0], padded.size))
     if x.dtype.kind == "f" and bool(xp.isnan(y).any()):
         winner = _last_nan(xp, x, window, y, winner)
     return channels_first(y), channels_first(winner)
@@ -105,6 +115,12 @@ def relu_pool(xp, windows, out=(None, None)):
     positive = (largest > 0).view(np.uint8)
     y, place = out
     return rectify(largest, largest if y is None else y), xp.bitwise_or(winner, positive - 1, out=place)  # 0 - 1 is 255
+
+
+def _halves(array, axis):
+    """The elements with an even and those with an odd position along an axis: two views."""
+    before = (slice(None),) * axis
+    return array[(*before, slice(0, None, 2))], array[(*before, slice(1, None, 2))]
 
 
 def winner_indices(winner, x_shape, geometry):

@@ -157,7 +157,7 @@ class _Loan:
 
     def __init__(self, part, home, shape, dtype):
         self.part, self.home = part, home
-        place = part.block.ctypes.data + part.start
+        place = part.block.__array_interface__["data"][0] + part.start  # takes a third of the time of block.ctypes
         self.__array_interface__ = {"version": 3, "data": (place, False), "shape": shape, "typestr": dtype.str}
 
     def __del__(self):
