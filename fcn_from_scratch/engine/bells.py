@@ -3,7 +3,8 @@
 A thread that sleeps begins late: the system must wake it, and perhaps a core for it. So a thread that waits here first
 *spins*: it reads a word of memory again and again until another thread changes it. pthread_spin_lock of the C library
 does that. It is called by ctypes, which gives Python's lock back meanwhile. After PATIENCE seconds, or at most twice
-that, the thread sleeps until the bell rings. One more thread, the watch, sees to that.
+that, the thread sleeps until the bell rings. One more thread, the watch, sees to that. If the system takes the core away
+from a thread that spins, another program needs it. So for the next tenth of a second this thread sleeps at once.
 
 POSIX wants a spin lock to be released by the thread that holds it. Here another one does. In the C libraries of Linux
 (glibc and musl) the lock is one number, and to release it is to store this number. On other systems a thread sleeps at
@@ -18,7 +19,13 @@ import sys
 import threading
 import time
 
+try:
+    import resource
+except ImportError:  # on Windows and in a browser, where nothing spins
+    resource = None
+
 PATIENCE = 0.005  # seconds
+TRUCE = 0.1  # seconds without spinning after another program needed the core
 CACHE_LINE = 64  # bytes: the word has a line of its own, so that nobody else's writes slow the spinning down
 
 
@@ -27,6 +34,7 @@ class Bell:
 
     def __init__(self):
         self.waits = 0  # how many times the thread has spun
+        self._truce = 0.0  # the time from which on the thread may spin
         self._rung, self._asleep, self._sleep = False, False, threading.Lock()
         self._sleep.acquire()
         if _lock_exists():
@@ -47,17 +55,23 @@ class Bell:
 
     def wait(self, spin=False):
         """Wait until the bell rings. With `spin`, which needs `may_spin`, the thread spins at first."""
-        if spin:
-            self.waits += 1
-            _watch.begin(self)
-            try:
-                _library().pthread_spin_lock(self._word)
-            finally:
-                _watch.end(self)  # also if Ctrl-C came meanwhile
+        if spin and time.monotonic() >= self._truce:
+            self._spin()
         self._asleep = True  # first this, then a look at _rung: `ring` does it the other way round
         while not self._rung:
             self._sleep.acquire()
         self._asleep = self._rung = False
+
+    def _spin(self):
+        before = _interruptions()
+        self.waits += 1
+        _watch.begin(self)
+        try:
+            _library().pthread_spin_lock(self._word)
+        finally:
+            _watch.end(self)  # also if Ctrl-C came meanwhile
+        if _interruptions() > before:
+            self._truce = time.monotonic() + TRUCE
 
     def end_spinning(self):
         """Let the thread that spins go to sleep, if the bell was not rung."""
@@ -111,6 +125,11 @@ def may_spin(number):
 @functools.cache
 def _lock_exists():
     return sys.platform == "linux" and hasattr(_library(), "pthread_spin_lock")
+
+
+def _interruptions():
+    """How many times the system has taken the core away from this thread, which still had work."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
 
 
 @functools.cache

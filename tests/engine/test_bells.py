@@ -1,5 +1,6 @@
 """No ring is lost, a thread that waits for long sleeps, and a Team's threads do each task once."""
 
+import itertools
 import os
 import random
 import subprocess
@@ -68,6 +69,25 @@ class TestBell:
         bell.ring()
         thread.join(10)
         assert bells.PATIENCE / 2 < found[0] < 0.25
+
+    @can_spin
+    def test_it_does_not_spin_where_another_program_needs_the_core(self, monkeypatch):
+        count = itertools.count()
+        monkeypatch.setattr(bells, "_interruptions", lambda: next(count))  # one more each time it is asked
+        monkeypatch.setattr(bells, "TRUCE", 0.3)
+        bell, took = bells.Bell(), []
+        for pause in (0.15, 0.15, 0.5):
+            thread, found = waiting(bell, spin=True)
+            time.sleep(pause)
+            bell.ring()
+            thread.join(10)
+            took.append(found[0])
+        assert bell.waits == 1, "it spun once; both other times the truce held"
+        assert max(took[1:]) < bells.PATIENCE / 2
+        time.sleep(0.3)
+        bell.ring()
+        bell.wait(spin=True)
+        assert bell.waits == 2
 
     def test_without_spinning_it_sleeps_at_once(self):
         bell = bells.Bell()

@@ -103,7 +103,7 @@ class NumpyRival:
 class LoopRival(NumpyRival):
     """The training step of a chain of layers as in one's own loop over them, forward and back.
 
-    There is no trainer that divides the batch, and no workspace. It also computes the gradient of the pictures.
+    There is no trainer that divides the batch, and no workspace. The gradient of the pictures is left out, as in PyTorch.
     """
 
     def __init__(self, work):
@@ -119,8 +119,10 @@ class LoopRival(NumpyRival):
             y = layer(y)
         loss, gradient = ops.softmax_cross_entropy(y, self.labels)
         self.net.zero_grad()
-        for layer in reversed(self.chain):
+        first, *others = self.chain
+        for layer in reversed(others):
             gradient = layer.backward(gradient)
+        first.backward_params(gradient)
         self.optimizer.step()
         return float(loss)
 
