@@ -103,7 +103,8 @@ class NumpyRival:
 class LoopRival(NumpyRival):
     """The training step of a chain of layers as in one's own loop over them, forward and back.
 
-    There is no trainer that divides the batch, and no workspace. The gradient of the pictures is left out, as in PyTorch.
+    There is no trainer that divides the batch, and no workspace. As in PyTorch, the gradient of the pictures is not
+    computed.
     """
 
     def __init__(self, work):
