@@ -27,7 +27,7 @@ TITLES = (
     "the same by implicit GEMM",
     "the same without its kernels",
 )
-TINY = ("--device", "cuda", "--model", "mini_fcn8s", "--width", "4", "--size", "32x41", "--repeats", "1")
+TINY = ("--device", "cuda", "--model", "mini_fcn8s", "--width", "4", "--size", "16x21", "--repeats", "1")
 ALIAS = """
 import sys
 import standin
@@ -68,7 +68,7 @@ def test_the_whole_way(device, fcn, tmp_path):
     ):
         assert words in first
     assert "No peer takes part" in out
-    assert "training step, 1 picture of 32x41; on the GPU, rounds: 1" in out
+    assert "training step, 1 picture of 16x21; on the GPU, rounds: 1" in out
     lines = {line.split("  ")[0]: line for line in out.splitlines()}
     for title in TITLES:
         assert lines[title].endswith("100.000%")
