@@ -61,7 +61,7 @@ def test_another_thread_is_not_touched():
 
 
 def test_the_threads_of_the_engine_are_in_the_mode_of_their_caller(monkeypatch):
-    """The pool's threads run in a copy of the caller's context."""
+    """The team's threads run in a copy of the caller's context."""
     monkeypatch.setattr(threads, "most", lambda: 3)
     threads._team.cache_clear()
     seen, barrier = [], threading.Barrier(3)
@@ -72,7 +72,7 @@ def test_the_threads_of_the_engine_are_in_the_mode_of_their_caller(monkeypatch):
 
     with plain():
         threads.run(work, range(3))
-    threads._team().shutdown()
+    threads._team().close()
     threads._team.cache_clear()
     assert seen == [True] * 3
 

@@ -3,8 +3,8 @@
 A thread that sleeps begins late: the system must wake it, and perhaps a core for it. So a thread that waits here first
 *spins*: it reads a word of memory again and again until another thread changes it. pthread_spin_lock of the C library
 does that. It is called by ctypes, which gives Python's lock back meanwhile. After PATIENCE seconds, or at most twice
-that, the thread sleeps until the bell rings. One more thread, the watch, sees to that. If the system takes the core away
-from a thread that spins, another program needs it. So for the next tenth of a second this thread sleeps at once.
+that, the thread sleeps until the bell rings. One more thread, the watch, sees to that. If the system takes the core
+away from a thread that spins, another program needs it. So for the next tenth of a second this thread sleeps at once.
 
 POSIX wants a spin lock to be released by the thread that holds it. Here another one does. In the C libraries of Linux
 (glibc and musl) the lock is one number, and to release it is to store this number. On other systems a thread sleeps at
