@@ -73,11 +73,11 @@ class Team:
 
 
 class Task:
-    """A call that another thread makes. Only the thread that made the Task may ask for its result."""
+    """A call that another thread makes. Any thread may wait for it."""
 
     def __init__(self, function, args, spins):
         self._call = contextvars.copy_context().run, function, args
-        self._bell, self._spins = _of_this_thread.bell, spins
+        self._spins, self._waiting = spins, []
         self._answer, self.cancelled = None, False
 
     def do(self):
@@ -87,12 +87,15 @@ class Task:
             self._answer = run(function, *args), None
         except BaseException as error:
             self._answer = None, error
-        self._bell.ring()
+        for bell in self._waiting:
+            bell.ring()
 
     def wait(self):
         """Wait for the end of the call."""
+        bell = _of_this_thread.bell
+        self._waiting.append(bell)  # first this, then a look at the answer: `do` does it the other way round
         while self._answer is None:
-            self._bell.wait(self._spins)
+            bell.wait(self._spins)
 
     def result(self):
         """Wait for what the call returned. Raises: what the call raised."""

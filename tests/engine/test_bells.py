@@ -168,6 +168,20 @@ class TestTeam:
         assert found == {name: [name**power for power in range(50)] for name in range(5)}
         team.close()
 
+    def test_several_threads_wait_for_one_task(self):
+        team, free, found = Team(1), threading.Event(), []
+        task = team.submit(lambda: free.wait(20) and 7)
+        users = [threading.Thread(target=lambda: found.append(task.result()), daemon=True) for _ in range(4)]
+        for each in users:
+            each.start()
+        time.sleep(0.05)
+        free.set()
+        assert task.result() == 7
+        for each in users:
+            each.join(10)
+        assert found == [7] * 4
+        team.close()
+
     def test_close_waits_for_what_was_submitted(self):
         team, done = Team(2), []
 
