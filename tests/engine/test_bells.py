@@ -68,15 +68,16 @@ class TestBell:
         time.sleep(0.5)
         bell.ring()
         thread.join(10)
-        assert bells.PATIENCE / 2 < found[0] < 0.25
+        assert bell.waits == 1, "it spun"
+        assert found[0] < 0.25, "most of the time it slept"
 
     @can_spin
     def test_it_does_not_spin_where_another_program_needs_the_core(self, monkeypatch):
         count = itertools.count()
         monkeypatch.setattr(bells, "_interruptions", lambda: next(count))  # one more each time it is asked
-        monkeypatch.setattr(bells, "TRUCE", 0.3)
+        monkeypatch.setattr(bells, "TRUCE", 2.0)
         bell, took = bells.Bell(), []
-        for pause in (0.15, 0.15, 0.5):
+        for pause in (0.1, 0.1, 0.1):
             thread, found = waiting(bell, spin=True)
             time.sleep(pause)
             bell.ring()
@@ -84,7 +85,7 @@ class TestBell:
             took.append(found[0])
         assert bell.waits == 1, "it spun once; both other times the truce held"
         assert max(took[1:]) < bells.PATIENCE / 2
-        time.sleep(0.3)
+        time.sleep(2.0)
         bell.ring()
         bell.wait(spin=True)
         assert bell.waits == 2
@@ -135,15 +136,15 @@ class TestWhetherToSpin:
 
     @can_spin
     def test_an_idle_program_takes_no_processor_time(self):
-        """Also the watch sleeps: a quarter of a second after the last work, half a second takes almost none."""
+        """Also the watch sleeps. If it looked every PATIENCE, it would take several milliseconds of a second."""
         program = (
             "import time; from fcn_from_scratch.engine import threads; threads.most = lambda: 2\n"
             "for _ in range(50): threads.run(lambda item: sum(range(1000)), range(4))\n"
-            "time.sleep(0.25); before = time.process_time(); time.sleep(0.5)\n"
+            "time.sleep(0.25); before = time.process_time(); time.sleep(1)\n"
             "print(time.process_time() - before)"
         )
         found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        assert float(found.stdout) < 0.01
+        assert float(found.stdout) < 0.002
 
 
 class TestTeam:
@@ -152,6 +153,12 @@ class TestTeam:
         tasks = [team.submit(lambda n=number: done.append(n) or n * n) for number in range(100)]
         assert [task.result() for task in tasks] == [number * number for number in range(100)]
         assert sorted(done) == list(range(100))
+        team.close()
+
+    def test_all_threads_work_at_once(self):
+        team, together = Team(3), threading.Barrier(3)
+        tasks = [team.submit(together.wait, 10) for _ in range(3)]
+        assert sorted(task.result() for task in tasks) == [0, 1, 2]
         team.close()
 
     def test_several_threads_submit(self):

@@ -273,6 +273,6 @@ MUTANTS = [
         "engine.team.Team._start",
         "if len(self._threads) < self.size:",
         "if not self._threads:",
-        THREADS,
+        BELLS,
     ),
 ]
