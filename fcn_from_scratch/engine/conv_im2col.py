@@ -6,8 +6,6 @@ block is in the processor's cache, and writes a quarter of the numbers.
 ops.conv has checked the arguments. `geometry` is an ops.shapes.Geometry.
 """
 
-import math
-
 import numpy as np
 
 from fcn_from_scratch import checks, kernels
@@ -29,8 +27,6 @@ from fcn_from_scratch.engine.pixelwise import rectify
 from fcn_from_scratch.engine.pooling import relu_pool
 from fcn_from_scratch.engine.workspace import empty_from
 
-MANY_PIXELS = 512  # from here on a product gains more from the better memory order of a factor than the copy costs
-
 
 @threads.one_blas_thread
 def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
@@ -39,11 +35,11 @@ def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
     xp = get_array_module(x, weight, bias)
     dtype = checks.floating_result(xp, x, weight)
     n, (f, c) = x.shape[0], weight.shape[:2]
-    padded, many = with_border(x, geometry.padding, kernel_size, dtype), n * oh * ow >= MANY_PIXELS
+    padded = with_border(x, geometry.padding, kernel_size, dtype)
     y = empty_from(workspace, xp)((n, oh, ow, f), dtype)
     for inputs, outputs in _group_slices(groups, c, f):
         source = padded if groups == 1 else xp.ascontiguousarray(padded[..., inputs])
-        matrix = weight_matrix(weight[outputs], dtype, many)
+        matrix = weight_matrix(weight[outputs], dtype)
 
         def fill(block, source=source, matrix=matrix, outputs=outputs):
             image, rows = block
@@ -73,8 +69,7 @@ def im2col_conv2d_relu_pool(x, weight, bias, geometry, workspace=None, winners=T
     ph, pw = (length // 2 for length in size)
     dtype = checks.floating_result(np, x, weight)
     n, (f, c) = x.shape[0], weight.shape[:2]
-    padded = with_border(x, padding, kernel_size, dtype)
-    matrix = weight_matrix(weight, dtype, n * math.prod(size) >= MANY_PIXELS)
+    padded, matrix = with_border(x, padding, kernel_size, dtype), weight_matrix(weight, dtype)
     make = empty_from(workspace, np)
     y = make((n, ph, pw, f), dtype)
     winner = make(y.shape, "uint8") if winners else None
@@ -198,13 +193,11 @@ def _both_gradients(dy, x, weight, geometry, out, workspace=None):
     dy, flipped, (kernel_size, stride, padding, dilation, _, _) = turned(dy, weight, geometry, x.shape)
     padded, matrix = with_border(dy, padding, kernel_size, dtype), weight_matrix(flipped, dtype)
     pixels, dx = channels_last(x, dtype=dtype), empty_from(workspace, xp)((n, h, w, c), dtype)
-    many = n * h * w >= MANY_PIXELS  # the transposed product is up to a fifth faster, but slower to add to `out`
 
     def part(image, rows):
         patches = gather(padded[image], rows, w, kernel_size, stride, dilation)
         xp.matmul(patches, matrix, out=dx[image, rows].reshape(-1, c))
-        below = pixels[image, rows].reshape(-1, c)
-        return (below.T @ patches).T if many else patches.T @ below
+        return patches.T @ pixels[image, rows].reshape(-1, c)
 
     total = _sum_over_blocks(part, block_list(xp, n, h, patch_bytes(w, kernel_size, f, dtype)))
     out += total.reshape(*kernel_size, f, c)[::-1, ::-1].transpose(2, 3, 0, 1)
@@ -261,13 +254,7 @@ def _along_rows(bias, ow):
     return bias[None].repeat(ow, axis=0).reshape(-1)
 
 
-def weight_matrix(weight, dtype, by_rows=False):
-    """weight (F, C, kh, kw) as a (kh*kw*C, F) matrix, to multiply patches by. A view if it lies channels last.
-
-    by_rows   copy a view, so that the matrix lies in memory row by row: many patches that lie so are multiplied 10 to
-              15 % faster. Patches of short rows lie column by column, and are multiplied faster by the view
-    """
-    f, c, *kernel_size = weight.shape
-    matrix = weight.transpose(2, 3, 1, 0).reshape(-1, f).astype(dtype, copy=False)
-    copied = by_rows and isinstance(matrix, np.ndarray) and not short_row(kernel_size, c)
-    return np.ascontiguousarray(matrix) if copied else matrix
+def weight_matrix(weight, dtype):
+    """weight (F, C, kh, kw) as a (kh*kw*C, F) matrix, to multiply patches by. A view if it lies channels last."""
+    f = weight.shape[0]
+    return weight.transpose(2, 3, 1, 0).reshape(-1, f).astype(dtype, copy=False)
