@@ -413,12 +413,12 @@ check(
 )
 
 # %% [markdown] tags=["answer"]
-# > **Prediction 4.** 32s-fixed gains 13 to 40 % of what 32s gains, on five seeds. Where sums
-# > are rounded in another order, it was up to 50 %. If you divided the mean IU of the two,
-# > you got about a half. But a network that has learned nothing already has a third of the
-# > mean IU of 32s, so compare what lies above it. If you wrote three quarters as in the
-# > paper: its trunk is VGG16. Ours is small, and it saw 400 pictures. This is a likely reason
-# > for the difference, but we have not tested it.
+# > **Prediction 4.** 32s-fixed gains 13 to 40 % of what 32s gains, on five seeds. Where
+# > sums are rounded in another order, it was up to 50 %. If you divided the mean IU of
+# > the two, you got about a half. But a network that has learned nothing already has a
+# > third of the mean IU of 32s, so compare what lies above it. If you wrote three
+# > quarters as in the paper: its trunk is VGG16. Ours is small, and it saw 400 pictures.
+# > This is a likely reason for the difference, but we have not tested it.
 
 # %% [markdown]
 # Mean IU on five seeds (`fcn lessons 11 --seed S`).
