@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fcn_from_scratch import datasets, geometry, models
-from fcn_from_scratch.engine import threads
+from fcn_from_scratch.engine import threads, workspace
 from fcn_from_scratch.lab import doctor, memory
 from fcn_from_scratch.lab.doctor import Case, Finding
 from fcn_from_scratch.lab.doctor.registry import Check
@@ -344,10 +344,14 @@ class TestSize:
         monkeypatch.setattr(memory, "available", lambda: (segment + train) // 2)
         assert levels("memory_needed", Case(model=model, size=(200, 300), batch_size=8)) == ["warning"]
 
-    def test_estimate(self):
-        """Where the maps need most of the memory, the estimate is within a factor of two of NumPy's allocations."""
+    def test_estimate(self, monkeypatch):
+        """Where the maps need most of the memory, the estimate is within a factor of two of NumPy's allocations.
+
+        All arrays are new: what the engine keeps from operation to operation would not be seen.
+        """
         import tracemalloc
 
+        monkeypatch.setattr(workspace, "COMMON", SimpleNamespace(empty=np.empty))
         model = models.build("mini_fcn8s", 4, width=16).eval()
         x = np.zeros((1, 3, 320, 400), np.float32)
         model(x)
