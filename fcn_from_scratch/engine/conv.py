@@ -155,7 +155,7 @@ def conv2d_bias_grad(dy):
     """
     xp, (n, f, h, w) = get_array_module(dy), dy.shape
     pixels = dy.transpose(0, 2, 3, 1)
-    parts = list(blocks(n, h, w * f * dy.dtype.itemsize, most=None if xp is np else dy.nbytes))  # on a GPU one part
+    parts = blocks(n, h, w * f * dy.dtype.itemsize, most=None if xp is np else dy.nbytes)  # on a GPU one part
     sums = [None] * len(parts)
 
     def add_up(number):

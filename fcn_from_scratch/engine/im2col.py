@@ -6,6 +6,7 @@ kw pixels of C channels, is contiguous. A whole patch matrix would be kh*kw time
 one block of rows at a time, and a block stays in the processor's cache.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -74,7 +75,7 @@ def channels_first(x):
 
 
 def blocks(images, rows, row_bytes, parts=1, most=None):
-    """Yield slices (images, rows) that together cover all rows of all images.
+    """Slices (images, rows) that together cover all rows of all images, as a tuple.
 
     A block is several whole images, or at least one row of a single image. So the part of a channels-last array that it
     selects is contiguous. Its patches take at most `most` bytes (by default BLOCK_BYTES), unless one row takes more.
@@ -83,16 +84,18 @@ def blocks(images, rows, row_bytes, parts=1, most=None):
     parts      how many blocks to make at least, unless they would be smaller than LEAST_BYTES. If more are needed,
                their number is a multiple of `parts`: of three blocks, one of two threads would get two
     """
-    budget = min(most or BLOCK_BYTES, max(images * rows * row_bytes // parts, LEAST_BYTES))
+    return _blocks(images, rows, row_bytes, parts, most or BLOCK_BYTES, LEAST_BYTES)
+
+
+@functools.lru_cache(maxsize=1024)  # a layer asks for the same ones at every step
+def _blocks(images, rows, row_bytes, parts, most, least):
+    budget = min(most, max(images * rows * row_bytes // parts, least))
     images_at_once = budget // max(rows * row_bytes, 1)
     if images_at_once >= 1:
-        for some in threads.split(images, _rounded_up(images, images_at_once, parts)):
-            yield some, slice(0, rows)
-        return
-    rows_at_once = max(budget // row_bytes, 1)
-    for n in range(images):
-        for some in threads.split(rows, _rounded_up(rows, rows_at_once, parts)):
-            yield slice(n, n + 1), some
+        cuts = threads.split(images, _rounded_up(images, images_at_once, parts))
+        return tuple((some, slice(0, rows)) for some in cuts)
+    cuts = threads.split(rows, _rounded_up(rows, max(budget // row_bytes, 1), parts))
+    return tuple((slice(n, n + 1), some) for n in range(images) for some in cuts)
 
 
 def _rounded_up(total, at_once, parts):
@@ -104,8 +107,8 @@ def _rounded_up(total, at_once, parts):
 def block_list(xp, images, rows, row_bytes):
     """All blocks, for the threads. Those of a GPU are larger."""
     if xp is not np:
-        return list(blocks(images, rows, row_bytes, 1, GPU_BLOCK_BYTES))
-    return list(blocks(images, rows, row_bytes, threads.shares()))
+        return blocks(images, rows, row_bytes, 1, GPU_BLOCK_BYTES)
+    return blocks(images, rows, row_bytes, threads.shares())
 
 
 def gather(padded, rows, ow, kernel_size, stride, dilation):

@@ -23,7 +23,7 @@ def softmax_cross_entropy(scores, labels, ignore_index, reduction, weight, mask)
     scores, memory, dscores = _planes(xp, scores)
     strides = [stride // memory.itemsize for stride in dscores.strides]
     most, parts = (BLOCK_BYTES, threads.shares()) if xp is np else (GPU_BLOCK_BYTES, 1)
-    cuts = list(blocks(n, labels.shape[1], c * memory.itemsize, parts, most))
+    cuts = blocks(n, labels.shape[1], c * memory.itemsize, parts, most)
     losses = [0.0] * len(cuts)
 
     def work(number):

@@ -84,12 +84,8 @@ def both_axes(vertical, x, horizontal):
 
 
 def sgd(weight, velocity, gradient, momentum, rate, decay):
-    """Do training.optim's step for one parameter, some rows at a time.
-
-    Each row is used four times, and stays in the cache meanwhile.
-    """
-
-    weight, velocity, gradient = map(np.atleast_1d, (weight, velocity, gradient))  # views, also of single numbers
+    """Do training.optim's step for one parameter. Of a large one some rows at a time: they are used four times, and
+    stay in the cache meanwhile."""
 
     def move(rows):
         v, w = velocity[rows], weight[rows]
@@ -99,7 +95,7 @@ def sgd(weight, velocity, gradient, momentum, rate, decay):
             v += w * decay
         w -= v
 
-    threads.run(move, threads.pieces(len(weight), weight.size))
+    threads.run(move, threads.pieces(len(weight), weight.size) if weight.size > threads.AT_ONCE else [...])
 
 
 def zero(array):

@@ -80,16 +80,19 @@ def run(function, items, local=None):
     local    called once in each thread: function(item, local()) may use the result without locks
     """
     items = list(items)
-    number, waiting = 1 if len(items) < 2 else min(len(items), workers()), iter(items)
+    waiting = iter(items)
 
     def work():
         own = () if local is None else (local(),)
         for item in waiting:
             function(item, *own)
 
-    if number <= 1:
-        # Even a single thread is busy: so its items are cut into parts as they are with several threads.
-        work() if len(items) < 2 else _busy(work)
+    if len(items) < 2:
+        work()
+        return
+    number = min(len(items), workers())
+    if number == 1:
+        _busy(work)  # so its items are cut into parts as they are with several threads
         return
     # In the other threads too, the caller's np.errstate and plain() hold: they are part of the context.
     others = [_team().submit(_busy, work) for _ in range(number - 1)]
@@ -151,11 +154,12 @@ def in_order(function, items, take):
     run(work, range(len(items)))
 
 
+@functools.lru_cache(maxsize=1024)  # every operation of a step asks for one of a few cuts
 def split(total, count):
-    """Cut 0..total into `count` slices of about equal length (or fewer, so that none is empty)."""
+    """Cut 0..total into `count` slices of about equal length (or fewer, so that none is empty): a tuple."""
     count = max(min(count, total), 1)
     edges = [total * part // count for part in range(count + 1)]
-    return [slice(*pair) for pair in itertools.pairwise(edges)]
+    return tuple(slice(*pair) for pair in itertools.pairwise(edges))
 
 
 def pieces(length, size):
@@ -175,8 +179,11 @@ def one_blas_thread(function):
     def wrapped(*args, **kwargs):
         if _here.holds:
             return function(*args, **kwargs)
-        with _held():
+        _hold()
+        try:
             return function(*args, **kwargs)
+        finally:
+            _let_go()
 
     return wrapped
 
@@ -207,29 +214,27 @@ def _team():
 _lock, _depth, _before = threading.Lock(), 0, 1
 
 
-@contextlib.contextmanager
-def _held():
-    """Keep BLAS at one thread. The first thread to enter saves BLAS's setting, the last one to leave restores it."""
+def _hold():
+    """Keep BLAS at one thread. The first thread to enter saves its setting, and the last one to leave restores it."""
     global _depth, _before
-    blas = _blas()
-    if blas is None:
-        yield
-        return
-    get, put = blas
-    with _lock:
-        if _depth == 0:
-            _before = get()
-            put(1)
-        _depth += 1
     _here.holds = True
-    try:
-        yield
-    finally:
-        _here.holds = False
+    if _blas() is not None:
+        get, put = _blas()
+        with _lock:
+            if _depth == 0:
+                _before = get()
+                put(1)
+            _depth += 1
+
+
+def _let_go():
+    global _depth
+    _here.holds = False
+    if _blas() is not None:
         with _lock:
             _depth -= 1
             if _depth == 0:
-                put(_before)
+                _blas()[1](_before)
 
 
 def steers_blas():

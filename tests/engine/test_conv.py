@@ -27,7 +27,7 @@ class TestBlocks:
     def test_blocks_cover_every_row_once_and_keep_to_the_budget(self, images, rows, row_bytes, budget):
         seen = np.zeros((images, rows), int)
         with mock.patch.object(im2col, "BLOCK_BYTES", budget):
-            everything = list(im2col.blocks(images, rows, row_bytes))
+            everything = im2col.blocks(images, rows, row_bytes)
         for image, part in everything:
             seen[image, part] += 1
             size = (image.stop - image.start) * (part.stop - part.start)
@@ -37,7 +37,7 @@ class TestBlocks:
     @given(st.integers(1, 40), st.integers(1, 20), st.integers(1, 50), st.integers(2, 4))
     def test_threads_get_blocks_of_about_the_same_size(self, images, rows, row_bytes, parts):
         with mock.patch.multiple(im2col, BLOCK_BYTES=300, LEAST_BYTES=100):
-            everything = list(im2col.blocks(images, rows, row_bytes, parts))
+            everything = im2col.blocks(images, rows, row_bytes, parts)
         whole = all(part == slice(0, rows) for _, part in everything)
         if len(everything) == 1 or (images if whole else rows) < parts:
             return
