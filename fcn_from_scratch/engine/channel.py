@@ -1,19 +1,23 @@
 """Objects sent to another process, with their arrays in memory that both processes see.
 
 An object is pickled. The arrays in it are not: their numbers are copied into a block of shared memory, and the pickled
-bytes, which go through a pipe, say where. The receiver's arrays are views of the block.
+bytes say where. The receiver's arrays are views of the block. The pickled bytes are in the block too. Only their place
+goes through a pipe. So a sender never has to wait until the receiver has read: a pipe holds thousands of places.
 """
 
+import copyreg
 import io
 import mmap
 import os
 import pickle
+import struct
 
 import numpy as np
 
 from fcn_from_scratch.backend import memory_order
 
 ALIGNMENT = 64  # bytes: each array begins at a multiple of it
+PLACE = struct.Struct("3Q")  # where the pickled bytes begin and end, and the size of the block
 
 
 class Channel:
@@ -39,10 +43,13 @@ class Channel:
         for array in arrays:
             places.append((end, array.nbytes))
             end += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
-        self._end, block = end, self._of_size(end)
+        text = pickle.dumps((stream.getvalue(), places))
+        self._end = end + -(-len(text) // ALIGNMENT) * ALIGNMENT
+        block = self._of_size(self._end)
         for (start, size), array in zip(places, arrays):
             block[start : start + size] = array
-        pickle.dump((stream.getvalue(), places, len(block)), self.pipe)
+        block[end : end + len(text)] = text
+        self.pipe.write(PLACE.pack(end, end + len(text), len(block)))
         self.pipe.flush()
 
     def receive(self):
@@ -50,8 +57,12 @@ class Channel:
 
         Raises: EOFError if the other process is gone; whatever pickle raises if it cannot rebuild the object.
         """
-        text, places, size = pickle.load(self.pipe)
+        place = self.pipe.read(PLACE.size)
+        if len(place) < PLACE.size:
+            raise EOFError("the other process has ended")
+        start, stop, size = PLACE.unpack(place)
         block = memoryview(self._of_size(size))
+        text, places = pickle.loads(block[start:stop])
         return pickle.loads(text, buffers=[block[start : start + size] for start, size in places])
 
     def _of_size(self, size):
@@ -64,11 +75,16 @@ class Channel:
         return self._block
 
 
-class _Pickler(pickle.Pickler):
-    """Keeps the order in which an array lies in memory, such as channels last. The receiver's speed depends on it."""
+def _in_memory_order(array):
+    """How pickle takes an array apart: so that it lies in memory as before, such as channels last.
 
-    def reducer_override(self, value):
-        if type(value) is not np.ndarray or value.flags.c_contiguous:
-            return NotImplemented
-        order, back = memory_order(value)
-        return np.transpose, (np.ascontiguousarray(value.transpose(order)), back)
+    The receiver's speed depends on that.
+    """
+    if array.flags.c_contiguous:
+        return array.__reduce_ex__(5)
+    order, back = memory_order(array)
+    return np.transpose, (np.ascontiguousarray(array.transpose(order)), back)
+
+
+class _Pickler(pickle.Pickler):
+    dispatch_table = copyreg.dispatch_table | {np.ndarray: _in_memory_order}

@@ -9,6 +9,7 @@ The first part adds to the model's gradients. Each other part has its own gradie
 of the parts. So a run repeats bit for bit, and does not depend on the number of threads and processes.
 """
 
+import collections
 import contextlib
 import math
 import time
@@ -88,15 +89,16 @@ class MicroBatches:
         for part, model in zip(slices, own if skips else ()):
             for layer, (before, after) in zip(loss_shares.dropouts(model), skips):
                 layer.skip_before, layer.skip_after = before + part.start, after + total - part.stop
-        crew = self._processes.lent() if self._may_leave() else contextlib.nullcontext(part_processes.NOBODY)
+        may_leave = self._may_leave()
+        lent = self._processes.lent() if may_leave else contextlib.nullcontext(part_processes.NOBODY)
         try:
-            with crew as processes:
-                results = self._all(own, work, arguments, processes)
+            with lent as crew:
+                results = self._all(own, work, arguments, crew)
         finally:
             for layer, (before, after) in zip(loss_shares.dropouts(self.model), skips):
                 layer.skip_before, layer.skip_after = before, after
-        self._by_threads = self._by_threads or processes.failed
-        if processes is not part_processes.NOBODY:
+        self._by_threads = self._by_threads or crew.failed
+        if may_leave:
             self._processes.count(time.perf_counter() - begin, work)
         return results
 
@@ -110,25 +112,29 @@ class MicroBatches:
         """Whether a process can compute a part. It has this package's code, but not what a user wrote."""
         return not self._by_threads and all(map(as_written_here, loss_shares.layers(self.model)))
 
-    def _all(self, own, work, arguments, processes):
+    def _all(self, own, work, arguments, crew):
         """Compute the parts and add up their gradients. `own` has the model of each part. Returns: the results."""
         done, lent = [None] * len(own), []
-        for number in range(1, len(own)):
-            processes.begin(number, work, own[number], arguments[number])
 
         @threads.one_blas_thread
         def one(number, workspace):
             model, own[number] = own[number], None  # so what it keeps for backward is freed with it
             if number > 0:
                 model.use(workspace)
-                processes.begin(number, work, model, arguments[number])
-            done[number] = processes.end(number)
-            if done[number] is None:
-                result = work(model, *arguments[number])
-                done[number] = result, [layer.grads for layer in loss_shares.leaves(model)]
+            result = work(model, *arguments[number])
+            done[number] = result, [layer.grads for layer in loss_shares.leaves(model)]
 
         try:
-            threads.run(one, range(len(own)), lambda: self._lend(lent))
+            if crew is part_processes.NOBODY:
+                threads.run(one, range(len(own)), lambda: self._lend(lent))
+            else:
+                workspace = self._lend(lent)
+                _share(
+                    done,
+                    crew,
+                    lambda number: crew.begin(number, work, own[number], arguments[number]),
+                    lambda number: threads.as_item(lambda: one(number, workspace)),
+                )
         finally:
             self._workspaces += lent
         for layer, *grads in zip(loss_shares.leaves(self.model), *(grads for _, grads in done[1:])):
@@ -141,6 +147,24 @@ class MicroBatches:
     def _lend(self, lent):
         lent.append(self._workspaces.pop() if self._workspaces else Workspace())
         return lent[-1]
+
+
+def _share(done, crew, begin, compute):
+    """Share out the parts: `begin` gives one to a process of the crew, if none has enough; `compute` does one here.
+
+    done   a list with a place for the answer of each part; `compute` fills the place itself
+    This process takes the parts from the first one on, the others from the last one on.
+    """
+    left, given = collections.deque(range(len(done))), []
+    while left:
+        crew.look()
+        while len(left) > 1 and begin(left[-1]):
+            given.append(left.pop())
+        compute(left.popleft())
+    for number in given:
+        done[number] = crew.end(number)
+        if done[number] is None:
+            compute(number)
 
 
 def _inner_layers(layer):

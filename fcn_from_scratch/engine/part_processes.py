@@ -2,7 +2,8 @@
 
 A part goes to a process with all that it needs: the replica of the network, the pictures and the labels (channel). The
 process keeps nothing from part to part. So it always computes with the network as it is now. The same
-code computes the same numbers in the same order, so a run does not depend on who computed a part.
+code computes the same numbers in the same order, so a run does not depend on who computed a part. A process gets its
+next part while it still has one to compute. So it does not have to wait in between.
 
 The processes are started in the background, once a run has trained for START_AFTER seconds. A short run never needs
 them. Until they are ready, and whenever one cannot do its work, a thread does it: if the network cannot be pickled, if
@@ -11,6 +12,7 @@ process. They are used on Linux only: there, shared memory needs no file that so
 the environment turns them off.
 """
 
+import collections
 import contextlib
 import os
 import select
@@ -26,6 +28,7 @@ from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.channel import Channel
 
 START_AFTER = 1.0  # seconds in the parts of batches
+AHEAD = 2  # parts that a process has at most: the one that it computes, and the next one
 LONGEST = 60.0  # seconds to wait for an answer; a process that was stopped never gives one
 ONE_THREAD = {"FCN_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 PATIENCE = 3.0  # seconds to wait until a process has ended
@@ -76,13 +79,14 @@ class PartProcesses:
 
     @contextlib.contextmanager
     def lent(self):
-        """The processes that are free, as a Crew, for the parts of one batch."""
+        """All processes, as a Crew, for the parts of one batch. NOBODY if some are not ready, or have other work."""
         free = []
         with self._lock:
             if self._begun == os.getpid():  # else they do not run, or this is a fork of the process that started them
                 self._welcome()
-                free, self._free = self._free, free
-        crew = Crew(free)
+                if len(self._free) == threads.most() - 1:
+                    free, self._free = self._free, free
+        crew = Crew(free) if free else NOBODY
         try:
             yield crew
         finally:
@@ -92,44 +96,56 @@ class PartProcesses:
 
 
 class Crew:
-    """The processes that take parts of one batch, and which process has which part."""
+    """The processes that take parts of one batch, the parts that each of them has, and their answers."""
 
     def __init__(self, processes):
-        self._free, self._at, self._lock = list(processes), {}, threading.Lock()
-        for process in processes:
-            process.answered = False
+        self._parts = {process: collections.deque() for process in processes}  # in the order they were given
+        self._answers = {}
         self.failed = False  # whether a process could not do its part, so that nothing should be tried again
+        for process in processes:
+            process.is_first = True
 
     def begin(self, number, *request):
-        """Give a part to a free process, if there is one. The request is (work, model, arguments)."""
-        if number in self._at or self.failed:
-            return
-        with self._lock:
-            process = self._free.pop() if self._free else None
-        if process is not None and process.begin(*request):
-            self._at[number] = process
-        elif process is not None:
-            self.failed = True
+        """Give a part to the process that has fewest, if that has less than AHEAD. The request is (work, model,
+        arguments). Returns: whether a process has it."""
+        process = min(self._parts, key=lambda each: len(self._parts[each]), default=None)
+        if process is None or self.failed or len(self._parts[process]) >= AHEAD:
+            return False
+        self.failed = not process.begin(*request)
+        if not self.failed:
+            self._parts[process].append(number)
+        return not self.failed
+
+    def look(self):
+        """Take the answers that have come, without waiting for one."""
+        for process, numbers in self._parts.items():
+            while numbers and process.has_answered(0):
+                self._take(process)
 
     def end(self, number):
-        """Wait for the process that has this part.
+        """Wait for the answer to a part that was given to a process.
 
         Returns: (the result of work(model, *arguments), the gradients of loss_shares.leaves(model)). They hold until
-        the next batch. None if no process has the part, or if the process could not do it.
+        the next batch. None if the process could not do it.
         """
-        process = self._at.pop(number, None)
-        if process is None:
-            return None
-        answer = process.end()
-        if not process.lost:
-            self._free.append(process)
-        self.failed = self.failed or answer is None
-        return answer
+        while number not in self._answers:
+            self._take(next(process for process, numbers in self._parts.items() if number in numbers))
+        return self._answers.pop(number)
 
     def wait(self):
         """Wait for the parts that nobody has asked for, because of an error in another part."""
-        for number in list(self._at):
-            self.end(number)
+        for process, numbers in self._parts.items():
+            while numbers:
+                self._take(process)
+
+    def _take(self, process):
+        """Wait for the next answer of a process. If it is lost, none of its parts will be answered."""
+        numbers = self._parts[process]
+        answer = process.end()
+        self.failed = self.failed or answer is None
+        self._answers[numbers.popleft()] = answer
+        while process.lost and numbers:
+            self._answers[numbers.popleft()] = None
 
 
 NOBODY = Crew(())
@@ -139,7 +155,7 @@ class _PartProcess:
     """One process, as seen from here. It is `lost` if it has ended, or if it may be in the middle of a message."""
 
     def __init__(self, work):
-        self.lost = self.answered = False
+        self.lost, self.is_first = False, True  # whether the next request is the first one of a batch
         with contextlib.ExitStack() as opened:  # an error closes what it holds
 
             def held(descriptor):
@@ -151,7 +167,7 @@ class _PartProcess:
             self._process = _started(*memory, theirs)
             opened.pop_all()
         os.close(theirs)
-        answers = os.fdopen(ours, "rb")
+        answers = os.fdopen(ours, "rb", buffering=0)  # else poll() would not see an answer that Python has read ahead
         weakref.finalize(self, _end, self._process, answers, memory)
         self._requests, self._answers = Channel(self._process.stdin, memory[0]), Channel(answers, memory[1])
         self.begin(work, None, ())
@@ -162,12 +178,12 @@ class _PartProcess:
 
     def is_ready(self):
         """Whether it has answered for the first time, or ended before."""
-        answered = self._has_answered(0)
+        answered = self.has_answered(0)
         if answered and self.end() != threads.blas_kernel():  # it would round in another way
             self.lost = True
         return answered
 
-    def _has_answered(self, seconds):
+    def has_answered(self, seconds):
         """Whether there is an answer, or the end of all answers, within this time."""
         poll = select.poll()
         poll.register(self._answers.pipe, select.POLLIN)
@@ -177,25 +193,26 @@ class _PartProcess:
         """Send a request. Returns: whether it was sent."""
         self.lost = True  # until all of it is sent: an error or a signal may come at any moment
         try:
-            self._requests.send((work, model, arguments, np.geterr(), self.answered))
+            keep = not self.is_first  # what was sent before in this batch, and the answers to it, are still needed
+            self._requests.send((work, model, arguments, np.geterr(), keep), keep)
         except OSError:
             return False
         except Exception:  # it cannot be pickled, for which there are many errors; nothing was sent
             self.lost = False
             return False
-        self.lost = False
+        self.lost = self.is_first = False
         return True
 
     def end(self):
         """Wait for the answer. It is None if the process could not do the work, or has ended."""
         self.lost = True
-        if not self._has_answered(LONGEST):
+        if not self.has_answered(LONGEST):
             return None
         try:
             answer = self._answers.receive()
         except Exception:  # it has ended, perhaps in the middle of the answer
             return None
-        self.lost, self.answered = False, True
+        self.lost = False
         return answer
 
 

@@ -34,17 +34,15 @@ def by_processes(cut, monkeypatch):  # noqa: F811
     monkeypatch.delenv("FCN_PROCESSES", raising=False)
     threads._team.cache_clear()
     without_others(monkeypatch)
-    original = part_processes.Crew.end
+    original = part_processes.Crew._take
     answers = []
 
-    def end(self, number):
-        process = self._at.get(number)
-        answer = original(self, number)
-        if process is not None:
-            answers.append(None if answer is None else process.id)
-        return answer
+    def take(self, process):
+        numbers = [*self._parts[process]]
+        original(self, process)
+        answers.extend(process.id if self._answers[number] else None for number in numbers if number in self._answers)
 
-    monkeypatch.setattr(part_processes.Crew, "end", end)
+    monkeypatch.setattr(part_processes.Crew, "_take", take)
 
     def start(run, count=2):
         found = run.start_processes(np.empty((5, 3, 33, 38), np.float32))
@@ -105,19 +103,84 @@ def test_processes_change_no_bit(name, options, by_processes, monkeypatch):
     np.testing.assert_equal(found, end_of(trainer(name, np.float32, **options)))
 
 
-def test_a_process_with_two_parts(by_processes, monkeypatch):
-    """While the first part is slow, the process of the second part takes the third. Both answers are needed."""
-    monkeypatch.setattr(threads, "most", lambda: 2)
-    threads._team.cache_clear()
-    run, answers = by_processes(trainer(dtype=np.float32), 1)
-    original = Objective.loss
-    monkeypatch.setattr(Objective, "loss", lambda *rest: time.sleep(0.5) or original(*rest))
-    found = end_of(run, 1)
-    assert len(answers) == 2
-    assert len(set(answers)) == 1
-    monkeypatch.setattr(Objective, "loss", original)
-    alone(monkeypatch)
-    np.testing.assert_equal(found, end_of(trainer(dtype=np.float32), 1))
+class TestPartsAhead:
+    """One process, beside this one."""
+
+    @pytest.fixture
+    def one_process(self, by_processes, monkeypatch):
+        monkeypatch.setattr(threads, "most", lambda: 2)
+        threads._team.cache_clear()
+        return by_processes(trainer(dtype=np.float32), 1)
+
+    def test_a_process_has_its_next_part_before_it_answers(self, one_process, monkeypatch):
+        """Of three parts it gets the last two, before the first one is computed here."""
+        run, answers = one_process
+        events, original, begin = [], Objective.loss, part_processes.Crew.begin
+        monkeypatch.setattr(Objective, "loss", lambda *rest: events.append("here") or original(*rest))
+        monkeypatch.setattr(
+            part_processes.Crew,
+            "begin",
+            lambda self, number, *rest: events.append(number) or begin(self, number, *rest),
+        )
+        found = end_of(run, 1)
+        assert events == [2, 1, "here"]
+        assert answers == [answers[0]] * 2
+        assert answers[0] is not None
+        monkeypatch.setattr(Objective, "loss", original)
+        alone(monkeypatch)
+        np.testing.assert_equal(found, end_of(trainer(dtype=np.float32), 1))
+
+    def test_a_process_that_ends_with_two_parts(self, one_process, monkeypatch):
+        """Both are computed here, and the next step needs no process."""
+        run, answers = one_process
+        (process,) = run._micro_batches._processes.ids()
+        os.kill(process, signal.SIGSTOP)  # so that it cannot answer before it ends
+        original = Objective.loss
+        monkeypatch.setattr(Objective, "loss", lambda *rest: os.kill(process, signal.SIGKILL) or original(*rest))
+        loss = run.step()
+        assert answers == [None, None]
+        assert run._micro_batches._by_threads
+        assert has_ended(process)
+        monkeypatch.setattr(Objective, "loss", original)
+        found = end_of(run)
+        alone(monkeypatch)
+        other = trainer(dtype=np.float32)
+        assert other.step() == loss
+        np.testing.assert_equal(found, end_of(other))
+
+    @pytest.mark.parametrize(("answers_after", "takes"), [(1, [9, 8, 7, 6, 5]), (3, [9, 8, 7]), (99, [9, 8])])
+    def test_whoever_is_faster_takes_more_parts(self, answers_after, takes):
+        """A process answers after so many parts here. Each part is computed once, and its answer is in its place."""
+
+        class Crew:
+            def __init__(self):
+                self.has, self.given, self.clock = [], [], 0
+
+            def look(self):
+                while self.has and self.clock - self.has[0][1] >= answers_after:
+                    self.has.pop(0)
+                    self.has = [(number, self.clock) for number, _ in self.has]  # with this one it begins now
+
+            def begin(self, number):
+                if len(self.has) == part_processes.AHEAD:
+                    return False
+                self.has.append((number, self.clock))
+                self.given.append(number)
+                return True
+
+            def end(self, number):
+                return None if number == 8 else f"there {number}"
+
+        def compute(number):
+            assert done[number] is None
+            done[number] = f"here {number}"
+            crew.clock += 1
+
+        crew, done = Crew(), [None] * 10
+        micro_batches._share(done, crew, crew.begin, compute)
+        assert crew.given == takes
+        there = set(takes) - {8}  # which could not be computed there
+        assert done == [f"{'there' if number in there else 'here'} {number}" for number in range(10)]
 
 
 def test_maps_of_many_blocks(monkeypatch):
@@ -380,6 +443,29 @@ def test_the_end_of_a_program(case):
     ids = done.stdout.split()
     assert len(ids) == 1
     assert all(map(has_ended, ids))
+
+
+def test_a_sender_does_not_wait_for_the_receiver():
+    """Two requests with more pickled bytes than a pipe holds. Nobody reads before both are sent."""
+    block, (reading, writing) = os.memfd_create("test"), os.pipe()
+    with os.fdopen(writing, "wb") as to, os.fdopen(reading, "rb", buffering=0) as source:
+        sender, receiver = channel.Channel(to, block), channel.Channel(source, block)
+        requests = [{"words": str(number) * 300_000, "numbers": np.full(9, number)} for number in (1, 2)]
+        for number, request in enumerate(requests):
+            sender.send(request, keep=number > 0)
+        received = [receiver.receive(), receiver.receive()]
+        np.testing.assert_equal(received, requests)
+    os.close(block)
+
+
+def test_a_channel_says_that_the_sender_has_ended():
+    block, (reading, writing) = os.memfd_create("test"), os.pipe()
+    with os.fdopen(reading, "rb") as source:
+        os.write(writing, b"part of a place")
+        os.close(writing)
+        with pytest.raises(EOFError, match="has ended"):
+            channel.Channel(source, block).receive()
+    os.close(block)
 
 
 def test_a_channel_keeps_memory_order_and_what_is_still_needed(tmp_path):
