@@ -55,7 +55,8 @@ def im2col_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
             if relu:
                 rectify(part, part)
 
-        threads.run(fill, block_list(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
+        sizes = patch_bytes(ow, kernel_size, c, dtype), ow * matrix.shape[1] * dtype.itemsize
+        threads.run(fill, block_list(xp, n, oh, *sizes))
     return channels_first(y)
 
 

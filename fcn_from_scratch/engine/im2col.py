@@ -17,6 +17,7 @@ from fcn_from_scratch.engine import threads
 
 BLOCK_BYTES = 4 << 20  # of the patches in one block; larger blocks do not fit the cache, smaller ones cost more calls
 GPU_BLOCK_BYTES = 256 << 20  # the same on a GPU, which is fast with large blocks: this only limits the memory
+OUTPUT_BYTES = 1 << 20  # of the outputs in one block, where they are more numbers than the patches
 LEAST_BYTES = 512 * 1024  # a smaller block is not worth handing to another thread
 SHORT_ROW = 12  # numbers in one row of a patch: copying so few at a time is slow, see with_border
 SMALL = 1 << 18  # numbers in an array: up to here, zeroing all of it is faster than zeroing its border
@@ -104,10 +105,15 @@ def _rounded_up(total, at_once, parts):
     return count if count == 1 else -(-count // parts) * parts
 
 
-def block_list(xp, images, rows, row_bytes):
-    """All blocks, for the threads. Those of a GPU are larger."""
+def block_list(xp, images, rows, row_bytes, output_bytes=0):
+    """All blocks, for the threads. Those of a GPU are larger.
+
+    output_bytes  the bytes of one row of outputs, if the block's outputs are read again while they are in the cache
+    """
     if xp is not np:
         return blocks(images, rows, row_bytes, 1, GPU_BLOCK_BYTES)
+    if output_bytes > row_bytes:
+        return blocks(images, rows, output_bytes, threads.shares(), OUTPUT_BYTES)
     return blocks(images, rows, row_bytes, threads.shares())
 
 

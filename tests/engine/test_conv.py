@@ -45,6 +45,30 @@ class TestBlocks:
         sizes = [image.stop - image.start if whole else part.stop - part.start for image, part in everything]
         assert max(sizes) - min(sizes) <= 1
 
+    @given(st.integers(1, 6), st.integers(1, 20), st.integers(1, 50), st.integers(1, 50), st.integers(1, 400))
+    def test_outputs_that_are_more_than_the_patches_decide(self, images, rows, row_bytes, output_bytes, most):
+        with mock.patch.multiple(im2col, BLOCK_BYTES=300, OUTPUT_BYTES=most, LEAST_BYTES=1):
+            found = im2col.block_list(np, images, rows, row_bytes, output_bytes)
+            usual = im2col.block_list(np, images, rows, row_bytes)
+        if output_bytes <= row_bytes:
+            assert found == usual
+            return
+        seen = np.zeros((images, rows), int)
+        for image, part in found:
+            seen[image, part] += 1
+            size = (image.stop - image.start) * (part.stop - part.start)
+            assert size == 1 or size * output_bytes <= most
+        assert (seen == 1).all()
+
+    @pytest.mark.parametrize("groups", [1, 2])
+    def test_a_layer_of_many_outputs_in_many_blocks(self, rng, groups):
+        """Twelve channels from four, in blocks of one row of outputs."""
+        x, weight, bias = rng.normal(size=(2, 4, 6, 5)), rng.normal(size=(12, 4 // groups, 1, 1)), rng.normal(size=12)
+        geometry = conv_geometry(x.shape, weight, 1, 0, 1, groups)
+        with mock.patch.multiple(im2col, OUTPUT_BYTES=12 * 5 * 8, LEAST_BYTES=1):
+            found = conv.conv2d(x, weight, bias, geometry, "im2col", relu=True)
+        close(found, np.maximum(loops.conv2d_loops(x, weight, bias, groups=groups), 0))
+
 
 class TestOnTheWayOut:
     def test_relu_on_the_way_out(self, xp, conv_case):
