@@ -1,0 +1,190 @@
+"""The floor of a lesson-size training step: its NumPy calls alone, in two processes at the same time.
+
+python tests/tools/step_floor.py 64        8 pictures of 64x64, as `fcn bench --small` measures them
+python tests/tools/step_floor.py 128
+
+The arrays exist already, and nothing happens between the calls: no layers, no checks, no messages between processes, no
+sum of the two processes' gradients, no SGD. A part of the batch goes through the convolutions, ReLUs, pools and the
+loss, forward and back, as in engine.conv_im2col, engine.pooling and engine.loss. The score layer and the upsampling are
+left out. So a step that is made of these calls takes longer than this.
+
+products  of patches and weights, and of patches and gradients; the bias's gradient is one too
+copies    a border around each map, and the patches, in blocks that stay in the cache
+passes    bias, ReLU, pool and loss, and their gradients
+
+The numbers are medians in milliseconds; of the two processes the slower one counts.
+"""
+
+import argparse
+import collections
+import functools
+import itertools
+import multiprocessing
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT)]
+
+from fcn_from_scratch.engine import im2col, threads  # noqa: E402
+from fcn_from_scratch.lab.bench.work import LESSON_CHANNELS, LESSON_CLASSES  # noqa: E402
+
+BATCH, PROCESSES, POOLS, TAPS = 8, 2, 3, 9
+PART = 1 << 15  # pixels in a part of several pictures, as engine.micro_batches has it
+KINDS = ("products", "copies", "passes")
+
+
+class Part:
+    """The calls of one part of a batch, as pairs (kind, function), and the multiply-adds of its convolutions."""
+
+    def __init__(self, images, size):
+        self.calls, self.multiply_adds, self._rng = [], 0, np.random.default_rng(0)
+        self.images = images
+        for number, (c, f) in enumerate(itertools.pairwise(LESSON_CHANNELS)):
+            y = self._convolution(size, c, f, first=number == 0)
+            if number < POOLS:
+                self._pool(y)
+                size //= 2
+            else:
+                self._relu(y)
+        self._loss(size << POOLS)
+
+    def _random(self, *shape):
+        return self._rng.standard_normal(shape, np.float32)
+
+    def _call(self, kind, function, *arguments, **named):
+        self.calls.append((kind, functools.partial(function, *arguments, **named)))
+
+    def _product(self, a, b):
+        self.multiply_adds += len(a) * a.shape[1] * b.shape[1]
+        self._call("products", np.matmul, a, b, out=np.empty((len(a), b.shape[1]), np.float32))
+
+    def _convolution(self, size, c, f, first):
+        """A 3x3 convolution from c to f channels and its gradients. The first layer's input needs none."""
+        weight, turned = self._random(TAPS * c, f), self._random(TAPS * f, c)
+        for patches in self._patches(size, c, planes=first):
+            self._product(patches, weight)
+        y = self._random(self.images * size * size, f)
+        lines = y.reshape(-1, size * f)
+        self._call("passes", np.add, lines, self._random(size * f), out=lines)
+        self._call("products", np.matmul, np.ones(len(y), np.float32), y)
+        for patches in self._patches(size, c if first else f, planes=first):
+            if not first:
+                self._product(patches, turned)
+            self._product(patches.T, self._random(len(patches), f if first else c))
+        return y
+
+    def _patches(self, size, channels, planes):
+        """Yield the patch matrix of each block, right after the calls that fill it."""
+        inside = slice(1, size + 1)
+        if planes:  # with few channels each tap of a plane is copied as a whole, see im2col.with_border
+            padded = self._random(channels, self.images, size + 2, size + 2)
+            self._call(
+                "copies", np.copyto, padded[:, :, inside, inside], self._random(channels, self.images, size, size)
+            )
+            windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3)).transpose(1, 2, 4, 5, 0, 3)
+        else:
+            padded = self._random(self.images, size + 2, size + 2, channels)
+            self._call("copies", np.copyto, padded[:, inside, inside], self._random(self.images, size, size, channels))
+            windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2)).transpose(0, 1, 2, 4, 5, 3)
+        memory = None
+        for image, rows in im2col.blocks(self.images, size, 4 * TAPS * channels * size):
+            source = windows[image, rows]
+            if planes:  # (images, rows, kh, kw, C, columns): a matrix with one column for each place
+                source = source.transpose(2, 3, 4, 0, 1, 5)
+            if memory is None or memory.shape != source.shape:
+                memory = np.empty(source.shape, np.float32)
+            self._call("copies", np.copyto, memory, source)
+            yield memory.reshape(TAPS * channels, -1).T if planes else memory.reshape(-1, TAPS * channels)
+
+    def _pool(self, y):
+        """ReLU and 2x2 max-pool in one pass, and their gradient."""
+        windows = y.reshape(2, 2, -1, y.shape[1])
+        largest, winner = np.empty(windows.shape[2:], np.float32), np.empty(windows.shape[2:], np.uint8)
+        places = np.arange(4, dtype=np.uint8).reshape(2, 2, 1, 1)
+
+        def forward():
+            found = windows.max(axis=(0, 1))
+            smaller = (windows != found).view(np.uint8)
+            place = smaller[1, 0]
+            place += 1
+            place *= smaller[0, 1]
+            place += 1
+            place *= smaller[0, 0]
+            np.bitwise_or(place, (found > 0).view(np.uint8) - 1, out=winner)
+            np.clip(found, 0, np.inf, out=largest)
+
+        upstream, gradient = self._random(*largest.shape), np.empty(windows.shape, np.float32)
+        self._call("passes", forward)
+        self._call("passes", lambda: np.multiply(upstream, winner == places, out=gradient))
+
+    def _relu(self, y):
+        upstream, out = self._random(*y.shape), np.empty_like(y)
+        self._call("passes", np.clip, y, 0, np.inf, out=out)
+        self._call("passes", lambda: np.multiply(upstream, out > 0, out=out))
+
+    def _loss(self, size):
+        scores = self._random(self.images, LESSON_CLASSES, size * size)
+        gradient = np.empty_like(scores)
+
+        def softmax():
+            np.subtract(scores, scores.max(axis=1)[:, None], out=gradient)
+            np.exp(gradient, out=gradient)
+            total = gradient.sum(axis=1)
+            np.log(total)
+            np.multiply(gradient, (1 / total)[:, None], out=gradient)
+
+        self._call("passes", softmax)
+
+
+def parts(size):
+    """(pictures of a part, parts that each process computes) of a batch, as engine.micro_batches cuts it."""
+    images = min(max(PART // size**2, 1), BATCH // PROCESSES)
+    return images, BATCH // images // PROCESSES
+
+
+def serve(size, repeats, pipe):
+    """Answer each message with the milliseconds of each kind of call: the median of some repetitions."""
+    threads.limit(1)
+    images, count = parts(size)
+    calls = Part(images, size).calls * count
+    while pipe.recv():
+        found = []
+        for _ in range(repeats):
+            seconds = collections.Counter()
+            for kind, function in calls:
+                begin = time.perf_counter()
+                function()
+                seconds[kind] += time.perf_counter() - begin
+            found.append(seconds)
+        pipe.send({kind: 1e3 * statistics.median(each[kind] for each in found) for kind in KINDS})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("size", type=int, choices=(64, 128), help="height and width of the pictures")
+    parser.add_argument("--repeats", type=int, default=15, help="repetitions of each round (default: 15)")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds, with a pause after each (default: 9)")
+    options = parser.parse_args()
+    pipes = []
+    for _ in range(PROCESSES):
+        ours, theirs = multiprocessing.Pipe()
+        multiprocessing.Process(target=serve, args=(options.size, options.repeats, theirs), daemon=True).start()
+        pipes.append(ours)
+    slower = []
+    for _ in range(options.rounds):
+        for pipe in pipes:
+            pipe.send(True)
+        found = [pipe.recv() for pipe in pipes]
+        slower.append({kind: max(each[kind] for each in found) for kind in KINDS})
+    medians = {kind: statistics.median(each[kind] for each in slower) for kind in KINDS}
+    print(f"the NumPy calls of a step with {BATCH} pictures of {options.size}x{options.size}, {PROCESSES} processes:")
+    print(", ".join(f"{kind} {medians[kind]:.1f} ms" for kind in KINDS), f"-> together {sum(medians.values()):.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
