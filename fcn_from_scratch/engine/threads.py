@@ -29,6 +29,7 @@ from fcn_from_scratch.browser import IN_BROWSER
 from fcn_from_scratch.engine.team import Team
 
 AT_ONCE = 1 << 17  # numbers that one thread works on at a time; with fewer, the threads wait for each other
+LARGE = 8  # times as many: up to here an array is cut in two, so that the threads meet only at the end
 SHARES = 2  # parts of one operation, see `shares`; with more, two cores lose time on small maps
 
 
@@ -163,8 +164,13 @@ def split(total, count):
 
 
 def pieces(length, size):
-    """Cut 0..length into slices that each hold about AT_ONCE of an array's `size` numbers."""
-    return split(length, size // AT_ONCE)
+    """Cut 0..length into slices that each hold about AT_ONCE of an array's `size` numbers, but up to LARGE into two.
+
+    Each call on a slice ends with a wait for Python's lock. So two slices of half a million numbers are better than
+    eight slices, although they do not fit the cache.
+    """
+    count = size // AT_ONCE
+    return split(length, min(count, SHARES) if count <= LARGE else count)
 
 
 def as_item(work):

@@ -131,13 +131,15 @@ class TestPartsAhead:
         np.testing.assert_equal(found, end_of(trainer(dtype=np.float32), 1))
 
     def test_a_process_that_ends_with_two_parts(self, one_process, monkeypatch):
-        """Both are computed here, and the next step needs no process."""
+        """It is not asked again for the second. Both are computed here, and the next step needs no process."""
         run, answers = one_process
         (process,) = run._micro_batches._processes.ids()
         os.kill(process, signal.SIGSTOP)  # so that it cannot answer before it ends
-        original = Objective.loss
+        original, end, asked = Objective.loss, part_processes._PartProcess.end, []
         monkeypatch.setattr(Objective, "loss", lambda *rest: os.kill(process, signal.SIGKILL) or original(*rest))
+        monkeypatch.setattr(part_processes._PartProcess, "end", lambda self: asked.append(self.id) or end(self))
         loss = run.step()
+        assert asked == [process]
         assert answers == [None, None]
         assert run._micro_batches._by_threads
         assert has_ended(process)

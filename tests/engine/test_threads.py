@@ -199,6 +199,13 @@ def test_split(total, count, lengths):
     assert [part.start for part in parts] == [sum(lengths[:n]) for n in range(len(lengths))]
 
 
+@pytest.mark.parametrize(("numbers", "count"), [(0, 1), (1, 1), (1.9, 1), (2, 2), (5, 2), (8, 2), (8.9, 2), (9, 9)])
+def test_pieces(numbers, count):
+    """Of an array with so many times AT_ONCE numbers."""
+    assert len(threads.pieces(100, int(numbers * threads.AT_ONCE))) == count
+    assert len(threads.pieces(1, int(numbers * threads.AT_ONCE))) == 1
+
+
 @needs_blas
 def test_blas_is_left_as_it_was(several):
     get, put = threads._blas()
