@@ -112,7 +112,7 @@ async function checkSearch(page, base) {
   expect((await page.$$("#search-results li a")).length > 1, "the search finds too little");
 }
 
-const server = await serve();
+const server = await serve(SITE, { "cache-control": "max-age=3600" }); // most files are those of every page
 const browser = await openBrowser();
 const page = await listeningPage(browser, server.url);
 const pages = pagesOf(SITE);
