@@ -157,8 +157,8 @@ def test_switching_leaves_the_network_as_it_was():
 
 
 def test_the_trained_predictions_are_kept(tmp_path, monkeypatch):
-    runs = []
-    monkeypatch.setattr(interactive_skips, "train", lambda: runs.append(1) or small_skips())
+    runs, trained = [], small_skips()
+    monkeypatch.setattr(interactive_skips, "train", lambda: runs.append(1) or trained)
     monkeypatch.setattr(interactive_skips, "SCENES", (0,))
     first = interactive_skips.skips_data(tmp_path)
     again = interactive_skips.skips_data(tmp_path)

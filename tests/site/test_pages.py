@@ -8,6 +8,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 import pytest
 
 LIMIT = 60e6  # bytes, without the browser's Python
+PARTS = 4  # of the pages, so that two processes can share them
 
 
 class Page(HTMLParser):
@@ -32,8 +33,9 @@ def pages(site):
 
 
 @pytest.mark.slow
-def test_every_page_in_a_browser(in_browser):
-    result = in_browser("check_pages.mjs")
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_page_in_a_browser(in_browser, part):
+    result = in_browser("check_pages.mjs", part, PARTS)
     assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
 
 
