@@ -20,13 +20,13 @@ def test_what_a_reader_does_on_a_live_page(kind, in_browser, runtime):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_every_claim_of_these_lessons_holds_live(in_browser, site, runtime):
-    wanted = ALL if os.environ.get("FCN_LIVE_ALL") == "1" else QUICK
+@pytest.mark.parametrize("number", ALL if os.environ.get("FCN_LIVE_ALL") == "1" else QUICK)
+def test_every_claim_of_a_lesson_holds_live(number, in_browser, site, runtime):
     lessons = json.loads((site / "_static/live/config.json").read_text(encoding="utf-8"))["lessons"]
-    built = [number for number in wanted if any(stem.startswith(f"lesson_{number}_") for stem in lessons)]
-    assert built, "the site has none of these lessons"
-    if os.environ.get("FCN_REQUIRE_SITE") == "1":
-        assert built == list(wanted), "the site was built with some lessons only"
-    result = in_browser("live_lessons.mjs", *built, timeout=3600)
+    built = any(stem.startswith(f"lesson_{number}_") for stem in lessons)
+    assert built or os.environ.get("FCN_REQUIRE_SITE") != "1", "the site was built with some lessons only"
+    if not built:
+        pytest.skip(f"the site was built without lesson {number}")
+    result = in_browser("live_lessons.mjs", number, timeout=3600)
     print(result.stdout)
     assert result.returncode == 0, result.stdout + result.stderr
