@@ -1,8 +1,8 @@
 """Objects sent to another process, with their arrays in memory that both processes see.
 
 An object is pickled. The arrays in it are not: their numbers are copied into a block of shared memory, and the pickled
-bytes say where. The receiver's arrays are views of the block. The pickled bytes are in the block too. Only their place
-goes through a pipe. So a sender never has to wait until the receiver has read: a pipe holds thousands of places.
+bytes say where. The receiver's arrays are views of the block. The pickled bytes are in the block too. Only the position
+of a message goes through a pipe. So a sender never waits for the receiver: a pipe has room for thousands of positions.
 """
 
 import copyreg
@@ -17,7 +17,7 @@ import numpy as np
 from fcn_from_scratch.backend import memory_order
 
 ALIGNMENT = 64  # bytes: each array begins at a multiple of it
-PLACE = struct.Struct("3Q")  # where the pickled bytes begin and end, and the size of the block
+POSITION = struct.Struct("4Q")  # where a message begins, its pickled bytes begin and end, and the size of the block
 
 
 class Channel:
@@ -29,56 +29,73 @@ class Channel:
 
     def __init__(self, pipe, memory):
         self.pipe, self.memory = pipe, memory
-        self._block, self._end = None, 0
+        self._block, self._messages = None, []  # where those that are still needed begin and end
 
-    def send(self, value, keep=False):
+    def send(self, value, keep=0):
         """Send an object.
 
-        keep   keep the arrays that were sent before; otherwise their memory is used again
+        keep   how many of the messages that were sent last are still needed; None: all. The memory of the others is
+               used again
         Raises: whatever pickle raises if it cannot pickle the object, before anything is sent; OSError if the other
         process is gone.
         """
-        stream, arrays, places, end = io.BytesIO(), [], [], self._end if keep else 0
+        stream, arrays, places, size = io.BytesIO(), [], [], 0
         _Pickler(stream, 5, buffer_callback=lambda array: arrays.append(array.raw())).dump(value)
         for array in arrays:
-            places.append((end, array.nbytes))
-            end += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
+            places.append((size, array.nbytes))
+            size += _aligned(array.nbytes)
         text = pickle.dumps((stream.getvalue(), places))
-        self._end = end + -(-len(text) // ALIGNMENT) * ALIGNMENT
-        block = self._of_size(self._end)
-        for (start, size), array in zip(places, arrays):
-            block[start : start + size] = array
-        block[end : end + len(text)] = text
-        self.pipe.write(PLACE.pack(end, end + len(text), len(block)))
+        begin = self._room(size + _aligned(len(text)), keep)
+        block = memoryview(self._block)[begin:]
+        for (start, length), array in zip(places, arrays):
+            block[start : start + length] = array
+        block[size : size + len(text)] = text
+        self.pipe.write(POSITION.pack(begin, begin + size, begin + size + len(text), len(self._block)))
         self.pipe.flush()
 
     def receive(self):
-        """Wait for an object. Its arrays hold until the sender uses their memory again.
+        """Wait for an object. Its arrays are valid until the sender uses their memory again.
 
         Raises: EOFError if the other process is gone; whatever pickle raises if it cannot rebuild the object.
         """
-        place = self.pipe.read(PLACE.size)
-        if len(place) < PLACE.size:
+        position = self.pipe.read(POSITION.size)
+        if len(position) < POSITION.size:
             raise EOFError("the other process has ended")
-        start, stop, size = PLACE.unpack(place)
-        block = memoryview(self._of_size(size))
+        begin, start, stop, size = POSITION.unpack(position)
+        self._grow(size)
+        block = memoryview(self._block)
         text, places = pickle.loads(block[start:stop])
-        return pickle.loads(text, buffers=[block[start : start + size] for start, size in places])
+        block = block[begin:]
+        return pickle.loads(text, buffers=[block[start : start + length] for start, length in places])
 
-    def _of_size(self, size):
-        """The block, with at least `size` bytes."""
+    def _room(self, size, keep):
+        """Where a message of this size may begin: before those that are still needed if it fits there, or after."""
+        if keep is not None:
+            del self._messages[: len(self._messages) - keep]
+        begin = 0
+        if self._messages and size > min(start for start, _ in self._messages):
+            begin = max(stop for _, stop in self._messages)
+        self._messages.append((begin, begin + size))
+        self._grow(begin + size)
+        return begin
+
+    def _grow(self, size):
+        """Let the block have at least this size."""
         size = max(size, ALIGNMENT)  # an empty file cannot be mapped
         if self._block is None or len(self._block) < size:
             if os.fstat(self.memory).st_size < size:
                 os.ftruncate(self.memory, size)
             self._block = mmap.mmap(self.memory, size)
-        return self._block
+
+
+def _aligned(size):
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def _in_memory_order(array):
-    """How pickle takes an array apart: so that it lies in memory as before, such as channels last.
+    """Tell pickle how to save an array so that the copy has the same order in memory, such as channels last.
 
-    The receiver's speed depends on that.
+    The receiver's speed depends on this order.
     """
     if array.flags.c_contiguous:
         return array.__reduce_ex__(5)

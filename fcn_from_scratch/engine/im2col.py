@@ -17,7 +17,7 @@ from fcn_from_scratch.engine import threads
 
 BLOCK_BYTES = 4 << 20  # of the patches in one block; larger blocks do not fit the cache, smaller ones cost more calls
 GPU_BLOCK_BYTES = 256 << 20  # the same on a GPU, which is fast with large blocks: this only limits the memory
-OUTPUT_BYTES = 1 << 20  # of the outputs in one block, where they are more numbers than the patches
+OUTPUT_BYTES = 1 << 20  # of the outputs in one block, in layers whose outputs take more memory than their patches
 LEAST_BYTES = 512 * 1024  # a smaller block is not worth handing to another thread
 SHORT_ROW = 12  # numbers in one row of a patch: copying so few at a time is slow, see with_border
 SMALL = 1 << 18  # numbers in an array: up to here, zeroing all of it is faster than zeroing its border
@@ -79,9 +79,9 @@ def blocks(images, rows, row_bytes, parts=1, most=None):
     """Slices (images, rows) that together cover all rows of all images, as a tuple.
 
     A block is several whole images, or at least one row of a single image. So the part of a channels-last array that it
-    selects is contiguous. Its patches take at most `most` bytes (by default BLOCK_BYTES), unless one row takes more.
+    selects is contiguous. It takes at most `most` bytes (by default BLOCK_BYTES), unless one row takes more.
 
-    row_bytes  the bytes of the patches below one row
+    row_bytes  the bytes of one row's patches, or of its outputs
     parts      how many blocks to make at least, unless they would be smaller than LEAST_BYTES. If more are needed,
                their number is a multiple of `parts`: of three blocks, one of two threads would get two
     """
@@ -108,7 +108,8 @@ def _rounded_up(total, at_once, parts):
 def block_list(xp, images, rows, row_bytes, output_bytes=0):
     """All blocks, for the threads. Those of a GPU are larger.
 
-    output_bytes  the bytes of one row of outputs, if the block's outputs are read again while they are in the cache
+    output_bytes  the bytes of one row of outputs, given if they are read again, for the bias or the ReLU. If they are
+                  more than those of the patches, they limit the block
     """
     if xp is not np:
         return blocks(images, rows, row_bytes, 1, GPU_BLOCK_BYTES)

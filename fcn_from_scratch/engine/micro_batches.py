@@ -39,7 +39,7 @@ class MicroBatches:
         self._by_threads = False  # whether processes could not do the work
 
     def cut(self, x):
-        """Return the parts of a batch x (N, ...), as a list of slices.
+        """Return the parts of a batch x (N, ...), as slices.
 
         There is a single part if more parts gain nothing (few pixels, a large network, a GPU), inside `plain()`, and if
         a layer may look at the whole batch, as batch normalisation does: see `uncut`.
@@ -150,10 +150,11 @@ class MicroBatches:
 
 
 def _share(done, crew, begin, compute):
-    """Share out the parts: `begin` gives one to a process of the crew, if none has enough; `compute` does one here.
+    """Share out the parts: this process takes them from the first one on, the others from the last one on.
 
-    done   a list with a place for the answer of each part; `compute` fills the place itself
-    This process takes the parts from the first one on, the others from the last one on.
+    done     a list with a place for the answer of each part
+    begin    a function that gives a part to a process of the crew, if one has fewer than AHEAD. Returns: whether it did
+    compute  a function that computes a part here, and fills its place
     """
     left, given = collections.deque(range(len(done))), []
     while left:

@@ -1,15 +1,15 @@
 """Processes for the parts of a batch: they do not wait for each other's Python lock, as threads do.
 
 A part goes to a process with all that it needs: the replica of the network, the pictures and the labels (channel). The
-process keeps nothing from part to part. So it always computes with the network as it is now. The same
-code computes the same numbers in the same order, so a run does not depend on who computed a part. A process gets its
-next part while it still has one to compute. So it does not have to wait in between.
+process keeps nothing from part to part. So it always computes with the network as it is now. The same code computes the
+same numbers in the same order, so a run does not depend on who computed a part. A process gets its next part while it
+still has one to compute. So it need not wait between two parts.
 
 The processes are started in the background, once a run has trained for START_AFTER seconds. A short run never needs
-them. Until they are ready, and whenever one cannot do its work, a thread does it: if the network cannot be pickled, if
-memory runs out, or if the process was killed or stopped. They end with the last trainer that uses them, or with this
-process. They are used on Linux only: there, shared memory needs no file that somebody must remove. FCN_PROCESSES=0 in
-the environment turns them off.
+them. Until they are ready, threads compute the parts. If a process cannot compute its part, this process does, and
+threads compute the parts of later batches: if the network cannot be pickled, if memory runs out, or if the process was
+killed or stopped. The processes end with the last trainer that uses them, or with this process. They are used on Linux
+only: there, shared memory needs no file that somebody must remove. FCN_PROCESSES=0 in the environment turns them off.
 """
 
 import collections
@@ -28,7 +28,7 @@ from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.channel import Channel
 
 START_AFTER = 1.0  # seconds in the parts of batches
-AHEAD = 2  # parts that a process has at most: the one that it computes, and the next one
+AHEAD = 2  # the most parts that a process has at a time: the one that it computes, and the next one
 LONGEST = 60.0  # seconds to wait for an answer; a process that was stopped never gives one
 ONE_THREAD = {"FCN_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 PATIENCE = 3.0  # seconds to wait until a process has ended
@@ -55,16 +55,18 @@ class PartProcesses:
 
     def start(self, work, patience=0.0):
         """Start the processes, once. They take part when they are ready: this waits `patience` seconds at most."""
-        if self._begun is not None or not allowed():
-            return
-        self._begun = os.getpid()
-        with contextlib.suppress(OSError):  # no process or no memory is left
-            for _ in range(threads.most() - 1):
-                self._starting.append(_PartProcess(work))
+        with self._lock:
+            if self._begun is not None or not allowed():
+                return
+            self._begun = os.getpid()
+            with contextlib.suppress(OSError):  # no process or no memory is left
+                for _ in range(threads.most() - 1):
+                    self._starting.append(_PartProcess(work))
         until = time.monotonic() + patience
         while self._starting and time.monotonic() < until:
             time.sleep(0.01)
-            self._welcome()
+            with self._lock:
+                self._welcome()
 
     def ids(self):
         """The process ids of those that are ready and free."""
@@ -79,12 +81,13 @@ class PartProcesses:
 
     @contextlib.contextmanager
     def lent(self):
-        """All processes, as a Crew, for the parts of one batch. NOBODY if some are not ready, or have other work."""
+        """The processes as a Crew, for the parts of one batch. NOBODY if fewer than half of them are ready and free:
+        then threads use more cores."""
         free = []
         with self._lock:
             if self._begun == os.getpid():  # else they do not run, or this is a fork of the process that started them
                 self._welcome()
-                if len(self._free) == threads.most() - 1:
+                if 2 * len(self._free) >= threads.most() - 1:
                     free, self._free = self._free, free
         crew = Crew(free) if free else NOBODY
         try:
@@ -96,66 +99,66 @@ class PartProcesses:
 
 
 class Crew:
-    """The processes that take parts of one batch, the parts that each of them has, and their answers."""
+    """The processes that take parts of one batch, and their answers."""
 
     def __init__(self, processes):
-        self._parts = {process: collections.deque() for process in processes}  # in the order they were given
-        self._answers = {}
+        self._processes, self._answers = processes, {}
         self.failed = False  # whether a process could not do its part, so that nothing should be tried again
         for process in processes:
-            process.is_first = True
+            process.sent = 0
 
     def begin(self, number, *request):
-        """Give a part to the process that has fewest, if that has less than AHEAD. The request is (work, model,
-        arguments). Returns: whether a process has it."""
-        process = min(self._parts, key=lambda each: len(self._parts[each]), default=None)
-        if process is None or self.failed or len(self._parts[process]) >= AHEAD:
+        """Give a part to the process with the fewest parts, if it has fewer than AHEAD. The request is (work, model,
+        arguments). Returns: whether the part was sent."""
+        process = min(self._processes, key=lambda each: len(each.parts), default=None)
+        if process is None or self.failed or len(process.parts) >= AHEAD:
             return False
-        self.failed = not process.begin(*request)
-        if not self.failed:
-            self._parts[process].append(number)
+        self.failed = not process.begin(number, *request)
         return not self.failed
 
     def look(self):
         """Take the answers that have come, without waiting for one."""
-        for process, numbers in self._parts.items():
-            while numbers and process.has_answered(0):
+        for process in self._processes:
+            while process.parts and process.has_answered(0):
                 self._take(process)
 
     def end(self, number):
         """Wait for the answer to a part that was given to a process.
 
-        Returns: (the result of work(model, *arguments), the gradients of loss_shares.leaves(model)). They hold until
-        the next batch. None if the process could not do it.
+        Returns: (the result of work(model, *arguments), the gradients of loss_shares.leaves(model)). The arrays are
+        valid until the crew is given back. None if the process could not compute the part.
         """
         while number not in self._answers:
-            self._take(next(process for process, numbers in self._parts.items() if number in numbers))
+            self._take(next(process for process in self._processes if number in process.parts))
         return self._answers.pop(number)
 
     def wait(self):
         """Wait for the parts that nobody has asked for, because of an error in another part."""
-        for process, numbers in self._parts.items():
-            while numbers:
+        for process in self._processes:
+            while process.parts:
                 self._take(process)
 
     def _take(self, process):
-        """Wait for the next answer of a process. If it is lost, none of its parts will be answered."""
-        numbers = self._parts[process]
-        answer = process.end()
+        """Wait for the next answer of a process."""
+        number, answer = process.end()
         self.failed = self.failed or answer is None
-        self._answers[numbers.popleft()] = answer
-        while process.lost and numbers:
-            self._answers[numbers.popleft()] = None
+        self._answers[number] = answer
 
 
 NOBODY = Crew(())
 
 
 class _PartProcess:
-    """One process, as seen from here. It is `lost` if it has ended, or if it may be in the middle of a message."""
+    """One process, as seen from here.
+
+    parts  the numbers of the parts that it has not answered yet, in the order in which they were sent
+    sent   how many parts of this batch it was given
+    lost   whether it has ended, or may be in the middle of a message: an error or a signal may come at any moment.
+           Nothing is sent to such a process, or read from it, any more
+    """
 
     def __init__(self, work):
-        self.lost, self.is_first = False, True  # whether the next request is the first one of a batch
+        self.parts, self.sent, self.lost = collections.deque(), 0, False
         with contextlib.ExitStack() as opened:  # an error closes what it holds
 
             def held(descriptor):
@@ -170,7 +173,7 @@ class _PartProcess:
         answers = os.fdopen(ours, "rb", buffering=0)  # else poll() would not see an answer that Python has read ahead
         weakref.finalize(self, _end, self._process, answers, memory)
         self._requests, self._answers = Channel(self._process.stdin, memory[0]), Channel(answers, memory[1])
-        self.begin(work, None, ())
+        self.begin(None, work, None, ())
 
     @property
     def id(self):
@@ -179,7 +182,7 @@ class _PartProcess:
     def is_ready(self):
         """Whether it has answered for the first time, or ended before."""
         answered = self.has_answered(0)
-        if answered and self.end() != threads.blas_kernel():  # it would round in another way
+        if answered and self.end() != (None, threads.blas_kernel()):  # it would round in another way
             self.lost = True
         return answered
 
@@ -189,31 +192,39 @@ class _PartProcess:
         poll.register(self._answers.pipe, select.POLLIN)
         return bool(poll.poll(1000 * seconds))
 
-    def begin(self, work, model, arguments):
-        """Send a request. Returns: whether it was sent."""
-        self.lost = True  # until all of it is sent: an error or a signal may come at any moment
+    def begin(self, number, work, model, arguments):
+        """Send the part of this number. Returns: whether it was sent."""
+        if self.lost:
+            return False
+        self.lost = True  # until all of it is sent, and known to be
         try:
-            keep = not self.is_first  # what was sent before in this batch, and the answers to it, are still needed
-            self._requests.send((work, model, arguments, np.geterr(), keep), keep)
+            self._requests.send((work, model, arguments, np.geterr(), self.sent), keep=len(self.parts))
         except OSError:
             return False
         except Exception:  # it cannot be pickled, for which there are many errors; nothing was sent
             self.lost = False
             return False
-        self.lost = self.is_first = False
+        self.parts.append(number)
+        self.sent += 1
+        self.lost = False
         return True
 
     def end(self):
-        """Wait for the answer. It is None if the process could not do the work, or has ended."""
-        self.lost = True
-        if not self.has_answered(LONGEST):
-            return None
+        """Wait for the answer to the first of its parts. Returns: (the number of the part, the answer).
+
+        The answer is None if the process could not do the work, or if it is lost.
+        """
+        if self.lost or not self.has_answered(LONGEST):
+            self.lost = True
+            return self.parts.popleft(), None
+        self.lost = True  # until all of it is read, and known to be
         try:
             answer = self._answers.receive()
         except Exception:  # it has ended, perhaps in the middle of the answer
-            return None
+            return self.parts.popleft(), None
+        number = self.parts.popleft()
         self.lost = False
-        return answer
+        return number, answer
 
 
 def _started(*descriptors):

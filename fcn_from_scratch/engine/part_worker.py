@@ -25,8 +25,8 @@ def serve(memory_of_requests, memory_of_answers, pipe_of_answers):
 
 
 def _answer(requests, workspace):
-    """Return (the answer, whether the answers before it are still needed)."""
-    keep = True
+    """Return (the answer, how many of the answers before it are still needed; None: all)."""
+    keep = None
     try:
         work, model, arguments, errors, keep = requests.receive()
         if model is None:  # the first request: only to import what the work needs

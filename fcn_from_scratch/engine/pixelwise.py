@@ -84,8 +84,7 @@ def both_axes(vertical, x, horizontal):
 
 
 def sgd(weight, velocity, gradient, momentum, rate, decay):
-    """Do training.optim's step for one parameter. Of a large one some rows at a time: they are used four times, and
-    stay in the cache meanwhile."""
+    """Do training.optim's step for one parameter; one of more than AT_ONCE numbers in pieces, see threads.pieces."""
 
     def move(rows):
         v, w = velocity[rows], weight[rows]

@@ -28,8 +28,10 @@ import numpy as np
 from fcn_from_scratch.browser import IN_BROWSER
 from fcn_from_scratch.engine.team import Team
 
-AT_ONCE = 1 << 17  # numbers that one thread works on at a time; with fewer, the threads wait for each other
-LARGE = 8  # times as many: up to here an array is cut in two, so that the threads meet only at the end
+AT_ONCE = (
+    1 << 17
+)  # numbers of a large array that one thread works on at a time; with fewer, threads wait for each other
+LARGE = 8  # times AT_ONCE; an array of up to this size is cut in two, so that two threads wait for each other only once
 SHARES = 2  # parts of one operation, see `shares`; with more, two cores lose time on small maps
 
 
@@ -157,17 +159,18 @@ def in_order(function, items, take):
 
 @functools.lru_cache(maxsize=1024)  # every operation of a step asks for one of a few cuts
 def split(total, count):
-    """Cut 0..total into `count` slices of about equal length (or fewer, so that none is empty): a tuple."""
+    """Cut 0..total into `count` slices of about equal length (or fewer, so that none is empty)."""
     count = max(min(count, total), 1)
     edges = [total * part // count for part in range(count + 1)]
     return tuple(slice(*pair) for pair in itertools.pairwise(edges))
 
 
 def pieces(length, size):
-    """Cut 0..length into slices that each hold about AT_ONCE of an array's `size` numbers, but up to LARGE into two.
+    """Cut the rows 0..length of an array of `size` numbers: up to LARGE * AT_ONCE numbers into two slices at most, more
+    into slices of about AT_ONCE numbers.
 
-    Each call on a slice ends with a wait for Python's lock. So two slices of half a million numbers are better than
-    eight slices, although they do not fit the cache.
+    After each call on a slice a thread waits for Python's lock. So, on two cores, two slices of half a million numbers
+    are faster than eight small ones, although they do not fit the cache.
     """
     count = size // AT_ONCE
     return split(length, min(count, SHARES) if count <= LARGE else count)
@@ -223,7 +226,6 @@ _lock, _depth, _before = threading.Lock(), 0, 1
 def _hold():
     """Keep BLAS at one thread. The first thread to enter saves its setting, and the last one to leave restores it."""
     global _depth, _before
-    _here.holds = True
     if _blas() is not None:
         get, put = _blas()
         with _lock:
@@ -231,6 +233,7 @@ def _hold():
                 _before = get()
                 put(1)
             _depth += 1
+    _here.holds = True
 
 
 def _let_go():

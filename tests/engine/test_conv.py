@@ -62,7 +62,7 @@ class TestBlocks:
 
     @pytest.mark.parametrize("groups", [1, 2])
     def test_a_layer_of_many_outputs_in_many_blocks(self, rng, groups):
-        """Twelve channels from four, in blocks of one row of outputs."""
+        """From four channels to twelve; each block is one row of outputs."""
         x, weight, bias = rng.normal(size=(2, 4, 6, 5)), rng.normal(size=(12, 4 // groups, 1, 1)), rng.normal(size=12)
         geometry = conv_geometry(x.shape, weight, 1, 0, 1, groups)
         with mock.patch.multiple(im2col, OUTPUT_BYTES=12 * 5 * 8, LEAST_BYTES=1):

@@ -201,7 +201,7 @@ def test_split(total, count, lengths):
 
 @pytest.mark.parametrize(("numbers", "count"), [(0, 1), (1, 1), (1.9, 1), (2, 2), (5, 2), (8, 2), (8.9, 2), (9, 9)])
 def test_pieces(numbers, count):
-    """Of an array with so many times AT_ONCE numbers."""
+    """`numbers` is the size of the array, in units of AT_ONCE."""
     assert len(threads.pieces(100, int(numbers * threads.AT_ONCE))) == count
     assert len(threads.pieces(1, int(numbers * threads.AT_ONCE))) == 1
 

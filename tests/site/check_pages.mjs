@@ -1,6 +1,6 @@
-// node check_pages.mjs [PART PARTS]: every page of site/ in a browser; or those of one part, of so many equal parts.
+// node check_pages.mjs [PART PARTS]: checks every page of site/ in a browser, or only part PART (from 0) of PARTS.
 // At 1280 and 390 pixels, light and dark: no error, no foreign request, headings in order, pictures with their text,
-// formulas set, nothing that scrolls sideways, and nothing that axe-core finds serious. Part 0 also searches.
+// formulas set, nothing that scrolls sideways, and nothing that axe-core finds serious. Part 0 also checks the search.
 // Prints one line for each fault, and at the end the number of pages and checks. Exit status 1 if there is a fault.
 import fs from "node:fs";
 import path from "node:path";
@@ -82,8 +82,8 @@ async function checkLooks(page, name) {
   }
 }
 
-/** Takes out the colours of code, and the parts of formulas, which screen readers do not read. Every box keeps its size.
- * To tell axe-core to leave these parts out takes much longer than to look at them. Runs in the page. */
+/** Takes out the colours of code and the visible pieces of formulas; screen readers read MathML instead. Every box keeps
+ * its size. To exclude these elements by axe-core's options would be far slower. Runs in the page. */
 function simplify() {
   for (const word of document.querySelectorAll(".highlight pre span")) word.replaceWith(...word.childNodes);
   for (const code of document.querySelectorAll(".highlight pre")) code.normalize();
@@ -113,7 +113,7 @@ async function checkSearch(page, base) {
   expect((await page.$$("#search-results li a")).length > 1, "the search finds too little");
 }
 
-const server = await serve(SITE, { "cache-control": "max-age=3600" }); // most files are those of every page
+const server = await serve(SITE, { "cache-control": "max-age=3600" }); // all pages load mostly the same files
 const browser = await openBrowser();
 const page = await listeningPage(browser, server.url);
 const [part, parts] = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [0, 1];

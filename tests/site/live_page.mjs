@@ -14,7 +14,7 @@ function change(config) {
   config.limit = 6;
 }
 
-// Earlier edits are offered before Python is loaded, which takes long.
+// Earlier edits are offered before Python has loaded. Loading takes long, so this does not wait for it.
 const OFFERED = /^Loading|Python is ready/;
 
 const isolated = process.argv[2] === "isolated";
@@ -28,7 +28,7 @@ const recordedText = await recorded(page);
 
 const parts = { starts, editsAndErrors, interrupts, answersExercises, keys, isAccessible, staysInOneLine, goesBack };
 if (isolated) {
-  delete parts.staysInOneLine; // it is about a phone
+  delete parts.staysInOneLine; // this part needs the narrow page of a phone
   parts.reloads = reloads; // once is enough
 }
 for (const [name, part] of Object.entries(parts)) {

@@ -12,7 +12,7 @@ products  of patches and weights, and of patches and gradients; the bias's gradi
 copies    a border around each map, and the patches, in blocks that stay in the cache
 passes    bias, ReLU, pool and loss, and their gradients
 
-The numbers are medians in milliseconds; of the two processes the slower one counts.
+The numbers are medians in milliseconds. For each kind of call, the slower of the two processes counts.
 """
 
 import argparse
@@ -30,11 +30,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from fcn_from_scratch.engine import im2col, threads  # noqa: E402
+from fcn_from_scratch.engine import im2col, micro_batches, threads  # noqa: E402
 from fcn_from_scratch.lab.bench.work import LESSON_CHANNELS, LESSON_CLASSES  # noqa: E402
 
 BATCH, PROCESSES, POOLS, TAPS = 8, 2, 3, 9
-PART = 1 << 15  # pixels in a part of several pictures, as engine.micro_batches has it
 KINDS = ("products", "copies", "passes")
 
 
@@ -142,8 +141,8 @@ class Part:
 
 
 def parts(size):
-    """(pictures of a part, parts that each process computes) of a batch, as engine.micro_batches cuts it."""
-    images = min(max(PART // size**2, 1), BATCH // PROCESSES)
+    """(pictures of a part, parts that each process computes) of a batch, as engine.micro_batches cuts the batch."""
+    images = min(max(micro_batches.MOST_PIXELS // size**2, 1), BATCH // PROCESSES)
     return images, BATCH // images // PROCESSES
 
 
