@@ -83,12 +83,12 @@ class PartProcesses:
     def lent(self):
         """The processes as a Crew, for the parts of one batch. NOBODY if fewer than half of them are ready and free:
         then threads use more cores."""
-        free = []
+        free, wanted = [], threads.most() - 1 if allowed() else 0
         with self._lock:
             if self._begun == os.getpid():  # else they do not run, or this is a fork of the process that started them
                 self._welcome()
-                if 2 * len(self._free) >= threads.most() - 1:
-                    free, self._free = self._free, free
+                if 2 * len(self._free) >= wanted:
+                    free, self._free = self._free[:wanted], self._free[wanted:]
         crew = Crew(free) if free else NOBODY
         try:
             yield crew

@@ -68,9 +68,10 @@ def without_others(monkeypatch):
 
 
 def alone(monkeypatch):
-    """No threads and no processes from here on."""
+    """No threads and no processes from here on, not even those that run already."""
     monkeypatch.setattr(threads, "most", lambda: 1)
     monkeypatch.setenv("FCN_PROCESSES", "0")
+    monkeypatch.setattr(part_processes._PartProcess, "begin", None)
 
 
 def has_ended(process):
@@ -114,10 +115,18 @@ class TestPartsAhead:
         return by_processes(trainer(dtype=np.float32), 1)
 
     def test_a_process_has_its_next_part_before_it_answers(self, one_process, monkeypatch):
-        """Of three parts it gets the last two, before the first one is computed here."""
+        """Of three parts it gets the last two, before the first one is computed here. Until then it is stopped."""
         run, answers = one_process
+        (process,) = run._micro_batches._processes.ids()
+        os.kill(process, signal.SIGSTOP)  # so the second request is there before the first one is read
         events, original, begin = [], Objective.loss, part_processes.Crew.begin
-        monkeypatch.setattr(Objective, "loss", lambda *rest: events.append("here") or original(*rest))
+
+        def loss(*rest):
+            events.append("here")
+            os.kill(process, signal.SIGCONT)
+            return original(*rest)
+
+        monkeypatch.setattr(Objective, "loss", loss)
         monkeypatch.setattr(
             part_processes.Crew,
             "begin",
@@ -162,6 +171,7 @@ class TestPartsAhead:
         def interrupted(self, *arguments, keep=None):
             found = original(self, *arguments) if name == "receive" else original(self, *arguments, keep)
             if name == "receive" or keep:
+                monkeypatch.setattr(channel.Channel, name, original)  # once
                 raise KeyboardInterrupt
             return found
 
@@ -173,7 +183,6 @@ class TestPartsAhead:
         with pytest.raises(KeyboardInterrupt):
             run.step()
         assert time.monotonic() - begin < 20, "nobody waits for an answer that does not come"
-        monkeypatch.setattr(channel.Channel, name, original)
         run.batches.order = batches
         for generator, state in zip(run.model.generators().values(), states):
             generator.bit_generator.state = state
