@@ -308,6 +308,38 @@ def test_a_process_that_was_stopped_costs_nothing(sent, by_processes, monkeypatc
     np.testing.assert_equal(found, end_of(other))
 
 
+def test_processes_are_used_as_far_as_they_are_allowed(by_processes, monkeypatch):
+    """Also after they were started: none with FCN_PROCESSES=0, and with fewer threads fewer processes."""
+    run, answers = by_processes(trainer(dtype=np.float32))
+    monkeypatch.setenv("FCN_PROCESSES", "0")
+    run.step()
+    assert answers == []
+    monkeypatch.delenv("FCN_PROCESSES")
+    monkeypatch.setattr(threads, "most", lambda: 2)
+    run.batches.order = itertools.repeat(run.batches.batches[0])  # of three parts
+    run.step()
+    assert len(answers) == 2
+    assert len(set(answers)) == 1
+    assert len(run._micro_batches._processes.ids()) == 2
+
+
+def test_one_process_of_many_is_missing(by_processes, monkeypatch):
+    """The others go on. If most are missing, threads use more cores."""
+    monkeypatch.setattr(threads, "most", lambda: 5)
+    threads._team.cache_clear()
+    run, answers = by_processes(trainer(dtype=np.float32), 4)
+    free = run._micro_batches._processes._free
+    for process in free[:2]:
+        process.lost = True
+    run._micro_batches._processes._free = free[2:]
+    run.step()
+    assert answers
+    answers.clear()
+    run._micro_batches._processes._free = free[3:]
+    run.step()
+    assert answers == []
+
+
 def test_a_process_that_would_round_in_another_way_takes_no_part(by_processes, monkeypatch):
     monkeypatch.setattr(threads, "blas_kernel", lambda: "OpenBLAS of another processor")
     monkeypatch.setattr(micro_batches, "PATIENCE", 20.0)
