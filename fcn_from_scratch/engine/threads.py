@@ -28,9 +28,7 @@ import numpy as np
 from fcn_from_scratch.browser import IN_BROWSER
 from fcn_from_scratch.engine.team import Team
 
-AT_ONCE = (
-    1 << 17
-)  # numbers of a large array that one thread works on at a time; with fewer, threads wait for each other
+AT_ONCE = 1 << 17  # numbers of a large array in the hands of one thread; with fewer, threads wait for each other
 LARGE = 8  # times AT_ONCE; an array of up to this size is cut in two, so that two threads wait for each other only once
 SHARES = 2  # parts of one operation, see `shares`; with more, two cores lose time on small maps
 

@@ -44,7 +44,7 @@ if how == "workspace":
     model.use(Workspace())
 predictor = model if tile is None else TiledPredictor(model, tile)
 before = memory.peak()
-for _ in range(2 if tile is None else 1):  # its many tiles show already whether one leaves memory behind
+for _ in range(2):
     (predict if how == "classes" else lambda model, x: model(x))(predictor, x)
 print(memory.peak() - before)
 """

@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from fcn_from_scratch.engine import im2col, micro_batches, threads  # noqa: E402
+from fcn_from_scratch.engine.pooling import relu_pool  # noqa: E402
 from fcn_from_scratch.lab.bench.work import LESSON_CHANNELS, LESSON_CLASSES  # noqa: E402
 
 BATCH, PROCESSES, POOLS, TAPS = 8, 2, 3, 9
@@ -106,19 +107,8 @@ class Part:
         largest, winner = np.empty(windows.shape[2:], np.float32), np.empty(windows.shape[2:], np.uint8)
         places = np.arange(4, dtype=np.uint8).reshape(2, 2, 1, 1)
 
-        def forward():
-            found = windows.max(axis=(0, 1))
-            smaller = (windows != found).view(np.uint8)
-            place = smaller[1, 0]
-            place += 1
-            place *= smaller[0, 1]
-            place += 1
-            place *= smaller[0, 0]
-            np.bitwise_or(place, (found > 0).view(np.uint8) - 1, out=winner)
-            np.clip(found, 0, np.inf, out=largest)
-
         upstream, gradient = self._random(*largest.shape), np.empty(windows.shape, np.float32)
-        self._call("passes", forward)
+        self._call("passes", relu_pool, np, windows, (largest, winner))
         self._call("passes", lambda: np.multiply(upstream, winner == places, out=gradient))
 
     def _relu(self, y):
