@@ -48,7 +48,7 @@ WINOGRAD_CHANNELS = 64  # with fewer, transforming the pixels costs more time th
 WINOGRAD_TILES = 64  # of 4x4 outputs; with fewer, transforming the weights costs more time than it saves
 WIDE_WEIGHTS = 1 << 20  # fewer stay in the cache, so reading them for every block of patches is cheap
 LARGE_KERNEL = 5  # pixels a side; with fewer, F(4, k) saves less than its transforms cost
-LARGE_KERNEL_PLACES = 256  # of outputs; with fewer, transforming the weights costs more time than it saves
+LARGE_KERNEL_PLACES = 144  # of outputs; with fewer, transforming the weights costs more time than it saves
 
 
 def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transformed=None, workspace=None):

@@ -3,12 +3,13 @@
 engine.conv_wide computes layers with more weights than patches. Winograd's algorithm saves multiplications there too:
 for tiles of 4 rows of outputs and a kernel of 7 rows it needs 10 products, where the direct sum needs 28. Along the
 columns the sum stays direct, as a part of these products. With F(2, 7) along both axes there would be 64 products where
-the direct sum has 196, which is 33 %. But then 49 weights become 64 numbers by way of 56. Here they become 70 at once.
+the direct sum has 196, which is 33 %. But then 49 weights become 64 numbers by way of 56. Here they become 56 at once:
+of the 10 rows of G w, the first and the last are rows of w, which are read where they lie.
 
     products[q] = (the patches of one row of pixels, from row q of B^T d) @ (row q of G w), summed over columns and c
     4 rows of y = A^T products
 
-The transformed weights of fc6 would take 560 MiB. So only a part of them exists at any time. Each thread transforms the
+The transformed weights of fc6 would take 448 MiB. So only a part of them exists at any time. Each thread transforms the
 weights of a few filters, multiplies them by all tiles while they are in the cache, and goes on to the next filters.
 
 The matrices A, G and B are those of engine.winograd_transforms for other points. With nine points and infinity the
@@ -60,9 +61,12 @@ def winograd_wide_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
     y = make((len(x), oh, ow, f), dtype)
 
     def fill(filters, scratch):
-        kernel = _transformed(weight[filters], scratch)
-        products = scratch.take("products", len(tiles), len(kernel), tiles.shape[1])
-        np.matmul(kernel.swapaxes(0, 1), tiles.swapaxes(1, 2), out=products)
+        taps = _taps(weight[filters], dtype)
+        kernel = _transformed(taps, scratch)
+        products = scratch.take("products", len(tiles), len(taps), tiles.shape[1])
+        np.matmul(taps[:, 0], tiles[0].T, out=products[0])
+        np.matmul(kernel.swapaxes(0, 1), tiles[1:-1].swapaxes(1, 2), out=products[1:-1])
+        np.matmul(taps[:, -1], tiles[-1].T, out=products[-1])
         pixels = (output @ products.reshape(len(tiles), -1)).reshape(OUTPUTS, -1, len(x), rows, ow)
         if bias is not None:
             pixels += bias[filters, None, None, None]
@@ -73,8 +77,9 @@ def winograd_wide_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
             target[...] = pixels[i].transpose(1, 2, 3, 0)[:, : target.shape[1]]
 
     room = FILTERS_BYTES * (1 if without_copies() else COPIED)
-    parts = -(-f * len(tiles) * kw * c * dtype.itemsize // room)
-    threads.run(fill, threads.split(f, max(2 * threads.shares(), parts)), lambda: Scratch(make, dtype))
+    even = 2 * threads.shares()
+    parts = -(-f * (len(tiles) - 2) * kw * c * dtype.itemsize // (even * room)) * even
+    threads.run(fill, threads.split(f, parts), lambda: Scratch(make, dtype))
     return channels_first(y)
 
 
@@ -97,16 +102,25 @@ def _input_tiles(x, geometry, rows, make, dtype):
     return tiles.reshape(side, n * rows * ow, kw * c)
 
 
-def _transformed(weight, scratch):
-    """G w of some filters, (n, C, kh, kw): (n, inputs, kw * C)."""
+def _taps(weight, dtype):
+    """The weights of some filters, (n, C, kh, kw), as (n, kh, kw * C). No copy, if they lie channels last in memory."""
     n, c, kh, kw = weight.shape
-    matrix = _matrices(kh)[1].astype(scratch.dtype)
-    kernel = scratch.take("kernel", n, len(matrix), kw * c)
-    taps = np.ascontiguousarray(weight.transpose(0, 2, 3, 1), dtype=scratch.dtype)
-    return np.matmul(matrix, taps.reshape(n, kh, kw * c), out=kernel)
+    return np.ascontiguousarray(weight.transpose(0, 2, 3, 1), dtype=dtype).reshape(n, kh, kw * c)
+
+
+def _transformed(taps, scratch):
+    """The rows of G w between the first and the last, which are rows of w: (n, inputs - 2, kw * C)."""
+    n, kh, size = taps.shape
+    matrix = _matrices(kh)[1][1:-1].astype(scratch.dtype)
+    return np.matmul(matrix, taps, out=scratch.take("kernel", n, len(matrix), size))
 
 
 @cache
 def _matrices(taps):
-    """(A, G, B^T) of F(4, taps) in float64: (inputs, 4), (inputs, taps), (inputs, inputs), with inputs = taps + 3."""
-    return [np.array(matrix, float) for matrix in cook_toom(POINTS[: taps + OUTPUTS - 2], OUTPUTS, taps)]
+    """(A, G, B^T) of F(4, taps) in float64: (inputs, 4), (inputs, taps), (inputs, inputs), with inputs = taps + 3.
+
+    G's first row is (1, 0, ..., 0): its factor is in B^T. Its last row, for infinity, is (0, ..., 0, 1).
+    """
+    a, g, b = cook_toom(POINTS[: taps + OUTPUTS - 2], OUTPUTS, taps)
+    b[0], g[0] = [g[0][0] * value for value in b[0]], [value / g[0][0] for value in g[0]]
+    return [np.array(matrix, float) for matrix in (a, g, b)]

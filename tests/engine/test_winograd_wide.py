@@ -88,7 +88,8 @@ FC6 = (1, 512, 28, 28), (4096, 512, 7, 7)
         (*FC6, np.float32, "winograd_wide"),
         (*FC6, np.float64, "wide"),
         ((1, 512, 22, 22), FC6[1], np.float32, "winograd_wide"),
-        ((1, 512, 21, 22), FC6[1], np.float32, "wide"),  # 15x16 outputs
+        ((1, 512, 18, 18), FC6[1], np.float32, "winograd_wide"),  # 12x12 outputs
+        ((1, 512, 17, 19), FC6[1], np.float32, "wide"),  # 11x13
         ((1, 512, 7, 7), FC6[1], np.float32, "wide"),  # the classifier
         ((1, 4096, 22, 22), (4096, 4096, 1, 1), np.float32, "wide"),
         ((1, 256, 22, 22), (4096, 256, 6, 6), np.float32, "winograd_wide"),

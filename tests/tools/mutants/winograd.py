@@ -232,6 +232,20 @@ MUTANTS = [
         WINO_WIDE,
     ),
     Mutant(
+        "F(4, 7) takes the last product's weights from the kernel's first row",
+        "engine.winograd_wide.winograd_wide_conv2d",
+        "np.matmul(taps[:, -1],",
+        "np.matmul(taps[:, 0],",
+        WINO_WIDE,
+    ),
+    Mutant(
+        "F(4, 7) loses the factor of its first product",
+        "engine.winograd_wide._matrices",
+        "[g[0][0] * value for value in b[0]]",
+        "b[0]",
+        WINO_WIDE,
+    ),
+    Mutant(
         "F(4, 7) in float64",
         "engine.conv.choose",
         "positions >= LARGE_KERNEL_PLACES and dtype == np.float32",
