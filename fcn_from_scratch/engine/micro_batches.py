@@ -18,7 +18,7 @@ import numpy as np
 
 from fcn_from_scratch.backend import is_plain
 from fcn_from_scratch.engine import loss_shares, part_processes, threads
-from fcn_from_scratch.engine.replica import replica
+from fcn_from_scratch.engine.replica import replica, with_gradients
 from fcn_from_scratch.engine.workspace import Workspace
 
 LEAST_PIXELS = 1 << 14  # in all pictures of one part; with fewer, Python's overhead takes most of the time
@@ -120,7 +120,7 @@ class MicroBatches:
         def one(number, workspace):
             model, own[number] = own[number], None  # so what it keeps for backward is freed with it
             if number > 0:
-                model.use(workspace)
+                with_gradients(model).use(workspace)
             result = work(model, *arguments[number])
             done[number] = result, [layer.grads for layer in loss_shares.leaves(model)]
 

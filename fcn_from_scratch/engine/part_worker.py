@@ -9,6 +9,7 @@ from fcn_from_scratch.backend import plain
 from fcn_from_scratch.engine import threads
 from fcn_from_scratch.engine.channel import Channel
 from fcn_from_scratch.engine.loss_shares import leaves
+from fcn_from_scratch.engine.replica import with_gradients
 from fcn_from_scratch.engine.workspace import Workspace
 
 
@@ -32,7 +33,7 @@ def _answer(requests, workspace):
         if model is None:  # the first request: only to import what the work needs
             return threads.blas_kernel(), keep
         with plain(False), np.errstate(**errors):
-            result = threads.as_item(lambda: work(model.use(workspace), *arguments))
+            result = threads.as_item(lambda: work(with_gradients(model).use(workspace), *arguments))
         return (result, [layer.grads for layer in leaves(model)]), keep
     except EOFError:
         raise

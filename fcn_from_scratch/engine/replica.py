@@ -7,20 +7,30 @@ import copy
 
 import numpy as np
 
+from fcn_from_scratch.engine.loss_shares import layers
+
 SHARED = frozenset((type(None), bool, int, float, str, np.ndarray))  # immutable values, and the parameters
 
 
 def replica(layer):
     """A copy of a layer and of all its children that shares the parameters.
 
-    It shares nothing that forward or backward changes. It has its own caches, its own gradients (zero at first) and its
-    own random generators (in their present state). If the network holds an object in two places, the replica holds one
-    copy in both: the generator of two dropouts, for example, or the pool that an unpooling refers to.
+    It shares nothing that forward or backward changes. It has its own caches and its own random generators (in their
+    present state). If the network holds an object in two places, the replica holds one copy in both: the generator of
+    two dropouts, for example, or the pool that an unpooling refers to.
     A replica is for one step. It keeps the present parameter arrays, even where the layer gets other ones later. It has
-    no workspace yet.
+    no workspace yet, and no gradients: see `with_gradients`.
     Identity: same outputs and gradients  (tests/engine/test_replica.py).
     """
     return _copy(layer, {})
+
+
+def with_gradients(replica):
+    """Give a replica gradients of its own, zero at first. So they need not be sent with it. Returns the replica."""
+    for layer in layers(replica):
+        if not layer._grads:  # a SkipFusion and its convolution have one dict of gradients
+            layer._grads.update((name, np.zeros_like(array)) for name, array in layer._params.items())
+    return replica
 
 
 def _copy(value, known):
@@ -32,8 +42,7 @@ def _copy(value, known):
         return known[id(value)]
     if hasattr(value, "_params"):
         other = known[id(value)] = object.__new__(kind)
-        if id(value._grads) not in known:  # a SkipFusion and its convolution have one dict of gradients
-            known[id(value._grads)] = {name: np.zeros_like(array) for name, array in value._params.items()}
+        known.setdefault(id(value._grads), {})
         own = vars(other)
         for name, held in vars(value).items():
             own[name] = held if type(held) in SHARED else _copy(held, known)

@@ -11,7 +11,7 @@ from fcn_from_scratch.ops.shapes import check_pool_padding, check_pool_windows, 
 
 class MaxPool2d(Layer):
     """ops.max_pool2d. For MaxUnpool2d, `indices` holds the positions of the last forward's maxima, and `input_size`
-    (H, W) the size of its input, also in eval mode. Lesson 3.
+    (H, W) the size of its input, also in eval mode; after `forget` they are None. Lesson 3.
 
     undone  whether a MaxUnpool2d needs the positions. Otherwise a network's trunk does not compute them in eval mode
     """
@@ -65,6 +65,10 @@ class MaxPool2d(Layer):
         """
         self.winner, self.input_size = winner, x_shape[2:]
         return winner, x_shape
+
+    def forget(self):
+        self.winner = self.input_size = None
+        return super().forget()
 
     def geometry(self, x_shape):
         """The ops.shapes.Geometry of the windows over x."""

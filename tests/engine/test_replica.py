@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fcn_from_scratch import models
-from fcn_from_scratch.engine.replica import replica
+from fcn_from_scratch.engine.replica import replica, with_gradients
 from fcn_from_scratch.engine.workspace import Workspace
 from fcn_from_scratch.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 
@@ -40,7 +40,7 @@ def test_the_same_numbers(name, rng):
     model = built(name)
     channels = 6 if "late_fusion" in name else next(iter(model.params.values())).shape[1]
     x = rng.standard_normal((2, channels, 37, 40))
-    other = replica(model).use(Workspace())
+    other = with_gradients(replica(model)).use(Workspace())
     for seed in (5, 6):
         theirs = run(other, x, np.random.default_rng(seed))
         ours = run(model, x, np.random.default_rng(seed))
@@ -54,7 +54,7 @@ def test_parameters_are_shared_and_nothing_else(rng):
     kept = {key: layer._cache for key, layer in model.children.items()}
     pool, state = model.children["2"], rng.bit_generator.state
     before, winner = {name: np.array(g) for name, g in model.grads.items()}, pool.winner
-    other = replica(model)
+    other = with_gradients(replica(model))
     assert all(other.params[name] is array for name, array in model.params.items())
     run(other, -x, np.random.default_rng(0))
     assert all(layer._cache is kept[key] for key, layer in model.children.items())
@@ -69,7 +69,7 @@ def test_parameters_are_shared_and_nothing_else(rng):
 def test_what_stands_in_two_places(rng):
     """Two dropouts share a generator, a fusion its convolution's gradients, an unpooling refers to its pool."""
     model = built("mini_fcn8s")
-    other = replica(model)
+    other = with_gradients(replica(model))
     first, second = other.generators().values()
     assert first is second is not next(iter(model.generators().values()))
     fusions = [layer for layer in _all(other) if hasattr(layer, "score")]
@@ -98,3 +98,18 @@ def test_settings_of_now(rng):
     assert other.layers[0].p == 0.25
     assert all(layer.workspace is None for layer in (other, *other.layers))
     assert model.workspace is not None
+
+
+def test_a_replica_has_no_gradients_at_first(rng):
+    """They are zero, and need not be sent to another process. The winners of the last pool are not sent either."""
+    model = built("mini_fcn8s")
+    x = rng.standard_normal((1, 3, 32, 32))
+    run(model, x, rng)
+    assert all(not layer._grads for layer in _all(replica(model)))
+    other = with_gradients(replica(model))
+    assert not any(gradient.any() for gradient in other.grads.values())
+    assert list(other.grads) == list(model.grads)
+    pools = [layer for layer in _all(model) if isinstance(layer, MaxPool2d)]
+    assert all(pool.indices is not None for pool in pools)
+    model.forget()
+    assert all(pool.indices is None and pool.input_size is None for pool in pools)
