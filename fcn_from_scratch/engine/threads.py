@@ -163,6 +163,14 @@ def split(total, count):
     return tuple(slice(*pair) for pair in itertools.pairwise(edges))
 
 
+def tapered(total, count):
+    """Like `split` into more than 2 * SHARES slices, but the last SHARES of them are cut in two: at the end, a thread
+    waits for half as long."""
+    cut = split(total, max(count, 2 * SHARES + 1))
+    edge = cut[-SHARES:][0].start
+    return *cut[:-SHARES], *(slice(edge + each.start, edge + each.stop) for each in split(total - edge, 2 * SHARES))
+
+
 def pieces(length, size):
     """Cut the rows 0..length of an array of `size` numbers: up to LARGE * AT_ONCE numbers into two slices at most, more
     into slices of about AT_ONCE numbers.

@@ -77,9 +77,8 @@ def winograd_wide_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
             target[...] = pixels[i].transpose(1, 2, 3, 0)[:, : target.shape[1]]
 
     room = FILTERS_BYTES * (1 if without_copies() else COPIED)
-    even = 2 * threads.shares()
-    parts = -(-f * (len(tiles) - 2) * kw * c * dtype.itemsize // (even * room)) * even
-    threads.run(fill, threads.split(f, parts), lambda: Scratch(make, dtype))
+    parts = -(-f * (len(tiles) - 2) * kw * c * dtype.itemsize // room)
+    threads.run(fill, threads.tapered(f, parts), lambda: Scratch(make, dtype))
     return channels_first(y)
 
 

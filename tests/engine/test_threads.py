@@ -199,6 +199,23 @@ def test_split(total, count, lengths):
     assert [part.start for part in parts] == [sum(lengths[:n]) for n in range(len(lengths))]
 
 
+@pytest.mark.parametrize(
+    ("total", "count", "lengths"),
+    [
+        (60, 6, [10] * 4 + [5] * 4),
+        (61, 5, [12] * 3 + [6, 6, 6, 7]),
+        (20, 1, [4] * 3 + [2] * 4),  # at least five slices before the last are cut
+        (3, 9, [1] * 3),
+        (1, 2, [1]),
+    ],
+)
+def test_tapered(total, count, lengths):
+    """The last slices have half the length, and all of them lie side by side from 0 to the total."""
+    parts = threads.tapered(total, count)
+    assert [part.stop - part.start for part in parts] == lengths
+    assert [part.start for part in parts] == [0, *(part.stop for part in parts[:-1])]
+
+
 @pytest.mark.parametrize(("numbers", "count"), [(0, 1), (1, 1), (1.9, 1), (2, 2), (5, 2), (8, 2), (8.9, 2), (9, 9)])
 def test_pieces(numbers, count):
     """`numbers` is the size of the array, in units of AT_ONCE."""

@@ -61,8 +61,22 @@ MUTANTS = [
     Mutant(
         "a fusion's gradients are not its convolution's",
         "engine.replica._copy",
-        "if id(value._grads) not in known:",
-        "if True:",
+        "known.setdefault(id(value._grads), {})",
+        "known[id(value._grads)] = {}",
+        "engine/test_replica.py",
+    ),
+    Mutant(
+        "a replica's gradients begin as its weights",
+        "engine.replica.with_gradients",
+        "np.zeros_like(array)",
+        "array.copy()",
+        "engine/test_replica.py",
+    ),
+    Mutant(
+        "a pool keeps its winners when the network forgets",
+        "layers.pooling.MaxPool2d.forget",
+        "self.winner = self.input_size = None",
+        "pass",
         "engine/test_replica.py",
     ),
     Mutant(
@@ -71,6 +85,13 @@ MUTANTS = [
         "copy.deepcopy(value)",
         "value",
         "engine/test_replica.py",
+    ),
+    Mutant(
+        "the small slices at the end begin with the first row",
+        "engine.threads.tapered",
+        "slice(edge + each.start,",
+        "slice(each.start,",
+        THREADS,
     ),
     Mutant(
         "threads wait inside a part",
@@ -264,8 +285,8 @@ MUTANTS = [
     Mutant(
         "a process sums as the whole batch does",
         "engine.part_worker._answer",
-        "threads.as_item(lambda: work(model.use(workspace), *arguments))",
-        "work(model.use(workspace), *arguments)",
+        "threads.as_item(lambda: work(with_gradients(model).use(workspace), *arguments))",
+        "work(with_gradients(model).use(workspace), *arguments)",
         PROCESSES,
     ),
     Mutant(
