@@ -164,10 +164,12 @@ def split(total, count):
 
 
 def tapered(total, count):
-    """Like `split` into more than 2 * SHARES slices, but the last SHARES of them are cut in two: at the end, a thread
-    waits for half as long."""
-    cut = split(total, max(count, 2 * SHARES + 1))
-    edge = cut[-SHARES:][0].start
+    """Like `split`, but the last SHARES of more than 2 * SHARES slices are cut in two. At the end, a thread then waits
+    for half as long."""
+    cut = split(total, count)
+    if len(cut) <= 2 * SHARES:
+        return cut
+    edge = cut[-SHARES].start
     return *cut[:-SHARES], *(slice(edge + each.start, edge + each.stop) for each in split(total - edge, 2 * SHARES))
 
 

@@ -56,9 +56,10 @@ class Scratch:
 
 
 def bands(images, oh, ow, c, f, itemsize):
-    """Cut all tiles of `images` outputs of size (oh, ow) into bands of about equal size.
+    """Cut all tiles of `images` outputs of size (oh, ow) into bands of about equal size; the last of many are half as
+    large, see threads.tapered.
 
-    The number of bands is a multiple of threads.shares() where possible.
+    Without these, the number of bands is a multiple of threads.shares() where possible.
     """
     rows, columns = -(-oh // OUTPUTS), -(-ow // OUTPUTS)
     tiles = min(TILES, BAND_BYTES // (FREQUENCIES * (c + f) * itemsize))
@@ -87,7 +88,8 @@ def _cut(images, rows, columns, at_once, multiple=1):
 def _even(place, most, multiple):
     """Cut a slice into about equal slices of at most `most`: if possible, a multiple of `multiple`."""
     length = place.stop - place.start
-    cut = threads.split(length, -(-length // (most * multiple)) * multiple)
+    cut = threads.tapered if multiple > 1 else threads.split
+    cut = cut(length, -(-length // (most * multiple)) * multiple)
     return [slice(place.start + part.start, place.start + part.stop) for part in cut]
 
 

@@ -204,7 +204,8 @@ def test_split(total, count, lengths):
     [
         (60, 6, [10] * 4 + [5] * 4),
         (61, 5, [12] * 3 + [6, 6, 6, 7]),
-        (20, 1, [4] * 3 + [2] * 4),  # at least five slices before the last are cut
+        (60, 4, [15] * 4),
+        (6, 9, [1] * 6),
         (3, 9, [1] * 3),
         (1, 2, [1]),
     ],
