@@ -48,7 +48,7 @@ WINOGRAD_CHANNELS = 64  # with fewer, transforming the pixels costs more time th
 WINOGRAD_TILES = 64  # of 4x4 outputs; with fewer, transforming the weights costs more time than it saves
 WIDE_WEIGHTS = 1 << 20  # fewer stay in the cache, so reading them for every block of patches is cheap
 LARGE_KERNEL = 5  # pixels a side; with fewer, F(4, k) saves less than its transforms cost
-LARGE_KERNEL_PLACES = 144  # of outputs; with fewer, transforming the weights costs more time than it saves
+LARGE_KERNEL_PLACES = 144  # of outputs; with fewer, F(4, k) saves little or nothing
 
 
 def conv2d(x, weight, bias, geometry, algorithm="auto", *, relu=False, transformed=None, workspace=None):
@@ -172,7 +172,7 @@ def choose(x_shape, weight_shape, geometry, dtype=np.float32):
     winograd        3x3, stride 1, at least 64 channels in and out, at least 64 tiles of outputs, float32. Its rounding
                     errors are 10 times those of a plain sum, and whoever takes float64 wants small errors
     wide            there are more weights than numbers in all patches
-    winograd_wide   the same, a kernel of 5 to 7 pixels a side, stride 1, at least 64 tiles of outputs, float32
+    winograd_wide   the same, a kernel of 5 to 7 pixels a side, stride 1, at least 144 outputs of a channel, float32
     im2col          everything else: the narrow networks of the lessons, strides, dilation and groups
     """
     positions = x_shape[0] * math.prod(geometry.output_size)

@@ -26,7 +26,9 @@ def replica(layer):
 
 
 def with_gradients(replica):
-    """Give a replica gradients of its own, zero at first. So they need not be sent with it. Returns the replica."""
+    """Give a replica gradients of its own, zero at first. Whoever computes with the replica calls this. So no gradients
+    are sent to another process. Returns the replica.
+    """
     for layer in layers(replica):
         if not layer._grads:  # a SkipFusion and its convolution have one dict of gradients
             layer._grads.update((name, np.zeros_like(array)) for name, array in layer._params.items())

@@ -164,8 +164,9 @@ def split(total, count):
 
 
 def tapered(total, count):
-    """Like `split`, but the last SHARES of more than 2 * SHARES slices are cut in two. At the end, a thread then waits
-    for half as long."""
+    """Like `split`. But if there are more than 2 * SHARES slices, each of the last SHARES is cut in two. So at the end,
+    a thread waits at most half as long.
+    """
     cut = split(total, count)
     if len(cut) <= 2 * SHARES:
         return cut

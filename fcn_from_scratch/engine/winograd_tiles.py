@@ -56,10 +56,10 @@ class Scratch:
 
 
 def bands(images, oh, ow, c, f, itemsize):
-    """Cut all tiles of `images` outputs of size (oh, ow) into bands of about equal size; the last of many are half as
-    large, see threads.tapered.
+    """Cut all tiles of `images` outputs of size (oh, ow) into bands of about equal size. If the last image has many,
+    its last bands are half as large (threads.tapered).
 
-    Without these, the number of bands is a multiple of threads.shares() where possible.
+    The number of bands is a multiple of threads.shares() where possible.
     """
     rows, columns = -(-oh // OUTPUTS), -(-ow // OUTPUTS)
     tiles = min(TILES, BAND_BYTES // (FREQUENCIES * (c + f) * itemsize))
@@ -80,16 +80,21 @@ def _cut(images, rows, columns, at_once, multiple=1):
     """Cut images and their tile rows into Bands of at most `at_once` rows: if possible, a multiple of `multiple`."""
     height = rows.stop - rows.start
     if at_once >= height:
-        return [Band(part, rows, columns) for part in _even(images, at_once // height, multiple)]
-    numbers = range(images.start, images.stop)
-    return [Band(slice(n, n + 1), part, columns) for n in numbers for part in _even(rows, at_once, multiple)]
+        return [Band(part, rows, columns) for part in _even(images, at_once // height, multiple, multiple > 1)]
+    found = []
+    for n in range(images.start, images.stop):
+        at_the_end = multiple > 1 and n == images.stop - 1
+        found += [Band(slice(n, n + 1), part, columns) for part in _even(rows, at_once, multiple, at_the_end)]
+    return found
 
 
-def _even(place, most, multiple):
-    """Cut a slice into about equal slices of at most `most`: if possible, a multiple of `multiple`."""
+def _even(place, most, multiple, at_the_end):
+    """Cut a slice into about equal slices of at most `most`: if possible, a multiple of `multiple`.
+
+    at_the_end   nothing follows, so the last slices are smaller: threads.tapered
+    """
     length = place.stop - place.start
-    cut = threads.tapered if multiple > 1 else threads.split
-    cut = cut(length, -(-length // (most * multiple)) * multiple)
+    cut = (threads.tapered if at_the_end else threads.split)(length, -(-length // (most * multiple)) * multiple)
     return [slice(place.start + part.start, place.start + part.stop) for part in cut]
 
 

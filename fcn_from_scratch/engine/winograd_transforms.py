@@ -27,8 +27,9 @@ What it costs
 -------------
 Accuracy. Numbers grow in the transforms and cancel later. The error that is left is 2e-6 to 4e-6 of the largest output
 in float32. The plain sum has 3e-7 to 5e-7. The gradients have errors up to 6e-6. In float64 the error is 1e-14. The
-choice of the points matters: with 2 in the place of 1/2 the error is more than twice as large. More points, as in
-F(6, 3), would double it too. tests/engine/test_winograd.py proves the identity in fractions and checks these errors.
+choice of the points matters: with 2 in the place of 1/2 the error is more than twice as large. With the eight points of
+F(6, 3) the error is four times as large. tests/engine/test_winograd.py proves the identity in fractions, and checks the
+errors of F(4, 3).
 
 Source: Lavin and Gray 2016, "Fast algorithms for convolutional neural networks"; Winograd 1980; Toom 1963. The points
 are those of Barabasz et al. 2020, "Error analysis and improving the accuracy of Winograd convolution".

@@ -3,8 +3,9 @@
 engine.conv_wide computes layers with more weights than patches. Winograd's algorithm saves multiplications there too:
 for tiles of 4 rows of outputs and a kernel of 7 rows it needs 10 products, where the direct sum needs 28. Along the
 columns the sum stays direct, as a part of these products. With F(2, 7) along both axes there would be 64 products where
-the direct sum has 196, which is 33 %. But then 49 weights become 64 numbers by way of 56. Here they become 56 at once:
-of the 10 rows of G w, the first and the last are rows of w, which are read where they lie.
+the direct sum has 196, which is 33 %. But that transform makes 56 numbers of 49 weights, and then 64 of these. Here it
+makes 56 in one product: eight of the ten rows of G w, with 7 numbers each. The first and the last row are rows of w
+itself, and are read where they lie.
 
     products[q] = (the patches of one row of pixels, from row q of B^T d) @ (row q of G w), summed over columns and c
     4 rows of y = A^T products
@@ -12,9 +13,9 @@ of the 10 rows of G w, the first and the last are rows of w, which are read wher
 The transformed weights of fc6 would take 448 MiB. So only a part of them exists at any time. Each thread transforms the
 weights of a few filters, multiplies them by all tiles while they are in the cache, and goes on to the next filters.
 
-The matrices A, G and B are those of engine.winograd_transforms for other points. With nine points and infinity the
-numbers grow more before they cancel: in float32 the error is about 15 times the direct sum's. The gradients are those
-of engine.conv_wide: their transforms would cost nearly as much as they save.
+The matrices A, G and B are those of engine.winograd_transforms for other points, but for one factor (`_matrices`).
+With nine points and infinity the numbers grow more before they cancel: in float32 the error is about 15 times the
+direct sum's. The gradients are those of engine.conv_wide: their transforms would cost nearly as much as they save.
 """
 
 from functools import cache
@@ -78,7 +79,7 @@ def winograd_wide_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
 
     room = FILTERS_BYTES * (1 if without_copies() else COPIED)
     parts = -(-f * (len(tiles) - 2) * kw * c * dtype.itemsize // room)
-    threads.run(fill, threads.tapered(f, parts), lambda: Scratch(make, dtype))
+    threads.run(fill, threads.split(f, max(2 * threads.shares(), parts)), lambda: Scratch(make, dtype))
     return channels_first(y)
 
 
@@ -102,13 +103,13 @@ def _input_tiles(x, geometry, rows, make, dtype):
 
 
 def _taps(weight, dtype):
-    """The weights of some filters, (n, C, kh, kw), as (n, kh, kw * C). No copy, if they lie channels last in memory."""
+    """The weights of some filters, (n, C, kh, kw), as (n, kh, kw * C): a view if they lie channels last in memory."""
     n, c, kh, kw = weight.shape
     return np.ascontiguousarray(weight.transpose(0, 2, 3, 1), dtype=dtype).reshape(n, kh, kw * c)
 
 
 def _transformed(taps, scratch):
-    """The rows of G w between the first and the last, which are rows of w: (n, inputs - 2, kw * C)."""
+    """All rows of G w but the first and the last: those two are rows of w itself. Returns: (n, inputs - 2, kw * C)."""
     n, kh, size = taps.shape
     matrix = _matrices(kh)[1][1:-1].astype(scratch.dtype)
     return np.matmul(matrix, taps, out=scratch.take("kernel", n, len(matrix), size))
@@ -118,7 +119,8 @@ def _transformed(taps, scratch):
 def _matrices(taps):
     """(A, G, B^T) of F(4, taps) in float64: (inputs, 4), (inputs, taps), (inputs, inputs), with inputs = taps + 3.
 
-    G's first row is (1, 0, ..., 0): its factor is in B^T. Its last row, for infinity, is (0, ..., 0, 1).
+    The first row of G is divided by its first number, and becomes (1, 0, ..., 0). The first row of B^T is multiplied by
+    this number. The last row of G, for infinity, is (0, ..., 0, 1).
     """
     a, g, b = cook_toom(POINTS[: taps + OUTPUTS - 2], OUTPUTS, taps)
     b[0], g[0] = [g[0][0] * value for value in b[0]], [value / g[0][0] for value in g[0]]

@@ -11,7 +11,7 @@ from fcn_from_scratch.ops.shapes import check_pool_padding, check_pool_windows, 
 
 class MaxPool2d(Layer):
     """ops.max_pool2d. For MaxUnpool2d, `indices` holds the positions of the last forward's maxima, and `input_size`
-    (H, W) the size of its input, also in eval mode; after `forget` they are None. Lesson 3.
+    (H, W) the size of its input. Both are kept in eval mode too. After `forget` they are None. Lesson 3.
 
     undone  whether a MaxUnpool2d needs the positions. Otherwise a network's trunk does not compute them in eval mode
     """
@@ -76,7 +76,8 @@ class MaxPool2d(Layer):
 
     @property
     def indices(self):
-        """The positions of the last forward's maxima, (N, C, oh, ow), as max_pool2d returns them. Before it None.
+        """The positions of the last forward's maxima, (N, C, oh, ow), as max_pool2d returns them. Before it, and
+        after `forget`, None.
 
         Raises: RuntimeError after a forward of a network in eval mode in which nothing undoes the pool.
         """

@@ -101,7 +101,7 @@ def test_settings_of_now(rng):
 
 
 def test_a_replica_has_no_gradients_at_first(rng):
-    """They are zero, and need not be sent to another process. The winners of the last pool are not sent either."""
+    """Its gradients are made later, and are zero then. After `forget`, no pool keeps its winners."""
     model = built("mini_fcn8s")
     x = rng.standard_normal((1, 3, 32, 32))
     run(model, x, rng)

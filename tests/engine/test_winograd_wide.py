@@ -6,7 +6,7 @@ from arrays import LAYOUTS, close, refuses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcn_from_scratch.engine import winograd_wide
+from fcn_from_scratch.engine import threads, winograd_wide
 from fcn_from_scratch.engine.conv import choose
 from fcn_from_scratch.engine.winograd_wide import can_transform, winograd_wide_conv2d
 from fcn_from_scratch.engine.workspace import Workspace
@@ -99,6 +99,16 @@ FC6 = (1, 512, 28, 28), (4096, 512, 7, 7)
 def test_is_chosen_where_it_pays(x_shape, weight_shape, dtype, chosen):
     geometry = conv_geometry(x_shape, np.empty(weight_shape, np.bool_), 1, 0, 1, 1)
     assert choose(x_shape, weight_shape, geometry, dtype) == chosen
+
+
+def test_a_small_layer_is_shared_out_too(rng, monkeypatch):
+    """All transformed weights of this one would fit the memory of one thread."""
+    run, items = threads.run, []
+    monkeypatch.setattr(
+        threads, "run", lambda function, every, *more: run(function, items.append(every) or every, *more)
+    )
+    by_transform(rng.normal(size=(1, 2, 16, 17)), rng.normal(size=(64, 2, 7, 7)), None, (3, 3))
+    assert len(items[-1]) >= 2 * threads.shares()
 
 
 def test_a_layer_chooses_it_and_takes_the_gradients_of_the_plain_product(rng):

@@ -8,7 +8,7 @@ from fcn_from_scratch import ops
 from fcn_from_scratch.engine import winograd_frequencies
 from fcn_from_scratch.engine.im2col import channels_first
 
-CASES = {  # (channels, filters, kernel_size, size), pooled, algorithm, and the share of the direct sum's products
+CASES = {  # (channels, filters, kernel_size, size), pooled, algorithm, multiply-adds as a share of the direct sum's
     "patches": ((3, 6, (3, 3), (24, 20)), False, "im2col", 1),
     "bands": ((8, 6, (3, 3), (24, 20)), False, "winograd", 1 / 4),
     "bands and a pool": ((8, 6, (3, 3), (24, 20)), True, "winograd", 1 / 4),
@@ -20,7 +20,9 @@ CASES = {  # (channels, filters, kernel_size, size), pooled, algorithm, and the 
 
 @pytest.mark.parametrize("case", CASES)
 def test_both_processes_together_compute_the_layer(case, monkeypatch):
-    """Three times over, because here one process runs after the other, and reads what the other has not yet made."""
+    """The calls run three times. Here one process runs after the other, so at first it reads what the other has not
+    made yet. There are three stages at most: tiles, products, outputs.
+    """
     sizes, pooled, algorithm, share = CASES[case]
     if case == "frequencies":
         monkeypatch.setattr(winograd_frequencies.small_products, "WIDEST", 0)
@@ -39,7 +41,9 @@ def test_both_processes_together_compute_the_layer(case, monkeypatch):
 
 
 def test_the_layers_of_a_picture():
-    """Each convolution up to fc7, in the sizes that a thinner network of the same shape has; conv5 as a whole."""
+    """Each convolution up to fc7. The sizes of the maps are those of a thinner network. The zero frame cuts all maps
+    but those from conv5 on.
+    """
     found = [(each.size, each.pooled) for each in picture_floor.convolutions((500, 500), width=2)]
     assert len(found) == 13 + 2
     assert found[-3:] == [((44, 44), True), ((16, 16), False), ((16, 16), False)]
