@@ -53,7 +53,7 @@ def winograd_wide_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
     Returns: y (N, F, oh, ow), channels last in memory.
     Identity: equals ops.loops.conv2d_loops  (tests/engine/test_winograd_wide.py).
     """
-    (oh, ow), (f, c, kh, kw) = geometry.output_size, weight.shape
+    (oh, ow), (f, _, kh, _) = geometry.output_size, weight.shape
     dtype = checks.floating_result(np, x, weight)
     rows = -(-oh // OUTPUTS)
     make = empty_from(workspace, np)
@@ -77,10 +77,16 @@ def winograd_wide_conv2d(x, weight, bias, geometry, relu=False, workspace=None):
             target = y[:, i::OUTPUTS, :, filters]
             target[...] = pixels[i].transpose(1, 2, 3, 0)[:, : target.shape[1]]
 
-    room = FILTERS_BYTES * (1 if without_copies() else COPIED)
-    parts = -(-f * (len(tiles) - 2) * kw * c * dtype.itemsize // room)
-    threads.run(fill, threads.split(f, max(2 * threads.shares(), parts)), lambda: Scratch(make, dtype))
+    threads.run(fill, _groups(weight.shape, dtype), lambda: Scratch(make, dtype))
     return channels_first(y)
+
+
+def _groups(weight_shape, dtype):
+    """Slices of the filters. The transformed weights of each take FILTERS_BYTES at most, or COPIED times that."""
+    f, c, kh, kw = weight_shape
+    room = FILTERS_BYTES * (1 if without_copies() else COPIED)
+    rows = kh + OUTPUTS - 3  # of G w, but for the first and the last
+    return threads.split(f, max(2 * threads.shares(), -(-f * rows * kw * c * dtype.itemsize // room)))
 
 
 def _input_tiles(x, geometry, rows, make, dtype):

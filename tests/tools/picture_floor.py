@@ -169,14 +169,12 @@ class Convolution:
             self._call("passes", write)
 
     def _winograd_wide(self):
-        (oh, ow), (f, c, kh, kw) = self.size, self.weight.shape
+        (oh, ow), (_, c, kh, kw) = self.size, self.weight.shape
         rows = -(-oh // winograd_wide.OUTPUTS)
         a, g, _ = winograd_wide._matrices(kh)
         output, matrix = a.T.astype(np.float32, order="C"), g[1:-1].astype(np.float32)
         tiles = winograd_wide._input_tiles(im2col.channels_first(self.x), self.geometry, rows, np.empty, np.float32)
-        room = winograd_wide.FILTERS_BYTES * (1 if winograd_wide.without_copies() else winograd_wide.COPIED)
-        parts = -(-f * len(matrix) * kw * c * ITEMSIZE // room)
-        for filters in self._mine(threads.split(f, max(2 * PROCESSES, parts))):
+        for filters in self._mine(winograd_wide._groups(self.weight.shape, self.x.dtype)):
             taps = winograd_wide._taps(self.weight[filters], np.float32)
             kernel = self._scratch.take("kernel", len(taps), len(matrix), kw * c)
             products = self._scratch.take("products", len(tiles), len(taps), tiles.shape[1])
