@@ -32,7 +32,7 @@ from fcn_from_scratch.engine.conv_im2col import (
 )
 from fcn_from_scratch.engine.conv_wide import wide_conv2d, wide_input_grad, wide_weight_grad
 from fcn_from_scratch.engine.im2col import blocks
-from fcn_from_scratch.engine.pixelwise import rectify
+from fcn_from_scratch.engine.pixelwise import long_sums, rectify
 from fcn_from_scratch.engine.pooling import max_pool2d_winner
 from fcn_from_scratch.engine.winograd import (
     transformed_weight,
@@ -160,7 +160,7 @@ def conv2d_bias_grad(dy):
 
     def add_up(number):
         rows = pixels[parts[number]].reshape(-1, f)
-        sums[number] = xp.ones(len(rows), dy.dtype) @ rows
+        sums[number] = long_sums(xp.ones(len(rows), dy.dtype), rows)
 
     threads.run(add_up, range(len(parts)))
     return sum(sums[1:], start=sums[0])

@@ -23,7 +23,7 @@ from fcn_from_scratch.engine.im2col import (
     short_row,
     with_border,
 )
-from fcn_from_scratch.engine.pixelwise import rectify
+from fcn_from_scratch.engine.pixelwise import long_sums, rectify
 from fcn_from_scratch.engine.pooling import relu_pool
 from fcn_from_scratch.engine.workspace import empty_from
 
@@ -163,7 +163,7 @@ def im2col_weight_grad(dy, x, weight, geometry, out):
             patches = gather(mine[image], rows, ow, kernel_size, stride, dilation)
             upstream = source[image, rows, :, outputs].reshape(-1, f // groups)
             by_columns = patches.flags.f_contiguous  # then the transposed product is faster
-            return (patches.T @ upstream).T if by_columns else upstream.T @ patches
+            return long_sums(patches.T, upstream).T if by_columns else long_sums(upstream.T, patches)
 
         total = _sum_over_blocks(part, block_list(xp, n, oh, patch_bytes(ow, kernel_size, c, dtype)))
         out[outputs] += total.reshape(f // groups, *kernel_size, c).transpose(0, 3, 1, 2)
@@ -198,7 +198,7 @@ def _both_gradients(dy, x, weight, geometry, out, workspace=None):
     def part(image, rows):
         patches = gather(padded[image], rows, w, kernel_size, stride, dilation)
         xp.matmul(patches, matrix, out=dx[image, rows].reshape(-1, c))
-        return patches.T @ pixels[image, rows].reshape(-1, c)
+        return long_sums(patches.T, pixels[image, rows].reshape(-1, c))
 
     total = _sum_over_blocks(part, block_list(xp, n, h, patch_bytes(w, kernel_size, f, dtype)))
     out += total.reshape(*kernel_size, f, c)[::-1, ::-1].transpose(2, 3, 0, 1)

@@ -66,12 +66,22 @@ def matrix_product(a, b):
     return a @ b
 
 
+def long_sums(a, b):
+    """Compute a @ b by `dot`: a few long sums.
+
+    If the result has at most 500 numbers, NumPy's `matmul` keeps Python's lock, however long the sums are. Meanwhile
+    the other threads would wait. `dot` calls the same routine of BLAS, and always gives the lock back.
+    """
+    return get_array_module(a, b).dot(a, b)
+
+
 @threads.one_blas_thread
-def both_axes(vertical, x, horizontal):
+def both_axes(vertical, x, horizontal, workspace=None):
     """vertical @ x @ horizontal.T for every image and channel, in the order with the smaller map in between."""
     (n, c, h, w), oh, ow = x.shape, len(vertical), len(horizontal)
     xp = get_array_module(x)
-    planes, y = xp.ascontiguousarray(x).reshape(n * c, h, w), xp.empty((n * c, oh, ow), x.dtype)
+    planes = xp.ascontiguousarray(x).reshape(n * c, h, w)
+    y = empty_from(workspace, xp)((n * c, oh, ow), x.dtype)
 
     def fill(part):
         if oh < h:

@@ -27,14 +27,18 @@ class BilinearUpsample(Layer):
     def kind(self):
         return f"bilinear up {self.window}"
 
+    @property
+    def _placing(self):
+        return self.kernel_size, self.stride, self.padding
+
     def multiply_adds(self, shape):
         return math.prod(shape) * math.prod(self.kernel_size)
 
     def _forward(self, x):
-        return ops.bilinear_upsample(x, self.kernel_size, self.stride, self.padding), x.shape
+        return ops.bilinear_upsample(x, *self._placing, workspace=self.workspace), x.shape
 
     def _backward(self, dy, x_shape):
-        return ops.bilinear_upsample_backward(dy, x_shape, self.kernel_size, self.stride, self.padding)
+        return ops.bilinear_upsample_backward(dy, x_shape, *self._placing, workspace=self.workspace)
 
 
 class NearestUpsample(Layer):

@@ -79,7 +79,7 @@ def bilinear_kernel(size):
     return row[:, None] * row
 
 
-def bilinear_upsample(x, kernel_size, stride, padding=0):
+def bilinear_upsample(x, kernel_size, stride, padding=0, *, workspace=None):
     """Upsample each channel by a transposed convolution with the fixed bilinear kernel.
 
     y[n, c, s*i + a - p, s*j + b - p] += x[n, c, i, j] * bilinear_kernel(k)[a, b]
@@ -87,6 +87,7 @@ def bilinear_upsample(x, kernel_size, stride, padding=0):
     The kernel is an outer product, so the sum equals two matrix products, y = A x B^T. A has a column for each input
     row, and B has a column for each input column. A transposed convolution would store a kernel for each pair of
     channels, and multiply by the zeros between different channels. Neither is needed here.
+    workspace   a source of memory for y, used by the engine only
     Shapes: x (N, C, H, W). Returns: (N, C, s(H - 1) + k - 2p, s(W - 1) + k - 2p).
     Identity: equals conv_transpose2d with the kernel on the channel diagonal  (tests/ops/test_upsample.py).
     Raises: ValueError when the padding cuts off the whole output.
@@ -98,14 +99,15 @@ def bilinear_upsample(x, kernel_size, stride, padding=0):
         _, *geometry = _spread_geometry(x.shape[2:], kernel_size, stride, padding)
         return engine.gpu.bilinear_upsample(x, *geometry)
     vertical, horizontal = _spread_matrices(x, x.shape[2:], kernel_size, stride, padding)
-    return _both_axes(vertical, x, horizontal)
+    return _both_axes(vertical, x, horizontal, workspace)
 
 
-def bilinear_upsample_backward(dy, x_shape, kernel_size, stride, padding=0):
+def bilinear_upsample_backward(dy, x_shape, kernel_size, stride, padding=0, *, workspace=None):
     """Compute the gradient of bilinear_upsample with respect to its input.
 
     dx = A^T dy B        (A and B as in bilinear_upsample)
 
+    workspace   a source of memory for dx, used by the engine only
     Shapes: dy like bilinear_upsample's result; x_shape its input's. Returns: dx with shape x_shape.
     Identity: vjp_check  (tests/ops/test_upsample.py).
     Raises: ValueError when dy does not have bilinear_upsample's output shape. Lesson 9.
@@ -115,7 +117,7 @@ def bilinear_upsample_backward(dy, x_shape, kernel_size, stride, padding=0):
     if kernels.usable(dy):
         return engine.gpu.bilinear_upsample_backward(dy, x_shape, *geometry)
     vertical, horizontal = _spread_matrices(dy, x_shape[2:], kernel_size, stride, padding)
-    return _both_axes(vertical.T, dy, horizontal.T)
+    return _both_axes(vertical.T, dy, horizontal.T, workspace)
 
 
 def interpolate_bilinear(x, size, align_corners=False):
@@ -163,10 +165,10 @@ def _cells(dy, scale):
     return dy.reshape(n, c, h // sh, sh, w // sw, sw)
 
 
-def _both_axes(vertical, x, horizontal):
+def _both_axes(vertical, x, horizontal, workspace=None):
     """vertical @ x @ horizontal.T for every image and channel."""
     if not is_plain():
-        return engine.both_axes(vertical, x, horizontal)
+        return engine.both_axes(vertical, x, horizontal, workspace)
     return vertical @ x @ horizontal.T
 
 

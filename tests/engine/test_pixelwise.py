@@ -1,12 +1,16 @@
 """Passes over memory: arrays of any layout and number of dimensions, cut among threads."""
 
+import sys
+import threading
+import time
+
 import numpy as np
 import pytest
 from arrays import LAYOUTS
 
 from fcn_from_scratch import engine
 from fcn_from_scratch.engine import threads
-from fcn_from_scratch.engine.pixelwise import rectify
+from fcn_from_scratch.engine.pixelwise import long_sums, rectify
 
 
 @pytest.fixture
@@ -60,3 +64,43 @@ def test_sgd_is_the_rule_number_by_number(small_pieces, rng, layout, shape, deca
     engine.sgd(weight, velocity, gradient, 0.5, 0.125, decay)
     np.testing.assert_allclose(velocity, expected, rtol=1e-15, atol=1e-15)
     np.testing.assert_array_equal(weight, before - velocity)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_long_sums_has_the_bits_of_a_matrix_product(rng, dtype):
+    for rows, inner, columns in ((1, 1, 1), (3, 7, 2), (27, 4097, 16), (16, 30_000, 5)):
+        a, b = rng.normal(size=(rows, inner)).astype(dtype), rng.normal(size=(inner, columns)).astype(dtype)
+        for left in (a, np.asfortranarray(a)):
+            np.testing.assert_array_equal(long_sums(left, b), left @ b)
+        np.testing.assert_array_equal(long_sums(a[0], b), a[0] @ b)
+
+
+@pytest.fixture
+def nobody_is_interrupted():
+    """A thread gives Python's lock back only when it waits or calls something that does so."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(10)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_other_python_code_runs_during_a_product_with_a_small_result(rng, nobody_is_interrupted):
+    a, b = rng.normal(size=(8, 200_000)), rng.normal(size=(200_000, 8))
+    during = []
+
+    def multiply():
+        start = time.perf_counter()
+        long_sums(a, b)
+        during.extend((start, time.perf_counter()))
+
+    for _ in range(100):  # a busy machine may leave this thread no time during one product
+        during.clear()
+        ticks, thread = [], threading.Thread(target=multiply)
+        thread.start()
+        while thread.is_alive():
+            ticks.append(time.perf_counter())
+            time.sleep(0)
+        start, end = during
+        if any(start < tick < end for tick in ticks):
+            return
+    pytest.fail("no other thread ran during any of 100 products")

@@ -14,6 +14,13 @@ MUTANTS = [
         UPSAMPLE,
     ),
     Mutant(
+        "upsampled scores lie in new memory",
+        "engine.pixelwise.both_axes",
+        "empty_from(workspace, xp)",
+        "empty_from(None, xp)",
+        "engine/test_workspace.py",
+    ),
+    Mutant(
         "bilinear centre of odd kernels half a pixel off",
         "ops.upsample._kernel_row",
         "centre = factor - 1 if size % 2 else factor - 0.5",
