@@ -35,7 +35,9 @@ class BilinearUpsample(Layer):
         return math.prod(shape) * math.prod(self.kernel_size)
 
     def _forward(self, x):
-        return ops.bilinear_upsample(x, *self._placing, workspace=self.workspace), x.shape
+        # In training the loss reads the result at once, and does so faster in memory that malloc gave.
+        workspace = None if self.training else self.workspace
+        return ops.bilinear_upsample(x, *self._placing, workspace=workspace), x.shape
 
     def _backward(self, dy, x_shape):
         return ops.bilinear_upsample_backward(dy, x_shape, *self._placing, workspace=self.workspace)
