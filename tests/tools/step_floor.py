@@ -2,11 +2,13 @@
 
 python tests/tools/step_floor.py 64        8 pictures of 64x64, as `fcn bench --small` measures them
 python tests/tools/step_floor.py 128
+python tests/tools/step_floor.py 64 --loop   the same in a loop over layers
 
 The arrays exist already, and nothing happens between the calls: no layers, no checks, no messages between processes, no
 sum of the two processes' gradients, no SGD. A part of the batch goes through the convolutions, ReLUs, pools and the
 loss, forward and back, as in engine.conv_im2col, engine.pooling and engine.loss. The score layer and the upsampling are
-left out. So a step that is made of these calls takes longer than this.
+left out. So a step that is made of these calls takes longer than this. In a loop over layers, ReLU and pool are passes
+of their own, and each process computes half of each layer's work.
 
 products  of patches and weights, and of patches and gradients; the bias's gradient is one too
 copies    a border around each map, and the patches, in blocks that stay in the cache
@@ -31,26 +33,33 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from fcn_from_scratch.engine import im2col, micro_batches, threads  # noqa: E402
-from fcn_from_scratch.engine.pooling import relu_pool  # noqa: E402
+from fcn_from_scratch.engine.pooling import max_pool2d_winner, max_pool2d_winner_backward, relu_pool  # noqa: E402
 from fcn_from_scratch.lab.bench.work import LESSON_CHANNELS, LESSON_CLASSES  # noqa: E402
+from fcn_from_scratch.ops.shapes import pool_geometry  # noqa: E402
 
 BATCH, PROCESSES, POOLS, TAPS = 8, 2, 3, 9
 KINDS = ("products", "copies", "passes")
 
 
 class Part:
-    """The calls of one part of a batch, as pairs (kind, function), and the multiply-adds of its convolutions."""
+    """The calls of one part of a batch, as pairs (kind, function), and the multiply-adds of its convolutions.
 
-    def __init__(self, images, size):
+    loop   ReLU and pool are passes of their own
+    """
+
+    def __init__(self, images, size, loop=False):
         self.calls, self.multiply_adds, self._rng = [], 0, np.random.default_rng(0)
         self.images = images
         for number, (c, f) in enumerate(itertools.pairwise(LESSON_CHANNELS)):
             y = self._convolution(size, c, f, first=number == 0)
+            if loop or number == POOLS:
+                y = self._relu(y)
             if number < POOLS:
-                self._pool(y)
+                if loop:
+                    self._pool_alone(y, size)
+                else:
+                    self._pool(y)
                 size //= 2
-            else:
-                self._relu(y)
         self._loss(size << POOLS)
 
     def _random(self, *shape):
@@ -111,10 +120,19 @@ class Part:
         self._call("passes", relu_pool, np, windows, (largest, winner))
         self._call("passes", lambda: np.multiply(upstream, winner == places, out=gradient))
 
+    def _pool_alone(self, y, size):
+        """2x2 max-pool of a whole map, and its gradient."""
+        x = y.reshape(self.images, size, size, -1).transpose(0, 3, 1, 2)
+        geometry = pool_geometry((size, size), 2)
+        upstream, winner = map(np.copy, max_pool2d_winner(x, geometry))
+        self._call("passes", max_pool2d_winner, x, geometry)
+        self._call("passes", max_pool2d_winner_backward, upstream, winner, x.shape, geometry)
+
     def _relu(self, y):
-        upstream, out = self._random(*y.shape), np.empty_like(y)
+        upstream, out, gradient = self._random(*y.shape), np.empty_like(y), np.empty_like(y)
         self._call("passes", np.clip, y, 0, np.inf, out=out)
-        self._call("passes", lambda: np.multiply(upstream, out > 0, out=out))
+        self._call("passes", lambda: np.multiply(upstream, out > 0, out=gradient))
+        return out
 
     def _loss(self, size):
         scores = self._random(self.images, LESSON_CLASSES, size * size)
@@ -130,17 +148,22 @@ class Part:
         self._call("passes", softmax)
 
 
-def parts(size):
-    """(pictures of a part, parts that each process computes) of a batch, as engine.micro_batches cuts the batch."""
+def parts(size, loop=False):
+    """(pictures of a part, parts that each process computes) of a batch, as engine.micro_batches cuts the batch.
+
+    loop   a batch is not cut: each process computes half of the pictures
+    """
+    if loop:
+        return BATCH // PROCESSES, 1
     images = min(max(micro_batches.MOST_PIXELS // size**2, 1), BATCH // PROCESSES)
     return images, BATCH // images // PROCESSES
 
 
-def serve(size, repeats, pipe):
+def serve(size, loop, repeats, pipe):
     """Answer each message with the milliseconds of each kind of call: the median of some repetitions."""
     threads.limit(1)
-    images, count = parts(size)
-    calls = Part(images, size).calls * count
+    images, count = parts(size, loop)
+    calls = Part(images, size, loop).calls * count
     while pipe.recv():
         found = []
         for _ in range(repeats):
@@ -156,13 +179,15 @@ def serve(size, repeats, pipe):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("size", type=int, choices=(64, 128), help="height and width of the pictures")
+    parser.add_argument("--loop", action="store_true", help="the step in a loop over layers")
     parser.add_argument("--repeats", type=int, default=15, help="repetitions of each round (default: 15)")
     parser.add_argument("--rounds", type=int, default=9, help="rounds, with a pause after each (default: 9)")
     options = parser.parse_args()
     pipes = []
     for _ in range(PROCESSES):
         ours, theirs = multiprocessing.Pipe()
-        multiprocessing.Process(target=serve, args=(options.size, options.repeats, theirs), daemon=True).start()
+        arguments = options.size, options.loop, options.repeats, theirs
+        multiprocessing.Process(target=serve, args=arguments, daemon=True).start()
         pipes.append(ours)
     slower = []
     for _ in range(options.rounds):
@@ -171,7 +196,9 @@ def main():
         found = [pipe.recv() for pipe in pipes]
         slower.append({kind: max(each[kind] for each in found) for kind in KINDS})
     medians = {kind: statistics.median(each[kind] for each in slower) for kind in KINDS}
-    print(f"the NumPy calls of a step with {BATCH} pictures of {options.size}x{options.size}, {PROCESSES} processes:")
+    how = " in a loop over layers" * options.loop
+    size = f"{options.size}x{options.size}"
+    print(f"the NumPy calls of a step{how} with {BATCH} pictures of {size}, {PROCESSES} processes:")
     print(", ".join(f"{kind} {medians[kind]:.1f} ms" for kind in KINDS), f"-> together {sum(medians.values()):.1f} ms")
 
 
