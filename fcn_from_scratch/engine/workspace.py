@@ -13,7 +13,8 @@ part back, and no part is lent twice.
 
 By default arrays come from COMMON. It keeps at most 64 MiB: enough for a loop over the layers of a small network.
 `layer.use(Workspace())` lets a network's large arrays come from a workspace of its own, which keeps all of its memory.
-Dropping the workspace, or `layer.use(None)`, gives it back.
+Dropping the workspace, or `layer.use(None)`, gives it back, once no array of it is in use. An array that is kept, such
+as the scores of a picture, holds its whole block: copy what you keep for long.
 """
 
 import math

@@ -35,8 +35,7 @@ class BilinearUpsample(Layer):
         return math.prod(shape) * math.prod(self.kernel_size)
 
     def _forward(self, x):
-        # In training the loss reads the result at once, and does so faster in memory that malloc gave.
-        workspace = None if self.training else self.workspace
+        workspace = None if self.training else self.workspace  # its own makes a training step 4 % slower
         return ops.bilinear_upsample(x, *self._placing, workspace=workspace), x.shape
 
     def _backward(self, dy, x_shape):

@@ -87,6 +87,7 @@ def evaluate_heads(model, dataset, device="cpu", progress=False, stop=None, befo
             found = _count(network, sample, dataset, device, matrices, before)
             if each is not None:
                 each(sample.name, found)
+            del found  # the next picture takes the memory of the scores
     finally:
         model.train(was_training).use(workspace)
     return matrices

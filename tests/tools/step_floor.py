@@ -8,7 +8,8 @@ The arrays exist already, and nothing happens between the calls: no layers, no c
 sum of the two processes' gradients, no SGD. A part of the batch goes through the convolutions, ReLUs, pools and the
 loss, forward and back, as in engine.conv_im2col, engine.pooling and engine.loss. The score layer and the upsampling are
 left out. So a step that is made of these calls takes longer than this. In a loop over layers, ReLU and pool are passes
-of their own, and each process computes half of each layer's work.
+of their own, and each process computes half of each layer's work. There a pool is a whole function of the engine, which
+also makes its arrays.
 
 products  of patches and weights, and of patches and gradients; the bias's gradient is one too
 copies    a border around each map, and the patches, in blocks that stay in the cache
