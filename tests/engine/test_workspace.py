@@ -242,7 +242,7 @@ def test_a_network_steps_on_the_same_memory(rng, monkeypatch):
 
 
 def test_upsampled_scores_lie_in_it(rng):
-    """At the end of a large network its maps have left memory for them."""
+    """At the end of a large network its maps have left memory for them. In training they lie elsewhere."""
     workspace = Workspace(block=0)
     layer = BilinearUpsample(16, 8, 4).use(workspace)
     x = rng.normal(size=(1, 3, 50, 60)).astype(np.float32)

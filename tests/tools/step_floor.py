@@ -130,7 +130,7 @@ class Part:
         self._call("passes", max_pool2d_winner_backward, upstream, winner, x.shape, geometry)
 
     def _relu(self, y):
-        upstream, out, gradient = self._random(*y.shape), np.empty_like(y), np.empty_like(y)
+        upstream, out, gradient = self._random(*y.shape), np.clip(y, 0, np.inf), np.empty_like(y)
         self._call("passes", np.clip, y, 0, np.inf, out=out)
         self._call("passes", lambda: np.multiply(upstream, out > 0, out=gradient))
         return out

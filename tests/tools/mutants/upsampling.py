@@ -14,7 +14,7 @@ MUTANTS = [
         UPSAMPLE,
     ),
     Mutant(
-        "upsampled scores lie in new memory",
+        "upsampled scores lie outside the network's workspace",
         "engine.pixelwise.both_axes",
         "empty_from(workspace, xp)",
         "empty_from(None, xp)",
